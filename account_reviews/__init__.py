@@ -1,0 +1,1 @@
+"""Durable CRM account reviews with human approval, on Temporal."""

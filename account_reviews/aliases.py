@@ -1,0 +1,120 @@
+"""Environment names of earlier installations: what each sets here, or why it sets nothing.
+
+Our own name always wins over an alias.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+from account_reviews.domain.errors import BadInputError
+
+
+class Alias(NamedTuple):
+    """One name: the setting it stands for, and how its text becomes the value."""
+
+    target: str
+    read: Callable[[str], Any]
+
+
+def _whole(text: str) -> int:
+    return int(text)
+
+
+def _hours(text: str) -> str:
+    return f"{int(text)}h"
+
+
+def _seconds(text: str) -> str:
+    return f"{int(text)}s"
+
+
+POLICY: Final[Mapping[str, Alias]] = {
+    "APPROVAL_TIMEOUT": Alias("approvals.timeout", _seconds),
+    "APPROVAL_TIMEOUT_HOURS": Alias("approvals.timeout", _hours),
+    "INACTIVITY_THRESHOLD_DAYS": Alias("risk.inactivity_days", _whole),
+    "DEAL_STALLED_THRESHOLD_DAYS": Alias("risk.stalled_days", _whole),
+}
+"""Keys of the policy. A later name wins over an earlier one for the same key."""
+
+LIMITS: Final[Mapping[str, Alias]] = {
+    "MAX_ACTIVITIES_PER_ACCOUNT": Alias("activities", _whole),
+    "MAX_NOTES_PER_ACCOUNT": Alias("notes", _whole),
+    "MAX_DEALS_PER_ACCOUNT": Alias("deals", _whole),
+    "ACTIVITY_LOOKBACK_DAYS": Alias("lookback_days", _whole),
+}
+"""How much of an account a snapshot takes in."""
+
+DATABASE: Final = (
+    "DATABASE_HOST",
+    "DATABASE_PORT",
+    "DATABASE_NAME",
+    "DATABASE_USER",
+    "DATABASE_PASSWORD",
+)
+
+_RETRIES = "retries are Temporal's and fixed by kind of work in workflows/policies.py"
+_BREAKER = "there is no circuit breaker: Temporal retries, and a missing source degrades a review"
+_SESSIONS = "this release has no limit on open or idle reviews"
+_WEBHOOKS = "this release takes in no webhooks"
+_ALWAYS = "this cannot be switched off"
+_NO_EFFECT: Final[Mapping[str, str]] = {
+    "REDIS_": "there is no Redis: state is in Temporal and PostgreSQL",
+    "SESSION_": _SESSIONS,
+    "EXAI_WS_SESSION_": _SESSIONS,
+    "RETRY_": _RETRIES,
+    "MAX_RETRY_ATTEMPTS": _RETRIES,
+    "CIRCUIT_BREAKER_": _BREAKER,
+    "WEBHOOK_": _WEBHOOKS,
+    "ENABLE_HUMAN_APPROVAL": _ALWAYS,
+    "ENABLE_AUDIT_LOGGING": _ALWAYS,
+    "ENABLE_FAILOVER": _BREAKER,
+    "HEALTH_CHECK_INTERVAL": "nothing is checked in the background; run `reviews doctor`",
+    "ACCOUNT_REVIEW_CADENCE": "this release has no schedules",
+    "MAX_CONCURRENT_ACCOUNTS": "this release has no review cycles",
+    "NOTES_LOOKBACK_DAYS": "notes share ACTIVITY_LOOKBACK_DAYS",
+    "DATA_SCOUT_TIMEOUT": "time-outs are fixed by kind of work in workflows/policies.py",
+    "ZOHO_API_TIMEOUT": "this release has no Zoho backend",
+    "APPROVAL_MAX_PENDING": "the number of open requests is not limited",
+    "APPROVAL_AUTO_REJECT_AFTER": "set approvals.timeout and approvals.on_timeout in the policy",
+}
+"""A name, or the start of names (ending in `_`), and why it sets nothing."""
+
+
+def without_effect(environment: Mapping[str, str]) -> dict[str, str]:
+    """The known names in the environment that set nothing, each with the reason."""
+    found = {}
+    for name in sorted(environment):
+        for known, reason in _NO_EFFECT.items():
+            if name == known or (known.endswith("_") and name.startswith(known)):
+                found[name] = reason
+    return found
+
+
+def read(
+    aliases: Mapping[str, Alias], environment: Mapping[str, str]
+) -> dict[str, tuple[str, Any]]:
+    """Target -> (name that set it, value). BadInputError names the variable that does not fit."""
+    found: dict[str, tuple[str, Any]] = {}
+    for name, alias in aliases.items():
+        text = environment.get(name, "").strip()
+        if not text:
+            continue
+        try:
+            found[alias.target] = name, alias.read(text)
+        except ValueError:
+            raise BadInputError(f"{name} is {text!r}, but must be a whole number") from None
+    return found
+
+
+def database_url(environment: Mapping[str, str]) -> str | None:
+    """The URL that DATABASE_HOST and its companions describe; None without a host."""
+    host, port, name, user, password = (environment.get(key, "").strip() for key in DATABASE)
+    if not host:
+        return None
+    if port and not port.isdecimal():
+        raise BadInputError(f"DATABASE_PORT is {port!r}, but must be a port number")
+    secret = f":{quote(password, safe='')}" if password else ""
+    login = f"{quote(user, safe='')}{secret}@" if user else ""
+    host = f"[{host}]" if ":" in host else quote(host, safe="")
+    return f"postgresql+asyncpg://{login}{host}:{port or 5432}/{quote(name or 'reviews', safe='')}"

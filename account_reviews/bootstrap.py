@@ -1,0 +1,82 @@
+"""The composition root: the only place where real things are constructed."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from account_reviews.crm.protocol import CrmBackend
+from account_reviews.crm.sql import SqlCrm
+from account_reviews.domain.base import Timestamp
+from account_reviews.domain.policy import Policy, load_policy
+from account_reviews.domain.records import SnapshotLimits
+from account_reviews.domain.review import Execution
+from account_reviews.memory.postgres import PostgresMemory
+from account_reviews.memory.protocol import MemoryBackend
+from account_reviews.settings import Settings
+from account_reviews.store.database import create_engine
+from account_reviews.store.reading import ReviewReader
+from account_reviews.store.reviews import ReviewStore
+from activities.analysis import AnalysisActivities
+from activities.crm import CrmActivities
+from activities.memory import MemoryActivities
+from activities.store import StoreActivities
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything real that a process works with."""
+
+    settings: Settings
+    policy: Policy
+    engine: AsyncEngine
+    crm: CrmBackend
+    memory: MemoryBackend
+    store: ReviewStore
+    reader: ReviewReader
+
+    def activities(self) -> list[object]:
+        """One instance of each activity class."""
+        return [
+            CrmActivities(self.crm, self.store, SnapshotLimits()),
+            MemoryActivities(self.memory, self.store),
+            AnalysisActivities(self.store, self.policy),
+            StoreActivities(self.store),
+        ]
+
+    async def default_as_of(self) -> Timestamp | None:
+        """The `--as-of` of the last CRM import; None when the CRM is of today."""
+        return await self.crm.last_as_of() if isinstance(self.crm, SqlCrm) else None
+
+    async def execution(self) -> Execution:
+        """Which steps run locally, from what the backends say of themselves."""
+        crm, memory = await self.crm.capabilities(), await self.memory.capabilities()
+        return Execution(
+            crm_reads="local" if crm.local else "regular",
+            memory="local" if memory.local else "regular",
+        )
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, *, application: str) -> AsyncIterator[Parts]:
+    """Build all parts and dispose of them. PolicyError, BadInputError or UnreachableError."""
+    policy = load_policy(settings.policy_file)
+    engine = create_engine(settings.require_database_url(), application_name=application)
+    crm_engine = engine
+    if settings.crm_url is not None:
+        crm_engine = create_engine(settings.crm_url, application_name=application)
+    try:
+        yield Parts(
+            settings=settings,
+            policy=policy,
+            engine=engine,
+            crm=SqlCrm(crm_engine),
+            memory=PostgresMemory(engine, tenant=settings.tenant),
+            store=ReviewStore(engine),
+            reader=ReviewReader(engine),
+        )
+    finally:
+        await engine.dispose()
+        if crm_engine is not engine:
+            await crm_engine.dispose()

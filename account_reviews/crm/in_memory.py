@@ -1,0 +1,355 @@
+"""A CRM in memory, for tests of whatever works with a CRM. The same rules as the SQL one.
+
+It can be made unreachable, lose an answer after writing, and let somebody else edit a record.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from account_reviews.crm.protocol import (
+    AccountFilter,
+    AccountPage,
+    ApplyResult,
+    Capabilities,
+    Health,
+)
+from account_reviews.crm.writes import Write, created_id, plan_write, wire, wire_fields
+from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.errors import (
+    AccountNotFoundError,
+    CrmInvalidError,
+    CrmRecordNotFoundError,
+    CrmUnavailableError,
+)
+from account_reviews.domain.proposals import ProposedChange
+from account_reviews.domain.records import (
+    Account,
+    AccountSnapshot,
+    Activity,
+    ActivityMark,
+    Contact,
+    Deal,
+    DealStage,
+    Note,
+    Owner,
+    Record,
+    RecordRef,
+    RecordType,
+    SnapshotLimits,
+    StageChange,
+    Task,
+)
+
+_R = TypeVar("_R", bound=Record)
+
+MODELS: dict[RecordType, type[Record]] = {
+    RecordType.OWNER: Owner,
+    RecordType.ACCOUNT: Account,
+    RecordType.CONTACT: Contact,
+    RecordType.DEAL: Deal,
+    RecordType.ACTIVITY: Activity,
+    RecordType.NOTE: Note,
+    RecordType.TASK: Task,
+}
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class InMemoryCrm:
+    """`CrmBackend` over some snapshots, which it takes apart into records.
+
+    `available = False` makes every call raise CrmUnavailableError; `lose_answers(n)` writes the
+    next n changes and raises it all the same. `reads` and `writes` count what was asked for,
+    `operations` is the ledger.
+    """
+
+    def __init__(
+        self,
+        snapshots: Iterable[AccountSnapshot] = (),
+        *,
+        owners: Iterable[Owner] = (),
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.available = True
+        self.reads = 0
+        self.writes = 0
+        self.operations: dict[str, ApplyResult] = {}
+        self._clock = clock
+        self._answers_to_lose = 0
+        self._records: dict[RecordType, dict[str, Record]] = {kind: {} for kind in MODELS}
+        self._modules: set[RecordType] = set()
+        self._owner_changes: dict[str, tuple[datetime, str | None]] = {}
+        """account id -> when its owner changed last, and who it was before."""
+        for owner in owners:
+            self._keep(RecordType.OWNER, owner)
+        for snapshot in snapshots:
+            self._take_apart(snapshot)
+
+    def lose_answers(self, count: int = 1) -> None:
+        """Let the next writes happen without anybody hearing of it."""
+        self._answers_to_lose = count
+
+    def edit(self, kind: RecordType, record_id: str, **fields: object) -> Record:
+        """Somebody else changes a record: a new version stands in the CRM."""
+        record = self._record(kind, record_id)
+        values = {**record.model_dump(), **fields, "version": str(int(record.version) + 1)}
+        return self._keep(kind, MODELS[kind].model_validate(values))
+
+    def find(self, kind: RecordType, record_id: str) -> Record | None:
+        """A record as it stands."""
+        return self._records[kind].get(record_id)
+
+    def remove(self, kind: RecordType, record_id: str) -> None:
+        """Somebody else deletes a record."""
+        del self._records[kind][record_id]
+
+    async def list_accounts(
+        self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
+    ) -> AccountPage:
+        """Accounts ordered by id; the cursor is the last id of the page before."""
+        self._check_available()
+        found = [
+            account
+            for account in sorted(self._all(Account, RecordType.ACCOUNT), key=lambda item: item.id)
+            if self._fits(account, where) and (cursor is None or account.id > cursor)
+        ]
+        items = tuple(found[:limit])
+        return AccountPage(items=items, next_cursor=items[-1].id if len(found) > limit else None)
+
+    async def snapshot(
+        self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> AccountSnapshot:
+        """Everything of one account up to `as_of`. AccountNotFoundError."""
+        self._check_available()
+        self.reads += 1
+        account = self._records[RecordType.ACCOUNT].get(account_id)
+        if not isinstance(account, Account):
+            raise AccountNotFoundError(f"the CRM has no account {account_id!r}")
+        if account.last_activity_at is not None and account.last_activity_at > as_of:
+            account = account.model_copy(update={"last_activity_at": None})
+        contacts = self._children(Contact, RecordType.CONTACT, account_id, as_of)
+        deals = self._children(Deal, RecordType.DEAL, account_id, as_of)
+        activities = self._children(Activity, RecordType.ACTIVITY, account_id, as_of)
+        notes = self._children(Note, RecordType.NOTE, account_id, as_of)
+        tasks = self._children(Task, RecordType.TASK, account_id, None)
+        deals.sort(key=lambda deal: deal.stage.is_closed)
+        since = as_of - timedelta(days=limits.lookback_days)
+        marks = (
+            ActivityMark(id=item.id, type=item.type, at=item.at)
+            for item in activities
+            if item.at >= since
+        )
+        totals = {
+            RecordType.CONTACT: len(contacts),
+            RecordType.DEAL: len(deals),
+            RecordType.ACTIVITY: len(activities),
+            RecordType.NOTE: len(notes),
+            RecordType.TASK: len(tasks),
+        }
+        return AccountSnapshot(
+            account=account,
+            owner=self._owner(account.owner_id),
+            previous_owner=self._previous_owner(account, since),
+            contacts=tuple(contacts[: limits.contacts]),
+            deals=tuple(deals[: limits.deals]),
+            activities=tuple(activities[: limits.activities]),
+            activity_marks=tuple(marks),
+            notes=tuple(notes[: limits.notes]),
+            tasks=tuple(tasks[: limits.tasks]),
+            modules=frozenset(self._modules),
+            totals={kind: count for kind, count in totals.items() if kind in self._modules},
+            fetched_at=self._clock(),
+            as_of=as_of,
+            source="in_memory",
+        )
+
+    async def apply(
+        self, change: ProposedChange, *, expected_version: str | None, operation_id: str
+    ) -> ApplyResult:
+        """Write `change.after` once per operation id. CrmInvalidError, CrmRecordNotFoundError."""
+        self._check_available()
+        write = plan_write(change)
+        earlier = self.operations.get(operation_id)
+        if earlier is not None:
+            return earlier.model_copy(update={"status": "already_applied"})
+        if write.owner_id is not None and self._owner(write.owner_id) is None:
+            raise CrmInvalidError(f"the CRM has no owner {write.owner_id!r}", field="owner_id")
+        if write.id is None:
+            result = self._create(write, operation_id)
+        else:
+            result = self._update(write, write.id, expected_version)
+        if result.status == "applied":
+            self.writes += 1
+            self.operations[operation_id] = result
+        if self._answers_to_lose > 0:
+            self._answers_to_lose -= 1
+            raise CrmUnavailableError("the CRM did not answer in time")
+        return result
+
+    async def read_back(
+        self, record: RecordRef, fields: tuple[str, ...]
+    ) -> dict[str, Scalar] | None:
+        """The named fields as they stand now, None when the record is gone."""
+        self._check_available()
+        for name in fields:
+            if name not in MODELS[record.type].model_fields:
+                raise CrmInvalidError(f"{record.type} has no field {name!r}", field=name)
+        found = self._records[record.type].get(record.id or "")
+        return None if found is None else {name: wire(getattr(found, name)) for name in fields}
+
+    async def capabilities(self) -> Capabilities:
+        """What the SQL CRM can do."""
+        return Capabilities(
+            name="in_memory", optimistic_lock=True, transactional_ledger=True, local=True
+        )
+
+    async def health(self) -> Health:
+        """Whether it is available."""
+        if not self.available:
+            return Health(ok=False, detail="the CRM cannot be reached")
+        return Health(ok=True, detail=f"{len(self._records[RecordType.ACCOUNT])} accounts")
+
+    def _create(self, write: Write, operation_id: str) -> ApplyResult:
+        if write.account_id not in self._records[RecordType.ACCOUNT]:
+            raise CrmRecordNotFoundError(f"the CRM has no account {write.account_id!r}")
+        at = self._clock()
+        values = {
+            "id": created_id(write.type, operation_id),
+            "version": "1",
+            "account_id": write.account_id,
+            "created_at": at,
+            **write.values,
+        }
+        record = self._keep(write.type, MODELS[write.type].model_validate(values))
+        return ApplyResult(
+            status="applied",
+            record=_reference(write.type, record),
+            current=_fields(record, write),
+            applied_at=at,
+        )
+
+    def _update(self, write: Write, record_id: str, expected_version: str | None) -> ApplyResult:
+        record = self._record(write.type, record_id)
+        if record_id != write.account_id and getattr(record, "account_id", "") != write.account_id:
+            raise CrmInvalidError(
+                f"{write.type} {record_id!r} does not belong to account {write.account_id!r}",
+                field="record",
+            )
+        before = _fields(record, write)
+        if expected_version is not None and expected_version != record.version:
+            reference = _reference(write.type, record)
+            return ApplyResult(status="conflict", record=reference, current=before)
+        at = self._clock()
+        if before != wire_fields(write.values):
+            record = self.edit(write.type, record_id, **self._consequences(write, record, at))
+        return ApplyResult(
+            status="applied",
+            record=_reference(write.type, record),
+            before=before,
+            current=_fields(record, write),
+            applied_at=at,
+        )
+
+    def _consequences(self, write: Write, record: Record, at: datetime) -> dict[str, object]:
+        """The values to write, and what follows from them: times and histories."""
+        values = dict(write.values)
+        if isinstance(record, Account | Deal):
+            values["modified_at"] = at
+        if isinstance(record, Deal) and "stage" in values:
+            step = StageChange(stage=DealStage(str(values["stage"])), at=at)
+            values |= {"stage_changed_at": at, "stage_history": (*record.stage_history, step)}
+        if isinstance(record, Account) and "owner_id" in values:
+            self._owner_changes[record.id] = (at, record.owner_id)
+        return values
+
+    def _take_apart(self, snapshot: AccountSnapshot) -> None:
+        self._modules |= snapshot.modules
+        self._keep(RecordType.ACCOUNT, snapshot.account)
+        for owner in (snapshot.owner, snapshot.previous_owner):
+            if owner is not None:
+                self._keep(RecordType.OWNER, owner)
+        if snapshot.previous_owner is not None:
+            self._owner_changes[snapshot.account.id] = (snapshot.as_of, snapshot.previous_owner.id)
+        lists: dict[RecordType, tuple[Record, ...]] = {
+            RecordType.CONTACT: snapshot.contacts,
+            RecordType.DEAL: snapshot.deals,
+            RecordType.ACTIVITY: snapshot.activities,
+            RecordType.NOTE: snapshot.notes,
+            RecordType.TASK: snapshot.tasks,
+        }
+        for kind, records in lists.items():
+            for record in records:
+                self._keep(kind, record)
+
+    def _check_available(self) -> None:
+        if not self.available:
+            raise CrmUnavailableError
+
+    def _keep(self, kind: RecordType, record: Record) -> Record:
+        self._records[kind][record.id] = record
+        return record
+
+    def _record(self, kind: RecordType, record_id: str) -> Record:
+        found = self._records[kind].get(record_id)
+        if found is None:
+            raise CrmRecordNotFoundError(f"the CRM has no {kind} {record_id!r}")
+        return found
+
+    def _all(self, model: type[_R], kind: RecordType) -> list[_R]:
+        return [record for record in self._records[kind].values() if isinstance(record, model)]
+
+    def _owner(self, owner_id: str | None) -> Owner | None:
+        found = self._records[RecordType.OWNER].get(owner_id or "")
+        return found if isinstance(found, Owner) else None
+
+    def _previous_owner(self, account: Account, since: datetime) -> Owner | None:
+        at, owner_id = self._owner_changes.get(account.id, (_LONG_AGO, None))
+        return self._owner(owner_id) if at >= since else None
+
+    def _fits(self, account: Account, where: AccountFilter) -> bool:
+        if where.account_ids is not None and account.id not in where.account_ids:
+            return False
+        owner = self._owner(account.owner_id)
+        names = (account.owner_id, owner.name if owner else None)
+        return where.owner is None or where.owner in names
+
+    def _children(
+        self, model: type[_R], kind: RecordType, account_id: str, as_of: datetime | None
+    ) -> list[_R]:
+        """The records of an account that were there at `as_of`, newest first."""
+        mine = [
+            record
+            for record in sorted(self._all(model, kind), key=lambda item: item.id)
+            if getattr(record, "account_id", None) == account_id
+            and (as_of is None or all(moment <= as_of for moment in _moments(record)))
+        ]
+        return sorted(mine, key=_newness, reverse=True)  # stable: equal moments stay by id
+
+
+def _moments(record: Record) -> list[datetime]:
+    found = (getattr(record, "created_at", None), getattr(record, "at", None))
+    return [moment for moment in found if moment is not None]
+
+
+def _newness(record: Record) -> datetime:
+    when = getattr(record, "at", None) or getattr(record, "created_at", None)
+    return when if isinstance(when, datetime) else _LONG_AGO
+
+
+def _fields(record: Record, write: Write) -> dict[str, Scalar]:
+    return {name: wire(getattr(record, name)) for name in write.values}
+
+
+def _reference(kind: RecordType, record: Record) -> RecordRef:
+    names = (getattr(record, name, None) for name in ("name", "subject", "title"))
+    return RecordRef(
+        type=kind,
+        id=record.id,
+        name=next((name for name in names if name), None),
+        version=record.version,
+        url=record.url,
+    )

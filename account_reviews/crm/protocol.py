@@ -1,0 +1,86 @@
+"""The one door to any CRM. Five calls, nothing more."""
+
+from typing import Literal, Protocol
+
+from account_reviews.domain.base import Model, Scalar, Timestamp
+from account_reviews.domain.proposals import ProposedChange
+from account_reviews.domain.records import Account, AccountSnapshot, RecordRef, SnapshotLimits
+
+
+class AccountFilter(Model):
+    """Which accounts to list; an empty filter takes all."""
+
+    owner: str | None = None
+    """Owner id or exact owner name."""
+    account_ids: tuple[str, ...] | None = None
+
+
+class AccountPage(Model):
+    items: tuple[Account, ...]
+    next_cursor: str | None = None
+
+
+class Capabilities(Model):
+    """What a CRM can do; the review's shape follows from it."""
+
+    name: str
+    optimistic_lock: bool = False
+    transactional_ledger: bool = False
+    """The write and its operation id are one transaction."""
+    local: bool = False
+    """Reads come from our own PostgreSQL and end within 200 ms."""
+
+
+class Health(Model):
+    ok: bool
+    detail: str
+    hint: str | None = None
+
+
+class ApplyResult(Model):
+    """What became of one write.
+
+    `applied`: this call wrote it; `already_applied`: an earlier attempt of this operation id
+    did; `conflict`: the record is not at the approved version, nothing was written and
+    `current` shows its fields now.
+    """
+
+    status: Literal["applied", "already_applied", "conflict"]
+    record: RecordRef
+    """With the version after the write (or, for a conflict, the version now)."""
+    before: dict[str, Scalar] = {}
+    current: dict[str, Scalar] = {}
+    """The change's fields as they stand in the CRM now."""
+    applied_at: Timestamp | None = None
+
+
+class CrmBackend(Protocol):
+    """A CRM. Errors are the `Crm*Error` classes of `domain.errors`; implementations never retry."""
+
+    async def list_accounts(
+        self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
+    ) -> AccountPage:
+        """Accounts ordered by id."""
+        ...
+
+    async def snapshot(
+        self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> AccountSnapshot:
+        """Everything of one account up to `as_of`, read consistently. AccountNotFoundError."""
+        ...
+
+    async def apply(
+        self, change: ProposedChange, *, expected_version: str | None, operation_id: str
+    ) -> ApplyResult:
+        """Write `change.after`, once per operation id, if the record is at `expected_version`."""
+        ...
+
+    async def read_back(
+        self, record: RecordRef, fields: tuple[str, ...]
+    ) -> dict[str, Scalar] | None:
+        """The named fields of a record as they stand now, None when it is gone."""
+        ...
+
+    async def capabilities(self) -> Capabilities: ...
+
+    async def health(self) -> Health: ...

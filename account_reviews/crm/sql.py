@@ -1,0 +1,119 @@
+"""A CRM in PostgreSQL: filled from CSV files, read and written by reviews."""
+
+from datetime import datetime
+
+from sqlalchemy import ARRAY, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from account_reviews.crm.protocol import (
+    AccountFilter,
+    AccountPage,
+    ApplyResult,
+    Capabilities,
+    Health,
+)
+from account_reviews.crm.sql_reads import Links, build, read_accounts, read_snapshot
+from account_reviews.crm.sql_writes import apply_change
+from account_reviews.crm.tables import TABLES, accounts, imports
+from account_reviews.crm.writes import wire
+from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.errors import CrmInvalidError, CrmUnavailableError
+from account_reviews.domain.proposals import ProposedChange
+from account_reviews.domain.records import (
+    Account,
+    AccountSnapshot,
+    RecordRef,
+    RecordType,
+    SnapshotLimits,
+)
+from account_reviews.store.database import reachable
+
+
+class SqlCrm:
+    """`CrmBackend` on the schema `crm` of a database.
+
+    `url_template` makes links, for example `https://crm.example.com/{type}/{id}`. Without a
+    connection every call raises CrmUnavailableError.
+    """
+
+    def __init__(self, engine: AsyncEngine, url_template: str | None = None) -> None:
+        self._engine = engine
+        self._links = Links(url_template)
+
+    async def list_accounts(
+        self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
+    ) -> AccountPage:
+        """Accounts ordered by id; the cursor is the last id of the page before."""
+        async with reachable(CrmUnavailableError), self._engine.connect() as connection:
+            rows = await read_accounts(connection, where, cursor, limit + 1)
+        items = tuple(build(Account, RecordType.ACCOUNT, row, self._links) for row in rows[:limit])
+        return AccountPage(items=items, next_cursor=items[-1].id if len(rows) > limit else None)
+
+    async def snapshot(
+        self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> AccountSnapshot:
+        """Everything of one account, read in one consistent transaction. AccountNotFoundError.
+
+        What was created or happened after `as_of` is not shown; values that were overwritten
+        since are not brought back. Tasks are shown whenever they were made.
+        """
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        async with reachable(CrmUnavailableError), self._engine.connect() as connection:
+            await connection.execution_options(**options)
+            return await read_snapshot(connection, account_id, as_of, limits, self._links)
+
+    async def apply(
+        self, change: ProposedChange, *, expected_version: str | None, operation_id: str
+    ) -> ApplyResult:
+        """Write `change.after` once per operation id.
+
+        The ledger row and the write are one transaction; a conflict leaves neither. A created
+        record has an id made from the operation id. CrmInvalidError, CrmRecordNotFoundError.
+        """
+        async with (
+            reachable(CrmUnavailableError),
+            self._engine.connect() as connection,
+            connection.begin() as transaction,
+        ):
+            result = await apply_change(
+                connection, change, expected_version, operation_id, self._links
+            )
+            if result.status == "conflict":
+                await transaction.rollback()
+            return result
+
+    async def read_back(
+        self, record: RecordRef, fields: tuple[str, ...]
+    ) -> dict[str, Scalar] | None:
+        """The named fields as they stand now, None when the record is gone. CrmInvalidError."""
+        table = TABLES[record.type]
+        for name in fields:
+            if name not in table.c or isinstance(table.c[name].type, ARRAY | JSONB):
+                raise CrmInvalidError(f"{record.type} has no field {name!r}", field=name)
+        query = select(table).where(table.c.id == record.id)
+        async with reachable(CrmUnavailableError), self._engine.connect() as connection:
+            row = (await connection.execute(query)).mappings().first()
+        return None if row is None else {name: wire(row[name]) for name in fields}
+
+    async def capabilities(self) -> Capabilities:
+        """Version checks, a ledger in the same transaction, and local reads."""
+        return Capabilities(name="sql", optimistic_lock=True, transactional_ledger=True, local=True)
+
+    async def health(self) -> Health:
+        """Whether the CRM answers, and how many accounts it holds. Never raises for an outage."""
+        query = select(func.count()).select_from(accounts)
+        try:
+            async with reachable(CrmUnavailableError), self._engine.connect() as connection:
+                count = await connection.scalar(query)
+        except CrmUnavailableError as error:
+            return Health(ok=False, detail=error.message, hint=error.hint)
+        hint = None if count else "fill it with `reviews crm import`"
+        return Health(ok=True, detail=f"the SQL CRM holds {count} accounts", hint=hint)
+
+    async def last_as_of(self) -> datetime | None:
+        """The moment the files of the last import speak of; None when it named none."""
+        query = select(imports.c.as_of).order_by(imports.c.id.desc()).limit(1)
+        async with reachable(CrmUnavailableError), self._engine.connect() as connection:
+            found: datetime | None = await connection.scalar(query)
+        return found

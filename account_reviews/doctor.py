@@ -1,0 +1,272 @@
+"""What reviews need, checked one by one, each with what to do when it is missing."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from account_reviews.domain.base import Model
+from account_reviews.domain.errors import ReviewsError
+from account_reviews.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+    from temporalio.client import Client
+
+    from account_reviews.crm.protocol import Health
+
+_PATIENCE: Final = 3.0
+"""Seconds for one check."""
+_POLL_SECONDS: Final = 70.0
+_ZONES: Final = ("UTC", "Europe/Berlin", "America/New_York")
+
+
+class Check(Model):
+    """One check. `hint` says what to do; it is None when all is well."""
+
+    name: str
+    ok: bool
+    detail: str
+    hint: str | None = None
+
+
+class Report(Model):
+    """All checks; `ok` when none failed."""
+
+    ok: bool
+    checks: tuple[Check, ...]
+
+
+class NeedError(Exception):
+    """Something reviews need is not as it should be."""
+
+    def __init__(self, detail: str, hint: str | None) -> None:
+        self.hint = hint
+        super().__init__(detail)
+
+
+@dataclass
+class _Patient:
+    """What the checks look at. A part stays None when it cannot be reached."""
+
+    settings: Settings
+    client: "Client | None" = None
+    engine: "AsyncEngine | None" = None
+    lost: dict[str, str] = field(default_factory=dict)
+
+    def temporal(self) -> "Client":
+        """The client, or why there is none."""
+        if self.client is None:
+            raise NeedError("not checked, since Temporal does not answer", "see the check temporal")
+        return self.client
+
+    def database(self) -> "AsyncEngine":
+        """The engine, or why there is none."""
+        if self.engine is None:
+            raise NeedError(
+                "not checked, since the database does not answer", "see the check database"
+            )
+        return self.engine
+
+
+Examination = Callable[[_Patient], Awaitable[str]]
+
+
+async def examine(settings: Settings) -> Report:
+    """Run all checks, each within 3 seconds. Never raises for what it finds."""
+    patient = _Patient(settings)
+    # The first two connect; the others use their connections.
+    first = await asyncio.gather(
+        _run("temporal", _temporal, patient), _run("database", _database, patient)
+    )
+    others = await asyncio.gather(*(_run(name, check, patient) for name, check in _OTHERS.items()))
+    if patient.engine is not None:
+        await patient.engine.dispose()
+    found = {check.name: check for check in (*first, *others)}
+    checks = tuple(found[name] for name in _ORDER)
+    return Report(ok=all(check.ok for check in checks), checks=checks)
+
+
+async def _run(name: str, examination: Examination, patient: _Patient) -> Check:
+    try:
+        detail = await asyncio.wait_for(examination(patient), _PATIENCE)
+    except NeedError as error:
+        return Check(name=name, ok=False, detail=str(error), hint=error.hint)
+    except ReviewsError as error:
+        return Check(name=name, ok=False, detail=error.message, hint=error.hint)
+    except TimeoutError:
+        detail = f"no answer within {_PATIENCE:g} s"
+        return Check(name=name, ok=False, detail=detail, hint="see whether it runs and is not busy")
+    except Exception as error:  # noqa: BLE001 - a check that breaks is a finding, not a crash
+        detail = f"{type(error).__name__}: {error}"
+        return Check(name=name, ok=False, detail=detail, hint="this is unexpected; see the logs")
+    return Check(name=name, ok=True, detail=detail)
+
+
+async def _temporal(patient: _Patient) -> str:
+    from account_reviews.temporal.client import connect
+
+    patient.client = await connect(patient.settings)
+    return f"answers at {patient.client.service_client.config.target_host}"
+
+
+async def _namespace(patient: _Patient) -> str:
+    from temporalio.service import RPCError
+
+    from account_reviews.local import namespace
+
+    client = patient.temporal()
+    try:
+        await namespace.retention_days(client)
+    except RPCError as error:
+        raise NeedError(
+            f"{client.namespace}: {error.message}",
+            f"create it with `temporal operator namespace create {client.namespace}`,"
+            " or correct TEMPORAL_NAMESPACE",
+        ) from None
+    return client.namespace
+
+
+async def _search_attributes(patient: _Patient) -> str:
+    from account_reviews.local import namespace
+    from account_reviews.temporal.names import SEARCH_ATTRIBUTES
+
+    client = patient.temporal()
+    missing = await namespace.missing_attributes(client)
+    if missing:
+        wanted = " ".join(f"--name {name} --type {SEARCH_ATTRIBUTES[name]}" for name in missing)
+        raise NeedError(
+            f"missing or of another type: {', '.join(missing)}",
+            f"temporal operator search-attribute create -n {client.namespace} {wanted}",
+        )
+    return f"all {len(SEARCH_ATTRIBUTES)} are registered"
+
+
+async def _retention(patient: _Patient) -> str:
+    from account_reviews.local import namespace
+    from account_reviews.temporal.names import RETENTION_DAYS
+
+    client = patient.temporal()
+    days = await namespace.retention_days(client)
+    if days < RETENTION_DAYS:
+        raise NeedError(
+            f"closed reviews are kept for {days:g} days, not for {RETENTION_DAYS}",
+            f"temporal operator namespace update -n {client.namespace}"
+            f" --retention {RETENTION_DAYS}d",
+        )
+    return f"closed reviews are kept for {days:g} days"
+
+
+async def _database(patient: _Patient) -> str:
+    from sqlalchemy import text
+
+    from account_reviews.store.database import create_engine
+
+    url = patient.settings.require_database_url()
+    engine = create_engine(url, application_name="reviews doctor")
+    try:
+        async with engine.connect() as connection:
+            version = await connection.scalar(text("show server_version"))
+    except BaseException:
+        await engine.dispose()
+        raise
+    patient.engine = engine
+    return f"PostgreSQL {version}"
+
+
+async def _revision(patient: _Patient) -> str:
+    from account_reviews.store.migrate import current_revision, head_revision
+
+    found, wanted = await current_revision(patient.database()), head_revision()
+    if found != wanted:
+        raise NeedError(
+            f"the tables are at revision {found or 'none'}, this release needs {wanted}",
+            "run `reviews db upgrade`",
+        )
+    return f"revision {found}"
+
+
+async def _crm(patient: _Patient) -> str:
+    from account_reviews.crm.sql import SqlCrm
+
+    return _told(await SqlCrm(patient.database()).health())
+
+
+async def _memory(patient: _Patient) -> str:
+    from account_reviews.memory.postgres import PostgresMemory
+
+    memory = PostgresMemory(patient.database(), tenant=patient.settings.tenant)
+    return _told(await memory.health())
+
+
+def _told(health: "Health") -> str:
+    if not health.ok:
+        raise NeedError(health.detail, health.hint)
+    return health.detail
+
+
+async def _time_zones(_: _Patient) -> str:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+    for name in _ZONES:
+        try:
+            ZoneInfo(name)
+        except ZoneInfoNotFoundError:
+            raise NeedError(f"no data for {name}", "pip install tzdata") from None
+    return f"{len(available_timezones())} zones"
+
+
+async def _policy(patient: _Patient) -> str:
+    policy = patient.settings.policy()
+    source = patient.settings.policy_file or "the shipped one"
+    return f"{source}, hash {policy.hash[:12]}"
+
+
+async def _workers(patient: _Patient) -> str:
+    from temporalio.api.enums.v1 import TaskQueueType
+    from temporalio.api.taskqueue.v1 import TaskQueue
+    from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+
+    from account_reviews.temporal.names import TASK_QUEUE
+
+    client = patient.temporal()
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=TASK_QUEUE),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )
+    # A poll lasts a minute at most; who asked last before that is gone, though still listed.
+    since = time.time() - _POLL_SECONDS
+    seen = [one.identity for one in answer.pollers if one.last_access_time.seconds >= since]
+    if not seen:
+        raise NeedError(f"nobody polls the task queue {TASK_QUEUE}", "start one: `reviews worker`")
+    return f"on {TASK_QUEUE}: {', '.join(sorted(seen))}"
+
+
+_OTHERS: Final[dict[str, Examination]] = {
+    "namespace": _namespace,
+    "search attributes": _search_attributes,
+    "retention": _retention,
+    "database revision": _revision,
+    "crm": _crm,
+    "memory": _memory,
+    "time zones": _time_zones,
+    "policy": _policy,
+    "workers": _workers,
+}
+_ORDER: Final = (
+    "temporal",
+    "namespace",
+    "search attributes",
+    "retention",
+    "workers",
+    "database",
+    "database revision",
+    "crm",
+    "memory",
+    "time zones",
+    "policy",
+)

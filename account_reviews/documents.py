@@ -1,0 +1,167 @@
+"""The JSON documents the CLI shows: keys are a contract, see docs/design.md."""
+
+from typing import Any
+
+from account_reviews.domain.approvals import ApprovalRequest
+from account_reviews.domain.findings import Analysis
+from account_reviews.domain.proposals import ItemState, ProposedChange
+from account_reviews.domain.review import ReviewState
+from account_reviews.domain.views import resumable_view
+from account_reviews.store.reading import RequestRow, RunRow
+
+
+def started_document(state: ReviewState, *, joined: bool = False) -> dict[str, Any]:
+    """The answer of `start`."""
+    return {
+        "review_id": state.review_id,
+        "workflow_id": state.review_id,
+        "run_id": state.run_id,
+        "account_id": state.account_id,
+        "name": state.name,
+        "phase": state.phase,
+        "status": state.status,
+        "outcome": state.outcome,
+        "joined": joined,
+    }
+
+
+def run_document(row: RunRow) -> dict[str, Any]:
+    """A line of `list`."""
+    return {"workflow_id": row.review_id, **row.model_dump()}
+
+
+def change_document(change: ProposedChange, state: ItemState) -> dict[str, Any]:
+    return {
+        "change_id": change.change_id,
+        "action": change.action,
+        "record": change.record,
+        "before": change.before,
+        "after": change.after,
+        "hash": change.hash,
+        "state": state,
+        "title": change.title,
+        "rationale": change.rationale,
+        "rule": change.rule,
+        "recommendation_id": change.recommendation_id,
+        "deferred": change.deferred,
+    }
+
+
+def request_document(request: ApprovalRequest) -> dict[str, Any]:
+    """An approval request as `approvals list` and `show` give it."""
+    return {
+        "request_id": request.request_id,
+        "review_id": request.review_id,
+        "account_id": request.account_id,
+        "state": request.state,
+        "requested_at": request.requested_at,
+        "deadline": request.deadline,
+        "closed_at": request.closed_at,
+        "required": request.required,
+        "approvers": list(request.approvers),
+        "hash": request.hash,
+        "items": [
+            {
+                "item_id": item.item_id,
+                **change_document(item.change, item.state),
+                "original_after": item.original.after if item.original else None,
+                "decided_by": item.decided_by,
+                "decided_at": item.decided_at,
+                "reason": item.reason,
+            }
+            for item in request.items
+        ],
+        "decisions": [decision.model_dump() for decision in request.decisions],
+        "notifications": [],
+    }
+
+
+def request_row_document(row: RequestRow) -> dict[str, Any]:
+    return {
+        **request_document(row.request),
+        "review_id": row.review_id,
+        "run_id": row.run_id,
+        "owner_id": row.owner_id,
+    }
+
+
+def review_document(
+    state: ReviewState, analysis: Analysis | None, *, source: str, age_seconds: float | None = None
+) -> dict[str, Any]:
+    """The answer of `show`."""
+    ended = state.closed_at or state.updated_at
+    return {
+        "review_id": state.review_id,
+        "workflow_id": state.review_id,
+        "run_id": state.run_id,
+        "account_id": state.account_id,
+        "account_name": state.snapshot.account_name if state.snapshot else None,
+        "owner_id": state.snapshot.owner_id if state.snapshot else None,
+        "owner_name": state.snapshot.owner_name if state.snapshot else None,
+        "tenant": state.tenant,
+        "kind": state.kind,
+        "name": state.name,
+        "purpose": state.purpose,
+        "agent": state.agent,
+        "metadata": state.metadata,
+        "started_by": state.started_by,
+        "as_of": state.as_of,
+        "phase": state.phase,
+        "status": state.status,
+        "outcome": state.outcome,
+        "reason": state.reason,
+        "degraded": state.degraded,
+        "missing_sources": list(state.missing_sources),
+        **_analysis_part(analysis),
+        "changes": [change_document(change, item_state) for change, item_state in state.changes],
+        "approvals": [request_document(request) for request in state.requests],
+        "written": [write.model_dump() for write in state.written.values()],
+        "history": [move.model_dump() for move in state.history],
+        "counters": state.counters.model_dump(),
+        "version": state.version,
+        "resume_ready": resumable_view(state).resumable,
+        "error_count": state.error_count,
+        "last_error": state.last_error,
+        "needs_attention": state.needs_attention,
+        "summary": state.summary or (state.analysis.summary if state.analysis else ""),
+        "policy_hash": state.analysis.policy_hash if state.analysis else None,
+        "started_at": state.started_at,
+        "updated_at": state.updated_at,
+        "closed_at": state.closed_at,
+        "finalized_at": state.closed_at,
+        "duration_seconds": (ended - state.started_at).total_seconds(),
+        "source": source,
+        "age_seconds": age_seconds,
+    }
+
+
+def _analysis_part(analysis: Analysis | None) -> dict[str, Any]:
+    if analysis is None:
+        unknown: dict[str, Any] = {"score": None, "rule": None, "contributions": [], "previous": None}
+        return {
+            "risk": {**unknown, "level": "unknown"},
+            "health": {"score": None, "band": "unknown"},
+            "findings": [],
+            "recommendations": [],
+            "priority_score": None,
+            "needs_review": False,
+        }
+    return {
+        "risk": analysis.risk.model_dump(),
+        "health": analysis.health.model_dump(),
+        "findings": [finding.model_dump() for finding in analysis.findings],
+        "recommendations": [one.model_dump() for one in analysis.recommendations],
+        "priority_score": analysis.priority_score,
+        "needs_review": analysis.needs_review,
+        "stale_seconds": analysis.stale_seconds,
+    }
+
+
+def timeline_document(state: ReviewState) -> list[dict[str, Any]]:
+    """Phase moves and lines of the story, oldest first."""
+    moves = [
+        {"at": move.at, "kind": "phase", "text": f"{move.from_phase} -> {move.to_phase}", "by": None}
+        for move in state.history
+    ]
+    lines = [line.model_dump() for line in state.timeline]
+    return sorted([*moves, *lines], key=lambda line: line["at"])

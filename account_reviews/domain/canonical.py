@@ -1,0 +1,64 @@
+"""Canonical JSON, the only form that is ever hashed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import cast
+
+from pydantic import BaseModel
+
+
+def money(value: Decimal) -> str:
+    """A decimal as a plain string without exponent or trailing zeros: 1100.40 -> "1100.4"."""
+    text = format(value, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def rfc3339(value: datetime) -> str:
+    """An aware datetime as RFC 3339 in UTC with Z, without empty fractions."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def plain(value: object) -> object:
+    """Reduce a value to what JSON knows. Raises TypeError for anything else."""
+    match value:
+        case None | bool() | int() | str() if not isinstance(value, Enum):
+            return value
+        case float():
+            if value != value or value in (float("inf"), float("-inf")):
+                raise ValueError(f"{value!r} has no JSON form")
+            return value
+        case Enum():
+            return plain(value.value)
+        case Decimal():
+            return money(value)
+        case datetime():
+            return rfc3339(value)
+        case date():
+            return value.isoformat()
+        case BaseModel():
+            return plain(value.model_dump(mode="python"))
+        case Mapping():
+            items = cast("Mapping[object, object]", value).items()
+            return {str(plain(key)): plain(item) for key, item in items}
+        case list() | tuple():
+            return [plain(item) for item in cast("list[object]", value)]
+        case set() | frozenset():
+            return sorted((plain(item) for item in cast("set[object]", value)), key=json.dumps)
+        case _:
+            raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def canonical_json(value: object) -> bytes:
+    """Sorted keys, no spaces, UTF-8: equal values give equal bytes on every machine."""
+    return json.dumps(
+        plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def content_hash(value: object) -> str:
+    """SHA-256 over the canonical JSON, as 64 hex digits."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()

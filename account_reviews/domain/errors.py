@@ -1,0 +1,149 @@
+"""Every error of the product. The docstring is the default message.
+
+`retryable` says whether trying again can help; the activity boundary turns it into Temporal's
+`non_retryable`, deciding by class and never by message. `exit_code` is what the CLI answers.
+"""
+
+from typing import ClassVar
+
+
+class ReviewsError(Exception):
+    """Something went wrong."""
+
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 2
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").splitlines()[0]
+        self.hint = hint
+        super().__init__(self.message)
+
+
+class BadInputError(ReviewsError):
+    """The input cannot be used."""
+
+    code = "bad_input"
+
+
+class NotFoundError(ReviewsError):
+    """There is nothing under that name."""
+
+    exit_code = 3
+    code = "not_found"
+
+
+class ConflictError(ReviewsError):
+    """Something else happened first."""
+
+    exit_code = 4
+    code = "conflict"
+
+
+class UnreachableError(ReviewsError):
+    """A service cannot be reached."""
+
+    retryable = True
+    exit_code = 5
+    code = "unreachable"
+
+
+class PolicyError(BadInputError):
+    """The policy file is not valid."""
+
+    code = "invalid_policy"
+
+
+class AccountNotFoundError(NotFoundError):
+    """The CRM has no such account."""
+
+    code = "account_not_found"
+
+
+class ReviewNotFoundError(NotFoundError):
+    """There is no such review."""
+
+    code = "review_not_found"
+
+
+class RequestNotFoundError(NotFoundError):
+    """There is no such approval request."""
+
+    code = "request_not_found"
+
+
+class ReviewAlreadyRunningError(ConflictError):
+    """The account is under review already."""
+
+    code = "already_running"
+
+
+class CrmError(ReviewsError):
+    """The CRM refused."""
+
+    code = "crm_error"
+
+
+class CrmUnavailableError(CrmError):
+    """The CRM cannot be reached."""
+
+    retryable = True
+    exit_code = 5
+    code = "crm_unavailable"
+
+
+class CrmAuthError(CrmError):
+    """The CRM does not accept our credentials."""
+
+    code = "crm_auth"
+
+
+class CrmPermissionError(CrmError):
+    """The CRM does not allow this to us."""
+
+    code = "crm_permission"
+
+
+class CrmRecordNotFoundError(CrmError, NotFoundError):
+    """The CRM has no such record."""
+
+    code = "crm_record_not_found"
+
+
+class CrmInvalidError(CrmError):
+    """The CRM does not accept this value."""
+
+    code = "crm_invalid"
+
+    def __init__(self, message: str | None = None, *, field: str, hint: str | None = None) -> None:
+        self.field = field
+        super().__init__(message, hint=hint)
+
+
+class CrmRateLimitedError(CrmError):
+    """The CRM asks us to slow down."""
+
+    retryable = True
+    exit_code = 6
+    code = "crm_rate_limited"
+
+    def __init__(
+        self, message: str | None = None, *, retry_after: float | None = None, hint: str | None = None
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, hint=hint)
+
+
+class MemoryUnavailableError(ReviewsError):
+    """The account memory cannot be reached."""
+
+    retryable = True
+    exit_code = 5
+    code = "memory_unavailable"
+
+
+class NegativeAnswerError(ReviewsError):
+    """The answer is no."""
+
+    exit_code = 1
+    code = "refused"

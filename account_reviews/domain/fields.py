@@ -1,0 +1,98 @@
+"""What each action may write, field by field, with types. Adjustments are checked against it."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.canonical import plain
+from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.proposals import Action
+from account_reviews.domain.records import AccountStatus, DealStage
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=150)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
+Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class Fields(BaseModel):
+    """The writable fields of one action; an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CreateTaskFields(Fields):
+    subject: Line | None = None
+    description: Text | None = None
+    due_at: Timestamp | None = None
+    priority: Literal["critical", "high", "medium", "low"] | None = None
+    owner_id: Id | None = None
+
+
+class AddNoteFields(Fields):
+    title: Line | None = None
+    content: Text | None = None
+
+
+class UpdateAccountFields(Fields):
+    status: AccountStatus | None = None
+    industry: Line | None = None
+    segment: Line | None = None
+    website: Line | None = None
+    phone: Line | None = None
+    billing_city: Line | None = None
+    billing_country: Line | None = None
+    annual_revenue: Annotated[Decimal, Field(ge=0)] | None = None
+    contract_end: date | None = None
+    renewal_date: date | None = None
+
+
+class UpdateDealStageFields(Fields):
+    stage: DealStage | None = None
+
+
+class ChangeOwnerFields(Fields):
+    owner_id: Id | None = None
+
+
+class UpdateContactFields(Fields):
+    name: Line | None = None
+    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    phone: Line | None = None
+    title: Line | None = None
+    level: Literal["C-Level", "VP", "Director"] | None = None
+    owner_id: Id | None = None
+    active: bool | None = None
+
+
+FIELDS: dict[Action, type[Fields]] = {
+    Action.CREATE_TASK: CreateTaskFields,
+    Action.ADD_NOTE: AddNoteFields,
+    Action.UPDATE_ACCOUNT: UpdateAccountFields,
+    Action.UPDATE_DEAL_STAGE: UpdateDealStageFields,
+    Action.CHANGE_OWNER: ChangeOwnerFields,
+    Action.UPDATE_CONTACT: UpdateContactFields,
+}
+
+
+def check_fields(action: Action, values: dict[str, Scalar]) -> dict[str, Scalar]:
+    """The values in their wire form. BadInputError names the field, the value and what fits."""
+    try:
+        parsed = FIELDS[action].model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "?"
+        if first["type"] == "extra_forbidden":
+            allowed = ", ".join(FIELDS[action].model_fields)
+            message = f"{action} has no field {name!r}; its fields are {allowed}"
+        else:
+            message = f"{name} cannot be {values.get(name)!r}: {first['msg'].lower()}"
+        raise BadInputError(message) from None
+    found: dict[str, Scalar] = {}
+    for name in values:
+        value = plain(getattr(parsed, name))
+        assert value is None or isinstance(value, str | int | float | bool)
+        found[name] = value
+    return found

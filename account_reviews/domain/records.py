@@ -1,0 +1,230 @@
+"""CRM records as the rules see them, and the snapshot of one account."""
+
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import Field
+
+from account_reviews.domain.base import Model, Timestamp
+
+
+class RecordType(StrEnum):
+    """The CRM modules in scope."""
+
+    ACCOUNT = "account"
+    CONTACT = "contact"
+    DEAL = "deal"
+    ACTIVITY = "activity"
+    NOTE = "note"
+    TASK = "task"
+    OWNER = "owner"
+
+
+class AccountStatus(StrEnum):
+    ACTIVE = "Active"
+    INACTIVE = "Inactive"
+    AT_RISK = "At Risk"
+    CLOSED = "Closed"
+    PENDING = "Pending"
+    ONBOARDING = "Onboarding"
+
+
+class DealStage(StrEnum):
+    PROSPECTING = "Prospecting"
+    QUALIFICATION = "Qualification"
+    NEEDS_ANALYSIS = "Needs Analysis"
+    VALUE_PROPOSITION = "Value Proposition"
+    PROPOSAL = "Proposal"
+    NEGOTIATION = "Negotiation"
+    CLOSED_WON = "Closed Won"
+    CLOSED_LOST = "Closed Lost"
+    STALLED = "Stalled"
+
+    @property
+    def is_closed(self) -> bool:
+        return self in (DealStage.CLOSED_WON, DealStage.CLOSED_LOST)
+
+
+class ActivityType(StrEnum):
+    CALL = "Call"
+    EMAIL = "Email"
+    MEETING = "Meeting"
+    TASK = "Task"
+    DEMO = "Demo"
+    CONTRACT_REVIEW = "Contract Review"
+    EXECUTIVE_MEETING = "Executive Meeting"
+    NOTE = "Note"
+
+    @property
+    def is_high_value(self) -> bool:
+        return self in (
+            ActivityType.DEMO,
+            ActivityType.CONTRACT_REVIEW,
+            ActivityType.EXECUTIVE_MEETING,
+        )
+
+
+class RecordRef(Model):
+    """Points at one CRM record. `id` is None for a record that does not exist yet."""
+
+    type: RecordType
+    id: str | None = None
+    name: str | None = None
+    version: str | None = None
+    url: str | None = None
+
+
+class Record(Model):
+    """What every CRM record has. `version` changes with every change of the record."""
+
+    id: str
+    version: str
+    url: str | None = None
+
+
+class Owner(Record):
+    name: str
+    email: str | None = None
+    active: bool = True
+    manager_id: str | None = None
+
+
+class Account(Record):
+    """One account. None means the CRM does not say: never zero, never healthy."""
+
+    name: str
+    owner_id: str | None = None
+    status: AccountStatus | None = None
+    account_type: str | None = None
+    industry: str | None = None
+    segment: str | None = None
+    website: str | None = None
+    phone: str | None = None
+    billing_city: str | None = None
+    billing_country: str | None = None
+    annual_revenue: Decimal | None = None
+    employees: int | None = None
+    contract_end: date | None = None
+    renewal_date: date | None = None
+    created_at: Timestamp | None = None
+    modified_at: Timestamp | None = None
+    last_activity_at: Timestamp | None = None
+    custom: dict[str, str] = Field(default_factory=dict)
+
+
+class Contact(Record):
+    account_id: str
+    name: str
+    email: str | None = None
+    phone: str | None = None
+    title: str | None = None
+    level: str | None = None
+    """C-Level, VP or Director."""
+    accessible: bool | None = None
+    alignment: float | None = None
+    """0 to 1."""
+    is_sponsor: bool | None = None
+    active: bool | None = None
+    """False when the person has left."""
+    owner_id: str | None = None
+    created_at: Timestamp | None = None
+
+
+class StageChange(Model):
+    stage: DealStage
+    at: Timestamp
+
+
+class Deal(Record):
+    account_id: str
+    name: str
+    stage: DealStage
+    amount: Decimal | None = None
+    probability: int | None = None
+    """0 to 100."""
+    closing_date: date | None = None
+    created_at: Timestamp | None = None
+    modified_at: Timestamp | None = None
+    stage_changed_at: Timestamp | None = None
+    stage_history: tuple[StageChange, ...] = ()
+    owner_id: str | None = None
+
+
+class Activity(Record):
+    account_id: str
+    type: ActivityType
+    subject: str | None = None
+    description: str | None = None
+    at: Timestamp
+    """When it happened."""
+    created_at: Timestamp | None = None
+    owner_id: str | None = None
+    participants: tuple[str, ...] = ()
+    outcome: str | None = None
+
+
+class Note(Record):
+    account_id: str
+    title: str | None = None
+    content: str
+    created_at: Timestamp | None = None
+    created_by: str | None = None
+    private: bool = False
+
+
+class Task(Record):
+    account_id: str
+    subject: str
+    description: str | None = None
+    due_at: Timestamp | None = None
+    status: str = "open"
+    priority: str | None = None
+    owner_id: str | None = None
+    created_at: Timestamp | None = None
+
+
+class ActivityMark(Model):
+    """The least of an activity: enough to count it."""
+
+    id: str
+    type: ActivityType
+    at: Timestamp
+
+
+class AccountSnapshot(Model):
+    """All a review reads of one account, at one moment.
+
+    Lists are newest first and capped (see `SnapshotLimits`); `activity_marks` holds every
+    activity of the look-back window, so that counting is exact when `activities` is cut.
+    `modules` names what the CRM holds at all: a module that is not in it is unknown, an
+    empty list of a module that is in it is a fact.
+    """
+
+    account: Account
+    owner: Owner | None = None
+    previous_owner: Owner | None = None
+    contacts: tuple[Contact, ...] = ()
+    deals: tuple[Deal, ...] = ()
+    activities: tuple[Activity, ...] = ()
+    activity_marks: tuple[ActivityMark, ...] = ()
+    notes: tuple[Note, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    modules: frozenset[RecordType]
+    totals: dict[RecordType, int] = Field(default_factory=dict)
+    """Records of the account per module, before any cap."""
+    fetched_at: Timestamp
+    as_of: Timestamp
+    source: str = "sql"
+
+
+class SnapshotLimits(Model):
+    """How much of an account one snapshot carries."""
+
+    contacts: int = 50
+    deals: int = 20
+    """Open deals come first, then closed ones, newest first."""
+    activities: int = 100
+    notes: int = 50
+    tasks: int = 50
+    lookback_days: int = 90

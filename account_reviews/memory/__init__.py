@@ -1,0 +1,1 @@
+"""Account memory backends behind one protocol."""

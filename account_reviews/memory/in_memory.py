@@ -1,0 +1,126 @@
+"""An account memory in this process: for tests and examples. It forgets when the process ends."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from account_reviews.crm.protocol import Health
+from account_reviews.domain.errors import MemoryUnavailableError
+from account_reviews.domain.memory import MemoryHit, MemoryItem
+from account_reviews.memory import rules
+from account_reviews.memory.protocol import MemoryCapabilities, MemoryRef, RecallQuery, TimelinePage
+
+_WORD: Final = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    id: UUID
+    item: MemoryItem
+
+
+class InMemoryMemory:
+    """Implements `MemoryBackend`. Set `available` to False and every call fails.
+
+    An item is found when it holds all words of the query, in any case; there is no stemming and
+    no query syntax.
+    """
+
+    def __init__(self, *, tenant: str = "default") -> None:
+        self.available = True
+        self._tenant = tenant
+        self._kept: dict[str, tuple[_Kept, ...]] = {}
+
+    async def remember(
+        self, items: tuple[MemoryItem, ...], *, idempotency_key: str
+    ) -> tuple[MemoryRef, ...]:
+        self._refuse_when_down()
+        rules.check_id(idempotency_key, "idempotency key")
+        fresh = tuple(
+            _Kept(rules.item_id(self._tenant, idempotency_key, place), rules.clean(item))
+            for place, item in enumerate(items)
+        )
+        kept = self._kept.setdefault(idempotency_key, fresh) if fresh else ()
+        return tuple(
+            MemoryRef(id=str(one.id)) for one in kept or self._kept.get(idempotency_key, ())
+        )
+
+    async def recall(self, query: RecallQuery) -> tuple[MemoryHit, ...]:
+        self._refuse_when_down()
+        moment = query.as_of or datetime.now(UTC)
+        words = _words(rules.query_text(query.text) or "")
+        found = [
+            (_score(kept.item, words, moment), kept)
+            for kept in self._of(query.account_id)
+            if _wanted(kept.item, query, moment) and _matches(kept.item, words)
+        ]
+        found.sort(key=lambda pair: (-pair[0], -_stamp(pair[1].item), pair[1].id))
+        hits = (rules.hit(kept.id, kept.item, score) for score, kept in found[: query.limit])
+        return rules.within_budget(tuple(hits), query.token_budget)
+
+    async def timeline(
+        self, account_id: str, *, cursor: str | None = None, limit: int = 50
+    ) -> TimelinePage:
+        self._refuse_when_down()
+        kept = sorted(self._of(account_id), key=_place, reverse=True)
+        if cursor is not None:
+            last = rules.decode_cursor(cursor)
+            kept = [one for one in kept if _place(one) < last]
+        items = tuple(rules.hit(one.id, one.item, 0.0) for one in kept[:limit])
+        return TimelinePage(
+            items=items, next_cursor=rules.next_cursor(items, more=len(kept) > limit)
+        )
+
+    async def capabilities(self) -> MemoryCapabilities:
+        return MemoryCapabilities(name="in_memory", max_batch=500, local=True)
+
+    async def health(self) -> Health:
+        detail = "account memory in this process" if self.available else "switched off"
+        return Health(ok=self.available, detail=detail)
+
+    def _of(self, account_id: str) -> list[_Kept]:
+        rules.check_id(account_id, "account id")
+        everything = (kept for batch in self._kept.values() for kept in batch)
+        return [kept for kept in everything if kept.item.account_id == account_id]
+
+    def _refuse_when_down(self) -> None:
+        if not self.available:
+            raise MemoryUnavailableError
+
+
+def _place(kept: _Kept) -> tuple[datetime, UUID]:
+    return kept.item.occurred_at, kept.id
+
+
+def _stamp(item: MemoryItem) -> float:
+    return (item.occurred_at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+
+
+def _wanted(item: MemoryItem, query: RecallQuery, moment: datetime) -> bool:
+    return (
+        (not query.kinds or item.kind in query.kinds)
+        and (query.since is None or item.occurred_at >= query.since)
+        and (query.until is None or item.occurred_at < query.until)
+        and (query.as_of is None or item.occurred_at <= query.as_of)
+        and (item.valid_from is None or item.valid_from <= moment)
+        and (item.valid_to is None or item.valid_to > moment)
+    )
+
+
+def _words(text: str) -> set[str]:
+    return {word.casefold() for word in _WORD.findall(text)}
+
+
+def _matches(item: MemoryItem, words: set[str]) -> bool:
+    values = (
+        str(value) for value in item.attributes.values() if isinstance(value, str | float | int)
+    )
+    return words <= _words(" ".join((item.title or "", item.text, *values)))
+
+
+def _score(item: MemoryItem, words: set[str], moment: datetime) -> float:
+    in_title = len(words & _words(item.title or ""))
+    rank = (1 + in_title) / (1 + len(words)) if words else 1.0
+    return rank * rules.decay(moment - item.occurred_at)

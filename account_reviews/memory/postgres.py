@@ -1,0 +1,256 @@
+"""The account memory in our own PostgreSQL: full text, in the language of each item.
+
+An item is found when it holds all words of the query (`"a phrase"`, `or` and `-word` work as in
+web search). Its score is the rank of the match (title before text before attributes) times a
+decay with the item's age. Deterministic, offline, and in the same database as the review.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Text,
+    and_,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from account_reviews.crm.protocol import Health
+from account_reviews.domain.errors import BadInputError, MemoryUnavailableError
+from account_reviews.domain.memory import MemoryHit, MemoryItem, MemoryKind, MemorySource
+from account_reviews.memory import rules
+from account_reviews.memory.protocol import MemoryCapabilities, MemoryRef, RecallQuery, TimelinePage
+from account_reviews.memory.tables import memory_items
+from account_reviews.store.database import reachable
+
+_ITEM: Final = memory_items.c
+_SHOWN: Final = (
+    _ITEM.id,
+    _ITEM.account_id,
+    _ITEM.kind,
+    _ITEM.title,
+    _ITEM.body,
+    _ITEM.occurred_at,
+    _ITEM.source_system,
+    _ITEM.source_record_id,
+    _ITEM.source_url,
+    _ITEM.attributes,
+)
+_LOCK: Final = text("select pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_TOO_LONG: Final = "54000"
+_RANK_TO_ONE: Final = 32
+"""Makes a rank r into r / (r + 1), so that it lies between 0 and 1."""
+
+
+class FoundItem(MemoryHit):
+    """A hit of a search that is not limited to one account."""
+
+    account_id: str
+
+
+class PostgresMemory:
+    """Implements `MemoryBackend` on the tables of migration 0003_memory, for one tenant."""
+
+    def __init__(self, engine: AsyncEngine, *, tenant: str = "default") -> None:
+        self._engine = engine
+        self._tenant = tenant
+
+    async def remember(
+        self, items: tuple[MemoryItem, ...], *, idempotency_key: str
+    ) -> tuple[MemoryRef, ...]:
+        """Store the items once per key; a repeat, whatever it brings, gives the first references.
+
+        BadInputError for an item that cannot be stored, MemoryUnavailableError.
+        """
+        rules.check_id(idempotency_key, "idempotency key")
+        rows = [self._row(rules.clean(item), idempotency_key, n) for n, item in enumerate(items)]
+        async with reachable(MemoryUnavailableError), self._engine.begin() as connection:
+            await connection.execute(_LOCK, {"name": f"memory/{self._tenant}/{idempotency_key}"})
+            stored = await self._stored(connection, idempotency_key)
+            if stored or not rows:
+                return stored
+            await _insert(connection, rows)
+        return tuple(MemoryRef(id=str(row["id"])) for row in rows)
+
+    async def recall(self, query: RecallQuery) -> tuple[MemoryHit, ...]:
+        """Best first, of one account, valid at `as_of` (now without it).
+
+        `since` is included, `until` is not. MemoryUnavailableError.
+        """
+        rules.check_id(query.account_id, "account id")
+        conditions = [self._of(query.account_id), *_limits(query)]
+        statement = _ranked(conditions, rules.query_text(query.text), _moment(query.as_of))
+        rows = await self._read(statement.limit(query.limit))
+        hits = tuple(rules.hit(row.id, _item(row), row.score) for row in rows)
+        return rules.within_budget(hits, query.token_budget)
+
+    async def search(
+        self,
+        words: str,
+        *,
+        account_id: str | None = None,
+        kinds: tuple[MemoryKind, ...] = (),
+        since: datetime | None = None,
+        limit: int = 20,
+    ) -> tuple[FoundItem, ...]:
+        """For people: best first, over all accounts of the tenant unless one is named."""
+        everything = RecallQuery(account_id=account_id or "", kinds=kinds, since=since, limit=limit)
+        conditions = [self._of(account_id), *_limits(everything)]
+        statement = _ranked(conditions, rules.query_text(words), _moment(None))
+        rows = await self._read(statement.limit(limit))
+        return tuple(_found(row, row.score) for row in rows)
+
+    async def timeline(
+        self, account_id: str, *, cursor: str | None = None, limit: int = 50
+    ) -> TimelinePage:
+        """Everything ever remembered of the account, newest first, also what is no longer valid.
+
+        BadInputError for a cursor that is none, MemoryUnavailableError.
+        """
+        rules.check_id(account_id, "account id")
+        statement = select(*_SHOWN).where(self._of(account_id))
+        if cursor is not None:
+            place = tuple_(*rules.decode_cursor(cursor))
+            statement = statement.where(tuple_(_ITEM.occurred_at, _ITEM.id) < place)
+        order = (_ITEM.occurred_at.desc(), _ITEM.id.desc())
+        rows = await self._read(statement.order_by(*order).limit(limit + 1))
+        items = tuple(rules.hit(row.id, _item(row), 0.0) for row in rows[:limit])
+        return TimelinePage(
+            items=items, next_cursor=rules.next_cursor(items, more=len(rows) > limit)
+        )
+
+    async def capabilities(self) -> MemoryCapabilities:
+        return MemoryCapabilities(name="postgres", max_batch=500, local=True)
+
+    async def health(self) -> Health:
+        """Asks the table; a memory that cannot answer is an answer too."""
+        try:
+            await self._read(select(_ITEM.id).limit(1))
+        except MemoryUnavailableError as error:
+            return Health(ok=False, detail=error.message, hint=error.hint)
+        return Health(ok=True, detail="account memory in PostgreSQL")
+
+    def _of(self, account_id: str | None) -> ColumnElement[bool]:
+        tenant = _ITEM.tenant == self._tenant
+        return tenant if account_id is None else and_(tenant, _ITEM.account_id == account_id)
+
+    async def _read(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        async with reachable(MemoryUnavailableError), self._engine.connect() as connection:
+            found: Sequence[Row[Any]] = (await connection.execute(statement)).all()
+            return found
+
+    async def _stored(self, connection: AsyncConnection, key: str) -> tuple[MemoryRef, ...]:
+        ours = and_(_ITEM.tenant == self._tenant, _ITEM.idempotency_key == key)
+        found = await connection.scalars(select(_ITEM.id).where(ours).order_by(_ITEM.ordinal))
+        return tuple(MemoryRef(id=str(one)) for one in found)
+
+    def _row(self, item: MemoryItem, key: str, ordinal: int) -> dict[str, Any]:
+        return {
+            "id": rules.item_id(self._tenant, key, ordinal),
+            "tenant": self._tenant,
+            "account_id": item.account_id,
+            "kind": item.kind.value,
+            "title": item.title,
+            "body": item.text,
+            "occurred_at": item.occurred_at,
+            "valid_from": item.valid_from,
+            "valid_to": item.valid_to,
+            "source_system": item.source.system,
+            "source_record_id": item.source.record_id,
+            "source_url": item.source.url,
+            "attributes": item.attributes,
+            "visibility": item.visibility,
+            "language": item.language,
+            "idempotency_key": key,
+            "ordinal": ordinal,
+        }
+
+
+async def _insert(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+    try:
+        await connection.execute(insert(memory_items), rows)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _TOO_LONG:
+            raise
+        raise BadInputError(
+            "an item has too many attributes to be indexed", hint="move long values into its text"
+        ) from error
+
+
+def _moment(as_of: datetime | None) -> datetime:
+    return as_of or datetime.now(UTC)
+
+
+def _limits(query: RecallQuery) -> list[ColumnElement[bool]]:
+    moment = _moment(query.as_of)
+    limits: list[ColumnElement[bool]] = [
+        or_(_ITEM.valid_from.is_(None), _ITEM.valid_from <= moment),
+        or_(_ITEM.valid_to.is_(None), _ITEM.valid_to > moment),
+    ]
+    if query.kinds:
+        limits.append(_ITEM.kind.in_([kind.value for kind in query.kinds]))
+    if query.since is not None:
+        limits.append(_ITEM.occurred_at >= query.since)
+    if query.until is not None:
+        limits.append(_ITEM.occurred_at < query.until)
+    if query.as_of is not None:
+        limits.append(_ITEM.occurred_at <= query.as_of)
+    return limits
+
+
+def _ranked(
+    conditions: list[ColumnElement[bool]], words: str | None, moment: datetime
+) -> Select[Any]:
+    """The words are read once per language that occurs, then matched by the GIN index."""
+    recency = _decay(moment)
+    if words is None:
+        statement = select(*_SHOWN, recency.label("score")).where(*conditions)
+    else:
+        config = func.reviews.search_config(_ITEM.language)
+        parsed = func.websearch_to_tsquery(config, sql_cast(words, Text)).label("query")
+        languages = select(_ITEM.language, parsed).where(conditions[0])
+        asked = languages.group_by(_ITEM.language).cte("asked")
+        rank = func.ts_rank_cd(_ITEM.search, asked.c.query, _RANK_TO_ONE)
+        statement = (
+            select(*_SHOWN, (rank * recency).label("score"))
+            .join(asked, asked.c.language == _ITEM.language)
+            .where(*conditions, _ITEM.search.op("@@")(asked.c.query))
+        )
+    return statement.order_by(text("score desc"), _ITEM.occurred_at.desc(), _ITEM.id)
+
+
+def _decay(moment: datetime) -> ColumnElement[float]:
+    """`rules.decay`, in SQL."""
+    age = func.extract("epoch", moment - _ITEM.occurred_at)
+    clamped = func.least(func.greatest(age, 0), rules.OLDEST.total_seconds())
+    return func.power(0.5, clamped / rules.HALF_LIFE.total_seconds())
+
+
+def _item(row: Row[Any]) -> MemoryItem:
+    return MemoryItem(
+        account_id=row.account_id,
+        kind=MemoryKind(row.kind),
+        title=row.title,
+        text=row.body,
+        occurred_at=row.occurred_at,
+        source=MemorySource(
+            system=row.source_system, record_id=row.source_record_id, url=row.source_url
+        ),
+        attributes=row.attributes,
+    )
+
+
+def _found(row: Row[Any], score: float) -> FoundItem:
+    found = rules.hit(row.id, _item(row), score)
+    return FoundItem(account_id=row.account_id, **found.model_dump())

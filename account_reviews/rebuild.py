@@ -1,0 +1,59 @@
+"""Rebuild the read model from Temporal: each review is asked for its state and its rows replaced."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.service import RPCError
+
+from account_reviews.domain.errors import UnreachableError
+from account_reviews.domain.review import ReviewState
+from account_reviews.store.reviews import ReviewStore
+from workflows.account_review import AccountReviewWorkflow
+
+AT_ONCE = 4
+QUERY_SECONDS = 10.0
+ALL_REVIEWS = "WorkflowType = 'AccountReview'"
+
+
+@dataclass
+class RebuildReport:
+    """Reviews whose rows were replaced, and those that did not answer."""
+
+    rebuilt: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+async def rebuild(client: Client, store: ReviewStore) -> RebuildReport:
+    """Replace the rows of every review that Temporal still knows. Needs a running worker."""
+    report, gate = RebuildReport(), asyncio.Semaphore(AT_ONCE)
+
+    async def one(found: WorkflowExecution) -> None:
+        async with gate:
+            state = await _state_of(client, found)
+        if state is None:
+            report.failed.append(f"{found.id} (run {found.run_id})")
+            return
+        await store.replace(state)
+        report.rebuilt += 1
+
+    try:
+        listed = [
+            found
+            async for found in client.list_workflows(ALL_REVIEWS)
+            if found.status is not WorkflowExecutionStatus.CONTINUED_AS_NEW
+        ]
+    except RPCError as error:
+        raise UnreachableError(f"Temporal does not list its workflows: {error.message}") from None
+    await asyncio.gather(*(one(found) for found in listed))
+    return report
+
+
+async def _state_of(client: Client, found: WorkflowExecution) -> ReviewState | None:
+    handle = client.get_workflow_handle_for(
+        AccountReviewWorkflow.run, found.id, run_id=found.run_id
+    )
+    try:
+        return await asyncio.wait_for(handle.query(AccountReviewWorkflow.snapshot), QUERY_SECONDS)
+    except (TimeoutError, RPCError):
+        return None

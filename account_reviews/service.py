@@ -1,0 +1,162 @@
+"""What the CLI does with reviews: find, show, start, decide. Errors are of `domain.errors`."""
+
+import asyncio
+import uuid
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as UpdateTimeoutError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from account_reviews.bootstrap import Parts
+from account_reviews.crm.protocol import AccountFilter
+from account_reviews.documents import review_document
+from account_reviews.domain.errors import (
+    AccountNotFoundError,
+    BadInputError,
+    ConflictError,
+    NegativeAnswerError,
+    NotFoundError,
+    UnreachableError,
+)
+from account_reviews.domain.findings import Analysis
+from account_reviews.domain.messages import DecisionAnswer, RefusalCode, SubmitDecision
+from account_reviews.domain.records import Account
+from account_reviews.domain.review import ReviewState
+from account_reviews.store.reading import RequestRow, RunDetail
+from account_reviews.temporal import names
+from workflows.account_review import AccountReviewWorkflow
+
+QUERY_SECONDS = 2.0
+UPDATE_SECONDS = 10.0
+
+_BAD = {RefusalCode.REASON_REQUIRED, RefusalCode.BAD_ADJUSTMENT, "bad_shape"}
+_MISSING = {RefusalCode.UNKNOWN_ITEM, RefusalCode.UNKNOWN_REQUEST}
+
+
+async def find_accounts(
+    parts: Parts, *, ids: tuple[str, ...] = (), owner: str | None = None, every: bool = False
+) -> list[Account]:
+    """The accounts meant, ordered by id. AccountNotFoundError names the first unknown one."""
+    if not ids and owner is None and not every:
+        raise BadInputError(
+            "no account is named", hint="give ACCOUNT ids, --owner, --all or --file"
+        )
+    where = AccountFilter(owner=owner, account_ids=ids or None)
+    found: list[Account] = []
+    cursor: str | None = None
+    while True:
+        page = await parts.crm.list_accounts(where, cursor=cursor)
+        found.extend(page.items)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    known = {account.id for account in found}
+    for wanted in ids:
+        if wanted not in known:
+            raise AccountNotFoundError(
+                f"the CRM has no account {wanted!r}", hint="check the id, or import the account"
+            )
+    if owner is not None and not found:
+        raise NotFoundError(f"the CRM has no accounts of owner {owner!r}")
+    return found
+
+
+async def find_review(parts: Parts, review: str, run_id: str | None = None) -> RunDetail:
+    """A review by review id or account id: its open run, else its newest, else the named run."""
+    tenant = parts.settings.tenant
+    try:
+        names.parse_review_id(review)
+        review_id = review
+    except ValueError:
+        review_id = names.review_id(review, tenant)
+    return await parts.reader.find_run(tenant=tenant, review_id=review_id, run_id=run_id)
+
+
+async def show_review(
+    parts: Parts, client: Client | None, review: str, run_id: str | None = None
+) -> tuple[ReviewState, Analysis | None, dict[str, Any]]:
+    """State, analysis and document. An open review answers itself, else its row with its age."""
+    found = await find_review(parts, review, run_id)
+    state, source = found.state, "projection"
+    age: float | None = found.age_seconds
+    if state.closed_at is None and client is not None:
+        live = await _ask(client, state)
+        if live is not None and live.run_id == state.run_id:
+            state, source, age = live, "workflow", None
+    body = await parts.reader.document(state.analysis.hash) if state.analysis else None
+    analysis = Analysis.model_validate(body) if body is not None else None
+    return state, analysis, review_document(state, analysis, source=source, age_seconds=age)
+
+
+async def _ask(client: Client, state: ReviewState) -> ReviewState | None:
+    handle = _handle(client, state.review_id, state.run_id)
+    try:
+        return await asyncio.wait_for(
+            handle.query(AccountReviewWorkflow.snapshot), QUERY_SECONDS
+        )
+    except (TimeoutError, RPCError):
+        return None
+
+
+async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> DecisionAnswer:
+    """Send a decision as an update and give the answer.
+
+    ConflictError when something else was decided first, BadInputError for what does not fit,
+    UnreachableError when nobody answered: then it may still be applied, and repeating it with
+    the same decision id is safe.
+    """
+    decision_id = decision.decision_id or uuid.uuid4().hex
+    message = decision.model_copy(update={"decision_id": decision_id})
+    handle = _handle(client, row.review_id, row.run_id)
+    try:
+        return await asyncio.wait_for(
+            handle.execute_update(
+                "decide",
+                message.model_dump(mode="json", exclude_none=True),
+                id=decision_id,
+                result_type=DecisionAnswer,
+            ),
+            UPDATE_SECONDS,
+        )
+    except (TimeoutError, UpdateTimeoutError):
+        raise UnreachableError(
+            f"no worker answered within {UPDATE_SECONDS:.0f} s; the decision may still be applied",
+            hint=f"start a worker, then repeat with --decision-id {decision_id}",
+        ) from None
+    except WorkflowUpdateFailedError as error:
+        raise _refusal(error) from None
+    except RPCError as error:
+        raise _closed_or_unreachable(error, row) from None
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> Exception:
+    cause = error.cause
+    kind = cause.type if isinstance(cause, ApplicationError) else None
+    message = cause.message if isinstance(cause, ApplicationError) else str(cause)
+    if kind in _BAD:
+        return BadInputError(message)
+    if kind in _MISSING:
+        return NotFoundError(message)
+    if kind == RefusalCode.NOT_ALLOWED:
+        return NegativeAnswerError(message)
+    return ConflictError(message)
+
+
+def _closed_or_unreachable(error: RPCError, row: RequestRow) -> Exception:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        state = row.request.state
+        told = f"is {state}" if not row.request.is_pending else "is closed with its review"
+        return ConflictError(f"the request {row.request.request_id} {told}")
+    return UnreachableError(f"Temporal did not take the decision: {error.message}")
+
+
+def _handle(
+    client: Client, review_id: str, run_id: str
+) -> WorkflowHandle[AccountReviewWorkflow, Any]:
+    return client.get_workflow_handle_for(
+        AccountReviewWorkflow.run, review_id, first_execution_run_id=run_id
+    )
+
+

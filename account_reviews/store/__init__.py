@@ -1,0 +1,1 @@
+"""Our own PostgreSQL tables: documents, read model, migrations."""

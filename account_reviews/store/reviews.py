@@ -1,0 +1,215 @@
+"""Documents and the read model of reviews.
+
+A row is a projection of the review's own state, guarded by its growing version; everything here
+is idempotent, so that an activity may run twice.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from account_reviews.domain.base import Model, Timestamp
+from account_reviews.domain.canonical import canonical_json, content_hash
+from account_reviews.domain.findings import PriorOutcome, RiskLevel
+from account_reviews.domain.records import AccountSnapshot
+from account_reviews.domain.review import ReviewState, SnapshotRef
+from account_reviews.store.database import reachable
+from account_reviews.store.rows import approval_row, baseline_row, outcome_rows, run_row
+
+PRIOR_LIMIT = 500
+
+_PUT_DOCUMENT = text(
+    "insert into reviews.documents (hash, kind, body) values (:hash, :kind, cast(:body as jsonb)) "
+    "on conflict (hash) do nothing"
+)
+_RUN_COLUMNS = (
+    "run_id review_id tenant account_id owner_id name kind phase status outcome risk_level "
+    "risk_score health_score due_at needs_attention analysis_hash version started_at "
+    "updated_at closed_at"
+).split()
+_RUN_JSON = ("waiting_on", "state")
+
+
+def _upsert_run() -> str:
+    columns = [*_RUN_COLUMNS, *_RUN_JSON]
+    values = [f":{name}" for name in _RUN_COLUMNS] + [f"cast(:{name} as jsonb)" for name in _RUN_JSON]
+    updates = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "run_id")
+    return (
+        f"insert into reviews.review_runs as known ({', '.join(columns)}) "  # noqa: S608
+        f"values ({', '.join(values)}) on conflict (run_id) do update set {updates} "
+        "where known.version < excluded.version "
+        "or known.state->>'workflow_run_id' <> excluded.state->>'workflow_run_id'"
+    )
+
+
+_SAVE_RUN = text(_upsert_run())
+_SAVE_REQUEST = text(
+    "insert into reviews.approval_requests as known (request_id, run_id, review_id, tenant, "
+    "account_id, owner_id, state, requested_at, deadline, body, version) values (:request_id, "
+    ":run_id, :review_id, :tenant, :account_id, :owner_id, :state, :requested_at, :deadline, "
+    "cast(:body as jsonb), :version) on conflict (request_id) do update set "
+    "state = excluded.state, body = excluded.body, version = excluded.version "
+    "where known.version < excluded.version"
+)
+_SAVE_OUTCOME = text(
+    "insert into reviews.proposal_outcomes (run_id, change_id, tenant, account_id, rule, "
+    "recommendation_type, state, by, at, reason, risk_level, evidence_hash) values (:run_id, "
+    ":change_id, :tenant, :account_id, :rule, :recommendation_type, :state, :by, :at, :reason, "
+    ":risk_level, :evidence_hash) on conflict (run_id, change_id) do update set "
+    "state = excluded.state, by = excluded.by, at = excluded.at, reason = excluded.reason"
+)
+_SAVE_BASELINE = text(
+    "insert into reviews.account_baselines as known (tenant, account_id, snapshot_hash, run_id, "
+    "risk_score, risk_level, taken_at) values (:tenant, :account_id, :snapshot_hash, :run_id, "
+    ":risk_score, :risk_level, :taken_at) on conflict (tenant, account_id) do update set "
+    "snapshot_hash = excluded.snapshot_hash, run_id = excluded.run_id, "
+    "risk_score = excluded.risk_score, risk_level = excluded.risk_level, "
+    "taken_at = excluded.taken_at where known.taken_at <= excluded.taken_at"
+)
+_BASELINE = text(
+    "select b.snapshot_hash, b.risk_score, b.risk_level, d.body "
+    "from reviews.account_baselines b join reviews.documents d on d.hash = b.snapshot_hash "
+    "where b.tenant = :tenant and b.account_id = :account_id"
+)
+_PRIOR = text(
+    "select change_id, rule, recommendation_type, state, by, at, reason, risk_level, "
+    "evidence_hash from reviews.proposal_outcomes where tenant = :tenant "
+    "and account_id = :account_id order by at desc, change_id limit :limit"
+)
+_LATEST_SNAPSHOT = text(
+    "select state->'snapshot' as snapshot from reviews.review_runs where tenant = :tenant "
+    "and account_id = :account_id and jsonb_typeof(state->'snapshot') = 'object' "
+    "order by started_at desc limit 1"
+)
+
+
+class Past(Model):
+    """What earlier reviews of an account left behind."""
+
+    previous_snapshot: dict[str, Any] | None = None
+    risk_score: int | None = None
+    risk_level: RiskLevel | None = None
+    outcomes: tuple[PriorOutcome, ...] = ()
+
+
+class ReviewStore:
+    """Everything the activities of a review keep in our PostgreSQL. UnreachableError when down."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def put_document(self, kind: str, body: object) -> str:
+        """Store a document once under the hash of its content and give the hash."""
+        async with self._transaction() as connection:
+            return await _put(connection, kind, body)
+
+    async def get_document(self, stored: str) -> Any:
+        """The document under that hash. KeyError when it is gone."""
+        async with self._transaction() as connection:
+            row = await connection.execute(
+                text("select body from reviews.documents where hash = :hash"), {"hash": stored}
+            )
+            body = row.scalar_one_or_none()
+        if body is None:
+            raise KeyError(f"no document {stored}")
+        return body
+
+    async def open_run(
+        self, opening: ReviewState, snapshot: AccountSnapshot | None = None
+    ) -> str:
+        """Show a fresh review in the read model, and store its snapshot. Gives the hash."""
+        row = run_row(opening)
+        if snapshot is not None:
+            row |= {"owner_id": snapshot.account.owner_id}
+        async with self._transaction() as connection:
+            await connection.execute(_SAVE_RUN, row)
+            if snapshot is None:
+                return ""
+            return await _put(connection, "snapshot", snapshot.model_dump())
+
+    async def save(self, state: ReviewState) -> None:
+        """Bring all rows of the review up to `state`, in one transaction.
+
+        A closed review also settles how its changes ended and, when it had a result, what the
+        next review compares with.
+        """
+        async with self._transaction() as connection:
+            await _save(connection, state)
+
+    async def replace(self, state: ReviewState) -> None:
+        """Write the rows of a review anew, whatever stood there."""
+        async with self._transaction() as connection:
+            for table in ("review_runs", "approval_requests"):
+                await connection.execute(
+                    text(f"delete from reviews.{table} where run_id = :run_id"),  # noqa: S608
+                    {"run_id": state.run_id},
+                )
+            await _save(connection, state)
+
+    async def past_of(self, tenant: str, account_id: str) -> Past:
+        """The baseline, the risk then, and how earlier proposals ended."""
+        key = {"tenant": tenant, "account_id": account_id}
+        async with self._transaction() as connection:
+            baseline = (await connection.execute(_BASELINE, key)).mappings().first()
+            prior = await connection.execute(_PRIOR, {**key, "limit": PRIOR_LIMIT})
+            outcomes = tuple(PriorOutcome.model_validate(dict(row)) for row in prior.mappings())
+        if baseline is None:
+            return Past(outcomes=outcomes)
+        return Past(
+            previous_snapshot=baseline["body"],
+            risk_score=baseline["risk_score"],
+            risk_level=baseline["risk_level"],
+            outcomes=outcomes,
+        )
+
+    async def latest_snapshot(
+        self, tenant: str, account_id: str, now: Timestamp
+    ) -> SnapshotRef | None:
+        """The newest stored snapshot of the account, with its age in seconds."""
+        async with self._transaction() as connection:
+            row = await connection.execute(
+                _LATEST_SNAPSHOT, {"tenant": tenant, "account_id": account_id}
+            )
+            found = row.scalar_one_or_none()
+        if found is None:
+            return None
+        reference = SnapshotRef.model_validate(found)
+        age = max(0, int((now - reference.fetched_at).total_seconds()))
+        return reference.model_copy(update={"stale_seconds": age})
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        async with reachable(), self._engine.begin() as connection:
+            yield connection
+
+
+async def _save(connection: AsyncConnection, state: ReviewState) -> None:
+    await connection.execute(_SAVE_RUN, run_row(state))
+    for request in state.requests:
+        await connection.execute(_SAVE_REQUEST, approval_row(state, request))
+    if state.outcome is None or state.analysis is None:
+        return
+    analysis = await _get(connection, state.analysis.hash)
+    for row in outcome_rows(state, analysis):
+        await connection.execute(_SAVE_OUTCOME, row)
+    if state.commits_baseline:
+        await connection.execute(_SAVE_BASELINE, baseline_row(state))
+
+
+async def _put(connection: AsyncConnection, kind: str, body: object) -> str:
+    stored = content_hash(body)
+    await connection.execute(
+        _PUT_DOCUMENT,
+        {"hash": stored, "kind": kind, "body": canonical_json(body).decode()},
+    )
+    return stored
+
+
+async def _get(connection: AsyncConnection, stored: str) -> Any:
+    row = await connection.execute(
+        text("select body from reviews.documents where hash = :hash"), {"hash": stored}
+    )
+    return row.scalar_one()

@@ -1,0 +1,96 @@
+"""The rows of a review's state. Pure."""
+
+import json
+from typing import Any
+
+from account_reviews.domain.approvals import ApprovalRequest
+from account_reviews.domain.review import ReviewState
+
+
+def run_row(state: ReviewState) -> dict[str, Any]:
+    """The row of `review_runs`."""
+    pending = state.pending
+    analysis = state.analysis
+    return {
+        "run_id": state.run_id,
+        "review_id": state.review_id,
+        "tenant": state.tenant,
+        "account_id": state.account_id,
+        "owner_id": state.snapshot.owner_id if state.snapshot else None,
+        "name": state.name,
+        "kind": state.kind,
+        "phase": state.phase.value,
+        "status": state.status.value,
+        "outcome": state.outcome.value if state.outcome else None,
+        "risk_level": analysis.risk_level.value if analysis else None,
+        "risk_score": analysis.risk_score if analysis else None,
+        "health_score": analysis.health_score if analysis else None,
+        "waiting_on": json.dumps(sorted({who for one in pending for who in one.approvers})),
+        "due_at": min((one.deadline for one in pending), default=None),
+        "needs_attention": state.needs_attention,
+        "analysis_hash": analysis.hash if analysis else None,
+        "state": state.model_dump_json(),
+        "version": state.version,
+        "started_at": state.started_at,
+        "updated_at": state.updated_at,
+        "closed_at": state.closed_at,
+    }
+
+
+def approval_row(state: ReviewState, request: ApprovalRequest) -> dict[str, Any]:
+    """The row of `approval_requests`."""
+    return {
+        "request_id": request.request_id,
+        "run_id": state.run_id,
+        "review_id": state.review_id,
+        "tenant": state.tenant,
+        "account_id": state.account_id,
+        "owner_id": state.snapshot.owner_id if state.snapshot else None,
+        "state": request.state.value,
+        "requested_at": request.requested_at,
+        "deadline": request.deadline,
+        "body": request.model_dump_json(),
+        "version": state.version,
+    }
+
+
+def baseline_row(state: ReviewState) -> dict[str, Any]:
+    """The row of `account_baselines`; the review has a snapshot and an analysis."""
+    assert state.snapshot is not None
+    assert state.analysis is not None
+    return {
+        "tenant": state.tenant,
+        "account_id": state.account_id,
+        "snapshot_hash": state.snapshot.hash,
+        "run_id": state.run_id,
+        "risk_score": state.analysis.risk_score,
+        "risk_level": state.analysis.risk_level.value,
+        "taken_at": state.as_of,
+    }
+
+
+def outcome_rows(state: ReviewState, analysis: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row per proposed change that came before a person."""
+    types = {
+        change: recommendation["type"]
+        for recommendation in analysis["recommendations"]
+        for change in recommendation["change_ids"]
+    }
+    items = {item.item_id: item for request in state.requests for item in request.items}
+    return [
+        {
+            "run_id": state.run_id,
+            "change_id": item.item_id,
+            "tenant": state.tenant,
+            "account_id": state.account_id,
+            "rule": item.change.rule,
+            "recommendation_type": types.get(item.item_id, "update_account"),
+            "state": item.state.value,
+            "by": item.decided_by,
+            "at": item.decided_at or state.updated_at,
+            "reason": item.reason,
+            "risk_level": state.analysis.risk_level.value if state.analysis else "unknown",
+            "evidence_hash": item.change.evidence_hash,
+        }
+        for item in items.values()
+    ]

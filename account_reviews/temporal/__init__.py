@@ -1,0 +1,1 @@
+"""Names, connection and interceptors for Temporal."""

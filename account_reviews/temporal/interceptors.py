@@ -1,0 +1,111 @@
+"""What happens at the doors of workflows and activities.
+
+Workflow side: every message reaches its handler as exactly one `RawValue`, and no exception of a
+handler can wedge a review. Activity side: errors of ours become Temporal's, and a heartbeat beats
+by itself while the activity runs. Neither adds an event.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity, workflow
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    HandleSignalInput,
+    HandleUpdateInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
+
+from account_reviews.domain.errors import CrmRateLimitedError, ReviewsError
+
+BEATS_PER_TIMEOUT = 3
+
+
+class ReviewInterceptor(Interceptor):
+    """Both sides, for the worker."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        return _ActivityDoor(next)
+
+    def workflow_interceptor_class(
+        self, input: WorkflowInterceptorClassInput  # noqa: A002, ARG002
+    ) -> type[WorkflowInboundInterceptor] | None:
+        return _WorkflowDoor
+
+
+class _WorkflowDoor(WorkflowInboundInterceptor):
+    async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002
+        input.args = [_one_raw_value(input.args)]
+        try:
+            await super().handle_signal(input)
+        except Exception:
+            workflow.logger.exception("signal %s failed and is left out", input.signal)
+
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:  # noqa: A002
+        input.args = [_one_raw_value(input.args)]
+        super().handle_update_validator(input)
+
+    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:  # noqa: A002
+        input.args = [_one_raw_value(input.args)]
+        try:
+            return await super().handle_update_handler(input)
+        except ApplicationError:
+            raise
+        except Exception as error:
+            message = f"the update failed: {type(error).__name__}"
+            raise ApplicationError(message, type="internal", non_retryable=True) from error
+
+
+def _one_raw_value(args: Any) -> RawValue:
+    """Senders may pass none, two or more; with two the SDK has lost the type and gives dicts."""
+    if not args:
+        return RawValue(Payload(metadata={"encoding": b"binary/null"}))
+    first = args[0]
+    if isinstance(first, RawValue):
+        return first
+    return RawValue(workflow.payload_converter().to_payload(first))
+
+
+class _ActivityDoor(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        beats = _start_heartbeat(activity.info().heartbeat_timeout)
+        try:
+            return await super().execute_activity(input)
+        except ReviewsError as error:
+            raise to_application_error(error) from error
+        finally:
+            if beats is not None:
+                beats.cancel()
+
+
+def to_application_error(error: ReviewsError) -> ApplicationError:
+    """The class decides: its name is the type, its `retryable` says whether to try again."""
+    wait = error.retry_after if isinstance(error, CrmRateLimitedError) else None
+    return ApplicationError(
+        error.message,
+        type=type(error).__name__,
+        non_retryable=not error.retryable,
+        next_retry_delay=timedelta(seconds=wait) if wait is not None else None,
+        category=ApplicationErrorCategory.BENIGN
+        if error.retryable
+        else ApplicationErrorCategory.UNSPECIFIED,
+    )
+
+
+def _start_heartbeat(timeout: timedelta | None) -> asyncio.Task[None] | None:
+    if not timeout:
+        return None
+    return asyncio.create_task(_beat(timeout.total_seconds() / BEATS_PER_TIMEOUT))
+
+
+async def _beat(seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        activity.heartbeat()

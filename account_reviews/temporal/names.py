@@ -1,0 +1,66 @@
+"""Every Temporal name: task queue, workflow ids with inverses, search attributes."""
+
+from typing import Final
+from urllib.parse import quote, unquote
+
+from temporalio.common import SearchAttributeKey
+
+TASK_QUEUE: Final = "account-reviews"
+NAMESPACE: Final = "default"
+RETENTION_DAYS: Final = 30
+DEFAULT_TENANT: Final = "default"
+
+TENANT: Final = SearchAttributeKey.for_keyword("Tenant")
+ACCOUNT_ID: Final = SearchAttributeKey.for_keyword("AccountId")
+OWNER_ID: Final = SearchAttributeKey.for_keyword("OwnerId")
+REVIEW_KIND: Final = SearchAttributeKey.for_keyword("ReviewKind")
+REVIEW_PHASE: Final = SearchAttributeKey.for_keyword("ReviewPhase")
+REVIEW_STATUS: Final = SearchAttributeKey.for_keyword("ReviewStatus")
+RISK_LEVEL: Final = SearchAttributeKey.for_keyword("RiskLevel")
+CYCLE_ID: Final = SearchAttributeKey.for_keyword("CycleId")
+PENDING_APPROVERS: Final = SearchAttributeKey.for_keyword_list("PendingApprovers")
+APPROVAL_DUE_AT: Final = SearchAttributeKey.for_datetime("ApprovalDueAt")
+HEALTH_SCORE: Final = SearchAttributeKey.for_float("HealthScore")
+NEEDS_ATTENTION: Final = SearchAttributeKey.for_bool("NeedsAttention")
+
+SEARCH_ATTRIBUTES: Final[dict[str, str]] = {
+    TENANT.name: "Keyword",
+    ACCOUNT_ID.name: "Keyword",
+    OWNER_ID.name: "Keyword",
+    REVIEW_KIND.name: "Keyword",
+    REVIEW_PHASE.name: "Keyword",
+    REVIEW_STATUS.name: "Keyword",
+    RISK_LEVEL.name: "Keyword",
+    CYCLE_ID.name: "Keyword",
+    PENDING_APPROVERS.name: "KeywordList",
+    APPROVAL_DUE_AT.name: "Datetime",
+    HEALTH_SCORE.name: "Double",
+    NEEDS_ATTENTION.name: "Bool",
+}
+"""Name -> type, as the server registers them. Ids only: they are never encrypted."""
+
+_PREFIX: Final = "review"
+
+
+def review_id(account_id: str, tenant: str = DEFAULT_TENANT) -> str:
+    """The workflow id of an account's review: `review/{account}` or `review/{tenant}/{account}`."""
+    parts = [account_id] if tenant == DEFAULT_TENANT else [tenant, account_id]
+    return "/".join([_PREFIX, *(_encode(part) for part in parts)])
+
+
+def parse_review_id(value: str) -> tuple[str, str]:
+    """The inverse of `review_id`: (account id, tenant). ValueError for anything else."""
+    parts = value.split("/")
+    if parts[0] != _PREFIX or len(parts) not in (2, 3) or not all(parts):
+        raise ValueError(f"{value!r} is not a review id")
+    tenant = DEFAULT_TENANT if len(parts) == 2 else unquote(parts[1])
+    return unquote(parts[-1]), tenant
+
+
+def operation_id(run_id: str, change_id: str) -> str:
+    """The name of one write: stable over retries, new for every review."""
+    return f"{run_id}:{change_id}"
+
+
+def _encode(part: str) -> str:
+    return quote(part, safe="").replace("~", "%7E")

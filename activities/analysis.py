@@ -1,0 +1,91 @@
+"""The rules as an activity: they change over time, replay must not."""
+
+from temporalio import activity
+
+from account_reviews.domain.analysis import AnalysisInputs, analyse
+from account_reviews.domain.approvals import Terms
+from account_reviews.domain.findings import Analysis, PreviousRisk
+from account_reviews.domain.memory import MemoryHit
+from account_reviews.domain.policy import Policy
+from account_reviews.domain.records import AccountSnapshot
+from account_reviews.domain.review import AnalyseAccount, AnalysisResult
+from account_reviews.store.reviews import ReviewStore
+
+
+class AnalysisActivities:
+    """Runs the rules of one policy on stored documents."""
+
+    def __init__(self, store: ReviewStore, policy: Policy) -> None:
+        self._store = store
+        self._policy = policy
+
+    @activity.defn(name="analysis.analyse")
+    async def analyse(self, call: AnalyseAccount) -> AnalysisResult:
+        """Changes, risk, health, recommendations and exact writes, stored under their hash."""
+        snapshot = AccountSnapshot.model_validate(
+            await self._store.get_document(call.snapshot_hash)
+        )
+        past = await self._store.past_of(call.tenant, call.account_id)
+        previous = past.previous_snapshot
+        memory = await self._memory(call.memory_hash)
+        analysis = analyse(
+            AnalysisInputs(
+                snapshot=snapshot,
+                baseline=AccountSnapshot.model_validate(previous) if previous else None,
+                memory=memory,
+                prior=past.outcomes,
+                previous_risk=PreviousRisk(score=past.risk_score, level=past.risk_level)
+                if past.risk_level is not None
+                else None,
+                as_of=call.as_of,
+                stale_seconds=call.stale_seconds,
+            ),
+            self._policy,
+        )
+        stored = await self._store.put_document("analysis", analysis.model_dump())
+        return self._result(analysis, stored)
+
+    async def _memory(self, stored: str | None) -> tuple[MemoryHit, ...] | None:
+        if stored is None:
+            return None
+        hits = await self._store.get_document(stored)
+        return tuple(MemoryHit.model_validate(hit) for hit in hits)
+
+    def _result(self, analysis: Analysis, stored: str) -> AnalysisResult:
+        approvals = self._policy.approvals
+        return AnalysisResult(
+            hash=stored,
+            risk_level=analysis.risk.level,
+            risk_score=analysis.risk.score,
+            health_score=analysis.health.score,
+            health_band=analysis.health.band,
+            needs_review=analysis.needs_review,
+            requires_attention=analysis.requires_attention,
+            changes_detected=analysis.changes_detected,
+            changes=analysis.proposed_changes,
+            approvers=(analysis.owner_id,) if analysis.owner_id else (),
+            terms=Terms(
+                timeout_seconds=approvals.timeout.total_seconds(),
+                requirement=approvals.requirement,
+                n=approvals.n,
+                four_eyes=approvals.four_eyes,
+                reason_required_on_reject=approvals.reason_required_on_reject,
+                max_conflict_rounds=approvals.max_conflict_rounds,
+                auto=tuple(approvals.auto),
+            ),
+            policy_hash=analysis.policy_hash,
+            summary=summarise_analysis(analysis),
+        )
+
+
+def summarise_analysis(analysis: Analysis) -> str:
+    """One short sentence: risk, health, what was found."""
+    risk = analysis.risk
+    score = "" if risk.score is None else f" {risk.score}"
+    health = analysis.health
+    points = "" if health.score is None else f" {health.score}"
+    findings = len(analysis.findings)
+    return (
+        f"risk {risk.level}{score}, health {health.band}{points}, "
+        f"{findings} finding{'' if findings == 1 else 's'}"
+    )

@@ -1,0 +1,83 @@
+"""CRM activities: one snapshot in, one approved write out, one look back."""
+
+import asyncio
+
+from temporalio import activity
+
+from account_reviews.crm.protocol import ApplyResult, CrmBackend
+from account_reviews.domain.errors import ConflictError
+from account_reviews.domain.proposals import proposal_hash, same
+from account_reviews.domain.records import SnapshotLimits
+from account_reviews.domain.review import (
+    ApplyChange,
+    FetchSnapshot,
+    ReadBack,
+    ReadBackResult,
+    SnapshotRef,
+)
+from account_reviews.store.reviews import ReviewStore
+
+
+class ApprovedContentChangedError(ConflictError):
+    """What would be written is not what was approved."""
+
+
+class CrmActivities:
+    """Reads and writes of one CRM backend."""
+
+    def __init__(self, crm: CrmBackend, store: ReviewStore, limits: SnapshotLimits) -> None:
+        self._crm = crm
+        self._store = store
+        self._limits = limits
+
+    @activity.defn(name="crm.fetch_snapshot")
+    async def fetch_snapshot(self, call: FetchSnapshot) -> SnapshotRef:
+        """Read one account, store the snapshot under its hash, show the review in the read model.
+
+        AccountNotFoundError when the CRM has no such account.
+        """
+        snapshot = await self._crm.snapshot(
+            call.account_id, as_of=call.as_of, limits=self._limits
+        )
+        reference = SnapshotRef(
+            hash="",
+            account_name=snapshot.account.name,
+            owner_id=snapshot.account.owner_id,
+            owner_name=snapshot.owner.name if snapshot.owner else None,
+            fetched_at=snapshot.fetched_at,
+        )
+        stored = await self._store.open_run(call.opening, snapshot)
+        return reference.model_copy(update={"hash": stored})
+
+    @activity.defn(name="crm.apply_change")
+    async def apply_change(self, call: ApplyChange) -> ApplyResult:
+        """Write one approved change, once per operation id, if its record is as it was shown.
+
+        The operation id is `{run_id}:{change_id}`, so a repeat after a crash finds the first
+        write. A cancel does not tear a write: it ends first.
+        """
+        change = call.change
+        content = proposal_hash(change.action, change.record, change.before, change.after)
+        if content != call.approved_hash:
+            raise ApprovedContentChangedError
+        write = asyncio.ensure_future(
+            self._crm.apply(
+                change, expected_version=call.expected_version, operation_id=call.operation_id
+            )
+        )
+        try:
+            return await asyncio.shield(write)
+        except asyncio.CancelledError:
+            return await write
+
+    @activity.defn(name="crm.read_back")
+    async def read_back(self, call: ReadBack) -> ReadBackResult:
+        """Compare what was written with what the CRM shows now."""
+        verified: dict[str, bool] = {}
+        for write in call.writes:
+            fields = tuple(write.written)
+            shown = await self._crm.read_back(write.record, fields)
+            verified[write.change_id] = shown is not None and all(
+                same(shown.get(name), value) for name, value in write.written.items()
+            )
+        return ReadBackResult(verified=verified)

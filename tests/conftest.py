@@ -1,0 +1,112 @@
+"""Shared fixtures: one PostgreSQL, one Temporal dev server per session, no network beyond them."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from account_reviews.local.postgres import EmbeddedPostgres
+from account_reviews.local.temporal_server import TemporalServer
+from tests import network
+
+_TEMPLATE = "reviews_template"
+_numbers = count(1)
+
+
+def pytest_configure() -> None:
+    """Tests see no settings of the machine, above all no address of a real server."""
+    for name in list(os.environ):
+        if name.startswith(("REVIEWS_", "TEMPORAL_")) and name != "TEMPORAL_CLI_PATH":
+            del os.environ[name]
+    os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
+    network.block()
+
+
+@pytest.fixture(autouse=True)
+def no_network() -> Iterator[None]:
+    """Fail a test that tried to leave this machine, also when the code under test hid the error."""
+    network.attempts.clear()
+    yield
+    assert not network.attempts, f"the test tried to reach {network.attempts}"
+
+
+@pytest.fixture(scope="session")
+def short_dir() -> Iterator[Path]:
+    """A directory with a short path that every user can enter, for sockets and clusters."""
+    path = Path(tempfile.mkdtemp(prefix="reviews-", dir="/tmp"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(short_dir: Path) -> Iterator[EmbeddedPostgres]:
+    """The cluster of this session. It does not sync to disk."""
+    cluster = EmbeddedPostgres(short_dir / "cluster", durable=False)
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+async def template_database(postgres: EmbeddedPostgres) -> str:
+    """The name of a migrated database without rows; nobody connects to it."""
+    from account_reviews.store.database import create_engine
+    from account_reviews.store.migrate import upgrade
+
+    postgres.create_database(_TEMPLATE)
+    engine = create_engine(postgres.url(_TEMPLATE), application_name="tests")
+    try:
+        await upgrade(engine)
+    finally:
+        await engine.dispose()
+    return _TEMPLATE
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres: EmbeddedPostgres, template_database: str) -> str:
+    """A fresh migrated database for this test module."""
+    name = f"test_{next(_numbers)}"
+    postgres.create_database(name, template=template_database)
+    return postgres.url(name)
+
+
+@pytest.fixture(scope="module")
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on `database_url`."""
+    from account_reviews.store.database import create_engine
+
+    engine = create_engine(database_url, application_name="tests")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def temporal_server() -> AsyncIterator[TemporalServer]:
+    """A dev server in memory with our search attributes; it can skip time."""
+    server = TemporalServer(
+        ui=False, dynamic_config={"frontend.WorkflowTimeSkippingEnabled": "true"}
+    )
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture(scope="session")
+async def client(temporal_server: TemporalServer) -> Client:
+    """A client of `temporal_server` that speaks pydantic."""
+    return await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
+
+
+@pytest.fixture
+def task_queue() -> str:
+    """A task queue that no other test uses."""
+    return f"test-{uuid4().hex[:12]}"

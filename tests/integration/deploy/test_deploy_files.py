@@ -1,0 +1,110 @@
+"""The deployment files: valid, in step with the code, and free of surprises."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from account_reviews.local.temporal_server import DYNAMIC_CONFIG
+from account_reviews.temporal.names import RETENTION_DAYS, SEARCH_ATTRIBUTES
+from tests.integration.deploy.compose import OURS, ROOT, services, tool
+
+NAMESPACE_SCRIPT = ROOT / "deploy/temporal/setup-namespace.sh"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("docker-compose", "config", "-q"),
+        ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"),
+        ("hadolint", "Dockerfile"),
+    ],
+)
+def test_tools_find_nothing(command: tuple[str, ...]) -> None:
+    done = tool(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_namespace_script_registers_what_the_code_uses() -> None:
+    script = NAMESPACE_SCRIPT.read_text(encoding="utf-8")
+    listed = re.search(r"<<ATTRIBUTES\n(.*?)\nATTRIBUTES", script, re.DOTALL)
+    assert listed is not None
+    pairs = [line.split() for line in listed[1].splitlines()]
+    assert {name: kind for name, kind in pairs} == SEARCH_ATTRIBUTES  # noqa: C416
+    assert f"\nretention={RETENTION_DAYS}d\n" in script
+
+
+def test_dynamic_config_is_the_one_of_the_local_server() -> None:
+    path = ROOT / "deploy/temporal/dynamicconfig.yaml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert set(settings) == {
+        "history.timerProcessorMaxTimeShift",
+        "history.transferProcessorMaxPollRPS",
+        "matching.enableFairness",
+    }
+    for key, (setting,) in settings.items():
+        assert setting["value"] == yaml.safe_load(DYNAMIC_CONFIG[key])
+
+
+def test_every_service_waits_for_what_it_needs() -> None:
+    waits = {
+        name: {other: rule["condition"] for other, rule in service.get("depends_on", {}).items()}
+        for name, service in services().items()
+    }
+    done, healthy = "service_completed_successfully", "service_healthy"
+    assert waits == {
+        "postgres": {},
+        "temporal-schema": {"postgres": healthy},
+        "temporal": {"temporal-schema": done},
+        "temporal-namespace": {"temporal": healthy},
+        "temporal-ui": {"temporal": healthy},
+        "migrate": {"postgres": healthy},
+        "worker": {"migrate": done, "temporal-namespace": done},
+    }
+
+
+def test_who_is_waited_for_can_say_so() -> None:
+    everything = services()
+    for service in everything.values():
+        for other, rule in service.get("depends_on", {}).items():
+            if rule["condition"] == "service_healthy":
+                assert everything[other]["healthcheck"]["test"]
+            else:
+                assert everything[other]["restart"].startswith("on-failure")
+
+
+def test_images_are_pinned_and_mounted_files_exist() -> None:
+    for name, service in services().items():
+        _, _, tag = service["image"].partition(":")
+        assert tag not in ("", "latest"), name
+        for volume in service.get("volumes", ()):
+            if volume["type"] == "bind":
+                assert Path(volume["source"]).is_dir(), volume
+
+
+def test_ports_are_open_to_this_machine_only() -> None:
+    ports = [port for service in services().values() for port in service.get("ports", ())]
+    assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
+
+
+def test_ours_run_as_nobody_in_particular() -> None:
+    for name in OURS:
+        service = services()[name]
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert "ports" not in service
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("USER ")] == ["USER 10001"]
+
+
+def test_the_image_copies_files_that_are_there_and_not_ignored() -> None:
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    copies = [
+        line.split()[1:-1] for line in lines if line.startswith("COPY ") and "--from" not in line
+    ]
+    sources = {source for line in copies for source in line}
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    kept = {line.removeprefix("!") for line in ignored if line.startswith("!")}
+    assert {source.split("/")[0] for source in sources} == kept
+    assert [source for source in sources if not (ROOT / source).exists()] == []

@@ -1,0 +1,77 @@
+"""The dev server keeps its data, takes free ports, and never shares its file."""
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from account_reviews.domain.errors import ConflictError, UnreachableError
+from account_reviews.local import namespace, ports, processes
+from account_reviews.local.temporal_server import TemporalServer
+from account_reviews.temporal.names import RETENTION_DAYS
+
+
+def _gone(pid: int) -> bool:
+    return not processes.is_alive(pid)
+
+
+async def test_it_keeps_workflows_over_a_kill(tmp_path: Path) -> None:
+    server = TemporalServer(tmp_path, port=ports.any_free(), ui=False)
+    await server.start()
+    address, killed = server.address, server.pid
+    client = await Client.connect(address)
+    handle = await client.start_workflow("Any", id="kept", task_queue="nobody")
+    assert killed is not None
+    processes.kill_and_wait(killed)
+    await server.wait()
+    assert server.pid is None
+    await server.start()
+    try:
+        assert server.address == address
+        client = await Client.connect(address)
+        assert (await client.get_workflow_handle("kept").describe()).run_id == handle.result_run_id
+        assert await namespace.missing_attributes(client) == []
+        assert await namespace.retention_days(client) == RETENTION_DAYS
+    finally:
+        await server.stop()
+    assert not (tmp_path / "temporal.pid").exists()
+
+
+async def test_a_server_left_behind_is_ended_first(tmp_path: Path) -> None:
+    left_behind = TemporalServer(tmp_path, port=ports.any_free(), ui=False)
+    await left_behind.start()
+    orphan = left_behind.pid
+    assert orphan is not None
+    server = TemporalServer(tmp_path, port=ports.any_free(), ui=False)
+    await server.start()
+    try:
+        await left_behind.wait()
+        assert _gone(orphan)
+        assert server.pid is not None
+    finally:
+        await server.stop()
+
+
+async def test_a_number_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "temporal.pid").write_text(str(os.getpid()))
+    server = TemporalServer(tmp_path, port=ports.any_free(), ui=False)
+    await server.start()
+    await server.stop()
+
+
+async def test_a_taken_port_is_refused(tmp_path: Path) -> None:
+    with socket.create_server((ports.LOOPBACK, 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ConflictError, match=f"port {port} is taken"):
+            await TemporalServer(tmp_path, port=port).start()
+
+
+async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    (tmp_path / "temporal.db").write_text("this is no database, and it is long enough to be read")
+    started = time.monotonic()
+    with pytest.raises(UnreachableError, match=r"does not start: .*not a database"):
+        await TemporalServer(tmp_path, port=ports.any_free(), ui=False).start()
+    assert time.monotonic() - started < 30

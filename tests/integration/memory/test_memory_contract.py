@@ -1,0 +1,306 @@
+"""One contract for every memory of ours."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from account_reviews.domain.errors import BadInputError, MemoryUnavailableError
+from account_reviews.memory.in_memory import InMemoryMemory
+from account_reviews.memory.postgres import PostgresMemory
+from account_reviews.memory.protocol import (
+    MemoryBackend,
+    MemoryHit,
+    MemoryItem,
+    MemoryKind,
+    RecallQuery,
+)
+from account_reviews.store.database import create_engine
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+_numbers = count(1)
+
+
+@pytest.fixture(params=["in_memory", "postgres"], scope="module")
+def memory(request: pytest.FixtureRequest, engine: AsyncEngine) -> MemoryBackend:
+    return InMemoryMemory() if request.param == "in_memory" else PostgresMemory(engine)
+
+
+@pytest.fixture(params=["in_memory", "postgres"])
+async def unavailable(
+    request: pytest.FixtureRequest, database_url: str
+) -> AsyncIterator[MemoryBackend]:
+    if request.param == "in_memory":
+        memory = InMemoryMemory()
+        memory.available = False
+        yield memory
+        return
+    engine = create_engine(database_url.replace("/test_", "/gone_"), application_name="tests")
+    yield PostgresMemory(engine)
+    await engine.dispose()
+
+
+def account() -> str:
+    return f"acc-{next(_numbers)}"
+
+
+def item(account_id: str, text: str = "a note", **fields: Any) -> MemoryItem:
+    base: dict[str, Any] = {
+        "account_id": account_id,
+        "kind": MemoryKind.NOTE,
+        "text": text,
+        "occurred_at": AT,
+        "source": {"system": "crm", "record_id": "n1", "url": "https://crm.example/n1"},
+    }
+    return MemoryItem(**base | fields)
+
+
+async def keep(memory: MemoryBackend, *items: MemoryItem) -> list[str]:
+    refs = await memory.remember(items, idempotency_key=f"key-{next(_numbers)}")
+    return [ref.id for ref in refs]
+
+
+async def texts(memory: MemoryBackend, account_id: str, **query: Any) -> list[str]:
+    hits = await memory.recall(RecallQuery(account_id=account_id, **query))
+    return [hit.text for hit in hits]
+
+
+async def whole_timeline(memory: MemoryBackend, account_id: str, limit: int) -> list[MemoryHit]:
+    found: list[MemoryHit] = []
+    cursor = None
+    while True:
+        page = await memory.timeline(account_id, cursor=cursor, limit=limit)
+        assert len(page.items) <= limit
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+async def test_what_is_remembered_comes_back_whole(memory: MemoryBackend) -> None:
+    acc = account()
+    kept = item(
+        acc,
+        "Budget was cut",
+        title="Call",
+        kind=MemoryKind.RISK,
+        attributes={"amount": "1200.50", "n": 3, "open": True, "none": None, "share": 0.25},
+    )
+    (ref,) = await keep(memory, kept)
+    (found,) = await memory.recall(RecallQuery(account_id=acc, text="budget"))
+    assert found.id == ref
+    assert found.model_dump(exclude={"id", "score"}) == kept.model_dump(
+        include={"kind", "title", "text", "source", "occurred_at", "attributes"}
+    )
+    assert (await memory.timeline(acc)).items[0].id == ref
+
+
+async def test_same_key_gives_the_same_references_and_stores_once(memory: MemoryBackend) -> None:
+    acc = account()
+    items = (item(acc, "one"), item(acc, "two"))
+    first = await memory.remember(items, idempotency_key=f"{acc}/k")
+    again = await memory.remember(items, idempotency_key=f"{acc}/k")
+    other = await memory.remember((item(acc, "three"),), idempotency_key=f"{acc}/k")
+    assert first == again == other
+    assert len(set(first)) == 2
+    assert sorted(hit.text for hit in await whole_timeline(memory, acc, 10)) == ["one", "two"]
+
+
+async def test_same_key_at_the_same_time_stores_once(memory: MemoryBackend) -> None:
+    acc = account()
+    batches = [tuple(item(acc, f"{n}/{m}") for m in range(3)) for n in range(6)]
+    answers = await asyncio.gather(
+        *(memory.remember(batch, idempotency_key=f"{acc}/k") for batch in batches)
+    )
+    assert len(set(answers)) == 1
+    found = {hit.text for hit in await whole_timeline(memory, acc, 10)}
+    assert found in [{one.text for one in batch} for batch in batches]
+
+
+async def test_nothing_to_remember(memory: MemoryBackend) -> None:
+    acc = account()
+    assert await memory.remember((), idempotency_key=f"{acc}/k") == ()
+    assert len(await memory.remember((item(acc),), idempotency_key=f"{acc}/k")) == 1
+    assert len(await memory.remember((), idempotency_key=f"{acc}/k")) == 1
+
+
+async def test_accounts_do_not_see_each_other(memory: MemoryBackend) -> None:
+    ours, theirs = account(), account()
+    both = (item(ours, "secret plan"), item(theirs, "secret plan"), item(ours.upper(), "secret"))
+    ids = await keep(memory, *both)
+    assert [hit.id for hit in await memory.recall(RecallQuery(account_id=ours, text="secret"))] == [
+        ids[0]
+    ]
+    assert [hit.id for hit in await whole_timeline(memory, theirs, 1)] == [ids[1]]
+    assert await texts(memory, f"{ours}' or true --") == []
+    assert await texts(memory, "%") == []
+
+
+async def test_all_words_must_occur_in_title_text_or_attributes(memory: MemoryBackend) -> None:
+    acc = account()
+    await keep(
+        memory,
+        item(acc, "pricing came up", title="Renewal", attributes={"by": "Okafor"}),
+        item(acc, "pricing came up"),
+    )
+    assert await texts(memory, acc, text="RENEWAL pricing okafor") == ["pricing came up"]
+    assert await texts(memory, acc, text="pricing unicorn") == []
+    assert len(await texts(memory, acc, text="  \x00 ")) == 2
+
+
+async def test_title_counts_more_than_text(memory: MemoryBackend) -> None:
+    acc = account()
+    await keep(
+        memory, item(acc, "in the text: churn"), item(acc, "other", title="churn", occurred_at=AT)
+    )
+    assert await texts(memory, acc, text="churn") == ["other", "in the text: churn"]
+
+
+async def test_newer_counts_more(memory: MemoryBackend) -> None:
+    acc = account()
+    old, new = item(acc, "churn", occurred_at=AT - timedelta(days=400)), item(acc, "churn")
+    ids = await keep(memory, old, new)
+    hits = await memory.recall(RecallQuery(account_id=acc, text="churn", as_of=AT))
+    assert [hit.id for hit in hits] == ids[::-1]
+    assert hits[0].score > hits[1].score > 0
+
+
+async def test_equal_items_come_in_the_order_of_their_ids(memory: MemoryBackend) -> None:
+    acc = account()
+    ids = await keep(memory, *(item(acc, "twin") for _ in range(8)))
+    for text in ("twin", None):
+        hits = await memory.recall(RecallQuery(account_id=acc, text=text, as_of=AT))
+        assert [hit.id for hit in hits] == sorted(ids)
+
+
+async def test_without_words_the_newest_come_first(memory: MemoryBackend) -> None:
+    acc = account()
+    times = [AT - timedelta(days=days) for days in (3, 1, 2, 40000)]
+    await keep(memory, *(item(acc, f"{at:%Y-%m-%d}", occurred_at=at) for at in times))
+    expected = [f"{at:%Y-%m-%d}" for at in sorted(times, reverse=True)]
+    assert await texts(memory, acc) == expected
+    assert await texts(memory, acc, limit=2) == expected[:2]
+
+
+async def test_kinds_since_and_until(memory: MemoryBackend) -> None:
+    acc = account()
+    await keep(
+        memory,
+        item(acc, "a", kind=MemoryKind.DECISION, occurred_at=AT),
+        item(acc, "b", kind=MemoryKind.RISK, occurred_at=AT + timedelta(days=1)),
+        item(acc, "c", occurred_at=AT + timedelta(days=2)),
+    )
+    assert await texts(memory, acc, kinds=(MemoryKind.DECISION, MemoryKind.RISK)) == ["b", "a"]
+    assert await texts(memory, acc, since=AT + timedelta(days=1)) == ["c", "b"]
+    assert await texts(memory, acc, until=AT + timedelta(days=1)) == ["a"]
+
+
+async def test_as_of_gives_what_had_happened_and_was_valid_then(memory: MemoryBackend) -> None:
+    acc = account()
+    day = timedelta(days=1)
+    await keep(
+        memory,
+        item(acc, "always"),
+        item(acc, "later", occurred_at=AT + day),
+        item(acc, "closed", valid_to=AT),
+        item(acc, "not yet", valid_from=AT + day),
+        item(acc, "valid", valid_from=AT, valid_to=AT + day),
+    )
+    assert sorted(await texts(memory, acc, as_of=AT)) == ["always", "valid"]
+    assert sorted(await texts(memory, acc, as_of=AT + day)) == ["always", "later", "not yet"]
+    assert sorted(await texts(memory, acc)) == ["always", "later", "not yet"]
+    assert len(await whole_timeline(memory, acc, 2)) == 5
+
+
+async def test_token_budget(memory: MemoryBackend) -> None:
+    acc = account()
+    await keep(
+        memory,
+        item(acc, "x" * 40, occurred_at=AT),
+        item(acc, "y" * 400, occurred_at=AT - timedelta(days=1)),
+        item(acc, "z" * 20, occurred_at=AT - timedelta(days=2)),
+    )
+    assert await texts(memory, acc, token_budget=15) == ["x" * 40, "z" * 20]
+    assert await texts(memory, acc, token_budget=9) == ["z" * 20]
+    assert await texts(memory, acc, token_budget=1) == []
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 50])
+async def test_timeline_pages_hold_everything_once(memory: MemoryBackend, limit: int) -> None:
+    acc = account()
+    items = [item(acc, str(n), occurred_at=AT + timedelta(microseconds=n // 3)) for n in range(10)]
+    ids = await keep(memory, *items)
+    found = await whole_timeline(memory, acc, limit)
+    assert sorted(hit.id for hit in found) == sorted(ids)
+    places = [(hit.occurred_at, hit.id) for hit in found]
+    assert places == sorted(places, reverse=True)
+
+
+async def test_timeline_goes_on_where_it_was_when_news_arrive(memory: MemoryBackend) -> None:
+    acc = account()
+    await keep(memory, item(acc, "b"), item(acc, "a", occurred_at=AT - timedelta(days=1)))
+    page = await memory.timeline(acc, limit=1)
+    await keep(memory, item(acc, "c", occurred_at=AT + timedelta(days=1)))
+    rest = await memory.timeline(acc, cursor=page.next_cursor, limit=5)
+    assert [hit.text for hit in (*page.items, *rest.items)] == ["b", "a"]
+    assert rest.next_cursor is None
+
+
+async def test_bad_cursor_and_bad_ids(memory: MemoryBackend) -> None:
+    with pytest.raises(BadInputError, match="cursor"):
+        await memory.timeline("a", cursor="nonsense")
+    with pytest.raises(BadInputError, match="account id"):
+        await memory.recall(RecallQuery(account_id="a\x00b"))
+    with pytest.raises(BadInputError, match="account id"):
+        await keep(memory, item("", "x"))
+    with pytest.raises(BadInputError, match="idempotency key"):
+        await memory.remember((item("a"),), idempotency_key="")
+
+
+async def test_a_refused_batch_leaves_nothing(memory: MemoryBackend) -> None:
+    acc = account()
+    with pytest.raises(BadInputError):
+        await keep(memory, item(acc, "fine"), item("\x00", "not"))
+    assert await whole_timeline(memory, acc, 5) == []
+
+
+odd_text = st.text(st.characters(exclude_categories=()), max_size=40)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(body=odd_text, title=st.none() | odd_text, words=odd_text, language=odd_text)
+async def test_odd_text_is_stored_and_searched_for(
+    memory: MemoryBackend, body: str, title: str | None, words: str, language: str
+) -> None:
+    acc = account()
+    kept = item(acc, body, title=title, attributes={"said": words}, language=language)
+    (ref,) = await keep(memory, kept)
+    assert [hit.id for hit in await memory.recall(RecallQuery(account_id=acc))] == [ref]
+    hits = await memory.recall(RecallQuery(account_id=acc, text=words))
+    assert {hit.id for hit in hits} <= {ref}
+
+
+async def test_health_and_capabilities(memory: MemoryBackend) -> None:
+    assert (await memory.health()).ok
+    able = await memory.capabilities()
+    assert able.local
+    assert able.temporal
+    assert not able.semantic
+    batch = tuple(item(account()) for _ in range(able.max_batch))
+    assert len(await keep(memory, *batch)) == able.max_batch
+
+
+async def test_unavailable(unavailable: MemoryBackend) -> None:
+    with pytest.raises(MemoryUnavailableError):
+        await unavailable.recall(RecallQuery(account_id="a"))
+    with pytest.raises(MemoryUnavailableError):
+        await unavailable.remember((item("a"),), idempotency_key="k")
+    with pytest.raises(MemoryUnavailableError):
+        await unavailable.timeline("a")
+    assert not (await unavailable.health()).ok

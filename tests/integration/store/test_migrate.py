@@ -1,0 +1,99 @@
+"""Migrations on a real, empty database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import count
+
+import pytest
+from sqlalchemy import Connection, MetaData, inspect, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from account_reviews.domain.errors import BadInputError
+from account_reviews.local.postgres import EmbeddedPostgres
+from account_reviews.memory import tables as memory_tables
+from account_reviews.store import tables as store_tables
+from account_reviews.store.database import create_engine
+from account_reviews.store.migrate import current_revision, head_revision, upgrade
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def empty_url(postgres: EmbeddedPostgres) -> str:
+    name = f"empty_{next(_numbers)}"
+    postgres.create_database(name)
+    return postgres.url(name)
+
+
+@pytest.fixture
+async def empty(empty_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(empty_url, application_name="tests")
+    yield engine
+    await engine.dispose()
+
+
+async def test_from_empty_to_head_and_again(empty: AsyncEngine) -> None:
+    assert await current_revision(empty) is None
+    await upgrade(empty)
+    assert await current_revision(empty) == head_revision()
+    await upgrade(empty)
+    assert await current_revision(empty) == head_revision()
+
+
+async def test_several_at_once(empty: AsyncEngine, empty_url: str) -> None:
+    others = [create_engine(empty_url, application_name=f"m{n}") for n in range(3)]
+    await asyncio.gather(*(upgrade(engine) for engine in (empty, *others)))
+    for engine in others:
+        await engine.dispose()
+    assert await current_revision(empty) == head_revision()
+
+
+async def test_newer_database_is_left_alone(empty: AsyncEngine) -> None:
+    await upgrade(empty)
+    async with empty.begin() as connection:
+        await connection.execute(
+            text("update reviews.alembic_version set version_num = '9999_future'")
+        )
+    with pytest.raises(BadInputError, match="9999_future"):
+        await upgrade(empty)
+    assert await current_revision(empty) == "9999_future"
+    async with empty.connect() as connection:
+        locks = await connection.scalar(
+            text(
+                "select count(*) from pg_locks join pg_database d on d.oid = database"
+                " where locktype = 'advisory' and datname = current_database()"
+            )
+        )
+    assert locks == 0
+
+
+async def test_failed_migration_leaves_the_ones_before_it(empty: AsyncEngine) -> None:
+    async with empty.begin() as connection:
+        await connection.execute(text("create schema reviews"))
+        await connection.execute(text("create table reviews.memory_items (in_the_way int)"))
+    with pytest.raises(Exception, match="already exists"):
+        await upgrade(empty)
+    assert await current_revision(empty) == "0002_crm"
+
+
+@pytest.mark.parametrize("metadata", [store_tables.metadata, memory_tables.metadata])
+async def test_tables_in_code_are_the_tables_in_the_database(
+    engine: AsyncEngine, metadata: MetaData
+) -> None:
+    async with engine.connect() as connection:
+        found = await connection.run_sync(_columns, metadata)
+    assert found == {
+        table.name: {(column.name, column.nullable) for column in table.columns}
+        for table in metadata.tables.values()
+    }
+
+
+def _columns(connection: Connection, metadata: MetaData) -> dict[str, set[tuple[str, bool]]]:
+    inspector = inspect(connection)
+    return {
+        table.name: {
+            (column["name"], column["nullable"])
+            for column in inspector.get_columns(table.name, schema=table.schema)
+        }
+        for table in metadata.tables.values()
+    }

@@ -1,0 +1,130 @@
+"""Aliases of the environment set what they say, and ours win."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.engine import make_url
+
+from account_reviews import aliases
+from account_reviews.cli.config import without_password
+from account_reviews.domain.errors import BadInputError, PolicyError, UnreachableError
+from account_reviews.settings import Settings
+
+_WORD = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Z"]), min_size=1).filter(
+    lambda text: text == text.strip()
+)
+
+
+@given(user=_WORD, password=_WORD, name=_WORD, port=st.integers(1, 65535))
+def test_the_database_url_keeps_every_character(
+    user: str, password: str, name: str, port: int
+) -> None:
+    url = aliases.database_url(
+        {
+            "DATABASE_HOST": "db.internal",
+            "DATABASE_PORT": str(port),
+            "DATABASE_NAME": name,
+            "DATABASE_USER": user,
+            "DATABASE_PASSWORD": password,
+        }
+    )
+    assert url is not None
+    found = make_url(url)
+    assert (found.username, found.password) == (user, password)
+    assert (found.host, found.port, found.drivername) == ("db.internal", port, "postgresql+asyncpg")
+
+
+def test_our_database_url_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_HOST", "theirs")
+    assert Settings.load().database_url == "postgresql+asyncpg://theirs:5432/reviews"
+    monkeypatch.setenv("REVIEWS_DATABASE_URL", "postgresql://ours/x")
+    assert Settings.load().database_url == "postgresql://ours/x"
+
+
+def test_a_bad_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_HOST", "theirs")
+    monkeypatch.setenv("DATABASE_PORT", "many")
+    with pytest.raises(BadInputError, match="DATABASE_PORT is 'many'"):
+        Settings.load()
+
+
+def test_aliases_reach_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = Settings.load().policy()
+    monkeypatch.setenv("INACTIVITY_THRESHOLD_DAYS", "20")
+    monkeypatch.setenv("APPROVAL_TIMEOUT", "7200")
+    policy = Settings.load().policy()
+    assert policy.risk.inactivity_days == 20
+    assert policy.approvals.timeout.total_seconds() == 7200
+    assert policy.risk.stalled_days == shipped.risk.stalled_days
+    monkeypatch.setenv("APPROVAL_TIMEOUT_HOURS", "24")
+    assert Settings.load().policy().approvals.timeout.total_seconds() == 24 * 3600
+
+
+def test_a_policy_file_wins_over_aliases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text("[risk]\ninactivity_days = 21\n")
+    monkeypatch.setenv("REVIEWS_POLICY_FILE", str(file))
+    monkeypatch.setenv("INACTIVITY_THRESHOLD_DAYS", "20")
+    monkeypatch.setenv("DEAL_STALLED_THRESHOLD_DAYS", "25")
+    policy = Settings.load().policy()
+    assert policy.risk.inactivity_days == 21
+    assert policy.risk.stalled_days == 25
+
+
+@pytest.mark.parametrize("value", ["soon", "1.5", "-1", "0", "99999"])
+def test_a_bad_alias_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("INACTIVITY_THRESHOLD_DAYS", value)
+    with pytest.raises((BadInputError, PolicyError)) as caught:
+        Settings.load().policy()
+    assert "INACTIVITY_THRESHOLD_DAYS" in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_snapshot_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_NOTES_PER_ACCOUNT", "7")
+    limits = Settings.load().snapshot_limits()
+    assert (limits.notes, limits.deals) == (7, 20)
+    monkeypatch.setenv("MAX_NOTES_PER_ACCOUNT", "0")
+    with pytest.raises(BadInputError, match="MAX_NOTES_PER_ACCOUNT is 0"):
+        Settings.load().snapshot_limits()
+
+
+def test_names_without_effect_are_told() -> None:
+    told = aliases.without_effect({"REDIS_HOST": "x", "REDIS_PORT": "1", "HOME": "/", "REDIS": ""})
+    assert list(told) == ["REDIS_HOST", "REDIS_PORT"]
+
+
+def test_no_alias_is_also_without_effect() -> None:
+    known = {*aliases.POLICY, *aliases.LIMITS, *aliases.DATABASE}
+    assert aliases.without_effect(dict.fromkeys(known, "1")) == {}
+
+
+def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVIEWS_TENANT", "")
+    assert Settings.load().tenant == "default"
+
+
+def test_the_stack_of_a_dead_process_is_not_there(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path)
+    with pytest.raises(UnreachableError, match="no stack runs"):
+        settings.require_database_url()
+    document = {"pid": os.getpid(), "database_url": "postgresql://x/y"}
+    (tmp_path / "stack.json").write_text(json.dumps(document))
+    assert Settings.load(data_dir=tmp_path).require_database_url() == "postgresql://x/y"
+    (tmp_path / "stack.json").write_text(json.dumps(document | {"pid": 2**22 + 1}))
+    assert Settings.load(data_dir=tmp_path).stack == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:p%40ss@h:1/d", "postgresql://u:***@h:1/d"),
+        ("postgresql://u@h/d", "postgresql://u@h/d"),
+        ("postgresql://h/d?user=u&password=p&x=1", "postgresql://h/d?user=u&password=***&x=1"),
+    ],
+)
+def test_passwords_are_hidden(url: str, shown: str) -> None:
+    assert without_password(url) == shown

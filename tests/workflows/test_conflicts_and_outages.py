@@ -1,0 +1,144 @@
+"""Records that change meanwhile, and sources that are down."""
+
+import asyncio
+
+import pytest
+from temporalio.client import WorkflowFailureError
+
+from account_reviews.domain.phases import Outcome
+from account_reviews.domain.proposals import ItemState
+from tests.workflows.conftest import AS_OF, World, create_task, decision, eventually, set_status
+from workflows.account_review import AccountReviewWorkflow
+
+
+async def test_a_changed_record_is_proposed_again(world: World) -> None:
+    world.analysis.changes = (set_status(world.account),)
+    async with world.review() as handle:
+        first = await world.request(handle)
+        world.crm.touch_account(world.account.id, status="Onboarding")
+        await handle.execute_update("decide", decision(first))
+        second = await world.request(handle, count=2)
+        item = second.items[0]
+        assert second.request_id != first.request_id
+        assert item.item_id == first.items[0].item_id
+        assert item.change.before == {"status": "Onboarding"}
+        assert item.change.hash != first.items[0].change.hash
+        assert world.crm.writes == 0
+        await handle.execute_update("decide", decision(second))
+        result = await handle.result()
+        state = await handle.query(AccountReviewWorkflow.snapshot)
+    assert result.outcome is Outcome.COMPLETED
+    assert [request.state for request in state.requests] == ["superseded", "approved"]
+    assert world.crm.account(world.account.id).status == "At Risk"
+
+
+async def test_after_too_many_conflicts_the_item_fails(world: World) -> None:
+    world.analysis.terms = world.analysis.terms.model_copy(update={"max_conflict_rounds": 2})
+    world.analysis.changes = (set_status(world.account),)
+    async with world.review() as handle:
+        for round_number, status in enumerate(("Onboarding", "Pending", "Inactive"), start=1):
+            request = await world.request(handle, count=round_number)
+            world.crm.touch_account(world.account.id, status=status)
+            await handle.signal("submit_decision", decision(request))
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        state = await handle.query(AccountReviewWorkflow.snapshot)
+    assert state.changes[0][1] is ItemState.FAILED
+    assert state.requests[-1].items[0].reason == "conflict"
+    assert world.crm.writes == 0
+
+
+async def test_a_value_that_stands_already_is_not_written(world: World) -> None:
+    world.analysis.changes = (set_status(world.account),)
+    async with world.review() as handle:
+        request = await world.request(handle)
+        world.crm.touch_account(world.account.id, status="At Risk")
+        await handle.signal("submit_decision", decision(request))
+        result = await handle.result()
+    assert set(result.changes.values()) == {ItemState.SKIPPED}
+    assert result.outcome is Outcome.COMPLETED
+
+
+async def test_our_own_writes_are_no_conflict(world: World) -> None:
+    world.analysis.changes = (
+        set_status(world.account),
+        set_status(world.account, "Inactive"),
+    )
+    async with world.review() as handle:
+        request = await world.request(handle)
+        await handle.signal("submit_decision", decision(request))
+        result = await handle.result()
+    assert set(result.changes.values()) == {ItemState.EXECUTED}
+    assert world.crm.account(world.account.id).status == "Inactive"
+
+
+async def test_a_crm_that_is_down_at_the_write_is_waited_for(world: World) -> None:
+    world.analysis.changes = (create_task(world.account),)
+    async with world.review() as handle:
+        request = await world.request(handle)
+        world.crm.available = False
+        await handle.signal("submit_decision", decision(request))
+        await asyncio.sleep(0.7)
+        world.crm.available = True
+        result = await handle.result()
+    assert result.outcome is Outcome.COMPLETED
+    assert world.crm.writes == 1
+
+
+async def test_a_cancel_reaches_a_write_that_is_waited_for(world: World) -> None:
+    world.analysis.changes = (create_task(world.account),)
+    async with world.review() as handle:
+        request = await world.request(handle)
+        world.crm.available = False
+        await handle.signal("submit_decision", decision(request))
+        await asyncio.sleep(0.5)
+        await handle.signal("cancel_review", {"by": "ann"})
+        result = await handle.result()
+    assert result.outcome is Outcome.CANCELLED
+    assert set(result.changes.values()) == {ItemState.SKIPPED}
+    assert world.crm.writes == 0
+
+
+async def test_no_memory_is_a_review_without_history(world: World) -> None:
+    world.memory.available = False
+    async with world.review() as handle:
+        state = await eventually(
+            lambda: handle.query(AccountReviewWorkflow.snapshot),
+            lambda state: state.analysis is not None,
+        )
+        assert state.degraded
+        assert state.missing_sources == ("memory",)
+        world.memory.available = True
+        result = await handle.result()
+    assert result.outcome is Outcome.NOTHING_TO_DO
+
+
+async def test_a_crm_that_is_down_gives_an_old_snapshot_with_its_age(world: World) -> None:
+    async with world.worker():
+        await (await world.start()).result()
+        world.crm.available = False
+        handle = await world.start()
+        result = await handle.result()
+        state = await handle.query(AccountReviewWorkflow.snapshot)
+    assert result.outcome is Outcome.NOTHING_TO_DO
+    assert state.missing_sources == ("crm",)
+    assert state.snapshot is not None
+    assert state.snapshot.stale_seconds is not None
+    assert state.snapshot.fetched_at == AS_OF
+
+
+async def test_no_crm_and_no_snapshot_is_given_up_in_the_end(world: World) -> None:
+    world.crm.available = False
+    async with world.review(give_up_after_seconds=1.0) as handle:
+        with pytest.raises(WorkflowFailureError) as failure:
+            await handle.result()
+    assert "no_data" in str(failure.value.cause)
+
+
+async def test_a_crm_that_comes_back_in_time_is_read(world: World) -> None:
+    world.crm.available = False
+    async with world.review(give_up_after_seconds=20) as handle:
+        await asyncio.sleep(0.5)
+        world.crm.available = True
+        result = await handle.result()
+    assert result.outcome is Outcome.NOTHING_TO_DO

@@ -1,0 +1,88 @@
+"""The worker: what is registered, on which task queue, with which settings.
+
+`python worker.py` and `reviews worker` are the same. SIGTERM lets running activities finish.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from account_reviews.bootstrap import open_parts
+from account_reviews.settings import Settings
+from account_reviews.temporal.client import connect
+from account_reviews.temporal.interceptors import ReviewInterceptor
+from account_reviews.temporal.names import TASK_QUEUE
+from workflows.account_review import AccountReviewWorkflow
+
+WORKFLOWS = [AccountReviewWorkflow]
+
+TUNED: dict[str, Any] = {
+    # A dead worker's waiting reviews move on after this, not after ten seconds.
+    "sticky_queue_schedule_to_start_timeout": timedelta(seconds=1),
+    # Few workflow tasks at once keep each of them far below its time-out on two cores.
+    "max_concurrent_workflow_tasks": 8,
+    "max_concurrent_local_activities": 16,
+    "max_concurrent_activities": 32,
+    "max_cached_workflows": 500,
+    "graceful_shutdown_timeout": timedelta(seconds=10),
+}
+
+
+def sandboxed_runner() -> SandboxedWorkflowRunner:
+    """The sandbox stays on; models, activities and pydantic pass through it once."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(
+        "account_reviews", "activities", "pydantic", "pydantic_core", "annotated_types"
+    )
+    return SandboxedWorkflowRunner(restrictions=restrictions)
+
+
+def build_worker(
+    client: Client, owners: Sequence[object], *, task_queue: str = TASK_QUEUE, **options: Any
+) -> Worker:
+    """A worker with everything registered: the workflows and the activity methods of `owners`.
+
+    `options` override the tuned settings.
+    """
+    methods = [method for owner in owners for method in activity_methods(owner)]
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=WORKFLOWS,
+        activities=methods,
+        workflow_runner=sandboxed_runner(),
+        interceptors=[ReviewInterceptor()],
+        **{**TUNED, **options},
+    )
+
+
+def activity_methods(owner: object) -> list[Any]:
+    """The methods of an activity class that are activities."""
+    members = (getattr(owner, name) for name in dir(owner) if not name.startswith("_"))
+    return [member for member in members if hasattr(member, "__temporal_activity_definition")]
+
+
+async def run(settings: Settings) -> None:
+    """Poll until SIGTERM or SIGINT, then finish what runs."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with open_parts(settings, application="reviews-worker") as parts:
+        client = await connect(settings)
+        async with build_worker(client, parts.activities()):
+            ready = f"worker ready pid={os.getpid()} task_queue={TASK_QUEUE}"
+            print(ready, file=sys.stderr, flush=True)  # noqa: T201
+            await stop.wait()
+
+
+if __name__ == "__main__":
+    from account_reviews.cli import main
+
+    main(["worker", *sys.argv[1:]])

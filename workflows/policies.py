@@ -1,0 +1,87 @@
+"""Every timeout and retry policy, by kind of work. `summary` is what the Temporal UI shows."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
+
+HEARTBEAT = timedelta(seconds=1.5)
+"""How soon the death of a worker in mid-activity is noticed."""
+
+QUICK_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=100),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=30),
+)
+"""Unlimited: an outage is waited out, an error that cannot heal is marked non-retryable."""
+
+
+def local(summary: str) -> LocalActivityConfig:
+    """Ours and short. Two tries inside the workflow task, then the regular way."""
+    return LocalActivityConfig(
+        start_to_close_timeout=timedelta(seconds=2),
+        schedule_to_close_timeout=timedelta(seconds=5),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(milliseconds=50),
+            maximum_attempts=2,
+        ),
+        summary=summary,
+    )
+
+
+def own(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
+    """Rules and our own tables, when they do not answer at once: wait as long as it takes."""
+    return _regular(summary, timedelta(seconds=30), heartbeats=heartbeats)
+
+
+def crm_read(summary: str, give_up_after: float, *, heartbeats: bool = True) -> ActivityConfig:
+    """One CRM read; after `give_up_after` seconds the review goes on without it."""
+    return _regular(
+        summary,
+        timedelta(seconds=60),
+        heartbeats=heartbeats,
+        schedule_to_close=timedelta(seconds=give_up_after),
+    )
+
+
+def crm_write(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
+    """One approved write: never given up, since a person decided it. A cancel waits for it."""
+    config = _regular(summary, timedelta(seconds=30), heartbeats=heartbeats)
+    config["cancellation_type"] = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+    return config
+
+
+def memory_read(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
+    """Recall is worth a short wait, no more: a review without history is still a review."""
+    return _regular(
+        summary,
+        timedelta(seconds=10),
+        heartbeats=heartbeats,
+        schedule_to_close=timedelta(seconds=30),
+    )
+
+
+def memory_write(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
+    """Remembering is retried for a day; nothing of the decision waits for it."""
+    return _regular(
+        summary,
+        timedelta(seconds=30),
+        heartbeats=heartbeats,
+        schedule_to_close=timedelta(hours=24),
+    )
+
+
+def _regular(
+    summary: str,
+    start_to_close: timedelta,
+    *,
+    heartbeats: bool,
+    schedule_to_close: timedelta | None = None,
+) -> ActivityConfig:
+    config = ActivityConfig(start_to_close_timeout=start_to_close, summary=summary)
+    if schedule_to_close is not None:
+        config["schedule_to_close_timeout"] = schedule_to_close
+    if heartbeats:
+        config["heartbeat_timeout"] = HEARTBEAT
+        config["retry_policy"] = QUICK_RETRY
+    return config

@@ -1,0 +1,51 @@
+"""What operators see of a review: search attributes and the Markdown in the Temporal UI."""
+
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
+
+from account_reviews.domain.canonical import rfc3339
+from account_reviews.domain.review import ReviewState
+from account_reviews.temporal import names
+
+
+def show_attributes(state: ReviewState) -> None:
+    """One upsert, so one event: when the review starts to wait and when it closes."""
+    pending = state.pending
+    updates: list[SearchAttributeUpdate[Any]] = [
+        names.REVIEW_PHASE.value_set(state.phase.value),
+        names.REVIEW_STATUS.value_set(state.status.value),
+        names.NEEDS_ATTENTION.value_set(state.needs_attention),
+        names.PENDING_APPROVERS.value_set(sorted({who for one in pending for who in one.approvers}))
+        if pending
+        else names.PENDING_APPROVERS.value_unset(),
+        names.APPROVAL_DUE_AT.value_set(min(one.deadline for one in pending))
+        if pending
+        else names.APPROVAL_DUE_AT.value_unset(),
+    ]
+    if state.snapshot is not None and state.snapshot.owner_id is not None:
+        updates.append(names.OWNER_ID.value_set(state.snapshot.owner_id))
+    if state.analysis is not None:
+        updates.append(names.RISK_LEVEL.value_set(state.analysis.risk_level.value))
+        if state.analysis.health_score is not None:
+            updates.append(names.HEALTH_SCORE.value_set(float(state.analysis.health_score)))
+    workflow.upsert_search_attributes(updates)
+
+
+def show_details(state: ReviewState) -> None:
+    """Markdown for the Temporal UI. Costs no event."""
+    lines = [f"**{state.phase}** ({state.status})"]
+    if state.analysis is not None:
+        lines.append(state.analysis.summary)
+    for request in state.pending:
+        who = ", ".join(request.approvers) or "anybody"
+        lines.append(
+            f"Waits for {who} until {rfc3339(request.deadline)}, request `{request.request_id}`:"
+        )
+        lines += [f"- {item.change.title}: {item.state}" for item in request.items]
+    if state.missing_sources:
+        lines.append(f"Degraded: {', '.join(state.missing_sources)} missing")
+    if state.summary:
+        lines.append(state.summary)
+    workflow.set_current_details("\n\n".join(lines))

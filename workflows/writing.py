@@ -1,0 +1,183 @@
+"""The second half of a review: write what was approved, look back, remember."""
+
+from collections.abc import Callable
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from account_reviews.crm.protocol import ApplyResult
+from account_reviews.domain.approvals import Item
+from account_reviews.domain.deciding import approved_items
+from account_reviews.domain.phases import Phase
+from account_reviews.domain.proposals import ItemState, ProposedChange, proposal_hash, same
+from account_reviews.domain.review import (
+    ApplyChange,
+    ReadBack,
+    ReviewInput,
+    ReviewState,
+    WrittenChange,
+)
+from account_reviews.temporal.names import operation_id
+from activities.crm import CrmActivities
+from activities.memory import MemoryActivities
+from activities.store import StoreActivities
+from workflows import policies
+from workflows.steps import reason_of, run_step, unless
+
+
+async def write_approved(
+    state: ReviewState, start: ReviewInput, stopped: Callable[[], bool]
+) -> tuple[ProposedChange, ...]:
+    """Write each approved item on its own, then read back. Gives what must be proposed again."""
+    again: list[ProposedChange] = []
+    written: list[WrittenChange] = []
+    state.move(Phase.EXECUTING, workflow.now())
+    for request, item in approved_items(state):
+        if stopped():
+            break
+        change = await _write(state, start, request.request_id, item, stopped)
+        if isinstance(change, ProposedChange):
+            again.append(change)
+        elif change is not None:
+            written.append(change)
+    state.move(Phase.VALIDATING, workflow.now())
+    if written:
+        await _look_back(state, start, tuple(written))
+    return tuple(again)
+
+
+async def save(state: ReviewState, start: ReviewInput) -> None:
+    """Bring the read model up to the state."""
+    await run_step(
+        StoreActivities.save_review,
+        state.model_copy(deep=True),
+        policies.own(f"Save: {state.phase}", heartbeats=start.execution.heartbeats),
+        local=start.execution.own == "local",
+    )
+
+
+async def remember(state: ReviewState, start: ReviewInput) -> None:
+    """Keep the outcome for the next review; the memory being down for a day is only noted."""
+    try:
+        await run_step(
+            MemoryActivities.remember,
+            state.model_copy(deep=True),
+            policies.memory_write("Remember", heartbeats=start.execution.heartbeats),
+            local=start.execution.memory == "local",
+        )
+    except ActivityError as error:
+        state.missing_sources = tuple(sorted({*state.missing_sources, "memory"}))
+        state.tell(workflow.now(), "degraded", f"Not remembered: {reason_of(error)}")
+
+
+async def _write(
+    state: ReviewState,
+    start: ReviewInput,
+    request_id: str,
+    item: Item,
+    stopped: Callable[[], bool],
+) -> WrittenChange | ProposedChange | None:
+    change = item.change
+    call = ApplyChange(
+        operation_id=operation_id(state.run_id, item.item_id),
+        change=change,
+        expected_version=_expected_version(state, change),
+        approved_hash=change.hash,
+        approved_by=item.decided_by or "unknown",
+    )
+    config = policies.crm_write(f"Write: {change.title}", heartbeats=start.execution.heartbeats)
+    try:
+        result = await unless(
+            stopped, run_step(CrmActivities.apply_change, call, config, local=False)
+        )
+    except ActivityError as error:
+        _settle(state, request_id, item, ItemState.FAILED, reason_of(error))
+        state.error_count, state.last_error = state.error_count + 1, reason_of(error)
+        return None
+    state.count(crm_writes=1)
+    if result.status == "conflict":
+        return _conflict(state, request_id, item, result)
+    _settle(state, request_id, item, ItemState.EXECUTED, None)
+    return _remember_write(state, item, result)
+
+
+def _expected_version(state: ReviewState, change: ProposedChange) -> str | None:
+    """The version that was shown, moved on by our own writes to the same record."""
+    version = change.record.version
+    for write in state.written.values():
+        same_record = (write.record.type, write.record.id) == (change.record.type, change.record.id)
+        if same_record and write.replaced_version == version:
+            version = write.record.version
+    return version
+
+
+def _remember_write(state: ReviewState, item: Item, result: ApplyResult) -> WrittenChange:
+    write = WrittenChange(
+        change_id=item.item_id,
+        state=ItemState.EXECUTED,
+        record=result.record,
+        replaced_version=_expected_version(state, item.change),
+        written=item.change.after,
+        at=workflow.now(),
+    )
+    state.written[item.item_id] = write
+    return write
+
+
+def _conflict(
+    state: ReviewState, request_id: str, item: Item, result: ApplyResult
+) -> ProposedChange | None:
+    """The record changed since it was shown: propose it again with the value it has now."""
+    change = item.change
+    if all(same(result.current.get(name), value) for name, value in change.after.items()):
+        _settle(state, request_id, item, ItemState.SKIPPED, "the CRM shows this value already")
+        return None
+    rounds = state.rounds.get(item.item_id, 0) + 1
+    state.rounds[item.item_id] = rounds
+    if rounds > _max_rounds(state):
+        _settle(state, request_id, item, ItemState.FAILED, "conflict")
+        return None
+    _settle(state, request_id, item, ItemState.SUPERSEDED, "the record changed before the write")
+    return change.model_copy(
+        update={
+            "before": result.current,
+            "record": result.record,
+            "hash": proposal_hash(change.action, result.record, result.current, change.after),
+        }
+    )
+
+
+def _max_rounds(state: ReviewState) -> int:
+    return state.analysis.terms.max_conflict_rounds if state.analysis else 0
+
+
+def _settle(
+    state: ReviewState, request_id: str, item: Item, to: ItemState, reason: str | None
+) -> None:
+    request = state.request(request_id)
+    if request is not None:
+        state.replace_request(request.mark(item.item_id, to, reason))
+    because = f" ({reason})" if reason else ""
+    state.tell(workflow.now(), f"item_{to}", f"{item.change.title}{because}", item.decided_by)
+
+
+async def _look_back(
+    state: ReviewState, start: ReviewInput, writes: tuple[WrittenChange, ...]
+) -> None:
+    try:
+        result = await run_step(
+            CrmActivities.read_back,
+            ReadBack(writes=writes),
+            policies.crm_read("Read back", 60, heartbeats=start.execution.heartbeats),
+            local=start.execution.crm_reads == "local",
+        )
+    except ActivityError as error:
+        state.tell(workflow.now(), "not_verified", f"Could not read back: {reason_of(error)}")
+        return
+    for write in writes:
+        verified = result.verified.get(write.change_id, False)
+        state.written[write.change_id] = write.model_copy(update={"verified": verified})
+        if not verified:
+            state.error_count += 1
+            state.last_error = f"the CRM does not show what was written by {write.change_id}"
+            state.tell(workflow.now(), "not_verified", state.last_error)
