@@ -30,7 +30,7 @@ TUNED: dict[str, Any] = {
     # Few workflow tasks at once keep each of them far below its time-out on two cores.
     "max_concurrent_workflow_tasks": 8,
     "max_concurrent_local_activities": 16,
-    "max_concurrent_activities": 32,
+    "max_concurrent_activities": 64,
     "max_cached_workflows": 500,
     "graceful_shutdown_timeout": timedelta(seconds=10),
 }

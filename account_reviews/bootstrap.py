@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.crm.sql import SqlCrm
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.policy import Policy, load_policy
-from account_reviews.domain.records import SnapshotLimits
+from account_reviews.domain.policy import Policy
 from account_reviews.domain.review import Execution
 from account_reviews.memory.postgres import PostgresMemory
 from account_reviews.memory.protocol import MemoryBackend
@@ -39,7 +38,7 @@ class Parts:
     def activities(self) -> list[object]:
         """One instance of each activity class."""
         return [
-            CrmActivities(self.crm, self.store, SnapshotLimits()),
+            CrmActivities(self.crm, self.store, self.settings.snapshot_limits()),
             MemoryActivities(self.memory, self.store),
             AnalysisActivities(self.store, self.policy),
             StoreActivities(self.store),
@@ -61,7 +60,7 @@ class Parts:
 @asynccontextmanager
 async def open_parts(settings: Settings, *, application: str) -> AsyncIterator[Parts]:
     """Build all parts and dispose of them. PolicyError, BadInputError or UnreachableError."""
-    policy = load_policy(settings.policy_file)
+    policy = settings.policy()
     engine = create_engine(settings.require_database_url(), application_name=application)
     crm_engine = engine
     if settings.crm_url is not None:

@@ -189,8 +189,15 @@ async def _revision(patient: _Patient) -> str:
 
 async def _crm(patient: _Patient) -> str:
     from account_reviews.crm.sql import SqlCrm
+    from account_reviews.store.database import create_engine
 
-    return _told(await SqlCrm(patient.database()).health())
+    if patient.settings.crm_url is None:
+        return _told(await SqlCrm(patient.database()).health())
+    engine = create_engine(patient.settings.crm_url, application_name="reviews doctor")
+    try:
+        return _told(await SqlCrm(engine).health())
+    finally:
+        await engine.dispose()
 
 
 async def _memory(patient: _Patient) -> str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
 from account_reviews.domain import deciding
 from account_reviews.domain.deciding import approved_items
@@ -38,7 +38,7 @@ from account_reviews.domain.views import (
 )
 from workflows.gathering import NoDataError, analyse, gather
 from workflows.presence import show_attributes, show_details
-from workflows.steps import ReviewCancelledError, reason_of
+from workflows.steps import ReviewCancelledError, StepError
 from workflows.writing import remember, save, write_approved
 
 _Message = TypeVar("_Message", SubmitDecision, CancelReview)
@@ -98,8 +98,8 @@ class AccountReviewWorkflow:
             outcome = Outcome.CANCELLED
         except NoDataError as error:
             outcome, reason = Outcome.FAILED, str(error)
-        except ActivityError as error:
-            outcome, reason = Outcome.FAILED, reason_of(error)
+        except StepError as error:
+            outcome, reason = Outcome.FAILED, error.reason
         await self._close(outcome, reason)
 
     # signals

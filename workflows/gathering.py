@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
+from account_reviews.domain.errors import AccountNotFoundError
 from account_reviews.domain.review import (
     AnalyseAccount,
     AnalysisResult,
@@ -22,7 +22,7 @@ from activities.crm import CrmActivities
 from activities.memory import MemoryActivities
 from activities.store import StoreActivities
 from workflows import policies
-from workflows.steps import error_type, reason_of, run_step, unless
+from workflows.steps import StepError, run_step, unless
 
 Stopped = Callable[[], bool]
 
@@ -83,16 +83,16 @@ async def _read_crm(state: ReviewState, start: ReviewInput) -> SnapshotRef:
     summary = f"Read {state.account_id} from the CRM"
     try:
         return await _fetch(call, summary, min(20, start.give_up_after_seconds), start)
-    except ActivityError as error:
+    except StepError as error:
         _raise_when_unknown(error)
         stale = await _latest_snapshot(state, start)
         if stale is not None:
             return stale
     try:
         return await _fetch(call, summary, start.give_up_after_seconds, start, again=True)
-    except ActivityError as error:
+    except StepError as error:
         _raise_when_unknown(error)
-        raise NoDataError(f"no_data: {reason_of(error)}") from None
+        raise NoDataError(f"no_data: {error.reason}") from None
 
 
 async def _fetch(
@@ -120,13 +120,15 @@ async def _recall(state: ReviewState, start: ReviewInput) -> MemoryDocument | No
         return await run_step(
             MemoryActivities.recall,
             RecallMemory(account_id=state.account_id, as_of=state.as_of),
-            policies.memory_read("Recall", heartbeats=start.execution.heartbeats),
+            policies.memory_read(
+                "Recall", start.memory_patience_seconds, heartbeats=start.execution.heartbeats
+            ),
             local=start.execution.memory == "local",
         )
-    except ActivityError:
+    except StepError:
         return None
 
 
-def _raise_when_unknown(error: ActivityError) -> None:
-    if error_type(error) == "AccountNotFoundError":
-        raise NoDataError(f"no_data: {reason_of(error)}") from None
+def _raise_when_unknown(error: StepError) -> None:
+    if error.kind == AccountNotFoundError.__name__:
+        raise NoDataError(f"no_data: {error.reason}") from None

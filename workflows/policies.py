@@ -51,13 +51,13 @@ def crm_write(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
     return config
 
 
-def memory_read(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
-    """Recall is worth a short wait, no more: a review without history is still a review."""
+def memory_read(summary: str, patience: float, *, heartbeats: bool = True) -> ActivityConfig:
+    """Recall is worth `patience` seconds: a review without history is still a review."""
     return _regular(
         summary,
         timedelta(seconds=10),
         heartbeats=heartbeats,
-        schedule_to_close=timedelta(seconds=30),
+        schedule_to_close=timedelta(seconds=patience),
     )
 
 

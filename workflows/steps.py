@@ -5,13 +5,29 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    CancelledError,
+    FailureError,
+    is_cancelled_exception,
+)
 from temporalio.workflow import ActivityConfig
 
 from workflows import policies
 
 _Arg = TypeVar("_Arg")
 _Result = TypeVar("_Result")
+
+
+class StepError(Exception):
+    """A step that could not be done: `kind` is the class name of our error behind it, if any."""
+
+    def __init__(self, reason: str, *, kind: str | None, permanent: bool) -> None:
+        self.reason = reason
+        self.kind = kind
+        self.permanent = permanent
+        super().__init__(reason)
 
 
 class ReviewCancelledError(Exception):
@@ -25,56 +41,51 @@ async def run_step(
     *,
     local: bool,
 ) -> _Result:
-    """Run an activity method.
+    """Run an activity method. StepError when it cannot be done.
 
     A local activity that does not end in time goes on as a regular one: its retries leave no
-    events, so an outage of hours does not grow the history. ActivityError when it cannot help.
+    events, so an outage of hours does not grow the history.
     """
     if local:
         try:
             return await workflow.execute_local_activity_method(
                 method, arg, **policies.local(config.get("summary") or "")
             )
-        except ActivityError as error:
-            if is_permanent(error):
+        except FailureError as error:
+            if is_cancelled_exception(error):
                 raise
-    return await workflow.execute_activity_method(method, arg, **config)
+            failed = _step_error(error)
+            if failed.permanent:
+                raise failed from None
+    try:
+        return await workflow.execute_activity_method(method, arg, **config)
+    except FailureError as error:
+        if is_cancelled_exception(error):
+            raise
+        raise _step_error(error) from None
 
 
 async def unless(stopped: Callable[[], bool], work: Awaitable[_Result]) -> _Result:
-    """The result of `work`; once `stopped` holds, the work is cancelled and ReviewCancelledError
-    raised, unless it finishes all the same."""
+    """The result of `work`. Once `stopped` holds the work is cancelled, and unless it finishes
+    all the same, ReviewCancelledError is raised."""
     task = asyncio.ensure_future(work)
     await workflow.wait_condition(lambda: task.done() or stopped())
     if not task.done():
         task.cancel()
     try:
         return await task
-    except (asyncio.CancelledError, ActivityError) as error:
-        if stopped() and _was_cancelled(error):
+    except (asyncio.CancelledError, CancelledError, ActivityError) as error:
+        if stopped() and is_cancelled_exception(error):
             raise ReviewCancelledError from None
         raise
 
 
-def is_permanent(error: ActivityError) -> bool:
-    """True when trying again cannot help."""
-    return isinstance(error.cause, ApplicationError) and error.cause.non_retryable
-
-
-def reason_of(error: ActivityError) -> str:
-    """The sentence to show a person."""
+def _step_error(error: FailureError) -> StepError:
+    """Local activities fail with the error itself, regular ones wrap it in an ActivityError."""
     cause: BaseException = error
-    while cause.__cause__ is not None and not isinstance(cause, ApplicationError):
-        cause = cause.__cause__
-    return cause.message if isinstance(cause, ApplicationError) else str(cause)
-
-
-def error_type(error: ActivityError) -> str | None:
-    """The class name of our error behind it, as the activity boundary put it."""
-    return error.cause.type if isinstance(error.cause, ApplicationError) else None
-
-
-def _was_cancelled(error: BaseException) -> bool:
-    return isinstance(error, asyncio.CancelledError) or isinstance(
-        error.__cause__, CancelledError
-    )
+    if isinstance(error, ActivityError) and error.cause is not None:
+        cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return StepError(cause.message, kind=cause.type, permanent=cause.non_retryable)
+    reason = cause.message if isinstance(cause, FailureError) else str(cause)
+    return StepError(reason, kind=None, permanent=False)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 from account_reviews.crm.protocol import ApplyResult
 from account_reviews.domain.approvals import Item
@@ -22,7 +21,7 @@ from activities.crm import CrmActivities
 from activities.memory import MemoryActivities
 from activities.store import StoreActivities
 from workflows import policies
-from workflows.steps import reason_of, run_step, unless
+from workflows.steps import StepError, run_step, unless
 
 
 async def write_approved(
@@ -65,9 +64,9 @@ async def remember(state: ReviewState, start: ReviewInput) -> None:
             policies.memory_write("Remember", heartbeats=start.execution.heartbeats),
             local=start.execution.memory == "local",
         )
-    except ActivityError as error:
+    except StepError as error:
         state.missing_sources = tuple(sorted({*state.missing_sources, "memory"}))
-        state.tell(workflow.now(), "degraded", f"Not remembered: {reason_of(error)}")
+        state.tell(workflow.now(), "degraded", f"Not remembered: {error.reason}")
 
 
 async def _write(
@@ -90,9 +89,9 @@ async def _write(
         result = await unless(
             stopped, run_step(CrmActivities.apply_change, call, config, local=False)
         )
-    except ActivityError as error:
-        _settle(state, request_id, item, ItemState.FAILED, reason_of(error))
-        state.error_count, state.last_error = state.error_count + 1, reason_of(error)
+    except StepError as error:
+        _settle(state, request_id, item, ItemState.FAILED, error.reason)
+        state.error_count, state.last_error = state.error_count + 1, error.reason
         return None
     state.count(crm_writes=1)
     if result.status == "conflict":
@@ -171,8 +170,8 @@ async def _look_back(
             policies.crm_read("Read back", 60, heartbeats=start.execution.heartbeats),
             local=start.execution.crm_reads == "local",
         )
-    except ActivityError as error:
-        state.tell(workflow.now(), "not_verified", f"Could not read back: {reason_of(error)}")
+    except StepError as error:
+        state.tell(workflow.now(), "not_verified", f"Could not read back: {error.reason}")
         return
     for write in writes:
         verified = result.verified.get(write.change_id, False)

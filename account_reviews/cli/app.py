@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 
 MODULES = (
-    "stack", "worker", "reviews", "looking", "approvals", "crm", "db", "memory", "policy",
+    "stack", "demo", "worker", "reviews", "looking", "approvals", "crm", "db", "memory", "policy",
     "config",
 )  # fmt: skip
 """Each has `register(app)`, which adds its verbs."""

@@ -182,8 +182,8 @@ async def _brief(review: str, run_id: str | None, form: BriefFormat) -> None:
     async with open_session() as parts:
         client = await temporal_if_there(parts)
         state, analysis, _ = await show_review(parts, client, review, run_id)
-        shown = parts.policy.recommendations.shown
-    typer.echo(render_brief(brief_of(state, analysis, shown), form.value))
+        policy = parts.policy
+    typer.echo(render_brief(brief_of(state, analysis, policy), form.value))
 
 
 def _print_review(document: dict[str, Any]) -> None:

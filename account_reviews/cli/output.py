@@ -75,9 +75,17 @@ def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
 
 def leave(code: int) -> NoReturn:
     """End now: flush and `os._exit`, since the SDK's threads can abort a normal interpreter exit."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        _end_of_pipe()
     os._exit(code)
+
+
+def _end_of_pipe() -> NoReturn:
+    """The reader went away, as `head` does: nothing is wrong."""
+    os._exit(0)
 
 
 def run(work: Coroutine[Any, Any, _T], output: Format = Format.TABLE) -> _T:
@@ -90,6 +98,8 @@ def run(work: Coroutine[Any, Any, _T], output: Format = Format.TABLE) -> _T:
         fail(error, output)
     except KeyboardInterrupt:
         leave(130)
+    except BrokenPipeError:
+        _end_of_pipe()
     except Exception as error:
         if os.environ.get("REVIEWS_LOG_LEVEL", "").lower() == "debug":
             raise

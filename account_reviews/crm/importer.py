@@ -164,10 +164,14 @@ def _open_lookup(
     work: _Import, rule: MostFrequent, problems: Problems
 ) -> AbstractContextManager[CsvFile]:
     """The file of a lookup. One that is imported too has its problems reported there."""
-    entry = next((entry for entry in work.mapping.files if entry.file == rule.file), None)
+    entry = _entry_of(work, rule.file)
     if entry is not None:
         return _open(work, entry, Problems())
     return open_csv(work.directory / rule.file, problems=problems)
+
+
+def _entry_of(work: _Import, file: str) -> FileMapping | None:
+    return next((entry for entry in work.mapping.files if entry.file == file), None)
 
 
 def _lookups(work: _Import) -> dict[MostFrequent, Lookup]:
@@ -181,9 +185,13 @@ def _lookups(work: _Import) -> dict[MostFrequent, Lookup]:
 
 
 def _most_frequent(work: _Import, rule: MostFrequent) -> Lookup:
+    """Counted over all rows, with the spellings that the file's own mapping puts right."""
     counts: Counter[tuple[str, str]] = Counter()
+    entry = _entry_of(work, rule.file)
+    tidy = None if entry is None else RowReader(entry, {})
     with _open_lookup(work, rule, work.problems) as file:
-        for _, row in file.rows():
+        for _, raw in file.rows():
+            row = raw if tidy is None else tidy.clean(raw)
             pair = row[rule.key].strip(), row[rule.value].strip()
             if all(pair):
                 counts[pair] += 1

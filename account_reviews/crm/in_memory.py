@@ -3,7 +3,7 @@
 It can be made unreachable, lose an answer after writing, and let somebody else edit a record.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -52,6 +52,13 @@ MODELS: dict[RecordType, type[Record]] = {
     RecordType.NOTE: Note,
     RecordType.TASK: Task,
 }
+_CHILDREN = (
+    RecordType.CONTACT,
+    RecordType.DEAL,
+    RecordType.ACTIVITY,
+    RecordType.NOTE,
+    RecordType.TASK,
+)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -138,17 +145,11 @@ class InMemoryCrm:
         tasks = self._children(Task, RecordType.TASK, account_id, None)
         deals.sort(key=lambda deal: deal.stage.is_closed)
         since = as_of - timedelta(days=limits.lookback_days)
-        marks = (
-            ActivityMark(id=item.id, type=item.type, at=item.at)
-            for item in activities
-            if item.at >= since
-        )
+        children: tuple[Sequence[Record], ...] = (contacts, deals, activities, notes, tasks)
         totals = {
-            RecordType.CONTACT: len(contacts),
-            RecordType.DEAL: len(deals),
-            RecordType.ACTIVITY: len(activities),
-            RecordType.NOTE: len(notes),
-            RecordType.TASK: len(tasks),
+            kind: len(records)
+            for kind, records in zip(_CHILDREN, children, strict=True)
+            if kind in self._modules
         }
         return AccountSnapshot(
             account=account,
@@ -157,11 +158,11 @@ class InMemoryCrm:
             contacts=tuple(contacts[: limits.contacts]),
             deals=tuple(deals[: limits.deals]),
             activities=tuple(activities[: limits.activities]),
-            activity_marks=tuple(marks),
+            activity_marks=tuple(_mark(item) for item in activities if item.at >= since),
             notes=tuple(notes[: limits.notes]),
             tasks=tuple(tasks[: limits.tasks]),
             modules=frozenset(self._modules),
-            totals={kind: count for kind, count in totals.items() if kind in self._modules},
+            totals=totals,
             fetched_at=self._clock(),
             as_of=as_of,
             source="in_memory",
@@ -328,6 +329,10 @@ class InMemoryCrm:
             and (as_of is None or all(moment <= as_of for moment in _moments(record)))
         ]
         return sorted(mine, key=_newness, reverse=True)  # stable: equal moments stay by id
+
+
+def _mark(item: Activity) -> ActivityMark:
+    return ActivityMark(id=item.id, type=item.type, at=item.at)
 
 
 def _moments(record: Record) -> list[datetime]:

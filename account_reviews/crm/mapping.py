@@ -153,7 +153,7 @@ class FileMapping(_Part):
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError):
             raise ValueError(f"unknown time zone {value!r}; write it like Europe/Berlin") from None
         return value
 

@@ -17,11 +17,9 @@ from account_reviews.crm.tables import (
     account_owner_changes,
     accounts,
     activities,
-    contacts,
     deal_stage_changes,
     deals,
     modules,
-    notes,
     owners,
     tasks,
 )
@@ -101,7 +99,7 @@ def known_by(table: Table, as_of: datetime) -> ColumnElement[bool]:
 
 async def read_accounts(
     connection: AsyncConnection, where: AccountFilter, cursor: str | None, limit: int
-) -> list[Row]:
+) -> list[dict[str, Any]]:
     """Up to `limit` accounts after `cursor`, by id."""
     query = select(accounts).order_by(accounts.c.id).limit(limit)
     if cursor is not None:
@@ -111,7 +109,7 @@ async def read_accounts(
     if where.owner is not None:
         named = select(owners.c.id).where(owners.c.name == where.owner)
         query = query.where(or_(accounts.c.owner_id == where.owner, accounts.c.owner_id.in_(named)))
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return await _rows(connection, query)
 
 
 async def read_snapshot(
@@ -123,48 +121,66 @@ async def read_snapshot(
 ) -> AccountSnapshot:
     """All of one account. The transaction of `connection` decides how consistent it is."""
     since = as_of - timedelta(days=limits.lookback_days)
-    found_head = (await connection.execute(_head(account_id, as_of, since))).mappings().first()
-    if found_head is None:
+    head = await _one(connection, _head(account_id, as_of, since))
+    if head is None:
         raise AccountNotFoundError(f"the CRM has no account {account_id!r}")
-    head = dict(found_head)
     held = frozenset(RecordType(name) for name in head["held"] or ())
     people = await _people(connection, (head["owner_id"], head["previous_owner_id"]), links)
-
-    async def rows(query: Select[Any]) -> list[dict[str, Any]]:
-        return [dict(row) for row in (await connection.execute(query)).mappings()]
-
-    def newest(table: Table, limit: int) -> Select[Any]:
-        return _newest(table, account_id, as_of, limit)
-
-    found = {
-        RecordType.CONTACT: await rows(newest(contacts, limits.contacts)),
-        RecordType.DEAL: await rows(_deals(account_id, as_of, limits.deals)),
-        RecordType.ACTIVITY: await rows(newest(activities, limits.activities)),
-        RecordType.NOTE: await rows(newest(notes, limits.notes)),
-        RecordType.TASK: await rows(newest(tasks, limits.tasks)),
-    }
-
-    for deal in found[RecordType.DEAL]:
-        _complete_stages(deal)
-
-    def models(model: type[_R], record_type: RecordType) -> tuple[_R, ...]:
-        return tuple(build(model, record_type, row, links) for row in found[record_type])
-
+    reader = _Children(connection, account_id, as_of, links)
     return AccountSnapshot(
         account=build(Account, RecordType.ACCOUNT, head, links),
         owner=people.get(head["owner_id"]),
         previous_owner=people.get(head["previous_owner_id"]),
-        contacts=models(Contact, RecordType.CONTACT),
-        deals=models(Deal, RecordType.DEAL),
-        activities=models(Activity, RecordType.ACTIVITY),
-        activity_marks=_MARKS.validate_python(await rows(_marks(account_id, as_of, since))),
-        notes=models(Note, RecordType.NOTE),
-        tasks=models(Task, RecordType.TASK),
+        contacts=await reader.newest(Contact, RecordType.CONTACT, limits.contacts),
+        deals=await reader.deals(limits.deals),
+        activities=await reader.newest(Activity, RecordType.ACTIVITY, limits.activities),
+        activity_marks=await reader.marks(since),
+        notes=await reader.newest(Note, RecordType.NOTE, limits.notes),
+        tasks=await reader.newest(Task, RecordType.TASK, limits.tasks),
         modules=held,
         totals={kind: head[f"total_{kind}"] for kind in _CHILDREN if kind in held},
         fetched_at=head["fetched_at"],
         as_of=as_of,
     )
+
+
+class _Children:
+    """Reads what hangs on one account."""
+
+    def __init__(
+        self, connection: AsyncConnection, account_id: str, as_of: datetime, links: Links
+    ) -> None:
+        self._connection = connection
+        self._account_id = account_id
+        self._as_of = as_of
+        self._links = links
+
+    async def newest(self, model: type[_R], kind: RecordType, limit: int) -> tuple[_R, ...]:
+        """The newest records of a module."""
+        rows = await _rows(
+            self._connection, _newest(TABLES[kind], self._account_id, self._as_of, limit)
+        )
+        return tuple(build(model, kind, row, self._links) for row in rows)
+
+    async def deals(self, limit: int) -> tuple[Deal, ...]:
+        """Open deals, then closed ones, each with its stages."""
+        rows = await _rows(self._connection, _deals(self._account_id, self._as_of, limit))
+        for row in rows:
+            _complete_stages(row)
+        return tuple(build(Deal, RecordType.DEAL, row, self._links) for row in rows)
+
+    async def marks(self, since: datetime) -> tuple[ActivityMark, ...]:
+        """Every activity of the look-back."""
+        query = _marks(self._account_id, self._as_of, since)
+        return _MARKS.validate_python(await _rows(self._connection, query))
+
+
+async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def _one(connection: AsyncConnection, query: Select[Any]) -> dict[str, Any] | None:
+    return next(iter(await _rows(connection, query)), None)
 
 
 def _complete_stages(deal: dict[str, Any]) -> None:
@@ -215,8 +231,8 @@ async def _people(
     if not wanted:
         return {}
     query = select(owners).where(owners.c.id == func.any(wanted))
-    rows = (await connection.execute(query)).mappings()
-    return {row["id"]: build(Owner, RecordType.OWNER, dict(row), links) for row in rows}
+    rows = await _rows(connection, query)
+    return {row["id"]: build(Owner, RecordType.OWNER, row, links) for row in rows}
 
 
 def _newest(table: Table, account_id: str, as_of: datetime, limit: int) -> Select[Any]:

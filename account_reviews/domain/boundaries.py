@@ -4,17 +4,25 @@ The rules ask `crosses`, the tests walk the table and `docs/rules.md` shows it. 
 differences: 30 days sharp is 30 and not more than 30.
 """
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 from account_reviews.domain.policy import Policy
 
 Unit = Literal["days", "points", "money", "count", "share"]
 Test = Literal[">", ">=", "<", "<="]
-Measure = int | float | Decimal | Fraction | timedelta
+Measure = int | float | Decimal | timedelta
+
+_TESTS: dict[Test, Callable[[Any, Any], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +42,8 @@ class Boundary:
 
     def holds(self, value: Measure, limit: float) -> bool:
         """Whether `value` lies on the side of the effect. Durations are compared in days."""
-        exact = _exact(value)
-        bound = Fraction(str(limit))
-        match self.test:
-            case ">":
-                return exact > bound
-            case ">=":
-                return exact >= bound
-            case "<":
-                return exact < bound
-            case "<=":
-                return exact <= bound
+        bound = timedelta(days=limit) if isinstance(value, timedelta) else limit
+        return _TESTS[self.test](value, bound)
 
 
 _IDLE = "days since the last activity"
@@ -168,11 +167,3 @@ def render_table(policy: Policy) -> str:
         )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def _exact(value: Measure) -> Fraction:
-    if isinstance(value, timedelta):
-        return Fraction(value // timedelta(microseconds=1), 86_400_000_000)
-    if isinstance(value, float):
-        return Fraction(str(value))
-    return Fraction(value)

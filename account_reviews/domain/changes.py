@@ -138,7 +138,8 @@ def _is_new(record: Contact | Deal, module: RecordType, before: Facts) -> bool:
 
 
 def _activities(facts: Facts, before: Facts) -> Iterator[DetectedChange]:
-    seen = {mark.id for mark in before.marks}
+    held = before.snapshot
+    seen = {item.id for item in held.activities} | {mark.id for mark in held.activity_marks}
     for item in sorted(facts.snapshot.activities, key=lambda activity: activity.id):
         made = item.created_at or item.at
         fresh = item.id not in seen and before.as_of < made <= facts.as_of

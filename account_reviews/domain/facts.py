@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.boundaries import crosses, crosses_at
+from account_reviews.domain.boundaries import BOUNDARIES, crosses, crosses_at
 from account_reviews.domain.citing import cite, ref
 from account_reviews.domain.findings import Evidence
 from account_reviews.domain.policy import Policy
@@ -23,7 +23,7 @@ from account_reviews.domain.records import (
 
 @dataclass(frozen=True, slots=True)
 class StalledDeal:
-    """An open deal that does not move. `age` is None when it was marked Stalled at no known time."""
+    """An open deal that does not move. `age` is None for one marked Stalled at no known time."""
 
     deal: Deal
     age: timedelta | None
@@ -59,13 +59,17 @@ class Facts:
 
     @cached_property
     def interactions(self) -> int | None:
-        """Activities within the look-back."""
-        return self._count("in_lookback")
+        """Activities within the look-back; the account's own last activity is at least one."""
+        if not self.has(RecordType.ACTIVITY):
+            return None
+        idle = self.idle
+        least = 1 if idle is not None and crosses("in_lookback", idle, self.policy) else 0
+        return max(least, len(self._within("in_lookback")))
 
     @cached_property
     def recent(self) -> tuple[ActivityMark, ...]:
         """Activities of the last engagement window."""
-        return tuple(mark for mark in self.marks if self._within("recent", mark))
+        return self._within("recent")
 
     @cached_property
     def previous(self) -> tuple[ActivityMark, ...]:
@@ -143,13 +147,11 @@ class Facts:
         end: date | None = self.account.contract_end or self.account.renewal_date
         return None if end is None else (end - self.as_of.astimezone(UTC).date()).days
 
-    def _count(self, boundary: str) -> int | None:
-        if not self.has(RecordType.ACTIVITY):
-            return None
-        return sum(1 for mark in self.marks if self._within(boundary, mark))
-
-    def _within(self, boundary: str, mark: ActivityMark) -> bool:
-        return crosses(boundary, self.as_of - mark.at, self.policy)
+    def _within(self, boundary: str) -> tuple[ActivityMark, ...]:
+        limit = BOUNDARIES[boundary].at(self.policy)
+        return tuple(
+            mark for mark in self.marks if crosses_at(boundary, self.as_of - mark.at, limit)
+        )
 
     def _cite_mark(self, mark: ActivityMark) -> Evidence:
         whole = next((item for item in self.snapshot.activities if item.id == mark.id), None)

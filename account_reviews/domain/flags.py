@@ -139,10 +139,13 @@ def _signals(changes: tuple[DetectedChange, ...], signals: Signals) -> Iterator[
     drop = signals.of("engagement_drop")
     if drop is not None:
         now, before = (item.value for item in drop.evidence)
+        title = f"Contact dropped: {now} activities lately, {before} in the time before"
+        if not now and not before:
+            title = "Contact has ended: there is no recent activity"
         yield Finding(
             kind=drop.kind,
             severity=drop.severity,
-            title=f"Contact dropped: {now} activities lately, {before} in the time before",
+            title=title,
             evidence=drop.evidence,
         )
     status = signals.of("status_at_risk")

@@ -4,6 +4,7 @@ Fields have defaults and unknown ones are ignored when a policy travels in a mes
 every model; `load_policy` reads files, which people edit, and there an unknown key is an error.
 """
 
+import json
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -409,3 +410,18 @@ def as_document(policy: Policy) -> dict[str, object]:
     """The policy as plain JSON values with its hash, for people and programs."""
     values = cast("Mapping[str, object]", policy.model_dump(mode="json"))
     return {"version": policy.version, "hash": policy.hash, **values}
+
+
+def flat(policy: Policy) -> list[tuple[str, str]]:
+    """Every dotted key with its value as TOML-like text."""
+    rows: list[tuple[str, str]] = []
+
+    def walk(values: Mapping[str, object], path: str) -> None:
+        for key, value in values.items():
+            if isinstance(value, dict) and value:
+                walk(value, f"{path}{key}.")
+            else:
+                rows.append((f"{path}{key}", json.dumps(value, ensure_ascii=False)))
+
+    walk(policy.model_dump(mode="json"), "")
+    return rows

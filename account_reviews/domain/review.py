@@ -53,6 +53,9 @@ class ReviewInput(Model):
     """The clock of the rules; None is now."""
     plan_only: bool = False
     give_up_after_seconds: float = 600
+    """How long a CRM that is down is waited for when there is no older snapshot."""
+    memory_patience_seconds: float = 10
+    """How long the memory is waited for before the review goes on without history."""
     execution: Execution = Execution()
     history_limit: int | None = None
     """Continue as new after this many events; None leaves it to the server's advice."""

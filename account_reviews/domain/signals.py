@@ -71,13 +71,13 @@ def detect_signals(facts: Facts, changes: tuple[DetectedChange, ...]) -> Signals
 def activity_drop(facts: Facts) -> float | None:
     """Share of activities lost from one window to the next; None when there was nothing before.
 
-    No activity in the whole look-back after an earlier one is a complete drop. No activity ever
-    is unknown: there is nothing to drop from.
+    No activity in the whole look-back, where an earlier one is known, is a complete drop. No
+    activity ever is unknown: there is nothing to drop from.
     """
     if not facts.has(RecordType.ACTIVITY):
         return None
-    if not facts.marks or not facts.interactions:
-        return 1.0 if facts.last_activity is not None else None
+    if facts.interactions == 0:
+        return 1.0 if facts.idle is not None else None
     before, now = len(facts.previous), len(facts.recent)
     return None if before == 0 else (before - now) / before
 

@@ -9,7 +9,14 @@ from account_reviews.crm.protocol import Health
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.memory import MemoryHit, MemoryItem, MemoryKind
 
-__all__ = ["MemoryBackend", "MemoryCapabilities", "MemoryHit", "MemoryItem", "MemoryKind", "RecallQuery"]
+__all__ = [
+    "MemoryBackend",
+    "MemoryCapabilities",
+    "MemoryHit",
+    "MemoryItem",
+    "MemoryKind",
+    "RecallQuery",
+]
 
 
 class RecallOrder(StrEnum):

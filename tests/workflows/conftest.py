@@ -140,6 +140,16 @@ class World:
             self.analysis,
         ]
 
+    def status(self) -> str | None:
+        """The account's status in the CRM now."""
+        account = self.crm.find(RecordType.ACCOUNT, self.account.id)
+        assert isinstance(account, Account)
+        return account.status
+
+    def set_status(self, status: str) -> None:
+        """Somebody else edits the account."""
+        self.crm.edit(RecordType.ACCOUNT, self.account.id, status=status)
+
     def worker(self, **options: Any) -> Worker:
         return build_worker(self.client, self.owners(), task_queue=self.task_queue, **options)
 
@@ -151,6 +161,7 @@ class World:
                 "as_of": AS_OF,
                 "execution": self.execution,
                 "give_up_after_seconds": 5,
+                "memory_patience_seconds": 0.5,
                 **fields,
             }
         )
@@ -176,11 +187,12 @@ class World:
 async def eventually(
     ask: Callable[[], Awaitable[ReviewState]], holds: Callable[[ReviewState], bool]
 ) -> ReviewState:
-    """Ask until it holds; the test's time-out bounds it."""
+    """Ask until it holds. A review that closes meanwhile will never get there."""
     while True:
         answer = await ask()
         if holds(answer):
             return answer
+        assert answer.closed_at is None, answer.summary
         await asyncio.sleep(0.02)
 
 

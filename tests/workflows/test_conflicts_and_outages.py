@@ -7,7 +7,7 @@ from temporalio.client import WorkflowFailureError
 
 from account_reviews.domain.phases import Outcome
 from account_reviews.domain.proposals import ItemState
-from tests.workflows.conftest import AS_OF, World, create_task, decision, eventually, set_status
+from tests.workflows.conftest import World, create_task, decision, eventually, set_status
 from workflows.account_review import AccountReviewWorkflow
 
 
@@ -15,7 +15,7 @@ async def test_a_changed_record_is_proposed_again(world: World) -> None:
     world.analysis.changes = (set_status(world.account),)
     async with world.review() as handle:
         first = await world.request(handle)
-        world.crm.touch_account(world.account.id, status="Onboarding")
+        world.set_status("Onboarding")
         await handle.execute_update("decide", decision(first))
         second = await world.request(handle, count=2)
         item = second.items[0]
@@ -23,13 +23,13 @@ async def test_a_changed_record_is_proposed_again(world: World) -> None:
         assert item.item_id == first.items[0].item_id
         assert item.change.before == {"status": "Onboarding"}
         assert item.change.hash != first.items[0].change.hash
-        assert world.crm.writes == 0
+        assert len(world.crm.operations) == 0
         await handle.execute_update("decide", decision(second))
         result = await handle.result()
         state = await handle.query(AccountReviewWorkflow.snapshot)
     assert result.outcome is Outcome.COMPLETED
     assert [request.state for request in state.requests] == ["superseded", "approved"]
-    assert world.crm.account(world.account.id).status == "At Risk"
+    assert world.status() == "At Risk"
 
 
 async def test_after_too_many_conflicts_the_item_fails(world: World) -> None:
@@ -38,21 +38,21 @@ async def test_after_too_many_conflicts_the_item_fails(world: World) -> None:
     async with world.review() as handle:
         for round_number, status in enumerate(("Onboarding", "Pending", "Inactive"), start=1):
             request = await world.request(handle, count=round_number)
-            world.crm.touch_account(world.account.id, status=status)
+            world.set_status(status)
             await handle.signal("submit_decision", decision(request))
         with pytest.raises(WorkflowFailureError):
             await handle.result()
         state = await handle.query(AccountReviewWorkflow.snapshot)
     assert state.changes[0][1] is ItemState.FAILED
     assert state.requests[-1].items[0].reason == "conflict"
-    assert world.crm.writes == 0
+    assert len(world.crm.operations) == 0
 
 
 async def test_a_value_that_stands_already_is_not_written(world: World) -> None:
     world.analysis.changes = (set_status(world.account),)
     async with world.review() as handle:
         request = await world.request(handle)
-        world.crm.touch_account(world.account.id, status="At Risk")
+        world.set_status("At Risk")
         await handle.signal("submit_decision", decision(request))
         result = await handle.result()
     assert set(result.changes.values()) == {ItemState.SKIPPED}
@@ -69,7 +69,7 @@ async def test_our_own_writes_are_no_conflict(world: World) -> None:
         await handle.signal("submit_decision", decision(request))
         result = await handle.result()
     assert set(result.changes.values()) == {ItemState.EXECUTED}
-    assert world.crm.account(world.account.id).status == "Inactive"
+    assert world.status() == "Inactive"
 
 
 async def test_a_crm_that_is_down_at_the_write_is_waited_for(world: World) -> None:
@@ -82,7 +82,7 @@ async def test_a_crm_that_is_down_at_the_write_is_waited_for(world: World) -> No
         world.crm.available = True
         result = await handle.result()
     assert result.outcome is Outcome.COMPLETED
-    assert world.crm.writes == 1
+    assert len(world.crm.operations) == 1
 
 
 async def test_a_cancel_reaches_a_write_that_is_waited_for(world: World) -> None:
@@ -96,7 +96,7 @@ async def test_a_cancel_reaches_a_write_that_is_waited_for(world: World) -> None
         result = await handle.result()
     assert result.outcome is Outcome.CANCELLED
     assert set(result.changes.values()) == {ItemState.SKIPPED}
-    assert world.crm.writes == 0
+    assert len(world.crm.operations) == 0
 
 
 async def test_no_memory_is_a_review_without_history(world: World) -> None:
@@ -115,16 +115,20 @@ async def test_no_memory_is_a_review_without_history(world: World) -> None:
 
 async def test_a_crm_that_is_down_gives_an_old_snapshot_with_its_age(world: World) -> None:
     async with world.worker():
-        await (await world.start()).result()
+        first = await world.start()
+        await first.result()
+        known = await first.query(AccountReviewWorkflow.snapshot)
         world.crm.available = False
-        handle = await world.start()
+        handle = await world.start(give_up_after_seconds=1)
         result = await handle.result()
         state = await handle.query(AccountReviewWorkflow.snapshot)
     assert result.outcome is Outcome.NOTHING_TO_DO
     assert state.missing_sources == ("crm",)
     assert state.snapshot is not None
     assert state.snapshot.stale_seconds is not None
-    assert state.snapshot.fetched_at == AS_OF
+    assert not state.commits_baseline
+    assert known.snapshot is not None
+    assert state.snapshot.hash == known.snapshot.hash
 
 
 async def test_no_crm_and_no_snapshot_is_given_up_in_the_end(world: World) -> None:

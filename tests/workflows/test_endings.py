@@ -19,7 +19,7 @@ async def test_nothing_proposed_is_nothing_to_do(world: World) -> None:
         result = await handle.result()
     assert result.outcome is Outcome.NOTHING_TO_DO
     assert result.phase is Phase.COMPLETED
-    assert world.crm.writes == 0
+    assert len(world.crm.operations) == 0
 
 
 async def test_an_approved_change_stands_in_the_crm(world: World) -> None:
@@ -30,8 +30,8 @@ async def test_an_approved_change_stands_in_the_crm(world: World) -> None:
         result = await handle.result()
     assert result.outcome is Outcome.COMPLETED
     assert set(result.changes.values()) == {ItemState.EXECUTED}
-    assert world.crm.account(world.account.id).status == "At Risk"
-    assert world.crm.writes == 2
+    assert world.status() == "At Risk"
+    assert len(world.crm.operations) == 2
     detail = await ReviewReader(world.engine).find_run(
         tenant="default", review_id=handle.id, run_id=result.run_id
     )
@@ -63,7 +63,7 @@ async def test_each_item_is_told_on_its_own(world: World) -> None:
         two.change_id: ItemState.REJECTED,
         three.change_id: ItemState.DEFERRED,
     }
-    assert world.crm.writes == 1
+    assert len(world.crm.operations) == 1
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ async def test_no_is_an_answer(world: World, verdict: str, outcome: Outcome) -> 
         await handle.signal("submit_decision", decision(request, verdict, reason="not now"))
         result = await handle.result()
     assert result.outcome is outcome
-    assert world.crm.writes == 0
+    assert len(world.crm.operations) == 0
 
 
 async def test_a_refused_write_fails_and_the_others_go_on(world: World) -> None:
@@ -134,7 +134,7 @@ async def test_cancel_by_signal_stops_before_the_next_write(world: World) -> Non
     assert "wrong account" in result.summary
     found = await ReviewReader(world.engine).find_request("default", request.request_id)
     assert found.request.state == "cancelled"
-    assert world.crm.writes == 0
+    assert len(world.crm.operations) == 0
 
 
 async def test_a_native_cancel_closes_and_ends_canceled(world: World) -> None:
@@ -200,4 +200,4 @@ async def test_the_deadline_of_the_policy_is_kept(world: World) -> None:
         assert request.deadline - request.requested_at == timedelta(seconds=0.6)
         result = await handle.result()
     assert result.outcome is Outcome.EXPIRED
-    assert world.crm.writes == 0
+    assert len(world.crm.operations) == 0

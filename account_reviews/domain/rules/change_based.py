@@ -52,7 +52,7 @@ def _hand_off(context: Context) -> list[Draft]:
         context,
         title,
         f"Introduce {name} as the new owner, go through open deals and promises.",
-        Severity.HIGH,
+        Severity.CRITICAL,
         why=why,
         evidence=(cite(account, "owner_id", at=account.modified_at),),
         live=bool(changes),
@@ -60,7 +60,7 @@ def _hand_off(context: Context) -> list[Draft]:
     return [
         Draft(
             number=HAND_OFF, type="executive_alignment", title=title, rationale=why,
-            priority=Severity.HIGH, evidence=evidence, minutes=30, writes=(write,),
+            priority=Severity.CRITICAL, evidence=evidence, minutes=30, writes=(write,),
             memory=context.remembered(MemoryKind.COMMITMENT),
             steps=steps(
                 context,

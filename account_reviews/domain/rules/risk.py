@@ -118,7 +118,9 @@ def _status(context: Context, why: str, evidence: tuple[Evidence, ...]) -> list[
 def _note(context: Context, why: str, evidence: tuple[Evidence, ...]) -> Write:
     rules = [item.rule for item in context.risk.contributions]
     lasting = [rule for rule in rules if rule not in PASSING] or rules
-    content = f"Account review: the risk is {context.risk.level}. {_words(context, lasting)}."
+    content = (
+        f"Account review: the risk is {context.risk.level}. Reasons: {_words(context, lasting)}."
+    )
     return note("Account review: why this account is at risk", content, why=why, evidence=evidence)
 
 

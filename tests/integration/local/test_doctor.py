@@ -1,25 +1,32 @@
 """The doctor finds what is wrong and says what to do."""
 
+import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from temporalio import activity
+from google.protobuf.duration_pb2 import Duration
+from temporalio import workflow
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from account_reviews.doctor import Check, Report, examine
-from account_reviews.local import ports
+from account_reviews.local import namespace, ports
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.settings import Settings
 from account_reviews.temporal.names import TASK_QUEUE
 
 
-@activity.defn
-async def nothing() -> None:
-    """Does nothing."""
+@workflow.defn(sandboxed=False)
+class Nothing:
+    """A workflow to have something to poll for."""
+
+    @workflow.run
+    async def run(self) -> None:
+        """Does nothing."""
 
 
 def _failed(report: Report) -> Mapping[str, Check]:
@@ -27,14 +34,35 @@ def _failed(report: Report) -> Mapping[str, Check]:
 
 
 @pytest.fixture
+async def bare(client: Client, temporal_server: TemporalServer) -> Client:
+    """A client of a namespace as servers make them: one day of retention, no attributes."""
+    name = f"doctor-{uuid4().hex[:8]}"
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(
+            namespace=name, workflow_execution_retention_period=Duration(seconds=86_400)
+        )
+    )
+    return await Client.connect(temporal_server.address, namespace=name)
+
+
+@pytest.fixture
+async def ready(bare: Client) -> Client:
+    """A client of a namespace of its own that has what reviews need; nobody polls there."""
+    await namespace.prepare(bare)
+    return bare
+
+
+@pytest.fixture
 def settings(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     temporal_server: TemporalServer,
+    ready: Client,
     database_url: str,
 ) -> Settings:
     """Settings that lead to the servers of this session."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_server.address)
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", ready.namespace)
     return Settings.load(data_dir=tmp_path, database_url=database_url)
 
 
@@ -44,17 +72,17 @@ async def test_without_a_worker(settings: Settings) -> None:
     assert not report.ok
 
 
-async def test_all_is_well(settings: Settings, client: Client) -> None:
-    async with Worker(
-        client,
-        task_queue=TASK_QUEUE,
-        activities=[nothing],
-        graceful_shutdown_timeout=timedelta(seconds=1),
-        identity="the worker",
-    ):
+async def test_all_is_well(settings: Settings, ready: Client) -> None:
+    async with Worker(ready, task_queue=TASK_QUEUE, workflows=[Nothing], identity="the worker"):
         report = await examine(settings)
-    missing = _failed(report)
-    assert set(missing) <= {"workers"}
+        for _ in range(20):
+            if report.ok:
+                break
+            await asyncio.sleep(0.2)
+            report = await examine(settings)
+    assert report.ok
+    assert _failed(report) == {}
+    assert any("the worker" in check.detail for check in report.checks)
 
 
 async def test_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -88,17 +116,15 @@ async def test_a_bad_policy(settings: Settings, tmp_path: Path) -> None:
 
 
 async def test_a_server_without_what_reviews_need(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, client: Client
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, bare: Client
 ) -> None:
-    from google.protobuf.duration_pb2 import Duration
-    from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
-
-    await client.workflow_service.register_namespace(
+    fresh = bare.namespace + "-fresh"
+    await bare.workflow_service.register_namespace(
         RegisterNamespaceRequest(
-            namespace="bare", workflow_execution_retention_period=Duration(seconds=86_400)
+            namespace=fresh, workflow_execution_retention_period=Duration(seconds=86_400)
         )
     )
-    monkeypatch.setenv("TEMPORAL_NAMESPACE", "bare")
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", fresh)
     failed = _failed(await examine(settings))
     assert "--retention 30d" in str(failed["retention"].hint)
     assert "--name Tenant --type Keyword" in str(failed["search attributes"].hint)

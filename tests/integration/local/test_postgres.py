@@ -102,7 +102,9 @@ async def test_a_database_is_created_once(cluster: EmbeddedPostgres) -> None:
     assert names == 3
 
 
-async def test_a_killed_server_recovers(cluster: EmbeddedPostgres) -> None:
+async def test_a_killed_server_keeps_what_was_committed(copy: Path) -> None:
+    cluster = EmbeddedPostgres(copy)
+    cluster.start()
     engine = create_engine(cluster.url(), application_name="tests")
     async with engine.begin() as connection:
         await connection.execute(text("create table kept as select 7 as n"))
@@ -111,6 +113,7 @@ async def test_a_killed_server_recovers(cluster: EmbeddedPostgres) -> None:
     cluster.start()
     assert cluster.pid != killed
     assert await _ask(cluster, "select n from kept") == 7
+    cluster.stop()
 
 
 def test_a_pid_file_of_a_stranger_is_no_obstacle(copy: Path) -> None:
@@ -155,11 +158,17 @@ def test_stopping_nothing_is_fine(short_dir: Path) -> None:
     assert not (short_dir / "never").exists()
 
 
-async def test_a_private_and_long_directory_works(blank: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def hidden_copy(blank: Path, tmp_path: Path) -> Path:
+    """A data directory with a long name below one that is closed to other users."""
     closed = tmp_path / ("deep " * 30).strip()
     closed.mkdir(mode=0o700)
     subprocess.run(["cp", "-a", blank, closed / "data"], check=True)
-    cluster = EmbeddedPostgres(closed / "data", durable=False)
+    return closed / "data"
+
+
+async def test_a_private_and_long_directory_works(hidden_copy: Path) -> None:
+    cluster = EmbeddedPostgres(hidden_copy, durable=False)
     cluster.start()
     try:
         assert await _ask(cluster, "select 1") == 1

@@ -10,8 +10,6 @@ def test_local(host: object) -> None:
     assert network.is_local(host)
 
 
-@pytest.mark.parametrize(
-    "host", ["192.0.2.1", "2001:db8::1", "example.com", b"example.com"]
-)
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "example.com", b"example.com"])
 def test_not_local(host: object) -> None:
     assert not network.is_local(host)

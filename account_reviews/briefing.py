@@ -1,0 +1,23 @@
+"""The brief of one review, from its state, its analysis and the policy."""
+
+from account_reviews.domain.brief import Brief, build_brief
+from account_reviews.domain.errors import NotFoundError
+from account_reviews.domain.findings import Analysis
+from account_reviews.domain.policy import Policy
+from account_reviews.domain.review import ReviewState
+
+
+def brief_of(state: ReviewState, analysis: Analysis | None, policy: Policy) -> Brief:
+    """NotFoundError when the review has not come as far as its analysis."""
+    if analysis is None:
+        raise NotFoundError(
+            f"the review {state.review_id} has no analysis: it is {state.phase}",
+            hint="wait for it with `reviews watch`",
+        )
+    return build_brief(
+        analysis,
+        policy,
+        states={change.change_id: item_state for change, item_state in state.changes},
+        changes=[change for change, _ in state.changes],
+        review_id=state.review_id,
+    )

@@ -1,0 +1,57 @@
+"""Runs the demo from start to end and leaves nothing behind, whatever happens on the way."""
+
+import asyncio
+import signal
+import sys
+
+import typer
+
+from account_reviews.cli.output import note
+from account_reviews.demo import home, play
+from account_reviews.demo.proof import Proof
+from account_reviews.domain.errors import NegativeAnswerError
+from account_reviews.local.stack import LocalStack
+
+INTERRUPTED = 130
+
+
+async def run_demo(*, keep: bool) -> int:
+    """Play the demo and give the exit code.
+
+    0: the proof holds. 130: a signal came before the end. NegativeAnswerError: the proof does not
+    hold, or a step did not come to its end. With `keep` the stack runs until a signal comes.
+    Everything that was started is stopped before this returns or raises.
+    """
+    home.check_needs()
+    home.forget_settings()
+    asked = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    with home.temporary_home() as data_dir:
+        stack = LocalStack(data_dir, restart=False, tell=note)
+        try:
+            proof = await _unless(asked, stack)
+            if proof is not None and keep:
+                typer.echo("\n" + play.what_to_try(stack, play.command_name(sys.argv[0])))
+                await asked.wait()
+        finally:
+            note("stopping everything")
+            await stack.stop()
+    if proof is None:
+        return INTERRUPTED
+    if not proof.holds:
+        raise NegativeAnswerError(f"the proof does not hold: {proof.complaints[0]}")
+    return 0
+
+
+async def _unless(asked: asyncio.Event, stack: LocalStack) -> Proof | None:
+    """The proof of the whole story; None when a signal came first."""
+    story = asyncio.create_task(play.play(stack))
+    waiting = asyncio.create_task(asked.wait())
+    await asyncio.wait({story, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    story.cancel()  # no effect on one that is done
+    waiting.cancel()
+    try:
+        return await story
+    except asyncio.CancelledError:
+        return None

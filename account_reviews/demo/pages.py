@@ -1,0 +1,92 @@
+"""What the demo shows: a brief, the portfolio, the proof."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import typer
+from temporalio.client import Client
+
+from account_reviews.bootstrap import Parts
+from account_reviews.briefing import brief_of
+from account_reviews.cli.output import print_table
+from account_reviews.demo.evidence import Run, ask_reviews
+from account_reviews.demo.people import Answer, Plan
+from account_reviews.demo.proof import Proof
+from account_reviews.demo.telling import show_document, tell
+from account_reviews.domain.findings import HealthBand, RiskLevel
+from account_reviews.domain.review import ReviewState
+from account_reviews.render import render_brief
+from account_reviews.service import show_review
+
+_LISTED = 10
+
+
+async def show_brief(parts: Parts, client: Client, plans: Sequence[Plan]) -> None:
+    """The brief of a review that was answered in part, else of the first one that asked."""
+    first = next((plan for plan in plans if plan.answer is Answer.PART), plans[0])
+    state, analysis, _ = await show_review(parts, client, first.row.review_id, first.row.run_id)
+    show_document(render_brief(brief_of(state, analysis, parts.policy), "md"))
+    tell(
+        f"This is what the owner of {state.account_id} reads before deciding: what changed, how"
+        " large the risk is and why, and each proposed change as the exact values that would be"
+        " written. Every reason names the CRM record it comes from. Where people have decided"
+        " already, the brief says so."
+    )
+
+
+async def show_portfolio(client: Client, runs: Sequence[Run]) -> None:
+    """One line for each level of risk: how many accounts, how healthy, how far."""
+    asked = await ask_reviews(client, runs)
+    states = [review.state for review in asked if review.state is not None]
+    bands = [band.value for band in HealthBand]
+    columns = ("risk", "accounts", *(band.replace("_", " ") for band in bands), "waiting", "decided")
+    levels = [level for level in RiskLevel if any(_level(state) == level for state in states)]
+    rows = [
+        _line(level, [state for state in states if _level(state) == level], bands)
+        for level in levels
+    ]
+    print_table(columns, [*rows, _line("all", states, bands)])
+    waiting = sum(bool(state.pending) for state in states)
+    grave = sum(_level(state) in (RiskLevel.CRITICAL, RiskLevel.HIGH) for state in states)
+    tell(
+        f"\nThe table counts accounts: by risk, from top to bottom, and by health in the middle."
+        f" {grave} of {len(states)} accounts have a high or critical risk. {waiting} reviews wait"
+        " for a person; in the column after that are the accounts somebody has decided on. What"
+        " the CRM does not say is unknown, never healthy."
+    )
+
+
+def _level(state: ReviewState) -> RiskLevel:
+    return state.analysis.risk_level if state.analysis else RiskLevel.UNKNOWN
+
+
+def _line(name: str, states: Sequence[ReviewState], bands: Sequence[str]) -> list[object]:
+    health = Counter(
+        state.analysis.health_band.value if state.analysis else "unknown" for state in states
+    )
+    decided = sum(any(one.decisions for one in state.requests) for state in states)
+    waiting = sum(bool(state.pending) for state in states)
+    return [name, len(states), *(health[band] for band in bands), waiting, decided]
+
+
+def show_proof(proof: Proof) -> None:
+    """The writes counted by kind, then each claim and whether it holds."""
+    counts = [[one.action, one.approved, one.ledger, one.shown] for one in proof.counts]
+    print_table(("write", "approved", "in the CRM's ledger", "read back"), counts)
+    typer.echo("")
+    for claim in proof.claims:
+        typer.echo(f"{'holds ' if claim.holds else 'FAILS '} {claim.sentence}")
+        for complaint in claim.complaints[:_LISTED]:
+            typer.echo(f"        {complaint}")
+        if len(claim.complaints) > _LISTED:
+            typer.echo(f"        and {len(claim.complaints) - _LISTED} more")
+    typer.echo("")
+    tell(
+        "Temporal was asked for the status of every review, and every review for its own state."
+        " The approvals in these states were then compared with the CRM: with its ledger, in which"
+        " each write leaves one row, with the fields as they read now, and with the copy of all"
+        " records from before the first review. The killed worker lost nothing and wrote nothing"
+        " twice."
+        if proof.holds
+        else "The proof does not hold. The lines above say what speaks against it."
+    )

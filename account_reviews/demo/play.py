@@ -1,0 +1,301 @@
+"""The demo, step by step. Each step does its work, then says in one paragraph what happened."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from account_reviews.bootstrap import Parts, open_parts
+from account_reviews.cli.output import note
+from account_reviews.crm.importer import import_directory, parse_as_of
+from account_reviews.crm.mapping import load_mapping
+from account_reviews.demo import evidence, pages, people
+from account_reviews.demo.evidence import CrmImage, Run, Standing
+from account_reviews.demo.home import AS_OF, SAMPLE
+from account_reviews.demo.people import Plan
+from account_reviews.demo.proof import Facts, Proof, prove
+from account_reviews.demo.telling import Show, Teller, meter, tell
+from account_reviews.domain.deciding import approved_items
+from account_reviews.domain.errors import NegativeAnswerError
+from account_reviews.domain.messages import DecisionAnswer
+from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.records import Account, RecordType
+from account_reviews.domain.review import ReviewInput
+from account_reviews.local.stack import LocalStack
+from account_reviews.service import decide, find_accounts
+from account_reviews.settings import Settings
+from account_reviews.temporal.client import connect
+from account_reviews.temporal.names import operation_id
+from starter import start_review
+
+_PATIENCE: Final = 60.0
+"""Seconds that any wait of the demo may take."""
+_LOOK_EVERY: Final = 0.05
+_AT_ONCE: Final = 16
+_REQUESTS: Final = 1000
+
+
+@dataclass
+class Scene:
+    """What the steps share."""
+
+    stack: LocalStack
+    parts: Parts
+    client: Client
+    before: CrmImage = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    plans: tuple[Plan, ...] = ()
+    given: set[str] = field(default_factory=set)
+
+
+async def play(stack: LocalStack) -> Proof:
+    """All steps. NegativeAnswerError when one does not come to its end."""
+    teller = Teller()
+    with teller.step("Start everything"):
+        await _start(stack)
+    async with open_parts(Settings.load(), application="reviews-demo") as parts:
+        scene = Scene(stack, parts, await connect(parts.settings))
+        with teller.step("Import the sample portfolio"):
+            await _import(scene)
+        with teller.step("Review every account, and kill the worker on the way"):
+            accounts = await find_accounts(parts, every=True)
+            await _review_and_kill(scene, accounts)
+        with teller.step("Start a new worker"):
+            await _recover(scene)
+        with teller.step("Let people decide"):
+            await _decide(scene)
+        with teller.step("Read a brief"):
+            await pages.show_brief(parts, scene.client, scene.plans)
+        with teller.step("Look at the whole portfolio"):
+            await pages.show_portfolio(scene.client, scene.runs)
+        with teller.step("Prove it"):
+            proof = await _prove(scene)
+    teller.summary()
+    return proof
+
+
+async def _start(stack: LocalStack) -> None:
+    await stack.start()
+    os.environ.update(stack.environment())
+    pids = ", ".join(str(pid) for pid in stack.worker_pids)
+    tell(
+        f"PostgreSQL, Temporal and one worker (process {pids}) run on this machine now, with all"
+        f" they keep in {stack.data_dir}. The worker is the process that runs the code of the"
+        " reviews. It keeps nothing: each step of each review is recorded by Temporal. To watch,"
+        f" open the Temporal UI at {stack.ui}."
+    )
+
+
+async def _import(scene: Scene) -> None:
+    mapping = load_mapping(SAMPLE / "mapping.yaml")
+    report = await import_directory(scene.parts.engine, SAMPLE, mapping, as_of=parse_as_of(AS_OF))
+    scene.before = await evidence.crm_image(scene.parts.engine)
+    rows = sum(file.inserted for file in report.files)
+    accounts = _count(scene.before, RecordType.ACCOUNT)
+    tell(
+        f"{rows} rows of {len(report.files)} CSV files stand in the CRM: {accounts} invented"
+        " accounts with their owners, contacts, deals, activities, notes and tasks, as of"
+        f" {AS_OF}. The CRM of the demo is a set of tables in PostgreSQL. Its"
+        f" {len(scene.before)} records were copied, to be compared at the end."
+    )
+
+
+def _count(image: CrmImage, wanted: RecordType) -> int:
+    return sum(kind is wanted for kind, _ in image)
+
+
+async def _review_and_kill(scene: Scene, accounts: list[Account]) -> None:
+    starting = asyncio.create_task(_start_reviews(scene, accounts))
+    total = len(accounts)
+    try:
+        with meter("reviewed", total) as show:
+            await _until(lambda: _done(scene, show), lambda done: done >= total // 3)
+        pid = await scene.stack.kill_worker()
+        await starting
+    finally:
+        starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await starting
+    standing = await evidence.look_without_worker(scene.client, scene.runs)
+    _tell_of_the_kill(standing, total, pid)
+    if not standing.begun:
+        raise NegativeAnswerError("the worker was killed between two reviews, not in the middle")
+
+
+async def _start_reviews(scene: Scene, accounts: list[Account]) -> None:
+    """Start a review of each account, as `reviews start --all` does."""
+    parts = scene.parts
+    template = ReviewInput(
+        account_id="",
+        tenant=parts.settings.tenant,
+        started_by="demo",
+        as_of=await parts.default_as_of(),
+        execution=await parts.execution(),
+    )
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(account: Account) -> None:
+        start = template.model_copy(update={"account_id": account.id})
+        async with gate:
+            _, state = await start_review(scene.client, start, account)
+            scene.runs.append((state.review_id, state.run_id))
+            await parts.store.open_run(state)
+
+    await asyncio.gather(*(one(account) for account in accounts))
+
+
+def _tell_of_the_kill(standing: Standing, total: int, pid: int) -> None:
+    tell(
+        f"{total} reviews were started at once. When about a third of them had come as far as they"
+        f" can without a person, the worker (process {pid}) was killed with SIGKILL, which leaves"
+        " no time to save anything. At that moment Temporal held"
+        f" {standing.ended} reviews that had ended, {standing.waiting} that waited for a person,"
+        f" {standing.begun} in the middle of their work, and {standing.untouched} that nobody"
+        " had looked at yet."
+    )
+
+
+async def _recover(scene: Scene) -> None:
+    total = len(scene.runs)
+    pid = await scene.stack.start_worker()
+    with meter("reviewed", total) as show:
+        await _until(lambda: _done(scene, show), lambda done: done >= total)
+    waiting = await scene.parts.reader.list_requests(
+        tenant=scene.parts.settings.tenant, limit=_REQUESTS
+    )
+    items = sum(len(row.request.items) for row in waiting.items)
+    tell(
+        f"A new worker (process {pid}) took over. Temporal gave it the reviews that were cut off,"
+        " each with the record of what it had done, and each went on from there. Of"
+        f" {total} reviews {len(waiting.items)} now wait for a person, with {items} proposed"
+        " changes between them. The others found nothing to do and are closed."
+    )
+
+
+async def _done(scene: Scene, show: Show) -> int:
+    """How many reviews have ended or wait, as our tables have it."""
+    found = await scene.parts.reader.progress_of([run_id for _, run_id in scene.runs])
+    done = sum(
+        row["outcome"] is not None or row["status"] == "waiting" for row in found.values()
+    )
+    show(done)
+    return done
+
+
+async def _until(look: Callable[[], Awaitable[int]], enough: Callable[[int], bool]) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _PATIENCE
+    while not enough(done := await look()):
+        if loop.time() > deadline:
+            raise NegativeAnswerError(f"after {_PATIENCE:.0f} s only {done} reviews were done")
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+async def _decide(scene: Scene) -> None:
+    """Answer requests through the code behind `reviews approvals`."""
+    page = await scene.parts.reader.list_requests(
+        tenant=scene.parts.settings.tenant, limit=_REQUESTS
+    )
+    owners = [row for (kind, _), row in scene.before.items() if kind is RecordType.OWNER]
+    active = {row["id"] for row in owners if row["active"]}
+    manager = next(row["id"] for row in owners if row["active"] and row["manager_id"] is None)
+    scene.plans = people.plan_answers(page.items, active, manager)
+    answered = [plan for plan in scene.plans if plan.decisions]
+    with meter("answered", len(answered)) as show:
+        for number, plan in enumerate(answered, start=1):
+            for decision in plan.decisions:
+                answer = await decide(scene.client, plan.row, decision)
+                scene.given |= _approved(plan.row.run_id, answer)
+            show(number)
+    runs = [(plan.row.review_id, plan.row.run_id) for plan in answered]
+    await _until(lambda: _settled(scene, runs), lambda settled: settled >= len(runs))
+    _tell_of_decisions(scene, len(answered))
+
+
+def _approved(run_id: str, answer: DecisionAnswer) -> set[str]:
+    yes = (ItemState.APPROVED, ItemState.ADJUSTED)
+    return {
+        operation_id(run_id, item.item_id)
+        for item in answer.items
+        if item.applied and item.state in yes
+    }
+
+
+async def _settled(scene: Scene, runs: list[Run]) -> int:
+    """How many of these reviews have written what was approved, and closed or wait again."""
+    settled = 0
+    for review in await evidence.ask_reviews(scene.client, runs):
+        if review.status is not WorkflowExecutionStatus.RUNNING:
+            settled += 1
+        elif review.state is not None and review.state.pending:
+            settled += not approved_items(review.state) and review.state.status == "waiting"
+    return settled
+
+
+def _tell_of_decisions(scene: Scene, answered: int) -> None:
+    counted = ", ".join(
+        f"{count} {answer}"
+        for answer in people.Answer
+        if (count := sum(plan.answer is answer for plan in scene.plans))
+    )
+    people_of = {one.approver for plan in scene.plans for one in plan.decisions}
+    tell(
+        f"{len(people_of)} people answered {answered} of {len(scene.plans)} requests: {counted}."
+        f" They approved {len(scene.given)} changes, and each was written to the CRM as soon as it"
+        " was approved. Nothing else was written: what is rejected or deferred is kept with its"
+        " reason, and what is left open waits three days before it expires, which never approves."
+        " The answers took the same way as those of `reviews approvals approve`."
+    )
+
+
+async def _prove(scene: Scene) -> Proof:
+    reviews = await evidence.ask_reviews(scene.client, scene.runs)
+    proof = prove(
+        Facts(
+            started=frozenset(scene.runs),
+            listed=await evidence.list_reviews(scene.client, len(scene.runs)),
+            reviews=reviews,
+            given=frozenset(scene.given),
+            ledger=await evidence.ledger(scene.parts.engine),
+            before=scene.before,
+            after=await evidence.crm_image(scene.parts.engine),
+            shown=await evidence.read_back(scene.parts.crm, reviews),
+        )
+    )
+    pages.show_proof(proof)
+    return proof
+
+
+def what_to_try(stack: LocalStack, command: str) -> str:
+    """Lines for a person whose stack goes on running."""
+    pids = " ".join(str(pid) for pid in stack.worker_pids)
+    lines = [
+        f"Everything goes on running. Temporal UI: {stack.ui}",
+        "",
+        "Try in another terminal:",
+        f"  export REVIEWS_DATA_DIR={stack.data_dir}",
+        f"  {command} list --open",
+        f"  {command} approvals list",
+        f"  {command} approvals approve REQUEST --as YOU",
+        f"  {command} history ac-036",
+        f"  {command} brief ac-036",
+        f"  kill -9 {pids}; {command} worker",
+        "",
+        "Ctrl-C here stops everything and removes the data.",
+    ]
+    return "\n".join(lines)
+
+
+def command_name(program: str) -> str:
+    """How this program was called, when it was called by its own name."""
+    return program if Path(program).name == "reviews" else "reviews"
+
+
+def warn(text: str) -> None:
+    """A line on stderr."""
+    note(text)

@@ -1,0 +1,136 @@
+"""A brief as Markdown, HTML or JSON. What comes from a CRM is always escaped."""
+
+import json
+import re
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from account_reviews.domain.base import Scalar
+from account_reviews.domain.brief import Brief
+from account_reviews.domain.canonical import plain
+from account_reviews.domain.findings import Evidence
+
+Format = Literal["md", "html", "json"]
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!])")
+
+
+def render_brief(brief: Brief, format: Format) -> str:  # noqa: A002
+    """The document as text. HTML is one self-contained page without scripts."""
+    match format:
+        case "json":
+            return json.dumps(plain(brief), indent=2, ensure_ascii=False) + "\n"
+        case "html":
+            return _html().get_template("brief.html.j2").render(brief=brief)
+        case "md":
+            return _markdown().get_template("brief.md.j2").render(brief=brief)
+
+
+def escape_markdown(value: object) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    text = " ".join(str(value).split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+class _Ready(str):
+    """Markdown of our own making."""
+
+    __slots__ = ()
+
+
+def shown(value: Scalar) -> str:
+    """A field value for people."""
+    if value is None or value == "":
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def told(evidence: Evidence) -> str:
+    """What a cited field says: its value, or how it changed."""
+    if evidence.before is None:
+        return shown(evidence.value)
+    return f"{shown(evidence.before)} → {shown(evidence.after)}"
+
+
+def words(name: str) -> str:
+    """A machine name for people: at_risk -> at risk."""
+    return name.replace("_", " ")
+
+
+def moment(value: datetime | None) -> str:
+    """A time to the minute, in UTC."""
+    return "an unknown time" if value is None else value.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def age(seconds: int) -> str:
+    """A length of time in its largest fitting unit."""
+    length = timedelta(seconds=seconds)
+    for unit, one in (("day", timedelta(days=1)), ("hour", timedelta(hours=1))):
+        if length >= one:
+            count = length // one
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds // 60} minutes"
+
+
+def web_link(url: str | None) -> str | None:
+    """The address when it is one of the web, else None: no other scheme may become a link."""
+    if url is None or not re.fullmatch(r"https?://[^\s<>\"'\\]+", url):
+        return None
+    return url
+
+
+def _markdown_link(text: object, url: str | None) -> _Ready:
+    target = web_link(url)
+    escaped = escape_markdown(text)
+    if target is None:
+        return _Ready(escaped)
+    address = target.replace("(", "%28").replace(")", "%29").replace("|", "%7C")
+    return _Ready(f"[{escaped}]({address})")
+
+
+def _finalize(value: object) -> object:
+    return value if isinstance(value, _Ready) else escape_markdown(value)
+
+
+@cache
+def _markdown() -> Environment:
+    environment = Environment(  # noqa: S701 - every value passes through _finalize
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["link"] = _markdown_link
+    return _with_words(environment)
+
+
+@cache
+def _html() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["web_link"] = web_link
+    return _with_words(environment)
+
+
+def _with_words(environment: Environment) -> Environment:
+    environment.filters.update(
+        {"shown": shown, "told": told, "words": words, "moment": moment, "age": age}
+    )
+    return environment

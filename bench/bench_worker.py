@@ -1,0 +1,123 @@
+"""A worker process for benchmarks: the product's own, with a CRM that counts and can stand still.
+
+What it says on standard output are JSON lines: `{"ready": TIME, "pid": N}` once, then one per
+CRM call, `{"call": ..., "account": ...}`, and `{"held": ..., "account": ...}` for each write that
+stands still. TIME is the clock of the machine in seconds.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import time
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from account_reviews.bootstrap import open_parts
+from account_reviews.crm.protocol import (
+    AccountFilter,
+    AccountPage,
+    ApplyResult,
+    Capabilities,
+    CrmBackend,
+    Health,
+)
+from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.proposals import ProposedChange
+from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotLimits
+from account_reviews.settings import Settings
+from account_reviews.temporal.client import connect
+from bench.stock import stock_options
+from worker import build_worker
+
+
+def say(**facts: Any) -> None:
+    """Tell the driver."""
+    print(json.dumps(facts), flush=True)
+
+
+class WatchedCrm:
+    """`CrmBackend` that tells of every call of a review.
+
+    With `hold`, each write stands still for good: every other one before it is made, the rest
+    after it is made and before anybody learns of it.
+    """
+
+    def __init__(self, crm: CrmBackend, *, hold: bool) -> None:
+        self._crm = crm
+        self._hold = hold
+        self._numbers = count()
+        self._account_of: dict[str, str] = {}
+
+    async def snapshot(
+        self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> AccountSnapshot:
+        say(call="snapshot", account=account_id)
+        return await self._crm.snapshot(account_id, as_of=as_of, limits=limits)
+
+    async def apply(
+        self, change: ProposedChange, *, expected_version: str | None, operation_id: str
+    ) -> ApplyResult:
+        before = self._hold and next(self._numbers) % 2 == 0
+        if before:
+            await self._stand_still("before", change)
+        result = await self._crm.apply(
+            change, expected_version=expected_version, operation_id=operation_id
+        )
+        self._account_of[_key(result.record)] = change.account_id
+        say(call="apply", account=change.account_id, status=result.status)
+        if self._hold:
+            await self._stand_still("after", change)
+        return result
+
+    async def read_back(
+        self, record: RecordRef, fields: tuple[str, ...]
+    ) -> dict[str, Scalar] | None:
+        say(call="read_back", account=self._account_of.get(_key(record)))
+        return await self._crm.read_back(record, fields)
+
+    async def list_accounts(
+        self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
+    ) -> AccountPage:
+        return await self._crm.list_accounts(where, cursor=cursor, limit=limit)
+
+    async def capabilities(self) -> Capabilities:
+        return await self._crm.capabilities()
+
+    async def health(self) -> Health:
+        return await self._crm.health()
+
+    async def _stand_still(self, when: str, change: ProposedChange) -> None:
+        say(held=when, account=change.account_id, at=time.time())
+        await asyncio.Event().wait()
+
+
+def _key(record: RecordRef) -> str:
+    return f"{record.type}/{record.id}"
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    """Poll until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    settings = Settings.load()
+    options = stock_options() if arguments.stock else {}
+    if arguments.activities:
+        options["max_concurrent_activities"] = arguments.activities
+    async with open_parts(settings, application="bench-worker") as parts:
+        watched = replace(parts, crm=WatchedCrm(parts.crm, hold=arguments.hold_writes))
+        client = await connect(settings)
+        async with build_worker(client, watched.activities(), **options):
+            say(ready=time.time(), pid=os.getpid())
+            await stop.wait()
+
+
+if __name__ == "__main__":
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("--stock", action="store_true", help="the SDK's default worker settings")
+    flags.add_argument("--hold-writes", action="store_true", help="each CRM write stands still")
+    flags.add_argument("--activities", type=int, help="activities at once, instead of the setting")
+    asyncio.run(serve(flags.parse_args()))
+    os._exit(0)

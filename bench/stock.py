@@ -1,0 +1,44 @@
+"""The SDK's own settings, to compare ours with."""
+
+import inspect
+from typing import Any
+
+from temporalio.client import (
+    Interceptor,
+    OutboundInterceptor,
+    StartWorkflowInput,
+    WorkflowHandle,
+)
+from temporalio.worker import Worker
+
+from account_reviews.domain.review import Execution
+from worker import TUNED
+
+
+def stock_options() -> dict[str, Any]:
+    """The SDK's default for every worker setting that ours changes."""
+    defaults = inspect.signature(Worker).parameters
+    return {name: defaults[name].default for name in TUNED}
+
+
+def stock_policies(execution: Execution) -> Execution:
+    """The same steps, without heartbeats and with the SDK's default retries."""
+    return execution.model_copy(update={"heartbeats": False})
+
+
+ONE_ACTIVITY_PER_STEP = Execution(
+    crm_reads="regular", memory="regular", own="regular", heartbeats=False
+)
+
+
+class StockStarts(Interceptor):
+    """A client that starts workflows without a workflow task time-out of ours."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
+        return _StockStart(next)
+
+
+class _StockStart(OutboundInterceptor):
+    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:  # noqa: A002
+        input.task_timeout = None
+        return await super().start_workflow(input)

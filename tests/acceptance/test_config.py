@@ -1,0 +1,56 @@
+"""`reviews config show` as a person uses it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def _show(tmp_path: Path, *flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "account_reviews.cli", "config", "show", *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "REVIEWS_DATA_DIR": str(tmp_path), **variables},
+    )
+
+
+def test_every_setting_has_an_origin(tmp_path: Path) -> None:
+    done = _show(
+        tmp_path,
+        *("-o", "json"),
+        DATABASE_HOST="db.internal",
+        DATABASE_USER="app",
+        DATABASE_PASSWORD="very secret",
+        INACTIVITY_THRESHOLD_DAYS="20",
+        TEMPORAL_ADDRESS="127.0.0.1:1",
+        REDIS_URL="redis://x",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "secret" not in done.stdout
+    document = json.loads(done.stdout)
+    items = {item["name"]: (item["value"], item["origin"]) for item in document["items"]}
+    assert items["REVIEWS_DATA_DIR"] == (str(tmp_path), "environment")
+    assert items["REVIEWS_TENANT"] == ("default", "default")
+    assert items["REVIEWS_DATABASE_URL"] == (
+        "postgresql+asyncpg://app:***@db.internal:5432/reviews",
+        "DATABASE_HOST",
+    )
+    assert items["TEMPORAL_ADDRESS"] == ("127.0.0.1:1", "environment")
+    assert items["policy.risk.inactivity_days"] == ("20", "INACTIVITY_THRESHOLD_DAYS")
+    assert [item["name"] for item in document["without_effect"]] == ["REDIS_URL"]
+
+
+def test_the_table_has_origins_on_request(tmp_path: Path) -> None:
+    assert _show(tmp_path).stdout.split("\n")[0].split() == ["setting", "value"]
+    with_origin = _show(tmp_path, "--origin").stdout
+    assert with_origin.split("\n")[0].split() == ["setting", "value", "origin"]
+
+
+def test_a_bad_value_is_one_sentence(tmp_path: Path) -> None:
+    done = _show(tmp_path, MAX_NOTES_PER_ACCOUNT="some")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "MAX_NOTES_PER_ACCOUNT is 'some', but must be a whole number\n"

@@ -1,0 +1,190 @@
+"""README and docs say what is there, and their commands do what they say."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
+
+from account_reviews.cli.app import app
+from tests.console import ROOT, blocks, commands, first_missing, in_background, shell
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+RUN_HERE = [ROOT / "docs" / "approving.md"]
+"""Pages whose commands run here beside the README; those of temporal-cli.md run in tests/tools."""
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+MENTION = re.compile(r"\breviews((?: [a-z][a-z-]*)+)")
+START = "reviews dev"
+
+
+def verbs(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command of the tree, groups included."""
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from verbs(command, (*path, name))
+
+
+def tree() -> click.Group:
+    command = typer.main.get_command(app)
+    assert isinstance(command, click.Group)
+    return command
+
+
+def code_of(page: Path) -> list[str]:
+    """What a page shows as code: the lines of its fenced blocks, and its inline code."""
+    text = page.read_text(encoding="utf-8")
+    fenced = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    rest = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return [
+        *(line for block in fenced for line in block.splitlines()),
+        *re.findall(r"`([^`\n]+)`", rest),
+    ]
+
+
+def mentioned() -> dict[str, set[str]]:
+    """Command lines that begin with `reviews`, and the pages they stand on."""
+    found: dict[str, set[str]] = {}
+    for page in PAGES:
+        for line in code_of(page):
+            for words in MENTION.findall(line):
+                found.setdefault(words.strip(), set()).add(page.name)
+    return found
+
+
+def test_every_verb_is_documented() -> None:
+    said = " ".join(f"{words} " for words in mentioned())
+    alternatives = " ".join(line for page in PAGES for line in code_of(page))
+    for verb in verbs(tree()):
+        spelled = " ".join(verb)
+        group = " ".join(verb[:-1])
+        listed = re.search(rf"reviews {group} [a-z|]*\b{verb[-1]}\b", alternatives)
+        assert f"{spelled} " in said or (group and listed), f"reviews {spelled} is documented nowhere"
+
+
+def test_no_page_mentions_a_verb_that_is_not_there() -> None:
+    known = set(verbs(tree()))
+    for words, pages in mentioned().items():
+        first, *more = words.split()
+        assert (first,) in known, f"{pages} mention `reviews {first}`"
+        if more and any(verb[0] == first and len(verb) > 1 for verb in known):
+            assert (first, more[0]) in known, f"{pages} mention `reviews {first} {more[0]}`"
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in LINK.findall(page.read_text(encoding="utf-8")):
+            if re.match(r"[a-z]+:", target):
+                continue
+            file, _, anchor = target.partition("#")
+            there = (page.parent / file).resolve() if file else page
+            assert there.exists(), f"{page.name} links to {target}"
+            if anchor:
+                assert anchor in anchors(there), f"{page.name} links to {target}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    index = ROOT / "docs" / "overview.md"
+    linked = {target.partition("#")[0] for target in LINK.findall(index.read_text("utf-8"))}
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {index.name}
+    assert pages <= linked
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for page in PAGES:
+        for line in code_of(page):
+            wanted = re.match(r"(?:\$ )?make ([a-z-]+)", line)
+            assert wanted is None or wanted[1] in targets, f"{page.name}: make {wanted and wanted[1]}"
+
+
+def test_every_console_block_holds_commands() -> None:
+    for page in PAGES:
+        for number, lines in blocks(page.read_text(encoding="utf-8")):
+            assert lines[0].startswith("$ "), f"{page.name} line {number}"
+
+
+@pytest.fixture
+def env(short_dir: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """A reader's environment: a data directory of his own, our commands on PATH."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}",
+        "REVIEWS_DATA_DIR": str(short_dir / request.node.name[-12:].strip("[]").replace("/", "-")),
+    }
+
+
+@pytest.mark.timeout(400)
+def test_the_commands_of_the_readme_work(env: dict[str, str]) -> None:
+    steps = commands((ROOT / "README.md").read_text(encoding="utf-8"))
+    start = next(number for number, step in enumerate(steps) if step.text == START)
+    with shell(env) as terminal:
+        for step in steps[:start]:
+            terminal.run(step)
+        with in_background(START, env, Path(env["REVIEWS_DATA_DIR"]) / "stack.json"):
+            for step in steps[start + 1 :]:
+                terminal.run(step)
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: page.stem)
+def test_the_commands_of_a_page_work(env: dict[str, str], page: Path) -> None:
+    portfolio = "examples/portfolio --mapping examples/portfolio/mapping.yaml --as-of 2026-10-01"
+    with (
+        in_background(f"{START} --no-ui", env, Path(env["REVIEWS_DATA_DIR"]) / "stack.json"),
+        shell(env) as terminal,
+    ):
+        terminal.do(f"reviews crm import {portfolio}")
+        for step in commands(page.read_text(encoding="utf-8")):
+            terminal.run(step)
+
+
+def test_the_runner_sees_what_is_missing() -> None:
+    printed = "one   two\nthree 4 five\n"
+    assert first_missing(("one two", "three ... five"), printed) is None
+    assert first_missing(("three", "one"), printed) == "one"
+    assert first_missing(("...", "four"), printed) == "four"
+
+
+def test_the_runner_fills_in_and_fails(env: dict[str, str]) -> None:
+    page = "```console\n$ echo request 01a1fd1a-0a61-74dd-8d70-9cfcf2fa2255\n$ echo REQUEST \\\n  end\n"
+    page += "01a1fd1a-0a61-74dd-8d70-9cfcf2fa2255 end\n$ false\n```\n"
+    first, second, third = commands(page)
+    with shell(env) as terminal:
+        terminal.run(first)
+        terminal.run(second)
+        with pytest.raises(pytest.fail.Exception, match="line 5: false\nended with 1"):
+            terminal.run(third)
+
+
+def test_requirements_name_no_place(env: dict[str, str]) -> None:
+    files = sorted((ROOT / "requirements").glob("*.txt"))
+    assert [file.name for file in files] == ["dev.txt", "runtime.txt", "uv.txt"]
+    for file in files:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            assert re.match(r"[a-z0-9][a-z0-9.-]*==\S+( ; .+)? \\$|    --hash=sha256:", line), line
+
+
+def test_requirements_agree() -> None:
+    pins = {
+        name: dict(
+            line.split(" ")[0].split("==")
+            for line in (ROOT / "requirements" / f"{name}.txt").read_text("utf-8").splitlines()
+            if "==" in line.split(" ")[0]
+        )
+        for name in ("runtime", "dev")
+    }
+    assert pins["runtime"].items() <= pins["dev"].items()
+    assert json.dumps(pins)
