@@ -13,13 +13,13 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from account_reviews.bootstrap import open_parts
 from account_reviews.settings import Settings
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.names import TASK_QUEUE
+from account_reviews.temporal.runner import activity_methods, sandboxed_runner
 from workflows.account_review import AccountReviewWorkflow
 
 WORKFLOWS = [AccountReviewWorkflow]
@@ -34,14 +34,6 @@ TUNED: dict[str, Any] = {
     "max_cached_workflows": 500,
     "graceful_shutdown_timeout": timedelta(seconds=10),
 }
-
-
-def sandboxed_runner() -> SandboxedWorkflowRunner:
-    """The sandbox stays on; models, activities and pydantic pass through it once."""
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(
-        "account_reviews", "activities", "pydantic", "pydantic_core", "annotated_types"
-    )
-    return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
 def build_worker(
@@ -61,12 +53,6 @@ def build_worker(
         interceptors=[ReviewInterceptor()],
         **{**TUNED, **options},
     )
-
-
-def activity_methods(owner: object) -> list[Any]:
-    """The methods of an activity class that are activities."""
-    members = (getattr(owner, name) for name in dir(owner) if not name.startswith("_"))
-    return [member for member in members if hasattr(member, "__temporal_activity_definition")]
 
 
 async def run(settings: Settings) -> None:

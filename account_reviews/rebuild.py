@@ -3,7 +3,12 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+)
 from temporalio.service import RPCError
 
 from account_reviews.domain.errors import UnreachableError
@@ -55,5 +60,5 @@ async def _state_of(client: Client, found: WorkflowExecution) -> ReviewState | N
     )
     try:
         return await asyncio.wait_for(handle.query(AccountReviewWorkflow.snapshot), QUERY_SECONDS)
-    except (TimeoutError, RPCError):
+    except (TimeoutError, RPCError, WorkflowQueryFailedError):
         return None

@@ -4,7 +4,12 @@ import asyncio
 import uuid
 from typing import Any
 
-from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+)
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as UpdateTimeoutError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -96,7 +101,7 @@ async def _ask(client: Client, state: ReviewState) -> ReviewState | None:
         return await asyncio.wait_for(
             handle.query(AccountReviewWorkflow.snapshot), QUERY_SECONDS
         )
-    except (TimeoutError, RPCError):
+    except (TimeoutError, RPCError, WorkflowQueryFailedError):
         return None
 
 

@@ -203,6 +203,8 @@ class AccountReviewWorkflow:
             self._propose(again)
         elif self._state.pending and not self._stopped():
             self._move(Phase.APPROVAL, Status.WAITING)
+        elif approved_items(self._state) and not self._stopped():
+            self._move(Phase.APPROVAL)  # approved while the others were written
 
     def _has_news(self) -> bool:
         due = any(timer.done() for timer in self._deadlines.values())

@@ -1,15 +1,41 @@
 """Verbs of `db`: the database schema."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
-from account_reviews.cli.output import Format, Output, print_json, run
+from account_reviews.cli.output import Format, Output, leave, print_json, run
+
+if TYPE_CHECKING:
+    from account_reviews.rebuild import RebuildReport
 
 
 def register(app: typer.Typer) -> None:
-    """Add `db upgrade`."""
+    """Add `db upgrade` and `db rebuild`."""
     db = typer.Typer(help="Prepare the database.", no_args_is_help=True)
     db.command("upgrade")(upgrade)
+    db.command("rebuild")(rebuild)
     app.add_typer(db, name="db")
+
+
+def rebuild(output: Output = Format.TABLE) -> None:
+    """Write the rows of every review anew from what Temporal knows. Needs a running worker."""
+    report = run(_rebuild(), output)
+    if output is Format.JSON:
+        print_json({"rebuilt": report.rebuilt, "failed": report.failed})
+    else:
+        typer.echo(f"rebuilt {report.rebuilt} reviews")
+        for review in report.failed:
+            typer.echo(f"no answer from {review}", err=True)
+    leave(1 if report.failed else 0)
+
+
+async def _rebuild() -> "RebuildReport":
+    from account_reviews.cli.session import open_session, temporal
+    from account_reviews.rebuild import rebuild as rebuild_all
+
+    async with open_session() as parts:
+        return await rebuild_all(await temporal(parts), parts.store)
 
 
 def upgrade(output: Output = Format.TABLE) -> None:

@@ -2,13 +2,13 @@
 
 import asyncio
 import signal
-import sys
 
 import typer
 
 from account_reviews.cli.output import note
-from account_reviews.demo import home, play
-from account_reviews.demo.proof import Proof
+from account_reviews.demo import home
+from account_reviews.demo.pages import what_to_try
+from account_reviews.demo.play import Ending, play
 from account_reviews.domain.errors import NegativeAnswerError
 from account_reviews.local.stack import LocalStack
 
@@ -30,23 +30,23 @@ async def run_demo(*, keep: bool) -> int:
     with home.temporary_home() as data_dir:
         stack = LocalStack(data_dir, restart=False, tell=note)
         try:
-            proof = await _unless(asked, stack)
-            if proof is not None and keep:
-                typer.echo("\n" + play.what_to_try(stack, play.command_name(sys.argv[0])))
+            ending = await _play_until(asked, stack)
+            if ending is not None and keep:
+                typer.echo("\n" + what_to_try(stack, ending.left))
                 await asked.wait()
         finally:
             note("stopping everything")
             await stack.stop()
-    if proof is None:
+    if ending is None:
         return INTERRUPTED
-    if not proof.holds:
-        raise NegativeAnswerError(f"the proof does not hold: {proof.complaints[0]}")
+    if not ending.proof.holds:
+        raise NegativeAnswerError(f"the proof does not hold: {ending.proof.complaints[0]}")
     return 0
 
 
-async def _unless(asked: asyncio.Event, stack: LocalStack) -> Proof | None:
-    """The proof of the whole story; None when a signal came first."""
-    story = asyncio.create_task(play.play(stack))
+async def _play_until(asked: asyncio.Event, stack: LocalStack) -> Ending | None:
+    """The end of the whole story; None when a signal came first."""
+    story = asyncio.create_task(play(stack))
     waiting = asyncio.create_task(asked.wait())
     await asyncio.wait({story, waiting}, return_when=asyncio.FIRST_COMPLETED)
     story.cancel()  # no effect on one that is done

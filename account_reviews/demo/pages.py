@@ -1,7 +1,9 @@
 """What the demo shows: a brief, the portfolio, the proof."""
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 from temporalio.client import Client
@@ -15,8 +17,10 @@ from account_reviews.demo.proof import Proof
 from account_reviews.demo.telling import show_document, tell
 from account_reviews.domain.findings import HealthBand, RiskLevel
 from account_reviews.domain.review import ReviewState
+from account_reviews.local.stack import LocalStack
 from account_reviews.render import render_brief
 from account_reviews.service import show_review
+from account_reviews.store.reading import RequestRow
 
 _LISTED = 10
 
@@ -39,20 +43,28 @@ async def show_portfolio(client: Client, runs: Sequence[Run]) -> None:
     asked = await ask_reviews(client, runs)
     states = [review.state for review in asked if review.state is not None]
     bands = [band.value for band in HealthBand]
-    columns = ("risk", "accounts", *(band.replace("_", " ") for band in bands), "waiting", "decided")
+    columns = (
+        "risk",
+        "accounts",
+        *(band.replace("_", " ") for band in bands),
+        "waiting",
+        "decided",
+    )
     levels = [level for level in RiskLevel if any(_level(state) == level for state in states)]
     rows = [
         _line(level, [state for state in states if _level(state) == level], bands)
         for level in levels
     ]
     print_table(columns, [*rows, _line("all", states, bands)])
-    waiting = sum(bool(state.pending) for state in states)
+    waiting, decided = _waiting(states), _decided(states)
     grave = sum(_level(state) in (RiskLevel.CRITICAL, RiskLevel.HIGH) for state in states)
+    typer.echo("")
     tell(
-        f"\nThe table counts accounts: by risk, from top to bottom, and by health in the middle."
-        f" {grave} of {len(states)} accounts have a high or critical risk. {waiting} reviews wait"
-        " for a person; in the column after that are the accounts somebody has decided on. What"
-        " the CRM does not say is unknown, never healthy."
+        "The table counts accounts: a row for each level of risk, in the middle the same accounts"
+        f" by health. {grave} of {len(states)} accounts have a high or critical risk. The last two"
+        f" columns say how far they are: {waiting} reviews wait for a person, and on {decided}"
+        " somebody has decided, on some of them in part. What the CRM does not say is unknown,"
+        " never healthy."
     )
 
 
@@ -64,9 +76,16 @@ def _line(name: str, states: Sequence[ReviewState], bands: Sequence[str]) -> lis
     health = Counter(
         state.analysis.health_band.value if state.analysis else "unknown" for state in states
     )
-    decided = sum(any(one.decisions for one in state.requests) for state in states)
-    waiting = sum(bool(state.pending) for state in states)
-    return [name, len(states), *(health[band] for band in bands), waiting, decided]
+    counted = (health[band] for band in bands)
+    return [name, len(states), *counted, _waiting(states), _decided(states)]
+
+
+def _waiting(states: Sequence[ReviewState]) -> int:
+    return sum(bool(state.pending) for state in states)
+
+
+def _decided(states: Sequence[ReviewState]) -> int:
+    return sum(any(one.decisions for one in state.requests) for state in states)
 
 
 def show_proof(proof: Proof) -> None:
@@ -85,8 +104,31 @@ def show_proof(proof: Proof) -> None:
         "Temporal was asked for the status of every review, and every review for its own state."
         " The approvals in these states were then compared with the CRM: with its ledger, in which"
         " each write leaves one row, with the fields as they read now, and with the copy of all"
-        " records from before the first review. The killed worker lost nothing and wrote nothing"
-        " twice."
+        " records from before the first review. Two killed workers lost nothing, and nothing was"
+        " written twice."
         if proof.holds
         else "The proof does not hold. The lines above say what speaks against it."
     )
+
+
+def what_to_try(stack: LocalStack, left: RequestRow) -> str:
+    """Lines for a person whose stack goes on running."""
+    command = sys.argv[0] if Path(sys.argv[0]).name == "reviews" else "reviews"
+    pids = " ".join(str(pid) for pid in stack.worker_pids)
+    request = left.request
+    who = next(iter(request.approvers), "YOU")
+    lines = [
+        f"Everything goes on running. Temporal UI: {stack.ui}",
+        "",
+        "Try in another terminal:",
+        f"  export REVIEWS_DATA_DIR={stack.data_dir}",
+        f"  {command} approvals list",
+        f"  {command} approvals show {request.request_id}",
+        f"  {command} approvals approve {request.request_id} --as {who}",
+        f"  {command} history {request.account_id}",
+        f"  kill -9 {pids}",
+        f"  {command} worker",
+        "",
+        "Ctrl-C here stops everything and removes the data.",
+    ]
+    return "\n".join(lines)

@@ -85,9 +85,7 @@ def _adjusted(request: ApprovalRequest, task: Item, who: str) -> tuple[SubmitDec
     """Another priority for the task; the other items as they are."""
     now = task.change.after.get("priority")
     changes: dict[str, Scalar] = {"priority": "medium" if now == "high" else "high"}
-    decisions = [
-        _decision(request, Verdict.ADJUST, who, item_ids=(task.item_id,), changes=changes)
-    ]
+    decisions = [_decision(request, Verdict.ADJUST, who, item_ids=(task.item_id,), changes=changes)]
     others = tuple(item.item_id for item in request.items if item is not task)
     if others:
         decisions.append(_decision(request, Verdict.APPROVE, who, item_ids=others))
@@ -107,6 +105,4 @@ def _in_part(request: ApprovalRequest, who: str) -> tuple[SubmitDecision, ...]:
 def _decision(
     request: ApprovalRequest, verdict: Verdict, who: str, **fields: Any
 ) -> SubmitDecision:
-    return SubmitDecision(
-        request_id=request.request_id, decision=verdict, approver=who, **fields
-    )
+    return SubmitDecision(request_id=request.request_id, decision=verdict, approver=who, **fields)

@@ -5,19 +5,17 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from account_reviews.bootstrap import Parts, open_parts
-from account_reviews.cli.output import note
 from account_reviews.crm.importer import import_directory, parse_as_of
 from account_reviews.crm.mapping import load_mapping
 from account_reviews.demo import evidence, pages, people
 from account_reviews.demo.evidence import CrmImage, Run, Standing
 from account_reviews.demo.home import AS_OF, SAMPLE
-from account_reviews.demo.people import Plan
+from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Facts, Proof, prove
 from account_reviews.demo.telling import Show, Teller, meter, tell
 from account_reviews.domain.deciding import approved_items
@@ -29,6 +27,7 @@ from account_reviews.domain.review import ReviewInput
 from account_reviews.local.stack import LocalStack
 from account_reviews.service import decide, find_accounts
 from account_reviews.settings import Settings
+from account_reviews.store.reading import RequestRow
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.names import operation_id
 from starter import start_review
@@ -53,7 +52,15 @@ class Scene:
     given: set[str] = field(default_factory=set)
 
 
-async def play(stack: LocalStack) -> Proof:
+@dataclass(frozen=True)
+class Ending:
+    """How the demo ended: its proof, and a request that nobody answered."""
+
+    proof: Proof
+    left: RequestRow
+
+
+async def play(stack: LocalStack) -> Ending:
     """All steps. NegativeAnswerError when one does not come to its end."""
     teller = Teller()
     with teller.step("Start everything"):
@@ -67,7 +74,7 @@ async def play(stack: LocalStack) -> Proof:
             await _review_and_kill(scene, accounts)
         with teller.step("Start a new worker"):
             await _recover(scene)
-        with teller.step("Let people decide"):
+        with teller.step("Let people decide, and kill the worker again"):
             await _decide(scene)
         with teller.step("Read a brief"):
             await pages.show_brief(parts, scene.client, scene.plans)
@@ -76,7 +83,7 @@ async def play(stack: LocalStack) -> Proof:
         with teller.step("Prove it"):
             proof = await _prove(scene)
     teller.summary()
-    return proof
+    return Ending(proof, next(plan.row for plan in scene.plans if plan.answer is Answer.LEAVE))
 
 
 async def _start(stack: LocalStack) -> None:
@@ -123,8 +130,8 @@ async def _review_and_kill(scene: Scene, accounts: list[Account]) -> None:
             await starting
     standing = await evidence.look_without_worker(scene.client, scene.runs)
     _tell_of_the_kill(standing, total, pid)
-    if not standing.begun:
-        raise NegativeAnswerError("the worker was killed between two reviews, not in the middle")
+    if not standing.begun + standing.untouched:
+        raise NegativeAnswerError("the worker was killed too late: every review had come to rest")
 
 
 async def _start_reviews(scene: Scene, accounts: list[Account]) -> None:
@@ -180,14 +187,13 @@ async def _recover(scene: Scene) -> None:
 async def _done(scene: Scene, show: Show) -> int:
     """How many reviews have ended or wait, as our tables have it."""
     found = await scene.parts.reader.progress_of([run_id for _, run_id in scene.runs])
-    done = sum(
-        row["outcome"] is not None or row["status"] == "waiting" for row in found.values()
-    )
+    done = sum(row["outcome"] is not None or row["status"] == "waiting" for row in found.values())
     show(done)
     return done
 
 
 async def _until(look: Callable[[], Awaitable[int]], enough: Callable[[int], bool]) -> None:
+    """Look until it is enough; NegativeAnswerError when that takes too long."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _PATIENCE
     while not enough(done := await look()):
@@ -212,6 +218,9 @@ async def _decide(scene: Scene) -> None:
                 answer = await decide(scene.client, plan.row, decision)
                 scene.given |= _approved(plan.row.run_id, answer)
             show(number)
+            if number == len(answered) // 2:
+                await scene.stack.kill_worker()
+                await scene.stack.start_worker()
     runs = [(plan.row.review_id, plan.row.run_id) for plan in answered]
     await _until(lambda: _settled(scene, runs), lambda settled: settled >= len(runs))
     _tell_of_decisions(scene, len(answered))
@@ -240,16 +249,17 @@ async def _settled(scene: Scene, runs: list[Run]) -> int:
 def _tell_of_decisions(scene: Scene, answered: int) -> None:
     counted = ", ".join(
         f"{count} {answer}"
-        for answer in people.Answer
+        for answer in Answer
         if (count := sum(plan.answer is answer for plan in scene.plans))
     )
-    people_of = {one.approver for plan in scene.plans for one in plan.decisions}
+    deciders = {one.approver for plan in scene.plans for one in plan.decisions}
     tell(
-        f"{len(people_of)} people answered {answered} of {len(scene.plans)} requests: {counted}."
+        f"{len(deciders)} people answered {answered} of {len(scene.plans)} requests: {counted}."
         f" They approved {len(scene.given)} changes, and each was written to the CRM as soon as it"
-        " was approved. Nothing else was written: what is rejected or deferred is kept with its"
-        " reason, and what is left open waits three days before it expires, which never approves."
-        " The answers took the same way as those of `reviews approvals approve`."
+        " was approved. After half of the answers the worker was killed once more, while it was"
+        " writing, and a new one made sure of each write that had begun. What was rejected or"
+        " deferred is kept with its reason. What was left open waits for three days, and then"
+        " expires without being written."
     )
 
 
@@ -269,33 +279,3 @@ async def _prove(scene: Scene) -> Proof:
     )
     pages.show_proof(proof)
     return proof
-
-
-def what_to_try(stack: LocalStack, command: str) -> str:
-    """Lines for a person whose stack goes on running."""
-    pids = " ".join(str(pid) for pid in stack.worker_pids)
-    lines = [
-        f"Everything goes on running. Temporal UI: {stack.ui}",
-        "",
-        "Try in another terminal:",
-        f"  export REVIEWS_DATA_DIR={stack.data_dir}",
-        f"  {command} list --open",
-        f"  {command} approvals list",
-        f"  {command} approvals approve REQUEST --as YOU",
-        f"  {command} history ac-036",
-        f"  {command} brief ac-036",
-        f"  kill -9 {pids}; {command} worker",
-        "",
-        "Ctrl-C here stops everything and removes the data.",
-    ]
-    return "\n".join(lines)
-
-
-def command_name(program: str) -> str:
-    """How this program was called, when it was called by its own name."""
-    return program if Path(program).name == "reviews" else "reviews"
-
-
-def warn(text: str) -> None:
-    """A line on stderr."""
-    note(text)

@@ -215,7 +215,7 @@ def _differ(approved: dict[str, Scalar], found: dict[str, Scalar]) -> list[str]:
 
 
 def _written_again(facts: Facts, approval: Approval) -> Iterator[str]:
-    """A record's version grows by one with each write."""
+    """A record's version grows by one with each write, from 0 before it was there."""
     assert approval.record is not None
     key = approval.record.type, approval.record.id or ""
     now, creates = facts.after.get(key), approval.item.change.action.creates
@@ -224,8 +224,8 @@ def _written_again(facts: Facts, approval: Approval) -> Iterator[str]:
     if creates and key in facts.before:
         yield f"{approval.name} should be new, and its record was there before"
         return
-    start = 1 if creates else facts.before[key]["version"] if key in facts.before else 0
-    wanted = start if creates else start + len(facts.written[key])
+    first = facts.before[key]["version"] if key in facts.before else 0
+    wanted = first + len(facts.written[key])
     if now["version"] != wanted:
         yield (
             f"{approval.name}: the record is at version {now['version']},"

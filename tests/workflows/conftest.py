@@ -207,6 +207,12 @@ def decision(request: ApprovalRequest, verdict: str = "approve", **fields: Any) 
 
 @pytest.fixture
 def world(client: Client, engine: AsyncEngine) -> World:
+    """A world of its own for each test."""
+    return make_world(client, engine)
+
+
+def make_world(client: Client, engine: AsyncEngine) -> World:
+    """An active account with an owner, and nothing proposed."""
     account = Account(
         id=f"acc-{uuid4().hex[:8]}",
         version="1",

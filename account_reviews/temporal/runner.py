@@ -1,0 +1,22 @@
+"""How workflow code runs, in the worker and in replays alike."""
+
+from typing import Any
+
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+PASSED_THROUGH = (
+    "account_reviews", "activities", "pydantic", "pydantic_core", "annotated_types",
+)  # fmt: skip
+"""Imported once, not per sandbox; the linter guards them instead."""
+
+
+def sandboxed_runner() -> SandboxedWorkflowRunner:
+    """The sandbox stays on, in production, tests and replays."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    return SandboxedWorkflowRunner(restrictions=restrictions)
+
+
+def activity_methods(owner: object) -> list[Any]:
+    """The methods of an activity class that are activities."""
+    members = (getattr(owner, name) for name in dir(owner) if not name.startswith("_"))
+    return [member for member in members if hasattr(member, "__temporal_activity_definition")]
