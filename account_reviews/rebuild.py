@@ -1,4 +1,4 @@
-"""Rebuild the read model from Temporal: each review is asked for its state and its rows replaced."""
+"""Rebuild the read model: each review that Temporal knows is asked for its state."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -72,6 +72,7 @@ class AnalysisActivities:
                 reason_required_on_reject=approvals.reason_required_on_reject,
                 max_conflict_rounds=approvals.max_conflict_rounds,
                 auto=tuple(approvals.auto),
+                max_errors=self._policy.resume.max_errors,
             ),
             policy_hash=analysis.policy_hash,
             summary=summarise_analysis(analysis),

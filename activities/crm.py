@@ -36,9 +36,7 @@ class CrmActivities:
 
         AccountNotFoundError when the CRM has no such account.
         """
-        snapshot = await self._crm.snapshot(
-            call.account_id, as_of=call.as_of, limits=self._limits
-        )
+        snapshot = await self._crm.snapshot(call.account_id, as_of=call.as_of, limits=self._limits)
         reference = SnapshotRef(
             hash="",
             account_name=snapshot.account.name,

@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -104,8 +105,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings.load()
     options = stock_options() if arguments.stock else {}
-    if arguments.activities:
-        options["max_concurrent_activities"] = arguments.activities
+    options |= dict(arguments.option)
     async with open_parts(settings, application="bench-worker") as parts:
         watched = replace(parts, crm=WatchedCrm(parts.crm, hold=arguments.hold_writes))
         client = await connect(settings)
@@ -114,10 +114,17 @@ async def serve(arguments: argparse.Namespace) -> None:
             await stop.wait()
 
 
+def worker_option(text: str) -> tuple[str, Any]:
+    """`NAME=NUMBER`, a worker setting; those that are a time are in seconds."""
+    name, _, value = text.partition("=")
+    number = json.loads(value)
+    return name, timedelta(seconds=number) if name.endswith("timeout") else number
+
+
 if __name__ == "__main__":
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("--stock", action="store_true", help="the SDK's default worker settings")
     flags.add_argument("--hold-writes", action="store_true", help="each CRM write stands still")
-    flags.add_argument("--activities", type=int, help="activities at once, instead of the setting")
+    flags.add_argument("--option", action="append", default=[], type=worker_option)
     asyncio.run(serve(flags.parse_args()))
     os._exit(0)

@@ -23,7 +23,8 @@ PLACEHOLDERS = {
     "ITEM": r'^ *[0-9a-f]{16}\b|item_id": ?"[0-9a-f]{16}',
 }
 READS = re.compile(
-    r"(temporal workflow|tctl workflow|reviews|reviews approvals) (list|show|describe|query|history)\b"
+    r"(temporal workflow|tctl workflow|reviews|reviews approvals) "
+    r"(list|show|describe|query|history)\b"
 )
 """Commands that change nothing: repeated for a while, since lists follow within a second."""
 
@@ -147,7 +148,7 @@ def shell(env: Mapping[str, str]) -> Iterator[Shell]:
 
 @contextmanager
 def in_background(command: str, env: Mapping[str, str], ready: Path) -> Iterator[None]:
-    """Run a command that goes on, as a reader does in a second terminal; it is ready with a file."""
+    """Run a command that goes on, as in a second terminal. It is ready when the file is there."""
     process = subprocess.Popen(
         ["bash", "-c", f"exec {command}"],
         cwd=ROOT,

@@ -267,9 +267,7 @@ def _fresh_state(start: ReviewInput) -> ReviewState:
 
 
 def _refused(refusal: Refusal) -> ApplicationError:
-    return ApplicationError(
-        refusal.message, refusal, type=refusal.code.value, non_retryable=True
-    )
+    return ApplicationError(refusal.message, refusal, type=refusal.code.value, non_retryable=True)
 
 
 def _parse(model: type[_Message], message: RawValue) -> _Message | Malformed:

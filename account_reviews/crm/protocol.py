@@ -2,6 +2,8 @@
 
 from typing import Literal, Protocol
 
+from pydantic import Field
+
 from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import Account, AccountSnapshot, RecordRef, SnapshotLimits
@@ -48,8 +50,8 @@ class ApplyResult(Model):
     status: Literal["applied", "already_applied", "conflict"]
     record: RecordRef
     """With the version after the write (or, for a conflict, the version now)."""
-    before: dict[str, Scalar] = {}
-    current: dict[str, Scalar] = {}
+    before: dict[str, Scalar] = Field(default_factory=dict)
+    current: dict[str, Scalar] = Field(default_factory=dict)
     """The change's fields as they stand in the CRM now."""
     applied_at: Timestamp | None = None
 

@@ -1,1 +1,1 @@
-"""`reviews demo`: a whole portfolio reviewed, a worker killed on the way, and a proof at the end."""
+"""`reviews demo`: a portfolio is reviewed, workers are killed on the way, the end is proven."""

@@ -125,6 +125,16 @@ async def look_without_worker(client: Client, runs: Iterable[Run]) -> Standing:
     )
 
 
+async def count_at_work(client: Client, runs: Iterable[Run]) -> int:
+    """How many of these reviews have a step open, asked while no worker runs."""
+
+    async def one(review_id: str) -> bool:
+        found = (await client.get_workflow_handle(review_id).describe()).raw_description
+        return bool(found.pending_activities) or found.HasField("pending_workflow_task")
+
+    return sum(await asyncio.gather(*(one(review_id) for review_id, _ in runs)))
+
+
 async def crm_image(engine: AsyncEngine) -> CrmImage:
     """All records of the SQL CRM, read in one transaction."""
     image: dict[tuple[RecordType, str], Mapping[str, Any]] = {}

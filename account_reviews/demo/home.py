@@ -51,7 +51,7 @@ def temporary_home() -> Iterator[Path]:
 
     In /tmp, since the path of the database's socket may have 107 bytes.
     """
-    home = Path(tempfile.mkdtemp(prefix="reviews-demo-", dir="/tmp"))  # noqa: S108
+    home = Path(tempfile.mkdtemp(prefix="reviews-demo-", dir="/tmp"))
     home.chmod(0o755)
     try:
         yield home

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from account_reviews.bootstrap import Parts
 from account_reviews.briefing import brief_of
 from account_reviews.cli.output import print_table
-from account_reviews.demo.evidence import Run, ask_reviews
+from account_reviews.demo.evidence import Run
 from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Proof
 from account_reviews.demo.telling import show_document, tell
@@ -38,10 +38,13 @@ async def show_brief(parts: Parts, client: Client, plans: Sequence[Plan]) -> Non
     )
 
 
-async def show_portfolio(client: Client, runs: Sequence[Run]) -> None:
+async def show_portfolio(parts: Parts, runs: Sequence[Run]) -> None:
     """One line for each level of risk: how many accounts, how healthy, how far."""
-    asked = await ask_reviews(client, runs)
-    states = [review.state for review in asked if review.state is not None]
+    tenant = parts.settings.tenant
+    states = [
+        (await parts.reader.find_run(tenant=tenant, review_id=review_id, run_id=run_id)).state
+        for review_id, run_id in runs
+    ]
     bands = [band.value for band in HealthBand]
     columns = (
         "risk",

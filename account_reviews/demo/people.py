@@ -31,6 +31,11 @@ class Plan:
     answer: Answer
     decisions: tuple[SubmitDecision, ...]
 
+    @property
+    def run(self) -> tuple[str, str]:
+        """Review id and run id."""
+        return self.row.review_id, self.row.run_id
+
 
 _CYCLE: Final = (
     Answer.APPROVE, Answer.ADJUST, Answer.REJECT, Answer.APPROVE, Answer.DEFER, Answer.LEAVE,

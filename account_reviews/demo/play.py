@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
+from uuid import uuid4
 
 from temporalio.client import Client, WorkflowExecutionStatus
 
@@ -13,14 +14,15 @@ from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.crm.importer import import_directory, parse_as_of
 from account_reviews.crm.mapping import load_mapping
 from account_reviews.demo import evidence, pages, people
-from account_reviews.demo.evidence import CrmImage, Run, Standing
+from account_reviews.demo.evidence import CrmImage, Run, Standing, Testimony
 from account_reviews.demo.home import AS_OF, SAMPLE
 from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Facts, Proof, prove
 from account_reviews.demo.telling import Show, Teller, meter, tell
 from account_reviews.domain.deciding import approved_items
-from account_reviews.domain.errors import NegativeAnswerError
-from account_reviews.domain.messages import DecisionAnswer
+from account_reviews.domain.errors import NegativeAnswerError, UnreachableError
+from account_reviews.domain.messages import DecisionAnswer, SubmitDecision
+from account_reviews.domain.phases import Status
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import Account, RecordType
 from account_reviews.domain.review import ReviewInput
@@ -34,8 +36,9 @@ from starter import start_review
 
 _PATIENCE: Final = 60.0
 """Seconds that any wait of the demo may take."""
-_LOOK_EVERY: Final = 0.05
+_LOOK_EVERY: Final = 0.03
 _AT_ONCE: Final = 16
+_PEOPLE_AT_ONCE: Final = 8
 _REQUESTS: Final = 1000
 
 
@@ -79,7 +82,7 @@ async def play(stack: LocalStack) -> Ending:
         with teller.step("Read a brief"):
             await pages.show_brief(parts, scene.client, scene.plans)
         with teller.step("Look at the whole portfolio"):
-            await pages.show_portfolio(scene.client, scene.runs)
+            await pages.show_portfolio(parts, scene.runs)
         with teller.step("Prove it"):
             proof = await _prove(scene)
     teller.summary()
@@ -117,17 +120,11 @@ def _count(image: CrmImage, wanted: RecordType) -> int:
 
 
 async def _review_and_kill(scene: Scene, accounts: list[Account]) -> None:
-    starting = asyncio.create_task(_start_reviews(scene, accounts))
     total = len(accounts)
-    try:
+    async with _beside(_start_reviews(scene, accounts)):
         with meter("reviewed", total) as show:
             await _until(lambda: _done(scene, show), lambda done: done >= total // 3)
         pid = await scene.stack.kill_worker()
-        await starting
-    finally:
-        starting.cancel()
-        with suppress(asyncio.CancelledError):
-            await starting
     standing = await evidence.look_without_worker(scene.client, scene.runs)
     _tell_of_the_kill(standing, total, pid)
     if not standing.begun + standing.untouched:
@@ -185,11 +182,26 @@ async def _recover(scene: Scene) -> None:
 
 
 async def _done(scene: Scene, show: Show) -> int:
-    """How many reviews have ended or wait, as our tables have it."""
+    """How many reviews have ended or wait, as our tables have it: they are cheap to ask often."""
     found = await scene.parts.reader.progress_of([run_id for _, run_id in scene.runs])
     done = sum(row["outcome"] is not None or row["status"] == "waiting" for row in found.values())
     show(done)
     return done
+
+
+@asynccontextmanager
+async def _beside(work: Awaitable[object]) -> AsyncIterator[None]:
+    """Do `work` beside the block. An error of either ends both; afterwards both are over."""
+
+    async def do() -> None:
+        await work
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(do())
+            yield
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
 
 
 async def _until(look: Callable[[], Awaitable[int]], enough: Callable[[int], bool]) -> None:
@@ -212,18 +224,44 @@ async def _decide(scene: Scene) -> None:
     manager = next(row["id"] for row in owners if row["active"] and row["manager_id"] is None)
     scene.plans = people.plan_answers(page.items, active, manager)
     answered = [plan for plan in scene.plans if plan.decisions]
-    with meter("answered", len(answered)) as show:
-        for number, plan in enumerate(answered, start=1):
+    at_work = await _answer_and_kill(scene, answered)
+    await _settle(scene, answered)
+    _tell_of_decisions(scene, len(answered), at_work)
+
+
+async def _answer_and_kill(scene: Scene, plans: Sequence[Plan]) -> int:
+    """Send all decisions, replace the worker half way; gives how many reviews were at work then."""
+    done: list[Plan] = []
+    gate = asyncio.Semaphore(_PEOPLE_AT_ONCE)
+
+    async def one(plan: Plan) -> None:
+        async with gate:
             for decision in plan.decisions:
-                answer = await decide(scene.client, plan.row, decision)
+                answer = await _send(scene.client, plan, decision)
                 scene.given |= _approved(plan.row.run_id, answer)
-            show(number)
-            if number == len(answered) // 2:
-                await scene.stack.kill_worker()
-                await scene.stack.start_worker()
-    runs = [(plan.row.review_id, plan.row.run_id) for plan in answered]
-    await _until(lambda: _settled(scene, runs), lambda settled: settled >= len(runs))
-    _tell_of_decisions(scene, len(answered))
+        done.append(plan)
+
+    async def look() -> int:
+        show(len(done))
+        return len(done)
+
+    with meter("answered", len(plans)) as show:
+        async with _beside(asyncio.gather(*(one(plan) for plan in plans))):
+            await _until(look, lambda count: count >= len(plans) // 2)
+            await scene.stack.kill_worker()
+            at_work = await evidence.count_at_work(scene.client, [plan.run for plan in plans])
+            await scene.stack.start_worker()
+            await _until(look, lambda count: count >= len(plans))
+    return at_work
+
+
+async def _send(client: Client, plan: Plan, decision: SubmitDecision) -> DecisionAnswer:
+    """Send one decision; without an answer once more under the same id, which is safe."""
+    named = decision.model_copy(update={"decision_id": uuid4().hex})
+    try:
+        return await decide(client, plan.row, named)
+    except UnreachableError:
+        return await decide(client, plan.row, named)
 
 
 def _approved(run_id: str, answer: DecisionAnswer) -> set[str]:
@@ -235,18 +273,26 @@ def _approved(run_id: str, answer: DecisionAnswer) -> set[str]:
     }
 
 
-async def _settled(scene: Scene, runs: list[Run]) -> int:
-    """How many of these reviews have written what was approved, and closed or wait again."""
-    settled = 0
-    for review in await evidence.ask_reviews(scene.client, runs):
-        if review.status is not WorkflowExecutionStatus.RUNNING:
-            settled += 1
-        elif review.state is not None and review.state.pending:
-            settled += not approved_items(review.state) and review.state.status == "waiting"
-    return settled
+async def _settle(scene: Scene, answered: Sequence[Plan]) -> None:
+    """Wait until all that was approved is written, and each review has closed or waits again."""
+    left = {plan.run for plan in answered}
+
+    async def look() -> int:
+        asked = await evidence.ask_reviews(scene.client, left)
+        left.difference_update((one.review_id, one.run_id) for one in asked if _rests(one))
+        return len(answered) - len(left)
+
+    await _until(look, lambda _: not left)
 
 
-def _tell_of_decisions(scene: Scene, answered: int) -> None:
+def _rests(review: Testimony) -> bool:
+    if review.status is not WorkflowExecutionStatus.RUNNING:
+        return True
+    state = review.state
+    return state is not None and state.status is Status.WAITING and not approved_items(state)
+
+
+def _tell_of_decisions(scene: Scene, answered: int, at_work: int) -> None:
     counted = ", ".join(
         f"{count} {answer}"
         for answer in Answer
@@ -256,10 +302,10 @@ def _tell_of_decisions(scene: Scene, answered: int) -> None:
     tell(
         f"{len(deciders)} people answered {answered} of {len(scene.plans)} requests: {counted}."
         f" They approved {len(scene.given)} changes, and each was written to the CRM as soon as it"
-        " was approved. After half of the answers the worker was killed once more, while it was"
-        " writing, and a new one made sure of each write that had begun. What was rejected or"
-        " deferred is kept with its reason. What was left open waits for three days, and then"
-        " expires without being written."
+        " was approved. When half of the answers were given, the worker was killed once more, with"
+        f" {at_work} reviews at work; a new one finished what they had begun. What was rejected or"
+        " deferred is kept with its reason. What was left open waits for three days and then"
+        " expires, which writes nothing."
     )
 
 

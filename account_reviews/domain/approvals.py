@@ -12,7 +12,13 @@ from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.canonical import content_hash, rfc3339
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.fields import check_fields
-from account_reviews.domain.messages import ItemAnswer, Refusal, RefusalCode, SubmitDecision, Verdict
+from account_reviews.domain.messages import (
+    ItemAnswer,
+    Refusal,
+    RefusalCode,
+    SubmitDecision,
+    Verdict,
+)
 from account_reviews.domain.proposals import ItemState, ProposedChange, proposal_hash
 
 
@@ -38,6 +44,8 @@ class Terms(Model):
     max_conflict_rounds: int = 3
     auto: tuple[str, ...] = ()
     """Actions that need nobody."""
+    max_errors: int = 3
+    """A review with this many errors is not resumable without a look."""
 
 
 class Required(Model):
@@ -183,26 +191,22 @@ class ApprovalRequest(Model):
         if not self.is_pending:
             return _refuse(RefusalCode.REQUEST_CLOSED, self._closed_sentence())
         if now >= self.deadline:
-            return _refuse(
-                RefusalCode.EXPIRED, f"the request expired at {rfc3339(self.deadline)}"
-            )
+            return _refuse(RefusalCode.EXPIRED, f"the request expired at {rfc3339(self.deadline)}")
         if message.item_ids is None:
             return tuple(item for item in self.items if item.is_open)
         known = {item.item_id: item for item in self.items}
         for item_id in message.item_ids:
             if item_id not in known:
-                return _refuse(
-                    RefusalCode.UNKNOWN_ITEM, f"the request has no item {item_id!r}"
-                )
+                return _refuse(RefusalCode.UNKNOWN_ITEM, f"the request has no item {item_id!r}")
         if not message.item_ids:
             return _refuse(RefusalCode.UNKNOWN_ITEM, "item_ids is empty")
         return tuple(known[item_id] for item_id in dict.fromkeys(message.item_ids))
 
     def _check(self, message: SubmitDecision, targets: tuple[Item, ...]) -> Refusal | None:
         verdict = message.decision
-        if verdict is Verdict.REJECT and self.terms.reason_required_on_reject:
-            if not (message.reason or "").strip():
-                return _refuse(RefusalCode.REASON_REQUIRED, "a rejection needs a reason")
+        reasonless = not (message.reason or "").strip()
+        if verdict is Verdict.REJECT and self.terms.reason_required_on_reject and reasonless:
+            return _refuse(RefusalCode.REASON_REQUIRED, "a rejection needs a reason")
         if self.terms.four_eyes == "always" and message.approver == self.started_by:
             return _refuse(
                 RefusalCode.NOT_ALLOWED,

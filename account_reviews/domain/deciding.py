@@ -42,9 +42,7 @@ def propose(
     state.tell(now, "approval_requested", f"{count} proposed, request {request_id}")
 
 
-def decide(
-    state: ReviewState, message: SubmitDecision, now: Timestamp
-) -> DecisionAnswer | Refusal:
+def decide(state: ReviewState, message: SubmitDecision, now: Timestamp) -> DecisionAnswer | Refusal:
     """Apply a decision to its request. A refusal changes no item and is recorded."""
     request = state.request(message.request_id)
     if request is None:
@@ -98,16 +96,15 @@ def expire_due(state: ReviewState, now: Timestamp) -> None:
         expired = request.expire(now)
         if expired is not request:
             state.replace_request(expired)
-            state.tell(now, "approval_expired", f"The deadline passed, request {request.request_id}")
+            state.tell(
+                now, "approval_expired", f"The deadline passed, request {request.request_id}"
+            )
 
 
 def approved_items(state: ReviewState) -> list[tuple[ApprovalRequest, Item]]:
     """What a person approved and nobody has written yet."""
     return [
-        (request, item)
-        for request in state.requests
-        for item in request.items
-        if item.is_approved
+        (request, item) for request in state.requests for item in request.items if item.is_approved
     ]
 
 

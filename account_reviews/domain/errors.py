@@ -128,7 +128,11 @@ class CrmRateLimitedError(CrmError):
     code = "crm_rate_limited"
 
     def __init__(
-        self, message: str | None = None, *, retry_after: float | None = None, hint: str | None = None
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        hint: str | None = None,
     ) -> None:
         self.retry_after = retry_after
         super().__init__(message, hint=hint)

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.canonical import canonical_json, content_hash
 from account_reviews.domain.records import RecordRef, RecordType
@@ -55,7 +57,7 @@ class ProposedChange(Model):
     action: Action
     account_id: str
     record: RecordRef
-    before: dict[str, Scalar] = {}
+    before: dict[str, Scalar] = Field(default_factory=dict)
     after: dict[str, Scalar]
     hash: str
     rule: str
@@ -69,6 +71,7 @@ class ProposedChange(Model):
 
 COMPUTED_FIELDS = frozenset({"due_at"})
 """Fields whose value is computed from now, and therefore not part of a change id."""
+
 
 def change_id(
     action: Action, record: RecordRef, account_id: str, rule: str, after: dict[str, Scalar]

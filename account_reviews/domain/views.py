@@ -1,13 +1,10 @@
 """What queries answer: small views of a review's state."""
 
-from account_reviews.domain.approvals import ApprovalRequest
+from account_reviews.domain.approvals import ApprovalRequest, Terms
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.messages import TimelineEntry
 from account_reviews.domain.phases import Outcome, Phase, Status
 from account_reviews.domain.review import Counters, ReviewState
-
-MAX_ERRORS = 3
-"""A review with this many errors is not taken up again without a look (policy resume.max_errors)."""
 
 
 class ReviewStatus(Model):
@@ -70,6 +67,7 @@ def resumable_view(state: ReviewState) -> Resumable:
     """Yes only in a phase where a person can go on, and with few errors."""
     if not state.phase.is_resumable:
         return Resumable(resumable=False, reason=f"the phase is {state.phase}")
-    if state.error_count >= MAX_ERRORS:
+    terms = state.analysis.terms if state.analysis else Terms()
+    if state.error_count >= terms.max_errors:
         return Resumable(resumable=False, reason=f"{state.error_count} errors so far")
     return Resumable(resumable=True, reason=f"the phase is {state.phase}")

@@ -109,9 +109,7 @@ class ReviewReader:
             "and (cast(:run_id as text) is null or run_id = :run_id) "
             "order by (closed_at is null) desc, started_at desc limit 1"
         )
-        rows = await self._rows(
-            query, {"tenant": tenant, "review_id": review_id, "run_id": run_id}
-        )
+        rows = await self._rows(query, {"tenant": tenant, "review_id": review_id, "run_id": run_id})
         if not rows:
             which = f"run {run_id} of {review_id}" if run_id else f"{review_id!r}"
             raise ReviewNotFoundError(f"there is no review {which}", hint="see `reviews list`")

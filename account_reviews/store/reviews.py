@@ -26,16 +26,19 @@ _PUT_DOCUMENT = text(
     "on conflict (hash) do nothing"
 )
 _RUN_COLUMNS = (
-    "run_id review_id tenant account_id owner_id name kind phase status outcome risk_level "
-    "risk_score health_score due_at needs_attention analysis_hash version started_at "
-    "updated_at closed_at"
-).split()
+    "run_id", "review_id", "tenant", "account_id", "owner_id",
+    "name", "kind", "phase", "status", "outcome",
+    "risk_level", "risk_score", "health_score", "due_at", "needs_attention",
+    "analysis_hash", "version", "started_at", "updated_at", "closed_at",
+)  # fmt: skip
 _RUN_JSON = ("waiting_on", "state")
 
 
 def _upsert_run() -> str:
     columns = [*_RUN_COLUMNS, *_RUN_JSON]
-    values = [f":{name}" for name in _RUN_COLUMNS] + [f"cast(:{name} as jsonb)" for name in _RUN_JSON]
+    values = [f":{name}" for name in _RUN_COLUMNS] + [
+        f"cast(:{name} as jsonb)" for name in _RUN_JSON
+    ]
     updates = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "run_id")
     return (
         f"insert into reviews.review_runs as known ({', '.join(columns)}) "  # noqa: S608
@@ -117,9 +120,7 @@ class ReviewStore:
             raise KeyError(f"no document {stored}")
         return body
 
-    async def open_run(
-        self, opening: ReviewState, snapshot: AccountSnapshot | None = None
-    ) -> str:
+    async def open_run(self, opening: ReviewState, snapshot: AccountSnapshot | None = None) -> str:
         """Show a fresh review in the read model, and store its snapshot. Gives the hash."""
         row = run_row(opening)
         if snapshot is not None:

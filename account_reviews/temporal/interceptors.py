@@ -35,7 +35,8 @@ class ReviewInterceptor(Interceptor):
         return _ActivityDoor(next)
 
     def workflow_interceptor_class(
-        self, input: WorkflowInterceptorClassInput  # noqa: A002, ARG002
+        self,
+        input: WorkflowInterceptorClassInput,  # noqa: A002, ARG002
     ) -> type[WorkflowInboundInterceptor] | None:
         return _WorkflowDoor
 
@@ -45,7 +46,7 @@ class _WorkflowDoor(WorkflowInboundInterceptor):
         input.args = [_one_raw_value(input.args)]
         try:
             await super().handle_signal(input)
-        except Exception:
+        except Exception:  # noqa: BLE001  a raising handler would poison every later task
             workflow.logger.exception("signal %s failed and is left out", input.signal)
 
     def handle_update_validator(self, input: HandleUpdateInput) -> None:  # noqa: A002

@@ -8,7 +8,8 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -225,12 +226,18 @@ def _newest(world: World, handle: Handle) -> Handle:
     return world.client.get_workflow_handle_for(AccountReviewWorkflow.run, handle.id)
 
 
+@contextmanager
+def readable_folder() -> Iterator[Path]:
+    """A short path that the user of PostgreSQL can enter."""
+    with tempfile.TemporaryDirectory(prefix="reviews-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 async def record(version: str) -> None:
     """Run every scenario that has no file of this version yet."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="reviews-", dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        cluster = EmbeddedPostgres(Path(folder) / "cluster", durable=False)
+    with readable_folder() as folder:
+        cluster = EmbeddedPostgres(folder / "cluster", durable=False)
         cluster.start()
         cluster.create_database("reviews")
         server = TemporalServer(ui=False)
@@ -238,9 +245,7 @@ async def record(version: str) -> None:
         engine = create_engine(cluster.url(), application_name="record")
         try:
             await upgrade(engine)
-            client = await Client.connect(
-                server.address, data_converter=pydantic_data_converter
-            )
+            client = await Client.connect(server.address, data_converter=pydantic_data_converter)
             for scenario in SCENARIOS:
                 target = FOLDER / f"{scenario.__name__}.{version}.json"
                 if target.exists():
@@ -257,6 +262,7 @@ async def record(version: str) -> None:
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     parser.add_argument("version", help="for example 1")
     asyncio.run(record(parser.parse_args().version))
 

@@ -1,5 +1,6 @@
 """Old histories replay on today's code; a reordered workflow does not."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ ENDINGS = {
 """A scenario for each ending; `abandoned` cannot be reached yet, since no message asks for it."""
 
 
-def replayer(workflows: list[type]) -> Replayer:
+def replayer(workflows: Sequence[type]) -> Replayer:
     return Replayer(
         workflows=workflows,
         workflow_runner=sandboxed_runner(),
@@ -71,5 +72,3 @@ async def test_a_reordered_workflow_fails_to_replay() -> None:
         await replayer([ReorderedReviewWorkflow]).replay_workflow(
             load(FOLDER / "completed_by_signal.1.json")
         )
-
-

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from account_reviews.domain.canonical import canonical_json, content_hash, money
-from account_reviews.domain.phases import ALLOWED, FINAL, IllegalPhaseError, Outcome, Phase, check_move
+from account_reviews.domain.phases import (
+    ALLOWED,
+    FINAL,
+    IllegalPhaseError,
+    Outcome,
+    Phase,
+    check_move,
+)
 from account_reviews.domain.proposals import Action, change_id
 from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.temporal import names

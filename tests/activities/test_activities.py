@@ -1,0 +1,242 @@
+"""Activities by themselves: what they ask of backends and how their errors leave."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.testing import ActivityEnvironment
+
+from account_reviews.crm.in_memory import InMemoryCrm
+from account_reviews.crm.protocol import ApplyResult
+from account_reviews.domain.errors import (
+    AccountNotFoundError,
+    CrmInvalidError,
+    CrmRateLimitedError,
+    CrmUnavailableError,
+    MemoryUnavailableError,
+    ReviewsError,
+)
+from account_reviews.domain.findings import Analysis
+from account_reviews.domain.memory import MemoryKind
+from account_reviews.domain.opening import opening_state
+from account_reviews.domain.phases import Outcome, Phase
+from account_reviews.domain.policy import load_policy
+from account_reviews.domain.proposals import ItemState, ProposedChange
+from account_reviews.domain.records import (
+    Account,
+    AccountSnapshot,
+    AccountStatus,
+    Owner,
+    RecordType,
+    SnapshotLimits,
+)
+from account_reviews.domain.review import (
+    AnalyseAccount,
+    ApplyChange,
+    FetchSnapshot,
+    ReadBack,
+    RecallMemory,
+    ReviewInput,
+    ReviewState,
+    WrittenChange,
+)
+from account_reviews.memory.in_memory import InMemoryMemory
+from account_reviews.memory.protocol import RecallQuery
+from account_reviews.store.reviews import ReviewStore
+from account_reviews.temporal.interceptors import to_application_error
+from activities.analysis import AnalysisActivities
+from activities.crm import ApprovedContentChangedError, CrmActivities
+from activities.memory import MemoryActivities
+from tests.unit.reviews.states import task_change
+
+NOW = datetime(2026, 10, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def crm() -> InMemoryCrm:
+    snapshot = AccountSnapshot(
+        account=Account(
+            id="acme", version="1", name="Acme", owner_id="o1", status=AccountStatus.ACTIVE
+        ),
+        owner=Owner(id="o1", version="1", name="Olga"),
+        modules=frozenset({RecordType.ACCOUNT, RecordType.OWNER, RecordType.TASK}),
+        fetched_at=NOW,
+        as_of=NOW,
+    )
+    return InMemoryCrm([snapshot])
+
+
+@pytest.fixture
+def activities(crm: InMemoryCrm, engine: AsyncEngine) -> CrmActivities:
+    return CrmActivities(crm, ReviewStore(engine), SnapshotLimits())
+
+
+def opening(account: str = "acme") -> ReviewState:
+    start = ReviewInput(account_id=account, as_of=NOW)
+    return opening_state(
+        start, review_id=f"review/{account}", run_id="run-1", workflow_run_id="run-1", now=NOW
+    )
+
+
+def call(change: ProposedChange, operation: str = "run-1:x") -> ApplyChange:
+    return ApplyChange(
+        operation_id=operation,
+        change=change,
+        expected_version=change.record.version,
+        approved_hash=change.hash,
+        approved_by="ann",
+    )
+
+
+async def test_a_snapshot_is_stored_once_under_its_hash(
+    activities: CrmActivities, engine: AsyncEngine
+) -> None:
+    request = FetchSnapshot(account_id="acme", tenant="default", as_of=NOW, opening=opening())
+    reference = await ActivityEnvironment().run(activities.fetch_snapshot, request)
+    stored = await ReviewStore(engine).get_document(reference.hash)
+    assert AccountSnapshot.model_validate(stored).account.name == "Acme"
+    assert (reference.owner_id, reference.owner_name) == ("o1", "Olga")
+
+
+async def test_an_unknown_account_is_said(activities: CrmActivities) -> None:
+    request = FetchSnapshot(account_id="no", tenant="default", as_of=NOW, opening=opening("no"))
+    with pytest.raises(AccountNotFoundError):
+        await ActivityEnvironment().run(activities.fetch_snapshot, request)
+
+
+async def test_a_lost_answer_leaves_one_write(activities: CrmActivities, crm: InMemoryCrm) -> None:
+    change = task_change("acme")
+    crm.lose_answers(1)
+    with pytest.raises(CrmUnavailableError):
+        await ActivityEnvironment().run(activities.apply_change, call(change))
+    again = await ActivityEnvironment().run(activities.apply_change, call(change))
+    assert again.status == "already_applied"
+    assert len(crm.operations) == 1
+
+
+async def test_what_was_not_approved_is_not_written(
+    activities: CrmActivities, crm: InMemoryCrm
+) -> None:
+    change = task_change("acme")
+    tampered = change.model_copy(update={"after": {"subject": "Something else"}})
+    with pytest.raises(ApprovedContentChangedError):
+        await ActivityEnvironment().run(activities.apply_change, call(tampered))
+    assert not crm.operations
+
+
+async def test_reading_back_tells_what_does_not_stand(
+    activities: CrmActivities, crm: InMemoryCrm
+) -> None:
+    change = task_change("acme")
+    result = await ActivityEnvironment().run(activities.apply_change, call(change))
+
+    def write(change_id: str, subject: str) -> WrittenChange:
+        return WrittenChange(
+            change_id=change_id,
+            state=ItemState.EXECUTED,
+            record=result.record,
+            written={"subject": subject},
+            at=NOW,
+        )
+
+    writes = (write("good", "Call them"), write("bad", "Other"))
+    found = await ActivityEnvironment().run(activities.read_back, ReadBack(writes=writes))
+    assert found.verified == {"good": True, "bad": False}
+
+
+class SlowCrm(InMemoryCrm):
+    """Waits in the middle of a write until it is let go."""
+
+    def __init__(self, *snapshots: AccountSnapshot) -> None:
+        super().__init__(snapshots)
+        self.entered, self.let_go = asyncio.Event(), asyncio.Event()
+
+    async def apply(
+        self, change: ProposedChange, *, expected_version: str | None, operation_id: str
+    ) -> ApplyResult:
+        self.entered.set()
+        await self.let_go.wait()
+        return await super().apply(
+            change, expected_version=expected_version, operation_id=operation_id
+        )
+
+
+async def test_a_cancel_does_not_tear_a_write(crm: InMemoryCrm, engine: AsyncEngine) -> None:
+    snapshot = await crm.snapshot("acme", as_of=NOW, limits=SnapshotLimits())
+    slow = SlowCrm(snapshot)
+    activities = CrmActivities(slow, ReviewStore(engine), SnapshotLimits())
+    environment = ActivityEnvironment()
+    running = asyncio.ensure_future(
+        environment.run(activities.apply_change, call(task_change("acme")))
+    )
+    await slow.entered.wait()
+    environment.cancel()
+    await asyncio.sleep(0)
+    slow.let_go.set()
+    assert (await running).status == "applied"
+    assert len(slow.operations) == 1
+
+
+async def test_memory_remembers_a_review_once(engine: AsyncEngine) -> None:
+    memory = InMemoryMemory()
+    activities = MemoryActivities(memory, ReviewStore(engine))
+    state = opening()
+    state.move(Phase.INVESTIGATING, NOW)
+    state.close(Outcome.FAILED, NOW, "no reason")
+    for _ in range(2):
+        await ActivityEnvironment().run(activities.remember, state)
+    hits = await memory.recall(RecallQuery(account_id="acme"))
+    assert [hit.kind for hit in hits] == [MemoryKind.REVIEW]
+    document = await ActivityEnvironment().run(
+        activities.recall, RecallMemory(account_id="acme", as_of=NOW)
+    )
+    assert document.items == 1
+    memory.available = False
+    with pytest.raises(MemoryUnavailableError):
+        await ActivityEnvironment().run(
+            activities.recall, RecallMemory(account_id="acme", as_of=NOW)
+        )
+
+
+async def test_the_analysis_is_stored_and_says_when_memory_was_missing(
+    activities: CrmActivities, engine: AsyncEngine
+) -> None:
+    store = ReviewStore(engine)
+    fetch = FetchSnapshot(account_id="acme", tenant="default", as_of=NOW, opening=opening())
+    reference = await ActivityEnvironment().run(activities.fetch_snapshot, fetch)
+    rules = AnalysisActivities(store, load_policy(None))
+    result = await ActivityEnvironment().run(
+        rules.analyse,
+        AnalyseAccount(
+            account_id="acme",
+            tenant="default",
+            snapshot_hash=reference.hash,
+            memory_hash=None,
+            as_of=NOW,
+        ),
+    )
+    analysis = Analysis.model_validate(await store.get_document(result.hash))
+    assert analysis.degraded
+    assert analysis.missing_sources == ("memory",)
+    assert result.policy_hash == analysis.policy_hash == load_policy(None).hash
+    assert result.terms.timeout_seconds == 72 * 3600
+
+
+@pytest.mark.parametrize(
+    ("error", "permanent"),
+    [
+        (CrmUnavailableError(), False),
+        (CrmRateLimitedError(retry_after=7), False),
+        (CrmInvalidError(field="stage"), True),
+        (AccountNotFoundError(), True),
+        (MemoryUnavailableError(), False),
+    ],
+)
+def test_the_class_of_an_error_decides_about_retries(error: ReviewsError, permanent: bool) -> None:
+    mapped = to_application_error(error)
+    assert mapped.type == type(error).__name__
+    assert mapped.non_retryable is permanent
+    if isinstance(error, CrmRateLimitedError):
+        assert mapped.next_retry_delay is not None
+        assert mapped.next_retry_delay.total_seconds() == 7

@@ -1,0 +1,42 @@
+"""Parts of reviews that several tests build."""
+
+from account_reviews.domain.approvals import Terms
+from account_reviews.domain.findings import HealthBand, RiskLevel
+from account_reviews.domain.proposals import Action, ProposedChange, change_id, proposal_hash
+from account_reviews.domain.records import RecordRef, RecordType
+from account_reviews.domain.review import AnalysisResult
+
+
+def task_change(account_id: str, subject: str = "Call them") -> ProposedChange:
+    """A task to create under the account."""
+    record = RecordRef(type=RecordType.TASK)
+    return ProposedChange(
+        change_id=change_id(Action.CREATE_TASK, record, account_id, "rule", {"subject": subject}),
+        action=Action.CREATE_TASK,
+        account_id=account_id,
+        record=record,
+        after={"subject": subject},
+        hash=proposal_hash(Action.CREATE_TASK, record, {}, {"subject": subject}),
+        rule="rule",
+        title=subject,
+        rationale="Because the test says so, at some length.",
+    )
+
+
+def analysis_result(stored: str, changes: tuple[ProposedChange, ...]) -> AnalysisResult:
+    """High risk, poor health, and these changes."""
+    return AnalysisResult(
+        hash=stored,
+        risk_level=RiskLevel.HIGH,
+        risk_score=60,
+        health_score=40,
+        health_band=HealthBand.AT_RISK,
+        needs_review=True,
+        requires_attention=True,
+        changes_detected=True,
+        changes=changes,
+        approvers=("owner-1",),
+        terms=Terms(),
+        policy_hash="policy",
+        summary="risk high",
+    )
