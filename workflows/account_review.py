@@ -227,7 +227,9 @@ class AccountReviewWorkflow:
     def _history_is_long(self) -> bool:
         info, limit = workflow.info(), self._start.history_limit
         long = limit is not None and info.get_current_history_length() > limit
-        return bool(self._state.pending) and (long or info.is_continue_as_new_suggested())
+        if self._stopped() or not self._state.pending:
+            return False
+        return long or info.is_continue_as_new_suggested()
 
     async def _close(self, outcome: Outcome, reason: str | None) -> None:
         state, now = self._state, workflow.now()

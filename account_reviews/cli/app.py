@@ -7,7 +7,8 @@ from typing import NoReturn
 
 import typer
 
-from account_reviews.cli.output import leave
+from account_reviews.cli import usage
+from account_reviews.cli.output import Format, fail, leave, note
 
 app = typer.Typer(
     name="reviews",
@@ -31,20 +32,22 @@ for _name in MODULES:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the console script, of worker.py and of starter.py."""
     words = _spell_wait(list(sys.argv[1:] if arguments is None else arguments))
+    output = Format.JSON if usage.wants_json(words) else Format.TABLE
     try:
+        usage.check_words(words)
         app(words, standalone_mode=False, prog_name="reviews")
     except typer.Exit as stop:
         leave(stop.exit_code)
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         leave(130)
     except SystemExit as stop:
         leave(stop.code if isinstance(stop.code, int) else 1)
-    except Exception as error:
-        format_message = getattr(error, "format_message", None)
-        if format_message is None:
-            raise
-        typer.echo(f"{format_message()} (try: {_help_for(words)})", err=True)
-        leave(2)
+    except Exception as error:  # noqa: BLE001  nobody is to see a traceback
+        help_text = usage.help_of(error)
+        if help_text is not None:
+            note(help_text)
+            leave(2)
+        fail(usage.as_bad_input(error, words) or error, output)
     leave(0)
 
 
@@ -58,7 +61,3 @@ def _spell_wait(words: list[str]) -> list[str]:
             spelled.append("--wait=waiting" if word == "--wait" else word)
     return spelled
 
-
-def _help_for(words: Sequence[str]) -> str:
-    verbs = [word for word in words[:1] if not word.startswith("-")]
-    return " ".join(["reviews", *verbs, "--help"])

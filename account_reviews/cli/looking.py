@@ -191,7 +191,8 @@ def _print_review(document: dict[str, Any]) -> None:
     title = document["account_name"] or document["account_id"]
     typer.echo(f"{title} ({document['review_id']}, run {document['run_id']})")
     typer.echo(f"  {document['phase']} / {document['status']}  {document['outcome'] or ''}")
-    typer.echo(f"  risk {risk['level']} {_short(risk['score'])}   health {health['band']} {_short(health['score'])}")
+    scores = f"health {health['band']} {_short(health['score'])}"
+    typer.echo(f"  risk {risk['level']} {_short(risk['score'])}   {scores}")
     if document["degraded"]:
         typer.echo(f"  degraded: {', '.join(document['missing_sources'])} missing")
     if document["source"] == "projection" and document["closed_at"] is None:
@@ -205,7 +206,8 @@ def _print_review(document: dict[str, Any]) -> None:
         ]
         print_table(("change", "action", "title", "state"), rows)
     for request in document["approvals"]:
-        typer.echo(f"  request {request['request_id']}: {request['state']}, due {_short(request['deadline'])}")
+        due = _short(request["deadline"])
+        typer.echo(f"  request {request['request_id']}: {request['state']}, due {due}")
     typer.echo(f"  {document['summary']}")
 
 

@@ -1,17 +1,23 @@
-"""How commands answer: tables for people, one JSON document for programs, errors in one sentence."""
+"""How commands answer: tables for people, one JSON document for programs, one-sentence errors."""
 
 import asyncio
 import json
 import os
 import sys
+import traceback
 from collections.abc import Coroutine, Iterable, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+if TYPE_CHECKING:
+    from account_reviews.domain.errors import ReviewsError
 
 _T = TypeVar("_T")
+
+UNWRITABLE = 5
+"""The exit code when standard output takes nothing: a full disk."""
 
 
 class Format(StrEnum):
@@ -38,7 +44,9 @@ def print_line(document: object) -> None:
     typer.echo(json.dumps(plain(document), ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = ""
+) -> None:
     """A table on stdout, as wide as the terminal."""
     from rich.console import Console
     from rich.table import Table
@@ -60,11 +68,15 @@ def note(text: str) -> None:
 
 
 def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
-    """One sentence on stderr (JSON with -o json) and the error's exit code."""
+    """One sentence on stderr (JSON with -o json) and the error's exit code.
+
+    An error that is not ours is told in one sentence too, with its traceback only when
+    REVIEWS_LOG_LEVEL is debug.
+    """
     from account_reviews.domain.errors import ReviewsError
 
     if not isinstance(error, ReviewsError):
-        error = ReviewsError(f"unexpected {type(error).__name__}: {error}")
+        error = _unexpected(error)
     if output is Format.JSON:
         body = {"code": error.code, "message": error.message, "hint": error.hint}
         typer.echo(json.dumps({"error": body}, ensure_ascii=False), err=True)
@@ -73,13 +85,29 @@ def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
     leave(error.exit_code)
 
 
+def _unexpected(error: Exception) -> "ReviewsError":
+    from account_reviews.domain.errors import ReviewsError
+
+    if os.environ.get("REVIEWS_LOG_LEVEL", "").lower() == "debug":
+        traceback.print_exception(error)
+    return ReviewsError(
+        " ".join(f"unexpected {type(error).__name__}: {error}".split()),
+        hint="this is a fault of the program; REVIEWS_LOG_LEVEL=debug shows where",
+    )
+
+
 def leave(code: int) -> NoReturn:
-    """End now: flush and `os._exit`, since the SDK's threads can abort a normal interpreter exit."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:
-        _end_of_pipe()
+    """End now: flush and `os._exit`, since the SDK's threads can abort a normal exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:  # closed by the caller
+                stream.flush()
+        except BrokenPipeError:
+            _end_of_pipe()
+        except OSError as error:
+            if code == 0:
+                os.write(2, f"the answer cannot be written: {error.strerror}\n".encode())
+            code = code or UNWRITABLE
     os._exit(code)
 
 
@@ -89,18 +117,12 @@ def _end_of_pipe() -> NoReturn:
 
 
 def run(work: Coroutine[Any, Any, _T], output: Format = Format.TABLE) -> _T:
-    """Run a command's coroutine; every error of ours becomes its sentence and exit code."""
-    from account_reviews.domain.errors import ReviewsError
-
+    """Run a command's coroutine; every error becomes its sentence and exit code."""
     try:
         return asyncio.run(work)
-    except ReviewsError as error:
-        fail(error, output)
     except KeyboardInterrupt:
         leave(130)
     except BrokenPipeError:
         _end_of_pipe()
-    except Exception as error:
-        if os.environ.get("REVIEWS_LOG_LEVEL", "").lower() == "debug":
-            raise
+    except Exception as error:  # noqa: BLE001  nobody is to see a traceback
         fail(error, output)

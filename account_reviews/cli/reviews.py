@@ -202,7 +202,7 @@ async def _wait_for(parts: "Parts", rows: list[dict[str, Any]], until: Wait) -> 
         found = await parts.reader.progress_of(run_ids)
         for row in rows:
             if row.get("run_id") in found:
-                row |= found[row["run_id"]]
+                row.update(found[row["run_id"]])
         left = [run_id for run_id in run_ids if not _is_done(found.get(run_id), until)]
         if not left:
             return
@@ -231,5 +231,8 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
     columns = ("account_id", "review_id", "phase", "status", "outcome", "run_id")
     print_table(
         columns,
-        [[row.get(name) for name in columns[:-1]] + [row.get("run_id", row.get("error"))] for row in rows],
+        [
+            [*(row.get(name) for name in columns[:-1]), row.get("run_id", row.get("error"))]
+            for row in rows
+        ],
     )

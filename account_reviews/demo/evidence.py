@@ -35,7 +35,7 @@ CrmImage = Mapping[tuple[RecordType, str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Testimony:
+class Witness:
     """What Temporal says of one review. `state` is the workflow's own answer, None without one."""
 
     review_id: str
@@ -65,23 +65,23 @@ class Standing:
     untouched: int
 
 
-async def ask_reviews(client: Client, runs: Iterable[Run]) -> tuple[Testimony, ...]:
+async def ask_reviews(client: Client, runs: Iterable[Run]) -> tuple[Witness, ...]:
     """Ask Temporal for the status of each review, and the review for its state. Needs a worker."""
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def one(run: Run) -> Testimony:
+    async def one(run: Run) -> Witness:
         async with gate:
             return await _ask(client, *run)
 
     return tuple(await asyncio.gather(*(one(run) for run in runs)))
 
 
-async def _ask(client: Client, review_id: str, run_id: str) -> Testimony:
+async def _ask(client: Client, review_id: str, run_id: str) -> Witness:
     handle = client.get_workflow_handle_for(AccountReviewWorkflow.run, review_id)
     try:
         found = await handle.describe()
     except RPCError:
-        return Testimony(review_id, run_id, None, 0, None)
+        return Witness(review_id, run_id, None, 0, None)
     state: ReviewState | None = None
     try:
         query = handle.query(AccountReviewWorkflow.snapshot)
@@ -89,7 +89,7 @@ async def _ask(client: Client, review_id: str, run_id: str) -> Testimony:
     except (TimeoutError, RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
         pass
     open_steps = len(found.raw_description.pending_activities)
-    return Testimony(review_id, run_id, found.status, open_steps, state)
+    return Witness(review_id, run_id, found.status, open_steps, state)
 
 
 async def list_reviews(client: Client, expected: int, seconds: float = 5.0) -> frozenset[str]:
@@ -155,7 +155,7 @@ async def ledger(engine: AsyncEngine) -> tuple[Operation, ...]:
 
 
 async def read_back(
-    crm: CrmBackend, reviews: Iterable[Testimony]
+    crm: CrmBackend, reviews: Iterable[Witness]
 ) -> dict[str, dict[str, Scalar] | None]:
     """Operation id -> the written fields as the CRM shows them now, None for a record gone."""
     shown: dict[str, dict[str, Scalar] | None] = {}

@@ -14,7 +14,7 @@ from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.crm.importer import import_directory, parse_as_of
 from account_reviews.crm.mapping import load_mapping
 from account_reviews.demo import evidence, pages, people
-from account_reviews.demo.evidence import CrmImage, Run, Standing, Testimony
+from account_reviews.demo.evidence import CrmImage, Run, Standing, Witness
 from account_reviews.demo.home import AS_OF, SAMPLE
 from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Facts, Proof, prove
@@ -184,7 +184,7 @@ async def _recover(scene: Scene) -> None:
 async def _done(scene: Scene, show: Show) -> int:
     """How many reviews have ended or wait, as our tables have it: they are cheap to ask often."""
     found = await scene.parts.reader.progress_of([run_id for _, run_id in scene.runs])
-    done = sum(row["outcome"] is not None or row["status"] == "waiting" for row in found.values())
+    done = len([row for row in found.values() if row["outcome"] or row["status"] == "waiting"])
     show(done)
     return done
 
@@ -285,7 +285,7 @@ async def _settle(scene: Scene, answered: Sequence[Plan]) -> None:
     await _until(look, lambda _: not left)
 
 
-def _rests(review: Testimony) -> bool:
+def _rests(review: Witness) -> bool:
     if review.status is not WorkflowExecutionStatus.RUNNING:
         return True
     state = review.state

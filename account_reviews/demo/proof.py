@@ -12,7 +12,7 @@ from typing import Final
 
 from temporalio.client import WorkflowExecutionStatus
 
-from account_reviews.demo.evidence import CrmImage, Operation, Run, Testimony
+from account_reviews.demo.evidence import CrmImage, Operation, Run, Witness
 from account_reviews.domain.approvals import Item
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.messages import Verdict
@@ -52,7 +52,7 @@ class Facts:
     started: frozenset[Run]
     listed: frozenset[str]
     """Ids of all reviews that Temporal lists."""
-    reviews: tuple[Testimony, ...]
+    reviews: tuple[Witness, ...]
     given: frozenset[str]
     """Operation ids of the items that people were told they had approved."""
     ledger: tuple[Operation, ...]
@@ -151,7 +151,7 @@ def _lost(facts: Facts) -> Iterator[str]:
         yield f"{review_id} was not asked"
 
 
-def _unrest(review: Testimony) -> Iterator[str]:
+def _unrest(review: Witness) -> Iterator[str]:
     """Why a review is neither at its end nor at rest."""
     name, state = review.review_id, review.state
     if review.status is None:
@@ -166,7 +166,7 @@ def _unrest(review: Testimony) -> Iterator[str]:
     elif review.status is not WorkflowExecutionStatus.RUNNING:
         yield f"{name} was {review.status.name.lower().replace('_', ' ')}"
     elif state.status is not Status.WAITING or not state.pending:
-        yield f"{name} has neither ended nor waits: it is {state.phase}"
+        yield f"{name} has neither ended nor waits: it is in phase {state.phase}"
     elif review.open_steps:
         yield f"{name} waits for a person and still has {review.open_steps} steps open"
 
@@ -190,7 +190,7 @@ def _approved_stand_once(facts: Facts) -> Claim:
 def _against(facts: Facts, approval: Approval) -> Iterator[str]:
     change, name = approval.item.change, approval.name
     if approval.item.state is not ItemState.EXECUTED or approval.record is None:
-        yield f"{name} was approved and is {approval.item.state}"
+        yield f"{name} was approved and is not in the CRM: it is {approval.item.state}"
         return
     rows = [row for row in facts.ledger if row.operation_id == approval.operation_id]
     if len(rows) != 1:
@@ -264,7 +264,7 @@ def _unexplained(facts: Facts, key: tuple[RecordType, str]) -> Iterator[str]:
             yield f"{column} of {name} changed in the CRM, and nobody approved it"
 
 
-def _approvals(review: Testimony) -> Iterator[Approval]:
+def _approvals(review: Witness) -> Iterator[Approval]:
     """The items of a review that a recorded decision approved."""
     if review.state is None:
         return

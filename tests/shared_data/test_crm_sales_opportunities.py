@@ -1,6 +1,5 @@
 """A real-shaped export: 85 accounts, 35 agents, 8,800 opportunities, and its dirt."""
 
-import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -24,10 +23,7 @@ AS_OF = datetime(2017, 12, 31, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 async def report(engine: AsyncEngine) -> ImportReport:
-    start = time.perf_counter()
-    found = await import_directory(engine, DATA, load_mapping(MAPPING), as_of=AS_OF)
-    assert time.perf_counter() - start < 30
-    return found
+    return await import_directory(engine, DATA, load_mapping(MAPPING), as_of=AS_OF)
 
 
 def test_everything_arrives(report: ImportReport) -> None:

@@ -4,10 +4,14 @@ import asyncio
 
 import pytest
 from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import CancelledError
 
+from account_reviews.crm.in_memory import InMemoryCrm
+from account_reviews.crm.protocol import ApplyResult
 from account_reviews.domain.phases import Outcome
-from account_reviews.domain.proposals import ItemState
-from tests.workflows.conftest import World, create_task, decision, eventually, set_status
+from account_reviews.domain.proposals import ItemState, ProposedChange
+from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
+from tests.workflows.conftest import AS_OF, World, create_task, decision, eventually, set_status
 from workflows.account_review import AccountReviewWorkflow
 
 
@@ -146,3 +150,76 @@ async def test_a_crm_that_comes_back_in_time_is_read(world: World) -> None:
         world.crm.available = True
         result = await handle.result()
     assert result.outcome is Outcome.NOTHING_TO_DO
+
+
+@pytest.mark.parametrize("native", [True, False])
+async def test_a_cancel_reaches_a_review_that_waits_for_the_crm(world: World, native: bool) -> None:
+    world.crm.available = False
+    async with world.review(give_up_after_seconds=60) as handle:
+        await asyncio.sleep(0.5)
+        if native:
+            await handle.cancel()
+            with pytest.raises(WorkflowFailureError) as failure:
+                await handle.result()
+            assert isinstance(failure.value.cause, CancelledError)
+        else:
+            await handle.signal("cancel_review", {"by": "ann"})
+            assert (await handle.result()).outcome is Outcome.CANCELLED
+        state = await handle.query(AccountReviewWorkflow.snapshot)
+    assert state.outcome is Outcome.CANCELLED
+
+
+class GatedCrm(InMemoryCrm):
+    """Holds every write until the gate opens."""
+
+    def __init__(self, snapshot: AccountSnapshot) -> None:
+        super().__init__([snapshot])
+        self.entered, self.gate = asyncio.Event(), asyncio.Event()
+
+    async def apply(
+        self, change: ProposedChange, *, expected_version: str | None, operation_id: str
+    ) -> ApplyResult:
+        self.entered.set()
+        await self.gate.wait()
+        return await super().apply(
+            change, expected_version=expected_version, operation_id=operation_id
+        )
+
+
+async def gated(world: World) -> GatedCrm:
+    snapshot = await world.crm.snapshot(world.account.id, as_of=AS_OF, limits=SnapshotLimits())
+    crm = GatedCrm(snapshot)
+    world.crm = crm
+    return crm
+
+
+async def test_an_approval_during_a_write_is_carried_out_after_it(world: World) -> None:
+    one, two = create_task(world.account, "One"), create_task(world.account, "Two")
+    world.analysis.changes = (one, two)
+    crm = await gated(world)
+    async with world.review() as handle:
+        request = await world.request(handle)
+        await handle.execute_update("decide", decision(request, item_ids=[one.change_id]))
+        await crm.entered.wait()
+        await handle.execute_update("decide", decision(request, item_ids=[two.change_id]))
+        crm.gate.set()
+        result = await handle.result()
+    assert set(result.changes.values()) == {ItemState.EXECUTED}
+    assert len(crm.operations) == 2
+
+
+async def test_a_cancel_during_a_write_keeps_that_write_and_stops_the_next(world: World) -> None:
+    one, two = create_task(world.account, "One"), create_task(world.account, "Two")
+    world.analysis.changes = (one, two)
+    crm = await gated(world)
+    async with world.review() as handle:
+        request = await world.request(handle)
+        await handle.execute_update("decide", decision(request))
+        await crm.entered.wait()
+        await handle.signal("cancel_review", {"by": "ann", "reason": "stop"})
+        await asyncio.sleep(0.3)
+        crm.gate.set()
+        result = await handle.result()
+    assert result.outcome is Outcome.CANCELLED
+    assert len(crm.operations) == 1
+    assert result.changes == {one.change_id: ItemState.EXECUTED, two.change_id: ItemState.SKIPPED}

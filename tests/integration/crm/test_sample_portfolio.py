@@ -3,7 +3,6 @@
 import csv
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,9 +43,7 @@ async def reviewed(engine: AsyncEngine) -> dict[str, Found]:
     before: dict[str, AccountSnapshot] = {}
     weeks: dict[str, Found] = {}
     for week, as_of in WEEKS.items():
-        start = time.perf_counter()
         report = await import_directory(engine, EXAMPLES / week, mapping, as_of=as_of)
-        assert time.perf_counter() - start < 10
         assert not report.problems
         found: Found = {}
         for account_id, kind in classes(week).items():

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -71,7 +70,5 @@ async def test_a_taken_port_is_refused(tmp_path: Path) -> None:
 
 async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "temporal.db").write_text("this is no database, and it is long enough to be read")
-    started = time.monotonic()
     with pytest.raises(UnreachableError, match=r"does not start: .*not a database"):
         await TemporalServer(tmp_path, port=ports.any_free(), ui=False).start()
-    assert time.monotonic() - started < 30
