@@ -107,7 +107,7 @@ async def _run(name: str, examination: Examination, patient: _Patient) -> Check:
 async def _temporal(patient: _Patient) -> str:
     from account_reviews.temporal.client import connect
 
-    patient.client = await connect(patient.settings)
+    patient.client = await connect(patient.settings, need_namespace=False)
     return f"answers at {patient.client.service_client.config.target_host}"
 
 

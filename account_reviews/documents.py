@@ -137,7 +137,12 @@ def review_document(
 
 def _analysis_part(analysis: Analysis | None) -> dict[str, Any]:
     if analysis is None:
-        unknown: dict[str, Any] = {"score": None, "rule": None, "contributions": [], "previous": None}
+        unknown: dict[str, Any] = {
+            "score": None,
+            "rule": None,
+            "contributions": [],
+            "previous": None,
+        }
         return {
             "risk": {**unknown, "level": "unknown"},
             "health": {"score": None, "band": "unknown"},
@@ -160,7 +165,12 @@ def _analysis_part(analysis: Analysis | None) -> dict[str, Any]:
 def timeline_document(state: ReviewState) -> list[dict[str, Any]]:
     """Phase moves and lines of the story, oldest first."""
     moves = [
-        {"at": move.at, "kind": "phase", "text": f"{move.from_phase} -> {move.to_phase}", "by": None}
+        {
+            "at": move.at,
+            "kind": "phase",
+            "text": f"{move.from_phase} -> {move.to_phase}",
+            "by": None,
+        }
         for move in state.history
     ]
     lines = [line.model_dump() for line in state.timeline]

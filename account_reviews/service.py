@@ -8,6 +8,7 @@ from temporalio.client import (
     Client,
     WorkflowHandle,
     WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
 )
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as UpdateTimeoutError
@@ -17,6 +18,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from account_reviews.bootstrap import Parts
 from account_reviews.crm.protocol import AccountFilter
 from account_reviews.documents import review_document
+from account_reviews.domain.approvals import ApprovalRequest, RequestState
+from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import (
     AccountNotFoundError,
     BadInputError,
@@ -26,11 +29,17 @@ from account_reviews.domain.errors import (
     UnreachableError,
 )
 from account_reviews.domain.findings import Analysis
-from account_reviews.domain.messages import DecisionAnswer, RefusalCode, SubmitDecision
+from account_reviews.domain.messages import (
+    DecisionAnswer,
+    ItemAnswer,
+    RefusalCode,
+    SubmitDecision,
+)
 from account_reviews.domain.records import Account
 from account_reviews.domain.review import ReviewState
 from account_reviews.store.reading import RequestRow, RunDetail
 from account_reviews.temporal import names
+from account_reviews.temporal.client import explained
 from workflows.account_review import AccountReviewWorkflow
 
 QUERY_SECONDS = 2.0
@@ -98,10 +107,8 @@ async def show_review(
 async def _ask(client: Client, state: ReviewState) -> ReviewState | None:
     handle = _handle(client, state.review_id, state.run_id)
     try:
-        return await asyncio.wait_for(
-            handle.query(AccountReviewWorkflow.snapshot), QUERY_SECONDS
-        )
-    except (TimeoutError, RPCError, WorkflowQueryFailedError):
+        return await asyncio.wait_for(handle.query(AccountReviewWorkflow.snapshot), QUERY_SECONDS)
+    except (TimeoutError, RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
         return None
 
 
@@ -133,7 +140,9 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
     except WorkflowUpdateFailedError as error:
         raise _refusal(error) from None
     except RPCError as error:
-        raise _closed_or_unreachable(error, row) from None
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise explained(error) from None
+        return _answer_of_closed(row, decision_id)
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> Exception:
@@ -149,12 +158,29 @@ def _refusal(error: WorkflowUpdateFailedError) -> Exception:
     return ConflictError(message)
 
 
-def _closed_or_unreachable(error: RPCError, row: RequestRow) -> Exception:
-    if error.status is RPCStatusCode.NOT_FOUND:
-        state = row.request.state
-        told = f"is {state}" if not row.request.is_pending else "is closed with its review"
-        return ConflictError(f"the request {row.request.request_id} {told}")
-    return UnreachableError(f"Temporal did not take the decision: {error.message}")
+def _answer_of_closed(row: RequestRow, decision_id: str) -> DecisionAnswer:
+    """The review is closed: a repeated decision gets its answer again, any other a conflict."""
+    request = row.request
+    known = next((one for one in request.decisions if one.decision_id == decision_id), None)
+    if known is None:
+        raise ConflictError(_closed_sentence(request))
+    items = tuple(
+        ItemAnswer(item_id=item.item_id, state=item.state, applied=True)
+        for item in request.items
+        if item.item_id in known.item_ids
+    )
+    return DecisionAnswer(
+        request_id=request.request_id, review_id=row.review_id, state=request.state, items=items
+    )
+
+
+def _closed_sentence(request: ApprovalRequest) -> str:
+    if request.is_pending:
+        return f"the request {request.request_id} is closed with its review"
+    decided = request.decisions and request.state is not RequestState.EXPIRED
+    by = f" by {request.decisions[-1].by}" if decided else ""
+    at = f" at {rfc3339(request.closed_at)}" if request.closed_at else ""
+    return f"the request is already {request.state}{by}{at}"
 
 
 def _handle(
@@ -163,5 +189,3 @@ def _handle(
     return client.get_workflow_handle_for(
         AccountReviewWorkflow.run, review_id, first_execution_run_id=run_id
     )
-
-

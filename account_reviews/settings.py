@@ -5,7 +5,7 @@ import os
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     policy_file: Path | None = None
     crm_url: str | None = None
     """None: the SQL backend in the main database."""
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
@@ -48,7 +48,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = "REVIEWS_" + "_".join(str(part) for part in first["loc"]).upper()
-            raise BadInputError(f"{name}: {first['msg']}") from None
+            value = str(first["input"])
+            raise BadInputError(f"{name} is {value!r}: {first['msg'].lower()}") from None
 
     @cached_property
     def stack(self) -> dict[str, Any]:

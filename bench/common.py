@@ -66,8 +66,7 @@ class Bench:
 @asynccontextmanager
 async def fresh_stack() -> AsyncIterator[Bench]:
     """PostgreSQL and Temporal as `reviews dev` runs them, in a directory that goes afterwards."""
-    directory = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))
-    directory.chmod(0o755)  # PostgreSQL of a root user runs as nobody
+    directory = _short_directory()
     try:
         async with LocalStack(directory / "d", workers=0, ui=False) as stack:
             settings = Settings.load(data_dir=stack.data_dir, database_url=stack.database_url)
@@ -75,6 +74,13 @@ async def fresh_stack() -> AsyncIterator[Bench]:
                 yield Bench(stack, parts, await _client(stack), await _client(stack, stock=True))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _short_directory() -> Path:
+    """With room for socket names, and open to nobody, as whom PostgreSQL of a root user runs."""
+    directory = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))
+    directory.chmod(0o755)
+    return directory
 
 
 async def _client(stack: LocalStack, *, stock: bool = False) -> Client:
@@ -98,11 +104,13 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def spread(values: Sequence[float], unit: str = "s", digits: int = 2) -> str:
-    """p50, p95 and the largest, in one short text."""
+def spread(
+    values: Sequence[float], unit: str = "s", digits: int = 2, *, scale: float = 1
+) -> str:
+    """p50, p95 and the largest, each times `scale`, in one short text."""
     if not values:
         return "nothing measured"
-    shown = [percentile(values, share) for share in (0.5, 0.95, 1.0)]
+    shown = [percentile(values, share) * scale for share in (0.5, 0.95, 1.0)]
     p50, p95, most = (f"{value:.{digits}f}" for value in shown)
     return f"p50 {p50}, p95 {p95}, max {most} {unit}"
 

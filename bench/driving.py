@@ -58,10 +58,9 @@ class WorkerProcess:
                 cwd=ROOT,
             )
         started = cls(process)
-        await started.until(lambda told: bool(told))
+        await started.until(bool)
         if not started.told:
-            log_text = (bench.stack.data_dir / "bench-worker.log").read_text(encoding="utf-8")
-            raise RuntimeError(f"the worker does not start: {log_text[-2000:]}")
+            raise RuntimeError(f"the worker does not start: {_end_of_log(bench)}")
         started.ready_at = float(started.told.pop(0)["ready"])
         return started
 
@@ -88,10 +87,15 @@ class WorkerProcess:
         assert self._process.stdout is not None
         try:
             async for line in self._process.stdout:
-                self.told.append(json.loads(line))
-                self._news.set()
+                if line.startswith(b"{"):
+                    self.told.append(json.loads(line))
+                    self._news.set()
         finally:
             self._news.set()
+
+
+def _end_of_log(bench: Bench) -> str:
+    return (bench.stack.data_dir / "bench-worker.log").read_text(encoding="utf-8")[-2000:]
 
 
 @asynccontextmanager

@@ -67,7 +67,8 @@ async def _round(bench: Bench, arguments: argparse.Namespace, *, plain: bool) ->
 
 def _result(rounds: dict[str, list[Round]], arguments: argparse.Namespace) -> Result:
     tuned, plain = rounds["tuned"], rounds["plain"]
-    ratios = [ours.per_second / theirs.per_second for ours, theirs in zip(tuned, plain, strict=True)]
+    pairs = zip(tuned, plain, strict=True)
+    ratios = [ours.per_second / theirs.per_second for ours, theirs in pairs]
     ratio = statistics.median(ratios)
     result = Result("throughput")
     result.rows = [

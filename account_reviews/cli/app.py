@@ -60,4 +60,3 @@ def _spell_wait(words: list[str]) -> list[str]:
         else:
             spelled.append("--wait=waiting" if word == "--wait" else word)
     return spelled
-

@@ -12,6 +12,9 @@ Items = Annotated[list[str] | None, typer.Option("--item", help="Only this item;
 As = Annotated[str, typer.Option("--as", help="Who decides.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why.")]
 Hash = Annotated[str | None, typer.Option("--hash", help="What you saw; refused when it changed.")]
+_OPTION = {"approver": "--as", "reason": "--reason", "request_id": "REQUEST"}
+"""What a person calls the fields of a decision."""
+
 DecisionId = Annotated[str | None, typer.Option("--decision-id", help="Makes a repeat safe.")]
 
 
@@ -48,11 +51,14 @@ async def _list(
     output: Format,
 ) -> None:
     from account_reviews.documents import request_row_document
+    from account_reviews.domain.approvals import RequestState
+    from account_reviews.inputs import parse_choice
 
+    wanted = parse_choice("--state", state, [*RequestState, "any"])
     async with open_session() as parts:
         page = await parts.reader.list_requests(
             tenant=parts.settings.tenant,
-            state=None if state == "any" else state,
+            state=None if wanted == "any" else wanted,
             owner=owner,
             account=account,
             cursor=cursor,
@@ -183,7 +189,8 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
         )
     except ValidationError as error:
         first = error.errors()[0]
-        raise BadInputError(f"{first['loc'][0]}: {first['msg'].lower()}") from None
+        option = _OPTION.get(str(first["loc"][0]), str(first["loc"][0]))
+        raise BadInputError(f"{option}: {first['msg'].lower()}") from None
     async with open_session() as parts:
         row = await parts.reader.find_request(parts.settings.tenant, request_id)
         answer = await decide(await temporal(parts), row, decision)

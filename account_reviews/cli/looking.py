@@ -75,10 +75,11 @@ async def _list(
     from account_reviews.documents import run_document
     from account_reviews.store.reading import RunFilter
 
+    checked = _checked(where)
     async with open_session() as parts:
         wanted = RunFilter(
             tenant=parts.settings.tenant,
-            where=where,
+            where=checked,
             needs_attention=needs_attention,
             open_only=open_only,
         )
@@ -94,6 +95,28 @@ async def _list(
     print_table(columns, [[_short(item[name]) for name in columns] for item in items])
     if page.next_cursor:
         typer.echo(f"more: --cursor {page.next_cursor}", err=True)
+
+
+def _checked(where: dict[str, str]) -> dict[str, str]:
+    """BadInputError for a word that no review can have there."""
+    from account_reviews.domain.findings import RiskLevel
+    from account_reviews.domain.phases import Outcome, Phase, Status
+    from account_reviews.domain.review import ReviewKind
+    from account_reviews.inputs import parse_choice
+
+    words: dict[str, type[StrEnum]] = {
+        "phase": Phase,
+        "status": Status,
+        "kind": ReviewKind,
+        "outcome": Outcome,
+        "risk_level": RiskLevel,
+    }
+    return {
+        name: parse_choice(f"--{name.replace('_', '-')}", value, words[name])
+        if name in words
+        else value
+        for name, value in where.items()
+    }
 
 
 def show_command(review: Review, run_id: Run = None, output: Output = Format.TABLE) -> None:

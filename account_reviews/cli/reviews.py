@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from account_reviews.bootstrap import Parts
     from account_reviews.domain.records import Account
-    from account_reviews.domain.review import ReviewInput
+    from account_reviews.domain.review import ReviewInput, ReviewState
 
 POLL_SECONDS = 0.2
 STARTS_AT_ONCE = 8
+JOIN_SECONDS = 5.0
 GOOD_OUTCOMES = ("completed", "nothing_to_do", "deferred")
 
 
@@ -101,7 +102,8 @@ async def _start(
 ) -> int:
     from account_reviews.service import find_accounts
 
-    single = len(ids) == 1 and owner is None and not every and file is None
+    _check_choice(ids, owner, every, file)
+    single = len(set(ids)) == 1
     async with open_session() as parts:
         named = (*ids, *(_read_ids(file) if file is not None else ()))
         accounts = await find_accounts(parts, ids=named, owner=owner, every=every)
@@ -118,13 +120,24 @@ async def _start(
         return _exit_code(rows, until)
 
 
+def _check_choice(ids: list[str], owner: str | None, every: bool, file: Path | None) -> None:
+    from account_reviews.domain.errors import BadInputError
+
+    given = {"ACCOUNT": ids, "--owner": owner is not None, "--all": every, "--file": file}
+    chosen = [name for name, is_there in given.items() if is_there]
+    if len(chosen) > 1:
+        raise BadInputError(f"{' and '.join(chosen)} cannot be given together", hint="choose one")
+
+
 def _read_ids(file: Path) -> tuple[str, ...]:
     from account_reviews.domain.errors import BadInputError
 
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"the file {file} cannot be read: {error}") from None
+    except OSError as error:
+        raise BadInputError(f"the file {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInputError(f"the file {file} is not UTF-8 text") from None
     found = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not found:
         raise BadInputError(f"the file {file} names no account")
@@ -132,22 +145,28 @@ def _read_ids(file: Path) -> tuple[str, ...]:
 
 
 async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
-    import getpass
-
     from account_reviews.domain.review import ReviewInput
     from account_reviews.inputs import parse_metadata, parse_time
 
     as_of = fields["as_of"]
-    started_by = fields["started_by"] or getpass.getuser()
     return ReviewInput(
         account_id="",
         tenant=parts.settings.tenant,
         **{name: fields[name] for name in ("kind", "name", "purpose", "agent", "plan_only")},
         metadata=parse_metadata(fields["metadata"]),
-        started_by=started_by,
+        started_by=fields["started_by"] or _user(),
         as_of=parse_time(as_of) if as_of else await parts.default_as_of(),
         execution=await parts.execution(),
     )
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container without a user database
+        return "unknown"
 
 
 async def _start_all(
@@ -180,7 +199,6 @@ async def _start_one(
 ) -> dict[str, Any]:
     from account_reviews.documents import started_document
     from account_reviews.domain.errors import ReviewAlreadyRunningError
-    from account_reviews.service import find_review
     from starter import start_review
 
     start = template.model_copy(update={"account_id": account.id})
@@ -189,10 +207,27 @@ async def _start_one(
     except ReviewAlreadyRunningError:
         if not join:
             raise
-        found = await find_review(parts, account.id)
-        return started_document(found.state, joined=True)
+        return started_document(await _open_review(parts, account.id), joined=True)
     await parts.store.open_run(state)
     return started_document(state)
+
+
+async def _open_review(parts: "Parts", account_id: str) -> "ReviewState":
+    """The open review's row. One started elsewhere has it only after its first step."""
+    from account_reviews.domain.errors import ReviewNotFoundError
+    from account_reviews.service import find_review
+
+    deadline = time.monotonic() + JOIN_SECONDS
+    while True:
+        try:
+            found = await find_review(parts, account_id)
+        except ReviewNotFoundError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            if found.state.closed_at is None or time.monotonic() > deadline:
+                return found.state
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _wait_for(parts: "Parts", rows: list[dict[str, Any]], until: Wait) -> None:

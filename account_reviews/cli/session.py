@@ -15,9 +15,11 @@ async def open_session() -> "AsyncIterator[Parts]":
     """The parts of this process, from the environment and the running stack."""
     from account_reviews.bootstrap import open_parts
     from account_reviews.settings import Settings
+    from account_reviews.temporal.client import answering
 
     async with open_parts(Settings.load(), application="reviews-cli") as parts:
-        yield parts
+        with answering():
+            yield parts
 
 
 async def temporal(parts: "Parts") -> "Client":

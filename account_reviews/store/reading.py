@@ -217,8 +217,11 @@ def _read_cursor(cursor: str) -> tuple[Timestamp, str]:
     try:
         found = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         parsed = _CursorParts(at=found[0], key=found[1])
+        parsed.key.encode()
     except (ValueError, binascii.Error, KeyError, IndexError, TypeError):
         raise BadInputError(f"{cursor!r} is not a cursor of this list") from None
+    if "\x00" in parsed.key:
+        raise BadInputError(f"{cursor!r} is not a cursor of this list")
     return parsed.at, parsed.key
 
 

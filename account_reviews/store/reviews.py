@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.domain.base import Model, Timestamp
@@ -18,6 +19,7 @@ from account_reviews.domain.records import AccountSnapshot
 from account_reviews.domain.review import ReviewState, SnapshotRef
 from account_reviews.store.database import reachable
 from account_reviews.store.rows import approval_row, baseline_row, outcome_rows, run_row
+from account_reviews.store.tables import review_runs
 
 PRIOR_LIMIT = 500
 
@@ -25,20 +27,12 @@ _PUT_DOCUMENT = text(
     "insert into reviews.documents (hash, kind, body) values (:hash, :kind, cast(:body as jsonb)) "
     "on conflict (hash) do nothing"
 )
-_RUN_COLUMNS = (
-    "run_id", "review_id", "tenant", "account_id", "owner_id",
-    "name", "kind", "phase", "status", "outcome",
-    "risk_level", "risk_score", "health_score", "due_at", "needs_attention",
-    "analysis_hash", "version", "started_at", "updated_at", "closed_at",
-)  # fmt: skip
-_RUN_JSON = ("waiting_on", "state")
 
 
 def _upsert_run() -> str:
-    columns = [*_RUN_COLUMNS, *_RUN_JSON]
-    values = [f":{name}" for name in _RUN_COLUMNS] + [
-        f"cast(:{name} as jsonb)" for name in _RUN_JSON
-    ]
+    columns = [column.name for column in review_runs.columns]
+    json_columns = {column.name for column in review_runs.columns if isinstance(column.type, JSONB)}
+    values = [f"cast(:{name} as jsonb)" if name in json_columns else f":{name}" for name in columns]
     updates = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "run_id")
     return (
         f"insert into reviews.review_runs as known ({', '.join(columns)}) "  # noqa: S608

@@ -1,38 +1,91 @@
 """The one way to connect to Temporal: same converter and settings for worker, starter and CLI."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
-from account_reviews.domain.errors import BadInputError, UnreachableError
+from account_reviews.domain.errors import (
+    BadInputError,
+    NotFoundError,
+    ReviewsError,
+    UnreachableError,
+)
 from account_reviews.settings import Settings
 from account_reviews.temporal import names
 
 CONNECT_SECONDS = 8.0
 
 
-async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:
+async def connect(
+    settings: Settings, *, runtime: Runtime | None = None, need_namespace: bool = True
+) -> Client:
     """A client for the service of `TEMPORAL_*`, else of the running local stack.
 
-    UnreachableError names the address when nothing answers within CONNECT_SECONDS.
+    UnreachableError names the address when nothing answers within CONNECT_SECONDS, BadInputError
+    an address that is none, NotFoundError a namespace that is not there.
     """
     options = connect_options(settings)
     address = options["target_host"]
+    if "://" in address:
+        raise BadInputError(f"the Temporal address {address!r} must be HOST:PORT, without a scheme")
     try:
-        return await asyncio.wait_for(
-            Client.connect(**options, data_converter=pydantic_data_converter, runtime=runtime),
-            CONNECT_SECONDS,
-        )
+        client = await asyncio.wait_for(_open(options, runtime), CONNECT_SECONDS)
+        if need_namespace:
+            await asyncio.wait_for(_find_namespace(client, address), CONNECT_SECONDS)
+        return client
+    except ValueError as error:
+        raise BadInputError(f"the Temporal address {address!r} is not HOST:PORT") from error
     except (TimeoutError, RuntimeError, OSError, RPCError) as error:
         raise UnreachableError(
             f"Temporal does not answer at {address}",
             hint="start a local one with `reviews dev` or set TEMPORAL_ADDRESS",
         ) from error
+
+
+async def _open(options: dict[str, Any], runtime: Runtime | None) -> Client:
+    return await Client.connect(**options, data_converter=pydantic_data_converter, runtime=runtime)
+
+
+async def _find_namespace(client: Client, address: str) -> None:
+    try:
+        await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=client.namespace)
+        )
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        raise NotFoundError(
+            f"Temporal at {address} has no namespace {client.namespace!r}",
+            hint="set TEMPORAL_NAMESPACE to one that is there",
+        ) from None
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn every failed call to Temporal inside into our error."""
+    try:
+        yield
+    except RPCError as error:
+        raise explained(error) from error
+
+
+def explained(error: RPCError) -> ReviewsError:
+    """What a failed call means for the caller."""
+    if error.status is RPCStatusCode.INVALID_ARGUMENT:
+        return BadInputError(f"Temporal does not accept it: {error.message}")
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return NotFoundError(f"Temporal does not know it: {error.message}")
+    return UnreachableError(
+        f"Temporal does not answer: {error.message}", hint="see `reviews doctor`, then try again"
+    )
 
 
 def connect_options(settings: Settings) -> dict[str, Any]:

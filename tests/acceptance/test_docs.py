@@ -151,7 +151,7 @@ def test_the_commands_of_the_readme_work(env: dict[str, str]) -> None:
                 terminal.run(step)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: page.stem)
 def test_the_commands_of_a_page_work(env: dict[str, str], page: Path) -> None:
     portfolio = "examples/portfolio --mapping examples/portfolio/mapping.yaml --as-of 2026-10-01"

@@ -1,0 +1,170 @@
+"""The commands as a person runs them, on one stack that holds the sample portfolio."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from account_reviews.local import ports
+from account_reviews.local.stack import LocalStack
+from account_reviews.store.database import create_engine
+from tests.acceptance.forks import Forks
+
+ROOT = Path(__file__).parents[2]
+CLI = (sys.executable, "-m", "account_reviews.cli")
+PATIENCE = 90
+SAMPLE = ROOT / "examples" / "portfolio"
+IMPORT = (
+    *("crm", "import", str(SAMPLE), "--mapping", str(SAMPLE / "mapping.yaml")),
+    *("--as-of", "2026-10-01"),
+)
+
+
+class Answer(NamedTuple):
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    def document(self, code: int = 0) -> Any:
+        """The one JSON document of standard output."""
+        assert self.code == code, self.err
+        return json.loads(self.out)
+
+    def sentence(self, code: int) -> str:
+        """The one sentence of a refusal; nothing else was printed."""
+        assert self.code == code, self
+        assert self.out == ""
+        assert self.err.count("\n") == 1, self.err
+        return self.err.strip()
+
+    def error(self, code: int) -> dict[str, Any]:
+        """The refusal as programs get it."""
+        found: dict[str, Any] = json.loads(self.sentence(code))
+        assert set(found) == {"error"}
+        error: dict[str, Any] = found["error"]
+        assert set(error) == {"code", "message", "hint"}
+        return error
+
+
+class Reviews:
+    """Runs `reviews` against the stack of a data directory."""
+
+    def __init__(self, data_dir: Path, forks: Forks) -> None:
+        self.env = {**os.environ, "REVIEWS_DATA_DIR": str(data_dir)}
+        self._forks = forks
+
+    def __call__(self, *words: str, program: Sequence[str] = CLI, **more: str) -> Answer:
+        """Run a command to its end. No command ever shows a traceback."""
+        done = subprocess.run(
+            [*program, *words],
+            env={**self.env, **more},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def quick(self, *words: str, **more: str) -> Answer:
+        """The same in a fork of a process that has the imports behind it."""
+        answer = Answer(*self._forks.run(words, {**self.env, **more}))
+        assert "Traceback" not in answer.err, answer.err
+        return answer
+
+    def json(self, *words: str, **more: str) -> Any:
+        """The document of a command that succeeds, run in a fork."""
+        return self.quick(*words, "-o", "json", **more).document()
+
+    def begin(self, *words: str, program: Sequence[str] = CLI) -> subprocess.Popen[str]:
+        """Start a command that goes on."""
+        return subprocess.Popen(
+            [*program, *words],
+            env=self.env,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def request(self, account: str) -> dict[str, Any]:
+        """Start a review of the account and give its request, once it waits for a person."""
+        started = self.json("start", account, "--wait")
+        assert started["status"] == "waiting", started
+        (found,) = self.json("approvals", "list", "--account", account)["items"]
+        request: dict[str, Any] = found
+        return request
+
+    def until(
+        self, *words: str, holds: Callable[[Any], bool], seconds: float = PATIENCE
+    ) -> Any:
+        """Repeat a command until its document holds."""
+        deadline = time.monotonic() + seconds
+        while not holds(document := self.json(*words)):
+            assert time.monotonic() < deadline, document
+            time.sleep(0.2)
+        return document
+
+    def closed(self, account: str) -> Any:
+        """The account's newest review, once it is closed."""
+        return self.until("show", account, holds=lambda review: review["closed_at"] is not None)
+
+
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+async def rows(engine: AsyncEngine, query: str, **values: Any) -> list[dict[str, Any]]:
+    """What the database answers."""
+    async with engine.connect() as connection:
+        found = await connection.execute(text(query), values)
+        return [dict(row) for row in found.mappings()]
+
+
+@pytest.fixture(scope="session")
+def forks(short_dir: Path) -> Iterator[Forks]:
+    """Runs commands without their imports."""
+    forks = Forks(short_dir)
+    yield forks
+    forks.close()
+
+
+@pytest.fixture(scope="session")
+async def stack(short_dir: Path) -> AsyncIterator[LocalStack]:
+    """The stack of these tests. A worker that is killed stays dead."""
+    data_dir = short_dir / "accept"
+    async with LocalStack(
+        data_dir, ui=False, restart=False, temporal_port=ports.any_free()
+    ) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def reviews(stack: LocalStack, forks: Forks) -> Reviews:
+    """`reviews` on that stack, with the sample portfolio as of 2026-10-01."""
+    reviews = Reviews(stack.data_dir, forks)
+    assert reviews(*IMPORT).code == 0
+    return reviews
+
+
+@pytest.fixture(scope="session")
+async def stack_engine(stack: LocalStack) -> AsyncIterator[AsyncEngine]:
+    """The database of that stack."""
+    engine = create_engine(stack.database_url, application_name="tests")
+    yield engine
+    await engine.dispose()

@@ -1,0 +1,259 @@
+"""Whatever is wrong, a person gets one sentence and programs one object, with the exit code."""
+
+import base64
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from account_reviews.local import ports
+from tests.acceptance.conftest import ROOT, Answer, Reviews
+
+FAR_PAST = "0001-01-01T00:00:00+00:00"
+
+
+class Bad(NamedTuple):
+    """A command that cannot be done, its exit code, and words of its sentence."""
+
+    words: tuple[str, ...]
+    code: int
+    says: tuple[str, ...]
+
+
+def cursor(*parts: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+
+def bad(line: str, code: int, *says: str) -> Any:
+    return pytest.param(Bad(tuple(line.split()), code, says), id=line)
+
+
+USAGE = [
+    bad("nonsense", 2, "No such command 'nonsense'", "try: reviews --help"),
+    bad("list --nope", 2, "--nope", "try: reviews list --help"),
+    bad("list --limit 0", 2, "--limit is '0'", "1"),
+    bad("list --limit=many", 2, "--limit is 'many'", "integer"),
+    bad("list --limit", 2, "--limit", "requires an argument"),
+    bad("list a b", 2, "a b"),
+    bad("show", 2, "review"),
+    bad("start ac-001 --kind odd", 2, "--kind", "'odd'", "on_demand"),
+    bad("start ac-001 --if-running hope", 2, "--if-running", "'hope'", "join"),
+    bad("approvals approve some", 2, "--as", "try: reviews approvals approve --help"),
+    bad("approvals nonsense", 2, "No such command 'nonsense'", "reviews approvals --help"),
+]
+UNKNOWN = [
+    bad("start nope", 3, "no account 'nope'"),
+    bad("start ac-001 nope", 3, "no account 'nope'"),
+    bad("start --owner nope", 3, "no accounts of owner 'nope'"),
+    bad("show nope", 3, "no review 'review/nope'"),
+    bad("show review/nope", 3, "no review 'review/nope'"),
+    bad("watch nope", 3, "no review"),
+    bad("brief nope", 3, "no review"),
+    bad("history nope", 3, "no review"),
+    bad("approvals show nope", 3, "no approval request 'nope'"),
+    bad("approvals approve nope --as ann", 3, "no approval request 'nope'"),
+    bad("approvals reject nope --as ann --reason no", 3, "no approval request 'nope'"),
+]
+VALUES = [
+    bad("start", 2, "no account is named", "--all"),
+    bad("start ac-001 --all", 2, "ACCOUNT and --all", "choose one"),
+    bad("start ac-001 --as-of yesterday", 2, "'yesterday' is not a time", "2026-10-01"),
+    bad("start ac-001 --as-of 2026-10-01T05:00:00", 2, "no time zone"),
+    bad("start ac-001 --as-of 0001-01-01", 2, "'0001-01-01'", "1970"),
+    bad("start ac-001 --as-of 9999-12-31T23:59:59-10:00", 2, "2199"),
+    bad("start ac-001 --metadata {", 2, "--metadata '{' is not JSON"),
+    bad("start ac-001 --metadata [1]", 2, "not a JSON object"),
+    bad('start ac-001 --metadata {"a":[1]}', 2, "a is not a plain value"),
+    bad('start ac-001 --metadata {"a":NaN}', 2, "is not JSON"),
+    bad('start ac-001 --metadata {"a":1e999}', 2, "a is larger than"),
+    bad('start ac-001 --metadata {"a":"\\u0000"}', 2, "NUL"),
+    bad('start ac-001 --metadata {"\\ud800":1}', 2, "is not JSON"),
+    bad("start --file /nope", 2, "/nope cannot be read", "No such file"),
+    bad("start --file /dev/null", 2, "/dev/null names no account"),
+    bad("list --cursor xx", 2, "'xx' is not a cursor"),
+    bad(f"list --cursor {cursor(FAR_PAST)}", 2, "is not a cursor"),
+    bad(f"list --cursor {cursor(FAR_PAST, 'a' + chr(0))}", 2, "is not a cursor"),
+    bad("approvals list --cursor xx", 2, "'xx' is not a cursor"),
+    bad("list --phase odd", 2, "--phase is 'odd'", "investigating"),
+    bad("list --risk-level odd", 2, "--risk-level is 'odd'", "critical"),
+    bad("approvals list --state odd", 2, "--state is 'odd'", "pending", "any"),
+    bad("show ac-\udcff", 2, "not UTF-8"),
+]
+
+
+def refused(reviews: Reviews, wanted: Bad, **env: str) -> str:
+    """The sentence, after both forms of the refusal were looked at."""
+    sentence = reviews.quick(*wanted.words, **env).sentence(wanted.code)
+    for part in wanted.says:
+        assert part in sentence
+    error = reviews.quick(*wanted.words, "-o", "json", **env).error(wanted.code)
+    hint = f" ({error['hint']})" if error["hint"] else ""
+    if wanted not in [case.values[0] for case in USAGE]:
+        assert f"{error['message']}{hint}" == sentence
+    return sentence
+
+
+@pytest.mark.parametrize("wanted", [*USAGE, *UNKNOWN, *VALUES])
+def test_bad_input(reviews: Reviews, wanted: Bad) -> None:
+    refused(reviews, wanted)
+
+
+def test_the_option_for_json_counts_wherever_it_stands(reviews: Reviews) -> None:
+    for words in (("-o", "json"), ("--output=json",), ("--output", "json"), ("-ojson",)):
+        error = reviews.quick("list", *words, "--limit", "0").error(2)
+        assert error["code"] == "bad_input"
+        assert "--limit" in error["message"]
+
+
+def test_a_group_without_a_verb_shows_its_help(reviews: Reviews) -> None:
+    answer = reviews("approvals")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("Usage: reviews approvals")
+    assert "try:" not in answer.err
+
+
+def test_a_file_that_is_no_text(reviews: Reviews, tmp_path: Path) -> None:
+    file = tmp_path / "accounts"
+    file.write_bytes(b"\xff\xfe")
+    refused(reviews, Bad(("start", "--file", str(file)), 2, ("not UTF-8",)))
+
+
+def test_an_account_under_review(reviews: Reviews) -> None:
+    reviews.request("ac-045")
+    refused(reviews, Bad(("start", "ac-045"), 4, ("ac-045 is under review already", "join")))
+    assert reviews.json("start", "ac-045", "--if-running", "join")["joined"] is True
+
+
+def test_decisions_that_do_not_fit(reviews: Reviews) -> None:
+    request = reviews.request("ac-033")
+    number = request["request_id"]
+    task, account = (
+        next(one["item_id"] for one in request["items"] if one["action"] == action)
+        for action in ("create_task", "update_account")
+    )
+    ann = ("--as", "ann")
+    cases = [
+        (("reject", number, *ann), 2, "a rejection needs a reason"),
+        (("reject", number, *ann, "--reason", " "), 2, "a rejection needs a reason"),
+        (("approve", number, "--as", ""), 2, "--as"),
+        (("approve", number, *ann, "--item", "odd"), 3, "no item 'odd'"),
+        (("approve", number, *ann, "--hash", "old"), 4, "changed since it was shown"),
+        (("adjust", number, *ann, "--set", "subject=x"), 2, "adjust needs one --item"),
+        (("adjust", number, *ann, "--item", task), 2, "adjust needs one --item"),
+        (("adjust", number, *ann, "--item", task, "--set", "subject"), 2, "not FIELD=VALUE"),
+        (("adjust", number, *ann, "--item", task, "--set", "due_at=soon"), 2, "due_at"),
+        (("adjust", number, *ann, "--item", task, "--set", "odd=1"), 2, "no field 'odd'"),
+        (("adjust", number, *ann, "--item", account, "--set", "status=Odd"), 2, "status"),
+        (("adjust", number, *ann, "--item", account, "--set", "segment=x"), 2, "segment"),
+    ]
+    for words, code, said in cases:
+        refused(reviews, Bad(("approvals", *words), code, (said,)))
+    assert reviews.json("approvals", "show", number)["decisions"] == []
+    reviews.json("approvals", "defer", number, *ann)
+
+
+async def test_a_request_that_expired(reviews: Reviews, tmp_path: Path) -> None:
+    policy = tmp_path / "short.toml"
+    policy.write_text('[approvals]\ntimeout = "1s"\nreminder = "0s"\nescalate = "0s"\n')
+    checked = reviews.quick("policy", "check", str(policy))
+    assert checked.code == 0, checked.err
+
+
+@contextmanager
+def policy_of(tmp_path: Path, content: str) -> Iterator[str]:
+    file = tmp_path / "policy.toml"
+    file.write_text(content, encoding="utf-8")
+    yield str(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('[approvals]\ntimeout = "72q"\n', ("approvals.timeout is '72q'", "from 1s to 365d")),
+        ("[approvals]\nmax_conflict_rounds = 0\n", ("max_conflict_rounds is 0", "from 1 to 100")),
+        ("[approvals]\nodd = 1\n", ("approvals.odd",)),
+        ("[approvals\n", ("policy.toml is not valid TOML",)),
+    ],
+)
+def test_a_policy_that_is_not_valid(
+    reviews: Reviews, tmp_path: Path, content: str, says: tuple[str, ...]
+) -> None:
+    with policy_of(tmp_path, content) as file:
+        refused(reviews, Bad(("start", "ac-001"), 2, says), REVIEWS_POLICY_FILE=file)
+        refused(reviews, Bad(("policy", "check", file), 2, says))
+        sentence = reviews.quick("worker", REVIEWS_POLICY_FILE=file).sentence(2)
+        assert all(part in sentence for part in says)
+
+
+def test_services_that_do_not_answer(reviews: Reviews, tmp_path: Path) -> None:
+    nobody = f"{ports.LOOPBACK}:{ports.any_free()}"
+    start = Bad(("start", "ac-001"), 5, (nobody, "Temporal"))
+    refused(reviews, start, TEMPORAL_ADDRESS=nobody)
+    assert nobody in reviews.quick("worker", TEMPORAL_ADDRESS=nobody).sentence(5)
+    url = f"postgresql://ann:secret@{nobody}/reviews"
+    for words in (("list",), ("start", "ac-001"), ("approvals", "list")):
+        wanted = Bad(words, 5, ("database", "Connection refused"))
+        assert "secret" not in refused(reviews, wanted, REVIEWS_DATABASE_URL=url)
+    nothing = str(tmp_path / "nothing")
+    for words in (("list",), ("show", "ac-001"), ("start", "ac-001")):
+        wanted = Bad(words, 5, ("no stack runs", nothing, "reviews dev"))
+        refused(reviews, wanted, REVIEWS_DATA_DIR=nothing)
+
+
+def test_reading_goes_on_without_temporal(reviews: Reviews) -> None:
+    nobody = f"{ports.LOOPBACK}:{ports.any_free()}"
+    reviews.request("ac-046")
+    shown = reviews.json("show", "ac-046", TEMPORAL_ADDRESS=nobody)
+    assert (shown["source"], shown["status"]) == ("projection", "waiting")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code", "says"),
+    [
+        ("REVIEWS_DATABASE_URL", "nonsense", 2, "database URL"),
+        ("REVIEWS_CRM_URL", "nonsense", 2, "database URL"),
+        ("REVIEWS_LOG_LEVEL", "loud", 2, "REVIEWS_LOG_LEVEL is 'loud'"),
+        ("REVIEWS_POLICY_FILE", "/nope", 2, "/nope cannot be read"),
+        ("APPROVAL_TIMEOUT", "soon", 2, "APPROVAL_TIMEOUT is 'soon'"),
+        ("DATABASE_HOST", "127.0.0.1", 5, "database"),
+        ("TEMPORAL_ADDRESS", "http://127.0.0.1:7233", 2, "HOST:PORT"),
+        ("TEMPORAL_ADDRESS", "127.0.0.1:odd", 2, "HOST:PORT"),
+        ("TEMPORAL_NAMESPACE", "nowhere", 3, "no namespace 'nowhere'"),
+    ],
+)
+def test_settings_that_do_not_fit(
+    reviews: Reviews, name: str, value: str, code: int, says: str
+) -> None:
+    more = {"DATABASE_PORT": str(ports.any_free())} if name == "DATABASE_HOST" else {}
+    refused(reviews, Bad(("start", "ac-001"), code, (says,)), **{name: value}, **more)
+
+
+@pytest.mark.parametrize("program", ["starter.py", "worker.py"])
+def test_the_programs_of_the_root_refuse_alike(reviews: Reviews, program: str) -> None:
+    path = (sys.executable, str(ROOT / program))
+    assert "--nope" in reviews("--nope", program=path).sentence(2)
+    error: Answer = reviews(program=path, REVIEWS_POLICY_FILE="/nope")
+    assert "/nope" in error.sentence(2)
+
+
+async def test_a_fault_of_the_program_is_one_sentence_too(
+    reviews: Reviews, stack_engine: AsyncEngine
+) -> None:
+    reviews.json("start", "ac-013", "--wait")
+    spoil = "update reviews.review_runs set state = :body where account_id = 'ac-013'"
+    async with stack_engine.begin() as connection:
+        await connection.execute(text(spoil), {"body": '{"odd": 1}'})
+    refused(reviews, Bad(("show", "ac-013"), 2, ("unexpected ValidationError", "debug")))
+    told = reviews.quick_with_traceback("show", "ac-013", REVIEWS_LOG_LEVEL="debug")
+    assert "Traceback" in told.err
+    assert told.code == 2
+    async with stack_engine.begin() as connection:
+        await connection.execute(
+            text("delete from reviews.review_runs where account_id = 'ac-013'")
+        )
