@@ -78,7 +78,7 @@ async def _read_crm(state: ReviewState, start: ReviewInput) -> SnapshotRef:
         account_id=state.account_id,
         tenant=state.tenant,
         as_of=state.as_of,
-        opening=state.model_copy(deep=True),
+        opening=state,
     )
     summary = f"Read {state.account_id} from the CRM"
     try:

@@ -49,7 +49,7 @@ async def save(state: ReviewState, start: ReviewInput) -> None:
     """Bring the read model up to the state."""
     await run_step(
         StoreActivities.save_review,
-        state.model_copy(deep=True),
+        state,
         policies.own(f"Save: {state.phase}", heartbeats=start.execution.heartbeats),
         local=start.execution.own == "local",
     )
@@ -60,7 +60,7 @@ async def remember(state: ReviewState, start: ReviewInput) -> None:
     try:
         await run_step(
             MemoryActivities.remember,
-            state.model_copy(deep=True),
+            state,
             policies.memory_write("Remember", heartbeats=start.execution.heartbeats),
             local=start.execution.memory == "local",
         )

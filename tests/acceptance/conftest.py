@@ -74,24 +74,27 @@ class Reviews:
             timeout=PATIENCE,
             check=False,
         )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return _without_traceback(Answer(done.returncode, done.stdout, done.stderr))
 
     def quick(self, *words: str, **more: str) -> Answer:
         """The same in a fork of a process that has the imports behind it."""
-        answer = Answer(*self._forks.run(words, {**self.env, **more}))
-        assert "Traceback" not in answer.err, answer.err
-        return answer
+        return _without_traceback(self.debugged(*words, **more))
+
+    def debugged(self, *words: str, **more: str) -> Answer:
+        """The same, where a traceback is allowed."""
+        return Answer(*self._forks.run(words, {**self.env, **more}))
 
     def json(self, *words: str, **more: str) -> Any:
         """The document of a command that succeeds, run in a fork."""
         return self.quick(*words, "-o", "json", **more).document()
 
-    def begin(self, *words: str, program: Sequence[str] = CLI) -> subprocess.Popen[str]:
+    def begin(
+        self, *words: str, program: Sequence[str] = CLI, **more: str
+    ) -> subprocess.Popen[str]:
         """Start a command that goes on."""
         return subprocess.Popen(
             [*program, *words],
-            env=self.env,
+            env={**self.env, **more},
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -106,9 +109,7 @@ class Reviews:
         request: dict[str, Any] = found
         return request
 
-    def until(
-        self, *words: str, holds: Callable[[Any], bool], seconds: float = PATIENCE
-    ) -> Any:
+    def until(self, *words: str, holds: Callable[[Any], bool], seconds: float = PATIENCE) -> Any:
         """Repeat a command until its document holds."""
         deadline = time.monotonic() + seconds
         while not holds(document := self.json(*words)):
@@ -119,6 +120,11 @@ class Reviews:
     def closed(self, account: str) -> Any:
         """The account's newest review, once it is closed."""
         return self.until("show", account, holds=lambda review: review["closed_at"] is not None)
+
+
+def _without_traceback(answer: Answer) -> Answer:
+    assert "Traceback" not in answer.err, answer.err
+    return answer
 
 
 def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:

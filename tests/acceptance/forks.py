@@ -10,8 +10,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+IMPORTS = (
+    *("account_reviews.crm.importer", "account_reviews.render", "account_reviews.service"),
+    *("rich.table", "starter", "worker", "yaml"),
+)
+"""What commands import when they run."""
 
 
 class Forks:
@@ -20,7 +27,7 @@ class Forks:
     def __init__(self, directory: Path) -> None:
         self._files = directory / "command.out", directory / "command.err"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __spec__.name if __spec__ else __name__],
+            [sys.executable, "-m", "tests.acceptance.forks"],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -43,16 +50,10 @@ class Forks:
 
 
 def _serve() -> None:
-    import rich.table  # noqa: F401
-    import yaml  # noqa: F401
-
-    import account_reviews.crm.importer
-    import account_reviews.render
-    import account_reviews.service
-    import starter
-    import worker  # noqa: F401
     from account_reviews.cli.app import main
 
+    for name in IMPORTS:
+        import_module(name)
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()
@@ -60,7 +61,8 @@ def _serve() -> None:
             _become(order)
             main(order["words"])
         _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
 
 
 def _become(order: dict[str, Any]) -> None:

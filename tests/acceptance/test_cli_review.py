@@ -46,7 +46,7 @@ DECISION = {"by", "decision", "at", "reason", "verified"}
 
 def item_of(request: dict[str, Any], action: str) -> str:
     """The first item with that action."""
-    return next(one["item_id"] for one in request["items"] if one["action"] == action)
+    return next(str(one["item_id"]) for one in request["items"] if one["action"] == action)
 
 
 def states(request: dict[str, Any]) -> list[str]:
