@@ -11,7 +11,9 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
+from account_reviews.domain.deciding import close_from_outside
 from account_reviews.domain.errors import UnreachableError
+from account_reviews.domain.phases import Outcome
 from account_reviews.domain.review import ReviewState
 from account_reviews.store.reviews import ReviewStore
 from workflows.account_review import AccountReviewWorkflow
@@ -29,13 +31,19 @@ class RebuildReport:
     failed: list[str] = field(default_factory=list)
 
 
-async def rebuild(client: Client, store: ReviewStore) -> RebuildReport:
-    """Replace the rows of every review that Temporal still knows. Needs a running worker."""
+async def rebuild(client: Client, store: ReviewStore, *, only: str | None = None) -> RebuildReport:
+    """Replace the rows of every review that Temporal still knows. Needs a running worker.
+
+    `only` narrows it by a list filter of Temporal's.
+    """
+    wanted = f"{ALL_REVIEWS} and {only}" if only else ALL_REVIEWS
     report, gate = RebuildReport(), asyncio.Semaphore(AT_ONCE)
 
     async def one(found: WorkflowExecution) -> None:
         async with gate:
             state = await _state_of(client, found)
+        if state is not None and state.outcome is None:
+            _settle(state, found)
         if state is None:
             report.failed.append(f"{found.id} (run {found.run_id})")
             return
@@ -45,13 +53,27 @@ async def rebuild(client: Client, store: ReviewStore) -> RebuildReport:
     try:
         listed = [
             found
-            async for found in client.list_workflows(ALL_REVIEWS)
+            async for found in client.list_workflows(wanted)
             if found.status is not WorkflowExecutionStatus.CONTINUED_AS_NEW
         ]
     except RPCError as error:
         raise UnreachableError(f"Temporal does not list its workflows: {error.message}") from None
     await asyncio.gather(*(one(found) for found in listed))
     return report
+
+
+ENDED_OUTSIDE = {
+    WorkflowExecutionStatus.TERMINATED: Outcome.ABANDONED,
+    WorkflowExecutionStatus.TIMED_OUT: Outcome.ABANDONED,
+    WorkflowExecutionStatus.FAILED: Outcome.FAILED,
+}
+
+
+def _settle(state: ReviewState, found: WorkflowExecution) -> None:
+    """A terminated review never ran its closing steps: its row is closed here."""
+    if found.status in ENDED_OUTSIDE and found.close_time is not None:
+        reason = f"{found.status.name.lower()} in Temporal"
+        close_from_outside(state, ENDED_OUTSIDE[found.status], reason, found.close_time)
 
 
 async def _state_of(client: Client, found: WorkflowExecution) -> ReviewState | None:

@@ -26,6 +26,7 @@ from account_reviews.domain.errors import (
     ConflictError,
     NegativeAnswerError,
     NotFoundError,
+    ReviewNotFoundError,
     UnreachableError,
 )
 from account_reviews.domain.findings import Analysis
@@ -96,7 +97,7 @@ async def show_review(
     state, source = found.state, "projection"
     age: float | None = found.age_seconds
     if state.closed_at is None and client is not None:
-        live = await _ask(client, state)
+        live = await _ask(_handle(client, state.review_id, state.run_id))
         if live is not None and live.run_id == state.run_id:
             state, source, age = live, "workflow", None
     body = await parts.reader.document(state.analysis.hash) if state.analysis else None
@@ -104,8 +105,29 @@ async def show_review(
     return state, analysis, review_document(state, analysis, source=source, age_seconds=age)
 
 
-async def _ask(client: Client, state: ReviewState) -> ReviewState | None:
-    handle = _handle(client, state.review_id, state.run_id)
+async def open_review(parts: Parts, client: Client, account_id: str) -> ReviewState:
+    """The open review of an account: its own answer, else its row.
+
+    UnreachableError when it does not answer and has no row yet.
+    """
+    review_id = names.review_id(account_id, parts.settings.tenant)
+    live = await _ask(_handle(client, review_id))
+    if live is not None:
+        return live
+    try:
+        found = await find_review(parts, review_id)
+    except ReviewNotFoundError:
+        found = None
+    if found is None or found.state.closed_at is not None:
+        raise UnreachableError(
+            f"the review {review_id} is open but does not answer", hint="start a worker"
+        )
+    return found.state
+
+
+async def _ask(
+    handle: WorkflowHandle[AccountReviewWorkflow, Any],
+) -> ReviewState | None:
     try:
         return await asyncio.wait_for(handle.query(AccountReviewWorkflow.snapshot), QUERY_SECONDS)
     except (TimeoutError, RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
@@ -184,7 +206,7 @@ def _closed_sentence(request: ApprovalRequest) -> str:
 
 
 def _handle(
-    client: Client, review_id: str, run_id: str
+    client: Client, review_id: str, run_id: str | None = None
 ) -> WorkflowHandle[AccountReviewWorkflow, Any]:
     return client.get_workflow_handle_for(
         AccountReviewWorkflow.run, review_id, first_execution_run_id=run_id

@@ -120,9 +120,21 @@ def parser(description: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--json", type=Path, metavar="FILE", help="write rows and samples there")
     made.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="try a setting of our worker, for example max_concurrent_activities=32",
+    )
+    made.add_argument(
         "--limit", type=float, default=LONGEST_RUN, metavar="SECONDS", help="give up after this"
     )
     return made
+
+
+def worker_flags(arguments: argparse.Namespace, *, stock: bool = False) -> list[str]:
+    """The flags of a worker process: ours with what `--option` tries, or the SDK's defaults."""
+    return ["--stock"] if stock else [f"--option={one}" for one in arguments.option]
 
 
 def main(

@@ -16,7 +16,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.approvals import ApprovalRequest
 from account_reviews.domain.records import Account
-from account_reviews.domain.review import Execution, ReviewInput, ReviewResult
+from account_reviews.domain.review import Execution, ReviewInput, ReviewResult, ReviewState
 from account_reviews.local import processes, tether
 from account_reviews.service import find_accounts
 from bench.common import ROOT, Bench
@@ -161,7 +161,15 @@ async def accounts_of(bench: Bench, ids: Iterable[str] = ()) -> list[Account]:
 async def start(
     bench: Bench, account: Account, execution: Execution, *, stock: bool = False
 ) -> Handle:
-    """Start one review as `reviews start` does."""
+    """Start one review."""
+    handle, _ = await start_with_state(bench, account, execution, stock=stock)
+    return handle
+
+
+async def start_with_state(
+    bench: Bench, account: Account, execution: Execution, *, stock: bool = False
+) -> tuple[Handle, ReviewState]:
+    """Start one review; gives its first state as well."""
     review = ReviewInput(
         account_id=account.id,
         started_by="driver",
@@ -169,8 +177,7 @@ async def start(
         execution=execution,
     )
     client = bench.stock_client if stock else bench.client
-    handle, _ = await start_review(client, review, account)
-    return handle
+    return await start_review(client, review, account)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ async def measure(arguments: argparse.Namespace) -> Result:
         imported = time.monotonic()
         accounts = await accounts_of(bench)
         async with (
-            worker_process(bench) as worker,
+            worker_process(bench, *common.worker_flags(arguments)) as worker,
             Approver(bench.parts, bench.client).working(),
         ):
             ready = time.monotonic()

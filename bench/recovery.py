@@ -63,7 +63,7 @@ async def measure(arguments: argparse.Namespace) -> Result:
 
 async def _crash(bench: Bench, arguments: argparse.Namespace, *, stock: bool) -> Crash:
     half = arguments.reviews // 2
-    flags = ["--stock"] if stock else [f"--option={one}" for one in arguments.option]
+    flags = common.worker_flags(arguments, stock=stock)
     accounts = await _accounts(bench, 2 * half)
     doomed = await WorkerProcess.start(bench, "--hold-writes", *flags)
     handles, requests = await _waiting_reviews(bench, accounts, stock=stock)
@@ -223,8 +223,5 @@ if __name__ == "__main__":
     flags = common.parser(__doc__.splitlines()[0])
     flags.add_argument("--reviews", type=int, default=100, help="in flight (default 100)")
     flags.add_argument("--repeats", type=int, default=2, help="kills of the tuned row (default 2)")
-    flags.add_argument(
-        "--option", action="append", default=[], help="NAME=NUMBER: try a worker setting"
-    )
     flags.add_argument("--stock", action=argparse.BooleanOptionalAction, default=True)
     common.main(measure, flags.parse_args())

@@ -45,7 +45,7 @@ async def _round(bench: Bench, arguments: argparse.Namespace, *, plain: bool) ->
     warm_up = [account for account in accounts if account.id.startswith(last)][:16]
     measured = [account for account in accounts if not account.id.startswith(last)]
     execution = ONE_ACTIVITY_PER_STEP if plain else await bench.parts.execution()
-    flags = ["--stock"] if plain else []
+    flags = common.worker_flags(arguments, stock=plain)
     async with (
         worker_process(bench, *flags),
         Approver(bench.parts, bench.client).working(),

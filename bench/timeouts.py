@@ -26,7 +26,7 @@ async def measure(arguments: argparse.Namespace) -> Result:
         accounts = await accounts_of(bench)
         execution = await bench.parts.execution()
         async with (
-            worker_process(bench),
+            worker_process(bench, *common.worker_flags(arguments)),
             Approver(bench.parts, bench.client).working(),
         ):
             began = time.monotonic()

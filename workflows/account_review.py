@@ -168,7 +168,7 @@ class AccountReviewWorkflow:
     # steps
 
     async def _investigate(self) -> None:
-        self._move(Phase.INVESTIGATING)
+        self._state.move(Phase.INVESTIGATING, self._state.started_at)
         await gather(self._state, self._start, self._stopped)
         result = await analyse(self._state, self._start, self._stopped)
         self._move(Phase.PLANNING)
@@ -258,13 +258,14 @@ class AccountReviewWorkflow:
 
 
 def _fresh_state(start: ReviewInput) -> ReviewState:
+    """Timed by the start event: in the first task `now` can differ between run and replay."""
     info = workflow.info()
     return opening_state(
         start,
         review_id=info.workflow_id,
         run_id=info.first_execution_run_id,
         workflow_run_id=info.run_id,
-        now=workflow.now(),
+        now=info.workflow_start_time,
     )
 
 

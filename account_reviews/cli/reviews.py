@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 
     from account_reviews.bootstrap import Parts
     from account_reviews.domain.records import Account
-    from account_reviews.domain.review import ReviewInput, ReviewState
+    from account_reviews.domain.review import ReviewInput
 
 POLL_SECONDS = 0.2
 STARTS_AT_ONCE = 8
-JOIN_SECONDS = 5.0
 GOOD_OUTCOMES = ("completed", "nothing_to_do", "deferred")
 
 
@@ -199,6 +198,7 @@ async def _start_one(
 ) -> dict[str, Any]:
     from account_reviews.documents import started_document
     from account_reviews.domain.errors import ReviewAlreadyRunningError
+    from account_reviews.service import open_review
     from starter import start_review
 
     start = template.model_copy(update={"account_id": account.id})
@@ -207,27 +207,9 @@ async def _start_one(
     except ReviewAlreadyRunningError:
         if not join:
             raise
-        return started_document(await _open_review(parts, account.id), joined=True)
+        return started_document(await open_review(parts, client, account.id), joined=True)
     await parts.store.open_run(state)
     return started_document(state)
-
-
-async def _open_review(parts: "Parts", account_id: str) -> "ReviewState":
-    """The open review's row. One started elsewhere has it only after its first step."""
-    from account_reviews.domain.errors import ReviewNotFoundError
-    from account_reviews.service import find_review
-
-    deadline = time.monotonic() + JOIN_SECONDS
-    while True:
-        try:
-            found = await find_review(parts, account_id)
-        except ReviewNotFoundError:
-            if time.monotonic() > deadline:
-                raise
-        else:
-            if found.state.closed_at is None or time.monotonic() > deadline:
-                return found.state
-        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _wait_for(parts: "Parts", rows: list[dict[str, Any]], until: Wait) -> None:

@@ -16,6 +16,7 @@ from account_reviews.domain.messages import (
     RefusalCode,
     SubmitDecision,
 )
+from account_reviews.domain.phases import Outcome
 from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.review import ReviewState
 
@@ -119,6 +120,15 @@ def skip_what_is_open(state: ReviewState, reason: str, now: Timestamp) -> None:
                 ItemState.SKIPPED, now, reason, as_state=RequestState.CANCELLED
             )
         )
+
+
+def close_from_outside(
+    state: ReviewState, outcome: Outcome, reason: str, closed_at: Timestamp
+) -> None:
+    """End a review that Temporal ended without its own closing steps, such as a terminated one."""
+    skip_what_is_open(state, reason, closed_at)
+    state.close(outcome, closed_at, reason)
+    state.summary = f"{outcome} ({reason})"
 
 
 def _record_refusal(
