@@ -6,12 +6,15 @@ an existing one is never written again, because reviews with that history may st
 
 import argparse
 import asyncio
+import json
+import re
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -226,6 +229,21 @@ def _newest(world: World, handle: Handle) -> Handle:
     return world.client.get_workflow_handle_for(AccountReviewWorkflow.run, handle.id)
 
 
+def tidy(value: Any) -> Any:
+    """Without what tells of the machine it was recorded on: paths in traces, identities."""
+    if isinstance(value, list):
+        return [tidy(item) for item in value]
+    if isinstance(value, str):
+        return re.sub(r"^\d+@.+-([0-9a-f]{32})$", r"worker@host-\1", value)
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: "worker@host" if key == "identity" else tidy(item)
+        for key, item in value.items()
+        if key != "stackTrace"
+    }
+
+
 @contextmanager
 def readable_folder() -> Iterator[Path]:
     """A short path that the user of PostgreSQL can enter."""
@@ -251,7 +269,8 @@ async def record(version: str) -> None:
                 if target.exists():
                     continue
                 handle = await scenario(make_world(client, engine))
-                target.write_text((await handle.fetch_history()).to_json() + "\n")
+                history = json.loads((await handle.fetch_history()).to_json())
+                target.write_text(json.dumps(tidy(history), indent=1) + "\n")
                 sys.stderr.write(f"recorded {target.name}\n")
         finally:
             await engine.dispose()
