@@ -62,4 +62,9 @@ def canonical_json(value: object) -> bytes:
 
 def content_hash(value: object) -> str:
     """SHA-256 over the canonical JSON, as 64 hex digits."""
-    return hashlib.sha256(canonical_json(value)).hexdigest()
+    return hash_of(canonical_json(value))
+
+
+def hash_of(spelled: bytes) -> str:
+    """The hash of a value that is spelled in canonical JSON already."""
+    return hashlib.sha256(spelled).hexdigest()

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.domain.base import Model, Timestamp
-from account_reviews.domain.canonical import canonical_json, content_hash
+from account_reviews.domain.canonical import canonical_json, hash_of
 from account_reviews.domain.findings import PriorOutcome, RiskLevel
 from account_reviews.domain.records import AccountSnapshot
 from account_reviews.domain.review import ReviewState, SnapshotRef
@@ -195,10 +195,10 @@ async def _save(connection: AsyncConnection, state: ReviewState) -> None:
 
 
 async def _put(connection: AsyncConnection, kind: str, body: object) -> str:
-    stored = content_hash(body)
+    spelled = canonical_json(body)
+    stored = hash_of(spelled)
     await connection.execute(
-        _PUT_DOCUMENT,
-        {"hash": stored, "kind": kind, "body": canonical_json(body).decode()},
+        _PUT_DOCUMENT, {"hash": stored, "kind": kind, "body": spelled.decode()}
     )
     return stored
 
