@@ -4,7 +4,7 @@ import asyncio
 
 from temporalio import activity
 
-from account_reviews.crm.protocol import ApplyResult, CrmBackend
+from account_reviews.crm.protocol import ApplyResult, CrmBackend, Wanted
 from account_reviews.domain.errors import ConflictError
 from account_reviews.domain.proposals import proposal_hash, same
 from account_reviews.domain.records import SnapshotLimits
@@ -71,11 +71,13 @@ class CrmActivities:
     @activity.defn(name="crm.read_back")
     async def read_back(self, call: ReadBack) -> ReadBackResult:
         """Compare what was written with what the CRM shows now."""
-        verified: dict[str, bool] = {}
-        for write in call.writes:
-            fields = tuple(write.written)
-            shown = await self._crm.read_back(write.record, fields)
-            verified[write.change_id] = shown is not None and all(
-                same(shown.get(name), value) for name, value in write.written.items()
-            )
+        wanted = tuple(
+            Wanted(record=write.record, fields=tuple(write.written)) for write in call.writes
+        )
+        shown = await self._crm.read_back(wanted)
+        verified = {
+            write.change_id: fields is not None
+            and all(same(fields.get(name), value) for name, value in write.written.items())
+            for write, fields in zip(call.writes, shown, strict=True)
+        }
         return ReadBackResult(verified=verified)

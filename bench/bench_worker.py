@@ -24,6 +24,7 @@ from account_reviews.crm.protocol import (
     Capabilities,
     CrmBackend,
     Health,
+    Wanted,
 )
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
@@ -73,11 +74,10 @@ class WatchedCrm:
             await self._stand_still("after", change)
         return result
 
-    async def read_back(
-        self, record: RecordRef, fields: tuple[str, ...]
-    ) -> dict[str, Scalar] | None:
-        say(call="read_back", account=self._account_of.get(_key(record)))
-        return await self._crm.read_back(record, fields)
+    async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
+        account = next((self._account_of.get(_key(one.record)) for one in wanted), None)
+        say(call="read_back", account=account)
+        return await self._crm.read_back(wanted)
 
     async def list_accounts(
         self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200

@@ -104,9 +104,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def spread(
-    values: Sequence[float], unit: str = "s", digits: int = 2, *, scale: float = 1
-) -> str:
+def spread(values: Sequence[float], unit: str = "s", digits: int = 2, *, scale: float = 1) -> str:
     """p50, p95 and the largest, each times `scale`, in one short text."""
     if not values:
         return "nothing measured"

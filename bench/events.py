@@ -37,7 +37,10 @@ async def measure(arguments: argparse.Namespace) -> Result:
         await portfolio.fill_with_copies(bench, 1)
         large = portfolio.account_ids("renewing")[0]
         await _add_activities(bench, large, arguments.activities)
-        async with worker_process(bench, *common.worker_flags(arguments)), Approver(bench.parts, bench.client).working():
+        async with (
+            worker_process(bench, *common.worker_flags(arguments)),
+            Approver(bench.parts, bench.client).working(),
+        ):
             done = await review_all(
                 bench, await accounts_of(bench), await bench.parts.execution(), in_flight=8
             )

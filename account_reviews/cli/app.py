@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (typer.Abort, KeyboardInterrupt):
         leave(130)
     except SystemExit as stop:
+        if isinstance(stop.__context__, OSError):  # how the parser passes on a closed pipe
+            leave(0)
         leave(stop.code if isinstance(stop.code, int) else 1)
     except Exception as error:  # noqa: BLE001  nobody is to see a traceback
         help_text = usage.help_of(error)

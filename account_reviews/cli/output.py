@@ -1,6 +1,7 @@
 """How commands answer: tables for people, one JSON document for programs, one-sentence errors."""
 
 import asyncio
+import errno
 import json
 import os
 import sys
@@ -86,8 +87,10 @@ def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
 
 
 def _unexpected(error: Exception) -> "ReviewsError":
-    from account_reviews.domain.errors import ReviewsError
+    from account_reviews.domain.errors import ReviewsError, UnreachableError
 
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return UnreachableError(_unwritten(error))
     if os.environ.get("REVIEWS_LOG_LEVEL", "").lower() == "debug":
         traceback.print_exception(error)
     return ReviewsError(
@@ -106,9 +109,13 @@ def leave(code: int) -> NoReturn:
             _end_of_pipe()
         except OSError as error:
             if code == 0:
-                os.write(2, f"the answer cannot be written: {error.strerror}\n".encode())
+                os.write(2, f"{_unwritten(error)}\n".encode())
             code = code or UNWRITABLE
     os._exit(code)
+
+
+def _unwritten(error: OSError) -> str:
+    return f"the answer cannot be written: {error.strerror}"
 
 
 def _end_of_pipe() -> NoReturn:

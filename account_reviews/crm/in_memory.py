@@ -13,6 +13,7 @@ from account_reviews.crm.protocol import (
     ApplyResult,
     Capabilities,
     Health,
+    Wanted,
 )
 from account_reviews.crm.writes import Write, created_id, plan_write, wire, wire_fields
 from account_reviews.domain.base import Scalar, Timestamp
@@ -191,11 +192,12 @@ class InMemoryCrm:
             raise CrmUnavailableError("the CRM did not answer in time")
         return result
 
-    async def read_back(
-        self, record: RecordRef, fields: tuple[str, ...]
-    ) -> dict[str, Scalar] | None:
-        """The named fields as they stand now, None when the record is gone."""
+    async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
+        """Fields as they stand now, in order; None for a record that is gone."""
         self._check_available()
+        return tuple(self._shown(one.record, one.fields) for one in wanted)
+
+    def _shown(self, record: RecordRef, fields: tuple[str, ...]) -> dict[str, Scalar] | None:
         for name in fields:
             if name not in MODELS[record.type].model_fields:
                 raise CrmInvalidError(f"{record.type} has no field {name!r}", field=name)

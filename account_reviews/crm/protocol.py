@@ -56,6 +56,13 @@ class ApplyResult(Model):
     applied_at: Timestamp | None = None
 
 
+class Wanted(Model):
+    """Fields of one record to read back."""
+
+    record: RecordRef
+    fields: tuple[str, ...]
+
+
 class CrmBackend(Protocol):
     """A CRM. Errors are the `Crm*Error` classes of `domain.errors`; implementations never retry."""
 
@@ -77,10 +84,11 @@ class CrmBackend(Protocol):
         """Write `change.after`, once per operation id, if the record is at `expected_version`."""
         ...
 
-    async def read_back(
-        self, record: RecordRef, fields: tuple[str, ...]
-    ) -> dict[str, Scalar] | None:
-        """The named fields of a record as they stand now, None when it is gone."""
+    async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
+        """Fields of several records as they stand now, in order; None for one that is gone.
+
+        One read of the CRM, however many records.
+        """
         ...
 
     async def capabilities(self) -> Capabilities: ...

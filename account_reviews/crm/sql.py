@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ARRAY, func, select
+from sqlalchemy import ARRAY, RowMapping, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,6 +12,7 @@ from account_reviews.crm.protocol import (
     ApplyResult,
     Capabilities,
     Health,
+    Wanted,
 )
 from account_reviews.crm.sql_reads import Links, build, read_accounts, read_snapshot
 from account_reviews.crm.sql_writes import apply_change
@@ -23,7 +24,6 @@ from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import (
     Account,
     AccountSnapshot,
-    RecordRef,
     RecordType,
     SnapshotLimits,
 )
@@ -83,18 +83,23 @@ class SqlCrm:
                 await transaction.rollback()
             return result
 
-    async def read_back(
-        self, record: RecordRef, fields: tuple[str, ...]
-    ) -> dict[str, Scalar] | None:
-        """The named fields as they stand now, None when the record is gone. CrmInvalidError."""
-        table = TABLES[record.type]
-        for name in fields:
-            if name not in table.c or isinstance(table.c[name].type, ARRAY | JSONB):
-                raise CrmInvalidError(f"{record.type} has no field {name!r}", field=name)
-        query = select(table).where(table.c.id == record.id)
+    async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
+        """Fields as they stand now, in order; None for a record that is gone. CrmInvalidError."""
+        ids: dict[RecordType, list[str]] = {}
+        for one in wanted:
+            _check_readable(one)
+            ids.setdefault(one.record.type, []).append(one.record.id or "")
+        rows: dict[tuple[RecordType, str], RowMapping] = {}
         async with reachable(CrmUnavailableError), self._engine.connect() as connection:
-            row = (await connection.execute(query)).mappings().first()
-        return None if row is None else {name: wire(row[name]) for name in fields}
+            for kind, some in ids.items():
+                query = select(TABLES[kind]).where(TABLES[kind].c.id == func.any(some))
+                for row in (await connection.execute(query)).mappings():
+                    rows[kind, row["id"]] = row
+        found = (rows.get((one.record.type, one.record.id or "")) for one in wanted)
+        return tuple(
+            None if row is None else {name: wire(row[name]) for name in one.fields}
+            for one, row in zip(wanted, found, strict=True)
+        )
 
     async def capabilities(self) -> Capabilities:
         """Version checks, a ledger in the same transaction, and local reads."""
@@ -117,3 +122,10 @@ class SqlCrm:
         async with reachable(CrmUnavailableError), self._engine.connect() as connection:
             found: datetime | None = await connection.scalar(query)
         return found
+
+
+def _check_readable(wanted: Wanted) -> None:
+    table = TABLES[wanted.record.type]
+    for name in wanted.fields:
+        if name not in table.c or isinstance(table.c[name].type, ARRAY | JSONB):
+            raise CrmInvalidError(f"{wanted.record.type} has no field {name!r}", field=name)

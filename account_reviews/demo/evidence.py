@@ -15,7 +15,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from account_reviews.crm.protocol import CrmBackend
+from account_reviews.crm.protocol import CrmBackend, Wanted
 from account_reviews.crm.tables import TABLES, operations
 from account_reviews.domain.base import Model, Scalar
 from account_reviews.domain.records import RecordType
@@ -162,5 +162,6 @@ async def read_back(
     for review in reviews:
         for write in review.state.written.values() if review.state else ():
             operation_id = names.operation_id(review.run_id, write.change_id)
-            shown[operation_id] = await crm.read_back(write.record, tuple(write.written))
+            wanted = Wanted(record=write.record, fields=tuple(write.written))
+            (shown[operation_id],) = await crm.read_back((wanted,))
     return shown

@@ -118,8 +118,12 @@ class Reviews:
         return document
 
     def closed(self, account: str) -> Any:
-        """The account's newest review, once it is closed."""
-        return self.until("show", account, holds=lambda review: review["closed_at"] is not None)
+        """The account's newest review, once it is closed and its row says so."""
+        self.until(
+            *("list", "--account", account, "--limit", "1"),
+            holds=lambda page: page["items"][0]["outcome"] is not None,
+        )
+        return self.json("show", account)
 
 
 def _without_traceback(answer: Answer) -> Answer:

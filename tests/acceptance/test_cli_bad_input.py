@@ -250,22 +250,19 @@ def test_the_programs_of_the_root_refuse_alike(reviews: Reviews, program: str) -
 async def test_a_fault_of_the_program_is_one_sentence_too(
     reviews: Reviews, stack_engine: AsyncEngine
 ) -> None:
-    reviews.json("start", "ac-013", "--wait")
-    (row,) = await rows(
-        stack_engine, "select state from reviews.review_runs where account_id = 'ac-013'"
-    )
-    await spoil(stack_engine, {"odd": 1})
+    run_id = reviews.json("start", "ac-013", "--wait")["run_id"]
+    query = "select state from reviews.review_runs where run_id = :run_id"
+    (row,) = await rows(stack_engine, query, run_id=run_id)
+    await spoil(stack_engine, run_id, {"odd": 1})
     refused(reviews, Bad(("show", "ac-013"), 2, ("unexpected ValidationError", "debug")))
     told = reviews.debugged("show", "ac-013", REVIEWS_LOG_LEVEL="debug")
     assert "Traceback" in told.err
     assert told.code == 2
-    await spoil(stack_engine, row["state"])
+    await spoil(stack_engine, run_id, row["state"])
 
 
-async def spoil(engine: AsyncEngine, state: dict[str, Any]) -> None:
+async def spoil(engine: AsyncEngine, run_id: str, state: dict[str, Any]) -> None:
     """Put something else where a review was."""
-    query = (
-        "update reviews.review_runs set state = cast(:state as jsonb) where account_id = 'ac-013'"
-    )
+    query = "update reviews.review_runs set state = cast(:state as jsonb) where run_id = :run_id"
     async with engine.begin() as connection:
-        await connection.execute(text(query), {"state": json.dumps(state)})
+        await connection.execute(text(query), {"state": json.dumps(state), "run_id": run_id})

@@ -125,14 +125,15 @@ async def test_the_worker_dies_in_the_middle_of_many_reviews(dev: Dev) -> None:
 
     requests = reviews.json("approvals", "list", "--limit", "100")["items"]
     assert len(requests) == sum(one["status"] == "waiting" for one in items)
-    for number, request in enumerate(requests):
-        if number == len(requests) // 3:
+    approved, left = requests[::2], requests[1::2]
+    for number, request in enumerate(approved):
+        if number == len(approved) // 3:
             dev.kill_worker()
         approve(reviews, request["request_id"])
-    reviews.until("list", "--open", holds=lambda page: not page["items"])
-    done = reviews.json("list", "--outcome", "completed", "--limit", "100")["items"]
-    assert len(done) == len(requests)
-    await each_was_written_once(dev, requests)
+    reviews.until("list", "--open", holds=lambda page: len(page["items"]) == len(left))
+    done = reviews.json("list", "--outcome", "completed")["items"]
+    assert {one["run_id"] for one in done} == {one["run_id"] for one in approved}
+    await each_was_written_once(dev, approved)
     assert dev.stop() == 0
 
 
@@ -255,8 +256,6 @@ def test_every_command_ends_with_its_own_exit_code(reviews: Reviews) -> None:
     commands = {
         ("list",): 0,
         ("show", "ac-019"): 0,
-        ("history", "ac-019"): 0,
-        ("brief", "ac-019"): 0,
         ("approvals", "show", request_id): 0,
         ("show", "nope"): 3,
         reject: 2,

@@ -32,7 +32,9 @@ async def test_rows_that_are_lost_are_built_again(
     report = reviews.json("db", "rebuild")
     assert report == {"rebuilt": len(before["review_runs"]), "failed": []}
     after = await contents(stack_engine)
-    assert after == before
+    for table in TABLES:
+        for new, old in zip(after[table], before[table], strict=True):
+            assert new == old
     decided = reviews.json("approvals", "approve", open_one["request_id"], "--as", "ann")
     assert decided["state"] == "approved"
     assert reviews.closed("ac-048")["outcome"] == "completed"

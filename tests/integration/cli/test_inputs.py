@@ -1,5 +1,7 @@
 """What a person types, and what becomes of it."""
 
+import json
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -26,12 +28,8 @@ def test_times(typed: str, meant: datetime) -> None:
 
 @given(st.text() | st.datetimes().map(str) | st.dates().map(str))
 def test_a_time_is_read_or_refused(typed: str) -> None:
-    try:
-        found = parse_time(typed)
-    except BadInputError as error:
-        assert typed in error.message or repr(typed) in error.message
-    else:
-        assert found.tzinfo is UTC
+    with suppress(BadInputError):
+        assert parse_time(typed).tzinfo is UTC
 
 
 def test_words_and_their_aliases() -> None:
@@ -45,12 +43,10 @@ def test_metadata_keeps_its_types() -> None:
     assert parse_metadata(typed) == {"a": "x", "b": 1, "c": 1.5, "d": True, "e": None}
 
 
-@given(st.text())
+@given(st.text() | st.from_regex(r"\{\"a\": ?[\[{0-9truefalsnNaI.\"-]+\}"))
 def test_metadata_is_read_or_refused(typed: str) -> None:
-    try:
-        parse_metadata(typed)
-    except BadInputError as error:
-        assert error.message.startswith("--metadata")
+    with suppress(BadInputError):
+        assert json.loads(json.dumps(parse_metadata(typed), allow_nan=False)) == json.loads(typed)
 
 
 def test_pairs() -> None:

@@ -10,6 +10,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.crm import tables
+from account_reviews.crm.protocol import CrmBackend, Wanted
+from account_reviews.domain.base import Scalar
 from account_reviews.domain.records import (
     Account,
     AccountSnapshot,
@@ -22,6 +24,7 @@ from account_reviews.domain.records import (
     Note,
     Owner,
     Record,
+    RecordRef,
     RecordType,
     StageChange,
     Task,
@@ -135,3 +138,11 @@ async def _store(connection: AsyncConnection, table: Table, record: Record) -> N
     values = {name: value for name, value in record.model_dump().items() if name in table.c}
     values["version"] = int(record.version)
     await connection.execute(upsert(table).values(values).on_conflict_do_nothing())
+
+
+async def read_one(
+    crm: CrmBackend, record: RecordRef, fields: tuple[str, ...]
+) -> dict[str, Scalar] | None:
+    """Fields of one record as the CRM shows them now."""
+    (shown,) = await crm.read_back((Wanted(record=record, fields=fields),))
+    return shown

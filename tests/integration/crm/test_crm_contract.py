@@ -28,7 +28,7 @@ from account_reviews.domain.records import (
     RecordType,
     SnapshotLimits,
 )
-from tests.integration.crm.loading import AS_OF, ILSE, TOMAS, ago, load, sample
+from tests.integration.crm.loading import AS_OF, ILSE, TOMAS, ago, load, read_one, sample
 
 LIMITS = SnapshotLimits()
 Filled = Callable[..., Any]
@@ -221,7 +221,7 @@ async def test_an_account_is_updated_once(filled: Filled) -> None:
     assert first.current == update.after
     assert first.record.version == "4"
     assert again == first.model_copy(update={"status": "already_applied"})
-    assert await crm.read_back(ACCOUNT, tuple(update.after)) == update.after
+    assert await read_one(crm, ACCOUNT, tuple(update.after)) == update.after
     found = await crm.snapshot("ac-1", as_of=AS_OF, limits=LIMITS)
     assert found.account.version == "4"
     assert found.account.modified_at == first.applied_at
@@ -234,7 +234,7 @@ async def test_a_changed_record_is_a_conflict(filled: Filled) -> None:
     assert found.status == "conflict"
     assert found.current == {"phone": "+99 1"}
     assert found.record.version == "3"
-    assert await crm.read_back(ACCOUNT, ("phone",)) == {"phone": "+99 1"}
+    assert await read_one(crm, ACCOUNT, ("phone",)) == {"phone": "+99 1"}
     second = await crm.apply(update, expected_version="3", operation_id="run:1")
     assert second.status == "applied", "a conflict leaves no trace in the ledger"
 
@@ -269,7 +269,7 @@ async def test_a_task_is_created_once(filled: Filled) -> None:
     assert first.record.version == "1"
     assert again.record == first.record
     assert other.record.id != first.record.id
-    assert await crm.read_back(first.record, tuple(task.after)) == task.after
+    assert await read_one(crm, first.record, tuple(task.after)) == task.after
     found = await crm.snapshot("ac-1", as_of=AS_OF, limits=LIMITS)
     assert {first.record.id, other.record.id, "ac-1-t1"} == set(ids(found.tasks))
 
@@ -279,7 +279,7 @@ async def test_a_note_is_added(filled: Filled) -> None:
     note = change(Action.ADD_NOTE, {"title": "Review", "content": "All is well"})
     found = await crm.apply(note, expected_version=None, operation_id="run:1")
     assert found.record.name == "Review"
-    assert await crm.read_back(found.record, ("content",)) == {"content": "All is well"}
+    assert await read_one(crm, found.record, ("content",)) == {"content": "All is well"}
 
 
 async def test_a_stage_change_is_added_to_the_history(filled: Filled) -> None:
@@ -309,7 +309,7 @@ async def test_deals_and_contacts_change_hands_too(filled: Filled, record: Recor
     crm = await filled(sample())
     hand_over = change(Action.CHANGE_OWNER, {"owner_id": "ow-2"}, record)
     await crm.apply(hand_over, expected_version="1", operation_id="run:1")
-    assert await crm.read_back(record, ("owner_id",)) == {"owner_id": "ow-2"}
+    assert await read_one(crm, record, ("owner_id",)) == {"owner_id": "ow-2"}
 
 
 async def test_a_contact_is_updated(filled: Filled) -> None:
@@ -319,7 +319,7 @@ async def test_a_contact_is_updated(filled: Filled) -> None:
     )
     found = await crm.apply(update, expected_version="1", operation_id="run:1")
     assert found.before == {"active": True, "email": None}
-    assert await crm.read_back(CONTACT, ("active", "email")) == update.after
+    assert await read_one(crm, CONTACT, ("active", "email")) == update.after
 
 
 @pytest.mark.parametrize(
@@ -370,12 +370,12 @@ async def test_a_record_that_is_gone_is_not_found(filled: Filled, lost: Proposed
 
 async def test_reading_back(filled: Filled) -> None:
     crm = await filled(sample())
-    assert await crm.read_back(ref(RecordType.TASK, "gone"), ("subject",)) is None
-    assert await crm.read_back(DEAL, ("amount", "stage_changed_at")) == {
+    assert await read_one(crm, ref(RecordType.TASK, "gone"), ("subject",)) is None
+    assert await read_one(crm, DEAL, ("amount", "stage_changed_at")) == {
         "amount": "90000", "stage_changed_at": "2026-08-22T00:00:00Z",
     }  # fmt: skip
     with pytest.raises(CrmInvalidError, match="'colour'"):
-        await crm.read_back(DEAL, ("colour",))
+        await read_one(crm, DEAL, ("colour",))
 
 
 async def test_ten_attempts_at_once_write_once(filled: Filled) -> None:

@@ -24,7 +24,7 @@ from account_reviews.domain.errors import BadInputError, CrmUnavailableError
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import RecordType, SnapshotLimits
 from account_reviews.store.database import create_engine
-from tests.integration.crm.loading import AS_OF, clear
+from tests.integration.crm.loading import AS_OF, clear, read_one
 from tests.integration.crm.test_crm_contract import ACCOUNT, change
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -123,9 +123,9 @@ async def test_an_equal_row_leaves_an_approved_change_alone(
     write = change(Action.UPDATE_ACCOUNT, {"phone": "+99 2"}, ACCOUNT)
     await crm.apply(write, expected_version="1", operation_id="run:1")
     await run(engine, files())
-    assert await crm.read_back(ACCOUNT, ("phone",)) == {"phone": "+99 2"}
+    assert await read_one(crm, ACCOUNT, ("phone",)) == {"phone": "+99 2"}
     await run(engine, files(accounts=FILES["accounts.csv"].replace("Amber", "Amber Freight")))
-    found = await crm.read_back(ACCOUNT, ("phone", "name"))
+    found = await read_one(crm, ACCOUNT, ("phone", "name"))
     assert found == {"phone": "+99 1", "name": "Amber Freight"}
 
 
@@ -174,7 +174,7 @@ async def test_fields_that_are_not_mapped_are_left_alone(engine: AsyncEngine, fi
     report = await run(engine, files(), fewer)
     assert counts(report) == [(2, 0, 2, 0, 0)]
     crm = SqlCrm(engine)
-    found = await crm.read_back(ACCOUNT, ("name", "phone", "owner_id"))
+    found = await read_one(crm, ACCOUNT, ("name", "phone", "owner_id"))
     assert found == {"name": "ow-1", "phone": "+99 1", "owner_id": "ow-1"}
     snapshot = await crm.snapshot("ac-1", as_of=AS_OF, limits=LIMITS)
     assert RecordType.DEAL in snapshot.modules
@@ -325,7 +325,7 @@ async def test_line_numbers_survive_values_of_several_lines(
     rows = '\ufeffid,name,owner,phone\r\nac-1,"Amber\r\nFreight",ow-1,\r\n\r\nac-2,Birch,ow-9,\r\n'
     report = await run(engine, files(accounts=rows), on_error="skip")
     assert [(problem.file, problem.line) for problem in report.problems] == [("accounts.csv", 5)]
-    assert await SqlCrm(engine).read_back(ACCOUNT, ("name",)) == {"name": "Amber\r\nFreight"}
+    assert await read_one(SqlCrm(engine), ACCOUNT, ("name",)) == {"name": "Amber\r\nFreight"}
 
 
 async def test_two_imports_at_once_wait_for_each_other(engine: AsyncEngine, files: Write) -> None:

@@ -17,7 +17,7 @@ from account_reviews.domain.errors import BadInputError, CrmUnavailableError
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import RecordRef, RecordType, SnapshotLimits
 from account_reviews.store.database import create_engine
-from tests.integration.crm.loading import AS_OF, ILSE, TOMAS, load, sample
+from tests.integration.crm.loading import AS_OF, ILSE, TOMAS, load, read_one, sample
 from tests.integration.crm.test_crm_contract import ACCOUNT, change
 
 LIMITS = SnapshotLimits()
@@ -147,7 +147,7 @@ async def test_without_a_database_every_call_says_so(lost: SqlCrm) -> None:
     with pytest.raises(CrmUnavailableError):
         await lost.apply(write, expected_version=None, operation_id="run:1")
     with pytest.raises(CrmUnavailableError):
-        await lost.read_back(RecordRef(type=RecordType.NOTE, id="n"), ("content",))
+        await read_one(lost, RecordRef(type=RecordType.NOTE, id="n"), ("content",))
     health = await lost.health()
     assert not health.ok
     assert "does not exist" in health.detail
