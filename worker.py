@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -19,17 +20,19 @@ from account_reviews.settings import Settings
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.names import TASK_QUEUE
-from account_reviews.temporal.runner import activity_methods, sandboxed_runner
+from account_reviews.temporal.runner import activity_methods, compile_workflows, sandboxed_runner
 from workflows.account_review import AccountReviewWorkflow
 
 WORKFLOWS = [AccountReviewWorkflow]
 
+WORKFLOW_THREADS = 2
+
 TUNED: dict[str, Any] = {
     # A dead worker's waiting reviews move on after this, not after ten seconds.
-    "sticky_queue_schedule_to_start_timeout": timedelta(seconds=1),
-    # Few workflow tasks at once keep each of them far below its time-out on two cores.
-    "max_concurrent_workflow_tasks": 8,
-    "max_concurrent_local_activities": 16,
+    "sticky_queue_schedule_to_start_timeout": timedelta(seconds=2),
+    # Enough to start a burst of workflow tasks at once, few enough to end each in time.
+    "max_concurrent_workflow_tasks": 24,
+    "max_concurrent_local_activities": 24,
     "max_concurrent_activities": 64,
     "max_cached_workflows": 500,
     "graceful_shutdown_timeout": timedelta(seconds=10),
@@ -44,6 +47,8 @@ def build_worker(
     `options` override the tuned settings.
     """
     methods = [method for owner in owners for method in activity_methods(owner)]
+    # Few threads: more of them only fight the event loop, and its heartbeats, for the interpreter.
+    threads = ThreadPoolExecutor(WORKFLOW_THREADS, thread_name_prefix="workflow")
     return Worker(
         client,
         task_queue=task_queue,
@@ -51,7 +56,7 @@ def build_worker(
         activities=methods,
         workflow_runner=sandboxed_runner(),
         interceptors=[ReviewInterceptor()],
-        **{**TUNED, **options},
+        **{"workflow_task_executor": threads, **TUNED, **options},
     )
 
 
@@ -60,6 +65,7 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    compile_workflows(WORKFLOWS)
     async with open_parts(settings, application="reviews-worker") as parts:
         client = await connect(settings)
         async with build_worker(client, parts.activities()):

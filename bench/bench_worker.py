@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -36,8 +37,8 @@ from worker import build_worker
 
 
 def say(**facts: Any) -> None:
-    """Tell the driver."""
-    print(json.dumps(facts), flush=True)
+    """Tell the driver, in one write, so that lines stay whole."""
+    os.write(sys.stdout.fileno(), f"{json.dumps(facts)}\n".encode())
 
 
 class WatchedCrm:

@@ -7,7 +7,7 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,14 +118,11 @@ class Approver:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator["Approver"]:
-        """Approve in the background."""
-        task = asyncio.create_task(self._work())
-        try:
+        """Approve in the background; an error there ends the work in the foreground too."""
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(self._work())
             yield self
-        finally:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _work(self) -> None:
         while True:

@@ -101,6 +101,16 @@ class Reviews:
             text=True,
         )
 
+    def worker(
+        self, program: Sequence[str] = (*CLI, "worker"), **more: str
+    ) -> subprocess.Popen[str]:
+        """Start a worker process; gives it once it polls."""
+        process = self.begin(program=program, **more)
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert said.startswith("worker ready"), said + process.stderr.read()
+        return process
+
     def request(self, account: str) -> dict[str, Any]:
         """Start a review of the account and give its request, once it waits for a person."""
         started = self.json("start", account, "--wait")

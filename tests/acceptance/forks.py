@@ -7,12 +7,16 @@ in (words, environment, files for the output), a line with the exit code out.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+PATIENCE = 60
+"""Seconds until a command that does not end is ended with SIGALRM."""
 
 IMPORTS = (
     *("account_reviews.crm.importer", "account_reviews.render", "account_reviews.service"),
@@ -66,6 +70,7 @@ def _serve() -> None:
 
 
 def _become(order: dict[str, Any]) -> None:
+    signal.alarm(PATIENCE)
     os.environ.clear()
     os.environ.update(order["env"])
     for number, name in ((0, os.devnull), (1, order["out"]), (2, order["err"])):

@@ -158,7 +158,7 @@ def test_decisions_that_do_not_fit(reviews: Reviews) -> None:
 async def test_a_request_that_expired(reviews: Reviews, stack: LocalStack, tmp_path: Path) -> None:
     times = '[approvals]\ntimeout = "2s"\nreminder = "1s"\nescalate = "1s"\n'
     await stack.kill_worker()
-    worker = reviews.begin("worker", REVIEWS_POLICY_FILE=policy_of(tmp_path, times))
+    worker = reviews.worker(REVIEWS_POLICY_FILE=policy_of(tmp_path, times))
     try:
         words = ("start", "ac-047", "--wait", "closed", "-o", "json")
         assert reviews.quick(*words).document(code=1)["outcome"] == "expired"

@@ -295,7 +295,7 @@ async def test_a_decision_while_no_worker_runs(
         assert error["code"] == "unreachable"
         assert "may still be applied" in error["message"]
         assert "--decision-id once-1" in error["hint"]
-        worker = reviews.begin(program=(sys.executable, str(ROOT / "worker.py")))
+        worker = reviews.worker(program=(sys.executable, str(ROOT / "worker.py")))
         for _ in range(2):
             assert reviews.json(*approve)["state"] == "approved"
         review = reviews.closed("ac-044")

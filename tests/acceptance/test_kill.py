@@ -210,7 +210,7 @@ async def test_sigterm_lets_a_running_write_finish(
     reviews: Reviews, stack: LocalStack, stack_engine: AsyncEngine
 ) -> None:
     await stack.kill_worker()
-    worker = reviews.begin("worker")
+    worker = reviews.worker()
     try:
         request = reviews.request("ac-018")
         async with held_account(stack_engine, "ac-018") as who_waits:
