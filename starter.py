@@ -22,7 +22,7 @@ from account_reviews.domain.review import ReviewInput, ReviewResult, ReviewState
 from account_reviews.temporal import names
 from workflows.account_review import AccountReviewWorkflow
 
-TASK_TIMEOUT = timedelta(seconds=3)
+TASK_TIMEOUT = timedelta(seconds=4)
 """How soon a workflow task that died with its worker is given to another one."""
 
 

@@ -25,13 +25,14 @@ from workflows.account_review import AccountReviewWorkflow
 
 WORKFLOWS = [AccountReviewWorkflow]
 
-WORKFLOW_THREADS = 2
-
 TUNED: dict[str, Any] = {
     # A dead worker's waiting reviews move on after this, not after ten seconds.
     "sticky_queue_schedule_to_start_timeout": timedelta(seconds=2),
     # Enough to start a burst of workflow tasks at once, few enough to end each in time.
-    "max_concurrent_workflow_tasks": 24,
+    "max_concurrent_workflow_tasks": 32,
+    # After a restart all comes from the normal queue: half of the pollers listen there.
+    "max_concurrent_workflow_task_polls": 8,
+    "nonsticky_to_sticky_poll_ratio": 0.5,
     "max_concurrent_local_activities": 24,
     "max_concurrent_activities": 64,
     "max_cached_workflows": 500,
@@ -42,13 +43,10 @@ TUNED: dict[str, Any] = {
 def build_worker(
     client: Client, owners: Sequence[object], *, task_queue: str = TASK_QUEUE, **options: Any
 ) -> Worker:
-    """A worker with everything registered: the workflows and the activity methods of `owners`.
-
-    `options` override the tuned settings.
-    """
+    """A worker for the workflows and the activities of `owners`; `options` override TUNED."""
     methods = [method for owner in owners for method in activity_methods(owner)]
-    # Few threads: more of them only fight the event loop, and its heartbeats, for the interpreter.
-    threads = ThreadPoolExecutor(WORKFLOW_THREADS, thread_name_prefix="workflow")
+    # Few threads: more of them only fight the event loop and its heartbeats for the interpreter.
+    threads = ThreadPoolExecutor(2, thread_name_prefix="workflow")
     return Worker(
         client,
         task_queue=task_queue,

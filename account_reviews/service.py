@@ -47,6 +47,10 @@ QUERY_SECONDS = 2.0
 UPDATE_SECONDS = 10.0
 
 _BAD = {RefusalCode.REASON_REQUIRED, RefusalCode.BAD_ADJUSTMENT, "bad_shape"}
+EARLY_TRIES = 20
+EARLY_PAUSE = 0.25
+"""Seconds between tries for a request whose row stands while the workflow opens it once more."""
+
 _MISSING = {RefusalCode.UNKNOWN_ITEM, RefusalCode.UNKNOWN_REQUEST}
 
 
@@ -144,16 +148,9 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
     decision_id = decision.decision_id or uuid.uuid4().hex
     message = decision.model_copy(update={"decision_id": decision_id})
     handle = _handle(client, row.review_id, row.run_id)
+    body = message.model_dump(mode="json", exclude_none=True)
     try:
-        return await asyncio.wait_for(
-            handle.execute_update(
-                "decide",
-                message.model_dump(mode="json", exclude_none=True),
-                id=decision_id,
-                result_type=DecisionAnswer,
-            ),
-            UPDATE_SECONDS,
-        )
+        return await asyncio.wait_for(_send(handle, body, decision_id), UPDATE_SECONDS)
     except (TimeoutError, UpdateTimeoutError):
         raise UnreachableError(
             f"no worker answered within {UPDATE_SECONDS:.0f} s; the decision may still be applied",
@@ -165,6 +162,26 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise explained(error) from None
         return _answer_of_closed(row, decision_id)
+
+
+async def _send(
+    handle: WorkflowHandle[AccountReviewWorkflow, Any], body: dict[str, Any], decision_id: str
+) -> DecisionAnswer:
+    for tried in range(EARLY_TRIES):
+        try:
+            answer: DecisionAnswer = await handle.execute_update(
+                "decide", body, id=decision_id, result_type=DecisionAnswer
+            )
+            return answer
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            early = isinstance(cause, ApplicationError) and (
+                cause.type == RefusalCode.UNKNOWN_REQUEST
+            )
+            if not early or tried == EARLY_TRIES - 1:
+                raise
+        await asyncio.sleep(EARLY_PAUSE)
+    raise AssertionError
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> Exception:

@@ -110,7 +110,7 @@ class AccountReviewWorkflow:
         if isinstance(decision, Malformed):
             deciding.tell_malformed(self._state, "submit_decision", decision, workflow.now())
         else:
-            deciding.decide(self._state, decision, workflow.now())
+            deciding.receive(self._state, decision, workflow.now())
 
     @workflow.signal(description="Stop before the next write")
     def cancel_review(self, message: RawValue) -> None:
@@ -233,6 +233,7 @@ class AccountReviewWorkflow:
 
     async def _close(self, outcome: Outcome, reason: str | None) -> None:
         state, now = self._state, workflow.now()
+        deciding.settle_early(state, now)
         for timer in self._deadlines.values():
             timer.cancel()
         if outcome is Outcome.CANCELLED and state.cancel is not None:

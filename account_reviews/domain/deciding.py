@@ -16,9 +16,12 @@ from account_reviews.domain.messages import (
     RefusalCode,
     SubmitDecision,
 )
-from account_reviews.domain.phases import Outcome
+from account_reviews.domain.phases import Outcome, Phase
 from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.review import ReviewState
+
+MAX_EARLY = 20
+"""Decisions kept for a request that is not open yet."""
 
 MAX_REFUSALS = 50
 """Refused decisions a request records; more are turned away at the door."""
@@ -41,6 +44,29 @@ def propose(
     state.requests = (*state.requests, request)
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
     state.tell(now, "approval_requested", f"{count} proposed, request {request_id}")
+    settle_early(state, now)
+
+
+def receive(state: ReviewState, message: SubmitDecision, now: Timestamp) -> None:
+    """A decision by signal.
+
+    People see a request as soon as its row stands. When the workflow task that opened it is lost
+    with its worker, it is done again, and the decision is then delivered before the request is
+    open again: it is kept, not refused.
+    """
+    known = state.request(message.request_id) is not None
+    if known or state.phase is Phase.APPROVAL or len(state.early) >= MAX_EARLY:
+        decide(state, message, now)
+        return
+    state.early = (*state.early, message)
+    state.tell(now, "approval_early", "kept until its request is open", message.approver)
+
+
+def settle_early(state: ReviewState, now: Timestamp) -> None:
+    """Apply what was kept; what still has no request is refused."""
+    early, state.early = state.early, ()
+    for message in early:
+        decide(state, message, now)
 
 
 def decide(state: ReviewState, message: SubmitDecision, now: Timestamp) -> DecisionAnswer | Refusal:

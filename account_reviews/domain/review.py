@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from account_reviews.domain.approvals import ApprovalRequest, Terms
 from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.findings import HealthBand, RiskLevel
-from account_reviews.domain.messages import CancelReview, TimelineEntry
+from account_reviews.domain.messages import CancelReview, SubmitDecision, TimelineEntry
 from account_reviews.domain.phases import FINAL, Outcome, Phase, PhaseChange, Status, check_move
 from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.records import RecordRef
@@ -159,6 +159,8 @@ class ReviewState(BaseModel):
     rounds: dict[str, int] = Field(default_factory=dict)
     """Conflicts met so far, per change."""
     cancel: CancelReview | None = None
+    early: tuple[SubmitDecision, ...] = ()
+    """Decisions that came before their request, kept until it is open."""
     counters: Counters = Counters()
     version: int = 0
     error_count: int = 0
