@@ -18,7 +18,7 @@ from worker import TUNED
 def stock_options() -> dict[str, Any]:
     """The SDK's default for every worker setting that ours changes."""
     defaults = inspect.signature(Worker).parameters
-    return {name: defaults[name].default for name in TUNED}
+    return {name: defaults[name].default for name in (*TUNED, "workflow_task_executor")}
 
 
 def stock_policies(execution: Execution) -> Execution:
