@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -148,6 +149,9 @@ def main(
     except TimeoutError:
         print(f"not done within {arguments.limit:.0f} s", file=sys.stderr)
         _leave(1)
+    except asyncio.CancelledError:
+        print("stopped by a signal; nothing was measured", file=sys.stderr)
+        _leave(1)
     report(result, arguments.json)
     _leave(1 if result.broken else 0)
 
@@ -179,6 +183,10 @@ def _how(bench: str) -> dict[str, str]:
 async def _bounded(
     measure: Callable[[argparse.Namespace], Awaitable[Result]], arguments: argparse.Namespace
 ) -> Result:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with asyncio.timeout(arguments.limit):
         return await measure(arguments)
 

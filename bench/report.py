@@ -22,7 +22,9 @@ lost or a change is written twice, not when a target is missed.
 
 def page(results: dict[str, dict[str, Any]]) -> str:
     """The whole page."""
-    return "\n".join([HEAD, *_targets(results), "", *_details(results)]) + "\n"
+    missing = [name for name in ORDER if name not in results]
+    note = [f"Not measured yet: {', '.join(missing)}.", ""] if missing else []
+    return "\n".join([HEAD, *_targets(results), "", *note, *_details(results)]) + "\n"
 
 
 def _targets(results: dict[str, dict[str, Any]]) -> Iterator[str]:
