@@ -29,7 +29,7 @@ TUNED: dict[str, Any] = {
     # A dead worker's waiting reviews move on after this, not after ten seconds.
     "sticky_queue_schedule_to_start_timeout": timedelta(seconds=2),
     # Enough to start a burst of workflow tasks at once, few enough to end each in time.
-    "max_concurrent_workflow_tasks": 32,
+    "max_concurrent_workflow_tasks": 44,
     # After a restart all comes from the normal queue: half of the pollers listen there.
     "max_concurrent_workflow_task_polls": 8,
     "nonsticky_to_sticky_poll_ratio": 0.5,

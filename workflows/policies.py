@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
-HEARTBEAT = timedelta(seconds=2.5)
+HEARTBEAT = timedelta(seconds=3)
 """How soon the death of a worker in mid-activity is noticed."""
 
 QUICK_RETRY = RetryPolicy(
