@@ -21,7 +21,7 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!])")
 
 
-def render_brief(brief: Brief, format: Format) -> str:  # noqa: A002
+def render_brief(brief: Brief, format: Format) -> str:  # noqa: A002  the word users know
     """The document as text. HTML is one self-contained page without scripts."""
     match format:
         case "json":

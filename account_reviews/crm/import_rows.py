@@ -211,7 +211,7 @@ def _moment(text: str, formats: tuple[str, ...], zone: ZoneInfo) -> datetime:
     """An aware time; a date alone is its first moment in the zone."""
     for item in formats:
         try:
-            found = datetime.strptime(text, item)  # noqa: DTZ007
+            found = datetime.strptime(text, item)  # noqa: DTZ007  the zone follows
         except ValueError:
             continue
         return found if found.tzinfo else found.replace(tzinfo=zone)

@@ -66,7 +66,7 @@ async def _revision(connection: AsyncConnection) -> str | None:
     there = await connection.scalar(text(f"select to_regclass('{SCHEMA}.alembic_version')"))
     found: str | None = None
     if there is not None:
-        query = text(f"select version_num from {SCHEMA}.alembic_version")  # noqa: S608
+        query = text(f"select version_num from {SCHEMA}.alembic_version")  # noqa: S608  our own constant
         found = await connection.scalar(query)
     await connection.rollback()
     return found
