@@ -46,15 +46,14 @@ def build_worker(
     """A worker for the workflows and the activities of `owners`; `options` override TUNED."""
     methods = [method for owner in owners for method in activity_methods(owner)]
     # Few threads: more of them only fight the event loop and its heartbeats for the interpreter.
-    threads = ThreadPoolExecutor(2, thread_name_prefix="workflow")
+    options.setdefault("workflow_task_executor", ThreadPoolExecutor(2, "workflow"))
     return Worker(
         client,
         task_queue=task_queue,
         workflows=WORKFLOWS,
         activities=methods,
-        workflow_runner=sandboxed_runner(),
         interceptors=[ReviewInterceptor()],
-        **{"workflow_task_executor": threads, **TUNED, **options},
+        **{**TUNED, "workflow_runner": sandboxed_runner(), **options},
     )
 
 

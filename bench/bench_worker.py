@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -32,8 +33,9 @@ from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotLimits
 from account_reviews.settings import Settings
 from account_reviews.temporal.client import connect
+from account_reviews.temporal.runner import compile_workflows
 from bench.stock import stock_options
-from worker import build_worker
+from worker import WORKFLOWS, build_worker
 
 
 def say(**facts: Any) -> None:
@@ -59,6 +61,12 @@ class WatchedCrm:
     ) -> AccountSnapshot:
         say(call="snapshot", account=account_id)
         return await self._crm.snapshot(account_id, as_of=as_of, limits=limits)
+
+    async def snapshots(
+        self, account_ids: Sequence[str], *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> dict[str, AccountSnapshot]:
+        say(call="snapshots", accounts=len(account_ids))
+        return await self._crm.snapshots(account_ids, as_of=as_of, limits=limits)
 
     async def apply(
         self, change: ProposedChange, *, expected_version: str | None, operation_id: str
@@ -105,6 +113,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings.load()
+    compile_workflows(WORKFLOWS)
     options = stock_options() if arguments.stock else {}
     options |= dict(arguments.option)
     async with open_parts(settings, application="bench-worker") as parts:

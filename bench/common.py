@@ -25,6 +25,7 @@ from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.crm.importer import import_directory, parse_as_of
 from account_reviews.crm.mapping import load_mapping
 from account_reviews.local.stack import LocalStack
+from account_reviews.local.temporal_server import DYNAMIC_CONFIG
 from account_reviews.settings import Settings
 from bench.stock import StockStarts
 
@@ -65,11 +66,15 @@ class Bench:
 
 
 @asynccontextmanager
-async def fresh_stack() -> AsyncIterator[Bench]:
-    """PostgreSQL and Temporal as `reviews dev` runs them, in a directory that goes afterwards."""
+async def fresh_stack(*, stock_server: bool = False) -> AsyncIterator[Bench]:
+    """PostgreSQL and Temporal as `reviews dev` runs them, in a directory that goes afterwards.
+
+    A stock server has the dynamic configuration of the dev server itself.
+    """
     directory = _short_directory()
+    config = {} if stock_server else DYNAMIC_CONFIG
     try:
-        async with LocalStack(directory / "d", workers=0, ui=False) as stack:
+        async with LocalStack(directory / "d", workers=0, ui=False, dynamic_config=config) as stack:
             settings = Settings.load(data_dir=stack.data_dir, database_url=stack.database_url)
             async with open_parts(settings, application="bench") as parts:
                 yield Bench(stack, parts, await _client(stack), await _client(stack, stock=True))

@@ -26,7 +26,7 @@ from workflows.account_review import AccountReviewWorkflow
 Handle = WorkflowHandle[AccountReviewWorkflow, ReviewResult]
 
 APPROVER = "bench"
-_LOOK_EVERY = 0.02
+_LOOK_EVERY = 0.03
 
 
 class WorkerProcess:

@@ -10,15 +10,21 @@ from temporalio.client import (
     WorkflowHandle,
 )
 from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from account_reviews.domain.review import Execution
+from account_reviews.temporal.runner import sandboxed_runner
 from worker import TUNED
 
 
 def stock_options() -> dict[str, Any]:
-    """The SDK's default for every worker setting that ours changes."""
+    """The SDK's default for every worker setting that ours changes.
+
+    Its own sandbox passes the same modules through, as its documentation advises.
+    """
     defaults = inspect.signature(Worker).parameters
-    return {name: defaults[name].default for name in (*TUNED, "workflow_task_executor")}
+    options = {name: defaults[name].default for name in (*TUNED, "workflow_task_executor")}
+    return {**options, "workflow_runner": SandboxedWorkflowRunner(sandboxed_runner().restrictions)}
 
 
 def stock_policies(execution: Execution) -> Execution:

@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from account_reviews.local.postgres import EmbeddedPostgres
-from account_reviews.local.temporal_server import TemporalServer
+from account_reviews.local.temporal_server import DYNAMIC_CONFIG, TemporalServer
 from tests import network
 
 _TEMPLATE = "reviews_template"
@@ -93,7 +93,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 async def temporal_server() -> AsyncIterator[TemporalServer]:
     """A dev server in memory with our search attributes; it can skip time."""
     server = TemporalServer(
-        ui=False, dynamic_config={"frontend.WorkflowTimeSkippingEnabled": "true"}
+        ui=False, dynamic_config={**DYNAMIC_CONFIG, "frontend.WorkflowTimeSkippingEnabled": "true"}
     )
     await server.start()
     yield server

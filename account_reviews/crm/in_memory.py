@@ -132,11 +132,29 @@ class InMemoryCrm:
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
     ) -> AccountSnapshot:
         """Everything of one account up to `as_of`. AccountNotFoundError."""
+        found = await self.snapshots((account_id,), as_of=as_of, limits=limits)
+        if account_id not in found:
+            raise AccountNotFoundError(f"the CRM has no account {account_id!r}")
+        return found[account_id]
+
+    async def snapshots(
+        self, account_ids: Sequence[str], *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> dict[str, AccountSnapshot]:
+        """The snapshots of many accounts; one read."""
         self._check_available()
         self.reads += 1
-        account = self._records[RecordType.ACCOUNT].get(account_id)
-        if not isinstance(account, Account):
-            raise AccountNotFoundError(f"the CRM has no account {account_id!r}")
+        known = self._records[RecordType.ACCOUNT]
+        found = [known[one] for one in account_ids if one in known]
+        return {
+            account.id: self._snapshot(account, as_of, limits)
+            for account in found
+            if isinstance(account, Account)
+        }
+
+    def _snapshot(
+        self, account: Account, as_of: datetime, limits: SnapshotLimits
+    ) -> AccountSnapshot:
+        account_id = account.id
         if account.last_activity_at is not None and account.last_activity_at > as_of:
             account = account.model_copy(update={"last_activity_at": None})
         contacts = self._children(Contact, RecordType.CONTACT, account_id, as_of)
@@ -207,7 +225,11 @@ class InMemoryCrm:
     async def capabilities(self) -> Capabilities:
         """What the SQL CRM can do."""
         return Capabilities(
-            name="in_memory", optimistic_lock=True, transactional_ledger=True, local=True
+            name="in_memory",
+            optimistic_lock=True,
+            transactional_ledger=True,
+            bulk_reads=200,
+            local=True,
         )
 
     async def health(self) -> Health:

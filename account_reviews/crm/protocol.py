@@ -1,5 +1,6 @@
-"""The one door to any CRM. Five calls, nothing more."""
+"""The one door to any CRM. A few calls, nothing more."""
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from pydantic import Field
@@ -29,6 +30,8 @@ class Capabilities(Model):
     optimistic_lock: bool = False
     transactional_ledger: bool = False
     """The write and its operation id are one transaction."""
+    bulk_reads: int = 1
+    """Accounts that one read can take."""
     local: bool = False
     """Reads come from our own PostgreSQL and end within 200 ms."""
 
@@ -76,6 +79,15 @@ class CrmBackend(Protocol):
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
     ) -> AccountSnapshot:
         """Everything of one account up to `as_of`, read consistently. AccountNotFoundError."""
+        ...
+
+    async def snapshots(
+        self, account_ids: Sequence[str], *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> dict[str, AccountSnapshot]:
+        """The snapshots of up to `bulk_reads` accounts, by id, in one read.
+
+        An account that the CRM lacks is left out.
+        """
         ...
 
     async def apply(

@@ -1,5 +1,6 @@
 """A CRM in PostgreSQL: filled from CSV files, read and written by reviews."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ARRAY, RowMapping, func, select
@@ -14,12 +15,16 @@ from account_reviews.crm.protocol import (
     Health,
     Wanted,
 )
-from account_reviews.crm.sql_reads import Links, build, read_accounts, read_snapshot
+from account_reviews.crm.sql_reads import Links, build, read_accounts, read_snapshots
 from account_reviews.crm.sql_writes import apply_change
 from account_reviews.crm.tables import TABLES, accounts, imports
 from account_reviews.crm.writes import wire
 from account_reviews.domain.base import Scalar, Timestamp
-from account_reviews.domain.errors import CrmInvalidError, CrmUnavailableError
+from account_reviews.domain.errors import (
+    AccountNotFoundError,
+    CrmInvalidError,
+    CrmUnavailableError,
+)
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import (
     Account,
@@ -39,6 +44,7 @@ class SqlCrm:
 
     def __init__(self, engine: AsyncEngine, url_template: str | None = None) -> None:
         self._engine = engine
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._links = Links(url_template)
 
     async def list_accounts(
@@ -53,15 +59,22 @@ class SqlCrm:
     async def snapshot(
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
     ) -> AccountSnapshot:
-        """Everything of one account, read in one consistent transaction. AccountNotFoundError.
+        """Everything of one account, read at one moment. AccountNotFoundError.
 
         What was created or happened after `as_of` is not shown; values that were overwritten
         since are not brought back. Tasks are shown whenever they were made.
         """
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        async with reachable(CrmUnavailableError), self._engine.connect() as connection:
-            await connection.execution_options(**options)
-            return await read_snapshot(connection, account_id, as_of, limits, self._links)
+        found = await self.snapshots((account_id,), as_of=as_of, limits=limits)
+        if account_id not in found:
+            raise AccountNotFoundError(f"the CRM has no account {account_id!r}")
+        return found[account_id]
+
+    async def snapshots(
+        self, account_ids: Sequence[str], *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> dict[str, AccountSnapshot]:
+        """The snapshots of many accounts in one statement."""
+        async with reachable(CrmUnavailableError), self._autocommit.connect() as connection:
+            return await read_snapshots(connection, account_ids, as_of, limits, self._links)
 
     async def apply(
         self, change: ProposedChange, *, expected_version: str | None, operation_id: str
@@ -102,8 +115,14 @@ class SqlCrm:
         )
 
     async def capabilities(self) -> Capabilities:
-        """Version checks, a ledger in the same transaction, and local reads."""
-        return Capabilities(name="sql", optimistic_lock=True, transactional_ledger=True, local=True)
+        """Version checks, a ledger in the same transaction, bulk and local reads."""
+        return Capabilities(
+            name="sql",
+            optimistic_lock=True,
+            transactional_ledger=True,
+            bulk_reads=200,
+            local=True,
+        )
 
     async def health(self) -> Health:
         """Whether the CRM answers, and how many accounts it holds. Never raises for an outage."""

@@ -23,10 +23,15 @@ def rfc3339(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def plain(value: object) -> object:  # noqa: C901  one case per kind of value
+_AS_IT_IS = frozenset({str, int, bool, type(None)})
+
+
+def plain(value: object) -> object:  # noqa: C901,PLR0912  one case per kind
     """Reduce a value to what JSON knows. Raises TypeError for anything else."""
+    if type(value) in _AS_IT_IS:
+        return value
     match value:
-        case None | bool() | int() | str() if not isinstance(value, Enum):
+        case int() | str() if not isinstance(value, Enum):
             return value
         case float():
             if not math.isfinite(value):

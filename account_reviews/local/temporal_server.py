@@ -56,14 +56,14 @@ class TemporalServer:
         port: int | None = None,
         ui_port: int | None = None,
         ui: bool = True,
-        dynamic_config: Mapping[str, str] | None = None,
+        dynamic_config: Mapping[str, str] = DYNAMIC_CONFIG,
     ) -> None:
         self.data_dir = data_dir.expanduser().absolute() if data_dir else None
         self.address = ""
         self.ui: str | None = None
         self._wanted = port, ui_port
         self._with_ui = ui
-        self._dynamic_config = {**DYNAMIC_CONFIG, **(dynamic_config or {})}
+        self._dynamic_config = dynamic_config
         self._process: Process | None = None
 
     @property

@@ -97,15 +97,16 @@ class ReviewStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def put_document(self, kind: str, body: object) -> str:
         """Store a document once under the hash of its content and give the hash."""
-        async with self._transaction() as connection:
+        async with self._statements() as connection:
             return await _put(connection, kind, body)
 
     async def get_document(self, stored: str) -> Any:
         """The document under that hash. KeyError when it is gone."""
-        async with self._transaction() as connection:
+        async with self._statements() as connection:
             row = await connection.execute(
                 text("select body from reviews.documents where hash = :hash"), {"hash": stored}
             )
@@ -147,7 +148,7 @@ class ReviewStore:
     async def past_of(self, tenant: str, account_id: str) -> Past:
         """The baseline, the risk then, and how earlier proposals ended."""
         key = {"tenant": tenant, "account_id": account_id}
-        async with self._transaction() as connection:
+        async with self._statements() as connection:
             baseline = (await connection.execute(_BASELINE, key)).mappings().first()
             prior = await connection.execute(_PRIOR, {**key, "limit": PRIOR_LIMIT})
             outcomes = tuple(PriorOutcome.model_validate(dict(row)) for row in prior.mappings())
@@ -164,7 +165,7 @@ class ReviewStore:
         self, tenant: str, account_id: str, now: Timestamp
     ) -> SnapshotRef | None:
         """The newest stored snapshot of the account, with its age in seconds."""
-        async with self._transaction() as connection:
+        async with self._statements() as connection:
             row = await connection.execute(
                 _LATEST_SNAPSHOT, {"tenant": tenant, "account_id": account_id}
             )
@@ -174,6 +175,12 @@ class ReviewStore:
         reference = SnapshotRef.model_validate(found)
         age = max(0, int((now - reference.fetched_at).total_seconds()))
         return reference.model_copy(update={"stale_seconds": age})
+
+    @asynccontextmanager
+    async def _statements(self) -> AsyncIterator[AsyncConnection]:
+        """For statements that are each a transaction of their own."""
+        async with reachable(), self._autocommit.connect() as connection:
+            yield connection
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:

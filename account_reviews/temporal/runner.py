@@ -5,7 +5,12 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.converter import SerializationContext, StorageDriverStoreContext
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.workflow import Info
 
 PASSED_THROUGH = (
     "account_reviews", "activities", "pydantic", "pydantic_core", "annotated_types",
@@ -25,10 +30,41 @@ def compile_workflows(definitions: Iterable[type]) -> None:
         compileall.compile_file(inspect.getfile(definition), quiet=2)
 
 
-def sandboxed_runner() -> SandboxedWorkflowRunner:
+class ReviewSandbox(SandboxedWorkflowRunner):
+    """The SDK's sandbox, answered for where it would only be asked.
+
+    Around every payload the SDK asks the workflow, through code compiled for the question, which
+    serialization context holds. Our converter and codec know none, so the answer stands outside.
+    """
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        return _WithoutContexts(super().create_instance(det))
+
+
+class _WithoutContexts(WorkflowInstance):
+    def __init__(self, inside: WorkflowInstance) -> None:
+        self._inside = inside
+
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        return self._inside.activate(act)
+
+    def get_serialization_context(self, command_info: object) -> SerializationContext | None:  # noqa: ARG002
+        return None
+
+    def get_external_store_context(self, command_info: object) -> StorageDriverStoreContext:  # noqa: ARG002
+        return StorageDriverStoreContext(target=None)
+
+    def get_info(self) -> Info:
+        return self._inside.get_info()
+
+    def get_thread_id(self) -> int | None:
+        return self._inside.get_thread_id()
+
+
+def sandboxed_runner() -> ReviewSandbox:
     """The sandbox stays on, in production, tests and replays."""
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-    return SandboxedWorkflowRunner(restrictions=restrictions)
+    return ReviewSandbox(restrictions=restrictions)
 
 
 def activity_methods(owner: object) -> list[Any]:
