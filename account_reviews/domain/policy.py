@@ -20,7 +20,7 @@ from account_reviews.domain.durations import Span
 from account_reviews.domain.errors import PolicyError
 from account_reviews.domain.policy_messages import refuse_unknown_keys, sentence
 from account_reviews.domain.proposals import Action
-from account_reviews.domain.records import DealStage
+from account_reviews.domain.records import AccountStatus, DealStage
 
 SHIPPED = Path(__file__).resolve().parent.parent / "policy.toml"
 
@@ -263,12 +263,32 @@ class Admission(Section):
     max_open: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 100
 
 
+class CycleKind(Section):
+    """Which accounts a cycle of this kind takes."""
+
+    changed_within: Annotated[timedelta | None, Span("1m", "3650d", off=True)] = None
+    statuses: tuple[AccountStatus, ...] = ()
+    """Empty: every status."""
+
+
+_REVIEWED = (AccountStatus.ACTIVE, AccountStatus.AT_RISK)
+
+
 class Cycle(Section):
     """How a cycle works through its accounts."""
 
-    window: Annotated[int, Field(strict=True, ge=1, le=500)] = 10
+    window: Annotated[int, Field(strict=True, ge=1, le=50)] = 10
     max_failed_share: Share = 0.3
     min_finished: Some = 10
+    silent_after: Annotated[timedelta, Span("1s", "1d")] = timedelta(minutes=15)
+    give_up_after: Annotated[timedelta, Span("1s", "1d")] = timedelta(minutes=60)
+    kinds: dict[str, CycleKind] = Field(
+        default_factory=lambda: {
+            "daily": CycleKind(changed_within=timedelta(hours=24), statuses=_REVIEWED),
+            "weekly": CycleKind(changed_within=timedelta(days=7), statuses=_REVIEWED),
+            "on_demand": CycleKind(),
+        }
+    )
 
 
 class SchedulePolicy(Section):

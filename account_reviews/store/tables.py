@@ -1,11 +1,13 @@
-"""Our own tables (schema `reviews`): documents, the read model, outcomes, baselines."""
+"""Our own tables (schema `reviews`): documents, read models, outcomes, schedule runs, halts."""
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Double,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -47,11 +49,13 @@ review_runs = Table(
     Column("due_at", DateTime(timezone=True)),
     Column("needs_attention", Boolean, nullable=False, server_default=text("false")),
     Column("analysis_hash", Text),
+    Column("cycle_id", Text, comment="the workflow id of the cycle that started it"),
     Column("state", JSONB, nullable=False, comment="the review's own state, as its query gives it"),
     Column("version", BigInteger, nullable=False),
     Column("started_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("closed_at", DateTime(timezone=True)),
+    Index("review_runs_cycle", "cycle_id", postgresql_where=text("cycle_id is not null")),
     Index("review_runs_account", "tenant", "account_id", text("started_at desc")),
     Index("review_runs_newest", "tenant", text("started_at desc"), "run_id"),
     Index("review_runs_owner", "tenant", "owner_id", text("started_at desc")),
@@ -106,4 +110,108 @@ baselines = Table(
     Column("risk_level", Text, nullable=False),
     Column("taken_at", DateTime(timezone=True), nullable=False),
     comment="What the next review compares with; committed only with a review's result.",
+)
+
+cycles = Table(
+    "cycles",
+    metadata,
+    Column("run_id", Text, primary_key=True, comment="first execution run id"),
+    Column("cycle_id", Text, nullable=False, comment="workflow id"),
+    Column("tenant", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("schedule_id", Text),
+    Column("started_by", Text, nullable=False),
+    Column("as_of", DateTime(timezone=True), nullable=False),
+    Column("scheduled_at", DateTime(timezone=True)),
+    Column("late", Boolean, nullable=False, server_default=text("false")),
+    Column("accounts", Integer, nullable=False, server_default=text("0")),
+    Column("done", Integer, nullable=False, server_default=text("0")),
+    Column("running", Integer, nullable=False, server_default=text("0")),
+    Column("waiting", Integer, nullable=False, server_default=text("0")),
+    Column("failed", Integer, nullable=False, server_default=text("0")),
+    Column("joined", Integer, nullable=False, server_default=text("0")),
+    Column("missing_sources", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("portfolio", JSONB),
+    Column("version", BigInteger, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("closed_at", DateTime(timezone=True)),
+    Index("cycles_newest", "tenant", text("started_at desc"), "run_id"),
+    Index("cycles_id", "cycle_id", text("started_at desc")),
+)
+
+cycle_accounts = Table(
+    "cycle_accounts",
+    metadata,
+    Column("run_id", Text, primary_key=True, comment="of the cycle"),
+    Column("account_id", Text, primary_key=True),
+    Column("position", Integer, nullable=False, comment="in the order of starting"),
+    Column("account_name", Text, nullable=False),
+    Column("owner_id", Text),
+    Column("risk_level", Text, nullable=False),
+    Column("risk_score", Integer),
+    Column("snapshot", JSONB, comment="the reference its review is given"),
+    Column("state", Text, nullable=False),
+    Column("joined", Boolean, nullable=False, server_default=text("false")),
+    Column("review_run_id", Text),
+    Column("reason", Text),
+    Index("cycle_accounts_position", "run_id", "position"),
+    Index("cycle_accounts_owner", "run_id", "owner_id", "account_id"),
+)
+
+cycle_briefs = Table(
+    "cycle_briefs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("owner_id", Text, primary_key=True),
+    Column("body", JSONB, nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("owner_id", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("body", JSONB, nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+)
+
+schedule_runs = Table(
+    "schedule_runs",
+    metadata,
+    Column("id", Text, primary_key=True, comment="first execution run id of what was started"),
+    Column("schedule_id", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("workflow_id", Text, nullable=False),
+    Column("trigger", Text, nullable=False, comment="schedule | trigger | backfill"),
+    Column("scheduled_at", DateTime(timezone=True), nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("lateness_seconds", Double, nullable=False),
+    Column("late", Boolean, nullable=False),
+    Column("status", Text, nullable=False, comment="running success failed cancelled missed"),
+    Column("accounts_processed", Integer, nullable=False, server_default=text("0")),
+    Column("duration_seconds", Double),
+    Column("error", Text),
+    Index(
+        "schedule_runs_newest", "tenant", "schedule_id", text("started_at desc"), text("id desc")
+    ),
+)
+
+halts = Table(
+    "halts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("released_by", Text),
+    Column("released_reason", Text),
+    Column("released_at", DateTime(timezone=True)),
+    Index("halts_open", "tenant", unique=True, postgresql_where=text("released_at is null")),
+    comment="The kill switch: a row that is not released stops writes and starts",
 )
