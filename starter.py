@@ -4,26 +4,18 @@ The same code as `reviews start`.
 """
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import (
-    Priority,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-)
+from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from account_reviews.domain.errors import ReviewAlreadyRunningError
 from account_reviews.domain.opening import opening_state
 from account_reviews.domain.records import Account
 from account_reviews.domain.review import ReviewInput, ReviewResult, ReviewState
-from account_reviews.temporal import names
+from account_reviews.temporal import names, starting
 from workflows.account_review import AccountReviewWorkflow
-
-TASK_TIMEOUT = timedelta(seconds=4)
-"""How soon a workflow task that died with its worker is given to another one."""
 
 
 async def start_review(
@@ -42,11 +34,11 @@ async def start_review(
             id=review_id,
             task_queue=task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            task_timeout=TASK_TIMEOUT,
+            task_timeout=starting.TASK_TIMEOUT,
             priority=Priority(priority_key=1, fairness_key=account.owner_id),
-            static_summary=f"Review of {account.name}",
-            static_details=f"Account {account.id}, {start.kind}, started by {start.started_by}",
-            search_attributes=_attributes(start, account),
+            static_summary=starting.summary(account.name),
+            static_details=starting.details(start),
+            search_attributes=starting.search_attributes(start, account.owner_id),
         )
     except WorkflowAlreadyStartedError:
         raise ReviewAlreadyRunningError(
@@ -58,18 +50,6 @@ async def start_review(
         start, review_id=review_id, run_id=run_id, workflow_run_id=run_id, now=now
     )
     return handle, state
-
-
-def _attributes(start: ReviewInput, account: Account) -> TypedSearchAttributes:
-    pairs = [
-        SearchAttributePair(names.TENANT, start.tenant),
-        SearchAttributePair(names.ACCOUNT_ID, account.id),
-        SearchAttributePair(names.REVIEW_KIND, start.kind.value),
-        SearchAttributePair(names.REVIEW_STATUS, "running"),
-    ]
-    if account.owner_id is not None:
-        pairs.append(SearchAttributePair(names.OWNER_ID, account.owner_id))
-    return TypedSearchAttributes(pairs)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.names import TASK_QUEUE
 from account_reviews.temporal.runner import activity_methods, compile_workflows, sandboxed_runner
 from workflows.account_review import AccountReviewWorkflow
+from workflows.review_cycle import ReviewCycleWorkflow
 
-WORKFLOWS = [AccountReviewWorkflow]
+WORKFLOWS = [AccountReviewWorkflow, ReviewCycleWorkflow]
 
 TUNED: dict[str, Any] = {
     # A dead worker's waiting reviews move on after this, not after ten seconds.

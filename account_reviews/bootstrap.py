@@ -14,11 +14,13 @@ from account_reviews.domain.review import Execution
 from account_reviews.memory.postgres import PostgresMemory
 from account_reviews.memory.protocol import MemoryBackend
 from account_reviews.settings import Settings
+from account_reviews.store.cycles import CycleStore
 from account_reviews.store.database import create_engine
 from account_reviews.store.reading import ReviewReader
 from account_reviews.store.reviews import ReviewStore
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
+from activities.cycles import CycleActivities
 from activities.memory import MemoryActivities
 from activities.store import StoreActivities
 
@@ -42,6 +44,14 @@ class Parts:
             MemoryActivities(self.memory, self.store),
             AnalysisActivities(self.store, self.policy),
             StoreActivities(self.store),
+            CycleActivities(
+                self.crm,
+                CycleStore(self.engine),
+                self.store,
+                self.policy,
+                self.settings.snapshot_limits(),
+                self.default_as_of,
+            ),
         ]
 
     async def default_as_of(self) -> Timestamp | None:

@@ -7,13 +7,12 @@ from temporalio import activity
 from account_reviews.crm.protocol import ApplyResult, CrmBackend, Wanted
 from account_reviews.domain.errors import ConflictError
 from account_reviews.domain.proposals import proposal_hash, same
-from account_reviews.domain.records import SnapshotLimits
+from account_reviews.domain.records import SnapshotLimits, SnapshotRef
 from account_reviews.domain.review import (
     ApplyChange,
     FetchSnapshot,
     ReadBack,
     ReadBackResult,
-    SnapshotRef,
 )
 from account_reviews.store.reviews import ReviewStore
 

@@ -2,7 +2,8 @@
 
 from temporalio import activity
 
-from account_reviews.domain.review import LatestSnapshot, ReviewState, SnapshotRef
+from account_reviews.domain.records import SnapshotRef
+from account_reviews.domain.review import LatestSnapshot, ReviewState
 from account_reviews.store.reviews import ReviewStore
 
 

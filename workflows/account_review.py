@@ -5,22 +5,24 @@ and writing stand in their own files. It ends with one of the outcomes of `domai
 """
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from account_reviews.domain import deciding
+from account_reviews.domain import deciding, refreshing
 from account_reviews.domain.deciding import approved_items
 from account_reviews.domain.ending import outcome_of, result_of, summarise
 from account_reviews.domain.messages import (
     CancelReview,
     DecisionAnswer,
     Malformed,
+    Refresh,
     Refusal,
     SubmitDecision,
-    parse,
 )
 from account_reviews.domain.opening import opening_state
 from account_reviews.domain.phases import Outcome, Phase, Status
@@ -36,12 +38,15 @@ from account_reviews.domain.views import (
     status_view,
     timeline_view,
 )
+from workflows.deadlines import Deadlines
+from workflows.doors import read, read_or_refuse
 from workflows.gathering import NoDataError, analyse, gather
 from workflows.presence import show_attributes, show_details
+from workflows.refreshing import refresh, report
 from workflows.steps import ReviewCancelledError, StepError
 from workflows.writing import remember, save, write_approved
 
-_Message = TypeVar("_Message", SubmitDecision, CancelReview)
+_Message = TypeVar("_Message", SubmitDecision, CancelReview, Refresh)
 
 
 @workflow.defn(name="AccountReview")
@@ -49,7 +54,7 @@ class AccountReviewWorkflow:
     """Workflow id `review/{account_id}`: one open review per account and tenant.
 
     Id conflict policy: fail, or use the open one. Task queue `account-reviews`.
-    Signals `submit_decision`, `cancel_review`; update `decide`; queries `status`,
+    Signals `submit_decision`, `cancel_review`, `refresh`; update `decide`; queries `status`,
     `pending_approvals`, `timeline`, `snapshot`, `resumable`. A native cancel runs the same
     closing steps as `cancel_review` and then ends Canceled.
     """
@@ -59,7 +64,7 @@ class AccountReviewWorkflow:
         self._start = start
         self._state = start.resumed or _fresh_state(start)
         self._saved_version = -1
-        self._deadlines: dict[str, asyncio.Task[None]] = {}
+        self._deadlines = Deadlines()
 
     @workflow.run
     async def run(self, start: ReviewInput) -> ReviewResult:
@@ -106,28 +111,35 @@ class AccountReviewWorkflow:
 
     @workflow.signal(description="Decide on an approval request")
     def submit_decision(self, message: RawValue) -> None:
-        decision = _parse(SubmitDecision, message)
-        if isinstance(decision, Malformed):
-            deciding.tell_malformed(self._state, "submit_decision", decision, workflow.now())
-        else:
-            deciding.receive(self._state, decision, workflow.now())
+        self._take("submit_decision", SubmitDecision, message, deciding.receive)
 
     @workflow.signal(description="Stop before the next write")
     def cancel_review(self, message: RawValue) -> None:
-        cancel = _parse(CancelReview, message)
-        if isinstance(cancel, Malformed):
-            deciding.tell_malformed(self._state, "cancel_review", cancel, workflow.now())
+        self._take("cancel_review", CancelReview, message, deciding.cancel)
+
+    @workflow.signal(name="refresh", description="Read the account again")
+    def read_again(self, message: RawValue) -> None:
+        self._take("refresh", Refresh, message, refreshing.ask)
+
+    def _take(
+        self,
+        name: str,
+        model: type[_Message],
+        message: RawValue,
+        apply: Callable[[ReviewState, _Message, datetime], None],
+    ) -> None:
+        parsed = read(model, message)
+        if isinstance(parsed, Malformed):
+            deciding.tell_malformed(self._state, name, parsed, workflow.now())
         else:
-            deciding.cancel(self._state, cancel, workflow.now())
+            apply(self._state, parsed, workflow.now())
 
     # updates
 
     @workflow.update(description="Decide and get the answer")
     def decide(self, message: RawValue) -> DecisionAnswer:
         """The state of each item, or a failed update that says why it was refused."""
-        decision = _parse(SubmitDecision, message)
-        if isinstance(decision, Malformed):
-            raise ApplicationError(decision.why, type="bad_shape", non_retryable=True)
+        decision = read_or_refuse(SubmitDecision, message)
         answer = deciding.decide(self._state, decision, workflow.now())
         if isinstance(answer, Refusal):
             raise _refused(answer)
@@ -136,9 +148,7 @@ class AccountReviewWorkflow:
     @decide.validator
     def _check_decide(self, message: RawValue) -> None:
         """Shape only: a refusal here leaves no event."""
-        decision = _parse(SubmitDecision, message)
-        if isinstance(decision, Malformed):
-            raise ApplicationError(decision.why, type="bad_shape", non_retryable=True)
+        decision = read_or_refuse(SubmitDecision, message)
         refusal = deciding.check_door(self._state, decision)
         if refusal is not None:
             raise _refused(refusal)
@@ -169,7 +179,7 @@ class AccountReviewWorkflow:
 
     async def _investigate(self) -> None:
         self._state.move(Phase.INVESTIGATING, self._state.started_at)
-        await gather(self._state, self._start, self._stopped)
+        await gather(self._state, self._start, self._stopped, self._start.snapshot)
         result = await analyse(self._state, self._start, self._stopped)
         self._move(Phase.PLANNING)
         if result.changes and not self._start.plan_only:
@@ -185,8 +195,12 @@ class AccountReviewWorkflow:
             await self._save()
             show_attributes(self._state)
         while self._state.pending and not approved_items(self._state) and not self._stopped():
+            if self._state.refresh is not None:
+                await self._refresh()
+                continue
             await self._save()
-            self._watch_deadlines()
+            self._deadlines.watch(self._state.pending)
+            await report(self._state)
             await workflow.wait_condition(self._has_news)
             deciding.expire_due(self._state, workflow.now())
             if self._history_is_long():
@@ -194,6 +208,16 @@ class AccountReviewWorkflow:
         if approved_items(self._state) and not self._stopped():
             await self._save()
         return True
+
+    async def _refresh(self) -> None:
+        fresh = await refresh(self._state, self._start, self._stopped)
+        if fresh:
+            self._propose(fresh)
+        elif self._state.pending:
+            self._move(Phase.APPROVAL, Status.WAITING)
+        elif approved_items(self._state):
+            self._move(Phase.APPROVAL)
+        show_attributes(self._state)
 
     async def _carry_out(self) -> None:
         if not approved_items(self._state):
@@ -207,19 +231,7 @@ class AccountReviewWorkflow:
             self._move(Phase.APPROVAL)  # approved while the others were written
 
     def _has_news(self) -> bool:
-        due = any(timer.done() for timer in self._deadlines.values())
-        return due or self._state.version != self._saved_version
-
-    def _watch_deadlines(self) -> None:
-        """One timer per pending request; timers of closed ones go."""
-        now, pending = workflow.now(), {one.request_id: one for one in self._state.pending}
-        for request_id in [known for known in self._deadlines if known not in pending]:
-            self._deadlines.pop(request_id).cancel()
-        for request_id, request in pending.items():
-            if request_id not in self._deadlines:
-                left = max(0.0, (request.deadline - now).total_seconds())
-                timer = workflow.sleep(left, summary="Approval deadline")
-                self._deadlines[request_id] = asyncio.create_task(timer)
+        return self._deadlines.passed() or self._state.version != self._saved_version
 
     def _stopped(self) -> bool:
         return self._state.cancel is not None
@@ -234,8 +246,8 @@ class AccountReviewWorkflow:
     async def _close(self, outcome: Outcome, reason: str | None) -> None:
         state, now = self._state, workflow.now()
         deciding.settle_early(state, now)
-        for timer in self._deadlines.values():
-            timer.cancel()
+        refreshing.settle(state, now)
+        self._deadlines.stop()
         if outcome is Outcome.CANCELLED and state.cancel is not None:
             reason = f"by {state.cancel.by}: {state.cancel.reason or 'no reason given'}"
             deciding.skip_what_is_open(state, reason, now)
@@ -246,6 +258,7 @@ class AccountReviewWorkflow:
         if state.analysis is not None and not state.plan_only:
             await remember(state, self._start)
         await self._save()
+        await report(state)
 
     async def _save(self) -> None:
         version = self._state.version
@@ -272,8 +285,3 @@ def _fresh_state(start: ReviewInput) -> ReviewState:
 
 def _refused(refusal: Refusal) -> ApplicationError:
     return ApplicationError(refusal.message, refusal, type=refusal.code.value, non_retryable=True)
-
-
-def _parse(model: type[_Message], message: RawValue) -> _Message | Malformed:
-    encoding = message.payload.metadata.get("encoding", b"").decode(errors="replace")
-    return parse(model, encoding, message.payload.data)

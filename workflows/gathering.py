@@ -6,6 +6,7 @@ from collections.abc import Callable
 from temporalio import workflow
 
 from account_reviews.domain.errors import AccountNotFoundError
+from account_reviews.domain.records import SnapshotRef
 from account_reviews.domain.review import (
     AnalyseAccount,
     AnalysisResult,
@@ -15,7 +16,6 @@ from account_reviews.domain.review import (
     RecallMemory,
     ReviewInput,
     ReviewState,
-    SnapshotRef,
 )
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
@@ -23,6 +23,7 @@ from activities.memory import MemoryActivities
 from activities.store import StoreActivities
 from workflows import policies
 from workflows.steps import StepError, run_step, unless
+from workflows.writing import save
 
 Stopped = Callable[[], bool]
 
@@ -31,10 +32,15 @@ class NoDataError(Exception):
     """There is nothing to review: no such account, or no CRM and no old snapshot."""
 
 
-async def gather(state: ReviewState, start: ReviewInput, stopped: Stopped) -> None:
-    """Fill `state.snapshot` and `state.memory`. NoDataError when there is no snapshot at all."""
+async def gather(
+    state: ReviewState, start: ReviewInput, stopped: Stopped, given: SnapshotRef | None = None
+) -> None:
+    """Fill `state.snapshot` and `state.memory`. NoDataError when there is no snapshot at all.
+
+    A snapshot that is `given` spares the CRM.
+    """
     snapshot, memory = await unless(
-        stopped, asyncio.gather(_read_crm(state, start), _recall(state, start))
+        stopped, asyncio.gather(_read_crm(state, start, given), _recall(state, start))
     )
     now = workflow.now()
     missing = []
@@ -45,7 +51,7 @@ async def gather(state: ReviewState, start: ReviewInput, stopped: Stopped) -> No
         missing.append("memory")
         state.tell(now, "degraded", "Memory down: historical context unavailable")
     state.snapshot, state.memory, state.missing_sources = snapshot, memory, tuple(missing)
-    state.count(crm_reads=1, memory_reads=1)
+    state.count(crm_reads=0 if given else 1, memory_reads=1)
 
 
 async def analyse(state: ReviewState, start: ReviewInput, stopped: Stopped) -> AnalysisResult:
@@ -73,7 +79,12 @@ async def analyse(state: ReviewState, start: ReviewInput, stopped: Stopped) -> A
     return result
 
 
-async def _read_crm(state: ReviewState, start: ReviewInput) -> SnapshotRef:
+async def _read_crm(
+    state: ReviewState, start: ReviewInput, given: SnapshotRef | None
+) -> SnapshotRef:
+    if given is not None:
+        await save(state, start)
+        return given
     call = FetchSnapshot(
         account_id=state.account_id,
         tenant=state.tenant,

@@ -44,6 +44,16 @@ def crm_read(summary: str, give_up_after: float, *, heartbeats: bool = True) -> 
     )
 
 
+def bulk_read(summary: str, give_up_after: float) -> ActivityConfig:
+    """Many accounts in one go; after `give_up_after` seconds each review reads its own."""
+    return _regular(
+        summary,
+        timedelta(minutes=4),
+        heartbeats=True,
+        schedule_to_close=timedelta(seconds=give_up_after),
+    )
+
+
 def crm_write(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
     """One approved write: never given up, since a person decided it. A cancel waits for it."""
     config = _regular(summary, timedelta(seconds=30), heartbeats=heartbeats)

@@ -26,6 +26,8 @@ def show_attributes(state: ReviewState) -> None:
     ]
     if state.snapshot is not None and state.snapshot.owner_id is not None:
         updates.append(names.OWNER_ID.value_set(state.snapshot.owner_id))
+    if state.cycle_id is not None:
+        updates.append(names.CYCLE_ID.value_set(state.cycle_id))
     if state.analysis is not None:
         updates.append(names.RISK_LEVEL.value_set(state.analysis.risk_level.value))
         if state.analysis.health_score is not None:

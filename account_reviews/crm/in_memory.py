@@ -338,9 +338,28 @@ class InMemoryCrm:
     def _fits(self, account: Account, where: AccountFilter) -> bool:
         if where.account_ids is not None and account.id not in where.account_ids:
             return False
+        if where.segment is not None and account.segment != where.segment:
+            return False
+        if where.statuses and account.status is not None and account.status not in where.statuses:
+            return False
+        if where.changed_since is not None and not self._changed(account, where.changed_since):
+            return False
         owner = self._owner(account.owner_id)
         names = (account.owner_id, owner.name if owner else None)
         return where.owner is None or where.owner in names
+
+    def _changed(self, account: Account, since: datetime) -> bool:
+        own = (account.modified_at, account.last_activity_at)
+        names = ("at", "created_at", "modified_at", "stage_changed_at")
+        of_it = (
+            getattr(record, name, None)
+            for kind in _CHILDREN
+            for record in self._records[kind].values()
+            if getattr(record, "account_id", None) == account.id
+            for name in names
+        )
+        undated = own == (None, None)
+        return undated or any(moment is not None and moment >= since for moment in (*own, *of_it))
 
     def _children(
         self, model: type[_R], kind: RecordType, account_id: str, as_of: datetime | None

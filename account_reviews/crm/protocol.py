@@ -7,7 +7,13 @@ from pydantic import Field
 
 from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.records import Account, AccountSnapshot, RecordRef, SnapshotLimits
+from account_reviews.domain.records import (
+    Account,
+    AccountSnapshot,
+    AccountStatus,
+    RecordRef,
+    SnapshotLimits,
+)
 
 
 class AccountFilter(Model):
@@ -16,6 +22,11 @@ class AccountFilter(Model):
     owner: str | None = None
     """Owner id or exact owner name."""
     account_ids: tuple[str, ...] | None = None
+    segment: str | None = None
+    statuses: tuple[AccountStatus, ...] = ()
+    """Empty: every status. An account without a status is always taken: unknown is not fine."""
+    changed_since: Timestamp | None = None
+    """Takes what changed, or what the CRM cannot date. The account or any record of it counts."""
 
 
 class AccountPage(Model):

@@ -7,12 +7,20 @@ from importlib import resources
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Select, Text, column, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, Text, and_, column, exists, func, or_, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from account_reviews.crm.protocol import AccountFilter
-from account_reviews.crm.tables import accounts, owners
+from account_reviews.crm.tables import (
+    accounts,
+    activities,
+    contacts,
+    deals,
+    notes,
+    owners,
+    tasks,
+)
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.records import (
     AccountSnapshot,
@@ -85,7 +93,29 @@ async def read_accounts(
     if where.owner is not None:
         named = select(owners.c.id).where(owners.c.name == where.owner)
         query = query.where(or_(accounts.c.owner_id == where.owner, accounts.c.owner_id.in_(named)))
+    if where.segment is not None:
+        query = query.where(accounts.c.segment == where.segment)
+    if where.statuses:
+        wanted = accounts.c.status.in_([status.value for status in where.statuses])
+        query = query.where(or_(wanted, accounts.c.status.is_(None)))
+    if where.changed_since is not None:
+        query = query.where(_changed(where.changed_since))
     return await _rows(connection, query)
+
+
+def _changed(since: datetime) -> ColumnElement[bool]:
+    """The account or a record of it changed, or nobody knows when it did."""
+    undated = and_(accounts.c.modified_at.is_(None), accounts.c.last_activity_at.is_(None))
+    own = or_(accounts.c.modified_at >= since, accounts.c.last_activity_at >= since, undated)
+    moments = (
+        activities.c.at, contacts.c.created_at, deals.c.modified_at, deals.c.created_at,
+        deals.c.stage_changed_at, notes.c.created_at, tasks.c.created_at,
+    )  # fmt: skip
+    touched = (
+        exists().where(moment.table.c.account_id == accounts.c.id, moment >= since)
+        for moment in moments
+    )
+    return or_(own, *touched)
 
 
 async def read_snapshots(

@@ -7,7 +7,7 @@ from account_reviews.domain.changes import detect_changes
 from account_reviews.domain.compose import compose
 from account_reviews.domain.engagement import engagement_score
 from account_reviews.domain.facts import Facts
-from account_reviews.domain.findings import Analysis, PreviousRisk, PriorOutcome
+from account_reviews.domain.findings import Analysis, PreviousRisk, PriorOutcome, Risk
 from account_reviews.domain.flags import collect_findings
 from account_reviews.domain.health import assess_health
 from account_reviews.domain.memory import MemoryHit
@@ -69,6 +69,12 @@ def analyse(inputs: AnalysisInputs, policy: Policy) -> Analysis:
         policy_hash=policy.hash,
         policy_version=policy.version,
     )
+
+
+def starting_risk(snapshot: AccountSnapshot, policy: Policy) -> Risk:
+    """The risk as the account alone shows it, to decide who is reviewed first."""
+    inputs = AnalysisInputs(snapshot=snapshot, as_of=snapshot.as_of)
+    return _read(inputs, policy).risk
 
 
 def _read(inputs: AnalysisInputs, policy: Policy) -> Context:

@@ -174,6 +174,17 @@ class ApprovalRequest(Model):
             return closed.model_copy(update={"state": as_state, "closed_at": now})
         return closed
 
+    def supersede(self, item_ids: frozenset[str], now: Timestamp, reason: str) -> "ApprovalRequest":
+        """Close these items: what they would write is no longer what is proposed."""
+        changed = {
+            item.item_id: item.model_copy(
+                update={"state": ItemState.SUPERSEDED, "decided_at": now, "reason": reason}
+            )
+            for item in self.items
+            if item.item_id in item_ids
+        }
+        return self._with_items(changed, now, None)
+
     def mark(self, item_id: str, state: ItemState, reason: str | None = None) -> "ApprovalRequest":
         """Record what became of a decided item: executed, failed, skipped or superseded."""
         items = tuple(

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.findings import RiskLevel
-from account_reviews.domain.records import AccountStatus
-from account_reviews.domain.review import Execution, SnapshotRef
+from account_reviews.domain.records import AccountStatus, SnapshotRef
+from account_reviews.domain.review import Execution
 
 
 class CycleStatus(StrEnum):
@@ -79,12 +79,20 @@ class CycleInput(Model):
 class InFlight(Model):
     """A review of this cycle that works."""
 
-    position: int
     account_id: str
-    review_id: str
     run_id: str | None = None
     joined: bool = False
     since: Timestamp
+
+
+class AccountMark(Model):
+    """What became of one account."""
+
+    account_id: str
+    state: AccountState
+    joined: bool = False
+    review_run_id: str | None = None
+    reason: str | None = None
 
 
 class CycleState(BaseModel):
@@ -111,7 +119,11 @@ class CycleState(BaseModel):
     """Selected so far."""
     loaded: bool = False
     """Every page of the CRM was read."""
+    listed: bool = False
+    """Every account in scope is known."""
     cursor: str | None = None
+    placed: int = 0
+    """Accounts that were read and have a place in the order of starting."""
     next_position: int = 0
     """The first account that was not started."""
     done: int = 0
@@ -120,7 +132,11 @@ class CycleState(BaseModel):
     joined: int = 0
     in_flight: dict[str, InFlight] = {}
     """By account id."""
+    marks: tuple[AccountMark, ...] = ()
+    """What became of accounts and is not in the table yet."""
     missing_sources: tuple[str, ...] = ()
+    owners: int = 0
+    """Owners who get a brief."""
     started_at: Timestamp
     updated_at: Timestamp
     closed_at: Timestamp | None = None
@@ -129,6 +145,20 @@ class CycleState(BaseModel):
     @property
     def running(self) -> int:
         return len(self.in_flight)
+
+    @property
+    def finished(self) -> int:
+        """Reviews that work no more. One that waits for a person has done its work."""
+        return self.done + self.waiting + self.failed
+
+    def touch(self, now: Timestamp) -> None:
+        self.version += 1
+        self.updated_at = now
+
+    def mark(self, account_id: str, state: AccountState, **more: object) -> None:
+        """Note what became of an account, to be stored with the next save."""
+        values = {"account_id": account_id, "state": state, **more}
+        self.marks = (*self.marks, AccountMark.model_validate(values))
 
 
 class CycleAccount(Model):
@@ -147,13 +177,129 @@ class CycleAccount(Model):
     reason: str | None = None
 
 
-START_ORDER: Final = (RiskLevel.CRITICAL, RiskLevel.HIGH, RiskLevel.MEDIUM, RiskLevel.LOW)
+START_ORDER: Final = (
+    RiskLevel.CRITICAL,
+    RiskLevel.HIGH,
+    RiskLevel.MEDIUM,
+    RiskLevel.LOW,
+    RiskLevel.NONE,
+)
 """Unknown risk starts with medium, never above it."""
 
 
 def start_rank(level: RiskLevel) -> int:
     """0 is started first. Accounts of one rank are started in the order of their ids."""
     return START_ORDER.index(RiskLevel.MEDIUM if level is RiskLevel.UNKNOWN else level)
+
+
+class CycleView(Model):
+    """What a cycle answers when it is asked how far it is."""
+
+    cycle_id: str
+    run_id: str
+    kind: str
+    status: CycleStatus
+    reason: str | None
+    accounts: int
+    queued: int
+    done: int
+    running: int
+    waiting: int
+    failed: int
+    joined: int
+    loaded: bool
+    paused_by: str | None
+    eta_seconds: float | None
+    """Until the last review works no more, at the pace so far; None before there is one."""
+    started_at: Timestamp
+    closed_at: Timestamp | None
+
+
+class CycleResult(Model):
+    """What a closed cycle answers to whoever waited for it."""
+
+    cycle_id: str
+    run_id: str
+    status: CycleStatus
+    reason: str | None
+    accounts: int
+    done: int
+    waiting: int
+    failed: int
+    joined: int
+    owners: int = 0
+    degraded: bool = False
+
+
+class OpenedCycle(Model):
+    as_of: Timestamp
+
+
+class ListAccounts(Model):
+    """One page of the CRM's list, kept in `cycle_accounts`."""
+
+    run_id: str
+    tenant: str
+    scope: CycleScope
+    as_of: Timestamp
+    cursor: str | None = None
+
+
+class ListedAccounts(Model):
+    selected: int
+    next_cursor: str | None = None
+
+
+class ReadAccounts(Model):
+    """Read the next accounts that were not read, most at risk by what is known first."""
+
+    run_id: str
+    tenant: str
+    as_of: Timestamp
+    bulk: bool
+    blind: bool = False
+    """The CRM is down: give places by what is known, and let each review look for itself."""
+
+
+class ReadAccountsResult(Model):
+    placed: int
+    """Accounts with a place in the order of starting, by now."""
+    left: int
+
+
+class CycleRef(Model):
+    run_id: str
+    tenant: str
+
+
+class NextAccounts(Model):
+    run_id: str
+    tenant: str
+    position: int
+    limit: int
+
+
+class NextAccountsResult(Model):
+    accounts: tuple[CycleAccount, ...]
+    halted: bool = False
+    """Nothing may be started now."""
+
+
+class LookUp(Model):
+    """Reviews that said nothing for long."""
+
+    tenant: str
+    reviews: tuple[InFlight, ...]
+
+
+class Found(Model):
+    account_id: str
+    state: AccountState
+    reason: str | None = None
+
+
+class LookUpResult(Model):
+    found: tuple[Found, ...]
 
 
 CycleInput.model_rebuild()

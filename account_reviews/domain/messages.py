@@ -7,7 +7,9 @@ from typing import TypeVar
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 
 from account_reviews.domain.base import Model, Scalar, Timestamp
+from account_reviews.domain.phases import Outcome, Phase, Status
 from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.records import SnapshotRef
 
 
 class Verdict(StrEnum):
@@ -40,6 +42,35 @@ class CancelReview(Model):
     by: str = Field(
         default="unknown", max_length=200, validation_alias=AliasChoices("by", "requested_by")
     )
+    reason: str | None = Field(default=None, max_length=5000)
+
+
+class Refresh(Model):
+    """Read the account again. Decisions on what does not change are kept."""
+
+    by: str = Field(default="unknown", max_length=200)
+    cycle_id: str | None = None
+    """A cycle that wants to hear of this review from now on."""
+    snapshot_ref: SnapshotRef | None = None
+
+
+class ReviewProgress(Model):
+    """What a review tells its cycle when it waits and when it closes."""
+
+    review_id: str
+    run_id: str | None = None
+    account_id: str
+    phase: Phase
+    status: Status
+    outcome: Outcome | None = None
+    was: Status | None = None
+    """What this cycle was told before."""
+
+
+class CycleCommand(Model):
+    """Pause, resume or cancel a cycle."""
+
+    by: str = Field(default="unknown", max_length=200)
     reason: str | None = Field(default=None, max_length=5000)
 
 

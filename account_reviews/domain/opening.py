@@ -29,4 +29,5 @@ def opening_state(
         started_at=now,
         updated_at=now,
         plan_only=start.plan_only,
+        cycle_id=start.cycle_id,
     )

@@ -218,6 +218,18 @@ class AccountSnapshot(Model):
     source: str = "sql"
 
 
+class SnapshotRef(Model):
+    """A stored snapshot and the small facts a workflow needs of it."""
+
+    hash: str
+    account_name: str
+    owner_id: str | None
+    owner_name: str | None
+    fetched_at: Timestamp
+    stale_seconds: int | None = None
+    """Age, when the CRM was down and this is an old one."""
+
+
 class SnapshotLimits(Model):
     """How much of an account one snapshot carries."""
 

@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from account_reviews.domain.approvals import ApprovalRequest, Terms
 from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.findings import HealthBand, RiskLevel
-from account_reviews.domain.messages import CancelReview, SubmitDecision, TimelineEntry
+from account_reviews.domain.messages import CancelReview, Refresh, SubmitDecision, TimelineEntry
 from account_reviews.domain.phases import FINAL, Outcome, Phase, PhaseChange, Status, check_move
 from account_reviews.domain.proposals import ItemState, ProposedChange
-from account_reviews.domain.records import RecordRef
+from account_reviews.domain.records import RecordRef, SnapshotRef
 
 TIMELINE_LIMIT = 200
 """Lines kept in the state; the event history holds all."""
@@ -59,6 +59,10 @@ class ReviewInput(Model):
     execution: Execution = Execution()
     history_limit: int | None = None
     """Continue as new after this many events; None leaves it to the server's advice."""
+    cycle_id: str | None = None
+    """The workflow id of the cycle that started it and wants to hear of it."""
+    snapshot: SnapshotRef | None = None
+    """What the cycle has read of the account already; the CRM is not read again."""
     resumed: "ReviewState | None" = None
 
 
@@ -85,18 +89,6 @@ class Counters(Model):
     decisions: int = 0
     refusals: int = 0
     malformed: int = 0
-
-
-class SnapshotRef(Model):
-    """A stored snapshot and the small facts a workflow needs of it."""
-
-    hash: str
-    account_name: str
-    owner_id: str | None
-    owner_name: str | None
-    fetched_at: Timestamp
-    stale_seconds: int | None = None
-    """Age, when the CRM was down and this is an old one."""
 
 
 class MemoryDocument(Model):
@@ -161,6 +153,12 @@ class ReviewState(BaseModel):
     cancel: CancelReview | None = None
     early: tuple[SubmitDecision, ...] = ()
     """Decisions that came before their request, kept until it is open."""
+    cycle_id: str | None = None
+    """The cycle that hears of this review."""
+    reported: Status | None = None
+    """What that cycle was told last."""
+    refresh: Refresh | None = None
+    """Somebody wants the account to be read again; done while the review waits."""
     counters: Counters = Counters()
     version: int = 0
     error_count: int = 0

@@ -4,7 +4,7 @@ A row is a projection of the review's own state, guarded by its growing version;
 is idempotent, so that an activity may run twice.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.canonical import canonical_json, hash_of
 from account_reviews.domain.findings import PriorOutcome, RiskLevel
-from account_reviews.domain.records import AccountSnapshot
-from account_reviews.domain.review import ReviewState, SnapshotRef
+from account_reviews.domain.records import AccountSnapshot, SnapshotRef
+from account_reviews.domain.review import ReviewState
 from account_reviews.store.database import reachable
 from account_reviews.store.rows import approval_row, baseline_row, outcome_rows, run_row
 from account_reviews.store.tables import review_runs
@@ -103,6 +103,19 @@ class ReviewStore:
         """Store a document once under the hash of its content and give the hash."""
         async with self._statements() as connection:
             return await _put(connection, kind, body)
+
+    async def put_snapshots(self, snapshots: Sequence[AccountSnapshot]) -> list[str]:
+        """Store many snapshots in one transaction and give their hashes, in order."""
+        spelled = [canonical_json(one.model_dump()) for one in snapshots]
+        hashes = [hash_of(one) for one in spelled]
+        rows = [
+            {"hash": stored, "kind": "snapshot", "body": body.decode()}
+            for stored, body in zip(hashes, spelled, strict=True)
+        ]
+        if rows:
+            async with self._transaction() as connection:
+                await connection.execute(_PUT_DOCUMENT, rows)
+        return hashes
 
     async def get_document(self, stored: str) -> Any:
         """The document under that hash. KeyError when it is gone."""

@@ -29,6 +29,7 @@ def run_row(state: ReviewState) -> dict[str, Any]:
         "due_at": min((one.deadline for one in pending), default=None),
         "needs_attention": state.needs_attention,
         "analysis_hash": analysis.hash if analysis else None,
+        "cycle_id": state.cycle_id,
         "state": state.model_dump_json(),
         "version": state.version,
         "started_at": state.started_at,

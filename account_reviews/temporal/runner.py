@@ -14,8 +14,9 @@ from temporalio.workflow import Info
 
 PASSED_THROUGH = (
     "account_reviews", "activities", "pydantic", "pydantic_core", "annotated_types",
-    "workflows.gathering", "workflows.policies", "workflows.presence", "workflows.steps",
-    "workflows.writing",
+    "workflows.children", "workflows.deadlines", "workflows.doors", "workflows.gathering",
+    "workflows.policies", "workflows.portfolio", "workflows.presence", "workflows.refreshing",
+    "workflows.scheduled", "workflows.steps", "workflows.writing",
 )  # fmt: skip
 """Imported once, not per sandbox; the linter guards them instead. Only the workflow file itself
 is imported anew for every review."""

@@ -19,5 +19,5 @@ class ReorderedReviewWorkflow(AccountReviewWorkflow):
         return await super().run(start)
 
     async def _next_decision(self) -> bool:
-        self._watch_deadlines()
+        self._deadlines.watch(self._state.pending)
         return await super()._next_decision()

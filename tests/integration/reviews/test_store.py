@@ -12,8 +12,8 @@ from account_reviews.domain.errors import BadInputError, RequestNotFoundError, R
 from account_reviews.domain.messages import DecisionAnswer, SubmitDecision
 from account_reviews.domain.opening import opening_state
 from account_reviews.domain.phases import Outcome, Phase, Status
-from account_reviews.domain.records import Account, AccountSnapshot, RecordType
-from account_reviews.domain.review import ReviewInput, ReviewState, SnapshotRef
+from account_reviews.domain.records import Account, AccountSnapshot, RecordType, SnapshotRef
+from account_reviews.domain.review import ReviewInput, ReviewState
 from account_reviews.store.reading import ReviewReader, RunFilter
 from account_reviews.store.reviews import ReviewStore
 from tests.unit.reviews.states import analysis_result, task_change

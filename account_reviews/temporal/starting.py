@@ -1,0 +1,37 @@
+"""What a review's workflow is started with, by a client and by a cycle alike."""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+
+from account_reviews.domain.review import ReviewInput
+from account_reviews.temporal import names
+
+TASK_TIMEOUT: Final = timedelta(seconds=4)
+"""How soon a workflow task that died with its worker is given to another one."""
+
+
+def summary(account_name: str) -> str:
+    """The line the Temporal UI shows in lists."""
+    return f"Review of {account_name}"
+
+
+def details(start: ReviewInput) -> str:
+    """What the Temporal UI shows of a review."""
+    return f"Account {start.account_id}, {start.kind}, started by {start.started_by}"
+
+
+def search_attributes(start: ReviewInput, owner_id: str | None) -> TypedSearchAttributes:
+    """Ids only: search attributes are never encrypted."""
+    pairs = [
+        SearchAttributePair(names.TENANT, start.tenant),
+        SearchAttributePair(names.ACCOUNT_ID, start.account_id),
+        SearchAttributePair(names.REVIEW_KIND, start.kind.value),
+        SearchAttributePair(names.REVIEW_STATUS, "running"),
+    ]
+    if owner_id is not None:
+        pairs.append(SearchAttributePair(names.OWNER_ID, owner_id))
+    if start.cycle_id is not None:
+        pairs.append(SearchAttributePair(names.CYCLE_ID, start.cycle_id))
+    return TypedSearchAttributes(pairs)

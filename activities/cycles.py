@@ -1,0 +1,212 @@
+"""A cycle's own work: which accounts, what they look like now, who is looked at first."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from temporalio import activity
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from account_reviews.crm.protocol import AccountFilter, CrmBackend
+from account_reviews.domain.analysis import starting_risk
+from account_reviews.domain.base import Timestamp
+from account_reviews.domain.cycles import (
+    AccountState,
+    CycleAccount,
+    CycleRef,
+    CycleScope,
+    CycleState,
+    Found,
+    InFlight,
+    ListAccounts,
+    ListedAccounts,
+    LookUp,
+    LookUpResult,
+    NextAccounts,
+    NextAccountsResult,
+    OpenedCycle,
+    ReadAccounts,
+    ReadAccountsResult,
+    start_rank,
+)
+from account_reviews.domain.errors import AccountNotFoundError
+from account_reviews.domain.policy import Policy
+from account_reviews.domain.records import (
+    Account,
+    AccountSnapshot,
+    SnapshotLimits,
+    SnapshotRef,
+)
+from account_reviews.store.cycles import CycleStore, unknown_account
+from account_reviews.store.reviews import ReviewStore
+from account_reviews.temporal import names
+
+PAGE: Final = 200
+"""Accounts per page of the CRM's list, and at most per bulk read."""
+CHUNK: Final = 50
+"""Accounts read one by one before their reviews start."""
+READS_AT_ONCE: Final = 10
+
+Clock = Callable[[], Awaitable[Timestamp | None]]
+
+
+class CycleActivities:
+    """Reads a portfolio and hands it out in the order of risk."""
+
+    def __init__(
+        self,
+        crm: CrmBackend,
+        store: CycleStore,
+        documents: ReviewStore,
+        policy: Policy,
+        limits: SnapshotLimits,
+        default_as_of: Clock,
+    ) -> None:
+        self._crm = crm
+        self._store = store
+        self._documents = documents
+        self._policy = policy
+        self._limits = limits
+        self._default_as_of = default_as_of
+
+    @activity.defn(name="cycles.open")
+    async def open(self, state: CycleState) -> OpenedCycle:
+        """Show the cycle in the read model; gives the clock of its rules."""
+        as_of = await self._default_as_of() or state.as_of
+        await self._store.save(state.model_copy(update={"as_of": as_of}))
+        return OpenedCycle(as_of=as_of)
+
+    @activity.defn(name="cycles.save")
+    async def save(self, state: CycleState) -> None:
+        """Bring the cycle's rows up to `state`."""
+        await self._store.save(state)
+
+    @activity.defn(name="cycles.list_accounts")
+    async def list_accounts(self, call: ListAccounts) -> ListedAccounts:
+        """Note one page of the accounts in scope."""
+        scope = call.scope
+        window = scope.changed_within_seconds
+        where = AccountFilter(
+            owner=scope.owner,
+            account_ids=scope.account_ids,
+            segment=scope.segment,
+            statuses=scope.statuses,
+            changed_since=call.as_of - timedelta(seconds=window) if window is not None else None,
+        )
+        page = await self._crm.list_accounts(where, cursor=call.cursor, limit=PAGE)
+        items = page.items
+        if page.next_cursor is None:
+            items = (*items, *_named_alone(scope))
+        selected = await self._store.queue(call.run_id, call.tenant, items)
+        return ListedAccounts(selected=selected, next_cursor=page.next_cursor)
+
+    @activity.defn(name="cycles.read_accounts")
+    async def read_accounts(self, call: ReadAccounts) -> ReadAccountsResult:
+        """Read the next accounts, store their snapshots, and order them by their risk now."""
+        bulk = (await self._crm.capabilities()).bulk_reads if call.bulk else 1
+        limit = min(bulk, PAGE) if bulk > 1 else CHUNK
+        if call.blind:
+            return await self._store.place_unread(call.run_id)
+        ids = await self._store.unread(call.run_id, limit)
+        if bulk > 1:
+            found = await self._crm.snapshots(ids, as_of=call.as_of, limits=self._limits)
+        else:
+            found = await self._one_by_one(ids, call.as_of)
+        documents = await self._documents.put_snapshots(list(found.values()))
+        read = [
+            self._account(snapshot, stored)
+            for snapshot, stored in zip(found.values(), documents, strict=True)
+        ]
+        read.sort(key=lambda one: (start_rank(one.risk_level), one.account_id))
+        unknown = [unknown_account(one) for one in ids if one not in found]
+        return await self._store.place(call.run_id, [*read, *unknown])
+
+    @activity.defn(name="cycles.rank")
+    async def rank(self, call: CycleRef) -> None:
+        """Order all accounts of the cycle by their risk now."""
+        await self._store.rank(call.run_id)
+
+    @activity.defn(name="cycles.next_accounts")
+    async def next_accounts(self, call: NextAccounts) -> NextAccountsResult:
+        """The accounts to start next, unless starting is halted."""
+        if await self._store.halted(call.tenant):
+            return NextAccountsResult(accounts=(), halted=True)
+        return NextAccountsResult(
+            accounts=await self._store.next(call.run_id, call.position, call.limit)
+        )
+
+    @activity.defn(name="cycles.look_up")
+    async def look_up(self, call: LookUp) -> LookUpResult:
+        """What Temporal says of reviews that said nothing for long."""
+        return LookUpResult(
+            found=tuple([await self._find(one, call.tenant) for one in call.reviews])
+        )
+
+    async def _find(self, flight: InFlight, tenant: str) -> Found:
+        handle = activity.client().get_workflow_handle(
+            names.review_id(flight.account_id, tenant), first_execution_run_id=flight.run_id
+        )
+        try:
+            shown = await handle.describe()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return Found(
+                account_id=flight.account_id,
+                state=AccountState.FAILED,
+                reason="its review is gone from Temporal",
+            )
+        status = shown.status
+        if status is WorkflowExecutionStatus.RUNNING:
+            waits = shown.typed_search_attributes.get(names.REVIEW_STATUS) == "waiting"
+            state = AccountState.WAITING if waits else AccountState.RUNNING
+            return Found(account_id=flight.account_id, state=state)
+        if status is WorkflowExecutionStatus.COMPLETED:
+            return Found(account_id=flight.account_id, state=AccountState.DONE)
+        ended = status.name.lower() if status is not None else "closed"
+        return Found(
+            account_id=flight.account_id,
+            state=AccountState.FAILED,
+            reason=f"its review was {ended}",
+        )
+
+    async def _one_by_one(self, ids: Sequence[str], as_of: Timestamp) -> dict[str, AccountSnapshot]:
+        gate = asyncio.Semaphore(READS_AT_ONCE)
+
+        async def read(account_id: str) -> AccountSnapshot | None:
+            async with gate:
+                try:
+                    return await self._crm.snapshot(account_id, as_of=as_of, limits=self._limits)
+                except AccountNotFoundError:
+                    return None
+
+        found = await asyncio.gather(*(read(account_id) for account_id in ids))
+        return {one.account.id: one for one in found if one is not None}
+
+    def _account(self, snapshot: AccountSnapshot, stored: str) -> CycleAccount:
+        account, owner = snapshot.account, snapshot.owner
+        risk = starting_risk(snapshot, self._policy)
+        return CycleAccount(
+            position=0,
+            account_id=account.id,
+            account_name=account.name,
+            owner_id=account.owner_id,
+            risk_level=risk.level,
+            risk_score=risk.score,
+            snapshot=SnapshotRef(
+                hash=stored,
+                account_name=account.name,
+                owner_id=account.owner_id,
+                owner_name=owner.name if owner else None,
+                fetched_at=snapshot.fetched_at,
+            ),
+        )
+
+
+def _named_alone(scope: CycleScope) -> tuple[Account, ...]:
+    """Accounts that were named and nothing else: those the CRM lacks must not vanish silently."""
+    ids = scope.account_ids or ()
+    alone = scope == CycleScope(account_ids=scope.account_ids)
+    return tuple(Account(id=one, version="", name=one) for one in ids) if alone else ()

@@ -1,0 +1,169 @@
+"""A small portfolio for cycle tests: accounts of every risk, real rules, real tables."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from account_reviews.crm.in_memory import InMemoryCrm
+from account_reviews.domain.cycles import CycleInput, CycleResult, CycleScope, CycleState
+from account_reviews.domain.policy import Policy, load_policy
+from account_reviews.domain.records import (
+    Account,
+    AccountSnapshot,
+    AccountStatus,
+    Activity,
+    ActivityMark,
+    ActivityType,
+    Deal,
+    DealStage,
+    Owner,
+    RecordType,
+    SnapshotLimits,
+)
+from account_reviews.domain.review import Execution
+from account_reviews.memory.in_memory import InMemoryMemory
+from account_reviews.store.cycles import CycleStore
+from account_reviews.store.reviews import ReviewStore
+from activities.analysis import AnalysisActivities
+from activities.crm import CrmActivities
+from activities.cycles import CycleActivities
+from activities.memory import MemoryActivities
+from activities.store import StoreActivities
+from worker import build_worker
+from workflows.review_cycle import ReviewCycleWorkflow
+
+AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
+Cycle = WorkflowHandle[ReviewCycleWorkflow, CycleResult]
+MODULES = frozenset(RecordType)
+
+
+def account(name: str, **fields: Any) -> AccountSnapshot:
+    """One account; calm unless told otherwise: nothing changed, nothing is at risk."""
+    values = {
+        "id": name,
+        "version": "1",
+        "name": name.title(),
+        "owner_id": "owner-1",
+        "status": AccountStatus.ACTIVE,
+        "modified_at": AS_OF - timedelta(hours=1),
+        **fields,
+    }
+    days = values.pop("quiet_days", 2)
+    at = AS_OF - timedelta(days=days)
+    call = Activity(id=f"{name}-a", version="1", account_id=name, type=ActivityType.CALL, at=at)
+    deal = Deal(
+        id=f"{name}-d",
+        version="1",
+        account_id=name,
+        name="Renewal",
+        stage=DealStage.PROPOSAL,
+        amount=50_000,
+        created_at=AS_OF - timedelta(days=20),
+        stage_changed_at=AS_OF - timedelta(days=3),
+    )
+    return AccountSnapshot(
+        account=Account(**{**values, "last_activity_at": at}),
+        owner=Owner(id="owner-1", version="1", name="Olga Owner"),
+        activities=(call,),
+        activity_marks=(ActivityMark(id=call.id, type=call.type, at=at),),
+        deals=(deal,),
+        modules=MODULES,
+        fetched_at=AS_OF,
+        as_of=AS_OF,
+    )
+
+
+def at_risk(name: str) -> AccountSnapshot:
+    """Silent for long, and marked: its review proposes something."""
+    return account(name, status=AccountStatus.AT_RISK, quiet_days=80)
+
+
+@dataclass
+class Portfolio:
+    """What one test works with."""
+
+    client: Client
+    engine: AsyncEngine
+    crm: InMemoryCrm
+    memory: InMemoryMemory
+    policy: Policy
+    task_queue: str = field(default_factory=lambda: f"test-{uuid4().hex[:12]}")
+    tenant: str = field(default_factory=lambda: f"t{uuid4().hex[:8]}")
+
+    def owners(self) -> list[object]:
+        store, limits = ReviewStore(self.engine), SnapshotLimits()
+
+        async def today() -> datetime:
+            return AS_OF
+
+        return [
+            CrmActivities(self.crm, store, limits),
+            MemoryActivities(self.memory, store),
+            AnalysisActivities(store, self.policy),
+            StoreActivities(store),
+            CycleActivities(self.crm, CycleStore(self.engine), store, self.policy, limits, today),
+        ]
+
+    def worker(self, **options: Any) -> Worker:
+        return build_worker(self.client, self.owners(), task_queue=self.task_queue, **options)
+
+    async def start(self, **fields: Any) -> Cycle:
+        values = {
+            "tenant": self.tenant,
+            "scope": CycleScope(),
+            "execution": Execution(crm_reads="local", memory="local", own="local"),
+            "started_by": "lead",
+            **fields,
+        }
+        return await self.client.start_workflow(
+            ReviewCycleWorkflow.run,
+            CycleInput(**values),
+            id=f"cycle/{uuid4().hex}",
+            task_queue=self.task_queue,
+            task_timeout=timedelta(seconds=4),
+        )
+
+    async def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        async with self.engine.connect() as connection:
+            found = await connection.execute(text(query), values)
+            return [dict(row) for row in found.mappings()]
+
+    async def accounts_of(self, cycle: Cycle) -> dict[str, dict[str, Any]]:
+        """account id -> its row of the cycle."""
+        rows = await self.rows(
+            "select * from reviews.cycle_accounts where run_id = :run_id order by position",
+            run_id=cycle.first_execution_run_id,
+        )
+        return {row["account_id"]: row for row in rows}
+
+
+async def until(ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]) -> Any:
+    """Ask until it holds."""
+    while True:
+        answer = await ask()
+        if holds(answer):
+            return answer
+        await asyncio.sleep(0.02)
+
+
+async def state_of(cycle: Cycle) -> CycleState:
+    return await cycle.query(ReviewCycleWorkflow.snapshot)
+
+
+def make_portfolio(client: Client, engine: AsyncEngine, *snapshots: AccountSnapshot) -> Portfolio:
+    """A portfolio of these accounts, in a tenant of its own."""
+    return Portfolio(
+        client=client,
+        engine=engine,
+        crm=InMemoryCrm(snapshots),
+        memory=InMemoryMemory(),
+        policy=load_policy(),
+    )

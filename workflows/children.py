@@ -1,0 +1,192 @@
+"""The reviews of a cycle as child workflows, and the window they work in."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import Priority
+from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
+from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+
+from account_reviews.domain import cycling
+from account_reviews.domain.cycles import (
+    AccountState,
+    CycleAccount,
+    CycleInput,
+    CycleState,
+    CycleStatus,
+    Found,
+    LookUp,
+    NextAccounts,
+)
+from account_reviews.domain.messages import Refresh
+from account_reviews.domain.review import ReviewInput, ReviewKind
+from account_reviews.temporal import names, starting
+from activities.cycles import CycleActivities
+from workflows import policies
+from workflows.account_review import AccountReviewWorkflow
+from workflows.steps import StepError, run_step
+
+BATCH = 50
+"""Accounts that are taken from the table at once."""
+
+_HALTED_RETRY = timedelta(seconds=30)
+_TRIES = 3
+_NOBODY_THERE = "ExternalWorkflowExecutionNotFound"
+
+Child = workflow.ChildWorkflowHandle[AccountReviewWorkflow, object]
+
+
+class Reviews:
+    """Starts reviews by their place while fewer than the window work."""
+
+    def __init__(self, state: CycleState, start: CycleInput) -> None:
+        self._state = state
+        self._start = start
+        self._queue: list[CycleAccount] = []
+
+    def may_start(self) -> bool:
+        """Whether a place is free and somebody may take it."""
+        state = self._state
+        ready = state.loaded or not self._start.bulk_reads
+        free = state.running < self._start.window
+        return ready and free and state.paused_by is None and state.next_position < state.placed
+
+    async def start_some(self) -> None:
+        """Fill the free places."""
+        if not self._queue and not await self._fetch():
+            return
+        free = self._start.window - self._state.running
+        chosen, self._queue = self._queue[:free], self._queue[free:]
+        await asyncio.gather(*(self._start_one(account) for account in chosen))
+
+    async def watch_silent(self) -> None:
+        """Look up reviews that said nothing for long: a terminated one frees its place."""
+        patience = timedelta(seconds=self._start.silent_after_seconds)
+        while True:
+            await workflow.wait_condition(lambda: bool(self._state.in_flight))
+            await workflow.sleep(patience / 2, summary="Look for silent reviews")
+            now = workflow.now()
+            flights = self._state.in_flight.values()
+            silent = tuple(one for one in flights if now - one.since >= patience)
+            if silent:
+                await self._look_up(LookUp(tenant=self._state.tenant, reviews=silent))
+
+    async def _fetch(self) -> bool:
+        """The next accounts by their place. False while starting is halted."""
+        state = self._state
+        call = NextAccounts(
+            run_id=state.run_id,
+            tenant=state.tenant,
+            position=state.next_position,
+            limit=min(BATCH, state.placed - state.next_position),
+        )
+        config = policies.own("Choose the next accounts")
+        found = await run_step(CycleActivities.next_accounts, call, config, local=True)
+        self._queue = list(found.accounts)
+        if found.halted:
+            stopped = workflow.wait_condition(
+                lambda: state.status is not CycleStatus.RUNNING, timeout=_HALTED_RETRY
+            )
+            await asyncio.gather(stopped, return_exceptions=True)
+        return not found.halted
+
+    async def _start_one(self, account: CycleAccount) -> None:
+        state = self._state
+        cycling.take_off(state, account, workflow.now())
+        if account.state is AccountState.FAILED:
+            self._lost(account.account_id, account.reason or "it could not be read")
+            return
+        try:
+            child = await _start_or_join(state, self._start, account)
+        except FailureError as error:
+            self._lost(account.account_id, error.message)
+            return
+        if child is not None:
+            child.add_done_callback(lambda _: self._ended(account.account_id, child))
+        run_id = child.first_execution_run_id if child is not None else None
+        cycling.started(state, account.account_id, run_id, workflow.now(), joined=child is None)
+
+    def _ended(self, account_id: str, child: Child) -> None:
+        """A child closed. Most have told it themselves; a terminated one has not."""
+        error = None if child.cancelled() else child.exception()
+        if account_id not in self._state.in_flight:
+            return
+        if error is not None:
+            self._lost(account_id, str(getattr(error, "cause", None) or error))
+        else:
+            done = Found(account_id=account_id, state=AccountState.DONE)
+            cycling.looked_up(self._state, done, workflow.now())
+
+    def _lost(self, account_id: str, reason: str) -> None:
+        found = Found(account_id=account_id, state=AccountState.FAILED, reason=reason)
+        cycling.looked_up(self._state, found, workflow.now())
+
+    async def _look_up(self, call: LookUp) -> None:
+        config = policies.own("Look up silent reviews")
+        try:
+            answer = await run_step(CycleActivities.look_up, call, config, local=False)
+        except StepError as error:
+            workflow.logger.warning("silent reviews are looked up later: %s", error.reason)
+            return
+        for found in answer.found:
+            cycling.looked_up(self._state, found, workflow.now())
+
+
+async def _start_or_join(
+    state: CycleState, start: CycleInput, account: CycleAccount
+) -> Child | None:
+    """The handle of the review that was started; None when an open one was asked to read again."""
+    review = _review_of(state, start, account)
+    review_id = names.review_id(account.account_id, start.tenant)
+    for _ in range(_TRIES):
+        try:
+            return await _start(review, review_id, start, account)
+        except WorkflowAlreadyStartedError:
+            if await _join(state, review_id, account):
+                return None
+    message = f"the review {review_id} opened and closed {_TRIES} times while it was started"
+    raise ApplicationError(message, type="start_raced")
+
+
+async def _start(
+    review: ReviewInput, review_id: str, start: CycleInput, account: CycleAccount
+) -> Child:
+    return await workflow.start_child_workflow(
+        AccountReviewWorkflow.run,
+        review,
+        id=review_id,
+        task_timeout=starting.TASK_TIMEOUT,
+        parent_close_policy=ParentClosePolicy.ABANDON,
+        cancellation_type=ChildWorkflowCancellationType.ABANDON,
+        priority=Priority(priority_key=start.priority_key, fairness_key=account.owner_id),
+        static_summary=starting.summary(account.account_name),
+        static_details=starting.details(review),
+        search_attributes=starting.search_attributes(review, account.owner_id),
+    )
+
+
+async def _join(state: CycleState, review_id: str, account: CycleAccount) -> bool:
+    """Ask an open review to read again. False when it closed meanwhile."""
+    message = Refresh(by=state.started_by, cycle_id=state.cycle_id, snapshot_ref=account.snapshot)
+    try:
+        await workflow.get_external_workflow_handle(review_id).signal("refresh", message)
+    except ApplicationError as error:
+        if error.type != _NOBODY_THERE:
+            raise
+        return False
+    return True
+
+
+def _review_of(state: CycleState, start: CycleInput, account: CycleAccount) -> ReviewInput:
+    return ReviewInput(
+        account_id=account.account_id,
+        tenant=start.tenant,
+        kind=ReviewKind.SCHEDULED if start.schedule_id else ReviewKind.ON_DEMAND,
+        started_by=start.started_by,
+        as_of=state.as_of,
+        execution=start.execution,
+        give_up_after_seconds=start.give_up_after_seconds,
+        cycle_id=state.cycle_id,
+        snapshot=account.snapshot,
+    )

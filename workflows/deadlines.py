@@ -1,0 +1,34 @@
+"""One timer per pending request."""
+
+import asyncio
+
+from temporalio import workflow
+
+from account_reviews.domain.approvals import ApprovalRequest
+
+
+class Deadlines:
+    """Tells when a pending request is due."""
+
+    def __init__(self) -> None:
+        self._timers: dict[str, asyncio.Task[None]] = {}
+
+    def watch(self, requests: tuple[ApprovalRequest, ...]) -> None:
+        """Start the timers of these; those of closed ones go."""
+        now, pending = workflow.now(), {one.request_id: one for one in requests}
+        for request_id in [known for known in self._timers if known not in pending]:
+            self._timers.pop(request_id).cancel()
+        for request_id, request in pending.items():
+            if request_id not in self._timers:
+                left = max(0.0, (request.deadline - now).total_seconds())
+                timer = workflow.sleep(left, summary="Approval deadline")
+                self._timers[request_id] = asyncio.create_task(timer)
+
+    def passed(self) -> bool:
+        """Whether one of them is due."""
+        return any(timer.done() for timer in self._timers.values())
+
+    def stop(self) -> None:
+        """No deadline matters any more."""
+        for timer in self._timers.values():
+            timer.cancel()

@@ -1,0 +1,25 @@
+"""Reading what a message handler is given."""
+
+from typing import TypeVar
+
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from account_reviews.domain.base import Model
+from account_reviews.domain.messages import Malformed, parse
+
+_Message = TypeVar("_Message", bound=Model)
+
+
+def read(model: type[_Message], message: RawValue) -> _Message | Malformed:
+    """The message, or why it cannot be used. Never raises: for signals."""
+    encoding = message.payload.metadata.get("encoding", b"").decode(errors="replace")
+    return parse(model, encoding, message.payload.data)
+
+
+def read_or_refuse(model: type[_Message], message: RawValue) -> _Message:
+    """The message; for updates and their validators, where a refusal is an answer."""
+    parsed = read(model, message)
+    if isinstance(parsed, Malformed):
+        raise ApplicationError(parsed.why, type="bad_shape", non_retryable=True)
+    return parsed
