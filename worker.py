@@ -23,8 +23,9 @@ from account_reviews.temporal.names import TASK_QUEUE
 from account_reviews.temporal.runner import activity_methods, compile_workflows, sandboxed_runner
 from workflows.account_review import AccountReviewWorkflow
 from workflows.review_cycle import ReviewCycleWorkflow
+from workflows.upkeep import UpkeepWorkflow
 
-WORKFLOWS = [AccountReviewWorkflow, ReviewCycleWorkflow]
+WORKFLOWS = [AccountReviewWorkflow, ReviewCycleWorkflow, UpkeepWorkflow]
 
 TUNED: dict[str, Any] = {
     # A dead worker's waiting reviews move on after this, not after ten seconds.

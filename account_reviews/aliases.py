@@ -70,7 +70,7 @@ _NO_EFFECT: Final[Mapping[str, str]] = {
     "ENABLE_AUDIT_LOGGING": _ALWAYS,
     "ENABLE_FAILOVER": _BREAKER,
     "HEALTH_CHECK_INTERVAL": "nothing is checked in the background; run `reviews doctor`",
-    "ACCOUNT_REVIEW_CADENCE": "this release has no schedules",
+    "ACCOUNT_REVIEW_CADENCE": "schedules are declared in a file, see docs/schedules.md",
     "MAX_CONCURRENT_ACCOUNTS": "this release has no review cycles",
     "NOTES_LOOKBACK_DAYS": "notes share ACTIVITY_LOOKBACK_DAYS",
     "DATA_SCOUT_TIMEOUT": "time-outs are fixed by kind of work in workflows/policies.py",

@@ -7,22 +7,30 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.crm.protocol import CrmBackend
-from account_reviews.crm.sql import SqlCrm
+from account_reviews.crm.sql import OwnSqlCrm, SqlCrm
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.policy import Policy
 from account_reviews.domain.review import Execution
 from account_reviews.memory.postgres import PostgresMemory
 from account_reviews.memory.protocol import MemoryBackend
 from account_reviews.settings import Settings
+from account_reviews.store.cycle_reading import CycleReader
+from account_reviews.store.cycle_results import CycleResultStore
 from account_reviews.store.cycles import CycleStore
 from account_reviews.store.database import create_engine
+from account_reviews.store.halts import HaltStore
 from account_reviews.store.reading import ReviewReader
 from account_reviews.store.reviews import ReviewStore
+from account_reviews.store.schedule_runs import ScheduleRunStore
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
 from activities.cycles import CycleActivities
+from activities.halts import HaltActivities
 from activities.memory import MemoryActivities
+from activities.results import ResultActivities
+from activities.schedules import ScheduleActivities
 from activities.store import StoreActivities
+from activities.upkeep import UpkeepActivities
 
 
 @dataclass(frozen=True)
@@ -36,18 +44,26 @@ class Parts:
     memory: MemoryBackend
     store: ReviewStore
     reader: ReviewReader
+    schedule_runs: ScheduleRunStore
+    cycles: CycleReader
+    halts: HaltStore
 
     def activities(self) -> list[object]:
         """One instance of each activity class."""
         return [
-            CrmActivities(self.crm, self.store, self.settings.snapshot_limits()),
+            CrmActivities(self.crm, self.store, self.settings.snapshot_limits(), self.halts.gate),
+            HaltActivities(self.halts),
             MemoryActivities(self.memory, self.store),
             AnalysisActivities(self.store, self.policy),
             StoreActivities(self.store),
+            ScheduleActivities(self.schedule_runs),
+            ResultActivities(self.crm, CycleResultStore(self.engine), self.policy),
+            UpkeepActivities(self.engine, self.store, self.policy),
             CycleActivities(
                 self.crm,
                 CycleStore(self.engine),
                 self.store,
+                HaltStore(self.engine),
                 self.policy,
                 self.settings.snapshot_limits(),
                 self.default_as_of,
@@ -80,10 +96,13 @@ async def open_parts(settings: Settings, *, application: str) -> AsyncIterator[P
             settings=settings,
             policy=policy,
             engine=engine,
-            crm=SqlCrm(crm_engine),
+            crm=OwnSqlCrm(engine) if crm_engine is engine else SqlCrm(crm_engine),
             memory=PostgresMemory(engine, tenant=settings.tenant),
             store=ReviewStore(engine),
             reader=ReviewReader(engine),
+            schedule_runs=ScheduleRunStore(engine),
+            cycles=CycleReader(engine),
+            halts=HaltStore(engine),
         )
     finally:
         await engine.dispose()

@@ -187,6 +187,16 @@ async def _revision(patient: _Patient) -> str:
     return f"revision {found}"
 
 
+async def _stopped(patient: _Patient) -> str:
+    from account_reviews.domain.halts import RELEASE_HINT
+    from account_reviews.store.halts import HaltStore
+
+    halt = await HaltStore(patient.database()).current(patient.settings.tenant)
+    if halt is not None:
+        raise NeedError(f"writes and starts are {halt.told()}", RELEASE_HINT)
+    return "nothing is stopped"
+
+
 async def _crm(patient: _Patient) -> str:
     from account_reviews.crm.sql import SqlCrm
     from account_reviews.store.database import create_engine
@@ -258,6 +268,7 @@ _OTHERS: Final[dict[str, Examination]] = {
     "search attributes": _search_attributes,
     "retention": _retention,
     "database revision": _revision,
+    "stop-all": _stopped,
     "crm": _crm,
     "memory": _memory,
     "time zones": _time_zones,
@@ -272,6 +283,7 @@ _ORDER: Final = (
     "workers",
     "database",
     "database revision",
+    "stop-all",
     "crm",
     "memory",
     "time zones",

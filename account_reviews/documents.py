@@ -1,9 +1,11 @@
 """The JSON documents the CLI shows: keys are a contract, see docs/design.md."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from account_reviews.domain.approvals import ApprovalRequest
 from account_reviews.domain.findings import Analysis
+from account_reviews.domain.halts import Halt
 from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.review import ReviewState
 from account_reviews.domain.views import resumable_view
@@ -86,9 +88,14 @@ def request_row_document(row: RequestRow) -> dict[str, Any]:
 
 
 def review_document(
-    state: ReviewState, analysis: Analysis | None, *, source: str, age_seconds: float | None = None
+    state: ReviewState,
+    analysis: Analysis | None,
+    *,
+    source: str,
+    age_seconds: float | None = None,
+    halt: Halt | None = None,
 ) -> dict[str, Any]:
-    """The answer of `show`."""
+    """The answer of `show`. `halt` is what keeps an open review from writing now."""
     ended = state.closed_at or state.updated_at
     return {
         "review_id": state.review_id,
@@ -132,6 +139,7 @@ def review_document(
         "duration_seconds": (ended - state.started_at).total_seconds(),
         "source": source,
         "age_seconds": age_seconds,
+        "halted": halt.model_dump(include={"by", "reason", "at"}) if halt is not None else None,
     }
 
 
@@ -162,8 +170,10 @@ def _analysis_part(analysis: Analysis | None) -> dict[str, Any]:
     }
 
 
-def timeline_document(state: ReviewState) -> list[dict[str, Any]]:
-    """Phase moves and lines of the story, oldest first."""
+def timeline_document(
+    state: ReviewState, more: Sequence[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """Phase moves and lines of the story, oldest first, with `more` that it does not know."""
     moves = [
         {
             "at": move.at,
@@ -174,4 +184,4 @@ def timeline_document(state: ReviewState) -> list[dict[str, Any]]:
         for move in state.history
     ]
     lines = [line.model_dump() for line in state.timeline]
-    return sorted([*moves, *lines], key=lambda line: line["at"])
+    return sorted([*moves, *lines, *more], key=lambda line: line["at"])

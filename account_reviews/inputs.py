@@ -24,6 +24,19 @@ def parse_time(value: str) -> Timestamp:
     return found.astimezone(UTC)
 
 
+def parse_day(value: str, last: date) -> date:
+    """A date that is not after `last`. BadInputError otherwise."""
+    try:
+        found = date.fromisoformat(value)
+    except ValueError:
+        raise BadInputError(f"{value!r} is not a date", hint="write 2026-10-01") from None
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise BadInputError(f"{value!r} is not between {FIRST_YEAR} and {LAST_YEAR}")
+    if found > last:
+        raise BadInputError(f"{value} has not begun in UTC", hint=f"today is {last}")
+    return found
+
+
 def parse_choice(option: str, value: str, allowed: Iterable[str]) -> str:
     """One of the allowed words, or an alias of one. BadInputError names them all."""
     known = [str(one) for one in allowed]

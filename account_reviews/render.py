@@ -2,7 +2,8 @@
 
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -27,9 +28,9 @@ def render_brief(brief: Brief, format: Format) -> str:  # noqa: A002  the word u
         case "json":
             return json.dumps(plain(brief), indent=2, ensure_ascii=False) + "\n"
         case "html":
-            return _html().get_template("brief.html.j2").render(brief=brief)
+            return html_templates().get_template("brief.html.j2").render(brief=brief)
         case "md":
-            return _markdown().get_template("brief.md.j2").render(brief=brief)
+            return markdown_templates().get_template("brief.md.j2").render(brief=brief)
 
 
 def escape_markdown(value: object) -> str:
@@ -66,9 +67,20 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def moment(value: datetime | None) -> str:
-    """A time to the minute, in UTC."""
+def moment(value: datetime | str | None) -> str:
+    """A time, also one in RFC 3339, to the minute in UTC."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value).astimezone(UTC)
     return "an unknown time" if value is None else value.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def amount(value: str | Decimal | None) -> str:
+    """Money for people, in whole units; the CRM does not name a currency."""
+    return "unknown" if value is None else f"{Decimal(value):,.0f}"
+
+
+def percent(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.0%}"
 
 
 def age(seconds: int) -> str:
@@ -102,7 +114,8 @@ def _finalize(value: object) -> object:
 
 
 @cache
-def _markdown() -> Environment:
+def markdown_templates() -> Environment:
+    """Templates whose values are shown as they are, whatever they hold."""
     environment = Environment(  # noqa: S701 - every value passes through _finalize
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -116,7 +129,8 @@ def _markdown() -> Environment:
 
 
 @cache
-def _html() -> Environment:
+def html_templates() -> Environment:
+    """Templates whose values are escaped."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -131,6 +145,14 @@ def _html() -> Environment:
 
 def _with_words(environment: Environment) -> Environment:
     environment.filters.update(
-        {"shown": shown, "told": told, "words": words, "moment": moment, "age": age}
+        {
+            "shown": shown,
+            "told": told,
+            "words": words,
+            "moment": moment,
+            "age": age,
+            "amount": amount,
+            "percent": percent,
+        }
     )
     return environment

@@ -106,7 +106,9 @@ async def show_review(
             state, source, age = live, "workflow", None
     body = await parts.reader.document(state.analysis.hash) if state.analysis else None
     analysis = Analysis.model_validate(body) if body is not None else None
-    return state, analysis, review_document(state, analysis, source=source, age_seconds=age)
+    halt = await parts.halts.current(state.tenant) if state.closed_at is None else None
+    document = review_document(state, analysis, source=source, age_seconds=age, halt=halt)
+    return state, analysis, document
 
 
 async def open_review(parts: Parts, client: Client, account_id: str) -> ReviewState:

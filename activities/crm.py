@@ -4,8 +4,9 @@ import asyncio
 
 from temporalio import activity
 
+from account_reviews.crm.gate import AsksGate, Gates
 from account_reviews.crm.protocol import ApplyResult, CrmBackend, Wanted
-from account_reviews.domain.errors import ConflictError
+from account_reviews.domain.errors import ConflictError, WritesHaltedError
 from account_reviews.domain.proposals import proposal_hash, same
 from account_reviews.domain.records import SnapshotLimits, SnapshotRef
 from account_reviews.domain.review import (
@@ -22,12 +23,15 @@ class ApprovedContentChangedError(ConflictError):
 
 
 class CrmActivities:
-    """Reads and writes of one CRM backend."""
+    """Reads and writes of one CRM backend. Every write passes the gate of its tenant."""
 
-    def __init__(self, crm: CrmBackend, store: ReviewStore, limits: SnapshotLimits) -> None:
+    def __init__(
+        self, crm: CrmBackend, store: ReviewStore, limits: SnapshotLimits, gates: Gates
+    ) -> None:
         self._crm = crm
         self._store = store
         self._limits = limits
+        self._gates = gates
 
     @activity.defn(name="crm.fetch_snapshot")
     async def fetch_snapshot(self, call: FetchSnapshot) -> SnapshotRef:
@@ -51,21 +55,32 @@ class CrmActivities:
         """Write one approved change, once per operation id, if its record is as it was shown.
 
         The operation id is `{run_id}:{change_id}`, so a repeat after a crash finds the first
-        write. A cancel does not tear a write: it ends first.
+        write. A cancel does not tear a write: it ends first. WritesHaltedError while everything
+        is stopped.
         """
         change = call.change
         content = proposal_hash(change.action, change.record, change.before, change.after)
         if content != call.approved_hash:
             raise ApprovedContentChangedError
-        write = asyncio.ensure_future(
-            self._crm.apply(
-                change, expected_version=call.expected_version, operation_id=call.operation_id
-            )
-        )
+        write = asyncio.ensure_future(self._apply(call))
         try:
             return await asyncio.shield(write)
         except asyncio.CancelledError:
-            return await write
+            try:
+                return await write
+            except WritesHaltedError:  # nothing was written: the cancel is the answer
+                raise asyncio.CancelledError from None
+
+    async def _apply(self, call: ApplyChange) -> ApplyResult:
+        """Pass the gate as close to the write as the backend allows."""
+        gate, crm = self._gates(call.tenant), self._crm
+        version, operation = call.expected_version, call.operation_id
+        if isinstance(crm, AsksGate):
+            return await crm.apply_gated(
+                call.change, expected_version=version, operation_id=operation, gate=gate
+            )
+        async with gate.open_for_write():
+            return await crm.apply(call.change, expected_version=version, operation_id=operation)
 
     @activity.defn(name="crm.read_back")
     async def read_back(self, call: ReadBack) -> ReadBackResult:

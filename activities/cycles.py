@@ -40,6 +40,7 @@ from account_reviews.domain.records import (
     SnapshotRef,
 )
 from account_reviews.store.cycles import CycleStore, unknown_account
+from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal import names
 
@@ -60,6 +61,7 @@ class CycleActivities:
         crm: CrmBackend,
         store: CycleStore,
         documents: ReviewStore,
+        halts: HaltStore,
         policy: Policy,
         limits: SnapshotLimits,
         default_as_of: Clock,
@@ -67,6 +69,7 @@ class CycleActivities:
         self._crm = crm
         self._store = store
         self._documents = documents
+        self._halts = halts
         self._policy = policy
         self._limits = limits
         self._default_as_of = default_as_of
@@ -105,20 +108,16 @@ class CycleActivities:
     @activity.defn(name="cycles.read_accounts")
     async def read_accounts(self, call: ReadAccounts) -> ReadAccountsResult:
         """Read the next accounts, store their snapshots, and order them by their risk now."""
-        bulk = (await self._crm.capabilities()).bulk_reads if call.bulk else 1
-        limit = min(bulk, PAGE) if bulk > 1 else CHUNK
         if call.blind:
             return await self._store.place_unread(call.run_id)
-        ids = await self._store.unread(call.run_id, limit)
-        if bulk > 1:
-            found = await self._crm.snapshots(ids, as_of=call.as_of, limits=self._limits)
-        else:
-            found = await self._one_by_one(ids, call.as_of)
+        at_once = (await self._crm.capabilities()).bulk_reads if call.bulk else 1
+        ids = await self._store.unread(call.run_id, PAGE if at_once > 1 else CHUNK)
+        found = await self._read(ids, call.as_of, at_once)
         documents = await self._documents.put_snapshots(list(found.values()))
-        read = [
-            self._account(snapshot, stored)
-            for snapshot, stored in zip(found.values(), documents, strict=True)
-        ]
+        read = []
+        for snapshot, stored in zip(found.values(), documents, strict=True):
+            read.append(self._account(snapshot, stored))
+            await asyncio.sleep(0)  # two hundred in one go would hold up all other work
         read.sort(key=lambda one: (start_rank(one.risk_level), one.account_id))
         unknown = [unknown_account(one) for one in ids if one not in found]
         return await self._store.place(call.run_id, [*read, *unknown])
@@ -131,7 +130,7 @@ class CycleActivities:
     @activity.defn(name="cycles.next_accounts")
     async def next_accounts(self, call: NextAccounts) -> NextAccountsResult:
         """The accounts to start next, unless starting is halted."""
-        if await self._store.halted(call.tenant):
+        if await self._halts.current(call.tenant) is not None:
             return NextAccountsResult(accounts=(), halted=True)
         return NextAccountsResult(
             accounts=await self._store.next(call.run_id, call.position, call.limit)
@@ -172,18 +171,28 @@ class CycleActivities:
             reason=f"its review was {ended}",
         )
 
-    async def _one_by_one(self, ids: Sequence[str], as_of: Timestamp) -> dict[str, AccountSnapshot]:
+    async def _read(
+        self, ids: Sequence[str], as_of: Timestamp, at_once: int
+    ) -> dict[str, AccountSnapshot]:
+        """Snapshots by account id, `at_once` accounts per read, several reads side by side."""
         gate = asyncio.Semaphore(READS_AT_ONCE)
 
-        async def read(account_id: str) -> AccountSnapshot | None:
+        async def some(part: Sequence[str]) -> dict[str, AccountSnapshot]:
             async with gate:
-                try:
-                    return await self._crm.snapshot(account_id, as_of=as_of, limits=self._limits)
-                except AccountNotFoundError:
-                    return None
+                if at_once > 1:
+                    return await self._crm.snapshots(part, as_of=as_of, limits=self._limits)
+                return await self._one(part[0], as_of)
 
-        found = await asyncio.gather(*(read(account_id) for account_id in ids))
-        return {one.account.id: one for one in found if one is not None}
+        parts = [ids[start : start + at_once] for start in range(0, len(ids), at_once)]
+        found = await asyncio.gather(*(some(part) for part in parts))
+        return {name: snapshot for part in found for name, snapshot in part.items()}
+
+    async def _one(self, account_id: str, as_of: Timestamp) -> dict[str, AccountSnapshot]:
+        try:
+            found = await self._crm.snapshot(account_id, as_of=as_of, limits=self._limits)
+        except AccountNotFoundError:
+            return {}
+        return {account_id: found}
 
     def _account(self, snapshot: AccountSnapshot, stored: str) -> CycleAccount:
         account, owner = snapshot.account, snapshot.owner

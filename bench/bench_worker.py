@@ -34,6 +34,7 @@ from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotL
 from account_reviews.settings import Settings
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.runner import compile_workflows
+from bench.slow_crm import SlowCrm
 from bench.stock import stock_options
 from worker import WORKFLOWS, build_worker
 
@@ -117,11 +118,22 @@ async def serve(arguments: argparse.Namespace) -> None:
     options = stock_options() if arguments.stock else {}
     options |= dict(arguments.option)
     async with open_parts(settings, application="bench-worker") as parts:
-        watched = replace(parts, crm=WatchedCrm(parts.crm, hold=arguments.hold_writes))
+        watched = replace(parts, crm=_crm(parts.crm, arguments))
         client = await connect(settings)
         async with build_worker(client, watched.activities(), **options):
             say(ready=time.time(), pid=os.getpid())
             await stop.wait()
+
+
+def _crm(crm: CrmBackend, arguments: argparse.Namespace) -> CrmBackend:
+    if arguments.crm_seconds is None:
+        return WatchedCrm(crm, hold=arguments.hold_writes)
+    return SlowCrm(
+        crm,
+        seconds=arguments.crm_seconds,
+        at_once=arguments.crm_at_once,
+        tell=lambda calls: say(calls=calls),
+    )
 
 
 def worker_option(text: str) -> tuple[str, Any]:
@@ -135,6 +147,8 @@ if __name__ == "__main__":
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("--stock", action="store_true", help="the SDK's default worker settings")
     flags.add_argument("--hold-writes", action="store_true", help="each CRM write stands still")
+    flags.add_argument("--crm-seconds", type=float, help="how long each CRM call takes")
+    flags.add_argument("--crm-at-once", type=int, default=10, help="CRM calls at a time")
     flags.add_argument("--option", action="append", default=[], type=worker_option)
     asyncio.run(serve(flags.parse_args()))
     os._exit(0)

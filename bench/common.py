@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +24,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.crm.importer import import_directory, parse_as_of
 from account_reviews.crm.mapping import load_mapping
+from account_reviews.crm.protocol import CrmBackend
 from account_reviews.local.stack import LocalStack
 from account_reviews.local.temporal_server import DYNAMIC_CONFIG
 from account_reviews.settings import Settings
@@ -102,6 +103,11 @@ async def fill_crm(bench: Bench, directory: Path, mapping: Path, as_of: str) -> 
     """Import CSV files, as `reviews crm import` does."""
     rules = load_mapping(mapping)
     await import_directory(bench.parts.engine, directory, rules, as_of=parse_as_of(as_of))
+
+
+def with_crm(parts: Parts, crm: CrmBackend) -> Parts:
+    """The same parts on another CRM."""
+    return replace(parts, crm=crm)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -3,7 +3,7 @@
 A page shows commands in fenced blocks marked `console`, each on a line that begins with `$ `. The
 lines below a command are what it prints: each must appear, in order, and `...` stands for whatever
 differs between runs. Words of capital letters that a page asks the reader to fill in (REQUEST,
-ITEM) are taken from what was printed last.
+ITEM, CYCLE) are taken from what was printed last.
 """
 
 import re
@@ -20,10 +20,11 @@ ROOT = Path(__file__).parent.parent
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 PLACEHOLDERS = {
     "REQUEST": rf'request {UUID}|request_id": ?"{UUID}|^{UUID}',
+    "CYCLE": r"cycle/[0-9a-f]{32}",
     "ITEM": r'^ *[0-9a-f]{16}\b|item_id": ?"[0-9a-f]{16}',
 }
 READS = re.compile(
-    r"(temporal workflow|tctl workflow|reviews|reviews approvals) "
+    r"(temporal workflow|tctl workflow|reviews|reviews approvals|reviews cycles|reviews schedules) "
     r"(list|show|describe|query|history)\b"
 )
 """Commands that change nothing: repeated for a while, since lists follow within a second."""

@@ -27,9 +27,7 @@ from workflows import policies
 from workflows.account_review import AccountReviewWorkflow
 from workflows.steps import StepError, run_step
 
-BATCH = 50
-"""Accounts that are taken from the table at once."""
-
+BACKFILL_PRIORITY = 5
 _HALTED_RETRY = timedelta(seconds=30)
 _TRIES = 3
 _NOBODY_THERE = "ExternalWorkflowExecutionNotFound"
@@ -43,7 +41,6 @@ class Reviews:
     def __init__(self, state: CycleState, start: CycleInput) -> None:
         self._state = state
         self._start = start
-        self._queue: list[CycleAccount] = []
 
     def may_start(self) -> bool:
         """Whether a place is free and somebody may take it."""
@@ -53,12 +50,9 @@ class Reviews:
         return ready and free and state.paused_by is None and state.next_position < state.placed
 
     async def start_some(self) -> None:
-        """Fill the free places."""
-        if not self._queue and not await self._fetch():
-            return
-        free = self._start.window - self._state.running
-        chosen, self._queue = self._queue[:free], self._queue[free:]
-        await asyncio.gather(*(self._start_one(account) for account in chosen))
+        """Fill the free places. Whether starting is halted is asked each time."""
+        found = await self._fetch(self._start.window - self._state.running)
+        await asyncio.gather(*(self._start_one(account) for account in found))
 
     async def watch_silent(self) -> None:
         """Look up reviews that said nothing for long: a terminated one frees its place."""
@@ -72,24 +66,23 @@ class Reviews:
             if silent:
                 await self._look_up(LookUp(tenant=self._state.tenant, reviews=silent))
 
-    async def _fetch(self) -> bool:
-        """The next accounts by their place. False while starting is halted."""
+    async def _fetch(self, free: int) -> tuple[CycleAccount, ...]:
+        """The next accounts by their place; after a while none, when starting is halted."""
         state = self._state
         call = NextAccounts(
             run_id=state.run_id,
             tenant=state.tenant,
             position=state.next_position,
-            limit=min(BATCH, state.placed - state.next_position),
+            limit=min(free, state.placed - state.next_position),
         )
         config = policies.own("Choose the next accounts")
         found = await run_step(CycleActivities.next_accounts, call, config, local=True)
-        self._queue = list(found.accounts)
         if found.halted:
             stopped = workflow.wait_condition(
                 lambda: state.status is not CycleStatus.RUNNING, timeout=_HALTED_RETRY
             )
             await asyncio.gather(stopped, return_exceptions=True)
-        return not found.halted
+        return found.accounts
 
     async def _start_one(self, account: CycleAccount) -> None:
         state = self._state
@@ -139,9 +132,10 @@ async def _start_or_join(
     """The handle of the review that was started; None when an open one was asked to read again."""
     review = _review_of(state, start, account)
     review_id = names.review_id(account.account_id, start.tenant)
+    priority_key = BACKFILL_PRIORITY if state.backfill else start.priority_key
     for _ in range(_TRIES):
         try:
-            return await _start(review, review_id, start, account)
+            return await _start(review, review_id, priority_key, account)
         except WorkflowAlreadyStartedError:
             if await _join(state, review_id, account):
                 return None
@@ -150,7 +144,7 @@ async def _start_or_join(
 
 
 async def _start(
-    review: ReviewInput, review_id: str, start: CycleInput, account: CycleAccount
+    review: ReviewInput, review_id: str, priority_key: int, account: CycleAccount
 ) -> Child:
     return await workflow.start_child_workflow(
         AccountReviewWorkflow.run,
@@ -159,7 +153,7 @@ async def _start(
         task_timeout=starting.TASK_TIMEOUT,
         parent_close_policy=ParentClosePolicy.ABANDON,
         cancellation_type=ChildWorkflowCancellationType.ABANDON,
-        priority=Priority(priority_key=start.priority_key, fairness_key=account.owner_id),
+        priority=Priority(priority_key=priority_key, fairness_key=account.owner_id),
         static_summary=starting.summary(account.account_name),
         static_details=starting.details(review),
         search_attributes=starting.search_attributes(review, account.owner_id),

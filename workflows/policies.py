@@ -54,6 +54,16 @@ def bulk_read(summary: str, give_up_after: float) -> ActivityConfig:
     )
 
 
+def results(summary: str) -> ActivityConfig:
+    """Briefs of a portfolio: given up after an hour, since the reviews are done without them."""
+    return _regular(
+        summary,
+        timedelta(minutes=10),
+        heartbeats=True,
+        schedule_to_close=timedelta(hours=1),
+    )
+
+
 def crm_write(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
     """One approved write: never given up, since a person decided it. A cancel waits for it."""
     config = _regular(summary, timedelta(seconds=30), heartbeats=heartbeats)
@@ -79,6 +89,18 @@ def memory_write(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
         heartbeats=heartbeats,
         schedule_to_close=timedelta(hours=24),
     )
+
+
+def upkeep(summary: str) -> ActivityConfig:
+    """One upkeep job: tried again over some minutes, then left to its next time."""
+    config = _regular(summary, timedelta(hours=2), heartbeats=True)
+    config["retry_policy"] = RetryPolicy(
+        initial_interval=timedelta(seconds=5),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(minutes=5),
+        maximum_attempts=6,
+    )
+    return config
 
 
 def _regular(

@@ -22,15 +22,19 @@ from account_reviews.domain.cycles import (
     CycleView,
 )
 from account_reviews.domain.messages import CycleCommand, Malformed, ReviewProgress
+from account_reviews.domain.portfolio import MakeResults
 from activities.cycles import CycleActivities
-from workflows import policies
-from workflows.children import BATCH, Reviews
+from activities.results import ResultActivities
+from workflows import policies, scheduled
+from workflows.children import Reviews
 from workflows.doors import read, read_or_refuse
 from workflows.portfolio import load
-from workflows.steps import run_step
+from workflows.steps import StepError, run_step
 
 _Message = TypeVar("_Message", ReviewProgress, CycleCommand)
 
+SAVE_AFTER = 50
+"""Accounts whose rows are written together."""
 LONG_HISTORY = 4_000_000
 """Bytes."""
 
@@ -47,7 +51,7 @@ class ReviewCycleWorkflow:
     @workflow.init
     def __init__(self, start: CycleInput) -> None:
         self._start = start
-        self._state = start.resumed or _fresh_state(start)
+        self._state = _first_state(start)
         self._reviews = Reviews(self._state, start)
         self._seen_version = -1
         self._leaving = False
@@ -172,11 +176,17 @@ class ReviewCycleWorkflow:
     # steps
 
     async def _open(self) -> None:
-        opened = await run_step(
-            CycleActivities.open, self._state, policies.own("Open the cycle"), local=True
+        state, start = self._state, self._start
+        opened = await scheduled.open_run(
+            start.tenant, start.schedule_id, start.grace_seconds, start.execution
         )
-        if self._start.as_of is None:
-            self._state.as_of = opened.as_of
+        if opened is not None:
+            cycling.judged(state, opened, workflow.now())
+        answer = await run_step(
+            CycleActivities.open, state, policies.own("Open the cycle"), local=True
+        )
+        if start.as_of is None:
+            state.as_of = answer.as_of
 
     def _has_work(self) -> bool:
         state = self._state
@@ -194,7 +204,9 @@ class ReviewCycleWorkflow:
         elif self._reviews.may_start():
             await self._reviews.start_some()
         else:
-            await workflow.wait_condition(lambda: state.version != self._seen_version)
+            await workflow.wait_condition(
+                lambda: state.version != self._seen_version or self._history_is_long()
+            )
 
     def _is_leaving(self) -> bool:
         return self._leaving or self._state.status is not CycleStatus.RUNNING
@@ -210,10 +222,37 @@ class ReviewCycleWorkflow:
         if reason is not None:
             cycling.stop(state, CycleStatus.FAILED, reason, workflow.now())
         await self._save()
+        if state.status is not CycleStatus.MISSED:
+            await self._tell_owners()
         cycling.close(state, workflow.now())
+        if state.schedule_id is not None and state.status is not CycleStatus.MISSED:
+            await scheduled.close_run(
+                cycling.run_status(state),
+                self._start.execution,
+                accounts_processed=state.finished,
+                error=state.reason,
+            )
+
+    async def _tell_owners(self) -> None:
+        """A brief for every owner, and the portfolio report."""
+        state, start = self._state, self._start
+        call = MakeResults(
+            run_id=state.run_id,
+            tenant=state.tenant,
+            scope=start.scope,
+            as_of=state.as_of,
+            missing_sources=state.missing_sources,
+        )
+        config = policies.results("Briefs and portfolio")
+        try:
+            made = await run_step(ResultActivities.make_results, call, config, local=False)
+        except StepError as error:
+            state.reason = state.reason or f"no briefs: {error.reason}"
+            return
+        state.owners = made.owners
 
     async def _save_many_marks(self) -> None:
-        if len(self._state.marks) >= BATCH:
+        if len(self._state.marks) >= SAVE_AFTER:
             await self._save()
 
     async def _save(self) -> None:
@@ -233,8 +272,10 @@ class ReviewCycleWorkflow:
         )
 
 
-def _fresh_state(start: CycleInput) -> CycleState:
+def _first_state(start: CycleInput) -> CycleState:
     info = workflow.info()
+    if start.resumed is not None:
+        return start.resumed.model_copy(update={"workflow_run_id": info.run_id})
     now = info.workflow_start_time
     return CycleState(
         cycle_id=info.workflow_id,

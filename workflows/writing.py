@@ -83,6 +83,7 @@ async def _write(
         expected_version=_expected_version(state, change),
         approved_hash=change.hash,
         approved_by=item.decided_by or "unknown",
+        tenant=state.tenant,
     )
     config = policies.crm_write(f"Write: {change.title}", heartbeats=start.execution.heartbeats)
     try:

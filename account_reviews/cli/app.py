@@ -20,8 +20,8 @@ app = typer.Typer(
 )
 
 MODULES = (
-    "stack", "demo", "worker", "reviews", "looking", "approvals", "crm", "db", "memory", "policy",
-    "config",
+    "stack", "demo", "worker", "reviews", "looking", "approvals", "cycles", "digest", "schedules",
+    "stopping", "crm", "db", "memory", "policy", "config",
 )  # fmt: skip
 """Each has `register(app)`, which adds its verbs."""
 

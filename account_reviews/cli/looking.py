@@ -148,18 +148,20 @@ def watch_command(review: Review, run_id: Run = None, output: Output = Format.TA
 
 async def _watch(review: str, run_id: str | None, output: Format) -> None:
     from account_reviews.documents import timeline_document
+    from account_reviews.halting import halt_lines
     from account_reviews.service import show_review
 
-    told = 0
+    told: list[dict[str, Any]] = []
     async with open_session() as parts:
         client = await temporal_if_there(parts)
         while True:
             state, _, _ = await show_review(parts, client, review, run_id)
             run_id = state.run_id
-            lines = timeline_document(state)
-            for line in lines[told:]:
-                print_line(line) if output is Format.JSON else _print_line(line)
-            told = len(lines)
+            lines = timeline_document(state, await halt_lines(parts, state))
+            for line in lines:
+                if line not in told:
+                    print_line(line) if output is Format.JSON else _print_line(line)
+            told = lines
             if state.closed_at is not None:
                 if output is Format.TABLE:
                     typer.echo(state.summary)
@@ -174,12 +176,13 @@ def history_command(review: Review, run_id: Run = None, output: Output = Format.
 
 async def _history(review: str, run_id: str | None, output: Format) -> None:
     from account_reviews.documents import timeline_document
+    from account_reviews.halting import halt_lines
     from account_reviews.service import show_review
 
     async with open_session() as parts:
         client = await temporal_if_there(parts)
         state, _, _ = await show_review(parts, client, review, run_id)
-    lines = timeline_document(state)
+        lines = timeline_document(state, await halt_lines(parts, state))
     if output is Format.JSON:
         print_json({"items": lines, "next_cursor": None})
         return
@@ -220,6 +223,10 @@ def _print_review(document: dict[str, Any]) -> None:
         typer.echo(f"  degraded: {', '.join(document['missing_sources'])} missing")
     if document["source"] == "projection" and document["closed_at"] is None:
         typer.echo(f"  from the read model, {document['age_seconds']:.0f} s old")
+    if document["halted"]:
+        halt = document["halted"]
+        since = f"{halt['by']} since {_short(halt['at'])}"
+        typer.echo(f"  writes are stopped by {since}: {halt['reason']}")
     for finding in document["findings"]:
         typer.echo(f"  - [{finding['severity']}] {finding['title']}")
     if document["changes"]:

@@ -99,11 +99,13 @@ async def _start(
     until: Wait | None,
     output: Format,
 ) -> int:
+    from account_reviews.halting import ensure_not_halted
     from account_reviews.service import find_accounts
 
     _check_choice(ids, owner, every, file)
     single = len(set(ids)) == 1
     async with open_session() as parts:
+        await ensure_not_halted(parts)
         named = (*ids, *(_read_ids(file) if file is not None else ()))
         accounts = await find_accounts(parts, ids=named, owner=owner, every=every)
         template = await _template(parts, fields)
@@ -153,13 +155,14 @@ async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
         tenant=parts.settings.tenant,
         **{name: fields[name] for name in ("kind", "name", "purpose", "agent", "plan_only")},
         metadata=parse_metadata(fields["metadata"]),
-        started_by=fields["started_by"] or _user(),
+        started_by=fields["started_by"] or user_name(),
         as_of=parse_time(as_of) if as_of else await parts.default_as_of(),
         execution=await parts.execution(),
     )
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who types, as the machine knows them."""
     import getpass
 
     try:
@@ -180,12 +183,12 @@ async def _start_all(
     gate = asyncio.Semaphore(STARTS_AT_ONCE)
 
     async def one(account: "Account") -> dict[str, Any]:
-        from account_reviews.domain.errors import ReviewAlreadyRunningError
+        from account_reviews.domain.errors import HaltedError, ReviewAlreadyRunningError
 
         async with gate:
             try:
                 return await _start_one(parts, client, account, template, join=join)
-            except ReviewAlreadyRunningError as error:
+            except (HaltedError, ReviewAlreadyRunningError) as error:
                 if raise_first:
                     raise
                 return {"account_id": account.id, "error": error.message}
@@ -198,12 +201,14 @@ async def _start_one(
 ) -> dict[str, Any]:
     from account_reviews.documents import started_document
     from account_reviews.domain.errors import ReviewAlreadyRunningError
+    from account_reviews.halting import starting
     from account_reviews.service import open_review
     from starter import start_review
 
     start = template.model_copy(update={"account_id": account.id})
     try:
-        _, state = await start_review(client, start, account)
+        async with starting(parts):
+            _, state = await start_review(client, start, account)
     except ReviewAlreadyRunningError:
         if not join:
             raise

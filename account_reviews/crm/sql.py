@@ -1,12 +1,14 @@
 """A CRM in PostgreSQL: filled from CSV files, read and written by reviews."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from sqlalchemy import ARRAY, RowMapping, func, select
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from account_reviews.crm.gate import WriteGate
 from account_reviews.crm.protocol import (
     AccountFilter,
     AccountPage,
@@ -45,6 +47,7 @@ class SqlCrm:
     def __init__(self, engine: AsyncEngine, url_template: str | None = None) -> None:
         self._engine = engine
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._committed = engine.execution_options(isolation_level="READ COMMITTED")
         self._links = Links(url_template)
 
     async def list_accounts(
@@ -84,17 +87,27 @@ class SqlCrm:
         The ledger row and the write are one transaction; a conflict leaves neither. A created
         record has an id made from the operation id. CrmInvalidError, CrmRecordNotFoundError.
         """
-        async with (
-            reachable(CrmUnavailableError),
-            self._engine.connect() as connection,
-            connection.begin() as transaction,
-        ):
-            result = await apply_change(
-                connection, change, expected_version, operation_id, self._links
-            )
-            if result.status == "conflict":
-                await transaction.rollback()
-            return result
+        async with self._write() as connection:
+            return await self._apply(connection, change, expected_version, operation_id)
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction."""
+        async with reachable(CrmUnavailableError), self._committed.connect() as connection:
+            async with connection.begin():
+                yield connection
+
+    async def _apply(
+        self,
+        connection: AsyncConnection,
+        change: ProposedChange,
+        expected_version: str | None,
+        operation_id: str,
+    ) -> ApplyResult:
+        result = await apply_change(connection, change, expected_version, operation_id, self._links)
+        if result.status == "conflict":
+            await connection.rollback()
+        return result
 
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         """Fields as they stand now, in order; None for a record that is gone. CrmInvalidError."""
@@ -141,6 +154,22 @@ class SqlCrm:
         async with reachable(CrmUnavailableError), self._engine.connect() as connection:
             found: datetime | None = await connection.scalar(query)
         return found
+
+
+class OwnSqlCrm(SqlCrm):
+    """The SQL CRM in our own database: the gate is asked in the transaction of the write."""
+
+    async def apply_gated(
+        self,
+        change: ProposedChange,
+        *,
+        expected_version: str | None,
+        operation_id: str,
+        gate: WriteGate,
+    ) -> ApplyResult:
+        """As `apply`. WritesHaltedError when the gate is shut; then nothing was touched."""
+        async with self._write() as connection, gate.open_for_write(connection):
+            return await self._apply(connection, change, expected_version, operation_id)
 
 
 def _check_readable(wanted: Wanted) -> None:

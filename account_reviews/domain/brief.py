@@ -130,7 +130,7 @@ def build_brief(
         critical_recommendations=sum(item.priority in grave for item in ranked),
         items=_items(analysis.proposed_changes if changes is None else changes, states or {}),
         estimated_review_time_minutes=review_minutes(analysis, policy),
-        metrics=_metrics(analysis),
+        metrics=count_metrics(analysis),
     )
 
 
@@ -206,7 +206,8 @@ def _items(
     )
 
 
-def _metrics(analysis: Analysis) -> BriefMetrics:
+def count_metrics(analysis: Analysis) -> BriefMetrics:
+    """Stalled deals, and promises and tasks that are overdue."""
     stalled = sum(finding.kind == "deal_stalled" for finding in analysis.findings)
     overdue = sum(
         len(finding.evidence)

@@ -111,6 +111,8 @@ class CycleState(BaseModel):
     as_of: Timestamp
     scheduled_at: Timestamp | None = None
     late: bool = False
+    backfill: bool = False
+    """Started for a time long past: everything else goes first."""
     status: CycleStatus = CycleStatus.RUNNING
     reason: str | None = None
     paused_by: str | None = None
@@ -214,12 +216,18 @@ class CycleView(Model):
     started_at: Timestamp
     closed_at: Timestamp | None
 
+    @property
+    def finished(self) -> int:
+        """Reviews that work no more."""
+        return self.done + self.waiting + self.failed
+
 
 class CycleResult(Model):
     """What a closed cycle answers to whoever waited for it."""
 
     cycle_id: str
     run_id: str
+    kind: str
     status: CycleStatus
     reason: str | None
     accounts: int

@@ -12,8 +12,27 @@ from account_reviews.domain.cycles import (
     Found,
     InFlight,
 )
+from account_reviews.domain.lateness import Judgement, Verdict
 from account_reviews.domain.messages import ReviewProgress
 from account_reviews.domain.phases import Outcome, Status
+from account_reviews.domain.upkeep import RunStatus
+
+
+def judged(state: CycleState, verdict: Judgement, now: Timestamp) -> None:
+    """A schedule started this cycle: on time, late, missed, or by hand."""
+    state.scheduled_at, state.late = verdict.scheduled_at, verdict.late
+    state.backfill = verdict.verdict is Verdict.BACKFILL
+    if verdict.missed:
+        stop(state, CycleStatus.MISSED, verdict.reason or "missed", now)
+
+
+def run_status(state: CycleState) -> RunStatus:
+    """How the schedule's history names the end of this cycle."""
+    return {
+        CycleStatus.FAILED: RunStatus.FAILED,
+        CycleStatus.CANCELLED: RunStatus.CANCELLED,
+        CycleStatus.MISSED: RunStatus.MISSED,
+    }.get(state.status, RunStatus.SUCCESS)
 
 
 def take_off(state: CycleState, account: CycleAccount, now: Timestamp) -> None:
@@ -155,6 +174,7 @@ def result_of(state: CycleState) -> CycleResult:
     return CycleResult(
         cycle_id=state.cycle_id,
         run_id=state.run_id,
+        kind=state.kind,
         status=state.status,
         reason=state.reason,
         accounts=state.accounts,

@@ -54,6 +54,18 @@ class PolicyError(BadInputError):
     code = "invalid_policy"
 
 
+class ScheduleError(BadInputError):
+    """The schedule file is not valid."""
+
+    code = "invalid_schedule"
+
+
+class ScheduleNotFoundError(NotFoundError):
+    """There is no such schedule."""
+
+    code = "schedule_not_found"
+
+
 class AccountNotFoundError(NotFoundError):
     """The CRM has no such account."""
 
@@ -64,6 +76,12 @@ class ReviewNotFoundError(NotFoundError):
     """There is no such review."""
 
     code = "review_not_found"
+
+
+class CycleNotFoundError(NotFoundError):
+    """There is no such cycle."""
+
+    code = "cycle_not_found"
 
 
 class RequestNotFoundError(NotFoundError):
@@ -126,6 +144,28 @@ class CrmRateLimitedError(CrmError):
     retryable = True
     exit_code = 6
     code = "crm_rate_limited"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, hint=hint)
+
+
+class HaltedError(ConflictError):
+    """Everything is stopped."""
+
+    code = "halted"
+
+
+class WritesHaltedError(HaltedError):
+    """Writes are stopped."""
+
+    retryable = True
 
     def __init__(
         self,

@@ -298,6 +298,8 @@ class ApplyChange(Model):
     """The version shown to the approver, moved on by this review's own writes."""
     approved_hash: str
     approved_by: str
+    tenant: str = "default"
+    """Whose writes it belongs to: those of a tenant can be stopped."""
 
 
 class ReadBack(Model):

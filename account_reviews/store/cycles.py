@@ -92,7 +92,6 @@ _SKIP = text(
     "update reviews.cycle_accounts set state = 'skipped', reason = :reason "
     "where run_id = :run_id and state = 'queued'"
 )
-_HALTED = text("select 1 from reviews.halts where tenant = :tenant and released_at is null")
 
 
 class CycleStore:
@@ -167,11 +166,6 @@ class CycleStore:
         async with self._transaction() as connection:
             rows = (await connection.execute(_NEXT, values)).mappings()
             return tuple(CycleAccount.model_validate(dict(row)) for row in rows)
-
-    async def halted(self, tenant: str) -> bool:
-        """Whether the kill switch is on."""
-        async with self._transaction() as connection:
-            return await connection.scalar(_HALTED, {"tenant": tenant}) is not None
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -85,7 +85,7 @@ class ReviewReader:
         clauses, values = _clauses(wanted)
         if cursor is not None:
             clauses.append("(started_at, run_id) < (:after_at, :after_id)")
-            values |= dict(zip(("after_at", "after_id"), _read_cursor(cursor), strict=True))
+            values |= dict(zip(("after_at", "after_id"), read_cursor(cursor), strict=True))
         query = (
             "select run_id, review_id, account_id, owner_id, name, kind, phase, status, outcome, "  # noqa: S608
             "risk_level, waiting_on, due_at, needs_attention, started_at, updated_at "
@@ -96,7 +96,7 @@ class ReviewReader:
         items = tuple(RunRow.model_validate(dict(row)) for row in rows[:limit])
         last = items[-1] if len(rows) > limit else None
         return RunPage(
-            items=items, next_cursor=_cursor(last.started_at, last.run_id) if last else None
+            items=items, next_cursor=make_cursor(last.started_at, last.run_id) if last else None
         )
 
     async def find_run(
@@ -143,7 +143,7 @@ class ReviewReader:
                 values[name] = value
         if cursor is not None:
             clauses.append("(deadline, request_id) > (:after_at, :after_id)")
-            values |= dict(zip(("after_at", "after_id"), _read_cursor(cursor), strict=True))
+            values |= dict(zip(("after_at", "after_id"), read_cursor(cursor), strict=True))
         query = (
             "select run_id, review_id, owner_id, body from reviews.approval_requests "  # noqa: S608
             f"where {' and '.join(clauses)} order by deadline, request_id limit :limit"
@@ -152,7 +152,7 @@ class ReviewReader:
         items = tuple(_request_row(row) for row in rows[:limit])
         last = items[-1].request if len(rows) > limit else None
         return RequestPage(
-            items=items, next_cursor=_cursor(last.deadline, last.request_id) if last else None
+            items=items, next_cursor=make_cursor(last.deadline, last.request_id) if last else None
         )
 
     async def find_request(self, tenant: str, request_id: str) -> RequestRow:
@@ -209,11 +209,13 @@ def _request_row(row: Mapping[str, Any]) -> RequestRow:
     )
 
 
-def _cursor(at: Timestamp, key: str) -> str:
+def make_cursor(at: Timestamp, key: str) -> str:
+    """Where a page ended: a moment and what tells rows of one moment apart."""
     return base64.urlsafe_b64encode(json.dumps([at.isoformat(), key]).encode()).decode()
 
 
-def _read_cursor(cursor: str) -> tuple[Timestamp, str]:
+def read_cursor(cursor: str) -> tuple[Timestamp, str]:
+    """The inverse of `make_cursor`. BadInputError for anything else."""
     try:
         found = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         parsed = _CursorParts(at=found[0], key=found[1])

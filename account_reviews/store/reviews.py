@@ -4,8 +4,10 @@ A row is a projection of the review's own state, guarded by its growing version;
 is idempotent, so that an activity may run twice.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import text
@@ -24,9 +26,13 @@ from account_reviews.store.tables import review_runs
 PRIOR_LIMIT = 500
 
 _PUT_DOCUMENT = text(
-    "insert into reviews.documents (hash, kind, body) values (:hash, :kind, cast(:body as jsonb)) "
-    "on conflict (hash) do nothing"
+    "with young as (update reviews.documents set created_at = now() "
+    "where hash = :hash and created_at < now() - interval '1 hour' returning 1) "
+    "insert into reviews.documents (hash, kind, body) "
+    "select cast(:hash as text), cast(:kind as text), cast(:body as jsonb) "
+    "from (select count(*) from young) as first on conflict (hash) do nothing"
 )
+"""A document that is stored again is young again: retention takes old ones nobody refers to."""
 
 
 def _upsert_run() -> str:
@@ -106,16 +112,15 @@ class ReviewStore:
 
     async def put_snapshots(self, snapshots: Sequence[AccountSnapshot]) -> list[str]:
         """Store many snapshots in one transaction and give their hashes, in order."""
-        spelled = [canonical_json(one.model_dump()) for one in snapshots]
-        hashes = [hash_of(one) for one in spelled]
-        rows = [
-            {"hash": stored, "kind": "snapshot", "body": body.decode()}
-            for stored, body in zip(hashes, spelled, strict=True)
-        ]
+        rows = []
+        for one in snapshots:
+            body = canonical_json(one.model_dump())
+            rows.append({"hash": hash_of(body), "kind": "snapshot", "body": body.decode()})
+            await asyncio.sleep(0)  # two hundred in one go would hold up all other work
         if rows:
             async with self._transaction() as connection:
-                await connection.execute(_PUT_DOCUMENT, rows)
-        return hashes
+                await connection.execute(_PUT_DOCUMENT, sorted(rows, key=itemgetter("hash")))
+        return [row["hash"] for row in rows]
 
     async def get_document(self, stored: str) -> Any:
         """The document under that hash. KeyError when it is gone."""

@@ -6,6 +6,7 @@ by itself while the activity runs. Neither adds an event.
 """
 
 import asyncio
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import (
     ActivityInboundInterceptor,
+    ActivityOutboundInterceptor,
     ExecuteActivityInput,
     HandleSignalInput,
     HandleUpdateInput,
@@ -23,7 +25,7 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
-from account_reviews.domain.errors import CrmRateLimitedError, ReviewsError
+from account_reviews.domain.errors import CrmRateLimitedError, ReviewsError, WritesHaltedError
 
 BEATS_PER_TIMEOUT = 3
 
@@ -74,8 +76,23 @@ def _one_raw_value(args: Any) -> RawValue:
     return RawValue(workflow.payload_converter().to_payload(first))
 
 
+_told: ContextVar[list[tuple[Any, ...]]] = ContextVar("heartbeat_details")
+"""The details an activity gave last: the beat that comes by itself must not wipe them out."""
+
+
+class _RememberingDetails(ActivityOutboundInterceptor):
+    def heartbeat(self, *details: Any) -> None:
+        if details:
+            _told.get()[:] = [details]
+        super().heartbeat(*details)
+
+
 class _ActivityDoor(ActivityInboundInterceptor):
+    def init(self, outbound: ActivityOutboundInterceptor) -> None:
+        super().init(_RememberingDetails(outbound))
+
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        _told.set([tuple(activity.info().heartbeat_details)])
         beats = _start_heartbeat(activity.info().heartbeat_timeout)
         try:
             return await super().execute_activity(input)
@@ -88,7 +105,9 @@ class _ActivityDoor(ActivityInboundInterceptor):
 
 def to_application_error(error: ReviewsError) -> ApplicationError:
     """The class decides: its name is the type, its `retryable` says whether to try again."""
-    wait = error.retry_after if isinstance(error, CrmRateLimitedError) else None
+    wait = None
+    if isinstance(error, CrmRateLimitedError | WritesHaltedError):
+        wait = error.retry_after
     return ApplicationError(
         error.message,
         type=type(error).__name__,
@@ -109,4 +128,4 @@ def _start_heartbeat(timeout: timedelta | None) -> asyncio.Task[None] | None:
 async def _beat(seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
-        activity.heartbeat()
+        activity.heartbeat(*_told.get()[-1])

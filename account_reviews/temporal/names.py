@@ -1,5 +1,7 @@
 """Every Temporal name: task queue, workflow ids with inverses, search attributes."""
 
+import re
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -23,6 +25,13 @@ APPROVAL_DUE_AT: Final = SearchAttributeKey.for_datetime("ApprovalDueAt")
 HEALTH_SCORE: Final = SearchAttributeKey.for_float("HealthScore")
 NEEDS_ATTENTION: Final = SearchAttributeKey.for_bool("NeedsAttention")
 
+SCHEDULED_BY: Final = SearchAttributeKey.for_keyword("TemporalScheduledById")
+SCHEDULED_AT: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+"""The server's own, on every workflow that a schedule started."""
+
+SCHEDULE_MEMO: Final = "schedule"
+"""Memo key under which a started workflow finds its schedule's entry."""
+
 SEARCH_ATTRIBUTES: Final[dict[str, str]] = {
     TENANT.name: "Keyword",
     ACCOUNT_ID.name: "Keyword",
@@ -40,6 +49,7 @@ SEARCH_ATTRIBUTES: Final[dict[str, str]] = {
 """Name -> type, as the server registers them. Ids only: they are never encrypted."""
 
 _PREFIX: Final = "review"
+_TIME_SUFFIX: Final = re.compile(r"-(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)$")
 
 
 def review_id(account_id: str, tenant: str = DEFAULT_TENANT) -> str:
@@ -57,9 +67,50 @@ def parse_review_id(value: str) -> tuple[str, str]:
     return unquote(parts[-1]), tenant
 
 
+def schedule_id(entry_id: str, tenant: str = DEFAULT_TENANT) -> str:
+    """The server's id of a schedule: `{entry}`, in other tenants `{tenant}/{entry}`."""
+    return _path(entry_id, tenant)
+
+
+def parse_schedule_id(value: str) -> tuple[str, str]:
+    """The inverse of `schedule_id`: (entry id, tenant). ValueError for anything else."""
+    parts = value.split("/")
+    if len(parts) > 2 or not all(parts):
+        raise ValueError(f"{value!r} is not a schedule id")
+    return unquote(parts[-1]), DEFAULT_TENANT if len(parts) == 1 else unquote(parts[0])
+
+
+def scheduled_cycle_id(entry_id: str, tenant: str = DEFAULT_TENANT) -> str:
+    """What the cycles of a schedule are called; the server adds `-` and the time of each."""
+    return f"cycle/{_path(entry_id, tenant)}"
+
+
+def upkeep_id(entry_id: str, tenant: str = DEFAULT_TENANT) -> str:
+    """What the upkeep runs of a schedule are called, likewise."""
+    return f"upkeep/{_path(entry_id, tenant)}"
+
+
+def parse_scheduled_id(value: str) -> tuple[str, str, str, datetime | None]:
+    """The inverse of both: (`cycle` or `upkeep`, entry id, tenant, scheduled time).
+
+    ValueError for anything else.
+    """
+    prefix, _, path = value.partition("/")
+    at = _TIME_SUFFIX.search(path)
+    if prefix not in ("cycle", "upkeep"):
+        raise ValueError(f"{value!r} was not started by a schedule")
+    entry_id, tenant = parse_schedule_id(path[: at.start()] if at else path)
+    return prefix, entry_id, tenant, datetime.fromisoformat(at[1]) if at else None
+
+
 def operation_id(run_id: str, change_id: str) -> str:
     """The name of one write: stable over retries, new for every review."""
     return f"{run_id}:{change_id}"
+
+
+def _path(last: str, tenant: str) -> str:
+    parts = [last] if tenant == DEFAULT_TENANT else [tenant, last]
+    return "/".join(_encode(part) for part in parts)
 
 
 def _encode(part: str) -> str:

@@ -187,6 +187,26 @@ async def test_everything_dies_at_once(dev: Dev) -> None:
     assert dev.stop() == 0
 
 
+def test_a_cycle_goes_on_when_everything_dies(dev: Dev) -> None:
+    reviews = dev.reviews
+    started = reviews.json("cycles", "start", "--all", "--window", "4")
+    show = ("cycles", "show", started["cycle_id"])
+
+    def ended(seen: dict[str, Any]) -> int:
+        return int(seen["done"] + seen["waiting"] + seen["failed"])
+
+    reviews.until(*show, holds=lambda seen: ended(seen) >= 5)
+    dev.kill_worker()
+    reviews.until(*show, holds=lambda seen: ended(seen) >= 20)
+    dev.kill_all()
+    dev.start()
+    seen = reviews.until(*show, holds=lambda seen: seen["closed_at"] is not None)
+    assert (seen["status"], seen["failed"], ended(seen)) == ("completed", 0, 64)
+    listed = reviews.json("list", "--kind", "on_demand", "--limit", "200")["items"]
+    assert sorted(one["account_id"] for one in listed) == [f"ac-{n:03}" for n in range(1, 65)]
+    assert dev.stop() == 0
+
+
 async def until(look: Callable[[], Awaitable[Any]], seconds: float = 60) -> None:
     """Look until something is there."""
     async with asyncio.timeout(seconds):

@@ -43,6 +43,7 @@ from account_reviews.domain.review import (
 )
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.protocol import RecallQuery
+from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.interceptors import to_application_error
 from activities.analysis import AnalysisActivities
@@ -69,7 +70,7 @@ def crm() -> InMemoryCrm:
 
 @pytest.fixture
 def activities(crm: InMemoryCrm, engine: AsyncEngine) -> CrmActivities:
-    return CrmActivities(crm, ReviewStore(engine), SnapshotLimits())
+    return CrmActivities(crm, ReviewStore(engine), SnapshotLimits(), HaltStore(engine).gate)
 
 
 def opening(account: str = "acme") -> ReviewState:
@@ -165,7 +166,8 @@ class SlowCrm(InMemoryCrm):
 async def test_a_cancel_does_not_tear_a_write(crm: InMemoryCrm, engine: AsyncEngine) -> None:
     snapshot = await crm.snapshot("acme", as_of=NOW, limits=SnapshotLimits())
     slow = SlowCrm(snapshot)
-    activities = CrmActivities(slow, ReviewStore(engine), SnapshotLimits())
+    gate = HaltStore(engine).gate
+    activities = CrmActivities(slow, ReviewStore(engine), SnapshotLimits(), gate)
     environment = ActivityEnvironment()
     running = asyncio.ensure_future(
         environment.run(activities.apply_change, call(task_change("acme")))

@@ -1,7 +1,7 @@
 """Record the replay corpus from a real server: `python -m tests.replay.record VERSION`.
 
-Each scenario becomes histories/AccountReview/<scenario>.<version>.json. Files are append-only:
-an existing one is never written again, because reviews with that history may still be open.
+Each scenario becomes histories/<Workflow>/<scenario>.<version>.json. Files are append-only: an
+existing one is never written again, because workflows with that history may still be open.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.database import create_engine
 from account_reviews.store.migrate import upgrade
+from tests.replay.cycles import CYCLE_SCENARIOS, REVIEWS_OF_CYCLES
+from tests.replay.upkeep import UPKEEP_SCENARIOS
 from tests.workflows.conftest import (
     Handle,
     World,
@@ -35,7 +37,8 @@ from tests.workflows.conftest import (
 )
 from workflows.account_review import AccountReviewWorkflow
 
-FOLDER = Path(__file__).parent / "histories" / "AccountReview"
+HISTORIES = Path(__file__).parent / "histories"
+FOLDER = HISTORIES / "AccountReview"
 Scenario = Callable[[World], Awaitable[Handle]]
 
 
@@ -205,6 +208,14 @@ SCENARIOS: tuple[Scenario, ...] = (
 )
 
 
+RECORDED: dict[str, tuple[Callable[[World], Awaitable[Any]], ...]] = {
+    "AccountReview": (*SCENARIOS, *REVIEWS_OF_CYCLES),
+    "ReviewCycle": CYCLE_SCENARIOS,
+    "Upkeep": UPKEEP_SCENARIOS,
+}
+"""Workflow name -> its scenarios."""
+
+
 async def _decided(world: World, verdict: str, *, by: str) -> Handle:
     world.analysis.changes = (set_status(world.account), create_task(world.account))
     async with world.review() as handle:
@@ -252,6 +263,13 @@ def readable_folder() -> Iterator[Path]:
         yield Path(name)
 
 
+def targets(version: str) -> Iterator[tuple[Path, Callable[[World], Awaitable[Any]]]]:
+    """The file of every scenario of every workflow, and what gives its handle."""
+    for name, scenarios in RECORDED.items():
+        for scenario in scenarios:
+            yield HISTORIES / name / f"{scenario.__name__}.{version}.json", scenario
+
+
 async def record(version: str) -> None:
     """Run every scenario that has no file of this version yet."""
     with readable_folder() as folder:
@@ -264,8 +282,7 @@ async def record(version: str) -> None:
         try:
             await upgrade(engine)
             client = await Client.connect(server.address, data_converter=pydantic_data_converter)
-            for scenario in SCENARIOS:
-                target = FOLDER / f"{scenario.__name__}.{version}.json"
+            for target, scenario in targets(version):
                 if target.exists():
                     continue
                 handle = await scenario(make_world(client, engine))
@@ -281,7 +298,8 @@ async def record(version: str) -> None:
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in RECORDED:
+        (HISTORIES / name).mkdir(parents=True, exist_ok=True)
     parser.add_argument("version", help="for example 1")
     asyncio.run(record(parser.parse_args().version))
 

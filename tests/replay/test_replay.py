@@ -12,11 +12,11 @@ from temporalio.worker import Replayer
 from account_reviews.domain.phases import Outcome
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.runner import sandboxed_runner
-from tests.replay.record import FOLDER, SCENARIOS
+from tests.replay.record import FOLDER, HISTORIES, RECORDED
 from tests.replay.reordered import ReorderedReviewWorkflow
 from worker import WORKFLOWS
 
-HISTORIES = sorted(FOLDER.glob("*.json"))
+ALL = sorted(HISTORIES.glob("*/*.json"))
 
 ENDINGS = {
     Outcome.COMPLETED: "completed_by_signal",
@@ -43,15 +43,16 @@ def load(path: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json("review/replayed", path.read_text())
 
 
-@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
-async def test_a_recorded_review_replays(path: Path) -> None:
+@pytest.mark.parametrize("path", ALL, ids=lambda path: f"{path.parent.name}-{path.stem}")
+async def test_a_recorded_workflow_replays(path: Path) -> None:
     await replayer(WORKFLOWS).replay_workflow(load(path))
 
 
 def test_every_scenario_and_every_ending_is_recorded() -> None:
-    recorded = {path.name.split(".")[0] for path in HISTORIES}
-    assert {scenario.__name__ for scenario in SCENARIOS} <= recorded
-    assert set(ENDINGS.values()) <= recorded
+    recorded = {(path.parent.name, path.name.split(".")[0]) for path in ALL}
+    for name, scenarios in RECORDED.items():
+        assert {(name, scenario.__name__) for scenario in scenarios} <= recorded
+    assert {("AccountReview", ending) for ending in ENDINGS.values()} <= recorded
     assert set(Outcome) - set(ENDINGS) == {Outcome.ABANDONED}
 
 

@@ -36,6 +36,7 @@ from account_reviews.domain.review import (
     ReviewState,
 )
 from account_reviews.memory.in_memory import InMemoryMemory
+from account_reviews.store.halts import RETRY_SECONDS, HaltStore
 from account_reviews.store.reviews import ReviewStore
 from activities.crm import CrmActivities
 from activities.memory import MemoryActivities
@@ -128,17 +129,21 @@ class World:
     store: ReviewStore
     analysis: FixedAnalysis
     task_queue: str = field(default_factory=lambda: f"test-{uuid4().hex[:12]}")
+    halted_retry: float = RETRY_SECONDS
     execution: Execution = field(
         default_factory=lambda: Execution(crm_reads="local", memory="local", own="local")
     )
 
     def owners(self) -> list[object]:
         return [
-            CrmActivities(self.crm, self.store, SnapshotLimits()),
+            CrmActivities(self.crm, self.store, SnapshotLimits(), self.halts().gate),
             MemoryActivities(self.memory, self.store),
             StoreActivities(self.store),
             self.analysis,
         ]
+
+    def halts(self) -> HaltStore:
+        return HaltStore(self.engine, self.halted_retry)
 
     def status(self) -> str | None:
         """The account's status in the CRM now."""

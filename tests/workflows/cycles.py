@@ -30,12 +30,18 @@ from account_reviews.domain.records import (
 )
 from account_reviews.domain.review import Execution
 from account_reviews.memory.in_memory import InMemoryMemory
+from account_reviews.memory.protocol import RecallQuery
+from account_reviews.store.cycle_results import CycleResultStore
 from account_reviews.store.cycles import CycleStore
+from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
+from account_reviews.store.schedule_runs import ScheduleRunStore
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
 from activities.cycles import CycleActivities
 from activities.memory import MemoryActivities
+from activities.results import ResultActivities
+from activities.schedules import ScheduleActivities
 from activities.store import StoreActivities
 from worker import build_worker
 from workflows.review_cycle import ReviewCycleWorkflow
@@ -105,11 +111,21 @@ class Portfolio:
             return AS_OF
 
         return [
-            CrmActivities(self.crm, store, limits),
+            CrmActivities(self.crm, store, limits, HaltStore(self.engine).gate),
             MemoryActivities(self.memory, store),
             AnalysisActivities(store, self.policy),
             StoreActivities(store),
-            CycleActivities(self.crm, CycleStore(self.engine), store, self.policy, limits, today),
+            ScheduleActivities(ScheduleRunStore(self.engine)),
+            ResultActivities(self.crm, CycleResultStore(self.engine), self.policy),
+            CycleActivities(
+                self.crm,
+                CycleStore(self.engine),
+                store,
+                HaltStore(self.engine),
+                self.policy,
+                limits,
+                today,
+            ),
         ]
 
     def worker(self, **options: Any) -> Worker:
@@ -143,6 +159,31 @@ class Portfolio:
             run_id=cycle.first_execution_run_id,
         )
         return {row["account_id"]: row for row in rows}
+
+
+class GatedMemory(InMemoryMemory):
+    """Recall waits at a gate, so that reviews stand still while they work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.inside = 0
+        self.most = 0
+
+    async def recall(self, query: RecallQuery) -> Any:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        try:
+            await self.gate.wait()
+        finally:
+            self.inside -= 1
+        return await super().recall(query)
+
+
+def gated(portfolio: Portfolio) -> GatedMemory:
+    """Put the memory of a portfolio behind a gate that is shut."""
+    portfolio.memory = GatedMemory()
+    return portfolio.memory
 
 
 async def until(ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]) -> Any:

@@ -1,0 +1,63 @@
+"""Progress of a cycle on stderr: a bar for people, lines where stderr is no terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from account_reviews.cli.output import note
+
+if TYPE_CHECKING:
+    from account_reviews.domain.cycles import CycleView
+
+Show = Callable[["CycleView"], None]
+
+
+def told(seen: "CycleView") -> str:
+    """`12 done, 3 running, 4 waiting, 0 failed, 1 joined, about 20 s left`."""
+    counts = ("done", "running", "waiting", "failed", "joined")
+    text = ", ".join(f"{getattr(seen, name)} {name}" for name in counts)
+    if not seen.loaded:
+        text += ", accounts are being read"
+    elif seen.eta_seconds is not None and seen.closed_at is None:
+        text += f", about {seen.eta_seconds:.0f} s left"
+    return text + (f", paused by {seen.paused_by}" if seen.paused_by else "")
+
+
+@contextmanager
+def cycle_meter() -> Iterator[Show]:
+    """A function that shows how far a cycle is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    if not console.is_interactive:
+        yield _lines()
+        return
+    columns = (
+        TextColumn("cycle"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda seen: bar.update(
+            task,
+            description=told(seen),
+            total=seen.accounts or None,
+            completed=seen.finished,
+        )
+
+
+def _lines() -> Show:
+    """One line per quarter."""
+    last = -1
+
+    def show(seen: "CycleView") -> None:
+        nonlocal last
+        quarter = 4 * seen.finished // max(1, seen.accounts)
+        if quarter > last or seen.closed_at is not None:
+            last = quarter
+            note(f"{seen.finished} of {seen.accounts}: {told(seen)}")
+
+    return show

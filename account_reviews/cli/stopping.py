@@ -1,0 +1,88 @@
+"""`reviews stop-all`: stop every write and every start at once, and let them go on."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from account_reviews.cli.output import Format, Output, note, print_json, print_table, run
+from account_reviews.cli.session import open_session
+
+if TYPE_CHECKING:
+    from account_reviews.halting import Standing
+
+LONGEST_NAME, LONGEST_REASON = 200, 5000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("stop-all")(stop_all_command)
+
+
+def stop_all_command(
+    reason: Annotated[str | None, typer.Option(help="Why.")] = None,
+    by: Annotated[str | None, typer.Option("--as", help="Who acts.")] = None,
+    release: Annotated[bool, typer.Option("--release", help="Let everything go on.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Only tell how it stands.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Stop every CRM write, every new start and every schedule, until `--release`."""
+    standing = run(_stop_all(reason, by, release, status), output)
+    if output is Format.JSON:
+        print_json(standing.document())
+    else:
+        _print(standing, by_command=not status, release=release)
+
+
+async def _stop_all(reason: str | None, by: str | None, release: bool, status: bool) -> "Standing":
+    from account_reviews.cli.reviews import user_name
+    from account_reviews.domain.errors import BadInputError
+    from account_reviews.domain.halts import NO_REASON
+    from account_reviews.halting import release_all, status_of, stop_all
+
+    if status and (release or reason is not None or by is not None):
+        raise BadInputError("--status only tells how it stands", hint="give it alone")
+    who = _checked("--as", user_name() if by is None else by, LONGEST_NAME)
+    why = NO_REASON if reason is None else _checked("--reason", reason, LONGEST_REASON)
+    async with open_session() as parts:
+        if status:
+            return await status_of(parts)
+        if release:
+            return await release_all(parts, who, why)
+        return await stop_all(parts, who, why, tell=note)
+
+
+def _checked(option: str, text: str, longest: int) -> str:
+    from account_reviews.domain.errors import BadInputError
+
+    words = " ".join(text.split())
+    if not words:
+        raise BadInputError(f"{option} is empty", hint="say it in a few words")
+    if len(words) > longest:
+        raise BadInputError(f"{option} has {len(words)} characters, but {longest} is the most")
+    return words
+
+
+def _print(standing: "Standing", *, by_command: bool, release: bool) -> None:
+    halt = standing.halt
+    if by_command and not standing.changed:
+        typer.echo("nothing was stopped" if release else "everything was stopped already")
+    if halt is None:
+        if not by_command:
+            typer.echo("nothing is stopped, and nothing ever was")
+        return
+    rows = [
+        ("everything is", "stopped" if halt.is_open else "going on"),
+        ("stopped by", halt.by),
+        ("since", _short(halt.at)),
+        ("reason", halt.reason),
+        ("released by", halt.released_by),
+        ("released at", _short(halt.released_at)),
+        ("released because", halt.released_reason),
+        ("schedules paused by it", standing.schedules_paused),
+        ("schedules resumed", standing.schedules_resumed),
+    ]
+    print_table(("what", "how it stands"), [row for row in rows if row[1] is not None])
+
+
+def _short(at: object) -> str | None:
+    return None if at is None else f"{at:%Y-%m-%d %H:%M:%SZ}"

@@ -1,0 +1,48 @@
+"""What `cycles show` shows: keys are a contract, see docs/design.md."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+from account_reviews.domain.canonical import plain
+from account_reviews.domain.owner_brief import OwnerBrief
+from account_reviews.domain.portfolio import PORTFOLIO_KEYS
+from account_reviews.portfolio_pages import form_of, render_page
+from account_reviews.store.cycle_reading import CycleRow
+
+_FIRST: Final = (
+    "cycle_id", "kind", "status", "reason", "accounts", "done", "running", "waiting", "failed",
+    "joined", "started_at", "closed_at",
+)  # fmt: skip
+
+
+def cycle_document(
+    row: CycleRow, briefs: Sequence[Mapping[str, Any]], portfolio: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """One cycle as JSON values. `portfolio` is None while its results are not made."""
+    values = cast("dict[str, Any]", plain(row))
+    ordered = {name: values.pop(name) for name in _FIRST}
+    return {
+        **ordered,
+        **values,
+        "degraded": bool(row.missing_sources) or bool(portfolio and portfolio["degraded"]),
+        "briefs": [_in_order(brief, _BRIEF_KEYS) for brief in briefs],
+        "portfolio": _in_order(portfolio, PORTFOLIO_KEYS) if portfolio else None,
+    }
+
+
+def render_cycle(document: Mapping[str, Any], form: str) -> str:
+    """A document of `cycle_document` as `md` (or `markdown`), `html` or `json`."""
+    if form == "json":
+        return json.dumps(plain(document), indent=2, ensure_ascii=False)
+    briefs = [OwnerBrief.model_validate(brief) for brief in document["briefs"]]
+    return render_page(document, document["portfolio"], briefs, form_of(form))
+
+
+_BRIEF_KEYS: Final = tuple(OwnerBrief.model_fields)
+
+
+def _in_order(stored: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """The database sorts keys by length; people read them in the order of the model."""
+    ordered = {name: stored[name] for name in keys if name in stored}
+    return ordered | {name: value for name, value in stored.items() if name not in ordered}

@@ -1,0 +1,170 @@
+"""What the CLI does with cycles: start, find, follow, pause, resume, cancel."""
+
+import asyncio
+import uuid
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as UpdateTimeoutError
+from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from account_reviews.bootstrap import Parts
+from account_reviews.domain.base import Timestamp
+from account_reviews.domain.cycles import (
+    CycleInput,
+    CycleResult,
+    CycleScope,
+    CycleView,
+)
+from account_reviews.domain.errors import (
+    BadInputError,
+    ConflictError,
+    NegativeAnswerError,
+    UnreachableError,
+)
+from account_reviews.store.cycle_reading import CycleRow
+from account_reviews.temporal import names, starting
+from account_reviews.temporal.client import explained
+from workflows.review_cycle import ReviewCycleWorkflow
+
+Handle = WorkflowHandle[ReviewCycleWorkflow, CycleResult]
+QUERY_SECONDS = 2.0
+UPDATE_SECONDS = 10.0
+
+
+async def cycle_input(
+    parts: Parts,
+    *,
+    kind: str,
+    scope: CycleScope,
+    started_by: str,
+    as_of: Timestamp | None = None,
+    window: int | None = None,
+    bulk_reads: bool = True,
+) -> CycleInput:
+    """A cycle by the policy. BadInputError for a kind that the policy does not name.
+
+    Explicit accounts, an owner or a segment narrow the scope of the kind.
+    """
+    cycle = parts.policy.cycle
+    if kind not in cycle.kinds:
+        raise BadInputError(
+            f"the policy has no cycle kind {kind!r}",
+            hint=f"choose one of {', '.join(cycle.kinds)}, or add it under [cycle.kinds]",
+        )
+    chosen = cycle.kinds[kind]
+    within = chosen.changed_within
+    narrowed = scope.model_copy(
+        update={
+            "statuses": scope.statuses or chosen.statuses,
+            "changed_within_seconds": within.total_seconds() if within is not None else None,
+        }
+    )
+    return CycleInput(
+        kind=kind,
+        tenant=parts.settings.tenant,
+        scope=narrowed,
+        started_by=started_by,
+        as_of=as_of,
+        window=window or cycle.window,
+        bulk_reads=bulk_reads,
+        max_failed_share=cycle.max_failed_share,
+        min_finished=cycle.min_finished,
+        silent_after_seconds=cycle.silent_after.total_seconds(),
+        give_up_after_seconds=cycle.give_up_after.total_seconds(),
+        grace_seconds=parts.policy.schedules.grace.total_seconds(),
+        execution=await parts.execution(),
+    )
+
+
+async def start_cycle(client: Client, start: CycleInput) -> Handle:
+    """Start one cycle on demand."""
+    pairs = [SearchAttributePair(names.TENANT, start.tenant)]
+    if start.scope.owner is not None:
+        pairs.append(SearchAttributePair(names.OWNER_ID, start.scope.owner))
+    return await client.start_workflow(
+        ReviewCycleWorkflow.run,
+        start,
+        id=names.scheduled_cycle_id(uuid.uuid4().hex, start.tenant),
+        task_queue=names.TASK_QUEUE,
+        task_timeout=starting.TASK_TIMEOUT,
+        priority=Priority(priority_key=start.priority_key, fairness_key=start.scope.owner),
+        static_summary=f"Cycle {start.kind}",
+        static_details=f"Started by {start.started_by}",
+        search_attributes=TypedSearchAttributes(pairs),
+    )
+
+
+def handle_of(client: Client, row: CycleRow) -> Handle:
+    """The handle of a known cycle."""
+    return client.get_workflow_handle_for(
+        ReviewCycleWorkflow.run, row.cycle_id, first_execution_run_id=row.run_id
+    )
+
+
+async def ask(handle: Handle) -> CycleView | None:
+    """What an open cycle says of itself; None when nobody answers."""
+    try:
+        return await asyncio.wait_for(handle.query(ReviewCycleWorkflow.progress), QUERY_SECONDS)
+    except (TimeoutError, RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+        return None
+
+
+async def last_view(handle: Handle) -> CycleView | None:
+    """How a closed cycle ended, from its result; None while it is open."""
+    shown = await handle.describe()
+    if shown.status is WorkflowExecutionStatus.RUNNING:
+        return None
+    at = shown.close_time or shown.start_time
+    try:
+        result: CycleResult = await handle.result()
+    except WorkflowFailureError as error:
+        cause = error.cause
+        details = cause.details if isinstance(cause, ApplicationError) else ()
+        if not details:
+            word = shown.status.name.lower() if shown.status else "closed"
+            raise NegativeAnswerError(f"the cycle {handle.id} was {word}") from None
+        result = CycleResult.model_validate(details[0])
+    counted = result.model_dump(exclude={"owners", "degraded"})
+    return CycleView(
+        **counted,
+        queued=0,
+        running=0,
+        loaded=True,
+        paused_by=None,
+        eta_seconds=0,
+        started_at=shown.start_time,
+        closed_at=at,
+    )
+
+
+async def command(handle: Handle, name: str, message: dict[str, Any]) -> CycleView:
+    """`pause`, `resume` or `cancel_cycle`, answered by the cycle itself.
+
+    ConflictError when it is closed, UnreachableError when no worker answers: then it is applied
+    when one is back.
+    """
+    update = handle.execute_update(name, message, result_type=CycleView)
+    try:
+        return await asyncio.wait_for(update, UPDATE_SECONDS)
+    except (TimeoutError, UpdateTimeoutError):
+        raise UnreachableError(
+            f"no worker answered within {UPDATE_SECONDS:.0f} s; the command may still be applied",
+            hint="start a worker, then look with `reviews cycles show`",
+        ) from None
+    except WorkflowUpdateFailedError as error:
+        raise BadInputError(str(error.cause or error)) from None
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise explained(error) from None
+        raise ConflictError(f"the cycle {handle.id} is closed") from None

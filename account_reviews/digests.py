@@ -1,0 +1,77 @@
+"""Making digests: one per owner and morning, kept in `reviews.digests`."""
+
+from datetime import date
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from account_reviews.crm.protocol import AccountFilter, CrmBackend
+from account_reviews.domain.base import Timestamp
+from account_reviews.domain.digest import (
+    Digest,
+    DigestFacts,
+    build_digest,
+    moment_of,
+    since_of,
+)
+from account_reviews.domain.errors import CrmError, NotFoundError
+from account_reviews.domain.policy import Policy
+from account_reviews.store.digests import DigestStore
+
+
+async def make(
+    engine: AsyncEngine,
+    policy: Policy,
+    *,
+    tenant: str,
+    owner_id: str,
+    day: date,
+    now: Timestamp,
+) -> Digest:
+    """Make the owner's digest of that day and keep it; equal facts give an equal one.
+
+    A day that is over is shown as it was at its end. UnreachableError when the database is down.
+    """
+    store = DigestStore(engine)
+    moment = moment_of(day, now)
+    last = await store.last(tenant, owner_id, day)
+    facts = DigestFacts(
+        owner_id=owner_id,
+        owner_name=await store.owner_name(tenant, owner_id),
+        day=day,
+        moment=moment,
+        last=last,
+        reviews=tuple(await store.reviews(tenant, owner_id, moment)),
+        requests=tuple(await store.requests(tenant, owner_id, moment)),
+        closed=tuple(await store.closed(tenant, owner_id, since_of(day, last), moment)),
+    )
+    digest = build_digest(facts, policy)
+    await store.put(tenant, digest, moment)
+    return digest
+
+
+async def make_all(
+    engine: AsyncEngine, policy: Policy, *, tenant: str, day: date, now: Timestamp
+) -> list[str]:
+    """Make the digest of every known owner, one after the other; gives their ids."""
+    owners = await DigestStore(engine).owners(tenant)
+    for owner in owners:
+        await make(engine, policy, tenant=tenant, owner_id=owner, day=day, now=now)
+    return owners
+
+
+async def find_owner(engine: AsyncEngine, crm: CrmBackend, tenant: str, owner: str) -> str:
+    """The id of an owner given by id or exact name. NotFoundError."""
+    if owner in await DigestStore(engine).owners(tenant):
+        return owner
+    try:
+        page = await crm.list_accounts(AccountFilter(owner=owner), limit=1)
+    except CrmError as error:
+        hint = f"the CRM could not be asked: {error.message}"
+        raise NotFoundError(f"no review knows an owner {owner!r}", hint=hint) from None
+    found = page.items[0].owner_id if page.items else None
+    if found is None:
+        raise NotFoundError(
+            f"there is no owner {owner!r}",
+            hint="give the id or the exact name of somebody who owns accounts",
+        )
+    return found

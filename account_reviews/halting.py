@@ -1,0 +1,194 @@
+"""The kill switch as commands use it: stop everything, let it go on, ask before starting."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from account_reviews.bootstrap import Parts
+from account_reviews.domain.base import Model, Timestamp
+from account_reviews.domain.errors import HaltedError, ReviewsError, UnreachableError
+from account_reviews.domain.halts import RELEASE_HINT, Halt
+from account_reviews.domain.phases import Phase
+from account_reviews.domain.review import ReviewState
+from account_reviews.temporal.client import connect
+from account_reviews.temporal.pausing import Schedules
+
+POLL_SECONDS: Final = 0.05
+TELL_SECONDS: Final = 5.0
+
+Tell = Callable[[str], None]
+
+
+class Standing(Model):
+    """How it stands after a command. `halt` is the open one, else the last one, else None."""
+
+    halt: Halt | None
+    changed: bool = False
+    """False when a repeated command found everything as it was to be."""
+    schedules_paused: int | None = None
+    """By a halt, now; None when Temporal was not asked or did not answer."""
+    schedules_resumed: int | None = None
+
+    @property
+    def halted(self) -> bool:
+        return self.halt is not None and self.halt.is_open
+
+    def document(self) -> dict[str, Any]:
+        """What programs get."""
+        names = ("by", "reason", "at", "released_by", "released_reason", "released_at")
+        return {
+            "halted": self.halted,
+            **{name: getattr(self.halt, name, None) for name in names},
+            "changed": self.changed,
+            "schedules_paused": self.schedules_paused,
+            "schedules_resumed": self.schedules_resumed,
+        }
+
+
+async def stop_all(parts: Parts, by: str, reason: str, *, tell: Tell) -> Standing:
+    """Stop every write and every start, pause every schedule. Safe to repeat.
+
+    When this returns no write is under way and none begins. UnreachableError when the schedules
+    could not be paused: everything else is stopped all the same.
+    """
+    tenant = parts.settings.tenant
+    halt, changed = await parts.halts.halt(tenant, by, reason)
+    paused, trouble = 0, None
+    try:
+        paused, _ = await _align(parts)
+    except ReviewsError as error:
+        trouble = error
+    await _wait_for_writers(parts, tell)
+    if trouble is not None:
+        raise UnreachableError(
+            f"writes and starts are {halt.told()}, but the schedules could not be paused: "
+            f"{trouble.message}",
+            hint="run `reviews stop-all` again once Temporal answers",
+        )
+    return Standing(halt=await _newest(parts), changed=changed, schedules_paused=paused)
+
+
+async def release_all(parts: Parts, by: str, reason: str) -> Standing:
+    """Let everything go on, and resume the schedules that were paused. Safe to repeat.
+
+    UnreachableError when the schedules could not be resumed: everything else goes on.
+    """
+    tenant = parts.settings.tenant
+    released = await parts.halts.release(tenant, by, reason)
+    if released is None and await _newest(parts) is None:
+        return Standing(halt=None)
+    try:
+        paused, resumed = await _align(parts)
+    except ReviewsError as error:
+        raise UnreachableError(
+            "writes and starts go on, but schedules that were paused could not be resumed: "
+            f"{error.message}",
+            hint="run `reviews stop-all --release` again once Temporal answers",
+        ) from None
+    halt = await _newest(parts)
+    changed = released is not None
+    return Standing(halt=halt, changed=changed, schedules_paused=paused, schedules_resumed=resumed)
+
+
+async def status_of(parts: Parts) -> Standing:
+    """How it stands. Temporal being away is no error."""
+    halt = await _newest(parts)
+    try:
+        client = await connect(parts.settings)
+        paused = await Schedules(client, parts.settings.tenant).count_paused()
+    except ReviewsError:
+        return Standing(halt=halt)
+    return Standing(halt=halt, schedules_paused=paused)
+
+
+async def ensure_not_halted(parts: Parts) -> None:
+    """HaltedError says who stopped everything, since when and why."""
+    halt = await parts.halts.current(parts.settings.tenant)
+    if halt is not None:
+        raise _refused(halt)
+
+
+@asynccontextmanager
+async def starting(parts: Parts) -> AsyncIterator[None]:
+    """One start may be made inside, and `stop_all` waits for its end. HaltedError."""
+    tenant = parts.settings.tenant
+    try:
+        async with parts.halts.gate(tenant).open_for_write():
+            yield
+    except HaltedError:
+        await ensure_not_halted(parts)
+        raise
+
+
+async def halt_lines(parts: Parts, state: ReviewState) -> list[dict[str, Any]]:
+    """Lines of a review's story: halts that came while it was writing, and their ends.
+
+    The workflow itself does not know of them: its write is tried again until it may pass.
+    """
+    spells = _writing_spells(state)
+    if not spells:
+        return []
+    halts = await parts.halts.history(state.tenant, since=spells[0][0], limit=1000)
+    return [line for spell in spells for halt in halts for line in _lines(halt, *spell)]
+
+
+def _writing_spells(state: ReviewState) -> list[tuple[Timestamp, Timestamp | None]]:
+    """When the review wrote: begin and end; an end of None is now."""
+    moves = state.history
+    ends = [*(move.at for move in moves[1:]), None]
+    return [
+        (move.at, end)
+        for move, end in zip(moves, ends, strict=True)
+        if move.to_phase is Phase.EXECUTING
+    ]
+
+
+def _lines(halt: Halt, begin: Timestamp, end: Timestamp | None) -> list[dict[str, Any]]:
+    over = halt.released_at
+    if (end is not None and halt.at >= end) or (over is not None and over <= begin):
+        return []
+    text = f"Writes are stopped: {halt.reason}"
+    lines = [{"at": max(halt.at, begin), "kind": "writes_halted", "text": text, "by": halt.by}]
+    if over is not None and (end is None or over <= end):
+        text = f"Writes go on: {halt.released_reason}"
+        lines.append({"at": over, "kind": "writes_released", "text": text, "by": halt.released_by})
+    return lines
+
+
+def _refused(halt: Halt) -> HaltedError:
+    return HaltedError(f"nothing can be started: everything is {halt.told()}", hint=RELEASE_HINT)
+
+
+async def _newest(parts: Parts) -> Halt | None:
+    halts = await parts.halts.history(parts.settings.tenant, limit=1)
+    return halts[0] if halts else None
+
+
+async def _align(parts: Parts) -> tuple[int, int]:
+    """Bring the schedules in line with the row as it is now: (paused by a halt, resumed).
+
+    One command at a time: a release that comes while a stop still pauses has the last word.
+    """
+    tenant = parts.settings.tenant
+    client = await connect(parts.settings)
+    schedules = Schedules(client, tenant)
+    async with parts.halts.alone(tenant):
+        halt = await parts.halts.current(tenant)
+        if halt is not None:
+            return await schedules.pause_all(halt), 0
+        last = await _newest(parts)
+        return 0, await schedules.resume_paused(last) if last is not None else 0
+
+
+async def _wait_for_writers(parts: Parts, tell: Tell) -> None:
+    """Until the writes that had begun are at their end, or everything goes on again."""
+    tenant, loop = parts.settings.tenant, asyncio.get_running_loop()
+    told = loop.time()
+    while left := await parts.halts.writers_left(tenant):
+        if loop.time() - told > TELL_SECONDS:
+            told = loop.time()
+            tell(f"no new write begins; waiting for the end of {left} that had begun")
+            if await parts.halts.current(tenant) is None:
+                return
+        await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,164 @@
+"""The kill switch as a row, and the gate that reads it in the transaction of each write.
+
+A writer takes a shared lock of its tenant and then reads the row. Whoever stops everything commits
+the row first and then waits until no writer holds the lock: a writer that came before is waited
+for, one that comes later sees the row. The lock is the transaction's own, so a process that dies
+in the middle of a write lets it go.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from account_reviews.domain.base import Timestamp
+from account_reviews.domain.halts import Halt, writes_halted
+from account_reviews.store.database import reachable
+
+RETRY_SECONDS: Final = 30.0
+"""How long a write that was halted waits until it is tried again."""
+
+_POLL_SECONDS: Final = 0.05
+_COLUMNS: Final = "id, tenant, by, reason, at, released_by, released_reason, released_at"
+
+_HALT = text(
+    "insert into reviews.halts (tenant, by, reason) values (:tenant, :by, :reason) "  # noqa: S608  constants
+    f"on conflict (tenant) where released_at is null do nothing returning {_COLUMNS}"
+)
+_RELEASE = text(
+    "update reviews.halts set released_by = :by, released_reason = :reason, "  # noqa: S608  constants
+    f"released_at = now() where tenant = :tenant and released_at is null returning {_COLUMNS}"
+)
+_CURRENT = text(
+    f"select {_COLUMNS} from reviews.halts where tenant = :tenant and released_at is null"  # noqa: S608  constants
+)
+_HISTORY = text(
+    f"select {_COLUMNS} from reviews.halts where tenant = :tenant "  # noqa: S608  constants
+    "and (cast(:since as timestamptz) is null or released_at is null or released_at >= :since) "
+    "order by id desc limit :limit"
+)
+_ENTER = text(
+    "select pg_advisory_xact_lock_shared(hashtextextended(:writes, 0)) where not exists "
+    "(select 1 from reviews.halts where tenant = :tenant and released_at is null)"
+)
+"""No lock when the row is there already: nobody queues behind whoever waits for the writers."""
+
+_TRY = text("select pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+_IN_FLIGHT = text(
+    "select count(*) from pg_locks where locktype = 'advisory' and objsubid = 1 "
+    "and database = (select oid from pg_database where datname = current_database()) "
+    "and mode = 'ShareLock' and granted "
+    "and ((classid::int8 << 32) | objid::int8) = hashtextextended(:name, 0)"
+)
+
+
+class HaltGate:
+    """The gate of one tenant, a `WriteGate`."""
+
+    def __init__(self, engine: AsyncEngine, tenant: str, retry_after: float) -> None:
+        self._engine = engine
+        self._tenant = tenant
+        self._retry_after = retry_after
+
+    @asynccontextmanager
+    async def open_for_write(
+        self, connection: AsyncConnection | None = None
+    ) -> AsyncIterator[None]:
+        """Pass the gate for one write, or for one start. WritesHaltedError, UnreachableError."""
+        async with AsyncExitStack() as stack:
+            async with reachable():
+                if connection is None:
+                    connection = await stack.enter_async_context(self._engine.connect())
+                await self._pass(connection)
+            yield
+
+    async def _pass(self, connection: AsyncConnection) -> None:
+        lock = {"tenant": self._tenant, "writes": _writes(self._tenant)}
+        await connection.execute(_ENTER, lock)
+        halt = await _read(connection, self._tenant)
+        if halt is not None:
+            raise writes_halted(halt, self._retry_after)
+
+
+class HaltStore:
+    """Who stopped what. One halt of a tenant is open at most. UnreachableError when down.
+
+    `retry_after`: seconds until a halted write is tried again.
+    """
+
+    def __init__(self, engine: AsyncEngine, retry_after: float = RETRY_SECONDS) -> None:
+        # The row has to be read after the lock was got, not as it was when the transaction began.
+        self._engine = engine.execution_options(isolation_level="READ COMMITTED")
+        self._retry_after = retry_after
+
+    def gate(self, tenant: str) -> HaltGate:
+        """What every write of the tenant passes."""
+        return HaltGate(self._engine, tenant, self._retry_after)
+
+    async def halt(self, tenant: str, by: str, reason: str) -> tuple[Halt, bool]:
+        """Stop; gives the halt in force, and False when it was there before.
+
+        From now on no write begins. `writers_left` tells about those that had begun.
+        """
+        values = {"tenant": tenant, "by": by, "reason": reason}
+        while True:
+            async with reachable(), self._engine.begin() as connection:
+                row = (await connection.execute(_HALT, values)).mappings().one_or_none()
+            if row is not None:
+                return Halt.model_validate(dict(row)), True
+            known = await self.current(tenant)
+            if known is not None:  # else it was released between the two
+                return known, False
+
+    async def release(self, tenant: str, by: str, reason: str) -> Halt | None:
+        """Let everything go on; gives what was released, None when nothing was stopped."""
+        values = {"tenant": tenant, "by": by, "reason": reason}
+        async with reachable(), self._engine.begin() as connection:
+            row = (await connection.execute(_RELEASE, values)).mappings().one_or_none()
+        return None if row is None else Halt.model_validate(dict(row))
+
+    async def current(self, tenant: str) -> Halt | None:
+        """The halt in force, or None."""
+        async with reachable(), self._engine.connect() as connection:
+            return await _read(connection, tenant)
+
+    async def history(
+        self, tenant: str, *, since: Timestamp | None = None, limit: int = 50
+    ) -> tuple[Halt, ...]:
+        """Halts, newest first; with `since` those that were in force then or later."""
+        values = {"tenant": tenant, "since": since, "limit": limit}
+        async with reachable(), self._engine.connect() as connection:
+            rows = (await connection.execute(_HISTORY, values)).mappings()
+            return tuple(Halt.model_validate(dict(row)) for row in rows)
+
+    async def writers_left(self, tenant: str) -> int:
+        """Writes and starts that had begun and go on. 0: none does, also none that hides."""
+        name = {"name": _writes(tenant)}
+        async with reachable(), self._engine.connect() as connection:
+            if await connection.scalar(_TRY, name):
+                return 0
+            return max(1, int(await connection.scalar(_IN_FLIGHT, name) or 0))
+
+    @asynccontextmanager
+    async def alone(self, tenant: str) -> AsyncIterator[None]:
+        """Only one at a time brings the schedules of a tenant in line with the row."""
+        name = {"name": f"reviews-stop-all:{tenant}"}
+        async with AsyncExitStack() as stack:
+            async with reachable():
+                connection = await stack.enter_async_context(self._engine.connect())
+                while not await connection.scalar(_TRY, name):
+                    await connection.rollback()
+                    await asyncio.sleep(_POLL_SECONDS)
+            yield
+
+
+async def _read(connection: AsyncConnection, tenant: str) -> Halt | None:
+    row = (await connection.execute(_CURRENT, {"tenant": tenant})).mappings().one_or_none()
+    return None if row is None else Halt.model_validate(dict(row))
+
+
+def _writes(tenant: str) -> str:
+    return f"reviews-writes:{tenant}"

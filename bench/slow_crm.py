@@ -1,0 +1,88 @@
+"""A CRM over a network: every call takes its time, and only so many run at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from account_reviews.crm.protocol import (
+    AccountFilter,
+    AccountPage,
+    ApplyResult,
+    Capabilities,
+    CrmBackend,
+    Health,
+    Wanted,
+)
+from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.proposals import ProposedChange
+from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
+
+_T = TypeVar("_T")
+
+CALLS_PER_SNAPSHOT = 8
+"""Account, owner, contacts, deals, tasks, events, calls, notes: as REST CRMs list them."""
+IN_ONE_QUERY = 50
+"""Accounts that one query of such a CRM can name."""
+
+
+class SlowCrm:
+    """`CrmBackend` in front of another; `tell` hears of every call."""
+
+    def __init__(
+        self, crm: CrmBackend, *, seconds: float, at_once: int, tell: Callable[[int], None]
+    ) -> None:
+        self._crm = crm
+        self._seconds = seconds
+        self._gate = asyncio.Semaphore(at_once)
+        self._tell = tell
+
+    async def list_accounts(
+        self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
+    ) -> AccountPage:
+        return await self._after(
+            1, lambda: self._crm.list_accounts(where, cursor=cursor, limit=limit)
+        )
+
+    async def snapshot(
+        self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> AccountSnapshot:
+        return await self._after(
+            CALLS_PER_SNAPSHOT,
+            lambda: self._crm.snapshot(account_id, as_of=as_of, limits=limits),
+        )
+
+    async def snapshots(
+        self, account_ids: Sequence[str], *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> dict[str, AccountSnapshot]:
+        return await self._after(
+            CALLS_PER_SNAPSHOT,
+            lambda: self._crm.snapshots(account_ids, as_of=as_of, limits=limits),
+        )
+
+    async def apply(
+        self, change: ProposedChange, *, expected_version: str | None, operation_id: str
+    ) -> ApplyResult:
+        return await self._after(
+            1,
+            lambda: self._crm.apply(
+                change, expected_version=expected_version, operation_id=operation_id
+            ),
+        )
+
+    async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
+        return await self._after(1, lambda: self._crm.read_back(wanted))
+
+    async def capabilities(self) -> Capabilities:
+        told = await self._crm.capabilities()
+        return told.model_copy(update={"bulk_reads": IN_ONE_QUERY, "local": False})
+
+    async def health(self) -> Health:
+        return await self._crm.health()
+
+    async def _after(self, calls: int, work: Callable[[], Awaitable[_T]]) -> _T:
+        """One call after the other; the answer comes with the last."""
+        for _ in range(calls):
+            async with self._gate:
+                await asyncio.sleep(self._seconds)
+        self._tell(calls)
+        return await work()

@@ -1,0 +1,89 @@
+"""Schedules of a tenant of their own on the real server, with real tables."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from account_reviews.domain.policy import Policy
+from account_reviews.domain.schedule_file import Known, parse_schedules
+from account_reviews.domain.schedules import ScheduleFile
+from account_reviews.store.schedule_runs import ScheduleRunStore
+from account_reviews.temporal.schedule_control import ScheduleControl
+from account_reviews.temporal.schedule_plan import Planned, Planner
+from account_reviews.temporal.schedules import Builder, listed, utc_now
+from activities.upkeep import JOBS
+
+_T = TypeVar("_T")
+KNOWN = Known(jobs=JOBS, cycles=("daily", "weekly", "on_demand"))
+
+
+def read(text: str, name: str = "test") -> ScheduleFile:
+    return parse_schedules(f'name = "{name}"\n{text}', source=f"{name}.toml", known=KNOWN)
+
+
+def entry(lines: str, entry_id: str = "a") -> str:
+    return f'[[schedule]]\nid = "{entry_id}"\n{lines}\n'
+
+
+@dataclass
+class Place:
+    """A tenant with its planner. `now` may be moved; the server's clock stays."""
+
+    client: Client
+    runs: ScheduleRunStore
+    policy: Policy = field(default_factory=Policy)
+    tenant: str = field(default_factory=lambda: f"t-{uuid4().hex[:8]}")
+    task_queue: str = field(default_factory=lambda: f"test-{uuid4().hex[:12]}")
+    now: datetime | None = None
+
+    @property
+    def builder(self) -> Builder:
+        return Builder(policy=self.policy, tenant=self.tenant, task_queue=self.task_queue)
+
+    @property
+    def planner(self) -> Planner:
+        return Planner(self.client, self.builder, self.runs, lambda: self.now or utc_now())
+
+    @property
+    def control(self) -> ScheduleControl:
+        return ScheduleControl(self.client, self.tenant)
+
+    async def plan(self, text: str, name: str = "test") -> list[Planned]:
+        return await self.planner.plan(read(text, name))
+
+    async def apply(self, text: str, name: str = "test") -> list[Planned]:
+        return await self.planner.apply(read(text, name))
+
+    async def steps(self, text: str, name: str = "test") -> dict[str, str]:
+        """What a plan says, by id."""
+        return {one.id: str(one.step) for one in await self.plan(text, name)}
+
+
+async def eventually(ask: Callable[[], Awaitable[_T]], holds: Callable[[_T], bool]) -> _T:
+    """Ask until it holds."""
+    while True:
+        answer = await ask()
+        if holds(answer):
+            return answer
+        await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def place(client: Client, engine: AsyncEngine) -> AsyncIterator[Place]:
+    """An empty tenant; whatever it has left is deleted, so that nothing fires later."""
+    place = Place(client, ScheduleRunStore(engine))
+    yield place
+    gate = asyncio.Semaphore(32)
+
+    async def delete(name: str) -> None:
+        async with gate:
+            await client.get_schedule_handle(place.builder.server_id(name)).delete()
+
+    await asyncio.gather(*(delete(name) for name in await listed(client, place.tenant)))
