@@ -88,6 +88,6 @@ def _result(
 
 
 if __name__ == "__main__":
-    flags = common.parser(__doc__.splitlines()[0])
+    flags = common.parser(__doc__.splitlines()[0], limit=1500)
     flags.add_argument("--accounts", type=int, default=5000)
     common.main(measure, flags.parse_args())

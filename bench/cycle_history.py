@@ -126,6 +126,6 @@ def _result(accounts: int, done: int, seconds: float, runs: list[tuple[int, int]
 
 
 if __name__ == "__main__":
-    flags = common.parser(__doc__.splitlines()[0])
+    flags = common.parser(__doc__.splitlines()[0], limit=1500)
     flags.add_argument("--accounts", type=int, default=10_000)
     common.main(measure, flags.parse_args())

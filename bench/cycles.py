@@ -97,6 +97,6 @@ def _result(off: Run, on: Run) -> Result:
 
 
 if __name__ == "__main__":
-    flags = common.parser(__doc__.splitlines()[0])
+    flags = common.parser(__doc__.splitlines()[0], limit=600)
     flags.add_argument("--copies", type=int, default=16, help=f"of the {SAMPLE} accounts")
     common.main(measure, flags.parse_args())

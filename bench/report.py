@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-ORDER = ("recovery", "throughput", "timeouts", "events", "visible", "real_data", "demo_time")
+ORDER = (
+    "recovery", "throughput", "timeouts", "events", "visible", "real_data", "demo_time",
+    "schedules", "cycles", "cycle_history", "big_cycle",
+)  # fmt: skip
 VERDICT = {True: "yes", False: "**missed**", None: ""}
 
 HEAD = """# Measured

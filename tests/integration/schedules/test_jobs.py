@@ -135,8 +135,8 @@ async def test_retention_takes_cycles_and_digests(engine: AsyncEngine, tenant: s
             ("open", "weekly", None),
             ("last", "monthly", NOW - 2 * WEEK),
         ):
-            values = {"run": f"{tenant}-{name}", "tenant": tenant, "kind": kind}
-            values |= {"closed": closed, "at": closed or NOW}
+            run = {"run": f"{tenant}-{name}", "tenant": tenant, "kind": kind}
+            values = {**run, "closed": closed, "at": closed or NOW}
             await connection.execute(
                 text(
                     "insert into reviews.cycles (run_id, cycle_id, tenant, kind, status, "
