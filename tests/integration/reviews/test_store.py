@@ -135,6 +135,20 @@ async def test_the_latest_snapshot_has_its_age(store: ReviewStore) -> None:
     assert latest.stale_seconds == 7200
 
 
+async def test_the_baseline_is_a_snapshot_too(store: ReviewStore, engine: AsyncEngine) -> None:
+    """Retention takes the review; the account can still be reviewed while the CRM is down."""
+    state = await waiting(store)
+    state.close(Outcome.REJECTED, NOW)
+    await store.save(state)
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("delete from reviews.review_runs where run_id = :r"), {"r": state.run_id}
+        )
+    latest = await store.latest_snapshot("default", state.account_id, NOW + HOUR)
+    assert state.snapshot is not None
+    assert latest == state.snapshot.model_copy(update={"stale_seconds": 3600})
+
+
 async def test_replace_repairs_a_damaged_row(
     store: ReviewStore, reader: ReviewReader, engine: AsyncEngine
 ) -> None:
