@@ -222,10 +222,10 @@ class ReviewCycleWorkflow:
         if reason is not None:
             cycling.stop(state, CycleStatus.FAILED, reason, workflow.now())
         await self._save()
-        if state.status is not CycleStatus.MISSED:
+        if not state.missed:
             await self._tell_owners()
         cycling.close(state, workflow.now())
-        if state.schedule_id is not None and state.status is not CycleStatus.MISSED:
+        if state.schedule_id is not None and not state.missed:
             await scheduled.close_run(
                 cycling.run_status(state),
                 self._start.execution,

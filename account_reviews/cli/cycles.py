@@ -43,7 +43,9 @@ def register(app: typer.Typer) -> None:
 def start_command(
     owner: Annotated[str | None, typer.Option(help="All accounts of this owner.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All accounts.")] = False,
-    accounts: Annotated[str | None, typer.Option(help="Account ids, with commas.")] = None,
+    accounts: Annotated[
+        list[str] | None, typer.Option(help="Account ids, with commas or one by one.")
+    ] = None,
     segment: Annotated[str | None, typer.Option(help="Only this segment.")] = None,
     kind: Annotated[str, typer.Option(help="A cycle kind of the policy.")] = "on_demand",
     as_of: Annotated[str | None, typer.Option(help="The clock of the rules.")] = None,
@@ -64,7 +66,7 @@ def start_command(
 
 
 async def _start(
-    choice: tuple[str | None, bool, str | None, str | None],
+    choice: tuple[str | None, bool, list[str] | None, str | None],
     as_of: str | None,
     fields: dict[str, Any],
     by: str | None,
@@ -102,20 +104,21 @@ async def _start(
 
 
 async def _scope(
-    parts: "Parts", owner: str | None, every: bool, accounts: str | None, segment: str | None
+    parts: "Parts", owner: str | None, every: bool, accounts: list[str] | None, segment: str | None
 ) -> "CycleScope":
     from account_reviews.crm.protocol import AccountFilter
     from account_reviews.domain.cycles import CycleScope
     from account_reviews.domain.errors import BadInputError, NotFoundError
     from account_reviews.service import find_accounts
 
-    given = {"--owner": owner is not None, "--all": every, "--accounts": accounts is not None}
+    given = {"--owner": owner is not None, "--all": every, "--accounts": bool(accounts)}
     chosen = [name for name, is_there in given.items() if is_there]
     if len(chosen) != 1:
         said = f"{' and '.join(chosen)} cannot be given together" if chosen else "nobody is named"
         raise BadInputError(said, hint="give one of --owner, --all and --accounts")
-    if accounts is not None:
-        ids = tuple(dict.fromkeys(part.strip() for part in accounts.split(",") if part.strip()))
+    if accounts:
+        named = (part.strip() for given in accounts for part in given.split(","))
+        ids = tuple(dict.fromkeys(name for name in named if name))
         await find_accounts(parts, ids=ids)
         return CycleScope(account_ids=ids, segment=segment)
     where = AccountFilter(owner=owner, segment=segment)

@@ -16,8 +16,6 @@ class CycleStatus(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    MISSED = "missed"
-    """Its workers were away for longer than the grace; nothing was reviewed."""
 
 
 class AccountState(StrEnum):
@@ -111,6 +109,8 @@ class CycleState(BaseModel):
     as_of: Timestamp
     scheduled_at: Timestamp | None = None
     late: bool = False
+    missed: bool = False
+    """Its workers were away for longer than the grace: it is cancelled, nothing was reviewed."""
     backfill: bool = False
     """Started for a time long past: everything else goes first."""
     status: CycleStatus = CycleStatus.RUNNING

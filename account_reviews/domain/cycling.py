@@ -22,8 +22,9 @@ def judged(state: CycleState, verdict: Judgement, now: Timestamp) -> None:
     """A schedule started this cycle: on time, late, missed, or by hand."""
     state.scheduled_at, state.late = verdict.scheduled_at, verdict.late
     state.backfill = verdict.verdict is Verdict.BACKFILL
+    state.missed = verdict.missed
     if verdict.missed:
-        stop(state, CycleStatus.MISSED, verdict.reason or "missed", now)
+        stop(state, CycleStatus.CANCELLED, f"missed: {verdict.reason}", now)
 
 
 def run_status(state: CycleState) -> RunStatus:
@@ -31,7 +32,6 @@ def run_status(state: CycleState) -> RunStatus:
     return {
         CycleStatus.FAILED: RunStatus.FAILED,
         CycleStatus.CANCELLED: RunStatus.CANCELLED,
-        CycleStatus.MISSED: RunStatus.MISSED,
     }.get(state.status, RunStatus.SUCCESS)
 
 
