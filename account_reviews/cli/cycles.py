@@ -173,8 +173,12 @@ async def _list(
     if output is Format.JSON:
         print_json(page)
         return
-    columns = ("cycle_id", "kind", "status", *COUNTS, "started_at")
-    print_table(columns, [[getattr(row, name) for name in columns] for row in page.items])
+    columns = ("cycle_id", "kind", "status", *COUNTS)
+    rows = [
+        [*(getattr(row, name) for name in columns), f"{row.started_at:%Y-%m-%d %H:%M:%SZ}"]
+        for row in page.items
+    ]
+    print_table((*columns, "started_at"), rows)
     if page.next_cursor:
         typer.echo(f"more: --cursor {page.next_cursor}", err=True)
 

@@ -56,7 +56,7 @@ def _lines() -> Show:
     def show(seen: "CycleView") -> None:
         nonlocal last
         quarter = 4 * seen.finished // max(1, seen.accounts)
-        if quarter > last or seen.closed_at is not None:
+        if seen.closed_at is not None or last < quarter < 4:
             last = quarter
             note(f"{seen.finished} of {seen.accounts}: {told(seen)}")
 
