@@ -42,7 +42,7 @@ from workflows.deadlines import Deadlines
 from workflows.doors import read, read_or_refuse
 from workflows.gathering import NoDataError, analyse, gather
 from workflows.presence import show_attributes, show_details
-from workflows.refreshing import refresh, report
+from workflows.refreshing import news_for_cycle, refresh, report
 from workflows.steps import ReviewCancelledError, StepError
 from workflows.writing import remember, save, write_approved
 
@@ -198,9 +198,10 @@ class AccountReviewWorkflow:
             if self._state.refresh is not None:
                 await self._refresh()
                 continue
+            cycle_id, news = self._state.cycle_id, news_for_cycle(self._state)
             await self._save()
             self._deadlines.watch(self._state.pending)
-            await report(self._state)
+            await report(cycle_id, news)
             await workflow.wait_condition(self._has_news)
             deciding.expire_due(self._state, workflow.now())
             if self._history_is_long():
@@ -257,8 +258,9 @@ class AccountReviewWorkflow:
         show_details(state)
         if state.analysis is not None and not state.plan_only:
             await remember(state, self._start)
+        news = news_for_cycle(state)
         await self._save()
-        await report(state)
+        await report(state.cycle_id, news)
 
     async def _save(self) -> None:
         version = self._state.version

@@ -37,13 +37,15 @@ async def refresh(
     return refreshing.reconcile(state, result.changes, workflow.now())
 
 
-async def report(state: ReviewState) -> None:
-    """Tell the cycle once that the review waits, and once that it is closed."""
-    cycle_id = state.cycle_id
-    if cycle_id is None or state.reported is state.status:
-        return
+def news_for_cycle(state: ReviewState) -> ReviewProgress | None:
+    """What its cycle was not told yet: that the review waits, or that it is closed.
+
+    Noted in the state before it is saved, so that rows and workflow hold the same.
+    """
+    if state.cycle_id is None or state.reported is state.status:
+        return None
     was, state.reported = state.reported, state.status
-    progress = ReviewProgress(
+    return ReviewProgress(
         review_id=state.review_id,
         run_id=state.run_id,
         account_id=state.account_id,
@@ -52,9 +54,15 @@ async def report(state: ReviewState) -> None:
         outcome=state.outcome,
         was=was,
     )
+
+
+async def report(cycle_id: str | None, news: ReviewProgress | None) -> None:
+    """Tell the cycle; one that is closed is no error."""
+    if cycle_id is None or news is None:
+        return
     handle = workflow.get_external_workflow_handle(cycle_id)
     try:
-        await handle.signal("review_progress", progress)
+        await handle.signal("review_progress", news)
     except ApplicationError as error:
         if error.type != _NOBODY_THERE:
             raise

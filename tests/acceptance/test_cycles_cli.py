@@ -1,10 +1,15 @@
 """Cycles with the commands of the command line."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Reviews
+from account_reviews.local import ports
+from account_reviews.local.stack import LocalStack
+from tests.acceptance.conftest import IMPORT, Reviews
+from tests.acceptance.forks import Forks
 
 COUNTS = {"accounts", "done", "running", "waiting", "failed", "joined"}
 SHOWN = {"cycle_id", "kind", "status", "reason", "started_at", "closed_at", "briefs", "portfolio"}
@@ -12,6 +17,15 @@ SHOWN = {"cycle_id", "kind", "status", "reason", "started_at", "closed_at", "bri
 
 def ended(seen: dict[str, Any]) -> int:
     return int(seen["done"] + seen["waiting"] + seen["failed"])
+
+
+@pytest.fixture(scope="module")
+async def reviews(short_dir: Path, forks: Forks) -> AsyncIterator[Reviews]:
+    """A stack of its own: cycles leave reviews open that other tests want to start."""
+    async with LocalStack(short_dir / "cyc", ui=False, temporal_port=ports.any_free()) as stack:
+        own = Reviews(stack.data_dir, forks)
+        assert own.quick(*IMPORT).code == 0
+        yield own
 
 
 @pytest.fixture(scope="module")

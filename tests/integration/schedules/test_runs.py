@@ -59,6 +59,11 @@ def jobs() -> Jobs:
     return Jobs()
 
 
+GRACE = 'grace = "4s"'
+PAST_GRACE = 4.5
+"""Seconds. A busy server may start a run a second or two late: that alone must not judge it."""
+
+
 @asynccontextmanager
 async def worker(place: Place, jobs: object) -> AsyncIterator[None]:
     owners = [ScheduleActivities(place.runs), jobs]
@@ -145,33 +150,33 @@ async def test_a_run_that_waits_for_a_worker_is_late(place: Place, jobs: Jobs) -
 
 
 async def test_a_run_that_waits_longer_than_the_grace_is_missed(place: Place, jobs: Jobs) -> None:
-    await soon(place, 'grace = "1s"')
+    await soon(place, GRACE)
     name = await fired(place)
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(PAST_GRACE)
     async with worker(place, jobs):
         (row,) = await ended(place)
         result = await place.client.get_workflow_handle(name).result()
     assert (row.status, row.late, jobs.calls) == ("missed", True, 0)
-    assert "more than the grace of 1 s" in str(row.error)
+    assert "more than the grace of 4 s" in str(row.error)
     assert result["status"] == "missed"
     assert await place.runs.missed(place.tenant, ["a", "b"]) == {"a": 1}
 
 
 async def test_what_a_person_triggered_is_never_missed(place: Place, jobs: Jobs) -> None:
-    await place.apply(entry('kind = "monthly"\nday = 31\njob = "remove_done"\ngrace = "1s"'))
+    await place.apply(entry('kind = "monthly"\nday = 31\njob = "remove_done"\n' + GRACE))
     await place.control.trigger("a")
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(PAST_GRACE)
     async with worker(place, jobs):
         (row,) = await ended(place)
     assert (row.status, row.trigger, row.late) == ("success", "trigger", False)
 
 
 async def test_a_backfill_is_never_missed(place: Place, jobs: Jobs) -> None:
-    await place.apply(entry('kind = "daily"\njob = "remove_done"\ngrace = "1s"'))
+    await place.apply(entry('kind = "daily"\njob = "remove_done"\n' + GRACE))
     start = datetime(2026, 10, 1, tzinfo=UTC)
     times = await place.control.backfill("a", start, start + timedelta(days=3))
     await fired(place)
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(PAST_GRACE)
     async with worker(place, jobs):
         found = await ended(place, 3)
     assert [one.scheduled_at for one in reversed(found)] == times

@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from account_reviews.domain.upkeep import ScheduleRun
 from tests.integration.schedules.conftest import Place, entry, eventually
+from tests.integration.schedules.test_runs import GRACE, PAST_GRACE
 from tests.workflows.cycles import Portfolio, account, at_risk, make_portfolio
 
 
@@ -64,11 +65,11 @@ async def test_a_cycle_that_no_worker_took_is_missed(
     place: Place, client: Client, engine: AsyncEngine
 ) -> None:
     portfolio = portfolio_of(place, client, engine)
-    await schedule(place, 'grace = "1s"')
+    await schedule(place, GRACE)
     await eventually(
         lambda: place.control.get("a"), lambda one: one.description.info.num_actions > 0
     )
-    await asyncio.sleep(2)
+    await asyncio.sleep(PAST_GRACE)
     async with portfolio.worker():
         row = await ended(place)
         shown = client.get_workflow_handle(row.workflow_id)
