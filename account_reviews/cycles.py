@@ -14,12 +14,13 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as UpdateTimeoutError
-from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import Priority
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.base import Timestamp
+from account_reviews.domain.cycle_policy import cycle_by_policy
 from account_reviews.domain.cycles import (
     CycleInput,
     CycleResult,
@@ -56,42 +57,28 @@ async def cycle_input(
 
     Explicit accounts, an owner or a segment narrow the scope of the kind.
     """
-    cycle = parts.policy.cycle
-    if kind not in cycle.kinds:
+    kinds = parts.policy.cycle.kinds
+    if kind not in kinds:
         raise BadInputError(
             f"the policy has no cycle kind {kind!r}",
-            hint=f"choose one of {', '.join(cycle.kinds)}, or add it under [cycle.kinds]",
+            hint=f"choose one of {', '.join(kinds)}, or add it under [cycle.kinds]",
         )
-    chosen = cycle.kinds[kind]
-    within = chosen.changed_within
-    narrowed = scope.model_copy(
-        update={
-            "statuses": scope.statuses or chosen.statuses,
-            "changed_within_seconds": within.total_seconds() if within is not None else None,
-        }
-    )
-    return CycleInput(
-        kind=kind,
+    chosen = {"window": window} if window is not None else {}
+    return cycle_by_policy(
+        parts.policy,
+        kind,
+        scope,
         tenant=parts.settings.tenant,
-        scope=narrowed,
         started_by=started_by,
         as_of=as_of,
-        window=window or cycle.window,
         bulk_reads=bulk_reads,
-        max_failed_share=cycle.max_failed_share,
-        min_finished=cycle.min_finished,
-        silent_after_seconds=cycle.silent_after.total_seconds(),
-        give_up_after_seconds=cycle.give_up_after.total_seconds(),
-        grace_seconds=parts.policy.schedules.grace.total_seconds(),
         execution=await parts.execution(),
+        **chosen,
     )
 
 
 async def start_cycle(client: Client, start: CycleInput) -> Handle:
     """Start one cycle on demand."""
-    pairs = [SearchAttributePair(names.TENANT, start.tenant)]
-    if start.scope.owner is not None:
-        pairs.append(SearchAttributePair(names.OWNER_ID, start.scope.owner))
     return await client.start_workflow(
         ReviewCycleWorkflow.run,
         start,
@@ -101,15 +88,13 @@ async def start_cycle(client: Client, start: CycleInput) -> Handle:
         priority=Priority(priority_key=start.priority_key, fairness_key=start.scope.owner),
         static_summary=f"Cycle {start.kind}",
         static_details=f"Started by {start.started_by}",
-        search_attributes=TypedSearchAttributes(pairs),
+        search_attributes=starting.owned_by(start.tenant, start.scope.owner),
     )
 
 
 def handle_of(client: Client, row: CycleRow) -> Handle:
-    """The handle of a known cycle."""
-    return client.get_workflow_handle_for(
-        ReviewCycleWorkflow.run, row.cycle_id, first_execution_run_id=row.run_id
-    )
+    """The handle of a known cycle. No two have one id, and a later attempt keeps it."""
+    return client.get_workflow_handle_for(ReviewCycleWorkflow.run, row.cycle_id)
 
 
 async def ask(handle: Handle) -> CycleView | None:

@@ -26,6 +26,7 @@ from account_reviews.domain.cycles import (
     LookUpResult,
     NextAccounts,
     NextAccountsResult,
+    OpenCycle,
     OpenedCycle,
     ReadAccounts,
     ReadAccountsResult,
@@ -75,10 +76,10 @@ class CycleActivities:
         self._default_as_of = default_as_of
 
     @activity.defn(name="cycles.open")
-    async def open(self, state: CycleState) -> OpenedCycle:
+    async def open(self, call: OpenCycle) -> OpenedCycle:
         """Show the cycle in the read model; gives the clock of its rules."""
-        as_of = await self._default_as_of() or state.as_of
-        await self._store.save(state.model_copy(update={"as_of": as_of}))
+        as_of = call.as_of or await self._default_as_of() or call.state.as_of
+        await self._store.save(call.state.model_copy(update={"as_of": as_of}))
         return OpenedCycle(as_of=as_of)
 
     @activity.defn(name="cycles.save")

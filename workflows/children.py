@@ -25,12 +25,12 @@ from account_reviews.temporal import names, starting
 from activities.cycles import CycleActivities
 from workflows import policies
 from workflows.account_review import AccountReviewWorkflow
+from workflows.doors import tell
 from workflows.steps import StepError, run_step
 
 BACKFILL_PRIORITY = 5
 _HALTED_RETRY = timedelta(seconds=30)
 _TRIES = 3
-_NOBODY_THERE = "ExternalWorkflowExecutionNotFound"
 
 Child = workflow.ChildWorkflowHandle[AccountReviewWorkflow, object]
 
@@ -132,12 +132,13 @@ async def _start_or_join(
     """The handle of the review that was started; None when an open one was asked to read again."""
     review = _review_of(state, start, account)
     review_id = names.review_id(account.account_id, start.tenant)
+    again = Refresh(by=state.started_by, cycle_id=state.cycle_id, snapshot_ref=account.snapshot)
     priority_key = BACKFILL_PRIORITY if state.backfill else start.priority_key
     for _ in range(_TRIES):
         try:
             return await _start(review, review_id, priority_key, account)
         except WorkflowAlreadyStartedError:
-            if await _join(state, review_id, account):
+            if await tell(review_id, "refresh", again):
                 return None
     message = f"the review {review_id} opened and closed {_TRIES} times while it was started"
     raise ApplicationError(message, type="start_raced")
@@ -158,18 +159,6 @@ async def _start(
         static_details=starting.details(review),
         search_attributes=starting.search_attributes(review, account.owner_id),
     )
-
-
-async def _join(state: CycleState, review_id: str, account: CycleAccount) -> bool:
-    """Ask an open review to read again. False when it closed meanwhile."""
-    message = Refresh(by=state.started_by, cycle_id=state.cycle_id, snapshot_ref=account.snapshot)
-    try:
-        await workflow.get_external_workflow_handle(review_id).signal("refresh", message)
-    except ApplicationError as error:
-        if error.type != _NOBODY_THERE:
-            raise
-        return False
-    return True
 
 
 def _review_of(state: CycleState, start: CycleInput, account: CycleAccount) -> ReviewInput:

@@ -1,7 +1,8 @@
-"""Reading what a message handler is given."""
+"""Messages of workflows: reading what a handler is given, telling another workflow."""
 
 from typing import TypeVar
 
+from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
@@ -9,6 +10,7 @@ from account_reviews.domain.base import Model
 from account_reviews.domain.messages import Malformed, parse
 
 _Message = TypeVar("_Message", bound=Model)
+_NOBODY_THERE = "ExternalWorkflowExecutionNotFound"
 
 
 def read(model: type[_Message], message: RawValue) -> _Message | Malformed:
@@ -23,3 +25,14 @@ def read_or_refuse(model: type[_Message], message: RawValue) -> _Message:
     if isinstance(parsed, Malformed):
         raise ApplicationError(parsed.why, type="bad_shape", non_retryable=True)
     return parsed
+
+
+async def tell(workflow_id: str, name: str, message: Model) -> bool:
+    """Signal another workflow. False when it is closed or was never there."""
+    try:
+        await workflow.get_external_workflow_handle(workflow_id).signal(name, message)
+    except ApplicationError as error:
+        if error.type != _NOBODY_THERE:
+            raise
+        return False
+    return True

@@ -1,17 +1,15 @@
 """A review and its cycle: read the account again when it asks, tell it how the review stands."""
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 from account_reviews.domain import refreshing
 from account_reviews.domain.messages import ReviewProgress
 from account_reviews.domain.phases import Phase
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.review import ReviewInput, ReviewState
+from workflows.doors import tell
 from workflows.gathering import NoDataError, Stopped, analyse, gather
 from workflows.steps import StepError
-
-_NOBODY_THERE = "ExternalWorkflowExecutionNotFound"
 
 
 async def refresh(
@@ -58,11 +56,5 @@ def news_for_cycle(state: ReviewState) -> ReviewProgress | None:
 
 async def report(cycle_id: str | None, news: ReviewProgress | None) -> None:
     """Tell the cycle; one that is closed is no error."""
-    if cycle_id is None or news is None:
-        return
-    handle = workflow.get_external_workflow_handle(cycle_id)
-    try:
-        await handle.signal("review_progress", news)
-    except ApplicationError as error:
-        if error.type != _NOBODY_THERE:
-            raise
+    if cycle_id is not None and news is not None:
+        await tell(cycle_id, "review_progress", news)

@@ -20,6 +20,7 @@ from account_reviews.domain.cycles import (
     CycleState,
     CycleStatus,
     CycleView,
+    OpenCycle,
 )
 from account_reviews.domain.messages import CycleCommand, Malformed, ReviewProgress
 from account_reviews.domain.portfolio import MakeResults
@@ -182,11 +183,11 @@ class ReviewCycleWorkflow:
         )
         if opened is not None:
             cycling.judged(state, opened, workflow.now())
+        call = OpenCycle(state=state, as_of=start.as_of)
         answer = await run_step(
-            CycleActivities.open, state, policies.own("Open the cycle"), local=True
+            CycleActivities.open, call, policies.own("Open the cycle"), local=True
         )
-        if start.as_of is None:
-            state.as_of = answer.as_of
+        state.as_of = answer.as_of
 
     def _has_work(self) -> bool:
         state = self._state
@@ -279,7 +280,7 @@ def _first_state(start: CycleInput) -> CycleState:
     now = info.workflow_start_time
     return CycleState(
         cycle_id=info.workflow_id,
-        run_id=info.first_execution_run_id,
+        run_id=info.original_execution_run_id,
         workflow_run_id=info.run_id,
         kind=start.kind,
         tenant=start.tenant,

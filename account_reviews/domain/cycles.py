@@ -100,7 +100,7 @@ class CycleState(BaseModel):
 
     cycle_id: str
     run_id: str
-    """First execution run id."""
+    """Of the run that began it: kept over continue-as-new and reset, new for a later attempt."""
     workflow_run_id: str
     kind: str
     tenant: str
@@ -237,6 +237,13 @@ class CycleResult(Model):
     joined: int
     owners: int = 0
     degraded: bool = False
+
+
+class OpenCycle(Model):
+    """A cycle that has begun. `as_of` is None when nobody said which moment the rules look at."""
+
+    state: CycleState
+    as_of: Timestamp | None
 
 
 class OpenedCycle(Model):

@@ -11,7 +11,8 @@ def outcome_of(state: ReviewState) -> Outcome:
     """The outcome once nothing is open any more (the table of docs/design.md)."""
     if state.cancel is not None:
         return Outcome.CANCELLED
-    states = [item_state for _, item_state in state.changes if state.requests]
+    every = [item_state for _, item_state in state.changes if state.requests]
+    states = [one for one in every if one is not ItemState.SUPERSEDED]
     if not states or state.plan_only:
         return Outcome.NOTHING_TO_DO
     if ItemState.EXECUTED in states:

@@ -13,7 +13,7 @@ def ask(state: ReviewState, message: Refresh, now: Timestamp) -> None:
 
     A cycle that asks hears of the review from now on, whatever becomes of the reading.
     """
-    if message.cycle_id is not None and message.cycle_id != state.cycle_id:
+    if message.cycle_id is not None:
         state.cycle_id, state.reported = message.cycle_id, None
     state.refresh = message
     state.tell(now, "refresh_requested", message.cycle_id or "read the account again", message.by)

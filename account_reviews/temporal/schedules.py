@@ -20,10 +20,11 @@ from temporalio.client import (
     ScheduleSpec,
     ScheduleState,
 )
-from temporalio.common import Priority, RetryPolicy, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import Priority, RetryPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.domain.canonical import content_hash
+from account_reviews.domain.cycle_policy import cycle_by_policy
 from account_reviews.domain.cycles import CycleInput, CycleScope
 from account_reviews.domain.firing import Calendar, fortnights
 from account_reviews.domain.policy import Policy
@@ -39,7 +40,7 @@ from account_reviews.domain.schedules import (
 )
 from account_reviews.domain.upkeep import UpkeepInput
 from account_reviews.temporal import names
-from account_reviews.temporal.starting import TASK_TIMEOUT
+from account_reviews.temporal.starting import TASK_TIMEOUT, owned_by
 
 MANAGED_BY: Final = "account-reviews schedules"
 RETRY_DELAY: Final = timedelta(minutes=5)
@@ -77,25 +78,13 @@ class Builder:
                 grace_seconds=entry.grace.total_seconds(),
                 execution=self.execution,
             )
-        cycle = self.policy.cycle
-        kind = cycle.kinds[entry.cycle or "weekly"]
-        changed = kind.changed_within
-        return CycleInput(
-            kind=entry.cycle or "weekly",
+        return cycle_by_policy(
+            self.policy,
+            entry.cycle or "weekly",
+            CycleScope(account_ids=entry.accounts, owner=entry.owner),
             tenant=self.tenant,
-            scope=CycleScope(
-                account_ids=entry.accounts,
-                owner=entry.owner,
-                statuses=kind.statuses,
-                changed_within_seconds=changed.total_seconds() if changed is not None else None,
-            ),
             started_by="schedule",
-            window=cycle.window,
             priority_key=entry.priority,
-            max_failed_share=cycle.max_failed_share,
-            min_finished=cycle.min_finished,
-            silent_after_seconds=cycle.silent_after.total_seconds(),
-            give_up_after_seconds=cycle.give_up_after.total_seconds(),
             schedule_id=entry.id,
             grace_seconds=entry.grace.total_seconds(),
             execution=self.execution,
@@ -127,9 +116,6 @@ class Builder:
     def _action(self, entry: ScheduleEntry, phase: float) -> ScheduleActionStartWorkflow:
         cycle = entry.job == CYCLE_JOB
         name = names.scheduled_cycle_id if cycle else names.upkeep_id
-        pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(names.TENANT, self.tenant)]
-        if entry.owner is not None:
-            pairs.append(SearchAttributePair(names.OWNER_ID, entry.owner))
         by = ScheduledBy(entry=entry, hash=self.hash_of(entry), phase_seconds=phase)
         what = f"{entry.cycle} cycle" if cycle else f"Upkeep: {entry.job}"
         return ScheduleActionStartWorkflow(
@@ -140,7 +126,7 @@ class Builder:
             task_timeout=TASK_TIMEOUT,
             retry_policy=_retries(entry),
             memo={names.SCHEDULE_MEMO: by},
-            typed_search_attributes=TypedSearchAttributes(pairs),
+            typed_search_attributes=owned_by(self.tenant, entry.owner),
             static_summary=f"{what}, schedule {entry.id}",
             priority=Priority(priority_key=entry.priority, fairness_key=entry.owner),
         )

@@ -22,6 +22,14 @@ def details(start: ReviewInput) -> str:
     return f"Account {start.account_id}, {start.kind}, started by {start.started_by}"
 
 
+def owned_by(tenant: str, owner_id: str | None) -> TypedSearchAttributes:
+    """The attributes of a cycle or an upkeep run."""
+    pairs = [SearchAttributePair(names.TENANT, tenant)]
+    if owner_id is not None:
+        pairs.append(SearchAttributePair(names.OWNER_ID, owner_id))
+    return TypedSearchAttributes(pairs)
+
+
 def search_attributes(start: ReviewInput, owner_id: str | None) -> TypedSearchAttributes:
     """Ids only: search attributes are never encrypted."""
     pairs = [

@@ -10,6 +10,7 @@ from uuid import uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowHandle
+from temporalio.common import RetryPolicy
 from temporalio.worker import Worker
 
 from account_reviews.crm.in_memory import InMemoryCrm
@@ -131,7 +132,7 @@ class Portfolio:
     def worker(self, **options: Any) -> Worker:
         return build_worker(self.client, self.owners(), task_queue=self.task_queue, **options)
 
-    async def start(self, **fields: Any) -> Cycle:
+    async def start(self, *, retry: RetryPolicy | None = None, **fields: Any) -> Cycle:
         values = {
             "tenant": self.tenant,
             "scope": CycleScope(),
@@ -145,6 +146,7 @@ class Portfolio:
             id=f"cycle/{uuid4().hex}",
             task_queue=self.task_queue,
             task_timeout=timedelta(seconds=4),
+            retry_policy=retry,
         )
 
     async def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:

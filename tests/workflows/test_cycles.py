@@ -1,8 +1,11 @@
 """Cycles on a real server: who is reviewed, in which order, how many at once, and how it ends."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from account_reviews.domain.cycles import CycleScope, CycleStatus
@@ -130,12 +133,14 @@ async def test_what_changed_is_superseded_and_proposed_anew(
             lambda: review.query(AccountReviewWorkflow.snapshot),
             lambda state: any(line.kind == "refreshed" for line in state.timeline),
         )
+        ended = await review.result()
     old = {item.item_id for request in before.requests for item in request.items}
     new = {change.change_id for change in after.analysis.changes} if after.analysis else set()
     gone = [item for item in after.requests[0].items if item.item_id not in new]
     assert gone
     assert {item.state.value for item in gone} == {"superseded"}
     assert old
+    assert (ended.outcome.value, new) == ("nothing_to_do", set()), "nobody rejected anything"
 
 
 async def test_a_terminated_review_frees_its_place(client: Client, engine: AsyncEngine) -> None:
@@ -214,3 +219,24 @@ async def test_too_many_failed_reviews_stop_the_cycle(client: Client, engine: As
     assert isinstance(caught.value.cause, ApplicationError)
     assert caught.value.cause.type == "CycleFailed"
     assert "4 of 10 finished reviews failed" in str(caught.value.cause)
+
+
+async def test_a_later_attempt_of_a_cycle_is_a_cycle_of_its_own(
+    client: Client, engine: AsyncEngine
+) -> None:
+    """Schedules may start a failed cycle again; it must read and tell anew, not go on."""
+    portfolio = make_portfolio(client, engine, at_risk("risk-9"))
+    ids = ("risk-9", *(f"nobody-{number}" for number in range(9)))
+    retry = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=2)
+    async with portfolio.worker():
+        cycle = await portfolio.start(scope=CycleScope(account_ids=ids), retry=retry)
+        with pytest.raises(WorkflowFailureError):
+            await cycle.result()
+    rows = await portfolio.rows(
+        "select run_id, status, accounts, joined, waiting, failed from reviews.cycles "
+        "where cycle_id = :cycle_id order by started_at",
+        cycle_id=cycle.id,
+    )
+    assert len({row.pop("run_id") for row in rows}) == 2
+    common = {"status": "failed", "accounts": 10, "waiting": 1, "failed": 9}
+    assert rows == [{**common, "joined": 0}, {**common, "joined": 1}]
