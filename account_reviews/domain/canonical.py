@@ -3,12 +3,14 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import cast
+from typing import Final, cast
 
+import orjson
 from pydantic import BaseModel
 
 
@@ -60,9 +62,25 @@ def plain(value: object) -> object:  # noqa: C901,PLR0912  one case per kind
 
 def canonical_json(value: object) -> bytes:
     """Sorted keys, no spaces, UTF-8: equal values give equal bytes on every machine."""
-    return json.dumps(
-        plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return spelled(plain(value))
+
+
+_SPELLER: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+_ODD_FRACTION: Final = re.compile(rb"(?:^|[:,\[])-?(?:0\.0000|[0-9]{17,}\.|[0-9.]+e)")
+"""A fraction as small or large as to have an exponent: the two libraries spell it differently."""
+
+
+def spelled(document: object) -> bytes:
+    """The canonical JSON of what `plain` gave. ValueError for texts that are no Unicode."""
+    try:
+        quick = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a number beyond 64 bits, for one
+        quick = b""
+    if quick and not _ODD_FRACTION.search(quick):
+        return quick
+    return _SPELLER.encode(document).encode()
 
 
 def content_hash(value: object) -> str:

@@ -304,6 +304,14 @@ class Retention(Section):
     audit: Annotated[timedelta, Span("1d", "36500d")] = timedelta(days=2555)
 
 
+class AuditPolicy(Section):
+    """What the audit trail and the logs may tell."""
+
+    values: Literal["hash", "masked"] = "hash"
+    mask_personal: Annotated[bool, Field(strict=True)] = True
+    redact_keys: tuple[Annotated[str, Field(strict=True, min_length=2, max_length=100)], ...] = ()
+
+
 class Policy(Section):
     """The whole policy. Source: `policy.toml`, or the file REVIEWS_POLICY_FILE names."""
 
@@ -324,6 +332,7 @@ class Policy(Section):
     cycle: Cycle = Cycle()
     schedules: SchedulePolicy = SchedulePolicy()
     retention: Retention = Retention()
+    audit: AuditPolicy = AuditPolicy()
 
     @cached_property
     def hash(self) -> str:

@@ -14,6 +14,8 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from account_reviews.audit.facts import halt_fact
+from account_reviews.audit.store import put_into_outbox
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.halts import Halt, writes_halted
 from account_reviews.store.database import reachable
@@ -107,8 +109,10 @@ class HaltStore:
         while True:
             async with reachable(), self._engine.begin() as connection:
                 row = (await connection.execute(_HALT, values)).mappings().one_or_none()
-            if row is not None:
-                return Halt.model_validate(dict(row)), True
+                if row is not None:
+                    halt = Halt.model_validate(dict(row))
+                    await put_into_outbox(connection, [halt_fact(halt)])
+                    return halt, True
             known = await self.current(tenant)
             if known is not None:  # else it was released between the two
                 return known, False
@@ -118,7 +122,11 @@ class HaltStore:
         values = {"tenant": tenant, "by": by, "reason": reason}
         async with reachable(), self._engine.begin() as connection:
             row = (await connection.execute(_RELEASE, values)).mappings().one_or_none()
-        return None if row is None else Halt.model_validate(dict(row))
+            if row is None:
+                return None
+            halt = Halt.model_validate(dict(row))
+            await put_into_outbox(connection, [halt_fact(halt)])
+            return halt
 
     async def current(self, tenant: str) -> Halt | None:
         """The halt in force, or None."""

@@ -14,6 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from account_reviews.audit.facts import review_base, review_facts
+from account_reviews.audit.store import spelled as json_text
+from account_reviews.audit.traces import current_trace
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.canonical import canonical_json, hash_of
 from account_reviews.domain.findings import PriorOutcome, RiskLevel
@@ -48,7 +51,31 @@ def _upsert_run() -> str:
     )
 
 
-_SAVE_RUN = text(_upsert_run())
+_SAVE_RUN = text(
+    "with before as (select jsonb_array_length(state->'history') as moves, "  # noqa: S608  our own columns
+    "jsonb_array_length(state->'timeline') + (state->>'timeline_dropped')::int as lines "
+    "from reviews.review_runs where run_id = :run_id "
+    "and state->>'workflow_run_id' = :workflow_run_id), "
+    f"saved as ({_upsert_run()} returning run_id) "
+    "insert into reviews.audit_outbox (event_id, body) select fact.body->>'event_id', "
+    "case when fact.analysis is null then fact.body else jsonb_set(fact.body, "
+    "'{details,recommendations}', coalesce(made.list, '[]')) end || cast(:shared as jsonb) "
+    "from jsonb_to_recordset(cast(:facts as jsonb)) "
+    "as fact (list text, n int, place int, analysis text, body jsonb) "
+    "left join lateral (select jsonb_agg(jsonb_build_object('id', one->>'id', "
+    "'type', one->>'type', 'priority', one->>'priority', 'confidence', one->>'confidence')) "
+    "as list from reviews.documents d, jsonb_array_elements(d.body->'recommendations') one "
+    "where d.hash = fact.analysis) made on true "
+    "where exists (select from saved) and fact.n >= coalesce("
+    "(select case fact.list when 'timeline' then lines else moves end from before), 0) "
+    "order by fact.place"
+)
+"""Saves the row and tells the audit trail what is new in it, in one statement.
+
+What the row told before is read as it was when the statement began: when two saves meet, a fact may
+go to the outbox twice, and the trail takes it once. After continue-as-new or a reset all that the
+state still holds is told again: a reset begins anew in the middle.
+"""
 _SAVE_REQUEST = text(
     "insert into reviews.approval_requests as known (request_id, run_id, review_id, tenant, "
     "account_id, owner_id, state, requested_at, deadline, body, version) values (:request_id, "
@@ -147,19 +174,19 @@ class ReviewStore:
         if snapshot is not None:
             row |= {"owner_id": snapshot.account.owner_id}
         async with self._transaction() as connection:
-            await connection.execute(_SAVE_RUN, row)
+            await _save_run(connection, opening, row)
             if snapshot is None:
                 return ""
             return await _put(connection, "snapshot", snapshot.model_dump())
 
-    async def save(self, state: ReviewState) -> None:
+    async def save(self, state: ReviewState) -> list[dict[str, Any]]:
         """Bring all rows of the review up to `state`, in one transaction.
 
-        A closed review also settles how its changes ended and, when it had a result, what the
-        next review compares with.
+        A closed review also settles how its changes ended, which it gives, and, when it had a
+        result, what the next review compares with.
         """
         async with self._transaction() as connection:
-            await _save(connection, state)
+            return await _save(connection, state)
 
     async def replace(self, state: ReviewState) -> None:
         """Write the rows of a review anew, whatever stood there."""
@@ -214,17 +241,28 @@ class ReviewStore:
             yield connection
 
 
-async def _save(connection: AsyncConnection, state: ReviewState) -> None:
-    await connection.execute(_SAVE_RUN, run_row(state))
+async def _save_run(connection: AsyncConnection, state: ReviewState, row: dict[str, Any]) -> None:
+    more = {
+        "workflow_run_id": state.workflow_run_id,
+        "shared": json_text(review_base(state, current_trace.get())),
+        "facts": json_text(review_facts(state)),
+    }
+    await connection.execute(_SAVE_RUN, row | more)
+
+
+async def _save(connection: AsyncConnection, state: ReviewState) -> list[dict[str, Any]]:
+    await _save_run(connection, state, run_row(state))
     for request in state.requests:
         await connection.execute(_SAVE_REQUEST, approval_row(state, request))
     if state.outcome is None or state.analysis is None:
-        return
+        return []
     analysis = await _get(connection, state.analysis.hash)
-    for row in outcome_rows(state, analysis):
+    settled = outcome_rows(state, analysis)
+    for row in settled:
         await connection.execute(_SAVE_OUTCOME, row)
     if state.commits_baseline:
         await connection.execute(_SAVE_BASELINE, baseline_row(state))
+    return settled
 
 
 async def _put(connection: AsyncConnection, kind: str, body: object) -> str:

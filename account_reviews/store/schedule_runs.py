@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from account_reviews.audit.facts import schedule_fact
+from account_reviews.audit.store import put_into_outbox
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.upkeep import (
     KEPT_RUNS,
@@ -79,7 +81,9 @@ class ScheduleRunStore:
         }
         kept = {"tenant": call.tenant, "schedule_id": call.schedule_id, "kept": KEPT_RUNS}
         async with self._transaction() as connection:
-            await connection.execute(_OPEN, row)
+            opened = await connection.execute(_OPEN, row)
+            if opened.rowcount:
+                await put_into_outbox(connection, [schedule_fact(call)])
             await connection.execute(_PRUNE, kept)
 
     async def close(self, call: CloseRun) -> None:

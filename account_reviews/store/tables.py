@@ -60,6 +60,7 @@ review_runs = Table(
     Index("review_runs_newest", "tenant", text("started_at desc"), "run_id"),
     Index("review_runs_owner", "tenant", "owner_id", text("started_at desc")),
     Index("review_runs_status", "tenant", "status", text("started_at desc")),
+    Index("review_runs_closed", "closed_at"),
 )
 
 approval_requests = Table(
@@ -214,4 +215,23 @@ halts = Table(
     Column("released_at", DateTime(timezone=True)),
     Index("halts_open", "tenant", unique=True, postgresql_where=text("released_at is null")),
     comment="The kill switch: a row that is not released stops writes and starts",
+)
+
+audit_outbox = Table(
+    "audit_outbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("body", JSONB, nullable=False),
+    Column("put_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    comment="Facts on their way to the audit trail, written with the data they tell of",
+)
+
+policy_in_force = Table(
+    "policy_in_force",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("hash", Text, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    comment="What the workers go by; a change of it is told to the audit trail",
 )

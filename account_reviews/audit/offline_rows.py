@@ -1,0 +1,97 @@
+"""Gaps that rows show among themselves, without a seal: events, lines and ends that have to be."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from account_reviews.audit.findings import Finding, Kind
+from account_reviews.audit.session_documents import moment
+from account_reviews.domain.audit import EventType, Source
+
+_CLOSING: Final = (EventType.SESSION_ENDED.value, EventType.SESSION_CONTINUED.value)
+_NUMBERED: Final = ("timeline/", "phase/")
+"""Facts that are counted from 0 in each review."""
+_END: Final = "/end"
+_MOST: Final = 100
+"""Gaps told of one run: whoever cut a thousand events out is found by the first."""
+
+Row = Mapping[str, Any]
+
+
+def gaps_in_histories(rows: Sequence[Row]) -> Iterator[Finding]:
+    """Events of each run that are not there, from the first to the one that closes it."""
+    runs: dict[str, dict[int, Row]] = defaultdict(dict)
+    for row in rows:
+        if row["source"] == Source.HISTORY:
+            prefix, _, number = row["event_id"].rpartition("/")
+            if number.isdecimal() and len(number) < 10:
+                runs[prefix][int(number)] = row
+            else:
+                yield Finding(
+                    kind=Kind.EXTRA, why="no event has such an id", event_id=row["event_id"]
+                )
+    present = {row["run_id"] for events in runs.values() for row in events.values()}
+    followed = _continued(runs)
+    for prefix, events in runs.items():
+        yield from _gaps(prefix, set(events), 1, "the event is gone")
+        last = events[max(events)]
+        closed = last["event_type"] in _CLOSING and "first_run_id" not in last["details"]
+        follower = last["details"].get("new_run_id")
+        if closed and follower and follower not in present:
+            yield _missing(f"the run {follower}, in which the review goes on, is gone", last)
+        if not closed and last["run_id"] in followed:
+            yield _missing("the end of the run is gone", last)
+
+
+def _continued(runs: Mapping[str, Mapping[int, Row]]) -> set[object]:
+    """Runs that another one goes on from."""
+    return {
+        row["details"].get("continued_run_id")
+        for events in runs.values()
+        for row in events.values()
+    }
+
+
+def gaps_in_facts(rows: Sequence[Row]) -> Iterator[Finding]:
+    """Lines of timelines that are not there, and ends of attempts without their start."""
+    lines: dict[str, set[int]] = defaultdict(set)
+    ids = {row["event_id"] for row in rows}
+    for row in rows:
+        event_id = row["event_id"]
+        prefix, _, number = event_id.rpartition("/")
+        if row["source"] == Source.FACT and event_id.startswith(_NUMBERED) and number.isdecimal():
+            lines[prefix].add(int(number))
+        if row["source"] == Source.ATTEMPT and event_id.endswith(_END):
+            start = f"{event_id.removesuffix(_END)}/start"
+            if start not in ids:
+                why = "the start of an attempt is gone"
+                yield Finding(kind=Kind.MISSING, why=why, event_id=start)
+    for prefix, numbers in lines.items():
+        yield from _gaps(prefix, numbers, 0, "the line is gone")
+
+
+def open_attempts(rows: Sequence[Row]) -> list[str]:
+    """Ids of attempts that began and of whose end nothing is told, oldest first."""
+    ids = {row["event_id"] for row in rows}
+    return [
+        row["event_id"]
+        for row in sorted(rows, key=moment)
+        if row["source"] == Source.ATTEMPT
+        and row["event_id"].endswith("/start")
+        and f"{row['event_id'].removesuffix('/start')}{_END}" not in ids
+    ]
+
+
+def _gaps(prefix: str, numbers: set[int], first: int, why: str) -> Iterator[Finding]:
+    """Numbers that are not there from the first to the last."""
+    told = 0
+    for number in range(first, max(numbers)):
+        if number not in numbers:
+            yield Finding(kind=Kind.MISSING, why=why, event_id=f"{prefix}/{number}")
+            told += 1
+            if told == _MOST:
+                return
+
+
+def _missing(why: str, row: Row) -> Finding:
+    return Finding(kind=Kind.MISSING, why=why, event_id=row["event_id"])

@@ -1,0 +1,225 @@
+"""Rows of the trail, in and out. Adding a row that is there already adds nothing."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+from sqlalchemy import exc, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from account_reviews.domain.audit import AuditEvent, EventType, JsonValue, Severity, Source, fact_id
+from account_reviews.store.database import reachable
+
+COLUMNS: Final = (
+    "event_id", "at", "source", "tenant", "event_type", "severity", "actor", "action", "resource",
+    "review_id", "account_id", "workflow_id", "run_id", "trace_id", "details",
+)  # fmt: skip
+"""What a writer gives. Number, transaction and time of recording are the database's own."""
+
+_TYPES: Final = {"at": "timestamptz", "details": "jsonb"}
+_NUL: Final = b"\\u0000"
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+COLUMN_LIST: Final = ", ".join(COLUMNS)
+RECORD: Final = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in COLUMNS)
+"""For `jsonb_to_record`: the columns with their types."""
+
+_INSERT: Final = text(
+    f"insert into audit.audit_events ({COLUMN_LIST}) select {COLUMN_LIST} "  # noqa: S608  constants
+    f"from jsonb_to_recordset(cast(:rows as jsonb)) as given ({RECORD}) "
+    "on conflict (event_id, at) do nothing"
+)
+_PUT: Final = text(
+    "insert into reviews.audit_outbox (event_id, body) select body->>'event_id', body "
+    "from jsonb_array_elements(cast(:rows as jsonb)) with ordinality as given (body, place) "
+    "order by place"
+)
+
+_SHORT, _LONG = 200, 1000
+
+Put = Callable[[Sequence[AuditEvent]], Awaitable[int]]
+
+_log = logging.getLogger(__name__)
+
+
+async def insert(target: AsyncConnection | AsyncEngine, events: Sequence[AuditEvent]) -> int:
+    """Add the rows that are not there yet, in one statement; gives how many were.
+
+    With an engine it is a transaction of its own, with a connection part of the caller's. Errors
+    of the database pass as they are.
+    """
+    if not events:
+        return 0
+    if isinstance(target, AsyncEngine):
+        alone = target.execution_options(isolation_level="AUTOCOMMIT")
+        async with alone.connect() as connection:
+            return await insert(connection, events)
+    # Always in the same order: two writers of the same rows must not wait for each other.
+    rows = [document_of(event) for event in sorted(events, key=_order)]
+    done = await target.execute(_INSERT, {"rows": spelled(rows)})
+    return done.rowcount
+
+
+async def put_into_outbox(connection: AsyncConnection, events: Sequence[AuditEvent]) -> int:
+    """Add to the outbox of the main database, in order, in the caller's transaction."""
+    if events:
+        rows = [document_of(event) for event in events]
+        await connection.execute(_PUT, {"rows": spelled(rows)})
+    return len(events)
+
+
+async def store_each(put: Put, events: Sequence[AuditEvent]) -> int:
+    """Store with `put`; a row the database does not accept does not keep the others out.
+
+    A refused row becomes one that tells of it, severity error. Gives how many were added. A
+    database that is away still raises.
+    """
+    try:
+        return await put(events)
+    except (exc.DBAPIError, TypeError, ValueError) as error:
+        if not refused(error):
+            raise
+        if len(events) == 1:
+            told = unstorable(events[0], _first_line(error))
+            _log.error("the audit row %s cannot be stored: %s", events[0].event_id, told.details)
+            return await put([told])
+    middle = len(events) // 2
+    return await store_each(put, events[:middle]) + await store_each(put, events[middle:])
+
+
+async def try_insert(engine: AsyncEngine) -> None:
+    """Add a row and take it back. DBAPIError when the database does not let us."""
+    event = AuditEvent(
+        event_id=fact_id("try", uuid4()),
+        at=datetime.now(UTC),
+        source=Source.CLIENT,
+        event_type=EventType.REQUEST_MADE,
+        tenant="",
+        actor="",
+        action="",
+        resource="",
+    )
+    async with reachable(), engine.connect() as connection:
+        await insert(connection, [event])
+        await connection.rollback()
+
+
+def unstorable(event: AuditEvent, why: str) -> AuditEvent:
+    """What is stored in place of a row that cannot be."""
+    digest = hashlib.sha256(event.event_id.encode("utf-8", "replace")).hexdigest()
+    return AuditEvent(
+        event_id=fact_id("unstorable", digest),
+        at=event.at,
+        source=event.source,
+        event_type=EventType.ERROR_OCCURRED,
+        tenant=event.tenant[:_SHORT],
+        actor=event.actor[:_SHORT],
+        action="audit row refused",
+        resource=event.resource[:_SHORT],
+        severity=Severity.ERROR,
+        run_id=None if event.run_id is None else event.run_id[:_SHORT],
+        details={
+            "event_id": event.event_id[:_LONG],
+            "event_type": event.event_type.value,
+            "action": event.action[:_LONG],
+            "reason": why[:_LONG],
+        },
+    )
+
+
+def refused(error: Exception) -> bool:
+    """True when the rows are at fault, not the database: another try would end the same way."""
+    if not isinstance(error, exc.DBAPIError):
+        return isinstance(error, TypeError | ValueError)
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    # 22: data, 23: constraints, 54: limits of the server.
+    return state.startswith(("22", "23", "54")) or isinstance(error, exc.DataError)
+
+
+def document_of(event: AuditEvent) -> dict[str, Any]:
+    """The event as plain values, `at` in RFC 3339: what the outbox holds and `insert` sends."""
+    return {
+        "event_id": event.event_id,
+        "at": event.at.astimezone(UTC).isoformat(),
+        "source": event.source.value,
+        "tenant": event.tenant,
+        "event_type": event.event_type.value,
+        "severity": event.severity.value,
+        "actor": event.actor,
+        "action": event.action,
+        "resource": event.resource,
+        "review_id": event.review_id,
+        "account_id": event.account_id,
+        "workflow_id": event.workflow_id,
+        "run_id": event.run_id,
+        "trace_id": event.trace_id,
+        "details": event.details,
+    }
+
+
+def event_of(row: Mapping[str, Any]) -> AuditEvent:
+    """A row of the trail, or a document of the outbox, as an event. KeyError, ValueError."""
+    at, details = row["at"], row["details"]
+    return AuditEvent(
+        event_id=row["event_id"],
+        at=at if isinstance(at, datetime) else datetime.fromisoformat(at),
+        source=Source(row["source"]),
+        event_type=EventType(row["event_type"]),
+        tenant=row["tenant"],
+        actor=row["actor"],
+        action=row["action"],
+        resource=row["resource"],
+        severity=Severity(row["severity"]),
+        review_id=row["review_id"],
+        account_id=row["account_id"],
+        workflow_id=row["workflow_id"],
+        run_id=row["run_id"],
+        trace_id=row["trace_id"],
+        details=orjson.loads(details) if isinstance(details, str | bytes) else dict(details),
+    )
+
+
+def spelled(value: object) -> str:
+    """JSON that PostgreSQL takes: without NUL and without halves of surrogate pairs. TypeError."""
+    try:
+        found = orjson.dumps(value)
+    except TypeError:  # half a pair, a number beyond 64 bits, or nothing JSON knows
+        found = _spelled_slowly(cleaned(value))
+    if _NUL in found:
+        found = _spelled_slowly(cleaned(value))
+    return found.decode()
+
+
+def cleaned(value: Any) -> JsonValue:
+    """The value with every character that cannot be stored replaced, in keys too."""
+    if isinstance(value, str):
+        return value.replace("\0", _REPLACEMENT).encode("utf-16", "surrogatepass").decode(
+            "utf-16", "replace"
+        )  # fmt: skip
+    if isinstance(value, Mapping):
+        return {str(cleaned(str(key))): cleaned(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [cleaned(item) for item in value]
+    if isinstance(value, float):
+        return str(value)
+    found: JsonValue = value
+    return found
+
+
+def _spelled_slowly(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _order(event: AuditEvent) -> tuple[datetime, int, str]:
+    return event.at, len(event.event_id), event.event_id
+
+
+def _first_line(error: Exception) -> str:
+    cause = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
+    return (str(cause).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,130 @@
+"""A runner around the sandbox that tells which runs have moved.
+
+It stands outside of workflow code, so it may do what that must not. It tells after each activation
+that is neither a replay nor a query: before the task is reported to the server, so its events can
+be read a moment later. Activations run in threads; what it tells must take them from there.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.converter import SerializationContext, StorageDriverStoreContext
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+from temporalio.workflow import Info
+
+_ENDING: Final = (
+    "complete_workflow_execution",
+    "fail_workflow_execution",
+    "cancel_workflow_execution",
+    "continue_as_new_workflow_execution",
+)
+_QUIET_JOBS: Final = frozenset({"remove_from_cache", "query_workflow"})
+"""Jobs that leave no event."""
+
+_log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Somebody who wants to know that runs move. Called in threads; what it raises is dropped."""
+
+    def moved(self, workflow_id: str, run_id: str, *, started: bool, ended: bool) -> None:
+        """The run has had an activation: its first (`started`), its last (`ended`), or another."""
+        ...
+
+
+class Watcher(Protocol):
+    """Who reads histories and takes refusals."""
+
+    def moved(self, workflow_id: str, run_id: str, *, events: int) -> None:
+        """The run moved; its history has more than `events` events once the task is reported."""
+        ...
+
+    def refused(
+        self, info: Info, act: WorkflowActivation, completion: WorkflowActivationCompletion
+    ) -> None:
+        """An update was refused before it came into the history."""
+        ...
+
+
+class TapRunner(WorkflowRunner):
+    """Runs workflows by another runner, and tells."""
+
+    def __init__(
+        self, inner: WorkflowRunner, watcher: Watcher, observers: Sequence[Observer] = ()
+    ) -> None:
+        self._inner = inner
+        self._watcher = watcher
+        self._observers = tuple(observers)
+
+    def prepare_workflow(self, defn: object) -> None:
+        self._inner.prepare_workflow(defn)  # type: ignore[arg-type]  # the SDK's own, handed on
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        return _Tapped(self._inner.create_instance(det), det.info, self._watcher, self._observers)
+
+    def set_worker_level_failure_exception_types(
+        self, types: Sequence[type[BaseException]]
+    ) -> None:
+        self._inner.set_worker_level_failure_exception_types(types)
+
+
+class _Tapped(WorkflowInstance):
+    def __init__(
+        self,
+        inside: WorkflowInstance,
+        info: Info,
+        watcher: Watcher,
+        observers: tuple[Observer, ...],
+    ) -> None:
+        self._inside = inside
+        self._info = info
+        self._watcher = watcher
+        self._observers = observers
+
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        completion = self._inside.activate(act)
+        if not act.is_replaying:
+            try:
+                self._tell(act, completion)
+            except Exception:  # noqa: BLE001  a review does not fail because nobody could be told
+                _log.exception("what moved could not be told")
+        return completion
+
+    def _tell(self, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
+        jobs = {job.WhichOneof("variant") for job in act.jobs}
+        if jobs <= _QUIET_JOBS:
+            return
+        workflow_id, run_id = self._info.workflow_id, act.run_id
+        commands = completion.successful.commands
+        ended = any(command.HasField(name) for command in commands for name in _ENDING)
+        self._watcher.moved(workflow_id, run_id, events=act.history_length)
+        if "do_update" in jobs and _has_rejection(completion):
+            self._watcher.refused(self._info, act, completion)
+        started = "initialize_workflow" in jobs
+        for observer in self._observers:
+            try:
+                observer.moved(workflow_id, run_id, started=started, ended=ended)
+            except Exception:  # noqa: BLE001  others are told all the same
+                _log.exception("%s could not be told", type(observer).__name__)
+
+    def get_serialization_context(self, command_info: object) -> SerializationContext | None:
+        return self._inside.get_serialization_context(command_info)  # type: ignore[arg-type]  # see above
+
+    def get_external_store_context(self, command_info: object) -> StorageDriverStoreContext:
+        return self._inside.get_external_store_context(command_info)  # type: ignore[arg-type]  # see above
+
+    def get_info(self) -> Info:
+        return self._inside.get_info()
+
+    def get_thread_id(self) -> int | None:
+        return self._inside.get_thread_id()
+
+
+def _has_rejection(completion: WorkflowActivationCompletion) -> bool:
+    return any(
+        command.HasField("update_response") and command.update_response.HasField("rejected")
+        for command in completion.successful.commands
+    )

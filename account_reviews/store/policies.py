@@ -1,0 +1,37 @@
+"""Which policy the workers of a tenant go by: a change of it is a fact of the audit trail."""
+
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from account_reviews.audit.facts import policy_fact
+from account_reviews.audit.store import put_into_outbox
+from account_reviews.store.database import reachable
+
+_SEE: Final = text(
+    "with before as (select hash from reviews.policy_in_force where tenant = :tenant for update) "
+    "insert into reviews.policy_in_force as known (tenant, hash, since) "
+    "select :tenant, :hash, clock_timestamp() from (select count(*) from before) as first "
+    "on conflict (tenant) do update set hash = excluded.hash, since = excluded.since "
+    "where known.hash <> excluded.hash "
+    "returning since, (select hash from before) as before"
+)
+
+
+async def see_policy(engine: AsyncEngine, tenant: str, policy_hash: str, *, actor: str) -> bool:
+    """Note what a worker goes by from now on; True when that is a change. UnreachableError."""
+    async with reachable(), engine.begin() as connection:
+        found = await connection.execute(_SEE, {"tenant": tenant, "hash": policy_hash})
+        changed = found.one_or_none()
+        if changed is None:
+            return False
+        fact = policy_fact(
+            tenant=tenant,
+            actor=actor,
+            before=changed.before,
+            after=policy_hash,
+            at=changed.since,
+        )
+        await put_into_outbox(connection, [fact])
+    return True

@@ -1,0 +1,47 @@
+"""What works in the background is begun again, whatever happens to it."""
+
+import asyncio
+import logging
+
+import pytest
+
+from account_reviews.audit.exporter import LATEST_SECONDS, QUIET_SECONDS, Exporter
+from account_reviews.audit.worker import kept_up
+
+
+async def test_a_job_that_fails_is_begun_again_and_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tries, enough = 0, asyncio.Event()
+
+    async def job() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 3:
+            enough.set()
+            await asyncio.Event().wait()
+        raise RuntimeError("the shelf is full")
+
+    with caplog.at_level(logging.WARNING):
+        task = asyncio.create_task(kept_up("export", job))
+        await asyncio.wait_for(enough.wait(), 30)
+        task.cancel()
+        await asyncio.wait({task})
+    assert [record.getMessage() for record in caplog.records] == [
+        "the audit trail (export) waits: the shelf is full"
+    ]
+
+
+async def test_a_run_is_due_when_it_is_still_and_soon_in_any_case() -> None:
+    exporter = Exporter(reader=None, engine=None)  # type: ignore[arg-type]  # nothing is read
+    exporter.moved("review/a", "run", events=3)
+    assert len(exporter) == 0, "nobody exports yet"
+    exporter.start()
+    exporter.moved("review/a", "run", events=3)
+    exporter.moved("review/a", "run", events=9)
+    (moved,) = exporter._moved.values()
+    assert (len(exporter), moved.beyond) == (1, 9)
+    assert not moved.due(moved.last)
+    assert moved.due(moved.last + QUIET_SECONDS)
+    moved.last = moved.first + 10 * LATEST_SECONDS
+    assert moved.due(moved.first + LATEST_SECONDS)
