@@ -1,0 +1,70 @@
+"""The tracer of a process, by OpenTelemetry's own settings.
+
+Spans are exported when OTEL_EXPORTER_OTLP_ENDPOINT (or its _TRACES_ form) is set or
+OTEL_TRACES_EXPORTER is `otlp`. Otherwise no exporter runs and nothing is recorded, but every
+review has its trace id all the same.
+"""
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import Final
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+from account_reviews.domain.errors import BadInputError
+from account_reviews.telemetry.headers import exports_spans
+from account_reviews.telemetry.tracing import Decided, GivenIds, ReviewTracing
+
+_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_HTTP: Final = "http/protobuf"
+
+
+def resource(service: str, env: Mapping[str, str] = os.environ) -> Resource:
+    """Who is telling. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over `service`."""
+    named = "OTEL_SERVICE_NAME" in env or "service.name=" in env.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    return Resource.create({} if named else {"service.name": service})
+
+
+class Traces:
+    """The tracer of this process. `tracing` goes to `connect`; call `close` at the end."""
+
+    def __init__(self, service: str, exporter: SpanExporter | None = None) -> None:
+        """`exporter`: another one than that of the settings. BadInputError for bad settings."""
+        if exporter is None and exports_spans():
+            exporter = _otlp()
+        self._provider = TracerProvider(
+            sampler=None if exporter else ALWAYS_OFF,
+            resource=resource(service),
+            id_generator=GivenIds(),
+            shutdown_on_exit=False,
+        )
+        decided = None
+        if exporter is not None:
+            decided = Decided(self._provider.sampler)
+            self._provider.sampler = decided
+            self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self.tracing = ReviewTracing(self._provider, decided)
+
+    def flush(self) -> None:
+        """Send what there is."""
+        self._provider.force_flush()
+
+    def close(self, seconds: float) -> None:
+        """Send what is left, for at most that long: a dead collector holds up nobody's end."""
+        sending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(seconds)
+
+
+def _otlp() -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    for name in _PROTOCOLS:
+        protocol = os.environ.get(name, "").strip() or _HTTP
+        if protocol != _HTTP:
+            raise BadInputError(f"{name} is {protocol!r}, but only {_HTTP} is spoken here")
+    return OTLPSpanExporter()

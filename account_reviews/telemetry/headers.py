@@ -1,0 +1,140 @@
+"""The trace of a run as it travels: one header of Temporal, without the tracing libraries.
+
+The header is the one of the SDK's own tracing, a JSON object with a W3C `traceparent`. A process
+that exports no spans adds `undecided`: it has no say in which traces are kept, so the first worker
+that exports decides. A run without the header has the trace of `domain.audit.trace_of_run`.
+"""
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+from temporalio.api.common.v1 import Payload
+from temporalio.client import (
+    Interceptor,
+    OutboundInterceptor,
+    SignalWorkflowInput,
+    StartWorkflowInput,
+    StartWorkflowUpdateInput,
+    StartWorkflowUpdateWithStartInput,
+    WorkflowHandle,
+    WorkflowUpdateHandle,
+)
+
+from account_reviews.domain.audit import trace_of_run
+from account_reviews.domain.errors import BadInputError
+
+HEADER: Final = "_tracer-data"
+UNDECIDED: Final = "undecided"
+TRACEPARENT: Final = "traceparent"
+
+_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+Carrier = dict[str, Any]
+Headers = Mapping[str, Payload]
+
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
+_NOTHING: Final = "0" * 32
+
+
+def exports_spans(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether the settings ask for an exporter of spans. BadInputError for one we do not have."""
+    if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    exporter = env.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    if exporter not in ("", "otlp", "none"):
+        raise BadInputError(f"OTEL_TRACES_EXPORTER is {exporter!r}, but must be otlp or none")
+    return exporter == "otlp" or (not exporter and any(env.get(name) for name in _ENDPOINTS))
+
+
+def carrier_of(headers: Headers) -> Carrier:
+    """What the header says; empty without a header that can be read."""
+    payload = headers.get(HEADER)
+    if payload is None:
+        return {}
+    try:
+        found = json.loads(payload.data)
+    except ValueError:
+        return {}
+    known = isinstance(found, dict) and _TRACEPARENT.fullmatch(str(found.get(TRACEPARENT)))
+    return found if known else {}
+
+
+def ids_of(carrier: Carrier) -> tuple[str, str] | None:
+    """Trace id (32 hex digits) and span id (16) of a carrier; None without."""
+    found = _TRACEPARENT.fullmatch(str(carrier.get(TRACEPARENT, "")))
+    if found is None or found[1] == _NOTHING:
+        return None
+    return found[1], found[2]
+
+
+def trace_id_of(headers: Headers) -> str | None:
+    """The trace id in the header of a start, signal or update; None without."""
+    found = ids_of(carrier_of(headers))
+    return found[0] if found else None
+
+
+def carrier_of_run(first_run_id: str) -> Carrier:
+    """What a run goes by that nobody gave a trace. The same on every worker and every replay."""
+    return _undecided(trace_of_run(first_run_id), span_of_run(first_run_id))
+
+
+def span_of_run(first_run_id: str) -> str:
+    """The id of the first span of such a run."""
+    return sha256(first_run_id.encode()).hexdigest()[:16]
+
+
+def fresh() -> Payload:
+    """A header that begins a trace."""
+    return payload_of(_undecided(secrets.token_hex(16), secrets.token_hex(8)))
+
+
+def payload_of(carrier: Carrier) -> Payload:
+    """The header's value, as the SDK's tracing writes it."""
+    data = json.dumps(carrier, separators=(",", ":"), sort_keys=True).encode()
+    return Payload(metadata={"encoding": b"json/plain"}, data=data)
+
+
+def _undecided(trace_id: str, span_id: str) -> Carrier:
+    return {TRACEPARENT: f"00-{trace_id}-{span_id}-00", UNDECIDED: "1"}
+
+
+class TraceHeaders(Interceptor):
+    """Gives every start, signal and update a trace id. For clients that export no spans."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
+        return _WithTrace(next)
+
+
+class _WithTrace(OutboundInterceptor):
+    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:  # noqa: A002
+        input.headers = _added(input.headers)
+        return await super().start_workflow(input)
+
+    async def signal_workflow(self, input: SignalWorkflowInput) -> None:  # noqa: A002
+        input.headers = _added(input.headers)
+        await super().signal_workflow(input)
+
+    async def start_workflow_update(
+        self,
+        input: StartWorkflowUpdateInput,  # noqa: A002
+    ) -> WorkflowUpdateHandle[Any]:
+        input.headers = _added(input.headers)
+        return await super().start_workflow_update(input)
+
+    async def start_update_with_start_workflow(
+        self,
+        input: StartWorkflowUpdateWithStartInput,  # noqa: A002
+    ) -> WorkflowUpdateHandle[Any]:
+        start, update = input.start_workflow_input, input.update_workflow_input
+        start.headers = _added(start.headers)
+        update.headers = {**update.headers, HEADER: start.headers[HEADER]}
+        return await super().start_update_with_start_workflow(input)
+
+
+def _added(headers: Headers) -> Headers:
+    return headers if HEADER in headers else {**headers, HEADER: fresh()}

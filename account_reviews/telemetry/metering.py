@@ -1,0 +1,56 @@
+"""Counts every try of an activity, outside the workflows and so never twice for a replay."""
+
+import asyncio
+import time
+from typing import Any, Final
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from account_reviews.domain.errors import CrmRateLimitedError
+from account_reviews.telemetry import instruments
+
+TOOLS: Final = ("crm.", "memory.")
+"""What activities of tools begin with: somebody else's system. All others are tasks."""
+
+_RULES: Final = "analysis.analyse"
+_RATE_LIMITED: Final = CrmRateLimitedError.__name__
+
+
+class Metering(Interceptor):
+    """For the worker. Errors are told by their own class on either side of the one that turns
+    ours into Temporal's."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        return _Metered(next)
+
+
+class _Metered(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        info = activity.info()
+        name, agent = info.activity_type, info.workflow_type or "none"
+        is_tool = name.startswith(TOOLS)
+        began = time.perf_counter()
+        failed: str | None = None
+        (instruments.tool_started if is_tool else instruments.task_started)(name, agent)
+        try:
+            return await super().execute_activity(input)
+        except (Exception, asyncio.CancelledError) as error:
+            failed = _kind(error)
+            raise
+        finally:
+            seconds = time.perf_counter() - began
+            ended = instruments.tool_ended if is_tool else instruments.task_ended
+            ended(name, agent, seconds, failed)
+            if failed == _RATE_LIMITED:
+                instruments.crm_rate_limited()
+            if name == _RULES and failed is None:
+                instruments.recommendations_took(seconds)
+
+
+def _kind(error: BaseException) -> str:
+    """The name of the error's class; ours travel as the type of Temporal's."""
+    if isinstance(error, ApplicationError) and error.type:
+        return error.type
+    return type(error).__name__

@@ -1,0 +1,144 @@
+"""The page Prometheus reads: our instruments and the SDK's own metrics, on one address.
+
+Settings are OpenTelemetry's: OTEL_EXPORTER_PROMETHEUS_HOST and _PORT (localhost, 9464; a taken
+port makes it the next free one, 0 any free one), OTEL_METRICS_EXPORTER (`prometheus`; `none` for
+no page) and OTEL_SDK_DISABLED.
+"""
+
+import errno
+import os
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Thread
+from typing import Final
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+from temporalio.runtime import LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig
+
+from account_reviews.domain.errors import BadInputError, ConflictError
+from account_reviews.local import ports
+
+DEFAULT_HOST: Final = "localhost"
+DEFAULT_PORT: Final = 9464
+_HOST: Final = "OTEL_EXPORTER_PROMETHEUS_HOST"
+_PORT: Final = "OTEL_EXPORTER_PROMETHEUS_PORT"
+_EXPORTER: Final = "OTEL_METRICS_EXPORTER"
+_PORTS_TRIED: Final = 100
+_TRIES: Final = 10
+_CORE_SECONDS: Final = 1.0
+_CORE_UP: Final = "reviews_sdk_metrics_up"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the page is wanted."""
+
+    host: str
+    port: int
+
+
+def wanted(env: Mapping[str, str] = os.environ) -> Address | None:
+    """The address by the settings, None for no page. BadInputError names what does not fit."""
+    if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return None
+    exporter = env.get(_EXPORTER, "").strip().lower() or "prometheus"
+    if exporter == "none":
+        return None
+    if exporter != "prometheus":
+        raise BadInputError(
+            f"{_EXPORTER} is {exporter!r}, but must be prometheus or none",
+            hint="a collector reads the page of each worker; see docs/telemetry.md",
+        )
+    written = env.get(_PORT, "").strip() or str(DEFAULT_PORT)
+    if not written.isascii() or not written.isdigit() or int(written) > 65535:
+        raise BadInputError(f"{_PORT} is {written!r}, but must be a port, or 0 for any free one")
+    return Address(env.get(_HOST, "").strip() or DEFAULT_HOST, int(written))
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that is served."""
+
+    url: str
+    server: WSGIServer
+    thread: Thread
+
+    def close(self) -> None:
+        """Serve no more."""
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def serve(registry: CollectorRegistry, address: Address) -> Page:
+    """Serve the registry's metrics. ConflictError when no port near the wanted one is free."""
+    last = address.port + (_PORTS_TRIED if address.port else 1)
+    for port in range(address.port, min(last, 65536)):
+        try:
+            server, thread = start_http_server(port, address.host, registry)
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                continue
+            raise BadInputError(
+                f"{_HOST} is {address.host!r}, which is no address of this machine"
+            ) from error
+        host = DEFAULT_HOST if address.host in ("0.0.0.0", "::", "") else address.host  # noqa: S104  compared
+        shown = f"[{host}]" if ":" in host else host
+        return Page(f"http://{shown}:{server.server_port}/metrics", server, thread)
+    raise ConflictError(
+        f"no port from {address.port} to {last - 1} is free for the metrics page",
+        hint=f"set {_PORT} to another one, or {_EXPORTER}=none",
+    )
+
+
+def core_runtime(logging: LoggingConfig) -> tuple[Runtime, str]:
+    """A runtime of the SDK that serves its own metrics on the loopback address, and that page."""
+    for _ in range(_TRIES):
+        address = f"{ports.LOOPBACK}:{ports.any_free()}"
+        config = PrometheusConfig(
+            bind_address=address,
+            counters_total_suffix=True,
+            unit_suffix=True,
+            durations_as_seconds=True,
+        )
+        told = TelemetryConfig(logging=logging, metrics=config, attach_service_name=False)
+        try:
+            return Runtime(telemetry=told), f"http://{address}/metrics"
+        except ValueError:  # somebody took the port in between
+            continue
+    raise ConflictError("no port is free for the metrics of Temporal's SDK")
+
+
+class CoreMetrics(Collector):
+    """The SDK's own page as part of ours."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def collect(self) -> Iterator[Metric]:
+        """Its families, and whether they could be read."""
+        try:
+            with urllib.request.urlopen(self._url, timeout=_CORE_SECONDS) as answer:  # noqa: S310  our own
+                families = list(text_string_to_metric_families(answer.read().decode()))
+        except (OSError, ValueError):
+            families = []
+        up = GaugeMetricFamily(_CORE_UP, "1 when the metrics of Temporal's SDK could be read")
+        up.add_metric([], 1 if families else 0)
+        yield up
+        yield from families
+
+
+@contextmanager
+def served(registry: CollectorRegistry, address: Address) -> Iterator[Page]:
+    """`serve`, until the end."""
+    page = serve(registry, address)
+    try:
+        yield page
+    finally:
+        page.close()

@@ -1,0 +1,110 @@
+"""All of it for one worker process: log, metrics page, traces."""
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import metrics
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
+from prometheus_client import CollectorRegistry
+from temporalio.client import Client
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
+from temporalio.worker import Interceptor
+
+from account_reviews.crm.sql import SqlCrm
+from account_reviews.settings import Settings
+from account_reviews.telemetry import exporting, instruments, logs, observed, page
+from account_reviews.telemetry.metering import Metering
+from account_reviews.telemetry.observed import Observed
+from account_reviews.telemetry.tracing import ReviewTracing
+
+if TYPE_CHECKING:
+    from account_reviews.bootstrap import Parts
+
+SERVICE: Final = "account-reviews-worker"
+_END_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """What a worker is given. `url` is the page's address, None when there is none."""
+
+    runtime: Runtime
+    tracing: ReviewTracing
+    """For `connect`: it traces the client and every worker that uses it."""
+    interceptors: list[Interceptor]
+    url: str | None
+    observed: Observed | None
+
+    @asynccontextmanager
+    async def watching(self, parts: "Parts", client: Client) -> AsyncIterator[None]:
+        """Show what stands in the databases of `parts` and in Temporal."""
+        if self.observed is None:
+            yield
+            return
+        tenant = parts.settings.tenant
+        if isinstance(parts.crm, SqlCrm):
+            instruments.crm_limit_remaining("sql", 1.0)  # a database of ours has no limit
+        self.observed.watch(
+            observed.reviews_source(parts.engine),
+            observed.audit_source(parts.audit.engine, tenant),
+            observed.schedules_source(client, tenant),
+        )
+        try:
+            yield
+        finally:
+            self.observed.unwatch()
+
+    def ready(self) -> str:
+        """A line that tells where the page is; empty without one."""
+        return f"\nmetrics page {self.url}" if self.url else ""
+
+
+@asynccontextmanager
+async def telemetry(settings: Settings) -> AsyncIterator[Telemetry]:
+    """Log, measure and trace this process. BadInputError or ConflictError for bad settings."""
+    address = page.wanted()
+    with ExitStack() as stack:
+        stack.enter_context(logs.logging_to(level=settings.log_level))
+        traces = exporting.Traces(SERVICE)
+        stack.callback(traces.close, _END_SECONDS)
+        core = logs.core_logging()
+        if address is None:
+            runtime = Runtime(telemetry=TelemetryConfig(logging=core))
+            yield Telemetry(runtime, traces.tracing, [], None, None)
+            return
+        yield _measured(stack, address, traces.tracing, core)
+
+
+def _measured(
+    stack: ExitStack, address: page.Address, tracing: ReviewTracing, core: LoggingConfig
+) -> Telemetry:
+    runtime, core_url = page.core_runtime(core)
+    registry = CollectorRegistry()
+    reader = PrometheusMetricReader(
+        disable_target_info=True, scope_info_enabled=False, registry=registry
+    )
+    provider = MeterProvider(
+        [reader],
+        resource=exporting.resource(SERVICE),
+        # The page cannot show them, and they cost as much as the values.
+        exemplar_filter=AlwaysOffExemplarFilter(),
+        shutdown_on_exit=False,
+    )
+    stack.callback(provider.shutdown)
+    registry.register(page.CoreMetrics(core_url))
+    _make_global(provider)
+    made = instruments.use(provider)
+    stack.callback(instruments.forget, made)
+    made.zero()
+    watched = Observed(provider.get_meter(instruments.METER))
+    served = stack.enter_context(page.served(registry, address))
+    return Telemetry(runtime, tracing, [Metering()], served.url, watched)
+
+
+def _make_global(provider: MeterProvider) -> None:
+    """For integrators who ask OpenTelemetry itself; the first one of a process stays."""
+    if not isinstance(metrics.get_meter_provider(), MeterProvider):
+        metrics.set_meter_provider(provider)

@@ -1,0 +1,111 @@
+"""docs/telemetry.md names every metric of the page with its labels, and no other."""
+
+import asyncio
+import re
+from pathlib import Path
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from account_reviews.local import ports
+from account_reviews.telemetry import instruments
+from account_reviews.telemetry.instruments import Instruments
+from account_reviews.telemetry.observed import COUNTERS, GAUGES, Observed, Source, Values
+from account_reviews.telemetry.page import CoreMetrics
+
+PAGE = Path(__file__).parents[3] / "docs" / "telemetry.md"
+ROW = re.compile(r"^\| `((?:orchestrator|reviews)_\w+)` \|([^|]*)\| (.*) \|$", re.MULTILINE)
+OF_THE_SDK = {"reviews_schedule_missed_total": {"schedule_id"}}
+"""Counted in a workflow by the SDK's own meter, which is safe on replays."""
+OBSERVED_LABELS = {
+    "reviews_open_sessions": {"phase", "status"},
+    "reviews_schedule_skipped": {"schedule_id"},
+    "reviews_schedule_missed_window": {"schedule_id"},
+}
+
+
+def count_everything() -> None:
+    """Each function once."""
+    instruments.tool_started("t", "a")
+    instruments.tool_ended("t", "a", 1, "e")
+    instruments.task_started("t", "a")
+    instruments.task_ended("t", "a", 1, "e")
+    instruments.session_ended("t", "s", 1)
+    instruments.session_anomaly("k")
+    instruments.account_processed()
+    instruments.recommendation_generated("t", "p", 0.5)
+    instruments.recommendations_took(1)
+    instruments.recommendation_accepted("t")
+    instruments.recommendation_rejected("t", "r")
+    instruments.approval_decided("d", 1)
+    instruments.schedule_run("s", "v", 1)
+    instruments.crm_rate_limited()
+    instruments.crm_limit_remaining("b", 1)
+    instruments.audit_rows_written(1, "s")
+    instruments.audit_rows_dropped(1)
+    instruments.audit_failed("w", "e")
+    instruments.audit_gap()
+    instruments.audit_lag(1, "s")
+    instruments.hook_ended("h")
+    instruments.hook_failed("h", "r")
+
+
+async def everything() -> dict[str, tuple[str, set[str]]]:
+    """Name on the page -> help text and labels."""
+    registry = CollectorRegistry()
+    reader = PrometheusMetricReader(
+        disable_target_info=True, scope_info_enabled=False, registry=registry
+    )
+    registry.register(CoreMetrics(f"http://{ports.LOOPBACK}:{ports.any_free()}"))
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    held = instruments.use(provider)
+    count_everything()
+    instruments.forget(held)
+    watched = Observed(provider.get_meter(instruments.METER))
+
+    async def ask() -> Values:
+        return {
+            name: [(1, dict.fromkeys(OBSERVED_LABELS.get(name, ()), "x"))]
+            for name in (*GAUGES, *COUNTERS)
+            if name != "reviews_source_up"
+        }
+
+    watched.watch(Source("all", ask))
+    text = await asyncio.to_thread(lambda: generate_latest(registry).decode())
+    provider.shutdown()
+    found: dict[str, tuple[str, set[str]]] = {}
+    for family in text_string_to_metric_families(text):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        found[name] = (family.documentation, labels)
+    return found
+
+
+async def test_the_table_is_the_page() -> None:
+    page = await everything()
+    shown = {name: labels for name, (_, labels) in page.items()} | OF_THE_SDK
+    told = {
+        name: set(re.findall(r"`(\w+)`", labels))
+        for name, labels, _ in ROW.findall(PAGE.read_text(encoding="utf-8"))
+    }
+    assert told == shown
+    assert all(text for text, _ in page.values()), "every metric has a help text"
+    observed = {*GAUGES, *(f"{name}_total" for name in COUNTERS)} - {"reviews_source_up"}
+    marked = {
+        name
+        for name, _, text in ROW.findall(PAGE.read_text(encoding="utf-8"))
+        if text.startswith("†")
+    }
+    assert marked == observed
+
+
+async def test_every_instrument_was_counted() -> None:
+    made = {
+        instrument
+        for instrument in vars(Instruments(MeterProvider(shutdown_on_exit=False).get_meter("x")))
+        if not instrument.startswith("_")
+    }
+    shown = await everything()
+    assert len(made) == len(set(shown) - {*GAUGES, *(f"{n}_total" for n in COUNTERS)}) - 1
