@@ -22,6 +22,6 @@ ENV PATH=/opt/reviews/bin:$PATH \
     REVIEWS_DATA_DIR=/var/lib/reviews
 WORKDIR /var/lib/reviews
 USER 10001
-# A worker serves no port: there is nothing to ask it.
+# The page of a worker tells figures, not whether it is well; `reviews doctor` does.
 HEALTHCHECK NONE
 CMD ["reviews", "worker"]

@@ -5,11 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TOOLS := $(CURDIR)/.tools/bin
 TCTL_VERSION := v1.15.2
+PROMETHEUS_VERSION := v0.313.5
+COLLECTOR_VERSION := v0.157.0
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types fmt test-tools requirements clean
+.PHONY: help setup demo test lint types fmt test-tools test-collector requirements clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,8 +52,11 @@ fmt: setup  ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-tools: setup $(TOOLS)/tctl  ## Test the commands of docs/temporal-cli.md; builds tctl, which needs Go
-	@TCTL=$(TOOLS)/tctl $(BIN)/python -m pytest tests/tools $(ARGS)
+test-tools: setup $(TOOLS)/tctl $(TOOLS)/promtool  ## Test with tctl and promtool; builds them, which needs Go
+	@TCTL=$(TOOLS)/tctl PROMTOOL=$(TOOLS)/promtool $(BIN)/python -m pytest tests/tools $(ARGS)
+
+test-collector: setup $(TOOLS)/otelcol  ## Test the collector's file; builds a collector, which needs Go
+	@OTELCOL=$(TOOLS)/otelcol $(BIN)/python -m pytest tests/collector $(ARGS)
 
 # An old module with new Go: its dependencies reach into the runtime, which needs -checklinkname=0.
 $(TOOLS)/tctl:
@@ -59,6 +64,23 @@ $(TOOLS)/tctl:
 	@mkdir -p $(TOOLS)
 	GOBIN=$(TOOLS) go install -ldflags=-checklinkname=0 go.temporal.io/server/cmd/tools/cli@$(TCTL_VERSION)
 	@mv $(TOOLS)/cli $@
+
+# Its module asks for replacements, which `go install` refuses: it is built from a module around it.
+# Without the first tag it would take in the libraries of every cloud.
+$(TOOLS)/promtool:
+	@command -v go >/dev/null || { echo "promtool is built from source: install Go, or put promtool 3 at $@" >&2; exit 2; }
+	@mkdir -p $(TOOLS)
+	@place=$$(mktemp -d) && cd $$place && go mod init promtool && \
+	    GOFLAGS=-mod=mod go get github.com/prometheus/prometheus/cmd/promtool@$(PROMETHEUS_VERSION) && \
+	    go build -tags remove_all_sd,enable_dns_sd -ldflags='-s -w' -o $@ \
+	        github.com/prometheus/prometheus/cmd/promtool && rm -rf $$place
+
+$(TOOLS)/otelcol: tests/collector/otelcol.yaml
+	@command -v go >/dev/null || { echo "otelcol is built from source: install Go, or put the collector at $@" >&2; exit 2; }
+	@mkdir -p $(TOOLS)
+	@place=$$(mktemp -d) && cp $< $$place && cd $$place && \
+	    GOBIN=$$place go install go.opentelemetry.io/collector/cmd/builder@$(COLLECTOR_VERSION) && \
+	    ./builder --config otelcol.yaml && mv otelcol $@ && rm -rf $$place
 
 requirements: setup  ## Write requirements/*.txt anew; UPGRADE=1 takes newer versions
 	$(COMPILE) pyproject.toml requirements/build.in -o requirements/runtime.txt
