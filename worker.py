@@ -9,41 +9,31 @@ import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
-from account_reviews.bootstrap import open_parts
 from account_reviews.settings import Settings
-from account_reviews.temporal.client import connect
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.names import TASK_QUEUE
 from account_reviews.temporal.runner import activity_methods, compile_workflows, sandboxed_runner
+from account_reviews.temporal.tuning import TUNED
+from account_reviews.worker_parts import open_worker_parts
 from workflows.account_review import AccountReviewWorkflow
 from workflows.review_cycle import ReviewCycleWorkflow
 from workflows.upkeep import UpkeepWorkflow
 
 WORKFLOWS = [AccountReviewWorkflow, ReviewCycleWorkflow, UpkeepWorkflow]
 
-TUNED: dict[str, Any] = {
-    # A dead worker's waiting reviews move on after this, not after ten seconds.
-    "sticky_queue_schedule_to_start_timeout": timedelta(seconds=2),
-    # Enough to start a burst of workflow tasks at once, few enough to end each in time.
-    "max_concurrent_workflow_tasks": 44,
-    # After a restart all comes from the normal queue: half of the pollers listen there.
-    "max_concurrent_workflow_task_polls": 8,
-    "nonsticky_to_sticky_poll_ratio": 0.5,
-    "max_concurrent_local_activities": 24,
-    "max_concurrent_activities": 64,
-    "max_cached_workflows": 500,
-    "graceful_shutdown_timeout": timedelta(seconds=10),
-}
-
 
 def build_worker(
-    client: Client, owners: Sequence[object], *, task_queue: str = TASK_QUEUE, **options: Any
+    client: Client,
+    owners: Sequence[object],
+    *,
+    task_queue: str = TASK_QUEUE,
+    interceptors: Sequence[Interceptor] = (),
+    **options: Any,
 ) -> Worker:
     """A worker for the workflows and the activities of `owners`; `options` override TUNED."""
     methods = [method for owner in owners for method in activity_methods(owner)]
@@ -54,7 +44,7 @@ def build_worker(
         task_queue=task_queue,
         workflows=WORKFLOWS,
         activities=methods,
-        interceptors=[ReviewInterceptor()],
+        interceptors=[*interceptors, ReviewInterceptor()],
         **{**TUNED, "workflow_runner": sandboxed_runner(), **options},
     )
 
@@ -65,10 +55,14 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     compile_workflows(WORKFLOWS)
-    async with open_parts(settings, application="reviews-worker") as parts:
-        client = await connect(settings)
-        async with build_worker(client, parts.activities()):
-            ready = f"worker ready pid={os.getpid()} task_queue={TASK_QUEUE}"
+    async with open_worker_parts(settings) as opened:
+        async with build_worker(
+            opened.client,
+            opened.parts.activities(),
+            interceptors=opened.interceptors,
+            workflow_runner=opened.runner,
+        ):
+            ready = f"worker ready pid={os.getpid()} task_queue={TASK_QUEUE}{opened.told}"
             print(ready, file=sys.stderr, flush=True)  # noqa: T201
             await stop.wait()
 

@@ -1,15 +1,18 @@
 """The composition root: the only place where real things are constructed."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from account_reviews.audit.parts import AuditParts, open_audit
+from account_reviews.audit.relay import Relay
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.crm.sql import OwnSqlCrm, SqlCrm
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.policy import Policy
+from account_reviews.domain.redaction import rules_of
 from account_reviews.domain.review import Execution
 from account_reviews.memory.postgres import PostgresMemory
 from account_reviews.memory.protocol import MemoryBackend
@@ -17,11 +20,12 @@ from account_reviews.settings import Settings
 from account_reviews.store.cycle_reading import CycleReader
 from account_reviews.store.cycle_results import CycleResultStore
 from account_reviews.store.cycles import CycleStore
-from account_reviews.store.database import create_engine
+from account_reviews.store.database import create_engine, normalise_url
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.reading import ReviewReader
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
+from account_reviews.upkeep_jobs import AuditTools
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
 from activities.cycles import CycleActivities
@@ -47,6 +51,8 @@ class Parts:
     schedule_runs: ScheduleRunStore
     cycles: CycleReader
     halts: HaltStore
+    audit: AuditParts
+    relay: Relay
 
     def activities(self) -> list[object]:
         """One instance of each activity class."""
@@ -58,7 +64,7 @@ class Parts:
             StoreActivities(self.store),
             ScheduleActivities(self.schedule_runs),
             ResultActivities(self.crm, CycleResultStore(self.engine), self.policy),
-            UpkeepActivities(self.engine, self.store, self.policy),
+            UpkeepActivities(self.engine, self.store, self.policy, self._audit_tools()),
             CycleActivities(
                 self.crm,
                 CycleStore(self.engine),
@@ -69,6 +75,9 @@ class Parts:
                 self.default_as_of,
             ),
         ]
+
+    def _audit_tools(self) -> AuditTools:
+        return AuditTools(self.audit.engine, self.settings.signing_key, self.settings.archive_place)
 
     async def default_as_of(self) -> Timestamp | None:
         """The `--as-of` of the last CRM import; None when the CRM is of today."""
@@ -87,24 +96,38 @@ class Parts:
 async def open_parts(settings: Settings, *, application: str) -> AsyncIterator[Parts]:
     """Build all parts and dispose of them. PolicyError, BadInputError or UnreachableError."""
     policy = settings.policy()
-    engine = create_engine(settings.require_database_url(), application_name=application)
-    crm_engine = engine
-    if settings.crm_url is not None:
-        crm_engine = create_engine(settings.crm_url, application_name=application)
-    try:
+    async with AsyncExitStack() as stack:
+        engines: dict[str, AsyncEngine] = {}
+
+        def engine_of(url: str) -> AsyncEngine:
+            """One engine per database."""
+            place = normalise_url(url)
+            if place not in engines:
+                engines[place] = create_engine(url, application_name=application)
+                stack.push_async_callback(engines[place].dispose)
+            return engines[place]
+
+        engine = engine_of(settings.require_database_url())
+        crm: SqlCrm = OwnSqlCrm(engine)
+        crm_engine = engine
+        if settings.crm_url is not None:
+            crm_engine = engine_of(settings.crm_url)
+            crm = SqlCrm(crm_engine)
+        trail, rules = engine_of(settings.require_audit_database_url()), rules_of(policy)
+        audit = await stack.enter_async_context(
+            open_audit(trail, engine, rules=rules, tenant=settings.tenant)
+        )
         yield Parts(
             settings=settings,
             policy=policy,
             engine=engine,
-            crm=OwnSqlCrm(engine) if crm_engine is engine else SqlCrm(crm_engine),
+            crm=crm,
             memory=PostgresMemory(engine, tenant=settings.tenant),
             store=ReviewStore(engine),
             reader=ReviewReader(engine),
             schedule_runs=ScheduleRunStore(engine),
             cycles=CycleReader(engine),
             halts=HaltStore(engine),
+            audit=audit,
+            relay=Relay(engine, trail, crm_engine, rules),
         )
-    finally:
-        await engine.dispose()
-        if crm_engine is not engine:
-            await crm_engine.dispose()

@@ -187,6 +187,42 @@ async def _revision(patient: _Patient) -> str:
     return f"revision {found}"
 
 
+async def _audit_trail(patient: _Patient) -> str:
+    """Whether its tables are of this release, and take a row; the row is taken back."""
+    from account_reviews.store.database import create_engine
+
+    settings = patient.settings
+    if settings.audit_database_url is None:
+        return await _audit_database(patient.database())
+    engine = create_engine(settings.audit_database_url, application_name="reviews doctor")
+    try:
+        return await _audit_database(engine) + ", in a database of its own"
+    finally:
+        await engine.dispose()
+
+
+async def _audit_database(engine: "AsyncEngine") -> str:
+    from sqlalchemy.exc import DBAPIError
+
+    from account_reviews.audit.store import try_insert
+    from account_reviews.store.migrate import AUDIT, current_revision, head_revision
+
+    found, wanted = await current_revision(engine, AUDIT), head_revision(AUDIT)
+    if found != wanted:
+        raise NeedError(
+            f"the audit tables are at revision {found or 'none'}, this release needs {wanted}",
+            "run `reviews db upgrade`",
+        )
+    try:
+        await try_insert(engine)
+    except DBAPIError as error:
+        raise NeedError(
+            f"the audit trail takes no rows: {str(error.orig).splitlines()[0]}",
+            "grant `insert` on audit.audit_events to the user of REVIEWS_AUDIT_DATABASE_URL",
+        ) from None
+    return f"revision {found}, takes rows"
+
+
 async def _stopped(patient: _Patient) -> str:
     from account_reviews.domain.halts import RELEASE_HINT
     from account_reviews.store.halts import HaltStore
@@ -268,6 +304,7 @@ _OTHERS: Final[dict[str, Examination]] = {
     "search attributes": _search_attributes,
     "retention": _retention,
     "database revision": _revision,
+    "audit trail": _audit_trail,
     "stop-all": _stopped,
     "crm": _crm,
     "memory": _memory,
@@ -283,6 +320,7 @@ _ORDER: Final = (
     "workers",
     "database",
     "database revision",
+    "audit trail",
     "stop-all",
     "crm",
     "memory",

@@ -95,7 +95,7 @@ async def status_of(parts: Parts) -> Standing:
     """How it stands. Temporal being away is no error."""
     halt = await _newest(parts)
     try:
-        client = await connect(parts.settings)
+        client = await connect(parts.settings, asking=parts.audit.asking)
         paused = await Schedules(client, parts.settings.tenant).count_paused()
     except ReviewsError:
         return Standing(halt=halt)
@@ -171,7 +171,7 @@ async def _align(parts: Parts) -> tuple[int, int]:
     One command at a time: a release that comes while a stop still pauses has the last word.
     """
     tenant = parts.settings.tenant
-    client = await connect(parts.settings)
+    client = await connect(parts.settings, asking=parts.audit.asking)
     schedules = Schedules(client, tenant)
     async with parts.halts.alone(tenant):
         halt = await parts.halts.current(tenant)

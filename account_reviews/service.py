@@ -85,12 +85,17 @@ async def find_accounts(
 async def find_review(parts: Parts, review: str, run_id: str | None = None) -> RunDetail:
     """A review by review id or account id: its open run, else its newest, else the named run."""
     tenant = parts.settings.tenant
+    review_id = review_id_of(tenant, review)
+    return await parts.reader.find_run(tenant=tenant, review_id=review_id, run_id=run_id)
+
+
+def review_id_of(tenant: str, review: str) -> str:
+    """The review id that a person means, who gives one or an account id."""
     try:
         names.parse_review_id(review)
-        review_id = review
     except ValueError:
-        review_id = names.review_id(review, tenant)
-    return await parts.reader.find_run(tenant=tenant, review_id=review_id, run_id=run_id)
+        return names.review_id(review, tenant)
+    return review
 
 
 async def show_review(

@@ -31,6 +31,15 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".reviews")
     database_url: str | None = None
     audit_database_url: str | None = None
+    """None: the audit trail stands in the main database."""
+    audit_seals: str | None = None
+    """The second place of the seals: a file of JSON lines, or the URL of an object store."""
+    audit_signing_key: Path | None = None
+    """An Ed25519 key in PEM; made when it is missing."""
+    audit_archive: str | None = None
+    """Where old months of the trail go: a directory, or the URL of an object store."""
+    hooks: str | None = None
+    """Integrators' hooks: `module:callable[,...]`."""
     tenant: str = "default"
     policy_file: Path | None = None
     crm_url: str | None = None
@@ -70,6 +79,25 @@ class Settings(BaseSettings):
                 hint="start one with `reviews dev` or set REVIEWS_DATABASE_URL",
             )
         return str(url)
+
+    def require_audit_database_url(self) -> str:
+        """The database of the audit trail: its own, else the main one. UnreachableError."""
+        return self.audit_database_url or self.require_database_url()
+
+    @property
+    def seals_place(self) -> str:
+        """Where seals are kept a second time."""
+        return self.audit_seals or str(self.data_dir / "audit" / "seals.jsonl")
+
+    @property
+    def signing_key(self) -> Path:
+        """The file of the key that signs seals."""
+        return self.audit_signing_key or self.data_dir / "audit" / "signing-key.pem"
+
+    @property
+    def archive_place(self) -> str:
+        """Where months of the trail are written before they are dropped."""
+        return self.audit_archive or str(self.data_dir / "audit" / "archive")
 
     def policy(self) -> "Policy":
         """The policy: REVIEWS_POLICY_FILE over aliases of the environment over the shipped file.

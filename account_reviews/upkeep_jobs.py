@@ -2,16 +2,28 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.policy import Policy
 from account_reviews.domain.upkeep import JobReport
 from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal import schedule_upkeep
+
+
+@dataclass(frozen=True)
+class AuditTools:
+    """The trail that jobs look after."""
+
+    engine: AsyncEngine
+    signing_key: Path
+    archive: str
+    """Where old months go: a directory or the URL of an object store."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,14 @@ class Tools:
     policy: Policy
     tenant: str
     now: datetime
+    audit: AuditTools | None = None
+
+    @property
+    def trail(self) -> AuditTools:
+        """The trail. BadInputError in a worker that has none."""
+        if self.audit is None:
+            raise BadInputError("this worker has no audit trail")
+        return self.audit
 
 
 async def retention(tools: Tools) -> JobReport:
@@ -79,6 +99,48 @@ async def digest(tools: Tools) -> JobReport:
         tools.engine, tools.policy, tenant=tools.tenant, day=today, now=tools.now
     )
     return JobReport(summary=_told("made the digests of", owners), changed=len(owners))
+
+
+async def audit_partitions(tools: Tools) -> JobReport:
+    """Make the months of the trail that come next."""
+    from account_reviews.audit.partitions import make_ahead
+
+    made = await make_ahead(tools.trail.engine)
+    return JobReport(summary=_told("made", made), changed=len(made))
+
+
+async def audit_cleanup(tools: Tools) -> JobReport:
+    """Archive the months of the trail that are older than it is kept, then drop them."""
+    from account_reviews.audit.partitions import clean_up
+
+    trail = tools.trail
+    done = await clean_up(
+        trail.engine,
+        trail.archive,
+        trail.signing_key,
+        tenant=tools.tenant,
+        keep=tools.policy.retention.audit,
+        now=tools.now,
+    )
+    summary = f"{_told('archived', done.archived)}, {_told('dropped', done.dropped)}"
+    return JobReport(summary="; ".join((summary, *done.notes)), changed=len(done.dropped))
+
+
+async def audit_reconcile(tools: Tools) -> JobReport:
+    """Bring the trail up to what the histories in Temporal hold."""
+    from account_reviews.audit.reconcile import Reconciler
+    from account_reviews.domain.redaction import rules_of
+
+    reconciler = Reconciler(tools.client, tools.trail.engine, tools.engine, rules_of(tools.policy))
+    found = await reconciler.full(now=tools.now)
+    summary = (
+        f"compared {found.runs} histories, added {found.rows_added} rows, closed "
+        f"{found.closed_as_lost} attempts as lost, {len(found.gaps)} histories were gone"
+    )
+    return JobReport(
+        summary="; ".join((summary, *found.warnings)),
+        changed=found.rows_added + found.closed_as_lost + len(found.gaps),
+    )
 
 
 def _told(what: str, ids: list[str]) -> str:

@@ -10,6 +10,7 @@ from account_reviews.domain.policy import Policy
 from account_reviews.domain.records import AccountSnapshot
 from account_reviews.domain.review import AnalyseAccount, AnalysisResult
 from account_reviews.store.reviews import ReviewStore
+from account_reviews.telemetry import counting
 
 
 class AnalysisActivities:
@@ -43,6 +44,7 @@ class AnalysisActivities:
             self._policy,
         )
         stored = await self._store.put_document("analysis", analysis.model_dump())
+        counting.analysed(analysis)
         return self._result(analysis, stored)
 
     async def _memory(self, stored: str | None) -> tuple[MemoryHit, ...] | None:

@@ -16,6 +16,7 @@ from account_reviews.domain.review import (
     ReadBackResult,
 )
 from account_reviews.store.reviews import ReviewStore
+from account_reviews.telemetry.spans import step
 
 
 class ApprovedContentChangedError(ConflictError):
@@ -62,7 +63,7 @@ class CrmActivities:
         content = proposal_hash(change.action, change.record, change.before, change.after)
         if content != call.approved_hash:
             raise ApprovedContentChangedError
-        write = asyncio.ensure_future(self._apply(call))
+        write = asyncio.ensure_future(self._traced(call))
         try:
             return await asyncio.shield(write)
         except asyncio.CancelledError:
@@ -70,6 +71,19 @@ class CrmActivities:
                 return await write
             except WritesHaltedError:  # nothing was written: the cancel is the answer
                 raise asyncio.CancelledError from None
+
+    async def _traced(self, call: ApplyChange) -> ApplyResult:
+        action = call.change.action.value
+        with step("crm.write", operation_id=call.operation_id, action=action) as span:
+            result = await self._apply(call)
+            span.set_attributes(
+                {
+                    "record.type": result.record.type.value,
+                    "record.id": result.record.id or "",
+                    "result": result.status,
+                }
+            )
+            return result
 
     async def _apply(self, call: ApplyChange) -> ApplyResult:
         """Pass the gate as close to the write as the backend allows."""

@@ -5,6 +5,7 @@ from temporalio import activity
 from account_reviews.domain.lateness import Judgement
 from account_reviews.domain.upkeep import CloseRun, OpenRun
 from account_reviews.store.schedule_runs import ScheduleRunStore
+from account_reviews.telemetry import counting
 
 
 class ScheduleActivities:
@@ -21,6 +22,8 @@ class ScheduleActivities:
         answer.
         """
         await self._runs.open(call)
+        if call.attempt == 1:
+            counting.schedule_opened(call.schedule_id, call.judgement)
         return call.judgement
 
     @activity.defn(name="schedules.close_run")

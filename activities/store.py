@@ -5,6 +5,8 @@ from temporalio import activity
 from account_reviews.domain.records import SnapshotRef
 from account_reviews.domain.review import LatestSnapshot, ReviewState
 from account_reviews.store.reviews import ReviewStore
+from account_reviews.telemetry import counting
+from account_reviews.telemetry.counting import Settled
 
 
 class StoreActivities:
@@ -16,7 +18,10 @@ class StoreActivities:
     @activity.defn(name="store.save_review")
     async def save_review(self, state: ReviewState) -> None:
         """Bring the review's rows up to `state`; a closed review also settles its outcomes."""
-        await self._store.save(state)
+        settled = await self._store.save(state)
+        counting.review_saved(
+            state, [Settled(one["recommendation_type"], one["state"], one["by"]) for one in settled]
+        )
 
     @activity.defn(name="store.latest_snapshot")
     async def latest_snapshot(self, call: LatestSnapshot) -> SnapshotRef | None:

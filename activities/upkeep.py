@@ -13,7 +13,7 @@ from account_reviews.domain.policy import Policy
 from account_reviews.domain.upkeep import JobReport, RunJob
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from account_reviews.upkeep_jobs import Tools
+from account_reviews.upkeep_jobs import AuditTools, Tools
 
 JOBS: Final[Mapping[str, Callable[[Tools], Awaitable[JobReport]]]] = {
     "retention": upkeep_jobs.retention,
@@ -21,6 +21,9 @@ JOBS: Final[Mapping[str, Callable[[Tools], Awaitable[JobReport]]]] = {
     "extend_biweekly": upkeep_jobs.extend_biweekly,
     "remove_done": upkeep_jobs.remove_done,
     "digest": upkeep_jobs.digest,
+    "audit_partitions": upkeep_jobs.audit_partitions,
+    "audit_cleanup": upkeep_jobs.audit_cleanup,
+    "audit_reconcile": upkeep_jobs.audit_reconcile,
 }
 """Name in `schedules.toml` -> what it does."""
 
@@ -28,7 +31,14 @@ JOBS: Final[Mapping[str, Callable[[Tools], Awaitable[JobReport]]]] = {
 class UpkeepActivities:
     """Runs jobs with the client of the worker that runs them."""
 
-    def __init__(self, engine: AsyncEngine, store: ReviewStore, policy: Policy) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        store: ReviewStore,
+        policy: Policy,
+        audit: AuditTools | None = None,
+    ) -> None:
+        self._audit = audit
         self._engine = engine
         self._store = store
         self._policy = policy
@@ -47,5 +57,6 @@ class UpkeepActivities:
             policy=self._policy,
             tenant=call.tenant,
             now=datetime.now(UTC),
+            audit=self._audit,
         )
         return await job(tools)

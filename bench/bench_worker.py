@@ -12,13 +12,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from account_reviews.bootstrap import open_parts
+from temporalio.client import Client
+
+from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.crm.protocol import (
     AccountFilter,
     AccountPage,
@@ -32,8 +35,10 @@ from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotLimits
 from account_reviews.settings import Settings
+from account_reviews.store import reviews
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.runner import compile_workflows
+from account_reviews.worker_parts import open_worker_parts
 from bench.slow_crm import SlowCrm
 from bench.stock import stock_options
 from worker import WORKFLOWS, build_worker
@@ -113,16 +118,30 @@ async def serve(arguments: argparse.Namespace) -> None:
     """Poll until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    settings = Settings.load()
+    settings = Settings.load(audit_database_url=arguments.audit_database)
     compile_workflows(WORKFLOWS)
-    options = stock_options() if arguments.stock else {}
-    options |= dict(arguments.option)
-    async with open_parts(settings, application="bench-worker") as parts:
+    if arguments.no_facts:
+        vars(reviews)["review_facts"] = lambda _: []
+    async with _opened(settings, bare=arguments.bare or arguments.stock) as (parts, client, around):
         watched = replace(parts, crm=_crm(parts.crm, arguments))
-        client = await connect(settings)
+        options = around | (stock_options() if arguments.stock else {}) | dict(arguments.option)
         async with build_worker(client, watched.activities(), **options):
             say(ready=time.time(), pid=os.getpid())
             await stop.wait()
+
+
+@asynccontextmanager
+async def _opened(
+    settings: Settings, *, bare: bool
+) -> AsyncIterator[tuple[Parts, Client, dict[str, Any]]]:
+    """As the product's own worker has them; a bare one has neither trail nor telemetry."""
+    if bare:
+        async with open_parts(settings, application="bench-worker") as parts:
+            yield parts, await connect(settings), {}
+        return
+    async with open_worker_parts(settings) as opened:
+        around = {"interceptors": opened.interceptors, "workflow_runner": opened.runner}
+        yield opened.parts, opened.client, around
 
 
 def _crm(crm: CrmBackend, arguments: argparse.Namespace) -> CrmBackend:
@@ -146,6 +165,9 @@ def worker_option(text: str) -> tuple[str, Any]:
 if __name__ == "__main__":
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("--stock", action="store_true", help="the SDK's default worker settings")
+    flags.add_argument("--bare", action="store_true", help="without audit trail and telemetry")
+    flags.add_argument("--no-facts", action="store_true", help="and without facts of reviews")
+    flags.add_argument("--audit-database", metavar="URL", help="the trail has its own")
     flags.add_argument("--hold-writes", action="store_true", help="each CRM write stands still")
     flags.add_argument("--crm-seconds", type=float, help="how long each CRM call takes")
     flags.add_argument("--crm-at-once", type=int, default=10, help="CRM calls at a time")

@@ -14,7 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from account_reviews.domain.review import Execution
 from account_reviews.temporal.runner import sandboxed_runner
-from worker import TUNED
+from account_reviews.temporal.tuning import TUNED
 
 
 def stock_options() -> dict[str, Any]:

@@ -60,12 +60,13 @@ def postgres(short_dir: Path) -> Iterator[EmbeddedPostgres]:
 async def template_database(postgres: EmbeddedPostgres) -> str:
     """The name of a migrated database without rows; nobody connects to it."""
     from account_reviews.store.database import create_engine
-    from account_reviews.store.migrate import upgrade
+    from account_reviews.store.migrate import AUDIT, upgrade
 
     postgres.create_database(_TEMPLATE)
     engine = create_engine(postgres.url(_TEMPLATE), application_name="tests")
     try:
         await upgrade(engine)
+        await upgrade(engine, AUDIT)
     finally:
         await engine.dispose()
     return _TEMPLATE

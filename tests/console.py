@@ -24,8 +24,8 @@ PLACEHOLDERS = {
     "ITEM": r'^ *[0-9a-f]{16}\b|item_id": ?"[0-9a-f]{16}',
 }
 READS = re.compile(
-    r"(temporal workflow|tctl workflow|reviews|reviews approvals|reviews cycles|reviews schedules) "
-    r"(list|show|describe|query|history)\b"
+    r"(temporal workflow|tctl workflow|reviews|reviews approvals|reviews cycles|reviews schedules|"
+    r"reviews audit) (list|show|describe|query|history|tail)\b"
 )
 """Commands that change nothing: repeated for a while, since lists follow within a second."""
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from account_reviews.cli import usage
+from account_reviews.cli import reads, usage
 from account_reviews.cli.output import Format, fail, leave, note
 
 app = typer.Typer(
@@ -21,12 +21,13 @@ app = typer.Typer(
 
 MODULES = (
     "stack", "demo", "worker", "reviews", "looking", "approvals", "cycles", "digest", "schedules",
-    "stopping", "crm", "db", "memory", "policy", "config",
+    "stopping", "audit", "metrics", "crm", "db", "memory", "policy", "config",
 )  # fmt: skip
 """Each has `register(app)`, which adds its verbs."""
 
 for _name in MODULES:
     import_module(f"account_reviews.cli.{_name}").register(app)
+reads.watch(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from account_reviews.cli.output import Format, Output, print_json, print_table, run
+from account_reviews.cli.reads import about
 from account_reviews.cli.session import open_session, temporal, temporal_if_there
 
 Request = Annotated[str, typer.Argument(help="The request id.")]
@@ -87,6 +88,7 @@ async def _show(request_id: str, output: Format) -> None:
 
     async with open_session() as parts:
         row = await parts.reader.find_request(parts.settings.tenant, request_id)
+        about(row.review_id)
         document = request_row_document(row)
         client = await temporal_if_there(parts)
         state, _, _ = await show_review(parts, client, row.review_id, row.run_id)

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 
 _SECRET = ("KEY", "SECRET", "PASSWORD", "TOKEN")
 
+_PLACES = {
+    "audit_seals": "seals_place",
+    "audit_signing_key": "signing_key",
+    "audit_archive": "archive_place",
+}
+"""Settings that name a place, with what gives it when they are not set."""
+
 
 class Item(NamedTuple):
     """One setting: its name, its value as text (None when unset) and who set it."""
@@ -88,9 +95,11 @@ def _own(settings: "Settings", field: str) -> Item:
     origin = "environment" if os.environ.get(name) else "default"
     if field == "database_url" and origin == "default":
         value, origin = _database(settings)
+    if field in _PLACES:
+        value = getattr(settings, _PLACES[field])
     if value is None:
         return Item(name, None, origin)
-    hidden = any(word in name for word in _SECRET)
+    hidden = field not in _PLACES and any(word in name for word in _SECRET)
     return Item(name, "***" if hidden else without_password(str(value)), origin)
 
 

@@ -74,13 +74,29 @@ async def _import(
     rules = load_mapping(mapping)
     engine = create_engine(_url(), application_name="reviews-crm", command_timeout=None)
     try:
-        return await import_directory(
+        report = await import_directory(
             engine, directory, rules, as_of=moment, on_error=on_error.value
         )
+        await _tell(report)
+        return report
     except ImportRefusedError as refused:
         _refuse(refused, output)
     finally:
         await engine.dispose()
+
+
+async def _tell(report: "ImportReport") -> None:
+    """An import changes the CRM without a review: the audit trail hears of it."""
+    from account_reviews.cli.reads import tell_change
+    from account_reviews.settings import Settings
+
+    counts = {
+        file.file: {
+            "inserted": file.inserted, "updated": file.updated, "unchanged": file.unchanged,
+        }
+        for file in report.files
+    }  # fmt: skip
+    await tell_change(Settings.load(), "crm", dict(counts))
 
 
 async def _ping() -> "Health":

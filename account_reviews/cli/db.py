@@ -1,6 +1,6 @@
 """Verbs of `db`: the database schema."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -8,6 +8,7 @@ from account_reviews.cli.output import Format, Output, leave, print_json, run
 
 if TYPE_CHECKING:
     from account_reviews.rebuild import RebuildReport
+    from account_reviews.store.migrate import Schema
 
 
 def register(app: typer.Typer) -> None:
@@ -39,26 +40,53 @@ async def _rebuild() -> "RebuildReport":
 
 
 def upgrade(output: Output = Format.TABLE) -> None:
-    """Bring the database to the schema of this version. Safe to repeat and to run twice at once."""
-    before, after = run(_upgrade(), output)
+    """Bring the database to the schema of this version. Safe to repeat and to run twice at once.
+
+    The audit trail's database too, when it has one of its own.
+    """
+    main, audit = run(_upgrade(), output)
     if output is Format.JSON:
-        print_json({"from": before, "to": after})
-    elif before == after:
-        typer.echo(f"the database is up to date: {after}")
-    else:
-        typer.echo(f"database upgraded: {before or 'empty'} -> {after}")
+        print_json({**main.document(), "audit": audit.document()})
+        return
+    main.tell("database")
+    audit.tell("audit trail")
 
 
-async def _upgrade() -> tuple[str | None, str | None]:
+class Step(NamedTuple):
+    """The revision of a schema before and after; None when it was empty."""
+
+    before: str | None
+    after: str | None
+
+    def document(self) -> dict[str, str | None]:
+        """As programs get it."""
+        return {"from": self.before, "to": self.after}
+
+    def tell(self, what: str) -> None:
+        """As people get it."""
+        if self.before == self.after:
+            typer.echo(f"the {what} is up to date: {self.after}")
+        else:
+            typer.echo(f"{what} upgraded: {self.before or 'empty'} -> {self.after}")
+
+
+async def _upgrade() -> tuple[Step, Step]:
     from account_reviews.settings import Settings
+    from account_reviews.store import migrate
+
+    settings = Settings.load()
+    main = await _bring_up(settings.require_database_url(), migrate.REVIEWS)
+    return main, await _bring_up(settings.require_audit_database_url(), migrate.AUDIT)
+
+
+async def _bring_up(url: str, schema: "Schema") -> Step:
     from account_reviews.store import migrate
     from account_reviews.store.database import create_engine
 
-    url = Settings.load().require_database_url()
     engine = create_engine(url, application_name="reviews-db", command_timeout=None)
     try:
-        before = await migrate.current_revision(engine)
-        await migrate.upgrade(engine)
-        return before, await migrate.current_revision(engine)
+        before = await migrate.current_revision(engine, schema)
+        await migrate.upgrade(engine, schema)
+        return Step(before, await migrate.current_revision(engine, schema))
     finally:
         await engine.dispose()

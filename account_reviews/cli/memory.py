@@ -110,6 +110,7 @@ def _kind(name: str) -> MemoryKind:
 
 @asynccontextmanager
 async def _memory() -> AsyncIterator[PostgresMemory]:
+    from account_reviews.cli.reads import auditing, telling_reads
     from account_reviews.memory.postgres import PostgresMemory
     from account_reviews.settings import Settings
     from account_reviews.store.database import create_engine
@@ -117,6 +118,8 @@ async def _memory() -> AsyncIterator[PostgresMemory]:
     settings = Settings.load()
     engine = create_engine(settings.require_database_url(), application_name="reviews-memory")
     try:
-        yield PostgresMemory(engine, tenant=settings.tenant)
+        async with auditing(settings, engine) as audit:
+            with telling_reads(audit, settings.tenant):
+                yield PostgresMemory(engine, tenant=settings.tenant)
     finally:
         await engine.dispose()

@@ -69,30 +69,34 @@ def note(text: str) -> None:
 
 
 def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
-    """One sentence on stderr (JSON with -o json) and the error's exit code.
+    """One sentence on stderr (JSON with -o json) and the error's exit code, without secrets.
 
     An error that is not ours is told in one sentence too, with its traceback only when
     REVIEWS_LOG_LEVEL is debug.
     """
     from account_reviews.domain.errors import ReviewsError
+    from account_reviews.domain.masks import mask_secrets
 
     if not isinstance(error, ReviewsError):
         error = _unexpected(error)
+    message = mask_secrets(error.message)
+    hint = None if error.hint is None else mask_secrets(error.hint)
     if output is Format.JSON:
-        body = {"code": error.code, "message": error.message, "hint": error.hint}
+        body = {"code": error.code, "message": message, "hint": hint}
         typer.echo(json.dumps({"error": body}, ensure_ascii=False), err=True)
     else:
-        typer.echo(f"{error.message}" + (f" ({error.hint})" if error.hint else ""), err=True)
+        typer.echo(f"{message}" + (f" ({hint})" if hint else ""), err=True)
     leave(error.exit_code)
 
 
 def _unexpected(error: Exception) -> "ReviewsError":
     from account_reviews.domain.errors import ReviewsError, UnreachableError
+    from account_reviews.domain.masks import mask_secrets
 
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return UnreachableError(_unwritten(error))
     if os.environ.get("REVIEWS_LOG_LEVEL", "").lower() == "debug":
-        traceback.print_exception(error)
+        note(mask_secrets("".join(traceback.format_exception(error)).rstrip()))
     return ReviewsError(
         " ".join(f"unexpected {type(error).__name__}: {error}".split()),
         hint="this is a fault of the program; REVIEWS_LOG_LEVEL=debug shows where",
@@ -101,6 +105,8 @@ def _unexpected(error: Exception) -> "ReviewsError":
 
 def leave(code: int) -> NoReturn:
     """End now: flush and `os._exit`, since the SDK's threads can abort a normal exit."""
+    if tracing := sys.modules.get("account_reviews.telemetry.clients"):
+        tracing.close()
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:  # closed by the caller

@@ -146,6 +146,7 @@ def _read_ids(file: Path) -> tuple[str, ...]:
 
 
 async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
+    from account_reviews.audit.actors import user_name
     from account_reviews.domain.review import ReviewInput
     from account_reviews.inputs import parse_metadata, parse_time
 
@@ -159,16 +160,6 @@ async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
         as_of=parse_time(as_of) if as_of else await parts.default_as_of(),
         execution=await parts.execution(),
     )
-
-
-def user_name() -> str:
-    """Who types, as the machine knows them."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container without a user database
-        return "unknown"
 
 
 async def _start_all(

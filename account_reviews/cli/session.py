@@ -12,13 +12,19 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_session() -> "AsyncIterator[Parts]":
-    """The parts of this process, from the environment and the running stack."""
+    """The parts of this process, from the environment and the running stack.
+
+    What the command reads is told to the audit trail at its end.
+    """
     from account_reviews.bootstrap import open_parts
+    from account_reviews.cli.reads import hush, telling_reads, who_says
     from account_reviews.settings import Settings
     from account_reviews.temporal.client import answering
 
+    hush()
     async with open_parts(Settings.load(), application="reviews-cli") as parts:
-        with answering():
+        parts.audit.asking.actor = who_says() or parts.audit.asking.actor
+        with telling_reads(parts.audit, parts.settings.tenant), answering():
             yield parts
 
 
@@ -26,7 +32,7 @@ async def temporal(parts: "Parts") -> "Client":
     """A connection; UnreachableError when there is none."""
     from account_reviews.temporal.client import connect
 
-    return await connect(parts.settings)
+    return await connect(parts.settings, asking=parts.audit.asking)
 
 
 async def temporal_if_there(parts: "Parts") -> "Client | None":
@@ -35,6 +41,6 @@ async def temporal_if_there(parts: "Parts") -> "Client | None":
     from account_reviews.temporal.client import connect
 
     try:
-        return await connect(parts.settings)
+        return await connect(parts.settings, asking=parts.audit.asking)
     except UnreachableError:
         return None

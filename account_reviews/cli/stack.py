@@ -99,6 +99,7 @@ def _welcome(stack: "LocalStack") -> str:
     lines = [
         f"Temporal     {stack.address}",
         f"Temporal UI  {stack.ui or '-'}",
+        f"metrics      {stack.metrics_url or '-'}",
         f"database     {database}",
         f"data         {stack.data_dir}",
         f"workers      {pids or 'none; start one with: reviews worker'}",

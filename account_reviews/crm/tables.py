@@ -224,7 +224,9 @@ operations = Table(
     Column("after", JSONB, nullable=False),
     Column("result", JSONB, comment="what the first call answered; a repeat answers the same"),
     Column("applied_at", Moment, nullable=False, server_default=func.now()),
+    Column("audited_at", Moment, comment="when the audit trail got it"),
     Index("operations_account", "account_id", text("applied_at desc")),
+    Index("operations_unaudited", "applied_at", postgresql_where=text("audited_at is null")),
 )
 
 TABLES: Final[dict[RecordType, Table]] = {

@@ -69,7 +69,7 @@ async def play(stack: LocalStack) -> Ending:
     with teller.step("Start everything"):
         await _start(stack)
     async with open_parts(Settings.load(), application="reviews-demo") as parts:
-        scene = Scene(stack, parts, await connect(parts.settings))
+        scene = Scene(stack, parts, await connect(parts.settings, asking=parts.audit.asking))
         with teller.step("Import the sample portfolio"):
             await _import(scene)
         with teller.step("Review every account, and kill the worker on the way"):

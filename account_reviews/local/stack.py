@@ -91,6 +91,12 @@ class LocalStack:
         """Process ids of the workers that are ready."""
         return self._supervisor.pids if self._supervisor else []
 
+    @property
+    def metrics_url(self) -> str | None:
+        """The metrics page of the first worker, None without one."""
+        urls = self._supervisor.metrics_urls if self._supervisor else []
+        return urls[0] if urls else None
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -155,7 +161,7 @@ class LocalStack:
 
     async def _start_database(self, undo: AsyncExitStack) -> None:
         from account_reviews.store.database import create_engine
-        from account_reviews.store.migrate import upgrade
+        from account_reviews.store.migrate import AUDIT, upgrade
 
         if not self._external_database:
             self._tell("starting PostgreSQL")
@@ -167,6 +173,7 @@ class LocalStack:
         engine = create_engine(self.database_url, application_name="reviews dev")
         try:
             await upgrade(engine)
+            await upgrade(engine, AUDIT)
         finally:
             await engine.dispose()
 
@@ -245,7 +252,7 @@ class LocalStack:
             "namespace": self.namespace,
             "database_url": self.database_url,
             "worker_pids": self.worker_pids,
-            "metrics_url": None,
+            "metrics_url": self.metrics_url,
             "web_url": None,
             "started_at": self._started_at,
         }

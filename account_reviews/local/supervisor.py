@@ -1,6 +1,7 @@
 """Keeps worker processes alive: starts them, tells when one dies, starts the next at once."""
 
 import asyncio
+import re
 import signal
 import sys
 import time
@@ -15,6 +16,8 @@ from account_reviews.local import processes
 WORKER: Final[tuple[str, ...]] = (sys.executable, "-m", "account_reviews.cli", "worker")
 
 _READY: Final = "worker ready pid={pid} "
+_PAGE: Final = re.compile(r"[^\n]*\nmetrics page (\S+)")
+"""The line after it names the worker's metrics page, when it has one."""
 _READY_TIMEOUT: Final = 60.0
 _STOP_PATIENCE: Final = 30.0
 _SHORT_LIFE: Final = 5.0
@@ -48,6 +51,7 @@ class Supervisor:
         self._changed = changed
         self._command = command
         self._running: list[Process] = []
+        self._pages: dict[int, str] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
 
@@ -55,6 +59,11 @@ class Supervisor:
     def pids(self) -> list[int]:
         """Process ids of the workers that are ready."""
         return [process.pid for process in self._running if process.returncode is None]
+
+    @property
+    def metrics_urls(self) -> list[str]:
+        """The metrics pages of the workers that are ready and have one."""
+        return [self._pages[pid] for pid in self.pids if pid in self._pages]
 
     async def start_worker(self) -> int:
         """Start one more worker and wait until it polls. Gives its process id.
@@ -94,6 +103,7 @@ class Supervisor:
             started = time.monotonic()
             code = await process.wait()
             self._running.remove(process)
+            self._pages.pop(process.pid, None)
             self._changed()
             if not self._restart:
                 self._tell(f"worker {process.pid} {how_it_ended(code)}; it is not restarted")
@@ -135,7 +145,10 @@ class Supervisor:
         deadline = time.monotonic() + _READY_TIMEOUT
         while time.monotonic() < deadline:
             said = self._said(offset)
-            if _READY.format(pid=process.pid) in said:
+            _, ready, rest = said.partition(_READY.format(pid=process.pid))
+            if ready:
+                page = _PAGE.match(rest)
+                self._pages |= {process.pid: page[1]} if page else {}
                 return
             if process.returncode is not None:
                 words = [line for line in said.splitlines() if line.strip()]

@@ -1,13 +1,12 @@
 """The one way to connect to Temporal: same converter and settings for worker, starter and CLI."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.client import Client, Interceptor
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
@@ -19,16 +18,25 @@ from account_reviews.domain.errors import (
     UnreachableError,
 )
 from account_reviews.settings import Settings
+from account_reviews.telemetry.clients import client_tracing
 from account_reviews.temporal import names
+from account_reviews.temporal.failures import DATA_CONVERTER
 
 CONNECT_SECONDS = 8.0
 
 
 async def connect(
-    settings: Settings, *, runtime: Runtime | None = None, need_namespace: bool = True
+    settings: Settings,
+    *,
+    runtime: Runtime | None = None,
+    need_namespace: bool = True,
+    tracing: Interceptor | None = None,
+    asking: Interceptor | None = None,
 ) -> Client:
     """A client for the service of `TEMPORAL_*`, else of the running local stack.
 
+    `tracing` is a worker's; without it requests are traced as those of a command. `asking` tells
+    the audit trail of every request.
     UnreachableError names the address when nothing answers within CONNECT_SECONDS, BadInputError
     an address that is none, NotFoundError a namespace that is not there.
     """
@@ -37,7 +45,9 @@ async def connect(
     if "://" in address:
         raise BadInputError(f"the Temporal address {address!r} must be HOST:PORT, without a scheme")
     try:
-        client = await asyncio.wait_for(_open(options, runtime), CONNECT_SECONDS)
+        interceptors = [tracing or client_tracing(), *((asking,) if asking else ())]
+        opening = _open(options, runtime, interceptors)
+        client = await asyncio.wait_for(opening, CONNECT_SECONDS)
         if need_namespace:
             await asyncio.wait_for(_find_namespace(client, address), CONNECT_SECONDS)
         return client
@@ -50,8 +60,12 @@ async def connect(
         ) from error
 
 
-async def _open(options: dict[str, Any], runtime: Runtime | None) -> Client:
-    return await Client.connect(**options, data_converter=pydantic_data_converter, runtime=runtime)
+async def _open(
+    options: dict[str, Any], runtime: Runtime | None, interceptors: Sequence[Interceptor]
+) -> Client:
+    return await Client.connect(
+        **options, data_converter=DATA_CONVERTER, runtime=runtime, interceptors=interceptors
+    )
 
 
 async def _find_namespace(client: Client, address: str) -> None:

@@ -13,7 +13,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from temporalio.workflow import Info
 
 PASSED_THROUGH = (
-    "account_reviews", "activities", "pydantic", "pydantic_core", "annotated_types",
+    "account_reviews", "activities", "opentelemetry", "pydantic", "pydantic_core",
+    "annotated_types",
     "workflows.children", "workflows.deadlines", "workflows.doors", "workflows.gathering",
     "workflows.policies", "workflows.portfolio", "workflows.presence", "workflows.refreshing",
     "workflows.scheduled", "workflows.steps", "workflows.writing",

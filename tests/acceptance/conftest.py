@@ -1,4 +1,4 @@
-"""The commands as a person runs them, on one stack that holds the sample portfolio."""
+"""The commands as a person runs them; each file has a stack that holds the sample portfolio."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from tests.acceptance.forks import Forks
 ROOT = Path(__file__).parents[2]
 CLI = (sys.executable, "-m", "account_reviews.cli")
 PATIENCE = 90
+_numbers = count(1)
 SAMPLE = ROOT / "examples" / "portfolio"
 IMPORT = (
     *("crm", "import", str(SAMPLE), "--mapping", str(SAMPLE / "mapping.yaml")),
@@ -164,17 +166,17 @@ def forks(short_dir: Path) -> Iterator[Forks]:
     forks.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def stack(short_dir: Path) -> AsyncIterator[LocalStack]:
-    """The stack of these tests. A worker that is killed stays dead."""
-    data_dir = short_dir / "accept"
+    """The stack of the tests of one file. A worker that is killed stays dead."""
+    data_dir = short_dir / f"accept{next(_numbers)}"
     async with LocalStack(
         data_dir, ui=False, restart=False, temporal_port=ports.any_free()
     ) as stack:
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reviews(stack: LocalStack, forks: Forks) -> Reviews:
     """`reviews` on that stack, with the sample portfolio as of 2026-10-01."""
     reviews = Reviews(stack.data_dir, forks)
@@ -182,7 +184,7 @@ def reviews(stack: LocalStack, forks: Forks) -> Reviews:
     return reviews
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def stack_engine(stack: LocalStack) -> AsyncIterator[AsyncEngine]:
     """The database of that stack."""
     engine = create_engine(stack.database_url, application_name="tests")

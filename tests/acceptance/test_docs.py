@@ -21,7 +21,10 @@ from tests.console import ROOT, blocks, commands, first_missing, in_background, 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 RUN_HERE = [
     ROOT / "docs" / name
-    for name in ("approving.md", "cycles.md", "cycle-results.md", "schedules.md", "stopping.md")
+    for name in (
+        *("approving.md", "cycles.md", "cycle-results.md", "schedules.md", "stopping.md"),
+        *("telemetry.md", "audit.md"),
+    )
 ]
 """Pages whose commands run here beside the README; those of temporal-cli.md run in tests/tools."""
 

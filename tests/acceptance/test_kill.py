@@ -23,6 +23,7 @@ from account_reviews.local.stack import LocalStack
 from account_reviews.store.database import create_engine
 from tests.acceptance.conftest import CLI, IMPORT, Reviews, eventually, rows
 from tests.acceptance.forks import Forks
+from tests.acceptance.trail import trail_is_whole
 
 SAMPLE_TASKS, SAMPLE_NOTES = 22, 50
 TIMES = 10
@@ -134,6 +135,8 @@ async def test_the_worker_dies_in_the_middle_of_many_reviews(dev: Dev) -> None:
     done = reviews.json("list", "--outcome", "completed")["items"]
     assert {one["run_id"] for one in done} == {one["run_id"] for one in approved}
     await each_was_written_once(dev, approved)
+    async with dev.database() as engine:
+        await trail_is_whole(reviews, dev.stack()["temporal_address"], engine)
     assert dev.stop() == 0
 
 

@@ -11,6 +11,7 @@ from temporalio.exceptions import CancelledError
 from account_reviews.domain.cycles import CycleScope, CycleStatus
 from account_reviews.domain.records import AccountStatus
 from account_reviews.temporal import names
+from tests.workflows.conftest import Handle
 from tests.workflows.cycles import AS_OF, account, gated, make_portfolio, state_of, until
 from workflows.account_review import AccountReviewWorkflow
 
@@ -52,7 +53,7 @@ async def test_a_native_cancel_ends_the_cycle_and_not_its_reviews(
             await cycle.result()
         assert isinstance(caught.value.cause, CancelledError)
         memory.gate.set()
-        review = client.get_workflow_handle_for(
+        review: Handle = client.get_workflow_handle_for(
             AccountReviewWorkflow.run, names.review_id("calm-0", portfolio.tenant)
         )
         ended = await review.result()

@@ -12,6 +12,7 @@ from account_reviews.domain.cycles import CycleScope, CycleStatus
 from account_reviews.domain.review import ReviewInput
 from account_reviews.temporal import names
 from starter import start_review
+from tests.workflows.conftest import Handle
 from tests.workflows.cycles import (
     AS_OF,
     account,
@@ -44,7 +45,7 @@ async def test_reviews_that_wait_do_not_hold_the_cycle(client: Client, engine: A
         assert (result.waiting, result.done) == (5, 0)
         rows = await portfolio.accounts_of(cycle)
         assert {row["state"] for row in rows.values()} == {"waiting"}
-        review = portfolio.client.get_workflow_handle_for(
+        review: Handle = portfolio.client.get_workflow_handle_for(
             AccountReviewWorkflow.run, names.review_id("risk-0", portfolio.tenant)
         )
         state = await review.query(AccountReviewWorkflow.snapshot)
@@ -120,7 +121,7 @@ async def test_what_changed_is_superseded_and_proposed_anew(
     async with portfolio.worker():
         first = await portfolio.start()
         await first.result()
-        review = client.get_workflow_handle_for(
+        review: Handle = client.get_workflow_handle_for(
             AccountReviewWorkflow.run, names.review_id("risk-2", portfolio.tenant)
         )
         before = await review.query(AccountReviewWorkflow.snapshot)

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from account_reviews.domain.phases import Outcome, Phase, Status
 from account_reviews.domain.proposals import ItemState
 from account_reviews.store.reading import ReviewReader
-from tests.workflows.conftest import World, create_task, decision, set_status
+from tests.workflows.conftest import Handle, World, create_task, decision, set_status
 from workflows.account_review import AccountReviewWorkflow
 
 
@@ -179,7 +179,7 @@ async def test_a_long_wait_continues_as_new_and_loses_nothing(world: World) -> N
         for _ in range(12):
             await handle.signal("submit_decision", {"request_id": "unknown"})
             await asyncio.sleep(0.05)
-        newest = world.client.get_workflow_handle_for(AccountReviewWorkflow.run, handle.id)
+        newest: Handle = world.client.get_workflow_handle_for(AccountReviewWorkflow.run, handle.id)
         described = await newest.describe()
         assert described.run_id != handle.first_execution_run_id
         state = await newest.query(AccountReviewWorkflow.snapshot)

@@ -2,7 +2,7 @@
 
 from account_reviews.domain.phases import Outcome
 from account_reviews.domain.proposals import ItemState
-from tests.workflows.conftest import World, create_task, decision
+from tests.workflows.conftest import Handle, World, create_task, decision
 from workflows.account_review import AccountReviewWorkflow
 
 
@@ -11,7 +11,9 @@ async def test_a_decision_before_the_request_is_open_counts(world: World) -> Non
     world.analysis.changes = (create_task(world.account),)
     async with world.worker():
         seen = await world.request(await world.start())
-        review = world.client.get_workflow_handle_for(AccountReviewWorkflow.run, seen.review_id)
+        review: Handle = world.client.get_workflow_handle_for(
+            AccountReviewWorkflow.run, seen.review_id
+        )
         await review.signal("cancel_review", {"by": "ann"})
         await review.result()
     handle = await world.start()

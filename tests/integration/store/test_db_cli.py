@@ -1,5 +1,6 @@
 """`reviews db upgrade` as a user runs it."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from account_reviews.local.postgres import EmbeddedPostgres
-from account_reviews.store.migrate import head_revision
+from account_reviews.store.database import connect
+from account_reviews.store.migrate import AUDIT, head_revision
 
 
 def reviews(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -28,9 +30,45 @@ def test_upgrade_says_from_and_to(postgres: EmbeddedPostgres) -> None:
     url = postgres.url("db_cli").replace("postgresql+asyncpg", "postgres")
     first = reviews("db", "upgrade", "-o", "json", REVIEWS_DATABASE_URL=url)
     assert first.returncode == 0, first.stderr
-    assert json.loads(first.stdout) == {"from": None, "to": head_revision()}
+    assert json.loads(first.stdout) == {
+        "from": None,
+        "to": head_revision(),
+        "audit": {"from": None, "to": head_revision(AUDIT)},
+    }
     again = reviews("db", "upgrade", REVIEWS_DATABASE_URL=url)
-    assert again.stdout == f"the database is up to date: {head_revision()}\n"
+    assert again.stdout.splitlines() == [
+        f"the database is up to date: {head_revision()}",
+        f"the audit trail is up to date: {head_revision(AUDIT)}",
+    ]
+
+
+def test_the_audit_trail_may_have_a_database_of_its_own(postgres: EmbeddedPostgres) -> None:
+    for name in ("db_cli_main", "db_cli_audit"):
+        postgres.create_database(name)
+    addresses = {
+        "REVIEWS_DATABASE_URL": postgres.url("db_cli_main"),
+        "REVIEWS_AUDIT_DATABASE_URL": postgres.url("db_cli_audit"),
+    }
+    done = reviews("db", "upgrade", **addresses)
+    assert done.returncode == 0, done.stderr
+    found = {name: _schemas(postgres, name) for name in ("db_cli_main", "db_cli_audit")}
+    assert found["db_cli_main"] == {"crm", "reviews"}
+    assert found["db_cli_audit"] == {"audit"}
+
+
+def _schemas(postgres: EmbeddedPostgres, database: str) -> set[str]:
+    async def ask() -> set[str]:
+        connection = await connect(postgres.url(database), application_name="tests")
+        try:
+            rows = await connection.fetch(
+                "select nspname from pg_namespace where nspname !~ '^pg_' "
+                "and nspname not in ('public', 'information_schema')"
+            )
+        finally:
+            await connection.close()
+        return {row["nspname"] for row in rows}
+
+    return asyncio.run(ask())
 
 
 @pytest.mark.parametrize(

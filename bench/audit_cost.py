@@ -1,0 +1,286 @@
+"""CPU seconds per review with audit trail and telemetry, against the same worker without both.
+
+Rounds alternate in one run, each on a fresh stack: bare (no trail, no facts in the outbox, no
+metrics, no traces), sampled (everything on, one trace in ten kept) and full (every trace kept).
+Spans go to a collector on this machine, and the metrics page is read every 15 seconds. The time is
+that of the worker process, user and system, from the first measured review until two seconds after
+the last; Temporal and PostgreSQL are reported apart.
+"""
+
+import argparse
+import asyncio
+import http.server
+import os
+import statistics
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from sqlalchemy import text
+
+from account_reviews.local import ports
+from bench import common, portfolio
+from bench.common import Bench, Result, Row
+from bench.driving import Approver, Done, accounts_of, review_all, worker_process
+
+TARGET: Final = 1.20
+KINDS: Final = ("bare", "sampled", "full")
+SHARES: Final = {"sampled": "0.1", "full": "1.0"}
+SETTLE_SECONDS: Final = 2.0
+SCRAPE_SECONDS: Final = 15.0
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+_HISTORY_ROWS: Final = text("select count(*) from audit.audit_events where source = 'history'")
+_WARM: Final = 16
+
+
+class Used(NamedTuple):
+    """CPU seconds."""
+
+    worker: float
+    temporal: float
+    postgres: float
+
+
+class Round(NamedTuple):
+    used: Used
+    """Per review."""
+    per_second: float
+    outcomes: dict[str, int]
+    spans: int
+    scrapes: int
+    missing: int
+    """History events without a row, or the other way round."""
+
+
+class Sink(http.server.ThreadingHTTPServer):
+    """A collector that counts spans."""
+
+    daemon_threads = True
+    spans = 0
+
+
+class _Taker(http.server.BaseHTTPRequestHandler):
+    server: Sink
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            self.server.spans += sum(len(scope.spans) for scope in resource.scope_spans)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def collector() -> Iterator[Sink]:
+    """A collector on this machine."""
+    with Sink((ports.LOOPBACK, 0), _Taker) as sink:
+        thread = threading.Thread(target=sink.serve_forever, daemon=True)
+        thread.start()
+        yield sink
+        sink.shutdown()
+        thread.join()
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """What the worker processes started inside are told."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+async def measure(arguments: argparse.Namespace) -> Result:
+    """Alternate the three kinds; the order turns with every round."""
+    rounds: dict[str, list[Round]] = {kind: [] for kind in KINDS}
+    for number in range(arguments.rounds):
+        turn = number % len(KINDS)
+        for kind in (*KINDS[turn:], *KINDS[:turn]):
+            async with common.fresh_stack() as bench:
+                done = await _round(bench, arguments, kind)
+            rounds[kind].append(done)
+            print(f"{kind}: {done.used.worker * 1000:.1f} ms of worker per review", flush=True)
+    return _result(rounds)
+
+
+async def _round(bench: Bench, arguments: argparse.Namespace, kind: str) -> Round:
+    await portfolio.fill_with_copies(bench, arguments.copies + 1)
+    accounts = await accounts_of(bench)
+    last = f"{arguments.copies + 1}-"
+    warm_up = [account for account in accounts if account.id.startswith(last)][:_WARM]
+    measured = [account for account in accounts if not account.id.startswith(last)]
+    execution = await bench.parts.execution()
+    flags = ["--bare", "--no-facts"] if kind == "bare" else []
+    page = f"http://{ports.LOOPBACK}:{(port := ports.any_free())}/metrics"
+    with collector() as sink, environment(_told(kind, sink, port)):
+        async with (
+            worker_process(bench, *flags) as worker,
+            Approver(bench.parts, bench.client).working(),
+            scraping(None if kind == "bare" else page) as scraped,
+        ):
+            await review_all(bench, warm_up, execution, in_flight=arguments.in_flight)
+            await asyncio.sleep(SETTLE_SECONDS)
+            before, began = _used(bench, worker.pid), time.monotonic()
+            done = await review_all(bench, measured, execution, in_flight=arguments.in_flight)
+            took = time.monotonic() - began
+            await asyncio.sleep(SETTLE_SECONDS)
+            after = _used(bench, worker.pid)
+    missing = 0 if kind == "bare" else await _missing(bench, [*done])
+    return Round(
+        used=Used(*((b - a) / len(done) for a, b in zip(before, after, strict=True))),
+        per_second=len(done) / took,
+        outcomes=dict(Counter(one.outcome for one in done)),
+        spans=sink.spans,
+        scrapes=len(scraped),
+        missing=missing,
+    )
+
+
+def _told(kind: str, sink: Sink, port: int) -> dict[str, str]:
+    if kind == "bare":
+        return {}
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{ports.LOOPBACK}:{sink.server_port}",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": SHARES[kind],
+        "OTEL_EXPORTER_PROMETHEUS_HOST": ports.LOOPBACK,
+        "OTEL_EXPORTER_PROMETHEUS_PORT": str(port),
+    }
+
+
+@asynccontextmanager
+async def scraping(page: str | None) -> AsyncIterator[list[int]]:
+    """Read the page as often as Prometheus does by default; gives the sizes."""
+    sizes: list[int] = []
+
+    def read() -> int:
+        with urllib.request.urlopen(str(page), timeout=10) as answer:
+            return len(answer.read())
+
+    async def work() -> None:
+        while True:
+            with suppress(OSError):
+                sizes.append(await asyncio.to_thread(read))
+            await asyncio.sleep(SCRAPE_SECONDS)
+
+    task = asyncio.create_task(work()) if page else None
+    try:
+        yield sizes
+    finally:
+        if task is not None:
+            task.cancel()
+
+
+def _used(bench: Bench, worker: int) -> Used:
+    data = bench.stack.data_dir
+    temporal = int((data / "temporal.pid").read_text())
+    postmaster = int((data / "postgres" / "postmaster.pid").read_text().split()[0])
+    return Used(_cpu(worker), _cpu(temporal), _tree(postmaster))
+
+
+def _cpu(pid: int) -> float:
+    user, system, *_ = _stat(pid)[11:]
+    return (int(user) + int(system)) / _TICKS
+
+
+def _tree(pid: int) -> float:
+    """Of a process, its children, and those of its children that have ended."""
+    ticks = sum(int(one) for one in _stat(pid)[11:15])
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            child = _stat(int(path.parent.name))
+            if int(child[1]) == pid:
+                ticks += int(child[11]) + int(child[12])
+    return ticks / _TICKS
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on: the second may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+async def _missing(bench: Bench, done: list[Done]) -> int:
+    """How far the trail is from the histories of the measured reviews and those before them."""
+    lengths = [(await one.handle.describe()).history_length for one in done]
+    ids = [one.handle.first_execution_run_id for one in done]
+    query = text(f"{_HISTORY_ROWS.text} and run_id = any(:ids)")
+    async with bench.parts.audit.engine.connect() as connection:
+        rows = await connection.scalar(query, {"ids": ids})
+    return abs(sum(lengths) - int(rows or 0))
+
+
+def _result(rounds: dict[str, list[Round]]) -> Result:
+    result = Result("audit_cost")
+    ratio, shown = _against_bare(rounds, "sampled", "worker")
+    what = "CPU of the worker per review, with audit and telemetry against without,"
+    result.rows = [
+        Row(f"{what} 10 % of traces", shown, f"<= {TARGET:.2f} times", ratio <= TARGET),
+        Row(f"{what} 100 % of traces", _against_bare(rounds, "full", "worker")[1]),
+        Row(
+            "CPU of PostgreSQL per review, 10 % of traces",
+            _against_bare(rounds, "sampled", "postgres")[1],
+        ),
+        Row(
+            "CPU of Temporal per review, 10 % of traces",
+            _against_bare(rounds, "sampled", "temporal")[1],
+        ),
+        *(Row(f"per review, {kind}", _shown(done)) for kind, done in rounds.items()),
+    ]
+    result.samples = {kind: [one._asdict() for one in done] for kind, done in rounds.items()}
+    every = [one for done in rounds.values() for one in done]
+    if len({str(sorted(one.outcomes.items())) for one in every}) != 1:
+        result.broken.append("the rounds did different work")
+    if any("failed" in outcome for one in every for outcome in one.outcomes):
+        result.broken.append("a review failed")
+    for kind in SHARES:
+        if any(one.missing for one in rounds[kind]):
+            result.broken.append(f"{kind}: the trail differs from the histories")
+        if not all(one.spans and one.scrapes for one in rounds[kind]):
+            result.broken.append(f"{kind}: no spans or no page")
+    return result
+
+
+def _against_bare(rounds: dict[str, list[Round]], kind: str, process: str) -> tuple[float, str]:
+    pairs = zip(rounds[kind], rounds["bare"], strict=True)
+    ratios = [getattr(ours.used, process) / getattr(bare.used, process) for ours, bare in pairs]
+    median = statistics.median(ratios)
+    return median, f"{median:.2f} times ({', '.join(f'{one:.2f}' for one in ratios)})"
+
+
+def _shown(rounds: list[Round]) -> str:
+    spent = (
+        f"{name} {statistics.median(getattr(one.used, name) for one in rounds) * 1000:.1f} ms"
+        for name in Used._fields
+    )
+    spans = statistics.mean(one.spans for one in rounds)
+    rate = statistics.median(one.per_second for one in rounds)
+    return f"{', '.join(spent)}; {rate:.1f} reviews/s; {spans:.0f} spans per round"
+
+
+def _flags() -> Any:
+    flags = common.parser((__doc__ or "").splitlines()[0], limit=1500)
+    flags.add_argument("--rounds", type=int, default=3, help="of each kind (default 3)")
+    flags.add_argument("--copies", type=int, default=4, help="of the 64 accounts, per round")
+    flags.add_argument("--in-flight", type=int, default=8, help="reviews at a time (default 8)")
+    return flags.parse_args()
+
+
+if __name__ == "__main__":
+    common.main(measure, _flags())

@@ -1,0 +1,184 @@
+"""Nobody changes the trail by statements: not its owner by mistake, not the application at all."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import exc, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from account_reviews.audit.partitions import make_ahead
+from account_reviews.store.database import create_engine
+from tests.integration.audit.sealed import Sealed, fresh
+
+WRITER = "an_application"
+PARTITIONS = text(
+    "select inhrelid::regclass::text from pg_inherits "
+    "where inhparent = 'audit.audit_events'::regclass order by 1"
+)
+
+
+@pytest.fixture
+async def trail(engine: AsyncEngine, tmp_path: Path) -> Sealed:
+    trail = await fresh(engine, tmp_path)
+    await trail.add(1, 2, 3)
+    await trail.sealer().seal_all()
+    return trail
+
+
+@pytest.fixture
+async def writer(trail: Sealed, database_url: str) -> AsyncIterator[Sealed]:
+    """The same trail for a login that is a member of `audit_writer` and nothing else."""
+    await trail.owner(
+        f"do $$ begin if to_regrole('{WRITER}') is null then "
+        f"create role {WRITER} login in role audit_writer; end if; end $$"
+    )
+    url = make_url(database_url).set(username=WRITER).render_as_string(hide_password=False)
+    own = create_engine(url, application_name=WRITER)
+    yield Sealed(own, trail.folder, trail.anchors)
+    await own.dispose()
+
+
+async def refused(engine: AsyncEngine, statement: str) -> str:
+    """The sentence with which the database refuses the statement."""
+    with pytest.raises(exc.DBAPIError) as error:
+        async with engine.begin() as connection:
+            await connection.execute(text(statement))
+    return str(error.value.orig)
+
+
+async def partitions(engine: AsyncEngine) -> list[str]:
+    async with engine.connect() as connection:
+        return list(await connection.scalars(PARTITIONS))
+
+
+async def test_this_month_and_the_next_three_are_there(trail: Sealed) -> None:
+    first = datetime.now(UTC).replace(day=1)
+    months = [first]
+    while len(months) < 4:
+        months.append((months[-1] + timedelta(days=31)).replace(day=1))
+    names = {f"audit.audit_events_{month:%Y_%m}" for month in months}
+    found = set(await partitions(trail.engine))
+    assert names <= found
+    assert "audit.audit_events_default" in found
+
+
+async def test_the_owner_is_refused_everywhere(trail: Sealed) -> None:
+    """Also on partitions that are made later, and when no row would match."""
+    async with trail.engine.begin() as connection:
+        await connection.execute(text("select audit.create_audit_partition('2031-05-17')"))
+    found = await partitions(trail.engine)
+    assert "audit.audit_events_2031_05" in found
+    tables = ["audit.audit_events", *found, "audit.seals", "audit.archives", "audit.archived_rows"]
+    for table in tables:
+        change = "root = root" if table in ("audit.seals", "audit.archives") else "xid = xid"
+        statements = {
+            f"update {table} set {change}": "UPDATE",
+            f"delete from {table} where false": "DELETE",
+            f"truncate {table} cascade": "TRUNCATE",
+        }
+        for statement, what in statements.items():
+            said = await refused(trail.engine, statement)
+            assert f"is append-only: {what} is refused" in said, (statement, said)
+    upsert = (
+        "insert into audit.audit_events (event_id, at, source, tenant, event_type, severity, "
+        "actor, action, resource) select event_id, at, source, tenant, event_type, severity, "
+        "actor, action, resource from audit.audit_events "
+        "on conflict (event_id, at) do update set actor = 'x'"
+    )
+    assert "UPDATE is refused" in await refused(trail.engine, upsert)
+    assert (await trail.verify()).rows == 3
+
+
+async def test_a_partition_made_by_hand_guards_its_rows(trail: Sealed) -> None:
+    """Without our function only the row triggers of the parent are there."""
+    await trail.owner(
+        "create table audit.by_hand partition of audit.audit_events "
+        "for values from ('2033-01-01') to ('2033-02-01')"
+    )
+    async with trail.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "insert into audit.audit_events (event_id, at, source, tenant, event_type, "
+                "severity, actor, action, resource) "
+                "values ('e', '2033-01-05', 'fact', 't', 'x', 'info', 'a', 'b', 'c')"
+            )
+        )
+    for statement in ("update audit.by_hand set actor = 'x'", "delete from audit.by_hand"):
+        assert "is append-only" in await refused(trail.engine, statement)
+    assert "audit.by_hand can be changed" in " ".join((await trail.verify()).warnings)
+    await trail.owner("drop table audit.by_hand")
+
+
+async def test_the_application_can_do_its_work(writer: Sealed) -> None:
+    await writer.add(4, 5)
+    await writer.add(5)
+    assert await writer.sealer().seal_all() == 1
+    report = await writer.verify()
+    assert (report.ok, report.rows, report.unsealed, report.unanchored) == (True, 5, 0, 0)
+    async with writer.engine.begin() as connection:
+        cursor = (
+            "insert into audit.runs (namespace, workflow_id, run_id, workflow_type, tenant, "
+            "started_at, last_event, closed) values ('n', 'w', 'r', 't', 't', now(), 1, false) "
+            "on conflict (run_id) do update set last_event = 2"
+        )
+        await connection.execute(text(cursor))
+        await connection.execute(text(cursor))
+        assert await connection.scalar(text("select last_event from audit.runs")) == 2
+    assert await make_ahead(writer.engine) == []
+    async with writer.engine.begin() as connection:
+        made = await connection.scalar(text("select audit.create_audit_partition('2032-01-01')"))
+        assert made == "audit_events_2032_01"
+        gone = await connection.scalars(text("select audit.cleanup_audit_partitions('2555 days')"))
+        assert list(gone) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update audit.audit_events set actor = 'x'",
+        "delete from audit.audit_events",
+        "truncate audit.audit_events",
+        "delete from audit.audit_events_default",
+        "insert into audit.audit_events_default (event_id, at) values ('x', now())",
+        "insert into audit.audit_events (event_id, at, seq) values ('x', now(), 1)",
+        "insert into audit.audit_events (event_id, at, xid) values ('x', now(), 1)",
+        "insert into audit.audit_events (event_id, at, recorded_at) values ('x', now(), now())",
+        "update audit.seals set root = root",
+        "delete from audit.seals",
+        "truncate audit.seals",
+        "update audit.archives set rows = 0",
+        "delete from audit.archived_rows",
+        "update audit.retention set keep = '1 day'",
+        "select audit.cleanup_audit_partitions('1 day')",
+        "select setval('audit.audit_events_seq', 1)",
+        "alter table audit.audit_events disable trigger user",
+        "drop trigger no_change on audit.audit_events",
+        "drop table audit.audit_events_default",
+        "alter table audit.audit_events detach partition audit.audit_events_default",
+        "set session_replication_role = replica",
+        "create or replace function audit.refuse_change() returns trigger language sql as ''",
+        "select audit.grant_writer('public')",
+        "create table audit.mine (x int)",
+    ],
+)
+async def test_the_application_can_change_nothing(writer: Sealed, statement: str) -> None:
+    said = await refused(writer.engine, statement)
+    assert "permission denied" in said or "must be owner" in said or "is kept for" in said, said
+
+
+async def test_functions_cannot_be_misled_by_the_caller(writer: Sealed) -> None:
+    """They run as the owner: a table or operator of the caller must not come in between."""
+    async with writer.engine.connect() as connection:
+        await connection.execute(text("create temporary table retention (keep interval)"))
+        await connection.execute(text("insert into pg_temp.retention values ('0 days')"))
+        await connection.execute(text("set search_path = pg_temp, audit"))
+        with pytest.raises(exc.DBAPIError, match="is kept for 2555 days at least"):
+            await connection.execute(text("select audit.cleanup_audit_partitions('1 day')"))
+        await connection.rollback()
+        for month in ("1999-12-01", "2100-01-01"):
+            with pytest.raises(exc.DBAPIError, match="no partition is made for"):
+                await connection.execute(text(f"select audit.create_audit_partition('{month}')"))
+            await connection.rollback()

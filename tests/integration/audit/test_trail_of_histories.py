@@ -1,0 +1,449 @@
+"""The trail against real histories: live, after outages, repaired, tampered with and deleted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Replayer
+
+from account_reviews.audit import passes
+from account_reviews.audit.exporter import Exporter
+from account_reviews.audit.reading_history import LONG, HistoryReader
+from account_reviews.audit.reconcile import Gap, Reconciled, Reconciler, compare
+from account_reviews.audit.store import event_of, insert
+from account_reviews.audit.tap import Observer, TapRunner
+from account_reviews.domain.audit import AuditEvent, EventType, Severity, Source, attempt_id
+from account_reviews.domain.redaction import Rules
+from account_reviews.local.postgres import EmbeddedPostgres
+from account_reviews.store.database import asyncpg_dsn, create_engine
+from account_reviews.temporal.interceptors import ReviewInterceptor
+from account_reviews.temporal.runner import sandboxed_runner
+from tests.replay.record import HISTORIES
+from tests.workflows.conftest import World, create_task, decision, make_world, set_status
+from worker import WORKFLOWS
+from workflows.account_review import AccountReviewWorkflow
+
+RULES = Rules()
+PATIENCE = 30
+
+
+@dataclass
+class Watcher:
+    """What the tap tells."""
+
+    exporter: Exporter | None = None
+    moves: list[tuple[str, str, int]] = field(default_factory=list)
+    refusals: int = 0
+    failures: int = 0
+    """Times the exporter had to begin again."""
+
+    def moved(self, workflow_id: str, run_id: str, *, events: int) -> None:
+        self.moves.append((workflow_id, run_id, events))
+        if self.exporter is not None:
+            self.exporter.moved(workflow_id, run_id, events=events)
+
+    def refused(self, info: object, act: object, completion: object) -> None:
+        self.refusals += 1
+
+
+@dataclass
+class Seen:
+    """An observer."""
+
+    edges: list[tuple[str, bool, bool]] = field(default_factory=list)
+
+    def moved(self, workflow_id: str, run_id: str, *, started: bool, ended: bool) -> None:
+        self.edges.append((run_id, started, ended))
+
+
+class Broken:
+    """One that harms nobody."""
+
+    def moved(self, workflow_id: str, run_id: str, *, started: bool, ended: bool) -> None:
+        raise RuntimeError("no")
+
+
+@dataclass
+class Trail:
+    """A world with a trail in a database of its own."""
+
+    world: World
+    engine: AsyncEngine
+    name: str
+    admin: str
+
+    @property
+    def client(self) -> Client:
+        return self.world.client
+
+    def reconciler(self) -> Reconciler:
+        return Reconciler(self.client, self.engine, self.world.engine, RULES)
+
+    async def reconcile(self, **options: Any) -> Reconciled:
+        given = {"now": datetime.now(UTC), "settle": 0, **options}
+        return await self.reconciler().full(**given)
+
+    @asynccontextmanager
+    async def worker(self, *observers: Observer) -> AsyncIterator[Watcher]:
+        """A worker whose runs are exported, as long as it lives."""
+        exporter = Exporter(HistoryReader(self.client, RULES), self.engine)
+        exporter.start()
+        watcher = Watcher(exporter)
+        task = asyncio.create_task(self._keep(exporter, watcher))
+        runner = TapRunner(sandboxed_runner(), watcher, observers)
+        async with self.world.worker(workflow_runner=runner):
+            yield watcher
+        task.cancel()
+        await asyncio.wait({task})
+        assert await exporter.flush(PATIENCE)
+
+    async def _keep(self, exporter: Exporter, watcher: Watcher) -> None:
+        while True:
+            try:
+                await exporter.run()
+            except (OSError, Exception):  # noqa: BLE001  as the worker does: tried again
+                watcher.failures += 1
+                await asyncio.sleep(0.2)
+
+    async def rows(self, run_id: str) -> list[AuditEvent]:
+        query = "select * from audit.audit_events where run_id = :run and source = 'history'"
+        async with self.engine.connect() as connection:
+            found = await connection.execute(text(f"{query} order by at, seq"), {"run": run_id})
+            return [event_of(dict(row)) for row in found.mappings()]
+
+    async def numbers(self, run_id: str) -> list[int]:
+        """The events that have a row, in order, with repetitions."""
+        return sorted(int(row.event_id.rpartition("/")[2]) for row in await self.rows(run_id))
+
+    async def execute(self, *statements: str, **values: Any) -> None:
+        """As the owner, for whom no trigger fires."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text("set local session_replication_role = replica"))
+            for statement in statements:
+                await connection.execute(text(statement), values)
+
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Nobody can connect to the audit database, and who was is thrown out."""
+        connection = await asyncpg.connect(self.admin)
+        try:
+            await connection.execute(f"alter database {self.name} allow_connections false")
+            await connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1",
+                self.name,
+            )
+            yield
+        finally:
+            await connection.execute(f"alter database {self.name} allow_connections true")
+            await connection.close()
+
+
+@pytest.fixture
+async def trail(
+    client: Client, engine: AsyncEngine, postgres: EmbeddedPostgres, template_database: str
+) -> AsyncIterator[Trail]:
+    name = f"trail_{uuid4().hex[:8]}"
+    postgres.create_database(name, template=template_database)
+    audit = create_engine(postgres.url(name), application_name="tests")
+    yield Trail(make_world(client, engine), audit, name, asyncpg_dsn(postgres.url("postgres")))
+    await audit.dispose()
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not await holds():  # noqa: ASYNC110  the database tells nobody
+            await asyncio.sleep(0.05)
+
+
+async def length(trail: Trail, workflow_id: str, run_id: str) -> int:
+    handle = trail.client.get_workflow_handle(workflow_id, run_id=run_id)
+    return len((await handle.fetch_history()).events)
+
+
+def at_least(trail: Trail, run_id: str, events: int) -> Callable[[], Awaitable[bool]]:
+    async def enough() -> bool:
+        return len(await trail.rows(run_id)) >= events
+
+    return enough
+
+
+async def test_a_review_leaves_each_event_once(trail: Trail) -> None:
+    world = trail.world
+    world.analysis.changes = (set_status(world.account), create_task(world.account))
+    good = Seen()
+    async with trail.worker(Broken(), good) as watcher:
+        handle = await world.start()
+        run_id = handle.first_execution_run_id
+        assert run_id
+        request = await world.request(handle)
+        waiting = await length(trail, handle.id, run_id)
+        await until(at_least(trail, run_id, waiting))
+        malformed = "nothing like a decision"
+        with pytest.raises(Exception, match="update failed"):
+            await handle.execute_update("decide", malformed)
+        await handle.execute_update(AccountReviewWorkflow.decide, decision(request))  # type: ignore[arg-type]
+        await handle.result()
+        events = await length(trail, handle.id, run_id)
+        await until(at_least(trail, run_id, events))
+    assert await trail.numbers(run_id) == list(range(1, events + 1))
+    assert watcher.refusals == 1
+    assert (good.edges[0], good.edges[-1]) == ((run_id, True, False), (run_id, False, True))
+    assert not any(started or ended for _, started, ended in good.edges[1:-1])
+    assert (await compare(trail.client, trail.engine, [(handle.id, run_id)], RULES)).ok
+    again = await trail.reconcile()
+    assert (again.rows_added, again.gaps, again.closed_as_lost) == (0, (), 0)
+
+
+async def test_the_trail_is_whole_after_its_database_was_away(trail: Trail) -> None:
+    world = trail.world
+    world.analysis.changes = (set_status(world.account),)
+    async with trail.worker() as watcher:
+        first = await world.start()
+        request = await world.request(first)
+        await until(at_least(trail, first.first_execution_run_id or "", 5))
+        async with trail.away():
+            await first.signal("submit_decision", decision(request))
+            assert (await first.result()).outcome == "completed"
+            second = await world.start()
+            request = await world.request(second)
+            await until(lambda: has_failed(watcher))
+        await second.signal("submit_decision", decision(request))
+        await second.result()
+    for handle in (first, second):
+        run_id = handle.first_execution_run_id or ""
+        events = await length(trail, handle.id, run_id)
+        assert await trail.numbers(run_id) == list(range(1, events + 1))
+
+
+async def has_failed(watcher: Watcher) -> bool:
+    return watcher.failures > 0
+
+
+async def test_a_run_that_no_worker_sees_is_found_by_reconciling(trail: Trail) -> None:
+    handle = await trail.world.start()
+    run_id = handle.first_execution_run_id or ""
+    await handle.signal("cancel_review", {"by": "ann"})
+    found = await trail.reconcile()
+    assert found.rows_added >= 3
+    assert await trail.numbers(run_id) == [1, 2, 3]
+    await handle.terminate("enough")
+    await until(lambda: closed_in_list(trail, run_id))
+    await trail.reconcile()
+    assert await trail.numbers(run_id) == [1, 2, 3, 4]
+    (end,) = [row for row in await trail.rows(run_id) if row.event_type is EventType.SESSION_ENDED]
+    assert (end.severity, end.details["status"]) == (Severity.WARNING, "terminated")
+    assert (await trail.reconcile()).rows_added == 0
+
+
+async def test_a_small_pass_finds_what_is_new_and_what_is_open(trail: Trail) -> None:
+    handle = await trail.world.start()
+    run_id = handle.first_execution_run_id or ""
+    reconciler = trail.reconciler()
+    since = datetime.now(UTC) - timedelta(minutes=1)
+
+    async def is_stored() -> bool:
+        await reconciler.recent(since=since)
+        return await trail.numbers(run_id) == [1, 2]
+
+    await until(is_stored)
+    await handle.signal("cancel_review", {"by": "ann"})
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    async with trail.engine.connect() as connection:
+        assert await connection.scalar(passes.LOCK, {"namespace": "default"})
+        assert await reconciler.recent(since=later) == Reconciled()
+    assert (await reconciler.recent(since=later)).rows_added == 1, "its turn, though not listed"
+    await handle.terminate("enough")
+
+
+async def closed_in_list(trail: Trail, run_id: str) -> bool:
+    query = f"RunId = '{run_id}' and ExecutionStatus != 'Running'"
+    return bool([one async for one in trail.client.list_workflows(query)])
+
+
+async def test_a_long_history_is_read_on_from_where_it_was_left(trail: Trail) -> None:
+    handle = await trail.world.start()
+    run_id = handle.first_execution_run_id or ""
+
+    async def signals(count: int) -> None:
+        for _ in range(count // 50):
+            await asyncio.gather(*(handle.signal("touched", number) for number in range(50)))
+
+    await signals(LONG + 50)
+    reader = HistoryReader(trail.client, RULES)
+    whole = await reader.export(handle.id, run_id)
+    assert whole.last_event == LONG + 52
+    for more in (50, 100):
+        await signals(more)
+        part = await reader.export(handle.id, run_id, whole.last_event, whole.context)
+        assert [row.event_id for row in part.rows] == [
+            f"default/{handle.id}/{run_id}/{number}"
+            for number in range(whole.last_event + 1, whole.last_event + more + 1)
+        ]
+        nothing = await reader.export(handle.id, run_id, part.last_event, part.context)
+        assert (nothing.rows, nothing.last_event) == ([], part.last_event)
+        whole = part
+    await handle.terminate("enough")
+    end = await reader.export(handle.id, run_id, whole.last_event, whole.context)
+    assert end.closed
+    fresh = await HistoryReader(trail.client, RULES).export(handle.id, run_id)
+    assert fresh.rows[-1:] == end.rows
+    assert len(fresh.rows) == end.last_event
+
+
+async def test_tampering_is_found_against_the_history(trail: Trail) -> None:
+    handle = await trail.world.start()
+    run_id = handle.first_execution_run_id or ""
+    await handle.signal("cancel_review", {"by": "ann"})
+    await handle.terminate("enough")
+    await trail.reconcile()
+    runs = [(handle.id, run_id)]
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    assert (await compare(trail.client, trail.engine, runs, RULES, now=later)).ok
+    prefix = f"default/{handle.id}/{run_id}/"
+    await trail.execute(
+        "delete from audit.audit_events where event_id = :second",
+        "update audit.audit_events set actor = 'nobody' where event_id = :third",
+        "insert into audit.audit_events (event_id, at, source, tenant, event_type, severity, "
+        "actor, action, resource, workflow_id, run_id) select :fifth, at, source, tenant, "
+        "event_type, severity, actor, action, resource, workflow_id, run_id "
+        "from audit.audit_events where event_id = :third",
+        second=f"{prefix}2",
+        third=f"{prefix}3",
+        fifth=f"{prefix}5",
+    )
+    found = await compare(trail.client, trail.engine, runs, RULES, now=later)
+    assert (found.missing, found.differing, found.extra) == (
+        [f"{prefix}2"],
+        [f"{prefix}3"],
+        [f"{prefix}5"],
+    )
+    assert not found.ok
+
+
+async def test_rows_that_were_stored_once_come_back(trail: Trail) -> None:
+    handle = await trail.world.start()
+    run_id = handle.first_execution_run_id or ""
+    await trail.reconcile()
+    await trail.execute("delete from audit.audit_events where run_id = :run", run=run_id)
+    found = await trail.reconcile()
+    assert found.rows_added == 2
+    assert "had been stored" in found.warnings[0]
+    assert await trail.numbers(run_id) == [1, 2]
+    await handle.terminate("enough")
+
+
+async def test_a_deleted_history_is_told_once_as_a_gap(trail: Trail) -> None:
+    handle = await trail.world.start()
+    run_id = handle.first_execution_run_id or ""
+    await trail.reconcile()
+    await handle.signal("cancel_review", {"by": "ann"})
+    await trail.client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(
+            namespace="default",
+            workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=run_id),
+        )
+    )
+    compared = await compare(trail.client, trail.engine, [(handle.id, run_id)], RULES)
+    assert compared.gone == [run_id]
+    found = await trail.reconcile()
+    assert found.gaps == (Gap(workflow_id=handle.id, run_id=run_id, last_event=2),)
+    assert any("deleted before they were stored whole" in told for told in found.warnings)
+    query = text("select * from audit.audit_events where event_type = 'audit_gap'")
+    async with trail.engine.connect() as connection:
+        (row,) = (await connection.execute(query)).mappings().all()
+    assert (row["severity"], row["run_id"], row["review_id"]) == ("critical", run_id, handle.id)
+    assert (await trail.reconcile()).gaps == ()
+
+
+async def test_a_pass_that_comes_too_late_for_the_retention_warns(trail: Trail) -> None:
+    handle = await trail.world.start()
+    assert (await trail.reconcile()).warnings == ()
+    (warning,) = (await trail.reconcile(now=datetime.now(UTC) + timedelta(days=16))).warnings
+    assert "Temporal deletes histories 30 days after their end" in warning
+    await handle.terminate("enough")
+
+
+async def test_attempts_of_dead_processes_are_closed_as_lost(trail: Trail) -> None:
+    """Real attempts that Temporal knows: one it still waits for, one that is over."""
+    world = trail.world
+    held, released = asyncio.Event(), asyncio.Event()
+
+    async def hold(*_: object, **__: object) -> None:
+        held.set()
+        await released.wait()
+        raise ApplicationError("too late", non_retryable=True)
+
+    world.analysis.changes = (set_status(world.account),)
+    world.crm.apply = hold  # type: ignore[method-assign,assignment]
+    async with world.worker():
+        handle = await world.start()
+        run_id = handle.first_execution_run_id or ""
+        request = await world.request(handle)
+        await handle.signal("submit_decision", decision(request))
+        await asyncio.wait_for(held.wait(), PATIENCE)
+        (pending,) = (await handle.describe()).raw_description.pending_activities
+        regular = start_row(handle.id, run_id, pending.activity_id, EventType.TOOL_INVOCATION)
+        local = start_row(handle.id, run_id, "99", EventType.TASK_STARTED, local=True)
+        await insert(trail.engine, [regular, local])
+        assert (await trail.reconcile()).closed_as_lost == 0
+        await handle.terminate("enough")
+        released.set()
+    assert (await trail.reconcile()).closed_as_lost == 2
+    query = text("select * from audit.audit_events where event_id = any(:ids)")
+    ids = [one.event_id.replace("/start", "/end") for one in (regular, local)]
+    async with trail.engine.connect() as connection:
+        rows = (await connection.execute(query, {"ids": ids})).mappings().all()
+    ends = {row["event_type"]: row for row in rows}
+    assert set(ends) == {"tool_error", "task_failed"}
+    assert all(row["details"]["lost"] is True and row["severity"] == "error" for row in rows)
+    assert all(row["at"] >= regular.at for row in rows)
+    assert (await trail.reconcile()).closed_as_lost == 0
+
+
+def start_row(
+    workflow_id: str, run_id: str, activity_id: str, kind: EventType, *, local: bool = False
+) -> AuditEvent:
+    at = datetime.now(UTC)
+    since = at if local else None
+    return AuditEvent(
+        event_id=attempt_id(run_id, activity_id, 1, "start", local_since=since),
+        at=at,
+        source=Source.ATTEMPT,
+        event_type=kind,
+        tenant="default",
+        actor="worker@host",
+        action="crm.apply_change start",
+        resource=workflow_id,
+        workflow_id=workflow_id,
+        run_id=run_id,
+        details={"activity_id": activity_id, "attempt": 1, "local": local},
+    )
+
+
+async def test_the_tap_is_silent_on_replay() -> None:
+    watcher = Watcher()
+    replayer = Replayer(
+        workflows=WORKFLOWS,
+        workflow_runner=TapRunner(sandboxed_runner(), watcher),
+        interceptors=[ReviewInterceptor()],
+        data_converter=pydantic_data_converter,
+    )
+    for name in ("completed_by_update", "worker_restarted", "continued_as_new"):
+        path = HISTORIES / "AccountReview" / f"{name}.1.json"
+        await replayer.replay_workflow(
+            WorkflowHistory.from_json("review/replayed", path.read_text())
+        )
+    assert watcher.moves == []
