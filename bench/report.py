@@ -10,6 +10,7 @@ HERE = Path(__file__).resolve().parent
 ORDER = (
     "recovery", "throughput", "timeouts", "events", "visible", "real_data", "demo_time",
     "schedules", "cycles", "cycle_history", "big_cycle",
+    "audit_cost", "audit_lag", "audit_outage", "audit_verify", "audit_tamper", "audit_complete",
 )  # fmt: skip
 VERDICT = {True: "yes", False: "**missed**", None: ""}
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Run every benchmark, one after another, and write bench/RESULTS.md. About 45 minutes.
+# Run every benchmark, one after another, and write bench/RESULTS.md. About two hours.
 # --without-demo leaves the clone and `make demo` out.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 2
 failed=""
 for name in recovery throughput timeouts events visible real_data \
-    schedules cycles cycle_history big_cycle; do
+    schedules cycles cycle_history big_cycle \
+    audit_cost audit_lag audit_outage audit_verify audit_tamper audit_complete; do
     echo "== $name"
     rm -f "bench/results/$name.json"
     .venv/bin/python -m "bench.$name" --json "bench/results/$name.json" | grep -v '^{' ||

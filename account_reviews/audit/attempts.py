@@ -39,8 +39,8 @@ from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.redaction import Rules, describe, redact_text
 from account_reviews.telemetry.headers import trace_id_of
 from account_reviews.temporal import names
+from account_reviews.temporal.failures import error_type
 
-TOOLS: Final = ("crm.", "memory.")
 CRM_READS: Final = (
     "crm.fetch_snapshot", "crm.read_back", "cycles.list_accounts", "cycles.read_accounts",
 )  # fmt: skip
@@ -135,7 +135,7 @@ class _Attempts(ActivityInboundInterceptor):
 
 def start_row(begun: _Try) -> AuditEvent:
     """The try began: what was asked, as keys and a hash."""
-    tool = begun.info.activity_type.startswith(TOOLS)
+    tool = begun.info.activity_type.startswith(names.TOOLS)
     kind = EventType.TOOL_INVOCATION if tool else EventType.TASK_STARTED
     details = _common(begun)
     if begun.args:
@@ -148,7 +148,7 @@ def start_row(begun: _Try) -> AuditEvent:
 
 def end_row(begun: _Try, ended: _Ended) -> AuditEvent:
     """The try ended: how, and after how long."""
-    tool = begun.info.activity_type.startswith(TOOLS)
+    tool = begun.info.activity_type.startswith(names.TOOLS)
     details = _common(begun) | {"duration_ms": round((ended.clock - begun.clock) * 1000)}
     if ended.error is None:
         kind = EventType.TOOL_SUCCESS if tool else EventType.TASK_COMPLETED
@@ -295,13 +295,13 @@ def _word(fields: Mapping[str, Any], key: str) -> str | None:
 
 
 def _failure(error: BaseException, rules: Rules) -> Details:
-    kind, retryable = type(error).__name__, True
+    retryable = True
     if isinstance(error, ApplicationError):
-        kind, retryable = error.type or kind, not error.non_retryable
+        retryable = not error.non_retryable
     elif isinstance(error, ReviewsError):
         retryable = error.retryable
     return {
-        "error_type": "Cancelled" if _is_cancel(error) else kind,
+        "error_type": "Cancelled" if _is_cancel(error) else error_type(error),
         "message": redact_text(str(error), rules),
         "retryable": retryable,
     }

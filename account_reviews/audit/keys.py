@@ -1,7 +1,8 @@
 """The key that signs seals, and the public keys that seals are checked with.
 
-Only the sealing process reads the private key. The public halves of all keys that ever signed
-stand beside it in `public-keys.json`, so that old seals can be checked after the key was changed.
+The sealing process reads the private key, and an export does where it may. The public halves of all
+keys that ever signed stand beside it in `public-keys.json`, so that old seals can be checked after
+the key was changed.
 """
 
 import hashlib

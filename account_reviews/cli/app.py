@@ -1,5 +1,6 @@
 """The command tree. Each verb lives in the module of its subject."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -32,6 +33,8 @@ reads.watch(app)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the console script, of worker.py and of starter.py."""
+    # Warnings of our modules are for the worker's log; a person gets one sentence.
+    logging.getLogger("account_reviews").addHandler(logging.NullHandler())
     words = _spell_wait(list(sys.argv[1:] if arguments is None else arguments))
     output = Format.JSON if usage.wants_json(words) else Format.TABLE
     try:

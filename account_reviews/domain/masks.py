@@ -68,7 +68,7 @@ _PHONE: Final = re.compile(
 """Only what is written like a phone number: ten digits in a row are an id."""
 _CARDS: Final = re.compile(
     r"(?<![\w.])(?:\d{14,16}|(?<!-)\d{4}([ -])\d{4}\1\d{4}\1\d{4}|(?<!-)\d{4}([ -])\d{6}\2\d{5})"
-    r"(?![\w-])"
+    r"(?![\w-]|\.\d)"
 )
 _ISSUERS: Final = re.compile(
     r"(?:4\d{15}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"

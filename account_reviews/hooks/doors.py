@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, Final
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from account_reviews.domain.audit import trace_of_run
@@ -19,8 +18,8 @@ from account_reviews.hooks.events import HookEvent, HookName, Inputs
 from account_reviews.hooks.lanes import Lanes
 from account_reviews.hooks.sessions import Sessions
 from account_reviews.telemetry.headers import trace_id_of
-from account_reviews.telemetry.metering import TOOLS
-from account_reviews.temporal.names import parse_review_id
+from account_reviews.temporal.failures import error_type
+from account_reviews.temporal.names import TOOLS, parse_review_id
 
 _SAVE: Final = "store.save_review"
 """The activity that is given a review's whole state, also the closed one."""
@@ -72,7 +71,7 @@ class _HookDoor(ActivityInboundInterceptor):
         try:
             answer = await super().execute_activity(input)
         except (Exception, asyncio.CancelledError) as error:
-            failed = _error_type(error)
+            failed = error_type(error)
             raise
         finally:
             told = partial(
@@ -158,10 +157,3 @@ def _of_review(workflow_id: str) -> tuple[str | None, str | None, str | None]:
 def _text(value: object, field: str) -> str | None:
     found = getattr(value, field, None)
     return found if isinstance(found, str) else None
-
-
-def _error_type(error: BaseException) -> str:
-    """The class's name; errors of ours travel as the type of Temporal's."""
-    if isinstance(error, ApplicationError) and error.type:
-        return error.type
-    return type(error).__name__

@@ -5,14 +5,12 @@ import time
 from typing import Any, Final
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from account_reviews.domain.errors import CrmRateLimitedError
 from account_reviews.telemetry import instruments
-
-TOOLS: Final = ("crm.", "memory.")
-"""What activities of tools begin with: somebody else's system. All others are tasks."""
+from account_reviews.temporal.failures import error_type
+from account_reviews.temporal.names import TOOLS
 
 _RULES: Final = "analysis.analyse"
 _RATE_LIMITED: Final = CrmRateLimitedError.__name__
@@ -37,7 +35,7 @@ class _Metered(ActivityInboundInterceptor):
         try:
             return await super().execute_activity(input)
         except (Exception, asyncio.CancelledError) as error:
-            failed = _kind(error)
+            failed = error_type(error)
             raise
         finally:
             seconds = time.perf_counter() - began
@@ -47,10 +45,3 @@ class _Metered(ActivityInboundInterceptor):
                 instruments.crm_rate_limited()
             if name == _RULES and failed is None:
                 instruments.recommendations_took(seconds)
-
-
-def _kind(error: BaseException) -> str:
-    """The name of the error's class; ours travel as the type of Temporal's."""
-    if isinstance(error, ApplicationError) and error.type:
-        return error.type
-    return type(error).__name__

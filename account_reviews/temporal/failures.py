@@ -6,6 +6,7 @@ from typing import Final
 from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverter, PayloadConverter
+from temporalio.exceptions import ApplicationError
 
 from account_reviews.domain.masks import mask_secrets
 
@@ -25,3 +26,10 @@ DATA_CONVERTER: Final[DataConverter] = replace(
     pydantic_data_converter, failure_converter_class=RedactingFailureConverter
 )
 """The converter of every client of ours: pydantic models in, no secrets out."""
+
+
+def error_type(error: BaseException) -> str:
+    """The name of the error's class; errors of ours travel as the type of Temporal's."""
+    if isinstance(error, ApplicationError) and error.type:
+        return error.type
+    return type(error).__name__

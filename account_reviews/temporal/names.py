@@ -25,6 +25,9 @@ APPROVAL_DUE_AT: Final = SearchAttributeKey.for_datetime("ApprovalDueAt")
 HEALTH_SCORE: Final = SearchAttributeKey.for_float("HealthScore")
 NEEDS_ATTENTION: Final = SearchAttributeKey.for_bool("NeedsAttention")
 
+TOOLS: Final = ("crm.", "memory.")
+"""How the activities begin that call other systems: an auditor and a hook know them as tools."""
+
 SCHEDULED_BY: Final = SearchAttributeKey.for_keyword("TemporalScheduledById")
 SCHEDULED_AT: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 """The server's own, on every workflow that a schedule started."""

@@ -14,7 +14,7 @@ from account_reviews.temporal import names
 ROOT = Path(__file__).parent.parent.parent
 CODE = ("workflows", "activities", "account_reviews", "tests", "bench", "examples")
 HEAVY = ("temporalio", "sqlalchemy", "pydantic", "asyncpg", "alembic", "jinja2", "opentelemetry")
-REPEATS = 10
+REPEATS = 5
 
 
 def python_files(*folders: str) -> list[Path]:

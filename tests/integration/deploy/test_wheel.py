@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from account_reviews.local.postgres import EmbeddedPostgres
-from account_reviews.store.migrate import head_revision
+from account_reviews.store.migrate import AUDIT, head_revision
 from tests.integration.deploy.compose import ROOT
 
 SOURCES = (
@@ -85,4 +85,7 @@ def test_migrations_run_from_the_wheel(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"database upgraded: empty -> {head_revision()}\n"
+    assert done.stdout.splitlines() == [
+        f"database upgraded: empty -> {head_revision()}",
+        f"audit trail upgraded: empty -> {head_revision(AUDIT)}",
+    ]
