@@ -42,8 +42,6 @@ async def rebuild(client: Client, store: ReviewStore, *, only: str | None = None
     async def one(found: WorkflowExecution) -> None:
         async with gate:
             state = await _state_of(client, found)
-        if state is not None and state.outcome is None:
-            _settle(state, found)
         if state is None:
             report.failed.append(f"{found.id} (run {found.run_id})")
             return
@@ -70,17 +68,24 @@ ENDED_OUTSIDE = {
 
 
 def _settle(state: ReviewState, found: WorkflowExecution) -> None:
-    """A terminated review never ran its closing steps: its row is closed here."""
+    """Close the state of a terminated review: it never ran its own closing steps."""
     if found.status in ENDED_OUTSIDE and found.close_time is not None:
         reason = f"{found.status.name.lower()} in Temporal"
         close_from_outside(state, ENDED_OUTSIDE[found.status], reason, found.close_time)
 
 
 async def _state_of(client: Client, found: WorkflowExecution) -> ReviewState | None:
+    """What the review says of itself, settled by what Temporal says of its end.
+
+    A list may lag behind (its store is filled later): an open review is described once more.
+    """
     handle = client.get_workflow_handle_for(
         AccountReviewWorkflow.run, found.id, run_id=found.run_id
     )
     try:
-        return await asyncio.wait_for(handle.query(AccountReviewWorkflow.snapshot), QUERY_SECONDS)
+        state = await asyncio.wait_for(handle.query(AccountReviewWorkflow.snapshot), QUERY_SECONDS)
+        if state.outcome is None:
+            _settle(state, await handle.describe())
     except (TimeoutError, RPCError, WorkflowQueryFailedError):
         return None
+    return state
