@@ -1,5 +1,6 @@
 """The command tree. Each verb lives in the module of its subject."""
 
+import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,9 @@ MODULES = (
 )  # fmt: skip
 """Each has `register(app)`, which adds its verbs."""
 
+COLLECT_AFTER = 100_000
+"""New objects between two looks for garbage. What is imported is none of it."""
+
 for _name in MODULES:
     import_module(f"account_reviews.cli.{_name}").register(app)
 reads.watch(app)
@@ -33,6 +37,7 @@ reads.watch(app)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the console script, of worker.py and of starter.py."""
+    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     # Warnings of our modules are for the worker's log; a person gets one sentence.
     logging.getLogger("account_reviews").addHandler(logging.NullHandler())
     words = _spell_wait(list(sys.argv[1:] if arguments is None else arguments))

@@ -81,7 +81,7 @@ class EmbeddedPostgres:
         if not self.data_dir.is_dir():
             return
         with self._alone():
-            for mode in ("fast", "immediate"):
+            for mode in ("fast", "immediate") if self.durable else ("immediate",):
                 if self.state() is ServerState.ABSENT:
                     break
                 with self._within_reach(self.cluster) as (path, fds):

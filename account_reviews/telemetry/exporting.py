@@ -21,6 +21,8 @@ from account_reviews.telemetry.tracing import Decided, GivenIds, ReviewTracing
 
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _HTTP: Final = "http/protobuf"
+SENDING: Final = "last-spans"
+"""The thread that sends what is left."""
 
 
 def resource(service: str, env: Mapping[str, str] = os.environ) -> Resource:
@@ -55,7 +57,7 @@ class Traces:
 
     def close(self, seconds: float) -> None:
         """Send what is left, for at most that long: a dead collector holds up nobody's end."""
-        sending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        sending = threading.Thread(target=self._provider.shutdown, name=SENDING, daemon=True)
         sending.start()
         sending.join(seconds)
 

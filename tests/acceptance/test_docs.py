@@ -168,9 +168,6 @@ def test_the_commands_of_a_page_work(env: dict[str, str], page: Path) -> None:
         terminal.do(f"reviews crm import {portfolio}")
         for step in commands(page.read_text(encoding="utf-8")):
             terminal.run(step)
-        # A client that is torn down at the wrong moment shows as exit code 134 or 139.
-        shows = "reviews show ac-034 > /dev/null || [ $? = 3 ]"  # 3: the page starts no review
-        terminal.do(f"(for n in {{1..10}}; do {shows} || exit; done)")
 
 
 def test_the_runner_sees_what_is_missing() -> None:

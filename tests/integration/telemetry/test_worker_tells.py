@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import socket
+import threading
 import urllib.request
 from collections.abc import AsyncIterator
 
@@ -25,7 +26,7 @@ from account_reviews.local import ports
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.settings import Settings
 from account_reviews.telemetry import instruments
-from account_reviews.telemetry.exporting import Traces
+from account_reviews.telemetry.exporting import SENDING, Traces
 from account_reviews.telemetry.logs import logging_to
 from account_reviews.telemetry.worker import Telemetry, telemetry
 from account_reviews.temporal.client import connect
@@ -201,6 +202,7 @@ async def test_a_dead_collector_holds_up_nothing(
     with socket.create_server((ports.LOOPBACK, 0)) as silent:
         port = silent.getsockname()[1] if answers else ports.any_free()
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{ports.LOOPBACK}:{port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
         traces = Traces("worker")
         world = make_world(await connected(traces.tracing), engine)
@@ -209,3 +211,6 @@ async def test_a_dead_collector_holds_up_nothing(
                 result = await (await world.start()).result()
             traces.close(0.2)
     assert result.outcome == "nothing_to_do"
+    for thread in threading.enumerate():  # it draws random pauses, which other tests would see
+        if thread.name == SENDING:
+            await asyncio.to_thread(thread.join)
