@@ -20,7 +20,7 @@ from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.halts import Halt
 from account_reviews.domain.messages import TimelineEntry
 from account_reviews.domain.phases import Outcome
-from account_reviews.domain.redaction import DEFAULT, Rules, redact_text
+from account_reviews.domain.redaction import Rules, redact_text
 from account_reviews.domain.review import ReviewState
 from account_reviews.domain.upkeep import OpenRun
 
@@ -67,7 +67,7 @@ def review_base(state: ReviewState, trace: str | None) -> dict[str, Any]:
     }
 
 
-def review_facts(state: ReviewState, rules: Rules = DEFAULT) -> list[dict[str, Any]]:
+def review_facts(state: ReviewState, rules: Rules) -> list[dict[str, Any]]:
     """The facts of a review so far; `body` holds the other columns of each row.
 
     `list` and `n` say which line (of the `timeline`) or move (of the `history`) it is, counted
@@ -169,7 +169,7 @@ def _redacted(text: str, rules: Rules) -> str:
     return redact_text(text, rules)
 
 
-def halt_fact(halt: Halt) -> AuditEvent:
+def halt_fact(halt: Halt, rules: Rules) -> AuditEvent:
     """Somebody stopped all writes and starts, or let them go on again."""
     over = halt.released_at
     return AuditEvent(
@@ -185,7 +185,7 @@ def halt_fact(halt: Halt) -> AuditEvent:
         details={
             "halt": halt.id,
             "reason": redact_text(
-                (halt.reason if over is None else halt.released_reason) or "", DEFAULT
+                (halt.reason if over is None else halt.released_reason) or "", rules
             ),
         },
     )

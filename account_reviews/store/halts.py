@@ -18,6 +18,7 @@ from account_reviews.audit.facts import halt_fact
 from account_reviews.audit.store import put_into_outbox
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.halts import Halt, writes_halted
+from account_reviews.domain.redaction import DEFAULT, Rules
 from account_reviews.store.database import reachable
 
 RETRY_SECONDS: Final = 30.0
@@ -88,13 +89,20 @@ class HaltGate:
 class HaltStore:
     """Who stopped what. One halt of a tenant is open at most. UnreachableError when down.
 
-    `retry_after`: seconds until a halted write is tried again.
+    `retry_after`: seconds until a halted write is tried again. `rules`: what of a reason may be
+    told to the audit trail.
     """
 
-    def __init__(self, engine: AsyncEngine, retry_after: float = RETRY_SECONDS) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        retry_after: float = RETRY_SECONDS,
+        rules: Rules = DEFAULT,
+    ) -> None:
         # The row has to be read after the lock was got, not as it was when the transaction began.
         self._engine = engine.execution_options(isolation_level="READ COMMITTED")
         self._retry_after = retry_after
+        self._rules = rules
 
     def gate(self, tenant: str) -> HaltGate:
         """What every write of the tenant passes."""
@@ -111,7 +119,7 @@ class HaltStore:
                 row = (await connection.execute(_HALT, values)).mappings().one_or_none()
                 if row is not None:
                     halt = Halt.model_validate(dict(row))
-                    await put_into_outbox(connection, [halt_fact(halt)])
+                    await put_into_outbox(connection, [halt_fact(halt, self._rules)])
                     return halt, True
             known = await self.current(tenant)
             if known is not None:  # else it was released between the two
@@ -125,7 +133,7 @@ class HaltStore:
             if row is None:
                 return None
             halt = Halt.model_validate(dict(row))
-            await put_into_outbox(connection, [halt_fact(halt)])
+            await put_into_outbox(connection, [halt_fact(halt, self._rules)])
             return halt
 
     async def current(self, tenant: str) -> Halt | None:

@@ -21,6 +21,7 @@ from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.canonical import canonical_json, hash_of
 from account_reviews.domain.findings import PriorOutcome, RiskLevel
 from account_reviews.domain.records import AccountSnapshot, SnapshotRef
+from account_reviews.domain.redaction import DEFAULT, Rules
 from account_reviews.domain.review import ReviewState
 from account_reviews.store.database import reachable
 from account_reviews.store.rows import approval_row, baseline_row, outcome_rows, run_row
@@ -134,10 +135,14 @@ class Past(Model):
 
 
 class ReviewStore:
-    """Everything the activities of a review keep in our PostgreSQL. UnreachableError when down."""
+    """Everything the activities of a review keep in our PostgreSQL. UnreachableError when down.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    `rules`: what may be told of a review to the audit trail.
+    """
+
+    def __init__(self, engine: AsyncEngine, rules: Rules = DEFAULT) -> None:
         self._engine = engine
+        self._rules = rules
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def put_document(self, kind: str, body: object) -> str:
@@ -174,7 +179,7 @@ class ReviewStore:
         if snapshot is not None:
             row |= {"owner_id": snapshot.account.owner_id}
         async with self._transaction() as connection:
-            await _save_run(connection, opening, row)
+            await _save_run(connection, opening, row, self._rules)
             if snapshot is None:
                 return ""
             return await _put(connection, "snapshot", snapshot.model_dump())
@@ -186,7 +191,7 @@ class ReviewStore:
         result, what the next review compares with.
         """
         async with self._transaction() as connection:
-            return await _save(connection, state)
+            return await _save(connection, state, self._rules)
 
     async def replace(self, state: ReviewState) -> None:
         """Write the rows of a review anew, whatever stood there."""
@@ -196,7 +201,7 @@ class ReviewStore:
                     text(f"delete from reviews.{table} where run_id = :run_id"),  # noqa: S608
                     {"run_id": state.run_id},
                 )
-            await _save(connection, state)
+            await _save(connection, state, self._rules)
 
     async def past_of(self, tenant: str, account_id: str) -> Past:
         """The baseline, the risk then, and how earlier proposals ended."""
@@ -241,17 +246,21 @@ class ReviewStore:
             yield connection
 
 
-async def _save_run(connection: AsyncConnection, state: ReviewState, row: dict[str, Any]) -> None:
+async def _save_run(
+    connection: AsyncConnection, state: ReviewState, row: dict[str, Any], rules: Rules
+) -> None:
     more = {
         "workflow_run_id": state.workflow_run_id,
         "shared": json_text(review_base(state, current_trace.get())),
-        "facts": json_text(review_facts(state)),
+        "facts": json_text(review_facts(state, rules)),
     }
     await connection.execute(_SAVE_RUN, row | more)
 
 
-async def _save(connection: AsyncConnection, state: ReviewState) -> list[dict[str, Any]]:
-    await _save_run(connection, state, run_row(state))
+async def _save(
+    connection: AsyncConnection, state: ReviewState, rules: Rules
+) -> list[dict[str, Any]]:
+    await _save_run(connection, state, run_row(state), rules)
     for request in state.requests:
         await connection.execute(_SAVE_REQUEST, approval_row(state, request))
     if state.outcome is None or state.analysis is None:

@@ -15,7 +15,7 @@ from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.lateness import Judgement, Verdict
 from account_reviews.domain.opening import opening_state
 from account_reviews.domain.phases import Outcome, Phase
-from account_reviews.domain.redaction import DEFAULT
+from account_reviews.domain.redaction import DEFAULT, Rules
 from account_reviews.domain.review import TIMELINE_LIMIT, ReviewInput, ReviewState
 from account_reviews.domain.upkeep import OpenRun
 from account_reviews.store.halts import HaltStore
@@ -88,6 +88,20 @@ async def test_each_line_and_move_is_told_once_however_often_it_is_saved(
     assert "abcdefghijklmnop" not in str(rows[5].details)
     assert {row.tenant for row in rows} == {"acme"}
     assert {row.trace_id for row in rows} == {trace_of_run(state.run_id)}
+
+
+@pytest.mark.parametrize(("rules", "seen"), [(DEFAULT, False), (Rules(mask_personal=False), True)])
+async def test_the_policy_says_what_is_masked(
+    engine: AsyncEngine, rules: Rules, seen: bool
+) -> None:
+    state, halts = fresh(), HaltStore(engine, rules=rules)
+    tenant = f"t-{uuid4().hex[:8]}"
+    state.tell(NOW, "approval_refused", "mail a@b.example first", "ann")
+    await ReviewStore(engine, rules).save(state)
+    await halts.halt(tenant, "ann", "ask a@b.example")
+    (line,) = await facts_of(engine, state)
+    (halt,) = [row for row in await outbox(engine) if row.tenant == tenant]
+    assert [("a@b.example" in str(row.details)) for row in (line, halt)] == [seen, seen]
 
 
 async def test_numbers_of_lines_go_on_when_the_oldest_are_gone(engine: AsyncEngine) -> None:
