@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
@@ -17,6 +18,8 @@ from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import DYNAMIC_CONFIG, TemporalServer
 from tests import network
 
+ROOM = 8 * 2**30
+"""Bytes that have to be free in memory; a session uses less than half of it."""
 _TEMPLATE = "reviews_template"
 _numbers = count(1)
 
@@ -27,6 +30,8 @@ def pytest_configure() -> None:
         if name.startswith(("REVIEWS_", "TEMPORAL_")) and name != "TEMPORAL_CLI_PATH":
             del os.environ[name]
     os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
+    # What a shell runs in the background ignores Ctrl-C, and so would the commands of the tests.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     network.block()
 
 
@@ -40,8 +45,13 @@ def no_network() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def short_dir() -> Iterator[Path]:
-    """A directory with a short path that every user can enter, for sockets and clusters."""
-    path = Path(tempfile.mkdtemp(prefix="reviews-", dir="/tmp"))
+    """A directory with a short path that every user can enter, for sockets and clusters.
+
+    In memory where there is room: clusters write gigabytes that nobody needs afterwards.
+    """
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free >= ROOM
+    path = Path(tempfile.mkdtemp(prefix="reviews-", dir=memory if roomy else "/tmp"))
     path.chmod(0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)

@@ -197,11 +197,7 @@ async def _follow(reader: "AuditReader", wanted: "Filters", limit: int, output: 
     for row in reversed(page.items):
         _print_row(row, output)
     position, away = Position(below, 0), False
-    task = asyncio.current_task()
-    assert task is not None
     while True:
-        if task.cancelling():  # Ctrl-C came at a moment when a driver kept it to itself
-            raise asyncio.CancelledError
         try:
             rows, position = await reader.following(wanted, position)
             away = False
