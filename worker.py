@@ -14,6 +14,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Interceptor, Worker
 
+from account_reviews.collecting import pass_over_what_is_there
 from account_reviews.settings import Settings
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.names import TASK_QUEUE
@@ -63,6 +64,7 @@ async def run(settings: Settings) -> None:
             workflow_runner=opened.runner,
         ):
             ready = f"worker ready pid={os.getpid()} task_queue={TASK_QUEUE}{opened.told}"
+            pass_over_what_is_there()
             print(ready, file=sys.stderr, flush=True)  # noqa: T201
             await stop.wait()
 

@@ -47,6 +47,10 @@ class Used(NamedTuple):
     temporal: float
     postgres: float
 
+    @property
+    def total(self) -> float:
+        return sum(self)
+
 
 class Round(NamedTuple):
     used: Used
@@ -233,6 +237,10 @@ def _result(rounds: dict[str, list[Round]]) -> Result:
     result.rows = [
         Row(f"{what} 10 % of traces", shown, f"<= {TARGET:.2f} times", ratio <= TARGET),
         Row(f"{what} 100 % of traces", _against_bare(rounds, "full", "worker")[1]),
+        Row(
+            "CPU of worker, Temporal and PostgreSQL together per review, 10 % of traces",
+            _against_bare(rounds, "sampled", "total")[1],
+        ),
         Row(
             "CPU of PostgreSQL per review, 10 % of traces",
             _against_bare(rounds, "sampled", "postgres")[1],

@@ -69,5 +69,5 @@ async def measure(arguments: argparse.Namespace) -> Result:
 if __name__ == "__main__":
     flags = common.parser(__doc__.splitlines()[0])
     flags.add_argument("--seconds", type=float, default=60.0)
-    flags.add_argument("--rate", type=float, default=8.0, help="reviews started per second")
+    flags.add_argument("--rate", type=float, default=4.0, help="reviews started per second (4)")
     common.main(measure, flags.parse_args())

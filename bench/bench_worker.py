@@ -22,6 +22,7 @@ from typing import Any
 from temporalio.client import Client
 
 from account_reviews.bootstrap import Parts, open_parts
+from account_reviews.collecting import collect_seldom, pass_over_what_is_there
 from account_reviews.crm.protocol import (
     AccountFilter,
     AccountPage,
@@ -121,11 +122,14 @@ async def serve(arguments: argparse.Namespace) -> None:
     settings = Settings.load(audit_database_url=arguments.audit_database)
     compile_workflows(WORKFLOWS)
     if arguments.no_facts:
-        vars(reviews)["review_facts"] = lambda _: []
+        vars(reviews)["review_facts"] = lambda *_: []
     async with _opened(settings, bare=arguments.bare or arguments.stock) as (parts, client, around):
         watched = replace(parts, crm=_crm(parts.crm, arguments))
         options = around | (stock_options() if arguments.stock else {}) | dict(arguments.option)
         async with build_worker(client, watched.activities(), **options):
+            if not arguments.stock:
+                collect_seldom()
+                pass_over_what_is_there()
             say(ready=time.time(), pid=os.getpid())
             await stop.wait()
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.audit.store import insert, put_into_outbox, store_each
 from account_reviews.domain.audit import AuditEvent
 
-BATCH_SECONDS: Final = 0.25
+BATCH_SECONDS: Final = 0.4
 BATCH_ROWS: Final = 500
 MOST_ROWS: Final = 100_000
 """Kept while no database takes them; the oldest make room."""

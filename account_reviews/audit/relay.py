@@ -27,15 +27,15 @@ from account_reviews.domain.audit import (
     fact_id,
 )
 from account_reviews.domain.redaction import Rules
-from account_reviews.store.database import reachable
+from account_reviews.store.database import autocommit, reachable
 from account_reviews.telemetry import instruments
 from account_reviews.temporal.names import DEFAULT_TENANT
 
 BATCH_ROWS: Final = 500
-IDLE_SECONDS: Final = 0.25
+IDLE_SECONDS: Final = 0.4
 """Between looks while nothing comes."""
-LEDGER_SECONDS: Final = 1.0
-"""Between looks at the ledger: whoever makes a write tells it as well, so mostly it is there."""
+LEDGER_SECONDS: Final = 5.0
+"""Between looks at the ledger. Whoever makes a write tells it as well: it is for lost ones."""
 _LONGEST_PAUSE: Final = 2.0
 _PATIENCE: Final = 10.0
 """Seconds for the trail to take a batch."""
@@ -86,7 +86,7 @@ class Relay:
         self, main: AsyncEngine, trail: AsyncEngine, crm: AsyncEngine | None, rules: Rules
     ) -> None:
         self._main = main
-        self._autocommit = main.execution_options(isolation_level="AUTOCOMMIT")
+        self._autocommit = autocommit(main)
         self._trail = trail
         self._crm = crm
         self._rules = rules

@@ -218,11 +218,15 @@ class Sealer:
     async def _anchor(self, connection: AsyncConnection) -> None:
         """Bring seals to the second place that are not there yet, in order."""
         assert self._anchored is not None
-        last = self._last.number if self._last is not None else 0
-        while self._anchored < last:
+        last = self._last
+        while last is not None and self._anchored < last.number:
             first = self._anchored + 1
-            async with connection.begin():
-                seals = await seals_between(connection, first, min(last, first + _TOGETHER - 1))
+            if first == last.number:
+                seals = [last]
+            else:
+                until = min(last.number, first + _TOGETHER - 1)
+                async with connection.begin():
+                    seals = await seals_between(connection, first, until)
             if not seals:
                 return
             for seal in seals:

@@ -13,7 +13,7 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.domain.audit import AuditEvent, EventType, JsonValue, Severity, Source, fact_id
-from account_reviews.store.database import reachable
+from account_reviews.store.database import autocommit, reachable
 
 COLUMNS: Final = (
     "event_id", "at", "source", "tenant", "event_type", "severity", "actor", "action", "resource",
@@ -57,8 +57,7 @@ async def insert(target: AsyncConnection | AsyncEngine, events: Sequence[AuditEv
     if not events:
         return 0
     if isinstance(target, AsyncEngine):
-        alone = target.execution_options(isolation_level="AUTOCOMMIT")
-        async with alone.connect() as connection:
+        async with autocommit(target).connect() as connection:
             return await insert(connection, events)
     # Always in the same order: two writers of the same rows must not wait for each other.
     rows = [document_of(event) for event in sorted(events, key=_order)]

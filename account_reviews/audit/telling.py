@@ -1,7 +1,7 @@
 """What telling an event needs: the context of its run, the words of a row, and common steps."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Self
@@ -71,7 +71,11 @@ class RunContext:
 
     def document(self) -> dict[str, Any]:
         """As it is stored."""
-        return asdict(self)
+        begun = {
+            key: {"name": one.name, "at": one.at, "id": one.id, "actor": one.actor}
+            for key, one in self.begun.items()
+        }
+        return {name: getattr(self, name) for name in _FIELDS} | {"begun": begun}
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Self:
@@ -81,7 +85,7 @@ class RunContext:
 
     def copy(self) -> Self:
         """One that can go on without touching this one."""
-        return type(self).of(self.document())
+        return replace(self, begun={key: replace(one) for key, one in self.begun.items()})
 
     def begin(self, event_id: int, name: str, at: datetime, **more: str | None) -> None:
         """Keep what began with this event."""
@@ -94,6 +98,9 @@ class RunContext:
     def find(self, event_id: int) -> Begun | None:
         """What began with that event and goes on."""
         return self.begun.get(str(event_id))
+
+
+_FIELDS: Final = tuple(one.name for one in fields(RunContext))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """The command tree. Each verb lives in the module of its subject."""
 
-import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import typer
 
 from account_reviews.cli import reads, usage
 from account_reviews.cli.output import Format, fail, leave, note
+from account_reviews.collecting import collect_seldom
 
 app = typer.Typer(
     name="reviews",
@@ -27,9 +27,6 @@ MODULES = (
 )  # fmt: skip
 """Each has `register(app)`, which adds its verbs."""
 
-COLLECT_AFTER = 100_000
-"""New objects between two looks for garbage. What is imported is none of it."""
-
 for _name in MODULES:
     import_module(f"account_reviews.cli.{_name}").register(app)
 reads.watch(app)
@@ -37,7 +34,7 @@ reads.watch(app)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the console script, of worker.py and of starter.py."""
-    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
+    collect_seldom()
     # Warnings of our modules are for the worker's log; a person gets one sentence.
     logging.getLogger("account_reviews").addHandler(logging.NullHandler())
     words = _spell_wait(list(sys.argv[1:] if arguments is None else arguments))

@@ -34,7 +34,7 @@ from account_reviews.domain.records import (
     RecordType,
     SnapshotLimits,
 )
-from account_reviews.store.database import reachable
+from account_reviews.store.database import autocommit, reachable
 
 
 class SqlCrm:
@@ -46,7 +46,7 @@ class SqlCrm:
 
     def __init__(self, engine: AsyncEngine, url_template: str | None = None) -> None:
         self._engine = engine
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._autocommit = autocommit(engine)
         self._committed = engine.execution_options(isolation_level="READ COMMITTED")
         self._links = Links(url_template)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 import asyncpg
 from sqlalchemy import event, exc
@@ -114,6 +115,17 @@ def create_engine(
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
+
+
+_ALONE: WeakKeyDictionary[AsyncEngine, AsyncEngine] = WeakKeyDictionary()
+
+
+def autocommit(engine: AsyncEngine) -> AsyncEngine:
+    """The same engine, on which each statement is a transaction of its own."""
+    alone = _ALONE.get(engine)
+    if alone is None:
+        alone = _ALONE[engine] = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return alone
 
 
 @asynccontextmanager

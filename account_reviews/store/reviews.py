@@ -23,7 +23,7 @@ from account_reviews.domain.findings import PriorOutcome, RiskLevel
 from account_reviews.domain.records import AccountSnapshot, SnapshotRef
 from account_reviews.domain.redaction import DEFAULT, Rules
 from account_reviews.domain.review import ReviewState
-from account_reviews.store.database import reachable
+from account_reviews.store.database import autocommit, reachable
 from account_reviews.store.rows import approval_row, baseline_row, outcome_rows, run_row
 from account_reviews.store.tables import review_runs
 
@@ -143,7 +143,7 @@ class ReviewStore:
     def __init__(self, engine: AsyncEngine, rules: Rules = DEFAULT) -> None:
         self._engine = engine
         self._rules = rules
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._autocommit = autocommit(engine)
 
     async def put_document(self, kind: str, body: object) -> str:
         """Store a document once under the hash of its content and give the hash."""
