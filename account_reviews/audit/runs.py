@@ -9,15 +9,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.reading_history import Export
-from account_reviews.audit.store import insert, refused, spelled, store_each
+from account_reviews.audit.store import INSERT, in_order, insert, refused, spelled, store_each
 from account_reviews.audit.telling import RunContext
 from account_reviews.domain.audit import AuditEvent
+from account_reviews.store.database import autocommit
 
 _FIND: Final = text(
     "select run_id, last_event, closed, context from audit.runs where run_id = any(:ids)"
 )
-_MOVE: Final = text(
-    "insert into audit.runs (namespace, workflow_id, run_id, workflow_type, tenant, started_at, "
+_STORE: Final = text(
+    "with moved as (insert into audit.runs (namespace, workflow_id, run_id, workflow_type, tenant, started_at, "
     "last_event, closed, context) "
     "select namespace, workflow_id, run_id, workflow_type, tenant, started_at, last_event, closed, "
     "context from jsonb_to_recordset(cast(:runs as jsonb)) as given (namespace text, "
@@ -26,8 +27,9 @@ _MOVE: Final = text(
     "on conflict (run_id) do update set last_event = excluded.last_event, "
     "closed = excluded.closed, context = excluded.context, updated_at = now() "
     "where audit.runs.last_event < excluded.last_event "
-    "or (excluded.closed and not audit.runs.closed)"
+    f"or (excluded.closed and not audit.runs.closed)) {INSERT}"
 )
+"""Rows and cursors in one statement: each round trip costs more than what it brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ async def cursors(engine: AsyncEngine, run_ids: Sequence[str]) -> dict[str, Curs
     """Those that are stored, by run id."""
     if not run_ids:
         return {}
-    async with engine.connect() as connection:
+    async with autocommit(engine).connect() as connection:
         found = (await connection.execute(_FIND, {"ids": list(run_ids)})).all()
     return {
         row.run_id: Cursor(
@@ -60,7 +62,7 @@ def cursor_of(export: Export) -> Cursor:
 
 
 async def store(engine: AsyncEngine, exports: Iterable[Export]) -> int:
-    """Store rows and cursors in one transaction; gives how many rows are new.
+    """Store rows and cursors together; gives how many rows are new.
 
     Errors of the database pass as they are, and nothing is stored then.
     """
@@ -80,12 +82,12 @@ async def store(engine: AsyncEngine, exports: Iterable[Export]) -> int:
 async def _together(
     engine: AsyncEngine, rows: Sequence[AuditEvent], exports: Sequence[Export]
 ) -> int:
+    if not exports:
+        return 0
     moved = sorted((_document(one) for one in exports), key=lambda one: str(one["run_id"]))
-    async with engine.begin() as connection:
-        added = await insert(connection, rows)
-        if moved:
-            await connection.execute(_MOVE, {"runs": spelled(moved)})
-    return added
+    async with autocommit(engine).connect() as connection:
+        values = {"runs": spelled(moved), "rows": in_order(rows)}
+        return (await connection.execute(_STORE, values)).rowcount
 
 
 def _document(export: Export) -> dict[str, Any]:

@@ -30,11 +30,13 @@ COLUMN_LIST: Final = ", ".join(COLUMNS)
 RECORD: Final = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in COLUMNS)
 """For `jsonb_to_record`: the columns with their types."""
 
-_INSERT: Final = text(
+INSERT: Final = (
     f"insert into audit.audit_events ({COLUMN_LIST}) select {COLUMN_LIST} "  # noqa: S608  constants
     f"from jsonb_to_recordset(cast(:rows as jsonb)) as given ({RECORD}) "
     "on conflict (event_id, at) do nothing"
 )
+"""Its rows are what `in_order` gives."""
+_INSERT: Final = text(INSERT)
 _PUT: Final = text(
     "insert into reviews.audit_outbox (event_id, body) select body->>'event_id', body "
     "from jsonb_array_elements(cast(:rows as jsonb)) with ordinality as given (body, place) "
@@ -59,10 +61,13 @@ async def insert(target: AsyncConnection | AsyncEngine, events: Sequence[AuditEv
     if isinstance(target, AsyncEngine):
         async with autocommit(target).connect() as connection:
             return await insert(connection, events)
-    # Always in the same order: two writers of the same rows must not wait for each other.
-    rows = [document_of(event) for event in sorted(events, key=_order)]
-    done = await target.execute(_INSERT, {"rows": spelled(rows)})
+    done = await target.execute(_INSERT, {"rows": in_order(events)})
     return done.rowcount
+
+
+def in_order(events: Sequence[AuditEvent]) -> str:
+    """The rows as JSON. Always in one order: two writers of the same must not wait for another."""
+    return spelled([document_of(event) for event in sorted(events, key=_order)])
 
 
 async def put_into_outbox(connection: AsyncConnection, events: Sequence[AuditEvent]) -> int:

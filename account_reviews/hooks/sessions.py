@@ -76,7 +76,7 @@ class Sessions:
 
     def moved(self, workflow_id: str, run_id: str, *, started: bool, ended: bool) -> None:
         """A run had a task; `started`: it was its first, `ended`: its last."""
-        if (started or ended) and _is_review(workflow_id):
+        if self._matters(run_id, started, ended) and _is_review(workflow_id):
             try:
                 self._loop.call_soon_threadsafe(self._note, workflow_id, run_id, started, ended)
             except RuntimeError:  # the loop has ended: the worker stops
@@ -84,6 +84,9 @@ class Sessions:
 
     def closing(self, workflow_run_id: str, state: ReviewState, trace_id: str | None) -> None:
         """The closed state was saved; the end of its run follows. On the event loop."""
+        anomalies = anomalies_of(state)
+        if not anomalies and not self._lanes.wanted(HookName.SESSION_END):
+            return
         event = HookEvent(
             name=HookName.SESSION_END,
             at=state.closed_at or state.updated_at,
@@ -100,7 +103,7 @@ class Sessions:
             status=state.status,
             outcome=state.outcome,
         )
-        self._closings[workflow_run_id] = _Closing(event, anomalies_of(state))
+        self._closings[workflow_run_id] = _Closing(event, anomalies)
         if len(self._closings) > _REMEMBERED:
             self._closings.popitem(last=False)
 
@@ -110,6 +113,12 @@ class Sessions:
             _, pending = await asyncio.wait(self._tasks, timeout=seconds)
             for task in pending:
                 task.cancel()
+
+    def _matters(self, run_id: str, started: bool, ended: bool) -> bool:
+        """Most tasks concern nobody, and waking the event loop costs more than to find out."""
+        if started and self._lanes.wanted(HookName.SESSION_START):
+            return True
+        return ended and (run_id in self._closings or self._lanes.wanted(HookName.SESSION_END))
 
     def _note(self, workflow_id: str, run_id: str, started: bool, ended: bool) -> None:
         if started and self._lanes.wanted(HookName.SESSION_START) and self._first(run_id, False):

@@ -241,7 +241,9 @@ MAINTENANCE = (
             raise exception '% months ahead are not possible', ahead
                 using errcode = 'invalid_parameter_value', hint = 'Give 0 to 120.';
         end if;
-        -- Kept first: while a query reads the default partition, it cannot be altered.
+        -- Before the default partition is read: who reads it keeps others from altering it, and
+        -- must not wait for them.
+        perform pg_advisory_xact_lock(hashtextextended('audit-partitions', 0));
         months := array(
             select (date_trunc('month', now()) + n * interval '1 month')::date
             from generate_series(0, ahead) n
