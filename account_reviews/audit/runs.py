@@ -18,8 +18,8 @@ _FIND: Final = text(
     "select run_id, last_event, closed, context from audit.runs where run_id = any(:ids)"
 )
 _STORE: Final = text(
-    "with moved as (insert into audit.runs (namespace, workflow_id, run_id, workflow_type, tenant, started_at, "
-    "last_event, closed, context) "
+    "with moved as (insert into audit.runs (namespace, workflow_id, run_id, workflow_type, "  # noqa: S608  constants
+    "tenant, started_at, last_event, closed, context) "
     "select namespace, workflow_id, run_id, workflow_type, tenant, started_at, last_event, closed, "
     "context from jsonb_to_recordset(cast(:runs as jsonb)) as given (namespace text, "
     "workflow_id text, run_id text, workflow_type text, tenant text, started_at timestamptz, "
