@@ -20,7 +20,7 @@ from account_reviews.audit.reading_history import Export, HistoryGoneError, Hist
 from account_reviews.audit.runs import Cursor, cursor_of, cursors, store
 from account_reviews.telemetry import instruments
 
-QUIET_SECONDS: Final = 0.35
+QUIET_SECONDS: Final = 0.5
 """A run that has moved is read when it has been still for so long,"""
 LATEST_SECONDS: Final = 0.7
 """but no later than this after it moved first."""
