@@ -142,6 +142,6 @@ if __name__ == "__main__":
     flags.add_argument("--reviews", type=int, default=2000)
     flags.add_argument("--in-flight", type=int, default=16, help="reviews at a time")
     flags.add_argument("--seed", type=int, default=7, help="of the moments of the kills")
-    flags.add_argument("--shortest", type=float, default=2.0, help="seconds between two kills")
-    flags.add_argument("--longest", type=float, default=12.0, help="seconds between two kills")
+    flags.add_argument("--shortest", type=float, default=8.0, help="seconds between two kills")
+    flags.add_argument("--longest", type=float, default=30.0, help="seconds between two kills")
     common.main(measure, flags.parse_args())

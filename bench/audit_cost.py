@@ -283,9 +283,9 @@ def _shown(rounds: list[Round]) -> str:
 
 
 def _flags() -> Any:
-    flags = common.parser((__doc__ or "").splitlines()[0], limit=1500)
-    flags.add_argument("--rounds", type=int, default=3, help="of each kind (default 3)")
-    flags.add_argument("--copies", type=int, default=4, help="of the 64 accounts, per round")
+    flags = common.parser((__doc__ or "").splitlines()[0], limit=1800)
+    flags.add_argument("--rounds", type=int, default=5, help="of each kind (default 5)")
+    flags.add_argument("--copies", type=int, default=2, help="of the 64 accounts, per round")
     flags.add_argument("--in-flight", type=int, default=8, help="reviews at a time (default 8)")
     return flags.parse_args()
 

@@ -162,5 +162,5 @@ if __name__ == "__main__":
     flags.add_argument("--outage", type=float, default=60.0, help="seconds")
     flags.add_argument("--before", type=float, default=30.0, help="seconds")
     flags.add_argument("--after", type=float, default=30.0, help="seconds")
-    flags.add_argument("--rate", type=float, default=5.0, help="reviews started per second")
+    flags.add_argument("--rate", type=float, default=3.0, help="reviews started per second")
     common.main(measure, flags.parse_args())

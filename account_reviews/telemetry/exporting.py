@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from account_reviews.domain.errors import BadInputError
 from account_reviews.telemetry.headers import exports_spans
+from account_reviews.telemetry.redacted import RedactedSpans
 from account_reviews.telemetry.tracing import Decided, GivenIds, ReviewTracing
 
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -48,7 +49,7 @@ class Traces:
         if exporter is not None:
             decided = Decided(self._provider.sampler)
             self._provider.sampler = decided
-            self._provider.add_span_processor(BatchSpanProcessor(exporter))
+            self._provider.add_span_processor(BatchSpanProcessor(RedactedSpans(exporter)))
         self.tracing = ReviewTracing(self._provider, decided)
 
     def flush(self) -> None:

@@ -1,0 +1,44 @@
+"""No span leaves the process with what a secret or a person is called."""
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Status, StatusCode
+
+from account_reviews.telemetry.exporting import Traces
+
+SECRET = "password=hunter2hunter2 of ann@example.org"
+
+
+def finished(spans: InMemorySpanExporter, traces: Traces) -> ReadableSpan:
+    traces.close(5)
+    (span,) = spans.get_finished_spans()
+    return span
+
+
+def test_errors_are_told_without_secrets() -> None:
+    traces = Traces("worker", spans := InMemorySpanExporter())
+    span = traces.tracing.tracer.start_span("StartWorkflow:AccountReview")
+    span.set_attribute("account", "ac-001")
+    span.record_exception(ValueError(SECRET))
+    span.set_status(Status(StatusCode.ERROR, f"ValueError: {SECRET}"))
+    span.end()
+    told = finished(spans, traces)
+    assert "hunter2" not in told.to_json()
+    assert "ann@example.org" not in told.to_json()
+    assert told.events[0].attributes is not None
+    assert told.events[0].attributes["exception.type"] == "ValueError"
+    assert told.events[0].timestamp
+    assert (told.status.status_code, told.name) == (StatusCode.ERROR, "StartWorkflow:AccountReview")
+    assert told.attributes == {"account": "ac-001"}
+    assert told.resource.attributes["service.name"] == "worker"
+    assert told.context == span.get_span_context()
+    assert told.start_time
+    assert told.end_time
+    assert told.instrumentation_scope is not None
+
+
+def test_a_span_without_errors_stays_as_it_is() -> None:
+    traces = Traces("worker", spans := InMemorySpanExporter())
+    with traces.tracing.tracer.start_as_current_span("RunActivity:crm.apply_change") as span:
+        span.set_status(Status(StatusCode.OK))
+    assert finished(spans, traces).status.status_code is StatusCode.OK
