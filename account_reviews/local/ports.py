@@ -1,11 +1,14 @@
 """Free TCP ports on the loopback address."""
 
 import socket
+from pathlib import Path
 from typing import Final
 
 from account_reviews.domain.errors import ConflictError
 
 LOOPBACK: Final = "127.0.0.1"
+_LISTENS: Final = "0A"
+"""The state of a socket that listens, as Linux writes it."""
 
 
 def is_free(port: int) -> bool:
@@ -25,6 +28,29 @@ def any_free() -> int:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def listens(pid: int, port: int) -> bool:
+    """True when that process listens on the port; also where the system does not tell."""
+    try:
+        tables = [Path(f"/proc/{pid}/net/{name}").read_text("ascii") for name in ("tcp", "tcp6")]
+        held = {_target(path) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    except OSError:
+        return not Path("/proc/self/net/tcp").exists()
+    rows = (line.split() for table in tables for line in table.splitlines()[1:])
+    return any(
+        row[3] == _LISTENS and int(row[1].rpartition(":")[2], 16) == port
+        for row in rows
+        if f"socket:[{row[9]}]" in held
+    )
+
+
+def _target(link: Path) -> str:
+    """Where it leads; nowhere when it is gone by now."""
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
 
 
 def choose(wanted: int | None, default: int, *, flag: str) -> int:

@@ -158,10 +158,17 @@ class TemporalServer:
             except (RuntimeError, RPCError, TimeoutError):
                 await asyncio.sleep(0.05)
             else:
-                return client
+                if await asyncio.to_thread(self._is_ours):
+                    return client
+                await asyncio.sleep(0.05)  # another took the port first: ours is about to end
         raise UnreachableError(
             f"the Temporal dev server did not answer at {self.address} for {_READY_TIMEOUT:.0f} s"
         )
+
+    def _is_ours(self) -> bool:
+        """Whether it is our process that answers at the address."""
+        pid, port = self.pid, int(self.address.rpartition(":")[2])
+        return pid is not None and ports.listens(pid, port)
 
     def _open_log(self) -> IO[bytes]:
         if self.data_dir is None:

@@ -68,6 +68,32 @@ async def test_a_taken_port_is_refused(tmp_path: Path) -> None:
             await TemporalServer(tmp_path, port=port).start()
 
 
+class Hasty(TemporalServer):
+    """One that believes a port is free which another has just taken."""
+
+    def __init__(self, taken: int) -> None:
+        super().__init__(ui=False)
+        self._believed = [taken]
+
+    def _choose_ports(self) -> tuple[int, int]:
+        port, ui_port = super()._choose_ports()
+        return (self._believed.pop() if self._believed else port), ui_port
+
+
+async def test_a_server_on_the_port_is_not_taken_for_ours() -> None:
+    theirs = TemporalServer(ui=False)
+    await theirs.start()
+    ours = Hasty(int(theirs.address.rpartition(":")[2]))
+    try:
+        await ours.start()
+        assert ours.address != theirs.address
+        assert ours.pid is not None
+        assert ports.listens(ours.pid, int(ours.address.rpartition(":")[2]))
+    finally:
+        await ours.stop()
+        await theirs.stop()
+
+
 async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "temporal.db").write_text("this is no database, and it is long enough to be read")
     with pytest.raises(UnreachableError, match=r"does not start: .*not a database"):

@@ -1,5 +1,6 @@
 """Ports are chosen so that nothing else listens on them."""
 
+import os
 import socket
 from collections.abc import Iterator
 
@@ -36,3 +37,12 @@ def test_a_taken_wish_is_refused(taken: int) -> None:
         ports.choose(taken, 1, flag="--port")
     assert caught.value.hint is not None
     assert "--port" in caught.value.hint
+
+
+def test_who_listens() -> None:
+    with socket.create_server((ports.LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+        assert ports.listens(os.getpid(), port)
+        assert not ports.listens(os.getppid(), port)
+        assert not ports.listens(2**22 + 1, port)
+    assert not ports.listens(os.getpid(), port)
