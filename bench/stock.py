@@ -40,11 +40,11 @@ ONE_ACTIVITY_PER_STEP = Execution(
 class StockStarts(Interceptor):
     """A client that starts workflows without a workflow task time-out of ours."""
 
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         return _StockStart(next)
 
 
 class _StockStart(OutboundInterceptor):
-    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:  # noqa: A002
+    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
         input.task_timeout = None
         return await super().start_workflow(input)

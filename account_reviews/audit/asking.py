@@ -81,7 +81,7 @@ class AskingInterceptor(Interceptor):
         self.actor = actor
         self.machine = actor
 
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002  the SDK's name
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         return _Asking(next, self)
 
 
@@ -110,11 +110,11 @@ class Request:
 
 
 class _Asking(OutboundInterceptor):
-    def __init__(self, next: OutboundInterceptor, root: AskingInterceptor) -> None:  # noqa: A002  the SDK's name
+    def __init__(self, next: OutboundInterceptor, root: AskingInterceptor) -> None:
         super().__init__(next)
         self._root = root
 
-    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:  # noqa: A002
+    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
         request = self._of_workflow(f"start {input.workflow}", input.id, None, input)
         if input.start_signal:
             request.more["signal"] = input.start_signal
@@ -123,14 +123,14 @@ class _Asking(OutboundInterceptor):
         self._tell(request)
         return handle
 
-    async def signal_workflow(self, input: SignalWorkflowInput) -> None:  # noqa: A002
+    async def signal_workflow(self, input: SignalWorkflowInput) -> None:
         action = f"signal {input.signal}"
         request = self._of_workflow(action, input.id, input.run_id, input)
         await self._told(request, super().signal_workflow(input))
 
     async def start_workflow_update(
         self,
-        input: StartWorkflowUpdateInput,  # noqa: A002
+        input: StartWorkflowUpdateInput,
     ) -> WorkflowUpdateHandle[Any]:
         run_id = input.run_id or input.first_execution_run_id
         request = self._of_workflow(f"update {input.update}", input.id, run_id, input)
@@ -142,7 +142,7 @@ class _Asking(OutboundInterceptor):
 
     async def start_update_with_start_workflow(
         self,
-        input: StartWorkflowUpdateWithStartInput,  # noqa: A002
+        input: StartWorkflowUpdateWithStartInput,
     ) -> WorkflowUpdateHandle[Any]:
         start, update = input.start_workflow_input, input.update_workflow_input
         action = f"start {start.workflow} with update {update.update}"
@@ -155,42 +155,42 @@ class _Asking(OutboundInterceptor):
         await self._tell_outcome(request, handle, update.wait_for_stage)
         return handle
 
-    async def cancel_workflow(self, input: CancelWorkflowInput) -> None:  # noqa: A002
+    async def cancel_workflow(self, input: CancelWorkflowInput) -> None:
         run_id = input.run_id or input.first_execution_run_id
         request = self._of_workflow("cancel", input.id, run_id)
         await self._told(request, super().cancel_workflow(input))
 
-    async def terminate_workflow(self, input: TerminateWorkflowInput) -> None:  # noqa: A002
+    async def terminate_workflow(self, input: TerminateWorkflowInput) -> None:
         run_id = input.run_id or input.first_execution_run_id
         request = self._of_workflow("terminate", input.id, run_id)
         request.more["reason"] = redact_text(input.reason or "", self._root.rules)
         await self._told(request, super().terminate_workflow(input))
 
-    async def create_schedule(self, input: CreateScheduleInput) -> ScheduleHandle:  # noqa: A002
+    async def create_schedule(self, input: CreateScheduleInput) -> ScheduleHandle:
         request = self._of_schedule(EventType.SCHEDULE_CREATED, "create", input.id)
         return await self._told(request, super().create_schedule(input))
 
-    async def update_schedule(self, input: UpdateScheduleInput) -> None:  # noqa: A002
+    async def update_schedule(self, input: UpdateScheduleInput) -> None:
         request = self._of_schedule(EventType.SCHEDULE_UPDATED, "update", input.id)
         await self._told(request, super().update_schedule(input))
 
-    async def delete_schedule(self, input: DeleteScheduleInput) -> None:  # noqa: A002
+    async def delete_schedule(self, input: DeleteScheduleInput) -> None:
         request = self._of_schedule(EventType.SCHEDULE_DELETED, "delete", input.id)
         await self._told(request, super().delete_schedule(input))
 
-    async def pause_schedule(self, input: PauseScheduleInput) -> None:  # noqa: A002
+    async def pause_schedule(self, input: PauseScheduleInput) -> None:
         request = self._of_schedule(EventType.SCHEDULE_PAUSED, "pause", input.id, input.note)
         await self._told(request, super().pause_schedule(input))
 
-    async def unpause_schedule(self, input: UnpauseScheduleInput) -> None:  # noqa: A002
+    async def unpause_schedule(self, input: UnpauseScheduleInput) -> None:
         request = self._of_schedule(EventType.SCHEDULE_RESUMED, "resume", input.id, input.note)
         await self._told(request, super().unpause_schedule(input))
 
-    async def trigger_schedule(self, input: TriggerScheduleInput) -> None:  # noqa: A002
+    async def trigger_schedule(self, input: TriggerScheduleInput) -> None:
         request = self._of_schedule(EventType.SCHEDULE_TRIGGERED, "trigger", input.id)
         await self._told(request, super().trigger_schedule(input))
 
-    async def backfill_schedule(self, input: BackfillScheduleInput) -> None:  # noqa: A002
+    async def backfill_schedule(self, input: BackfillScheduleInput) -> None:
         request = self._of_schedule(EventType.SCHEDULE_BACKFILLED, "backfill", input.id)
         request.more["spans"] = [
             {"from": one.start_at.isoformat(), "to": one.end_at.isoformat()}

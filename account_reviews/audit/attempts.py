@@ -61,7 +61,7 @@ class AttemptInterceptor(Interceptor):
         self.rules = rules
         self.identity = identity
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  the SDK's name
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Attempts(next, self)
 
 
@@ -100,11 +100,11 @@ class _Ended:
 
 
 class _Attempts(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, root: AttemptInterceptor) -> None:  # noqa: A002  the SDK's name
+    def __init__(self, next: ActivityInboundInterceptor, root: AttemptInterceptor) -> None:
         super().__init__(next)
         self._root = root
 
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002  the SDK's name
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         root = self._root
         begun = _Try(
             activity.info(),

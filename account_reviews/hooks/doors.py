@@ -34,14 +34,14 @@ class HookInterceptor(Interceptor):
         self._tenant = tenant
         self._rules = rules
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _HookDoor(next, self._lanes, self._sessions, self._tenant, self._rules)
 
 
 class _HookDoor(ActivityInboundInterceptor):
     def __init__(
         self,
-        next: ActivityInboundInterceptor,  # noqa: A002
+        next: ActivityInboundInterceptor,
         lanes: Lanes,
         sessions: Sessions,
         tenant: str,
@@ -53,7 +53,7 @@ class _HookDoor(ActivityInboundInterceptor):
         self._tenant = tenant
         self._rules = rules
 
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
         pre, post = (
             (HookName.PRE_TOOL, HookName.POST_TOOL)
@@ -85,7 +85,7 @@ class _HookDoor(ActivityInboundInterceptor):
         self._note_end(info, input)
         return answer
 
-    def _note_end(self, info: activity.Info, input: ExecuteActivityInput) -> None:  # noqa: A002
+    def _note_end(self, info: activity.Info, input: ExecuteActivityInput) -> None:
         """Remember how the review ends: its end itself tells only that it has come."""
         if info.activity_type != _SAVE:
             return
@@ -100,7 +100,7 @@ class _Step:
     def __init__(
         self,
         info: activity.Info,
-        input: ExecuteActivityInput,  # noqa: A002
+        input: ExecuteActivityInput,
         tenant: str,
         rules: Rules,
     ) -> None:

@@ -106,29 +106,29 @@ def _undecided(trace_id: str, span_id: str) -> Carrier:
 class TraceHeaders(Interceptor):
     """Gives every start, signal and update a trace id. For clients that export no spans."""
 
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         return _WithTrace(next)
 
 
 class _WithTrace(OutboundInterceptor):
-    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:  # noqa: A002
+    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
         input.headers = _added(input.headers)
         return await super().start_workflow(input)
 
-    async def signal_workflow(self, input: SignalWorkflowInput) -> None:  # noqa: A002
+    async def signal_workflow(self, input: SignalWorkflowInput) -> None:
         input.headers = _added(input.headers)
         await super().signal_workflow(input)
 
     async def start_workflow_update(
         self,
-        input: StartWorkflowUpdateInput,  # noqa: A002
+        input: StartWorkflowUpdateInput,
     ) -> WorkflowUpdateHandle[Any]:
         input.headers = _added(input.headers)
         return await super().start_workflow_update(input)
 
     async def start_update_with_start_workflow(
         self,
-        input: StartWorkflowUpdateWithStartInput,  # noqa: A002
+        input: StartWorkflowUpdateWithStartInput,
     ) -> WorkflowUpdateHandle[Any]:
         start, update = input.start_workflow_input, input.update_workflow_input
         start.headers = _added(start.headers)

@@ -20,12 +20,12 @@ class Metering(Interceptor):
     """For the worker. Errors are told by their own class on either side of the one that turns
     ours into Temporal's."""
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Metered(next)
 
 
 class _Metered(ActivityInboundInterceptor):
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
         name, agent = info.activity_type, info.workflow_type or "none"
         is_tool = name.startswith(TOOLS)

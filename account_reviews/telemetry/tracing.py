@@ -102,17 +102,17 @@ class ReviewTracing(TracingInterceptor):
         super().__init__(provider.get_tracer(TRACER))
         self._sampler = sampler
 
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         if self._sampler is None:
             return headers.TraceHeaders().intercept_client(next)
         return super().intercept_client(next)
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _TracedActivity(next, self)
 
     def workflow_interceptor_class(
         self,
-        input: WorkflowInterceptorClassInput,  # noqa: A002
+        input: WorkflowInterceptorClassInput,
     ) -> type[TracingWorkflowInboundInterceptor]:
         super().workflow_interceptor_class(input)
         cast("dict[str, Any]", input.unsafe_extern_functions)[_SETTLE] = self._settle
@@ -162,7 +162,7 @@ class Settled:
 
 
 class _TracedWorkflow(TracingWorkflowInboundInterceptor):
-    def __init__(self, next: WorkflowInboundInterceptor) -> None:  # noqa: A002
+    def __init__(self, next: WorkflowInboundInterceptor) -> None:
         super().__init__(next)
         self._settled: Settled | None = None
 
@@ -201,11 +201,11 @@ def _went_on() -> bool:
 class _TracedActivity(ActivityInboundInterceptor):
     """A span per try. Errors are told by their class alone: messages may hold anything."""
 
-    def __init__(self, next: ActivityInboundInterceptor, root: ReviewTracing) -> None:  # noqa: A002
+    def __init__(self, next: ActivityInboundInterceptor, root: ReviewTracing) -> None:
         super().__init__(next)
         self._root = root
 
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         carrier = headers.carrier_of(input.headers)
         context = self._root.text_map_propagator.extract(carrier) if carrier else None
         info = activity.info()

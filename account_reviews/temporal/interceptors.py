@@ -33,29 +33,29 @@ BEATS_PER_TIMEOUT = 3
 class ReviewInterceptor(Interceptor):
     """Both sides, for the worker."""
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _ActivityDoor(next)
 
     def workflow_interceptor_class(
         self,
-        input: WorkflowInterceptorClassInput,  # noqa: A002, ARG002
+        input: WorkflowInterceptorClassInput,  # noqa: ARG002  every workflow gets the same door
     ) -> type[WorkflowInboundInterceptor] | None:
         return _WorkflowDoor
 
 
 class _WorkflowDoor(WorkflowInboundInterceptor):
-    async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002
+    async def handle_signal(self, input: HandleSignalInput) -> None:
         input.args = [_one_raw_value(input.args)]
         try:
             await super().handle_signal(input)
         except Exception:  # noqa: BLE001  a raising handler would poison every later task
             workflow.logger.exception("signal %s failed and is left out", input.signal)
 
-    def handle_update_validator(self, input: HandleUpdateInput) -> None:  # noqa: A002
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:
         input.args = [_one_raw_value(input.args)]
         super().handle_update_validator(input)
 
-    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:  # noqa: A002
+    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
         input.args = [_one_raw_value(input.args)]
         try:
             return await super().handle_update_handler(input)
@@ -91,7 +91,7 @@ class _ActivityDoor(ActivityInboundInterceptor):
     def init(self, outbound: ActivityOutboundInterceptor) -> None:
         super().init(_RememberingDetails(outbound))
 
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         _told.set([tuple(activity.info().heartbeat_details)])
         beats = _start_heartbeat(activity.info().heartbeat_timeout)
         try:

@@ -183,13 +183,13 @@ class _Saying(Interceptor):
 
     def workflow_interceptor_class(
         self,
-        input: WorkflowInterceptorClassInput,  # noqa: A002  the SDK's name
+        input: WorkflowInterceptorClassInput,
     ) -> type[WorkflowInboundInterceptor]:
         return _Says
 
 
 class _Says(WorkflowInboundInterceptor):
-    async def execute_workflow(self, input: ExecuteWorkflowInput) -> object:  # noqa: A002
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> object:
         workflow.logger.info("began")
         return await super().execute_workflow(input)
 

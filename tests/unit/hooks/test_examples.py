@@ -40,8 +40,8 @@ def receiver(status: int) -> Iterator[tuple[str, Queue[Any]]]:
             self.send_response(status)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its base's name
-            pass
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever)
