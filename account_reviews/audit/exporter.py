@@ -15,16 +15,19 @@ from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.service import RPCError
 
 from account_reviews.audit.reading_history import Export, HistoryGoneError, HistoryReader
 from account_reviews.audit.runs import Cursor, cursor_of, cursors, store
+from account_reviews.audit.tap import Moved
 from account_reviews.telemetry import instruments
 
-QUIET_SECONDS: Final = 0.5
+QUIET_SECONDS: Final = 0.4
 """A run that has moved is read when it has been still for so long,"""
-LATEST_SECONDS: Final = 0.7
+LATEST_SECONDS: Final = 0.6
 """but no later than this after it moved first."""
-_TICK: Final = 0.1
+_TICK: Final = 0.2
+"""Between looks at what is due: what is read together is stored together."""
 _AT_ONCE: Final = 8
 """Histories read at a time."""
 _BATCH_RUNS: Final = 64
@@ -48,14 +51,17 @@ class _Moved:
     workflow_id: str
     first: float
     last: float
-    beyond: int
-    """The history is complete for now when it has more events than this."""
+    events: int
+    """The history is complete for now when it has so many."""
+    held: bool
+    """Nothing is added before it moves again."""
     tries: int = 0
 
     def due(self, now: float) -> bool:
         if self.tries:
             return now >= self.last + _AGAIN[self.tries - 1]
-        return now >= min(self.last + QUIET_SECONDS, self.first + LATEST_SECONDS)
+        latest = self.first + LATEST_SECONDS
+        return now >= (latest if self.held else min(self.last + QUIET_SECONDS, latest))
 
 
 @dataclass
@@ -76,7 +82,7 @@ class Exporter:
     _probe: bool = False
     """The database was away: ask it something small before histories are read for it."""
 
-    def moved(self, workflow_id: str, run_id: str, *, events: int) -> None:
+    def moved(self, workflow_id: str, run_id: str, moved: Moved) -> None:
         """Note it; from any thread."""
         loop = self._loop
         if loop is None:
@@ -86,9 +92,12 @@ class Exporter:
             wake = not self._moved
             found = self._moved.get(run_id)
             if found is None:
-                self._moved[run_id] = _Moved(workflow_id, now, now, events)
+                self._moved[run_id] = _Moved(workflow_id, now, now, moved.events, moved.held)
             else:
-                found.last, found.beyond, found.tries = now, max(found.beyond, events), 0
+                found.last, found.tries, found.held = now, 0, moved.held
+                found.events = max(found.events, moved.events)
+            if moved.fresh:
+                self._known.setdefault(run_id, Cursor())
             if len(self._moved) > MOST_RUNS:
                 self._moved.pop(next(iter(self._moved)))
                 self.dropped += 1
@@ -175,9 +184,9 @@ class Exporter:
     async def _read(
         self, gate: asyncio.Semaphore, run_id: str, moved: _Moved, known: dict[str, Cursor]
     ) -> Export | None:
-        """What is new. None for a history that is complete or gone."""
+        """What is new. None for a history that is complete, that is gone or that cannot be told."""
         cursor = known.get(run_id, Cursor())
-        if cursor.closed:
+        if cursor.closed or cursor.last_event >= moved.events:
             return None
         async with gate:
             try:
@@ -186,7 +195,12 @@ class Exporter:
                 )
             except HistoryGoneError:
                 _log.warning("the history of %s, run %s, is gone", moved.workflow_id, run_id)
-                return None
+            except (RPCError, TimeoutError):
+                raise
+            except Exception as error:  # noqa: BLE001  it must not hold up the others
+                instruments.audit_failed("telling", type(error).__name__)
+                _log.exception("%s, run %s, cannot be told", moved.workflow_id, run_id)
+        return None
 
     async def _store(self, batch: Sequence[Export]) -> None:
         try:
@@ -203,7 +217,7 @@ class Exporter:
             self._known.popitem(last=False)
 
     def _again_unless_complete(self, export: Export, moved: _Moved) -> None:
-        if export.closed or export.last_event > moved.beyond or moved.tries == len(_AGAIN):
+        if export.closed or export.last_event >= moved.events or moved.tries == len(_AGAIN):
             return
         assert self._loop is not None
         moved.first = moved.last = self._loop.time()
@@ -221,7 +235,7 @@ class Exporter:
                     self._moved[run_id] = one
                 else:
                     newer.first = min(newer.first, one.first)
-                    newer.beyond = max(newer.beyond, one.beyond)
+                    newer.events = max(newer.events, one.events)
         self._news.set()
 
 

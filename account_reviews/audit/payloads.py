@@ -13,7 +13,7 @@ from temporalio.api.enums.v1 import TimeoutType
 from temporalio.api.failure.v1 import Failure
 
 from account_reviews.domain.audit import JsonValue
-from account_reviews.domain.redaction import Rules, describe, redact_text
+from account_reviews.domain.redaction import Rules, describe_json, redact_text
 
 AUDIT_HEADER: Final = "reviews-audit"
 """Who asked, put there by our client: `{"id","actor","trace"}`."""
@@ -34,6 +34,15 @@ def named(text: str) -> str:
 def moment(at: Timestamp) -> datetime:
     """In UTC, to the microsecond; what is finer is cut off, so that it reads back the same."""
     return _EPOCH + timedelta(seconds=at.seconds, microseconds=at.nanos // 1000)
+
+
+def word_of(kind: Any, number: int, prefix: str) -> str:
+    """The name of a value of one of Temporal's enums, short; of one that is newer, its number."""
+    try:
+        name: str = kind.Name(number)
+    except ValueError:
+        return str(number)
+    return name.removeprefix(prefix).lower()
 
 
 def seconds_of(length: Duration) -> str:
@@ -75,7 +84,7 @@ def described(payloads: Sequence[Payload], rules: Rules) -> JsonValue:
         return {"keys": [], "sha256": digest(payloads), "encoding": named(encoding)}
     if values == [None]:
         return None
-    found: Details = dict(describe(values[0] if len(values) == 1 else values, rules))
+    found: Details = dict(describe_json(values[0] if len(values) == 1 else values, rules))
     return found
 
 
@@ -133,6 +142,6 @@ def _failure_type(failure: Failure) -> str:
     if kind == "application_failure_info":
         return failure.application_failure_info.type or "ApplicationError"
     if kind == "timeout_failure_info":
-        timeout = TimeoutType.Name(failure.timeout_failure_info.timeout_type)
-        return timeout.removeprefix("TIMEOUT_TYPE_").lower() + " timeout"
+        limit = failure.timeout_failure_info.timeout_type
+        return f"{word_of(TimeoutType, limit, 'TIMEOUT_TYPE_')} timeout"
     return (kind or "failure").removesuffix("_info")

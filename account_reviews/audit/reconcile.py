@@ -5,6 +5,7 @@ worker makes small passes of its own: what moved lately, and some of the open ru
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ _BATCH: Final = 200
 _TURN: Final = 300
 """Open runs that a small pass reads."""
 _LOCK_SECONDS: Final = 120.0
+
+_log = logging.getLogger(__name__)
 
 
 class Gap(Model):
@@ -239,6 +242,10 @@ class Reconciler:
                     instruments.audit_gap()
             except (RPCError, TimeoutError) as error:
                 report.silent.append(f"{run.workflow_id} ({str(error) or 'no answer in time'})")
+            except Exception as error:  # noqa: BLE001  it must not stop the others
+                instruments.audit_failed("telling", type(error).__name__)
+                _log.exception("%s, run %s, cannot be told", run.workflow_id, run.run_id)
+                report.silent.append(f"{run.workflow_id} ({type(error).__name__})")
         return None
 
 

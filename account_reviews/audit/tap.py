@@ -7,7 +7,7 @@ be read a moment later. Activations run in threads; what it tells must take them
 
 import logging
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
@@ -27,6 +27,17 @@ _QUIET_JOBS: Final = frozenset({"remove_from_cache", "query_workflow"})
 _log = logging.getLogger(__name__)
 
 
+class Moved(NamedTuple):
+    """What an activation means for the history of its run."""
+
+    events: int
+    """So many events stand there at least, soon: what the activation decided is not counted."""
+    fresh: bool = False
+    """It was the first activation: nobody has read this history."""
+    held: bool = False
+    """The task goes on, until its local activities are done: it adds nothing before."""
+
+
 class Observer(Protocol):
     """Somebody who wants to know that runs move. Called in threads; what it raises is dropped."""
 
@@ -38,8 +49,8 @@ class Observer(Protocol):
 class Watcher(Protocol):
     """Who reads histories and takes refusals."""
 
-    def moved(self, workflow_id: str, run_id: str, *, events: int) -> None:
-        """The run moved; its history has more than `events` events once the task is reported."""
+    def moved(self, workflow_id: str, run_id: str, moved: "Moved") -> None:
+        """The run has had an activation."""
         ...
 
     def refused(
@@ -83,15 +94,28 @@ class _Tapped(WorkflowInstance):
         self._info = info
         self._watcher = watcher
         self._observers = observers
+        self._local: set[int] = set()
+        """Local activities at work, by their numbers."""
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         completion = self._inside.activate(act)
+        self._note_local(act, completion)
         if not act.is_replaying:
             try:
                 self._tell(act, completion)
             except Exception:  # noqa: BLE001  a review does not fail because nobody could be told
                 _log.exception("what moved could not be told")
         return completion
+
+    def _note_local(
+        self, act: WorkflowActivation, completion: WorkflowActivationCompletion
+    ) -> None:
+        for job in act.jobs:
+            if job.HasField("resolve_activity") and job.resolve_activity.is_local:
+                self._local.discard(job.resolve_activity.seq)
+        for command in completion.successful.commands:
+            if command.HasField("schedule_local_activity"):
+                self._local.add(command.schedule_local_activity.seq)
 
     def _tell(self, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
         jobs = {job.WhichOneof("variant") for job in act.jobs}
@@ -100,10 +124,12 @@ class _Tapped(WorkflowInstance):
         workflow_id, run_id = self._info.workflow_id, act.run_id
         commands = completion.successful.commands
         ended = any(command.HasField(name) for command in commands for name in _ENDING)
-        self._watcher.moved(workflow_id, run_id, events=act.history_length)
+        started = "initialize_workflow" in jobs
+        held = bool(self._local) and not ended
+        events = act.history_length + (not held)
+        self._watcher.moved(workflow_id, run_id, Moved(events, fresh=started, held=held))
         if "do_update" in jobs and _has_rejection(completion):
             self._watcher.refused(self._info, act, completion)
-        started = "initialize_workflow" in jobs
         for observer in self._observers:
             try:
                 observer.moved(workflow_id, run_id, started=started, ended=ended)

@@ -16,6 +16,7 @@ from account_reviews.audit.payloads import (
     named,
     request_of,
     value_of,
+    word_of,
 )
 from account_reviews.audit.telling import ENDS, Teller, Told, identity, indexed, word
 from account_reviews.domain.audit import EventType, Severity, trace_of_run
@@ -193,9 +194,9 @@ class RunEvents(Teller):
         return self._task(EventType.WORKFLOW_TASK_COMPLETED, attributes, details)
 
     def task_failed(self, attributes: Any) -> Told:
-        cause = WorkflowTaskFailedCause.Name(attributes.cause)
+        prefix = "WORKFLOW_TASK_FAILED_CAUSE_"
         details: Details = {
-            "cause": cause.removeprefix("WORKFLOW_TASK_FAILED_CAUSE_").lower(),
+            "cause": word_of(WorkflowTaskFailedCause, attributes.cause, prefix),
             "duration_ms": self._ended_after(attributes),
             "new_run_id": attributes.new_run_id or None,
         }
@@ -223,4 +224,4 @@ class RunEvents(Teller):
 
 
 def _timeout(kind: Any) -> str:
-    return TimeoutType.Name(kind).removeprefix("TIMEOUT_TYPE_").lower()
+    return word_of(TimeoutType, kind, "TIMEOUT_TYPE_")

@@ -14,6 +14,7 @@ from account_reviews.audit.payloads import (
     named,
     seconds_of,
     value_of,
+    word_of,
 )
 from account_reviews.audit.telling import ENDS, Begun, Teller, Told, identity, whole, word
 from account_reviews.domain.audit import EventType, Severity
@@ -76,9 +77,8 @@ class WorkEvents(Teller):
         begun = self.context.end(attributes.scheduled_event_id)
         details: Details = {"duration_ms": self._duration(begun), **more}
         if getattr(attributes, "retry_state", 0):
-            details["retry_state"] = (
-                RetryState.Name(attributes.retry_state).removeprefix("RETRY_STATE_").lower()
-            )
+            state = attributes.retry_state
+            details["retry_state"] = word_of(RetryState, state, "RETRY_STATE_")
         self._add_failure(details, attributes)
         return self._activity(kind, attributes, begun, details, severity)
 

@@ -27,7 +27,7 @@ from account_reviews.audit.reading_history import HistoryReader
 from account_reviews.audit.reconcile import Reconciler
 from account_reviews.audit.refusals import refusals
 from account_reviews.audit.sealer import Sealer
-from account_reviews.audit.tap import Observer, TapRunner
+from account_reviews.audit.tap import Moved, Observer, TapRunner
 from account_reviews.domain.redaction import rules_of
 from account_reviews.hooks.loading import Hook
 from account_reviews.hooks.worker import hooked
@@ -70,8 +70,8 @@ class _Watcher:
     exporter: Exporter
     log: AuditLog
 
-    def moved(self, workflow_id: str, run_id: str, *, events: int) -> None:
-        self.exporter.moved(workflow_id, run_id, events=events)
+    def moved(self, workflow_id: str, run_id: str, moved: Moved) -> None:
+        self.exporter.moved(workflow_id, run_id, moved)
 
     def refused(
         self, info: Info, act: WorkflowActivation, completion: WorkflowActivationCompletion

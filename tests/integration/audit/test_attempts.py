@@ -33,7 +33,7 @@ from account_reviews.audit.asking import AskingInterceptor
 from account_reviews.audit.attempts import AttemptInterceptor
 from account_reviews.audit.log import AuditLog
 from account_reviews.audit.refusals import refusals
-from account_reviews.audit.tap import TapRunner
+from account_reviews.audit.tap import Moved, TapRunner
 from account_reviews.domain.audit import AuditEvent, EventType, Severity, Source
 from account_reviews.domain.errors import ReviewAlreadyRunningError, UnreachableError
 from account_reviews.domain.redaction import DEFAULT
@@ -130,7 +130,7 @@ class Watched:
         async with self.world.worker(**options):
             yield
 
-    def moved(self, workflow_id: str, run_id: str, *, events: int) -> None:
+    def moved(self, workflow_id: str, run_id: str, moved: Moved) -> None:
         """Histories are others' business."""
 
     def refused(self, info: Any, act: Any, completion: Any) -> None:

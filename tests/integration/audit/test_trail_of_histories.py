@@ -21,10 +21,10 @@ from temporalio.worker import Replayer
 
 from account_reviews.audit import passes
 from account_reviews.audit.exporter import Exporter
-from account_reviews.audit.reading_history import LONG, HistoryReader
+from account_reviews.audit.reading_history import LONG, Export, HistoryReader
 from account_reviews.audit.reconcile import Gap, Reconciled, Reconciler, compare
 from account_reviews.audit.store import event_of, insert
-from account_reviews.audit.tap import Observer, TapRunner
+from account_reviews.audit.tap import Moved, Observer, TapRunner
 from account_reviews.domain.audit import AuditEvent, EventType, Severity, Source, attempt_id
 from account_reviews.domain.redaction import Rules
 from account_reviews.local.postgres import EmbeddedPostgres
@@ -45,15 +45,15 @@ class Watcher:
     """What the tap tells."""
 
     exporter: Exporter | None = None
-    moves: list[tuple[str, str, int]] = field(default_factory=list)
+    moves: list[tuple[str, Moved]] = field(default_factory=list)
     refusals: int = 0
     failures: int = 0
     """Times the exporter had to begin again."""
 
-    def moved(self, workflow_id: str, run_id: str, *, events: int) -> None:
-        self.moves.append((workflow_id, run_id, events))
+    def moved(self, workflow_id: str, run_id: str, moved: Moved) -> None:
+        self.moves.append((run_id, moved))
         if self.exporter is not None:
-            self.exporter.moved(workflow_id, run_id, events=events)
+            self.exporter.moved(workflow_id, run_id, moved)
 
     def refused(self, info: object, act: object, completion: object) -> None:
         self.refusals += 1
@@ -206,6 +206,59 @@ async def test_a_review_leaves_each_event_once(trail: Trail) -> None:
     assert (await compare(trail.client, trail.engine, [(handle.id, run_id)], RULES)).ok
     again = await trail.reconcile()
     assert (again.rows_added, again.gaps, again.closed_as_lost) == (0, (), 0)
+
+
+async def test_the_tap_tells_what_to_wait_for(trail: Trail) -> None:
+    world = trail.world
+    world.analysis.changes = (create_task(world.account),)
+    async with trail.worker() as watcher:
+        handle = await world.start()
+        await world.request(handle)
+        run_id = handle.first_execution_run_id or ""
+        events = await length(trail, handle.id, run_id)
+        await until(at_least(trail, run_id, events))
+        moves = [moved for moved_id, moved in watcher.moves if moved_id == run_id]
+        await handle.terminate()
+    assert [moved.fresh for moved in moves] == [True] + [False] * (len(moves) - 1)
+    assert moves[0] == Moved(3, fresh=True, held=True), "its first step is a local activity"
+    last = moves[-1]
+    assert not last.held
+    assert last.events <= events
+    rows = await trail.rows(run_id)
+    reported = rows[last.events - 1]
+    assert reported.event_type is EventType.WORKFLOW_TASK_COMPLETED, "the task that asked"
+
+
+class Blind(HistoryReader):
+    """Reads all histories but one."""
+
+    cannot: str = ""
+
+    async def export(self, workflow_id: str, run_id: str, *more: Any) -> Export:
+        if workflow_id == self.cannot:
+            raise RuntimeError("nobody can tell this")
+        return await super().export(workflow_id, run_id, *more)
+
+
+async def test_a_history_that_cannot_be_told_holds_up_no_other(trail: Trail) -> None:
+    reconciler = trail.reconciler()
+    reader = Blind(trail.client, RULES)
+    reconciler._reader = reader
+    odd = await trail.world.start()
+    reader.cannot = odd.id
+    other = make_world(trail.client, trail.world.engine)
+    handle = await other.start()
+    exporter = Exporter(reader, trail.engine)
+    exporter.start()
+    for one in (odd, handle):
+        exporter.moved(one.id, one.first_execution_run_id or "", Moved(1))
+    assert await exporter.flush(PATIENCE)
+    assert len(await trail.rows(handle.first_execution_run_id or "")) == 2
+    found = await reconciler.full(now=datetime.now(UTC), settle=0)
+    assert [odd.id in warning for warning in found.warnings] == [True]
+    assert await trail.rows(odd.first_execution_run_id or "") == []
+    await odd.terminate()
+    await handle.terminate()
 
 
 async def test_the_trail_is_whole_after_its_database_was_away(trail: Trail) -> None:

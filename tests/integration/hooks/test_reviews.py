@@ -14,7 +14,7 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.workflow import Info
 
-from account_reviews.audit.tap import TapRunner
+from account_reviews.audit.tap import Moved, TapRunner
 from account_reviews.domain.audit import trace_of_run
 from account_reviews.domain.phases import Outcome
 from account_reviews.domain.policy import load_policy
@@ -35,7 +35,7 @@ from workflows.account_review import AccountReviewWorkflow
 class NobodyElse:
     """The tap's other listener, which is the audit trail's."""
 
-    def moved(self, workflow_id: str, run_id: str, *, events: int) -> None:
+    def moved(self, workflow_id: str, run_id: str, moved: Moved) -> None:
         pass
 
     def refused(

@@ -191,6 +191,13 @@ def test_a_type_of_a_newer_server_is_told_by_its_number() -> None:
     assert (row.event_type, row.action) == (EventType.OTHER_EVENT, "event type 9999")
 
 
+def test_a_cause_of_a_newer_server_is_told_by_its_number() -> None:
+    event = HistoryEvent(event_id=1, event_type=Kind.EVENT_TYPE_WORKFLOW_TASK_FAILED, task_id=1)
+    event.workflow_task_failed_event_attributes.cause = 9999  # type: ignore[assignment]
+    (row,) = told([event])
+    assert row.details["cause"] == "9999"
+
+
 def test_every_end_of_a_run_closes_it() -> None:
     closing = {kind for kind in CLOSING if TOLD.get(kind) is not None}
     assert closing == CLOSING

@@ -24,6 +24,7 @@ from account_reviews.domain.redaction import (
     SECRETS_ONLY,
     Rules,
     describe,
+    describe_json,
     redact,
     redact_text,
     rules_of,
@@ -305,6 +306,19 @@ def storable(value: object) -> bool:
 def test_whatever_comes_can_be_stored(value: Any) -> None:
     assert storable(redact(value, DEFAULT))
     assert storable(describe(value, Rules(values="masked")))
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text() | st.floats(-1e9, 1e9),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(_JSON, st.sampled_from([DEFAULT, Rules(values="masked")]))
+def test_a_value_that_comes_from_json_is_described_alike(value: Any, rules: Rules) -> None:
+    document = json.loads(json.dumps(value))
+    assert describe_json(document, rules) == describe(value, rules)
 
 
 @given(ANYTHING)

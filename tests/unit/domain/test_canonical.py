@@ -24,6 +24,13 @@ def test_it_is_spelled_as_the_standard_library_spells_it(value: object) -> None:
     assert canonical_json(value) == expected.encode()
 
 
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_fraction_is_spelled_alike_wherever_it_stands(number: float) -> None:
+    for value in (number, [number], [0, number], {"a": number}, {"a": {"b": [[number]]}}):
+        expected = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        assert canonical_json(value) == expected.encode()
+
+
 def test_fractions_with_an_exponent() -> None:
     values = [1e-05, 0.0001, 1e16, 123456789012345680.0, 1e22, -1e-07, 2**70]
     assert canonical_json(values) == (
