@@ -86,7 +86,7 @@ def _lines(state: ReviewState, rules: Rules) -> Iterator[_Placed]:
             kind = EventType.APPROVAL_SUPERSEDED
         details |= _decision(state, line, rules) if line.kind == "approval_decided" else {}
         body = {
-            "event_id": fact_id("timeline", state.run_id, n),
+            "event_id": fact_id("timeline", state.run_id, n, at=line.at),
             "at": rfc3339(line.at),
             "event_type": kind.value,
             "severity": severity.value,
@@ -109,7 +109,7 @@ def _moves(state: ReviewState, rules: Rules) -> Iterator[_Placed]:
             details |= _end(state, rules)
             severity = _BAD_ENDS.get(state.outcome, Severity.INFO)
         body = {
-            "event_id": fact_id("phase", state.run_id, n),
+            "event_id": fact_id("phase", state.run_id, n, at=move.at),
             "at": rfc3339(move.at),
             "event_type": EventType.PHASE_CHANGED.value,
             "severity": severity.value,
@@ -225,7 +225,7 @@ def policy_fact(
 ) -> AuditEvent:
     """A worker goes by another policy than the one before. Policies are told by their hashes."""
     return AuditEvent(
-        event_id=fact_id("configuration", tenant, after),
+        event_id=fact_id("configuration", tenant, after, at=at),
         at=at,
         source=Source.FACT,
         event_type=EventType.CONFIGURATION_CHANGED,

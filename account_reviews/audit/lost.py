@@ -1,4 +1,7 @@
-"""Attempts that began and never told their end, because their process died: closed as lost."""
+"""Attempts that began and never told their end, because their process died: closed as lost.
+
+A process that only seemed dead may tell the end of the same attempt later: then it stands twice.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -32,7 +35,7 @@ _OPEN: Final = text(
 )
 _ON_THEIR_WAY: Final = text("select event_id from reviews.audit_outbox where event_id = any(:ids)")
 _TOLD_BY_HISTORY: Final = text(
-    "select event_type, at, details from audit.audit_events where run_id = :run_id "
+    "select event_type, severity, at, details from audit.audit_events where run_id = :run_id "
     "and source = 'history' and event_type = any(:types) order by at"
 )
 _ENDS: Final = (
@@ -42,6 +45,7 @@ _ENDS: Final = (
     EventType.ACTIVITY_CANCELED,
     EventType.LOCAL_ACTIVITY_RECORDED,
 )
+_DONE: Final = (EventType.ACTIVITY_COMPLETED, EventType.LOCAL_ACTIVITY_RECORDED)
 _BREAKS: Final = (
     EventType.WORKFLOW_TASK_TIMED_OUT,
     EventType.WORKFLOW_TASK_FAILED,
@@ -49,6 +53,17 @@ _BREAKS: Final = (
     EventType.SESSION_CONTINUED,
 )
 """After one of these no local activity of before goes on."""
+
+
+@dataclass(frozen=True)
+class _Over:
+    """An attempt that is over."""
+
+    at: datetime
+    history: str | None = None
+    """The event that tells the end of its activity."""
+    done: bool = False
+    """That event says that this attempt completed."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +134,7 @@ async def _evidence(
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
-    types = [kind.value for kind in (*_ENDS, *_BREAKS)]
+    types = [kind.value for kind in (EventType.ACTIVITY_STARTED, *_ENDS, *_BREAKS)]
     async with engine.connect() as connection:
         told = await connection.execute(_TOLD_BY_HISTORY, {"run_id": run_id, "types": types})
         return _Evidence(closed, pending, told.all())
@@ -131,34 +146,39 @@ def _end(start: AuditEvent, evidence: _Evidence, now: datetime) -> AuditEvent | 
     found = over(start, evidence, now)
     if found is None:
         return None
-    at, what = found
     tool = start.event_type is EventType.TOOL_INVOCATION
+    bad = EventType.TOOL_ERROR if tool else EventType.TASK_FAILED
+    good = EventType.TOOL_SUCCESS if tool else EventType.TASK_COMPLETED
+    message = "the process that did it is gone"
     kept = ("activity", "activity_id", "attempt", "local", "workflow_type")
     details = {key: start.details[key] for key in kept if key in start.details}
     return replace(
         start,
         event_id=_end_id(start),
-        at=max(at, start.at),
-        event_type=EventType.TOOL_ERROR if tool else EventType.TASK_FAILED,
+        at=max(found.at, start.at),
+        event_type=good if found.done else bad,
         action=start.action.replace(f" {_START}", " end"),
-        severity=Severity.ERROR,
+        severity=Severity.INFO if found.done else Severity.ERROR,
         details={
             **details,
             "lost": True,
-            "message": "the process that did it is gone",
-            "history": what,
+            "message": f"{message}, but it completed" if found.done else message,
+            "history": found.history,
         },
     )
 
 
-def _over(
-    start: AuditEvent, evidence: _Evidence, now: datetime
-) -> tuple[datetime, str | None] | None:
-    """When a regular attempt was over, and what the history says of its activity."""
+def _over(start: AuditEvent, evidence: _Evidence, now: datetime) -> _Over | None:
+    """How a regular attempt was over, by what the history says of its activity."""
     activity_id, attempt = start.details.get("activity_id"), start.details.get("attempt")
+    last: object = None
     for row in evidence.told:
-        if row.event_type in _ENDS and row.details.get("activity_id") == activity_id:
-            return row.at, row.event_type
+        if row.details.get("activity_id") != activity_id:
+            continue
+        if row.event_type == EventType.ACTIVITY_STARTED:
+            last = row.details.get("attempt")
+        elif row.event_type in _ENDS:
+            return _Over(row.at, row.event_type, row.event_type in _DONE and last == attempt)
     pending = evidence.pending.get(str(activity_id))
     if pending is not None and not evidence.closed:
         running = pending.state in (
@@ -167,12 +187,10 @@ def _over(
         )
         if running and pending.attempt == attempt:
             return None
-    return min(now, start.at + _limit(start)), None
+    return _Over(min(now, start.at + _limit(start)))
 
 
-def _local_over(
-    start: AuditEvent, evidence: _Evidence, now: datetime
-) -> tuple[datetime, str | None] | None:
+def _local_over(start: AuditEvent, evidence: _Evidence, now: datetime) -> _Over | None:
     """The same of a local one: Temporal knows nothing of it until it is recorded."""
     activity_id = start.details.get("activity_id")
     for row in evidence.told:
@@ -182,9 +200,11 @@ def _local_over(
         if row.event_type in _BREAKS or (
             row.event_type == EventType.LOCAL_ACTIVITY_RECORDED and same
         ):
-            return row.at, row.event_type if same else None
+            same_try = row.details.get("attempt") == start.details.get("attempt")
+            done = same and same_try and row.severity == Severity.INFO
+            return _Over(row.at, row.event_type if same else None, done)
     if evidence.closed or now - start.at > _LOCAL_LIMIT:
-        return min(now, start.at + _limit(start)), None
+        return _Over(min(now, start.at + _limit(start)))
     return None
 
 

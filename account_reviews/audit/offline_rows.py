@@ -58,7 +58,8 @@ def gaps_in_facts(rows: Sequence[Row]) -> Iterator[Finding]:
     ids = {row["event_id"] for row in rows}
     for row in rows:
         event_id = row["event_id"]
-        prefix, _, number = event_id.rpartition("/")
+        prefix, _, place = event_id.rpartition("/")
+        number = place.partition("@")[0]
         if row["source"] == Source.FACT and event_id.startswith(_NUMBERED) and number.isdecimal():
             lines[prefix].add(int(number))
         if row["source"] == Source.ATTEMPT and event_id.endswith(_END):

@@ -201,11 +201,12 @@ class _Archiving:
         return file
 
     def _query(self, what: str, more: str = "") -> Any:
-        """Rows of the month that no archive has. The name is a checked one of our own."""
-        return text(
-            f"{what} from audit.{self._month.name} p where not exists (select from "
-            f"audit.archived_rows a where (a.xid, a.seq) = (p.xid, p.seq)) {more}"
+        """Rows of the month that no archive has: by way of the table that its readers may read."""
+        query = text(
+            f"{what} from audit.audit_events p where at >= :from_at and at < :to_at and not exists "
+            f"(select from audit.archived_rows a where (a.xid, a.seq) = (p.xid, p.seq)) {more}"
         )
+        return query.bindparams(from_at=self._month.from_at, to_at=self._month.to_at)
 
     async def _write(self, file: Path, number: int) -> tuple[int, bytes]:
         head = {

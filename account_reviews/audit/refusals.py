@@ -93,7 +93,7 @@ def _row(info: Info, asked: DoUpdate, failure: Failure, rules: Rules, *, at: Any
     if request := request_of(header):
         details["asked_as"] = request
     return AuditEvent(
-        event_id=fact_id("refused", info.run_id, update_id),
+        event_id=fact_id("refused", info.run_id, update_id, at=at),
         at=at,
         source=Source.CLIENT,
         event_type=(

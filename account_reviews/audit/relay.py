@@ -44,7 +44,8 @@ _APPROVAL_PATIENCE: Final = timedelta(seconds=30)
 """So long a write waits for the row of its review to say who approved it."""
 
 _TAKE: Final = text(
-    "select id, body from reviews.audit_outbox order by id limit :most for update skip locked"
+    "select id, body, put_at from reviews.audit_outbox order by id limit :most "
+    "for update skip locked"
 )
 _MOVE: Final = text(
     "with picked as (select id from reviews.audit_outbox order by id limit :most "  # noqa: S608  constants
@@ -122,7 +123,7 @@ class Relay:
         async with reachable(), self._main.begin() as connection:
             taken = (await connection.execute(_TAKE, {"most": BATCH_ROWS})).all()
             if taken:
-                await self._store([_event(row.id, row.body) for row in taken])
+                await self._store([_event(row.id, row.body, row.put_at) for row in taken])
                 await connection.execute(_DELETE, {"ids": [row.id for row in taken]})
         return len(taken)
 
@@ -189,7 +190,7 @@ def _count(added: int, oldest: datetime | None) -> None:
         instruments.audit_lag((datetime.now(UTC) - oldest).total_seconds(), Source.FACT.value)
 
 
-def _event(row_id: int, body: Any) -> AuditEvent:
+def _event(row_id: int, body: Any, put_at: datetime) -> AuditEvent:
     """The row of the trail; a body nobody can read becomes one that tells of it."""
     document = json.loads(body) if isinstance(body, str) else body
     try:
@@ -199,7 +200,7 @@ def _event(row_id: int, body: Any) -> AuditEvent:
         _log.error("row %d of the audit outbox cannot be read: %r", row_id, error)
         return AuditEvent(
             event_id=fact_id("unreadable", row_id, digest),
-            at=datetime.now(UTC),
+            at=put_at,
             source=Source.FACT,
             event_type=EventType.ERROR_OCCURRED,
             tenant=_words(document, "tenant") or DEFAULT_TENANT,

@@ -160,7 +160,7 @@ def attempt_id(
     `{run}/{activity}@{microseconds since 1970}/{attempt}/{edge}`.
     """
     if local_since is not None:
-        activity_id = f"{activity_id}@{(local_since - _EPOCH) // timedelta(microseconds=1)}"
+        activity_id = _when(activity_id, local_since)
     return f"{run_id}/{activity_id}/{attempt}/{edge}"
 
 
@@ -169,9 +169,18 @@ def write_id(operation_id: str) -> str:
     return f"write/{operation_id}"
 
 
-def fact_id(kind: str, *parts: object) -> str:
-    """The id of the row of a fact of ours."""
-    return "/".join((kind, *(str(part) for part in parts)))
+def fact_id(kind: str, *parts: object, at: datetime | None = None) -> str:
+    """The id of the row of a fact of ours.
+
+    An id stands for one row, so a fact that can come again at another time needs its time (`at`)
+    in it: `{kind}/{parts}@{microseconds since 1970}`.
+    """
+    found = "/".join((kind, *(str(part) for part in parts)))
+    return found if at is None else _when(found, at)
+
+
+def _when(name: str, at: datetime) -> str:
+    return f"{name}@{(at - _EPOCH) // timedelta(microseconds=1)}"
 
 
 def trace_of_run(run_id: str) -> str:

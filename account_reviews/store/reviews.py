@@ -53,8 +53,8 @@ def _upsert_run() -> str:
 
 
 _SAVE_RUN = text(
-    "with before as (select jsonb_array_length(state->'history') as moves, "  # noqa: S608  our own columns
-    "jsonb_array_length(state->'timeline') + (state->>'timeline_dropped')::int as lines "
+    "with before as materialized (select state->'history' as moves, "  # noqa: S608  our own columns
+    "state->'timeline' as lines, (state->>'timeline_dropped')::int as dropped "
     "from reviews.review_runs where run_id = :run_id "
     "and state->>'workflow_run_id' = :workflow_run_id), "
     f"saved as ({_upsert_run()} returning run_id) "
@@ -67,11 +67,15 @@ _SAVE_RUN = text(
     "'type', one->>'type', 'priority', one->>'priority', 'confidence', one->>'confidence')) "
     "as list from reviews.documents d, jsonb_array_elements(d.body->'recommendations') one "
     "where d.hash = fact.analysis) made on true "
-    "where exists (select from saved) and fact.n >= coalesce("
-    "(select case fact.list when 'timeline' then lines else moves end from before), 0) "
-    "order by fact.place"
+    "where exists (select from saved) and not exists (select from before where "
+    "(fact.list = 'timeline' and fact.n < dropped) or (fact.body->>'at')::timestamptz = (case "
+    "fact.list when 'timeline' then lines->(fact.n - dropped) else moves->fact.n end->>'at')"
+    "::timestamptz) order by fact.place"
 )
 """Saves the row and tells the audit trail what is new in it, in one statement.
+
+New is what the row did not hold at that place and time: a workflow task that was lost is done again
+at another time, perhaps with a signal before it, and what it tells then is told too.
 
 What the row told before is read as it was when the statement began: when two saves meet, a fact may
 go to the outbox twice, and the trail takes it once. After continue-as-new or a reset all that the

@@ -1,6 +1,7 @@
 """Nobody changes the trail by statements: not its owner by mistake, not the application at all."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from sqlalchemy import exc, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.partitions import make_ahead
+from account_reviews.audit.partitions import clean_up, make_ahead
+from account_reviews.audit.store import insert
 from account_reviews.store.database import create_engine
+from bench.tampering import event
 from tests.integration.audit.sealed import Sealed, fresh
 
 WRITER = "an_application"
@@ -133,6 +136,28 @@ async def test_the_application_can_do_its_work(writer: Sealed) -> None:
         assert made == "audit_events_2032_01"
         gone = await connection.scalars(text("select audit.cleanup_audit_partitions('2555 days')"))
         assert list(gone) == []
+
+
+async def test_the_application_tidies_months_away(writer: Sealed) -> None:
+    old = datetime(datetime.now(UTC).year - 8, 5, 17, tzinfo=UTC)
+    month = f"audit_events_{old:%Y_%m}"
+    await insert(writer.engine, [replace(event(9, 9), at=old)])
+    await writer.sealer().seal_all()
+    assert await make_ahead(writer.engine) == [month]
+    done = await clean_up(
+        writer.engine,
+        str(writer.folder / "archive"),
+        writer.key_file,
+        tenant="default",
+        keep=timedelta(days=2555),
+        now=datetime.now(UTC),
+    )
+    assert (done.archived, done.dropped, done.notes) == (
+        [f"{month}-1.jsonl.gz"],
+        [month],
+        [],
+    )
+    assert (await writer.verify()).ok
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,10 @@ from bench.tampering import event
 from tests.integration.audit.sealed import Sealed, fresh
 
 YEARS = timedelta(days=2555)
-OLD = datetime(2017, 3, 31, 23, 59, tzinfo=UTC)
+YEAR = datetime.now(UTC).year - 9
+"""Older than the trail is kept, and not so old that no month is made for it."""
+OLD = datetime(YEAR, 3, 31, 23, 59, tzinfo=UTC)
+MARCH = f"audit_events_{YEAR}_03"
 DAY = timedelta(days=1)
 
 
@@ -31,7 +34,8 @@ async def trail(engine: AsyncEngine, tmp_path: Path) -> Sealed:
     trail = await fresh(engine, tmp_path)
     found = text(
         "select inhrelid::regclass::text from pg_inherits "
-        "where inhparent = 'audit.audit_events'::regclass and inhrelid::regclass::text ~ '_201'"
+        "where inhparent = 'audit.audit_events'::regclass "
+        f"and inhrelid::regclass::text < 'audit.audit_events_{YEAR + 2}'"
     )
     async with engine.connect() as connection:
         names = list(await connection.scalars(found))
@@ -76,12 +80,12 @@ async def test_rows_of_a_month_that_was_not_there_move_into_it(trail: Sealed) ->
     async with trail.engine.begin() as connection:
         for _ in range(2):
             name = await connection.scalar(
-                text("select audit.create_audit_partition('2017-03-05')")
+                text(f"select audit.create_audit_partition('{YEAR}-03-05')")
             )
-            assert name == "audit_events_2017_03"
-    assert await rows_of(trail.engine, "audit.audit_events_2017_03") == before[:1]
+            assert name == MARCH
+    assert await rows_of(trail.engine, f"audit.{MARCH}") == before[:1]
     assert await rows_of(trail.engine, "audit.audit_events_default") == before[1:]
-    assert await make_ahead(trail.engine) == ["audit_events_2017_04", "audit_events_2017_05"]
+    assert await make_ahead(trail.engine) == [f"audit_events_{YEAR}_04", f"audit_events_{YEAR}_05"]
     assert await rows_of(trail.engine, "audit.audit_events_default") == []
     assert await rows_of(trail.engine, "audit.audit_events") == before
     assert (await trail.verify()).ok
@@ -101,7 +105,7 @@ async def test_many_make_the_same_months_while_rows_come(trail: Sealed) -> None:
         *(trail.add(n) for n in range(100, 120)),
     )
     assert sorted(name for names in made if names for name in names) == [
-        f"audit_events_2017_{month:02}" for month in (3, 5, 6, 7)
+        f"audit_events_{YEAR}_{month:02}" for month in (3, 5, 6, 7)
     ]
     assert len(await rows_of(trail.engine, "audit.audit_events")) == 24
 
@@ -113,8 +117,8 @@ async def test_old_months_are_archived_and_dropped(trail: Sealed) -> None:
     await trail.sealer().seal_all()
     await make_ahead(trail.engine)
     done = await tidy(trail)
-    assert done.dropped == ["audit_events_2017_03", "audit_events_2017_04"]
-    assert done.archived == ["audit_events_2017_03-1.jsonl.gz", "audit_events_2017_04-2.jsonl.gz"]
+    assert done.dropped == [MARCH, f"audit_events_{YEAR}_04"]
+    assert done.archived == [f"{MARCH}-1.jsonl.gz", f"audit_events_{YEAR}_04-2.jsonl.gz"]
     assert done.notes == []
     report = await trail.verify()
     assert (report.ok, report.rows, report.unsealed) == (True, 2, 4), report.document()
@@ -122,10 +126,10 @@ async def test_old_months_are_archived_and_dropped(trail: Sealed) -> None:
     report = await trail.verify()
     assert (report.ok, report.rows, report.unsealed) == (True, 6, 0)
     assert await facts(trail.engine) == [
-        ("audit_partition_archived", "audit.audit_events_2017_03", "upkeep"),
-        ("audit_partition_archived", "audit.audit_events_2017_04", "upkeep"),
-        ("audit_partition_dropped", "audit.audit_events_2017_03", "upkeep"),
-        ("audit_partition_dropped", "audit.audit_events_2017_04", "upkeep"),
+        ("audit_partition_archived", f"audit.{MARCH}", "upkeep"),
+        ("audit_partition_archived", f"audit.audit_events_{YEAR}_04", "upkeep"),
+        ("audit_partition_dropped", f"audit.{MARCH}", "upkeep"),
+        ("audit_partition_dropped", f"audit.audit_events_{YEAR}_04", "upkeep"),
     ]
     for name in done.archived:
         checked = check_archive(trail.folder / "archive" / name, public_keys(trail.key_file))
@@ -151,7 +155,7 @@ async def test_a_row_that_came_after_the_archive_is_not_dropped_with_it(trail: S
     await trail.sealer().seal_all()
     await make_ahead(trail.engine)
     async with trail.engine.connect() as blocker:
-        await blocker.execute(text("select 1 from audit.audit_events_2017_03"))
+        await blocker.execute(text(f"select 1 from audit.{MARCH}"))
         with pytest.raises(UnreachableError, match="it is in use"):
             await tidy(trail)
     await insert(trail.engine, [replace(event(7, 9), at=OLD - DAY)])
@@ -159,8 +163,8 @@ async def test_a_row_that_came_after_the_archive_is_not_dropped_with_it(trail: S
         await tidy(trail)
     await trail.sealer().seal_all()
     done = await tidy(trail)
-    assert done.archived == ["audit_events_2017_03-2.jsonl.gz"]
-    assert done.dropped == ["audit_events_2017_03"]
+    assert done.archived == [f"{MARCH}-2.jsonl.gz"]
+    assert done.dropped == [MARCH]
     await trail.sealer().seal_all()
     report = await trail.verify()
     assert (report.ok, report.unsealed) == (True, 0), report.document()
@@ -218,7 +222,7 @@ async def test_the_function_believes_no_caller(trail: Sealed) -> None:
     async with trail.engine.begin() as connection:
         await connection.execute(
             text(
-                "insert into audit.archives values (1, 'audit_events_2017_03', now(), now(), 2, "
+                f"insert into audit.archives values (1, '{MARCH}', now(), now(), 2, "
                 "'', 'f', '', now(), '', '')"
             )
         )
@@ -230,7 +234,7 @@ async def test_the_function_believes_no_caller(trail: Sealed) -> None:
         )
         gone = await connection.scalars(text("select audit.cleanup_audit_partitions('2555 days')"))
         assert list(gone) == []
-    assert len(await rows_of(trail.engine, "audit.audit_events_2017_03")) == 2
+    assert len(await rows_of(trail.engine, f"audit.{MARCH}")) == 2
 
 
 async def test_every_change_of_a_file_is_found(trail: Sealed) -> None:

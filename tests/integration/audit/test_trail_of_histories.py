@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -465,6 +465,38 @@ async def test_attempts_of_dead_processes_are_closed_as_lost(trail: Trail) -> No
     assert all(row["details"]["lost"] is True and row["severity"] == "error" for row in rows)
     assert all(row["at"] >= regular.at for row in rows)
     assert (await trail.reconcile()).closed_as_lost == 0
+
+
+async def test_an_attempt_that_completed_is_not_told_as_failed(trail: Trail) -> None:
+    """The worker died when the server had the result and the trail only the start."""
+    world = trail.world
+    world.analysis.changes = (set_status(world.account),)
+    async with world.review() as handle:
+        request = await world.request(handle)
+        await handle.signal("submit_decision", decision(request))
+        await handle.result()
+    run_id = handle.first_execution_run_id or ""
+    await trail.reconcile()
+    rows = {row.event_type: row for row in await trail.rows(run_id)}
+    regular, local = (
+        rows[kind].details
+        for kind in (EventType.ACTIVITY_COMPLETED, EventType.LOCAL_ACTIVITY_RECORDED)
+    )
+    begun = rows[EventType.SESSION_STARTED].at
+    starts = [
+        start_row(handle.id, run_id, str(regular["activity_id"]), EventType.TOOL_INVOCATION),
+        start_row(handle.id, run_id, str(local["activity_id"]), EventType.TASK_STARTED, local=True),
+    ]
+    await insert(trail.engine, [replace(one, at=begun) for one in starts])
+    assert (await trail.reconcile()).closed_as_lost == 2
+    query = text("select * from audit.audit_events where event_id like '%/end'")
+    async with trail.engine.connect() as connection:
+        ends = (await connection.execute(query)).mappings().all()
+    assert sorted((row["event_type"], row["severity"]) for row in ends) == [
+        ("task_completed", "info"),
+        ("tool_success", "info"),
+    ]
+    assert all(row["details"]["lost"] is True for row in ends)
 
 
 def start_row(
