@@ -7,10 +7,9 @@ review has its trace id all the same.
 
 import os
 import threading
-from collections.abc import Mapping
 from typing import Final
 
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
@@ -26,10 +25,11 @@ SENDING: Final = "last-spans"
 """The thread that sends what is left."""
 
 
-def resource(service: str, env: Mapping[str, str] = os.environ) -> Resource:
+def resource(service: str) -> Resource:
     """Who is telling. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over `service`."""
-    named = "OTEL_SERVICE_NAME" in env or "service.name=" in env.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    return Resource.create({} if named else {"service.name": service})
+    found = Resource.create()
+    unnamed = str(found.attributes[SERVICE_NAME]).startswith("unknown_service")
+    return found.merge(Resource({SERVICE_NAME: service})) if unnamed else found
 
 
 class Traces:
@@ -66,8 +66,8 @@ class Traces:
 def _otlp() -> SpanExporter:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    for name in _PROTOCOLS:
-        protocol = os.environ.get(name, "").strip() or _HTTP
-        if protocol != _HTTP:
-            raise BadInputError(f"{name} is {protocol!r}, but only {_HTTP} is spoken here")
+    given = ((name, os.environ.get(name, "").strip()) for name in _PROTOCOLS)
+    name, protocol = next((one for one in given if one[1]), ("", _HTTP))
+    if protocol != _HTTP:
+        raise BadInputError(f"{name} is {protocol!r}, but only {_HTTP} is spoken here")
     return OTLPSpanExporter()

@@ -10,8 +10,9 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from temporalio.api.common.v1 import Payload
 from temporalio.client import (
@@ -37,8 +38,22 @@ _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_E
 Carrier = dict[str, Any]
 Headers = Mapping[str, Payload]
 
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
-_NOTHING: Final = "0" * 32
+_TRACEPARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
+)
+_REMEMBERED: Final = 1000
+_LARGE: Final = 1000
+"""Bytes; a larger header is no common one and is not remembered."""
+
+
+class _Read(NamedTuple):
+    """What a header says, and the ids of its trace and span."""
+
+    carrier: Carrier
+    ids: tuple[str, str] | None
+
+
+_NOTHING: Final = _Read({}, None)
 
 
 def exports_spans(env: Mapping[str, str] = os.environ) -> bool:
@@ -52,30 +67,58 @@ def exports_spans(env: Mapping[str, str] = os.environ) -> bool:
 
 
 def carrier_of(headers: Headers) -> Carrier:
-    """What the header says; empty without a header that can be read."""
-    payload = headers.get(HEADER)
-    if payload is None:
-        return {}
-    try:
-        found = json.loads(payload.data)
-    except ValueError:
-        return {}
-    known = isinstance(found, dict) and _TRACEPARENT.fullmatch(str(found.get(TRACEPARENT)))
-    return found if known else {}
+    """What the header says; empty without a header that can be read and names a trace."""
+    return dict(_found(headers).carrier)
 
 
-def ids_of(carrier: Carrier) -> tuple[str, str] | None:
+def ids_of(carrier: Mapping[str, Any]) -> tuple[str, str] | None:
     """Trace id (32 hex digits) and span id (16) of a carrier; None without."""
     found = _TRACEPARENT.fullmatch(str(carrier.get(TRACEPARENT, "")))
-    if found is None or found[1] == _NOTHING:
-        return None
-    return found[1], found[2]
+    return (found[1], found[2]) if found else None
+
+
+def is_sampled(carrier: Mapping[str, Any]) -> bool:
+    """Whether the spans of this trace are kept; of a carrier that names one."""
+    return bool(int(str(carrier[TRACEPARENT]).split("-")[3], 16) & 1)
 
 
 def trace_id_of(headers: Headers) -> str | None:
     """The trace id in the header of a start, signal or update; None without."""
-    found = ids_of(carrier_of(headers))
+    found = _found(headers).ids
     return found[0] if found else None
+
+
+def readable(headers: Headers) -> Headers:
+    """The same without a trace header that nobody can read: the SDK's tracing raises for it."""
+    if HEADER not in headers:
+        return headers
+    carrier = _found(headers).carrier
+    others = {name: payload for name, payload in headers.items() if name != HEADER}
+    return {**others, HEADER: payload_of(carrier)} if carrier else others
+
+
+def _found(headers: Headers) -> _Read:
+    payload = headers.get(HEADER)
+    if payload is None:
+        return _NOTHING
+    data = payload.data
+    return _remembered(data) if len(data) <= _LARGE else _read(data)
+
+
+def _read(data: bytes) -> _Read:
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return _NOTHING
+    if not isinstance(found, dict):
+        return _NOTHING
+    carrier = {name: value for name, value in found.items() if isinstance(value, str)}
+    ids = ids_of(carrier)
+    return _Read(carrier, ids) if ids else _NOTHING
+
+
+_remembered: Final = lru_cache(_REMEMBERED)(_read)
+"""Every step of a review comes with the same header, which several listeners look at."""
 
 
 def carrier_of_run(first_run_id: str) -> Carrier:

@@ -19,7 +19,14 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from opentelemetry.trace import Link, SpanKind, Status, StatusCode, TraceState
+from opentelemetry.trace import (
+    Link,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceState,
+    get_current_span,
+)
 from opentelemetry.util.types import Attributes
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload
@@ -29,6 +36,9 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
+    HandleQueryInput,
+    HandleSignalInput,
+    HandleUpdateInput,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
 )
@@ -60,7 +70,8 @@ class GivenIds(RandomIdGenerator):
 
 
 class Decided(Sampler):
-    """The configured sampler, but for a root span whose trace is known to be kept."""
+    """The configured sampler decides on whole traces, where they begin: a span with a parent is
+    kept when that one is, and so is a root span whose trace is known to be kept."""
 
     def __init__(self, inner: Sampler) -> None:
         self._inner = inner
@@ -77,6 +88,11 @@ class Decided(Sampler):
     ) -> SamplingResult:
         if _given.get() is not None:
             return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
+        parent = get_current_span(parent_context).get_span_context()
+        if parent.is_valid:
+            kept = parent.trace_flags.sampled
+            decision = Decision.RECORD_AND_SAMPLE if kept else Decision.DROP
+            return SamplingResult(decision, attributes, parent.trace_state)
         return self._inner.should_sample(
             parent_context, trace_id, name, kind, attributes, links, trace_state
         )
@@ -88,7 +104,7 @@ class Decided(Sampler):
         from the time are not even. So they are shown a hash of it.
         """
         even = int.from_bytes(sha256(trace_id.encode()).digest()[:16])
-        decision = self._inner.should_sample(None, even, name).decision
+        decision = self._inner.should_sample(Context(), even, name).decision
         return decision is Decision.RECORD_AND_SAMPLE
 
     def get_description(self) -> str:
@@ -118,13 +134,18 @@ class ReviewTracing(TracingInterceptor):
         cast("dict[str, Any]", input.unsafe_extern_functions)[_SETTLE] = self._settle
         return _TracedWorkflow
 
+    def leaves_out(self, carrier: Carrier) -> bool:
+        """Whether no span is made within this trace. False also without a trace, when spans are
+        exported: one may begin here."""
+        return self._sampler is None or (bool(carrier) and not headers.is_sampled(carrier))
+
     def _settle(self, carrier: Carrier, first_run_id: str, name: str) -> "Settled":
         """What the run goes by. A trace that nobody decided on is decided on here, always alike."""
         carrier = carrier or headers.carrier_of_run(first_run_id)
         ids = headers.ids_of(carrier)
         undecided = headers.UNDECIDED in carrier
         if self._sampler is None or ids is None or not undecided:
-            kept = self._sampler is not None and _is_sampled(carrier)
+            kept = self._sampler is not None and headers.is_sampled(carrier)
             return Settled(carrier, headers.payload_of(carrier), kept, root=None)
         kept = self._sampler.keeps(ids[0], name)
         decided = {headers.TRACEPARENT: f"00-{ids[0]}-{ids[1]}-{int(kept):02d}"}
@@ -162,9 +183,28 @@ class Settled:
 
 
 class _TracedWorkflow(TracingWorkflowInboundInterceptor):
+    """What cannot be read in the header of a message is left out: the SDK would raise in the task,
+    again and again."""
+
     def __init__(self, next: WorkflowInboundInterceptor) -> None:
         super().__init__(next)
         self._settled: Settled | None = None
+
+    async def handle_signal(self, input: HandleSignalInput) -> None:
+        input.headers = headers.readable(input.headers)
+        await super().handle_signal(input)
+
+    async def handle_query(self, input: HandleQueryInput) -> Any:
+        input.headers = headers.readable(input.headers)
+        return await super().handle_query(input)
+
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:
+        input.headers = headers.readable(input.headers)
+        super().handle_update_validator(input)
+
+    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
+        input.headers = headers.readable(input.headers)
+        return await super().handle_update_handler(input)
 
     def _load_workflow_context_carrier(self) -> Carrier:
         return self._trace().carrier
@@ -206,11 +246,13 @@ class _TracedActivity(ActivityInboundInterceptor):
         self._root = root
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        trace_here.set(headers.trace_id_of(input.headers))
         carrier = headers.carrier_of(input.headers)
+        if self._root.leaves_out(carrier):
+            tracer_here.set(None)
+            return await super().execute_activity(input)
         context = self._root.text_map_propagator.extract(carrier) if carrier else None
         info = activity.info()
-        ids = headers.ids_of(carrier)
-        trace_here.set(ids[0] if ids else None)
         with self._root.tracer.start_as_current_span(
             f"RunActivity:{info.activity_type}",
             context,
@@ -239,7 +281,3 @@ class _TracedActivity(ActivityInboundInterceptor):
 def _is_benign(error: Exception) -> bool:
     benign = ApplicationErrorCategory.BENIGN
     return isinstance(error, ApplicationError) and error.category is benign
-
-
-def _is_sampled(carrier: Mapping[str, Any]) -> bool:
-    return bool(int(str(carrier[headers.TRACEPARENT]).split("-")[3], 16) & 1)

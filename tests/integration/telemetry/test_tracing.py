@@ -1,5 +1,6 @@
 """One trace per review, on a real server: across processes, signals, worker restarts, replays."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -9,9 +10,21 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, Interceptor, WorkflowHistory
+from temporalio.client import (
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    QueryWorkflowInput,
+    SignalWorkflowInput,
+    StartWorkflowInput,
+    StartWorkflowUpdateInput,
+    WorkflowHandle,
+    WorkflowHistory,
+    WorkflowUpdateHandle,
+)
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
@@ -27,6 +40,7 @@ from tests.replay.test_replay import ALL, load
 from tests.workflows.conftest import decision, make_world, set_status
 from tests.workflows.cycles import at_risk, make_portfolio
 from worker import WORKFLOWS
+from workflows.account_review import AccountReviewWorkflow
 
 
 @pytest.fixture
@@ -233,6 +247,72 @@ async def test_an_error_is_told_without_its_message(
     (failed,) = of(made(traces, spans), "RunActivity:crm.fetch_snapshot")
     assert failed.status.description == "AccountNotFoundError"
     assert world.account.id not in json.dumps([dict(e.attributes or {}) for e in failed.events])
+
+
+PARENT = '"traceparent": "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"'
+ODD_HEADERS = {
+    "a list": (b"json/plain", b"[]"),
+    "a number": (b"json/plain", b"5"),
+    "not JSON": (b"json/plain", b"{"),
+    "deep": (b"json/plain", b"[" * 5_000),
+    "encrypted": (b"binary/encrypted", b"\x00\xff"),
+    "odd encoding": (b"odd", b"{" + PARENT.encode() + b"}"),
+    "baggage": (b"json/plain", b'{"baggage": 7, ' + PARENT.encode() + b"}"),
+    "nothing known": (b"json/plain", b'{"traceparent": null, "baggage": {}}'),
+}
+
+
+@pytest.mark.parametrize("odd", [*ODD_HEADERS])
+async def test_a_review_goes_on_whatever_stands_in_the_headers(
+    engine: AsyncEngine, connected: Connect, traces: Traces, odd: str
+) -> None:
+    encoding, data = ODD_HEADERS[odd]
+    header = Payload(metadata={"encoding": encoding}, data=data)
+    sender = await connected(_Heading(header))
+    world = make_world(await connected(traces.tracing), engine)
+    world.analysis.changes = (set_status(world.account),)
+    async with asyncio.timeout(60), world.worker():
+        handle = await world.start(sender)
+        request = await world.request(handle)
+        await handle.signal("submit_decision", {"request_id": "unknown"})
+        assert (await handle.query(AccountReviewWorkflow.status)).status == "waiting"
+        await handle.execute_update("decide", decision(request))
+        result = await handle.result()
+    assert result.outcome == "completed"
+
+
+class _Heading(Interceptor):
+    """Sends one trace header with everything."""
+
+    def __init__(self, header: Payload) -> None:
+        self.header = header
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        return _Headed(next, self.header)
+
+
+class _Headed(OutboundInterceptor):
+    def __init__(self, next: OutboundInterceptor, header: Payload) -> None:
+        super().__init__(next)
+        self._headers = {headers.HEADER: header}
+
+    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
+        input.headers = self._headers
+        return await super().start_workflow(input)
+
+    async def signal_workflow(self, input: SignalWorkflowInput) -> None:
+        input.headers = self._headers
+        await super().signal_workflow(input)
+
+    async def query_workflow(self, input: QueryWorkflowInput) -> Any:
+        input.headers = self._headers
+        return await super().query_workflow(input)
+
+    async def start_workflow_update(
+        self, input: StartWorkflowUpdateInput
+    ) -> WorkflowUpdateHandle[Any]:
+        input.headers = self._headers
+        return await super().start_workflow_update(input)
 
 
 class _Nothing(Interceptor):

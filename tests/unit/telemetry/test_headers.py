@@ -1,5 +1,6 @@
 """The header a trace travels in, and which traces are kept."""
 
+import json
 import time
 from uuid import UUID
 
@@ -42,12 +43,32 @@ def test_any_header_is_read_without_an_error(data: bytes) -> None:
         b'{"traceparent": null}',
         b'{"traceparent": "00-1-2-01"}',
         b'["traceparent"]',
+        b"[" * 100_000,
+        b'{"traceparent": "ff-0123456789abcdef0123456789abcdef-0123456789abcdef-01"}',
+        b'{"traceparent": "00-0123456789abcdef0123456789abcdef-0000000000000000-01"}',
         b'{"traceparent": "00-' + b"0" * 32 + b'-0123456789abcdef-01"}',
     ],
 )
 def test_a_header_that_names_no_trace_counts_as_none(data: bytes) -> None:
-    carrier = headers.carrier_of({headers.HEADER: Payload(data=data)})
-    assert headers.ids_of(carrier) is None
+    given = {headers.HEADER: Payload(data=data), "more": Payload()}
+    assert headers.carrier_of(given) == {}
+    assert headers.trace_id_of(given) is None
+    assert headers.readable(given) == {"more": Payload()}
+
+
+def test_what_is_no_text_in_a_header_is_left_out() -> None:
+    parent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
+    data = json.dumps({"traceparent": parent, "baggage": 7, "tracestate": "a=b"}).encode()
+    given = {headers.HEADER: Payload(metadata={"encoding": b"binary/odd"}, data=data)}
+    kept = {"traceparent": parent, "tracestate": "a=b"}
+    assert headers.carrier_of(given) == kept
+    assert headers.readable(given) == {headers.HEADER: headers.payload_of(kept)}
+
+
+def test_a_carrier_is_the_callers_own() -> None:
+    given = {headers.HEADER: headers.fresh()}
+    headers.carrier_of(given).clear()
+    assert headers.carrier_of(given)
 
 
 @pytest.mark.parametrize(
