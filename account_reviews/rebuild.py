@@ -67,7 +67,7 @@ ENDED_OUTSIDE = {
 }
 
 
-def _settle(state: ReviewState, found: WorkflowExecution) -> None:
+def settle(state: ReviewState, found: WorkflowExecution) -> None:
     """Close the state of a terminated review: it never ran its own closing steps."""
     if found.status in ENDED_OUTSIDE and found.close_time is not None:
         reason = f"{found.status.name.lower()} in Temporal"
@@ -85,7 +85,7 @@ async def _state_of(client: Client, found: WorkflowExecution) -> ReviewState | N
     try:
         state = await asyncio.wait_for(handle.query(AccountReviewWorkflow.snapshot), QUERY_SECONDS)
         if state.outcome is None:
-            _settle(state, await handle.describe())
+            settle(state, await handle.describe())
     except (TimeoutError, RPCError, WorkflowQueryFailedError):
         return None
     return state

@@ -6,7 +6,7 @@ worker makes small passes of its own: what moved lately, and some of the open ru
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -37,7 +37,8 @@ from account_reviews.telemetry import instruments
 
 __all__ = ["Comparison", "Gap", "Reconciled", "Reconciler", "compare"]
 
-WORKFLOW_TYPES: Final = ("AccountReview", "ReviewCycle", "Upkeep")
+REVIEWS: Final = "AccountReview"
+WORKFLOW_TYPES: Final = (REVIEWS, "ReviewCycle", "Upkeep")
 SETTLE_SECONDS: Final = 8.0
 """An attempt without an end is looked at twice, this far apart: its end may be on its way."""
 _OVERLAP: Final = timedelta(minutes=10)
@@ -48,6 +49,10 @@ _BATCH: Final = 200
 _TURN: Final = 300
 """Open runs that a small pass reads."""
 _LOCK_SECONDS: Final = 120.0
+_ENDED_OUTSIDE: Final = (WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.TIMED_OUT)
+
+Settle = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
+"""Takes workflow and run ids."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +84,8 @@ class _Report:
     """Rows that had been stored once and were missing."""
     gaps: list[Gap] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
+    ended: list[tuple[str, str]] = field(default_factory=list)
+    """Reviews that ended without a worker: workflow and run ids."""
 
 
 @dataclass(frozen=True)
@@ -91,15 +98,25 @@ class _Run:
 
 
 class Reconciler:
-    """Compares and repairs one namespace. `main` is the database with the outbox."""
+    """Compares and repairs one namespace. `main` is the database with the outbox.
+
+    `settle` is given the reviews that a small pass finds terminated or timed out, while no other
+    pass works; it may be given them again.
+    """
 
     def __init__(
-        self, client: Client, engine: AsyncEngine, main: AsyncEngine, rules: Rules
+        self,
+        client: Client,
+        engine: AsyncEngine,
+        main: AsyncEngine,
+        rules: Rules,
+        settle: Settle | None = None,
     ) -> None:
         self._client = client
         self._engine = engine
         self._main = main
         self._reader = HistoryReader(client, rules)
+        self._settle = settle
         self._turn = ""
 
     async def full(
@@ -148,6 +165,8 @@ class Reconciler:
                     )
                     self._turn = turn[-1][1] if len(turn) == _TURN else ""
                     await self._others(turn, seen, report)
+                    if self._settle is not None:
+                        await self._settle(report.ended)
             except ConflictError:
                 return Reconciled()
         return _reconciled(report, 0, [])
@@ -190,6 +209,8 @@ class Reconciler:
         async for found in self._client.list_workflows(query):
             batch.append(_run_of(found))
             seen.add(found.run_id)
+            if found.workflow_type == REVIEWS and found.status in _ENDED_OUTSIDE:
+                report.ended.append((found.id, found.run_id))
             if len(batch) == _BATCH:
                 await self._bring_up(batch, report)
                 batch = []

@@ -29,6 +29,7 @@ from account_reviews.audit.refusals import refusals
 from account_reviews.audit.sealer import Sealer
 from account_reviews.audit.tap import Moved, Observer, TapRunner
 from account_reviews.domain.redaction import rules_of
+from account_reviews.ended_outside import EndedOutside
 from account_reviews.hooks.loading import Hook
 from account_reviews.hooks.worker import hooked
 from account_reviews.store.policies import see_policy
@@ -93,18 +94,21 @@ async def audited(
         tenant=settings.tenant,
         tell=parts.audit.log.put,
     )
-    jobs: Mapping[str, Job] = {
-        "export": exporter.run,
-        "reconcile": _Passes(Reconciler(client, engine, parts.engine, rules)).run,
-        "seal": sealer.run,
-        "relay": parts.relay.run,
-        "policy": partial(_note_policy, parts, client.identity),
-    }
     async with hooked(hooks, client, parts.policy, tenant=settings.tenant) as called:
         interceptors = [
             AttemptInterceptor(parts.audit.log, rules, client.identity),
             called.interceptor,
         ]
+        told = partial(called.observer.moved, started=False, ended=True)
+        ended = EndedOutside(client, parts.engine, parts.store, told)
+        reconciler = Reconciler(client, engine, parts.engine, rules, ended.settle)
+        jobs: Mapping[str, Job] = {
+            "export": exporter.run,
+            "reconcile": _Passes(reconciler).run,
+            "seal": sealer.run,
+            "relay": parts.relay.run,
+            "policy": partial(_note_policy, parts, client.identity),
+        }
         exporter.start()
         tasks = [asyncio.create_task(kept_up(name, job)) for name, job in jobs.items()]
         try:

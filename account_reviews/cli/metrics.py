@@ -7,6 +7,7 @@ import typer
 from account_reviews.cli.output import Format, Output, print_json, print_table, run
 
 if TYPE_CHECKING:
+    from account_reviews.bootstrap import Parts
     from account_reviews.settings import Settings
 
 
@@ -43,7 +44,24 @@ async def _figures() -> dict[str, Any]:
     from account_reviews.store.sessions import SessionReader
 
     async with open_session() as parts:
-        return await SessionReader(parts.engine).summary(parts.settings.tenant)
+        summary = await SessionReader(parts.engine).summary(parts.settings.tenant)
+        return {"open_in_temporal": await _open_in_temporal(parts), **summary}
+
+
+async def _open_in_temporal(parts: "Parts") -> int | None:
+    """None while Temporal does not answer."""
+    from temporalio.service import RPCError
+
+    from account_reviews.cli.session import temporal_if_there
+    from account_reviews.temporal.counting import count_running
+
+    client = await temporal_if_there(parts)
+    if client is None:
+        return None
+    try:
+        return await count_running(client, parts.settings.tenant)
+    except RPCError:
+        return None
 
 
 async def _page(url: str | None) -> str:

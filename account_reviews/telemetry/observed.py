@@ -22,6 +22,7 @@ from temporalio.client import Client
 
 from account_reviews.store.database import reachable
 from account_reviews.store.sessions import SessionReader
+from account_reviews.temporal.counting import count_running
 from account_reviews.temporal.schedule_control import ScheduleControl
 
 _log = logging.getLogger(__name__)
@@ -38,8 +39,8 @@ Values = dict[str, list[tuple[float, Labels]]]
 
 _UP: Final = "reviews_source_up"
 GAUGES: Final[Mapping[str, str]] = {
-    "orchestrator_active_sessions": "Reviews that are open now",
-    "reviews_open_sessions": "Reviews that are open now, by phase and status",
+    "orchestrator_active_sessions": "Reviews that are open in Temporal now",
+    "reviews_open_sessions": "Reviews that are open by their rows now, by phase and status",
     "reviews_session_error_ratio": "Share of reviews of the last day that failed or had an error",
     "reviews_session_resume_ratio": "Share of those that waited for a person and were taken up",
     "reviews_session_resume_success_ratio": "Share of those taken up that completed",
@@ -161,7 +162,6 @@ def reviews_source(engine: AsyncEngine) -> Source:
         for one in running:
             by[one.phase, one.status] = by.get((one.phase, one.status), 0) + one.sessions
         plain = {
-            "orchestrator_active_sessions": float(sum(by.values())),
             "reviews_session_error_ratio": ends.error_rate,
             "reviews_session_resume_ratio": ends.resume_rate,
             "reviews_session_resume_success_ratio": ends.resume_success,
@@ -204,8 +204,17 @@ def audit_source(engine: AsyncEngine, tenant: str) -> Source:
     return Source("audit_database", ask)
 
 
+def running_source(client: Client) -> Source:
+    """The reviews that are open in Temporal, whether they have a row or not."""
+
+    async def ask() -> Values:
+        return _plain({"orchestrator_active_sessions": await count_running(client)})
+
+    return Source("temporal", ask)
+
+
 def schedules_source(client: Client, tenant: str) -> Source:
-    """What Temporal itself counts of our schedules."""
+    """What Temporal itself counts of our schedules: the first 200 by their ids."""
     control = ScheduleControl(client, tenant)
 
     async def ask() -> Values:
@@ -219,7 +228,7 @@ def schedules_source(client: Client, tenant: str) -> Source:
             )
         return found
 
-    return Source("temporal", ask, SCHEDULES_FRESH_SECONDS)
+    return Source("temporal_schedules", ask, SCHEDULES_FRESH_SECONDS)
 
 
 def _plain(values: Mapping[str, float]) -> Values:

@@ -50,6 +50,7 @@ class Telemetry:
         self.observed.watch(
             observed.reviews_source(parts.engine),
             observed.audit_source(parts.audit.engine, tenant),
+            observed.running_source(client),
             observed.schedules_source(client, tenant),
         )
         try:

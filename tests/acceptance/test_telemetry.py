@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import threading
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +16,7 @@ from account_reviews.local import ports
 from account_reviews.local.stack import LocalStack
 from account_reviews.telemetry import headers
 from tests.acceptance.conftest import Reviews
+from tests.waiting import until
 
 
 class Sink(http.server.ThreadingHTTPServer):
@@ -98,6 +98,7 @@ def test_figures(reviews: Reviews) -> None:
     reviews.request("ac-031")
     found = reviews.json("metrics")
     assert found["active_sessions"] >= 1
+    assert found["open_in_temporal"] >= 1
     assert found["total_sessions"] >= found["active_sessions"]
     assert sum(found["by_phase"].values()) == sum(found["by_status"].values())
     assert sum(found["by_status"].values()) == found["total_sessions"]
@@ -122,8 +123,13 @@ def test_pages_that_are_none(
     assert word in reviews.quick("metrics", *flags).sentence(code)
 
 
-def test_the_active_gauge_is_true_after_kill_9(reviews: Reviews) -> None:
+async def test_the_active_gauge_is_true_after_kill_9_and_terminate(
+    reviews: Reviews, stack: LocalStack
+) -> None:
     reviews.request("ac-032")
+    reviews.request("ac-033")
+    client = await Client.connect(stack.address)
+    await client.get_workflow_handle("review/ac-033").terminate("emergency")
     worker = reviews.worker(OTEL_EXPORTER_PROMETHEUS_PORT="0")
     os.kill(worker.pid, signal.SIGKILL)
     worker.communicate()
@@ -132,14 +138,27 @@ def test_the_active_gauge_is_true_after_kill_9(reviews: Reviews) -> None:
         assert after.stderr is not None
         said = after.stderr.readline().split()
         assert said[:2] == ["metrics", "page"]
-        with urllib.request.urlopen(said[2], timeout=10) as answer:
-            page = str(answer.read().decode())
+        query = "WorkflowType = 'AccountReview' AND ExecutionStatus = 'Running'"
+        await until(
+            lambda: client.count_workflows(f"{query} AND WorkflowId = 'review/ac-033'"),
+            lambda found: not found.count,
+        )
+        page = reviews.quick("metrics", "--url", said[2]).out
+        # A worker looks around soon after it has begun.
+        assert reviews.closed("ac-033")["outcome"] == "abandoned"
     finally:
         after.terminate()
         after.communicate()
-    active = reviews.json("metrics")["active_sessions"]
+    active = (await client.count_workflows(query)).count
     assert gauge(page, "orchestrator_active_sessions") == active > 0
+    assert reviews.json("metrics")["open_in_temporal"] == active
     assert after.returncode == 0
+
+
+def test_what_temporal_has_is_unknown_while_it_is_away(reviews: Reviews) -> None:
+    found = reviews.json("metrics", TEMPORAL_ADDRESS=f"{ports.LOOPBACK}:{ports.any_free()}")
+    assert found["open_in_temporal"] is None
+    assert found["total_sessions"] > 0
 
 
 def test_bad_settings_of_the_page_end_a_worker_with_one_sentence(reviews: Reviews) -> None:

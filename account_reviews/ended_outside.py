@@ -1,0 +1,109 @@
+"""Reviews that ended without any worker: terminated, or timed out in Temporal.
+
+Nobody ran their closing steps, so their rows are left open, and no hook has heard of the end.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from account_reviews.domain.review import ReviewState
+from account_reviews.rebuild import rebuild, settle
+from account_reviews.store.database import reachable
+from account_reviews.store.reviews import ReviewStore
+
+MOST_SECONDS: Final = 20.0
+"""For one call of `settle`; what it did not come to is left to the next."""
+_REMEMBERED: Final = 10_000
+_ROW: Final = text(
+    "select closed_at is not null as closed, state from reviews.review_runs where run_id = :run_id"
+)
+
+
+class EndedOutside:
+    """Closes the rows of such reviews. `tell` hears of each one, by workflow and run id.
+
+    The open row is what says that nobody has been here: of several workers that settle one after
+    another, one tells. `engine` is that of `store`.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        engine: AsyncEngine,
+        store: ReviewStore,
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self._client = client
+        self._engine = engine
+        self._store = store
+        self._tell = tell
+        self._left: dict[str, str] = {}
+        self._done: OrderedDict[str, None] = OrderedDict()
+
+    async def settle(self, found: Iterable[tuple[str, str]]) -> None:
+        """Settle these (workflow and run ids), and what is left. One worker at a time.
+
+        UnreachableError or RPCError when a database or Temporal is down: they are left then.
+        """
+        for workflow_id, run_id in found:
+            if run_id not in self._done:
+                self._left[run_id] = workflow_id
+        deadline = monotonic() + MOST_SECONDS
+        while self._left and monotonic() < deadline:
+            run_id, workflow_id = next(iter(self._left.items()))
+            if await self._close(workflow_id, run_id):
+                self._tell(workflow_id, run_id)
+            del self._left[run_id]
+            self._done[run_id] = None
+            if len(self._done) > _REMEMBERED:
+                self._done.popitem(last=False)
+
+    async def _close(self, workflow_id: str, run_id: str) -> bool:
+        """True when its row was open, or not there, and is closed now."""
+        ended = await self._described(workflow_id, run_id)
+        newest = await self._described(workflow_id, None)
+        if ended is None or newest is None or _went_on(ended, newest):
+            return False
+        row = await self._row(_first(ended))
+        if row is not None and row.closed:
+            return False
+        report = await rebuild(self._client, self._store, only=f"RunId = '{run_id}'")
+        if report.rebuilt:
+            return True
+        if row is None:
+            return False
+        # A review that cannot say how it stood, as one whose tasks failed: it was saved before.
+        state = ReviewState.model_validate(row.state)
+        settle(state, ended)
+        await self._store.replace(state)
+        return True
+
+    async def _described(
+        self, workflow_id: str, run_id: str | None
+    ) -> WorkflowExecutionDescription | None:
+        try:
+            return await self._client.get_workflow_handle(workflow_id, run_id=run_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+
+    async def _row(self, run_id: str) -> Any:
+        async with reachable(), self._engine.connect() as connection:
+            return (await connection.execute(_ROW, {"run_id": run_id})).one_or_none()
+
+
+def _went_on(ended: WorkflowExecutionDescription, newest: WorkflowExecutionDescription) -> bool:
+    """A reset terminates a run and goes on in another."""
+    return newest.status is WorkflowExecutionStatus.RUNNING and _first(newest) == _first(ended)
+
+
+def _first(found: WorkflowExecutionDescription) -> str:
+    return found.raw_info.first_run_id or found.run_id
