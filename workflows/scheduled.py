@@ -69,10 +69,6 @@ async def open_run(
     )
     if answer.missed:
         workflow.logger.warning("schedule %s: missed, %s", schedule_id, answer.reason)
-        counter = workflow.metric_meter().create_counter(
-            "reviews_schedule_missed", "Scheduled runs that no worker took within the grace"
-        )
-        counter.add(1, {"schedule_id": schedule_id})
     return answer
 
 

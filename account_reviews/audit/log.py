@@ -7,9 +7,11 @@ from where the relay brings them; while both are away they wait here, up to a bo
 import asyncio
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from types import TracebackType
 from typing import Final, Self
 
@@ -35,6 +37,8 @@ _BACK_OFF: Final = (0.25, 5.0)
 
 Told = AuditEvent | Callable[[], AuditEvent]
 """A row, or what makes it: called later, in the background, once."""
+
+_SOURCE: Final = attrgetter("source")
 
 _log = logging.getLogger(__name__)
 
@@ -110,6 +114,7 @@ class AuditLog:
             self._waiting.clear()
             self.dropped += left
         _count_dropped(left)
+        _count_waiting(0)
 
     async def flush(self, seconds: float) -> bool:
         """Store all that waits, within so many seconds; True when nothing is left.
@@ -183,13 +188,16 @@ class AuditLog:
                 lost = self._make_room()
             _count_dropped(lost)
             raise
+        finally:
+            _count_waiting(len(self._waiting))
 
     async def _write(self, events: Sequence[AuditEvent], patience: float) -> None:
         clock = asyncio.get_running_loop().time
         if clock() >= self._avoid_until:
             try:
                 async with asyncio.timeout(patience):
-                    await store_each(partial(insert, self._engine), events)
+                    added = await store_each(partial(insert, self._engine), events)
+                _measure(events, added)
                 return
             except Exception as error:  # noqa: BLE001  the outbox is there for all of them
                 self._avoid_until = clock() + _AVOID_SECONDS
@@ -221,11 +229,32 @@ def _made(told: Told) -> AuditEvent | None:
         return None
 
 
+def _measure(events: Sequence[AuditEvent], added: int) -> None:
+    """Count a batch that is in the trail now, and how long the oldest of each source took."""
+    from account_reviews.telemetry import instruments
+
+    now, again = datetime.now(UTC), len(events) - added
+    for source, rows in Counter(map(_SOURCE, events)).most_common():
+        known = min(again, rows)
+        again -= known
+        if rows == known:
+            continue
+        instruments.audit_rows_written(rows - known, source.value)
+        oldest = next(event.at for event in events if event.source is source)
+        instruments.audit_lag((now - oldest).total_seconds(), source.value)
+
+
 def _complain(what: str, error: Exception) -> None:
     from account_reviews.telemetry import instruments
 
     instruments.audit_failed("log", type(error).__name__)
     _log.warning("%s: %s: %s", what, type(error).__name__, error)
+
+
+def _count_waiting(rows: int) -> None:
+    from account_reviews.telemetry import instruments
+
+    instruments.audit_waiting(rows)
 
 
 def _count_dropped(rows: int) -> None:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
@@ -28,6 +28,7 @@ from account_reviews.audit.reading_history import (
     HistoryReader,
 )
 from account_reviews.audit.runs import Cursor, cursors, store
+from account_reviews.domain.audit import Source
 from account_reviews.domain.base import Model
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import ConflictError
@@ -141,6 +142,7 @@ class Reconciler:
             lost = await close_lost(
                 self._client, self._engine, self._main, since=attempts, settle=settle
             )
+            instruments.audit_rows_written(lost, Source.ATTEMPT.value)
             if not report.silent:
                 await passes.record(
                     self._engine, namespace, now, report.runs, report.added, lost, len(report.gaps)
@@ -244,7 +246,9 @@ class Reconciler:
             behind.append((run, cursor))
         reads = (self._read(gate, run, cursor, report) for run, cursor in behind)
         exports = [one for one in await asyncio.gather(*reads) if one is not None]
-        report.added += await store(self._engine, exports)
+        added = await store(self._engine, exports)
+        report.added += added
+        _measure(exports, added)
 
     async def _read(
         self, gate: asyncio.Semaphore, run: _Run, cursor: Cursor, report: _Report
@@ -268,6 +272,13 @@ class Reconciler:
                 _log.exception("%s, run %s, cannot be told", run.workflow_id, run.run_id)
                 report.silent.append(f"{run.workflow_id} ({type(error).__name__})")
         return None
+
+
+def _measure(exports: Sequence[Export], added: int) -> None:
+    if added:
+        instruments.audit_rows_written(added, Source.HISTORY.value)
+        oldest = min(one.rows[0].at for one in exports if one.rows)
+        instruments.audit_lag((datetime.now(UTC) - oldest).total_seconds(), Source.HISTORY.value)
 
 
 _OURS: Final = f"WorkflowType in ({', '.join(repr(name) for name in WORKFLOW_TYPES)})"

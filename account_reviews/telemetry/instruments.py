@@ -110,6 +110,10 @@ class Instruments:
         self.audit_lag = self._seconds(
             "reviews_audit_lag", "From an event to its row in the trail", _LAG
         )
+        self.audit_waiting = self._meter.create_gauge(
+            "reviews_audit_waiting_rows",
+            description="Rows that wait in the memory of this process for a database",
+        )
         self.hook_failures = self._counter(
             "reviews_hook_failures", "Calls of hooks that raised, took too long or were dropped"
         )
@@ -119,6 +123,7 @@ class Instruments:
         """Show the counters without labels from the beginning: alerts need a series to look at."""
         for counter in (self.accounts, self.crm_limited, self.audit_dropped, self.audit_gaps):
             counter.add(0)
+        self.audit_waiting.set(0)
 
     def _counter(self, name: str, text: str) -> Counter:
         return self._meter.create_counter(name, description=text)
@@ -252,6 +257,11 @@ def crm_limit_remaining(backend: str, share: float) -> None:
 def audit_rows_written(rows: int, source: str) -> None:
     """Rows that were added; `source` as in domain.audit.Source."""
     instruments().audit_rows.add(rows, {"source": source})
+
+
+def audit_waiting(rows: int) -> None:
+    """Rows that no database has yet, after one was asked to take some."""
+    instruments().audit_waiting.set(rows)
 
 
 def audit_rows_dropped(rows: int) -> None:

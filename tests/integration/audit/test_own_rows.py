@@ -20,12 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.audit.log import AuditLog
 from account_reviews.audit.relay import Relay
 from account_reviews.audit.store import insert, put_into_outbox, try_insert
-from account_reviews.domain.audit import AuditEvent, EventType, Severity
+from account_reviews.domain.audit import AuditEvent, EventType, Severity, Source
 from account_reviews.domain.redaction import DEFAULT
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
 from account_reviews.store.migrate import AUDIT, upgrade
 from tests.integration.audit.rows import event, outbox, trail, until
+from tests.unit.hooks.helpers import counting
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
@@ -175,11 +176,27 @@ async def test_a_dead_trail_sends_rows_over_the_outbox_each_once(
 
 async def test_without_any_database_the_newest_rows_are_kept(nowhere: AsyncEngine) -> None:
     rows = some(25)
-    async with AuditLog(nowhere, nowhere, most=10, closing_seconds=0.5) as log:
-        log.put(*rows)
-        assert not await log.flush(0.5)
-        assert (len(log), log.dropped) == (10, 15)
-    assert (len(log), log.dropped) == (0, 25)
+    with counting() as counted:
+        async with AuditLog(nowhere, nowhere, most=10, closing_seconds=0.5) as log:
+            log.put(*rows)
+            assert not await log.flush(0.5)
+            assert (len(log), log.dropped) == (10, 15)
+            assert counted("reviews_audit_waiting_rows") == {(): 10}
+        assert (len(log), log.dropped) == (0, 25)
+        assert counted("reviews_audit_rows_dropped") == {(): 25}
+
+
+async def test_what_is_told_is_counted_once_a_batch_by_its_sources(engine: AsyncEngine) -> None:
+    attempts, asked = some(7, source=Source.ATTEMPT), some(2, source=Source.CLIENT)
+    with counting() as counted:
+        async with AuditLog(engine, engine) as log:
+            log.put(*attempts, *asked)
+            assert await log.flush(10)
+            log.put(*attempts)
+            assert await log.flush(10), "which are there already"
+        assert counted("reviews_audit_rows_written") == {("attempt",): 7, ("client",): 2}
+        assert counted("reviews_audit_lag") == {("attempt",): 1, ("client",): 1}
+        assert counted("reviews_audit_waiting_rows") == {(): 0}
 
 
 async def test_a_database_that_never_answers_delays_the_end_by_its_bound(

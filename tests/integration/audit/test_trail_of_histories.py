@@ -32,6 +32,7 @@ from account_reviews.store.database import asyncpg_dsn, create_engine
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.runner import sandboxed_runner
 from tests.replay.record import HISTORIES
+from tests.unit.hooks.helpers import counting
 from tests.workflows.conftest import World, create_task, decision, make_world, set_status
 from worker import WORKFLOWS
 from workflows.account_review import AccountReviewWorkflow
@@ -318,7 +319,10 @@ async def test_a_small_pass_finds_what_is_new_and_what_is_open(trail: Trail) -> 
     async with trail.engine.connect() as connection:
         assert await connection.scalar(passes.LOCK, {"namespace": "default"})
         assert await reconciler.recent(since=later) == Reconciled()
-    assert (await reconciler.recent(since=later)).rows_added == 1, "its turn, though not listed"
+    with counting() as counted:
+        assert (await reconciler.recent(since=later)).rows_added == 1, "its turn, though not listed"
+        assert counted("reviews_audit_rows_written") == {("history",): 1}
+        assert counted("reviews_audit_lag") == {("history",): 1}
     await handle.terminate("enough")
 
 

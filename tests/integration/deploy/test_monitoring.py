@@ -29,12 +29,12 @@ from account_reviews.bootstrap import open_parts
 from account_reviews.local import ports
 from account_reviews.local.temporal_server import TemporalServer, find_cli
 from account_reviews.settings import Settings
-from account_reviews.telemetry import instruments
 from account_reviews.telemetry.observed import COUNTERS, Source, Values
 from account_reviews.telemetry.worker import telemetry
 from account_reviews.temporal.names import TASK_QUEUE
 from tests.integration.deploy.compose import ROOT, tool
 from tests.integration.deploy.promql import Asked, asked
+from tests.integration.telemetry.counted import count_everything
 
 DEPLOY = ROOT / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
@@ -279,32 +279,6 @@ async def use_temporal(client: Client) -> None:
                 if event.event_type == FAILED:
                     break
         await broken.terminate()
-
-
-def count_everything() -> None:
-    """Each of our own instruments once."""
-    instruments.tool_started("crm.read_back", "AccountReview")
-    instruments.tool_ended("crm.read_back", "AccountReview", 0.1, "CrmError")
-    instruments.task_started("analysis.analyse", "AccountReview")
-    instruments.task_ended("analysis.analyse", "AccountReview", 0.1, "ValueError")
-    instruments.session_ended("on_demand", "failed", 1.0)
-    instruments.session_anomaly("failed_again")
-    instruments.account_processed()
-    instruments.recommendation_generated("escalation", "high", 0.5)
-    instruments.recommendations_took(0.1)
-    instruments.recommendation_accepted("escalation")
-    instruments.recommendation_rejected("escalation", "expired")
-    instruments.approval_decided("approved", 60.0)
-    instruments.schedule_run("weekly-reviews", "missed", 5.0)
-    instruments.crm_rate_limited()
-    instruments.crm_limit_remaining("crm", 0.5)
-    instruments.audit_rows_written(1, "history")
-    instruments.audit_rows_dropped(1)
-    instruments.audit_failed("export", "OSError")
-    instruments.audit_gap()
-    instruments.audit_lag(0.1, "history")
-    instruments.hook_ended("theirs")
-    instruments.hook_failed("theirs", "raised")
 
 
 async def one_of_each() -> Values:

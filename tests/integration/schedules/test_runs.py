@@ -33,6 +33,7 @@ from account_reviews.temporal.schedules import listed
 from activities.schedules import ScheduleActivities
 from activities.upkeep import UpkeepActivities
 from tests.integration.schedules.conftest import Place, entry, eventually, read
+from tests.unit.hooks.helpers import counting
 from worker import build_worker
 
 
@@ -153,9 +154,11 @@ async def test_a_run_that_waits_longer_than_the_grace_is_missed(place: Place, jo
     await soon(place, GRACE)
     name = await fired(place)
     await asyncio.sleep(PAST_GRACE)
-    async with worker(place, jobs):
-        (row,) = await ended(place)
-        result = await place.client.get_workflow_handle(name).result()
+    with counting() as counted:
+        async with worker(place, jobs):
+            (row,) = await ended(place)
+            result = await place.client.get_workflow_handle(name).result()
+        assert counted("reviews_schedule_runs") == {("a", "missed"): 1}
     assert (row.status, row.late, jobs.calls) == ("missed", True, 0)
     assert "more than the grace of 4 s" in str(row.error)
     assert result["status"] == "missed"

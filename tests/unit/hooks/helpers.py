@@ -57,7 +57,10 @@ Counted = Callable[[str], dict[tuple[str, ...], int]]
 
 @contextmanager
 def counting() -> Iterator[Counted]:
-    """Gives what was counted under a name so far, by the labels' values in order of their names."""
+    """Gives what was counted under a name so far, by the labels' values in order of their names.
+
+    Of a histogram: how often.
+    """
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     made = instruments.use(provider)
@@ -70,7 +73,7 @@ def counting() -> Iterator[Counted]:
                 if metric.name == name:
                     for point in metric.data.data_points:
                         labels = tuple(value for _, value in sorted(point.attributes.items()))
-                        found[labels] = point.value
+                        found[labels] = point.count if hasattr(point, "count") else point.value
         return found
 
     try:
