@@ -257,6 +257,38 @@ async def test_sigterm_lets_a_running_write_finish(
     assert len(await rows(stack_engine, ledger)) == 1
 
 
+HANGS = {
+    "plain": "def hook(event):\n    began()\n    never.wait()\n",
+    "async": "async def hook(event):\n    began()\n    await asyncio.Event().wait()\n",
+    "thread": "async def hook(event):\n    began()\n    await asyncio.to_thread(never.wait)\n",
+}
+HANGING = (
+    "import asyncio, pathlib, threading\n"
+    "never = threading.Event()\n"
+    "def began():\n    pathlib.Path(__file__).with_suffix('.began').touch()\n"
+)
+
+
+@pytest.mark.parametrize("how", [*HANGS])
+async def test_sigterm_waits_for_no_hook(
+    reviews: Reviews, stack: LocalStack, tmp_path: Path, how: str
+) -> None:
+    (tmp_path / f"hangs_{how}.py").write_text(HANGING + HANGS[how])
+    await stack.kill_worker()
+    worker = reviews.worker(REVIEWS_HOOKS=f"hangs_{how}:hook", PYTHONPATH=str(tmp_path))
+    try:
+        reviews.json("start", "ac-001", "--plan-only", "--wait", "closed")
+        await asyncio.to_thread(eventually, (tmp_path / f"hangs_{how}.began").exists)
+        worker.send_signal(signal.SIGTERM)
+        _, said = await asyncio.to_thread(worker.communicate, timeout=60)
+        assert worker.returncode == 0, said
+    finally:
+        if worker.poll() is None:
+            worker.kill()
+            worker.communicate()
+        await stack.start_worker()
+
+
 async def finished_writes(stack: LocalStack, request: dict[str, Any]) -> int:
     """Writes whose end the history holds: no worker runs that could do them now."""
     client = await Client.connect(stack.address)

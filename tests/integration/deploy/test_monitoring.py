@@ -205,6 +205,21 @@ def test_prometheus_reads_pages_that_are_served() -> None:
     assert jobs["collector"]["static_configs"][0]["targets"] == [f"collector:{shown}"]
 
 
+def test_settings_of_opentelemetry_reach_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://elsewhere:4318",
+        "OTEL_EXPORTER_OTLP_HEADERS": "key=word",
+        "OTEL_SERVICE_NAME": "ours",
+        "OTEL_RESOURCE_ATTRIBUTES": "team=green",
+        "OTEL_SDK_DISABLED": "true",
+        "OTEL_TRACES_SAMPLER": "always_on",
+        "OTEL_TRACES_SAMPLER_ARG": "0.5",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert given.items() <= services()["worker"]["environment"].items()
+
+
 def test_versions_agree_with_the_tools_that_check() -> None:
     made = (ROOT / "Makefile").read_text("utf-8")
     image = services()["prometheus"]["image"].rpartition(":v3.")[2]
