@@ -6,23 +6,25 @@ no page) and OTEL_SDK_DISABLED.
 """
 
 import errno
+import gzip
 import os
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from temporalio.runtime import LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig
 
 from account_reviews.domain.errors import BadInputError, ConflictError
 from account_reviews.local import ports
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 DEFAULT_HOST: Final = "localhost"
 DEFAULT_PORT: Final = 9464
@@ -33,6 +35,12 @@ _PORTS_TRIED: Final = 100
 _TRIES: Final = 10
 _CORE_SECONDS: Final = 1.0
 _CORE_UP: Final = "reviews_sdk_metrics_up"
+_CORE_UP_HEAD: Final = (
+    f"# HELP {_CORE_UP} 1 when the metrics of Temporal's SDK could be read\n"
+    f"# TYPE {_CORE_UP} gauge\n"
+)
+_QUICK: Final = 1
+"""Level of compression."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,11 @@ class Page:
         self.thread.join()
 
 
-def serve(registry: CollectorRegistry, address: Address) -> Page:
-    """Serve the registry's metrics. ConflictError when no port near the wanted one is free."""
+def serve(registry: CollectorRegistry, core_url: str, address: Address) -> Page:
+    """Serve the registry's metrics and those at `core_url`, the SDK's own.
+
+    ConflictError when no port near the wanted one is free.
+    """
     last = address.port + (_PORTS_TRIED if address.port else 1)
     for port in range(address.port, min(last, 65536)):
         try:
@@ -88,6 +99,7 @@ def serve(registry: CollectorRegistry, address: Address) -> Page:
             raise BadInputError(
                 f"{_HOST} is {address.host!r}, which is no address of this machine"
             ) from error
+        server.set_app(_application(registry, core_url))
         host = DEFAULT_HOST if address.host in ("0.0.0.0", "::", "") else address.host  # noqa: S104  compared
         shown = f"[{host}]" if ":" in host else host
         return Page(f"http://{shown}:{server.server_port}/metrics", server, thread)
@@ -115,29 +127,36 @@ def core_runtime(logging: LoggingConfig) -> tuple[Runtime, str]:
     raise ConflictError("no port is free for the metrics of Temporal's SDK")
 
 
-class CoreMetrics(Collector):
-    """The SDK's own page as part of ours."""
+def text(registry: CollectorRegistry, core_url: str) -> bytes:
+    """The whole page: the registry's metrics, then those of the SDK as they stand on its own.
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    They are not parsed: the interpreter would be held up for it at every scrape.
+    """
+    try:
+        with urllib.request.urlopen(core_url, timeout=_CORE_SECONDS) as answer:  # noqa: S310  our own
+            core: bytes = answer.read()
+    except (OSError, ValueError):
+        core = b""
+    up = f"{_CORE_UP_HEAD}{_CORE_UP} {int(bool(core))}\n"
+    return generate_latest(registry) + up.encode() + core
 
-    def collect(self) -> Iterator[Metric]:
-        """Its families, and whether they could be read."""
-        try:
-            with urllib.request.urlopen(self._url, timeout=_CORE_SECONDS) as answer:  # noqa: S310  our own
-                families = list(text_string_to_metric_families(answer.read().decode()))
-        except (OSError, ValueError):
-            families = []
-        up = GaugeMetricFamily(_CORE_UP, "1 when the metrics of Temporal's SDK could be read")
-        up.add_metric([], 1 if families else 0)
-        yield up
-        yield from families
+
+def _application(registry: CollectorRegistry, core_url: str) -> "WSGIApplication":
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
+        body, headers = text(registry, core_url), [("Content-Type", CONTENT_TYPE_PLAIN_0_0_4)]
+        if "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
+            body = gzip.compress(body, _QUICK)
+            headers.append(("Content-Encoding", "gzip"))
+        start_response("200 OK", headers)
+        return [body]
+
+    return answer
 
 
 @contextmanager
-def served(registry: CollectorRegistry, address: Address) -> Iterator[Page]:
+def served(registry: CollectorRegistry, core_url: str, address: Address) -> Iterator[Page]:
     """`serve`, until the end."""
-    page = serve(registry, address)
+    page = serve(registry, core_url, address)
     try:
         yield page
     finally:

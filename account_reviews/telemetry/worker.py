@@ -95,13 +95,12 @@ def _measured(
         shutdown_on_exit=False,
     )
     stack.callback(provider.shutdown)
-    registry.register(page.CoreMetrics(core_url))
     _make_global(provider)
     made = instruments.use(provider)
     stack.callback(instruments.forget, made)
     made.zero()
     watched = Observed(provider.get_meter(instruments.METER))
-    served = stack.enter_context(page.served(registry, address))
+    served = stack.enter_context(page.served(registry, core_url, address))
     return Telemetry(runtime, tracing, [Metering()], served.url, watched)
 
 

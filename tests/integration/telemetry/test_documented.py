@@ -6,14 +6,13 @@ from pathlib import Path
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from account_reviews.local import ports
-from account_reviews.telemetry import instruments
+from account_reviews.telemetry import instruments, page
 from account_reviews.telemetry.instruments import Instruments
 from account_reviews.telemetry.observed import COUNTERS, GAUGES, Observed, Source, Values
-from account_reviews.telemetry.page import CoreMetrics
 from tests.integration.telemetry.counted import count_everything
 
 PAGE = Path(__file__).parents[3] / "docs" / "telemetry.md"
@@ -31,7 +30,6 @@ async def everything() -> dict[str, tuple[str, set[str]]]:
     reader = PrometheusMetricReader(
         disable_target_info=True, scope_info_enabled=False, registry=registry
     )
-    registry.register(CoreMetrics(f"http://{ports.LOOPBACK}:{ports.any_free()}"))
     provider = MeterProvider([reader], shutdown_on_exit=False)
     held = instruments.use(provider)
     count_everything()
@@ -46,7 +44,8 @@ async def everything() -> dict[str, tuple[str, set[str]]]:
         }
 
     watched.watch(Source("all", ask))
-    text = await asyncio.to_thread(lambda: generate_latest(registry).decode())
+    nowhere = f"http://{ports.LOOPBACK}:{ports.any_free()}"
+    text = (await asyncio.to_thread(page.text, registry, nowhere)).decode()
     provider.shutdown()
     found: dict[str, tuple[str, set[str]]] = {}
     for family in text_string_to_metric_families(text):
@@ -57,14 +56,14 @@ async def everything() -> dict[str, tuple[str, set[str]]]:
 
 
 async def test_the_table_is_the_page() -> None:
-    page = await everything()
-    shown = {name: labels for name, (_, labels) in page.items()}
+    found = await everything()
+    shown = {name: labels for name, (_, labels) in found.items()}
     told = {
         name: set(re.findall(r"`(\w+)`", labels))
         for name, labels, _ in ROW.findall(PAGE.read_text(encoding="utf-8"))
     }
     assert told == shown
-    assert all(text for text, _ in page.values()), "every metric has a help text"
+    assert all(text for text, _ in found.values()), "every metric has a help text"
     observed = {*GAUGES, *(f"{name}_total" for name in COUNTERS)} - {"reviews_source_up"}
     marked = {
         name

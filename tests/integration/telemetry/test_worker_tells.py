@@ -3,9 +3,11 @@
 import asyncio
 import io
 import json
+import re
 import socket
 import threading
 import urllib.request
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
@@ -55,14 +57,17 @@ async def told(
 
 
 async def page_of(told: Telemetry) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
-    """The page as Prometheus reads it."""
+    """The page as Prometheus reads it. No family is there twice."""
     assert told.url
 
     def read() -> str:
         with urllib.request.urlopen(told.url or "", timeout=10) as answer:
             return str(answer.read().decode())
 
-    return samples(await asyncio.to_thread(read))
+    text = await asyncio.to_thread(read)
+    families = Counter(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
+    assert set(families.values()) == {1}, families
+    return samples(text)
 
 
 async def reviewed(world: World, told: Telemetry) -> None:

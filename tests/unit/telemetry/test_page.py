@@ -1,21 +1,25 @@
 """The page by itself: names, addresses, and sources that do not answer."""
 
 import asyncio
+import gzip
 import socket
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
 from account_reviews.domain.errors import BadInputError, ConflictError
 from account_reviews.local import ports
 from account_reviews.telemetry import instruments, page
 from account_reviews.telemetry.observed import Observed, Source, Values
-from account_reviews.telemetry.page import Address, CoreMetrics
+from account_reviews.telemetry.page import Address
+
+NOWHERE = f"http://{ports.LOOPBACK}:1/metrics"
 
 
 @pytest.fixture
@@ -93,7 +97,7 @@ def test_without_a_provider_counting_does_nothing() -> None:
 def test_a_taken_port_makes_it_the_next_free_one(registry: CollectorRegistry) -> None:
     with socket.create_server((ports.LOOPBACK, 0)) as other:
         port = other.getsockname()[1]
-        with page.served(registry, Address(ports.LOOPBACK, port)) as served:
+        with page.served(registry, NOWHERE, Address(ports.LOOPBACK, port)) as served:
             chosen = int(served.url.split(":")[2].split("/")[0])
             assert port < chosen < port + 100
             with urllib.request.urlopen(served.url) as answer:
@@ -106,7 +110,7 @@ def test_no_free_port_at_all_is_said(registry: CollectorRegistry) -> None:
         socket.create_server((ports.LOOPBACK, 65535)),
         pytest.raises(ConflictError, match="no port from 65535"),
     ):
-        page.serve(registry, Address(ports.LOOPBACK, 65535))
+        page.serve(registry, NOWHERE, Address(ports.LOOPBACK, 65535))
 
 
 @pytest.mark.parametrize(
@@ -138,8 +142,43 @@ def test_settings_that_do_not_fit(name: str, value: str) -> None:
 
 
 def test_the_sdks_page_that_is_gone_is_told(registry: CollectorRegistry) -> None:
-    registry.register(CoreMetrics(f"http://{ports.LOOPBACK}:{ports.any_free()}/metrics"))
-    assert samples(generate_latest(registry).decode()) == {"reviews_sdk_metrics_up": {(): 0}}
+    gone = f"http://{ports.LOOPBACK}:{ports.any_free()}/metrics"
+    assert samples(page.text(registry, gone).decode()) == {"reviews_sdk_metrics_up": {(): 0}}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_the_sdks_own_page_follows_ours_as_it_stands(
+    provider: MeterProvider, registry: CollectorRegistry, encoding: str
+) -> None:
+    """Another page of ours stands for it."""
+    theirs = CollectorRegistry()
+    Gauge("temporal_num_pollers", "How many ask", ["queue"], registry=theirs).labels('a"b').set(2)
+    provider.get_meter("tests").create_counter("reviews_things").add(3)
+    with start(theirs) as core, page.served(registry, core, Address(ports.LOOPBACK, 0)) as served:
+        asked = urllib.request.Request(
+            served.url,
+            headers={"Accept-Encoding": encoding, "Accept": "application/openmetrics-text"},
+        )
+        with urllib.request.urlopen(asked) as answer:
+            body = answer.read()
+            assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    text = (gzip.decompress(body) if encoding == "gzip" else body).decode()
+    assert text.endswith(generate_latest(theirs).decode())
+    assert samples(text) == {
+        "reviews_things_total": {(): 3},
+        "reviews_sdk_metrics_up": {(): 1},
+        "temporal_num_pollers": {(("queue", 'a"b'),): 2},
+    }
+
+
+@contextmanager
+def start(registry: CollectorRegistry) -> Iterator[str]:
+    """The address of a page."""
+    server, thread = start_http_server(0, ports.LOOPBACK, registry)
+    yield f"http://{ports.LOOPBACK}:{server.server_port}/metrics"
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 async def test_a_source_that_hangs_or_fails_leaves_its_figures_out(
