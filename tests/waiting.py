@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds. Much longer than anything here takes."""
 _PAUSE = 0.05
 

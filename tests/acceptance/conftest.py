@@ -143,14 +143,6 @@ def _without_traceback(answer: Answer) -> Answer:
     return answer
 
 
-def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
 async def rows(engine: AsyncEngine, query: str, **values: Any) -> list[dict[str, Any]]:
     """What the database answers."""
     async with engine.connect() as connection:

@@ -21,6 +21,7 @@ from account_reviews.local import ports, processes
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.database import create_engine
+from tests.waiting import eventually
 
 _CLI = (sys.executable, "-m", "account_reviews.cli")
 _numbers = count(1)
@@ -67,14 +68,6 @@ class Dev:
 
 
 Start = Callable[..., Dev]
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def processes_of(data_dir: Path) -> list[str]:
@@ -164,7 +157,7 @@ async def test_after_kill_9_the_next_one_goes_on(start: Start, data_dir: Path) -
 
     first.process.kill()
     first.process.wait()
-    eventually(lambda: not any(processes.is_alive(pid) for pid in children), 10)
+    eventually(lambda: not any(processes.is_alive(pid) for pid in children), seconds=10)
     lost = run("doctor", env={**os.environ, "REVIEWS_DATA_DIR": str(data_dir)})
     assert lost.returncode == 1
     assert "no stack runs" in lost.stdout

@@ -21,9 +21,10 @@ from account_reviews.local import processes
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.stack import LocalStack
 from account_reviews.store.database import create_engine
-from tests.acceptance.conftest import CLI, IMPORT, Reviews, eventually, rows
+from tests.acceptance.conftest import CLI, IMPORT, Reviews, rows
 from tests.acceptance.forks import Forks
 from tests.acceptance.trail import trail_is_whole
+from tests.waiting import eventually, until
 
 SAMPLE_TASKS, SAMPLE_NOTES = 22, 50
 TIMES = 5
@@ -209,13 +210,6 @@ def test_a_cycle_goes_on_when_everything_dies(dev: Dev) -> None:
     listed = reviews.json("list", "--kind", "on_demand", "--limit", "200")["items"]
     assert sorted(one["account_id"] for one in listed) == [f"ac-{n:03}" for n in range(1, 65)]
     assert dev.stop() == 0
-
-
-async def until(look: Callable[[], Awaitable[Any]], seconds: float = 60) -> None:
-    """Look until something is there."""
-    async with asyncio.timeout(seconds):
-        while not await look():  # noqa: ASYNC110  the database tells nobody
-            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

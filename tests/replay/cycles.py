@@ -10,6 +10,7 @@ from account_reviews.domain.records import AccountSnapshot
 from account_reviews.domain.review import ReviewInput
 from account_reviews.temporal import names
 from starter import start_review
+from tests.waiting import until
 from tests.workflows.conftest import World
 from tests.workflows.cycles import (
     AS_OF,
@@ -20,7 +21,6 @@ from tests.workflows.cycles import (
     gated,
     make_portfolio,
     state_of,
-    until,
 )
 from workflows.account_review import AccountReviewWorkflow
 

@@ -7,8 +7,9 @@ from typing import Any
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from tests.integration.schedules.conftest import Place, entry, eventually
+from tests.integration.schedules.conftest import Place, entry
 from tests.integration.schedules.test_runs import Jobs, ended, fired, soon, worker
+from tests.waiting import until
 from tests.workflows.conftest import World
 
 Handle = WorkflowHandle[Any, Any]
@@ -30,7 +31,7 @@ async def cancelled(world: World) -> Handle:
     async with worker(place, jobs):
         await soon(place)
         handle = place.client.get_workflow_handle(await fired(place))
-        await eventually(lambda: asyncio.sleep(0, jobs.calls), lambda calls: calls > 0)
+        await until(lambda: asyncio.sleep(0, jobs.calls), lambda calls: calls > 0)
         await handle.cancel()
         await ended(place)
         await _closed(handle)

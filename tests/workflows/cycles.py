@@ -1,7 +1,6 @@
 """A small portfolio for cycle tests: accounts of every risk, real rules, real tables."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -186,15 +185,6 @@ def gated(portfolio: Portfolio) -> GatedMemory:
     """Put the memory of a portfolio behind a gate that is shut."""
     portfolio.memory = GatedMemory()
     return portfolio.memory
-
-
-async def until(ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]) -> Any:
-    """Ask until it holds."""
-    while True:
-        answer = await ask()
-        if holds(answer):
-            return answer
-        await asyncio.sleep(0.02)
 
 
 async def state_of(cycle: Cycle) -> CycleState:

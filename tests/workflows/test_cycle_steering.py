@@ -11,8 +11,9 @@ from temporalio.exceptions import CancelledError
 from account_reviews.domain.cycles import CycleScope, CycleStatus
 from account_reviews.domain.records import AccountStatus
 from account_reviews.temporal import names
+from tests.waiting import until
 from tests.workflows.conftest import Handle
-from tests.workflows.cycles import AS_OF, account, gated, make_portfolio, state_of, until
+from tests.workflows.cycles import AS_OF, account, gated, make_portfolio, state_of
 from workflows.account_review import AccountReviewWorkflow
 
 

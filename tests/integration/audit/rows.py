@@ -1,7 +1,5 @@
 """Rows for tests, and what stands in the trail and in the outbox."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -13,7 +11,6 @@ from account_reviews.audit.store import event_of
 from account_reviews.domain.audit import AuditEvent, EventType, Source
 
 AT = datetime(2026, 11, 21, 8, 30, 0, 123456, tzinfo=UTC)
-PATIENCE = 30
 
 
 def event(event_id: str | None = None, **fields: Any) -> AuditEvent:
@@ -51,10 +48,3 @@ async def outbox(engine: AsyncEngine, prefix: str = "") -> list[AuditEvent]:
     async with engine.connect() as connection:
         found = await connection.execute(query, {"prefix": prefix})
         return [event_of(row.body) for row in found]
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Ask until it holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not await holds():  # noqa: ASYNC110  the database does not tell
-            await asyncio.sleep(0.02)

@@ -41,7 +41,8 @@ from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.telemetry.headers import TraceHeaders, trace_id_of
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.runner import sandboxed_runner
-from tests.integration.audit.rows import trail, until
+from tests.integration.audit.rows import trail
+from tests.waiting import until
 from tests.workflows.conftest import World, create_task, decision, make_world
 
 REMOTE = timedelta(seconds=20)

@@ -25,8 +25,9 @@ from account_reviews.domain.redaction import DEFAULT
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
 from account_reviews.store.migrate import AUDIT, upgrade
-from tests.integration.audit.rows import event, outbox, trail, until
+from tests.integration.audit.rows import event, outbox, trail
 from tests.unit.hooks.helpers import counting
+from tests.waiting import until
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 

@@ -33,6 +33,7 @@ from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.runner import sandboxed_runner
 from tests.replay.record import HISTORIES
 from tests.unit.hooks.helpers import counting
+from tests.waiting import until
 from tests.workflows.conftest import World, create_task, decision, make_world, set_status
 from worker import WORKFLOWS
 from workflows.account_review import AccountReviewWorkflow
@@ -161,12 +162,6 @@ async def trail(
     audit = create_engine(postgres.url(name), application_name="tests")
     yield Trail(make_world(client, engine), audit, name, asyncpg_dsn(postgres.url("postgres")))
     await audit.dispose()
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not await holds():  # noqa: ASYNC110  the database tells nobody
-            await asyncio.sleep(0.05)
 
 
 async def length(trail: Trail, workflow_id: str, run_id: str) -> int:

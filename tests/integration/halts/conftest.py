@@ -1,7 +1,6 @@
 """The parts of a process, on a database and a namespace of their own."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,13 +14,6 @@ from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.local import namespace
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.settings import Settings
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Ask until it holds."""
-    async with asyncio.timeout(30):
-        while not await holds():  # noqa: ASYNC110  neither the database nor the server tells
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from account_reviews.store.halts import RETRY_SECONDS, HaltStore
 from account_reviews.temporal.interceptors import to_application_error
 from tests.integration.crm.loading import load, sample
 from tests.integration.crm.test_crm_contract import change
-from tests.integration.halts.conftest import until
+from tests.waiting import until
 
 WRITERS = 8
 MANY = 5

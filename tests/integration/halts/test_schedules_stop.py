@@ -20,7 +20,7 @@ from account_reviews.domain.errors import UnreachableError
 from account_reviews.halting import release_all, status_of, stop_all
 from account_reviews.temporal import names, pausing
 from account_reviews.temporal.schedules import MANAGED_BY
-from tests.integration.halts.conftest import until
+from tests.waiting import until
 
 MANY = 30
 BY_HAND = "ann is on holiday"

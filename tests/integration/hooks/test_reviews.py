@@ -28,6 +28,7 @@ from account_reviews.memory.protocol import MemoryHit, RecallQuery
 from account_reviews.telemetry.exporting import Traces
 from account_reviews.temporal.runner import sandboxed_runner
 from tests.unit.hooks.helpers import PATIENCE, Counted, Heard, counting
+from tests.waiting import eventually
 from tests.workflows.conftest import World, create_task, decision, make_world
 from workflows.account_review import AccountReviewWorkflow
 
@@ -73,9 +74,8 @@ async def working(
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110  hooks run in threads of their own
-            await asyncio.sleep(0.01)
+    """Hooks run in threads of their own."""
+    await asyncio.to_thread(eventually, holds)
 
 
 def ended(heard: Heard, count: int = 1) -> Callable[[], bool]:

@@ -1,7 +1,7 @@
 """Schedules of a tenant of their own on the real server, with real tables."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -65,15 +65,6 @@ class Place:
     async def steps(self, text: str, name: str = "test") -> dict[str, str]:
         """What a plan says, by id."""
         return {one.id: str(one.step) for one in await self.plan(text, name)}
-
-
-async def eventually(ask: Callable[[], Awaitable[_T]], holds: Callable[[_T], bool]) -> _T:
-    """Ask until it holds."""
-    while True:
-        answer = await ask()
-        if holds(answer):
-            return answer
-        await asyncio.sleep(0.05)
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from account_reviews.domain.policy import parse_policy
 from account_reviews.domain.upkeep import UpkeepInput
 from account_reviews.temporal import names
 from account_reviews.temporal.schedules import Standing, find, listed
-from tests.integration.schedules.conftest import Place, entry, eventually
+from tests.integration.schedules.conftest import Place, entry
+from tests.waiting import until
 
 DAILY = entry('kind = "daily"\ntime_zone = "Europe/Berlin"', "daily")
 WEEKLY = entry('kind = "weekly"\nowner = "ow-2"\npriority = 2\nretries = 3', "weekly")
@@ -35,7 +36,7 @@ async def standing(place: Place, entry_id: str) -> Standing:
 
 async def until_listed(place: Place, *ids: str) -> None:
     """Lists follow within a second."""
-    await eventually(
+    await until(
         lambda: listed(place.client, place.tenant), lambda there: sorted(there) == sorted(ids)
     )
 
@@ -204,7 +205,7 @@ async def test_a_one_time_schedule_is_done_afterwards(place: Place) -> None:
     text = entry(f'kind = "one_time"\njob = "remove_done"\nrun_at = {at.isoformat()}', "once")
     assert await place.steps(text) == {"once": "create"}
     await place.apply(text)
-    await eventually(lambda: standing(place, "once"), lambda there: there.ran_out)
+    await until(lambda: standing(place, "once"), lambda there: there.ran_out)
     assert await place.steps(text) == {"once": "done"}
     await place.apply(text)
     info = (await standing(place, "once")).description.info

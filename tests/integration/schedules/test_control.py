@@ -10,7 +10,8 @@ from account_reviews.domain.errors import BadInputError, ConflictError, Schedule
 from account_reviews.schedules import detail_document, schedule_document
 from account_reviews.temporal import names
 from account_reviews.temporal.schedule_control import TooManyRunsError
-from tests.integration.schedules.conftest import Place, entry, eventually
+from tests.integration.schedules.conftest import Place, entry
+from tests.waiting import until
 
 UPKEEP = 'job = "remove_done"'
 DAILY = entry(f'kind = "daily"\ntime_zone = "Europe/Berlin"\n{UPKEEP}', "daily")
@@ -64,7 +65,7 @@ async def test_backfill_runs_each_time_of_the_span(place: Place) -> None:
     ]
     for at in times:  # one after another, each when the one before has ended
         name = f"upkeep/{place.tenant}/daily-{at:%Y-%m-%dT%H:%M:%SZ}"
-        await eventually(lambda: started(place.client, place, "daily"), partial(contains, name))
+        await until(lambda: started(place.client, place, "daily"), partial(contains, name))
         await stop(place.client, name)
 
 

@@ -18,7 +18,8 @@ from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.schedule_upkeep import extend_biweekly, remove_done
 from account_reviews.upkeep_jobs import Tools, digest, retention
 from tests.integration.reviews.test_store import fresh
-from tests.integration.schedules.conftest import Place, entry, eventually
+from tests.integration.schedules.conftest import Place, entry
+from tests.waiting import until
 
 OF_A_CYCLE = (
     (
@@ -218,13 +219,13 @@ async def test_done_schedules_are_removed_and_stay_done(place: Place) -> None:
         'kind = "one_time"\njob = "remove_done"\nrun_at = 2030-01-01T00:00:00Z', "future"
     )
     await place.apply(ran + never + future)
-    found = await eventually(lambda: place.control.get("ran"), lambda one: one.ran_out)
+    found = await until(lambda: place.control.get("ran"), lambda one: one.ran_out)
     run = found.description.info.recent_actions[0].action
     later = at + timedelta(seconds=301)
     assert await remove_done(place.client, place.runs, place.tenant, at) == [], "it still runs"
     handle = place.client.get_workflow_handle(run.workflow_id)  # type: ignore[attr-defined]
     await handle.terminate("the test has no worker")
-    await eventually(
+    await until(
         lambda: place.control.get("ran"), lambda one: not one.description.info.running_actions
     )
     removed = await remove_done(place.client, place.runs, place.tenant, later)

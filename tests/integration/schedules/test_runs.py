@@ -32,8 +32,9 @@ from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.schedules import listed
 from activities.schedules import ScheduleActivities
 from activities.upkeep import UpkeepActivities
-from tests.integration.schedules.conftest import Place, entry, eventually, read
+from tests.integration.schedules.conftest import Place, entry, read
 from tests.unit.hooks.helpers import counting
+from tests.waiting import until
 from worker import build_worker
 
 
@@ -81,7 +82,7 @@ async def ended(place: Place, count: int = 1) -> list[ScheduleRun]:
     closed: Callable[[list[ScheduleRun]], bool] = lambda found: (  # noqa: E731
         len([one for one in found if one.status != "running"]) >= count
     )
-    return await eventually(lambda: rows(place), closed)
+    return await until(lambda: rows(place), closed)
 
 
 async def soon(place: Place, lines: str = "") -> None:
@@ -93,7 +94,7 @@ async def soon(place: Place, lines: str = "") -> None:
 
 async def fired(place: Place) -> str:
     """The workflow id of its first run, once the server has started it."""
-    standing = await eventually(
+    standing = await until(
         lambda: place.control.get("a"), lambda one: one.description.info.num_actions > 0
     )
     action: Any = standing.description.info.recent_actions[0].action
@@ -131,7 +132,7 @@ async def test_a_run_that_is_cancelled(place: Place, jobs: Jobs) -> None:
     async with worker(place, jobs):
         await soon(place)
         handle = place.client.get_workflow_handle(await fired(place))
-        await eventually(lambda: asyncio.sleep(0, jobs.calls), lambda calls: calls > 0)
+        await until(lambda: asyncio.sleep(0, jobs.calls), lambda calls: calls > 0)
         await handle.cancel()
         (row,) = await ended(place)
         with pytest.raises(WorkflowFailureError):
@@ -198,7 +199,7 @@ async def every_second(place: Place) -> None:
 async def test_five_firings_without_a_worker_become_one_run(place: Place, jobs: Jobs) -> None:
     await every_second(place)
     await place.control.resume("a")
-    await eventually(
+    await until(
         lambda: place.control.get("a"),
         lambda one: one.description.info.num_actions_skipped_overlap >= 4,
     )
@@ -225,9 +226,9 @@ async def test_a_later_attempt_is_the_same_row(place: Place, jobs: Jobs) -> None
             lambda seen: _with_action(seen, action)
         )
         await place.control.trigger("a")
-        await eventually(lambda: asyncio.sleep(0, jobs.calls), lambda calls: calls >= 2)
+        await until(lambda: asyncio.sleep(0, jobs.calls), lambda calls: calls >= 2)
         jobs.fails = None
-        (row,) = await eventually(
+        (row,) = await until(
             lambda: rows(place), lambda found: bool(found) and found[0].status == "success"
         )
     assert schedule.policy.catchup_window == timedelta(seconds=300)
@@ -278,9 +279,9 @@ async def test_a_killed_server_loses_no_schedule_and_makes_up_once(
         await kill(server)
         await asyncio.sleep(10)
         await server.start()
-        await eventually(lambda: listed_again(place), lambda found: len(found) == 21)
+        await until(lambda: listed_again(place), lambda found: len(found) == 21)
         assert {str(one.step) for one in await place.planner.plan(file)} == {"unchanged"}
-        await eventually(
+        await until(
             lambda: place.control.get("a"),
             lambda one: one.description.info.num_actions_skipped_overlap >= 3,
         )

@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.domain.upkeep import ScheduleRun
-from tests.integration.schedules.conftest import Place, entry, eventually
+from tests.integration.schedules.conftest import Place, entry
 from tests.integration.schedules.test_runs import GRACE, PAST_GRACE
+from tests.waiting import until
 from tests.workflows.cycles import Portfolio, account, at_risk, make_portfolio
 
 
@@ -32,7 +33,7 @@ async def ended(place: Place) -> ScheduleRun:
     async def runs() -> Any:
         return await place.runs.history(place.tenant, "a", limit=10)
 
-    page = await eventually(
+    page = await until(
         runs, lambda page: bool(page.items) and page.items[0].status.value != "running"
     )
     (row,) = page.items
@@ -66,9 +67,7 @@ async def test_a_cycle_that_no_worker_took_is_missed(
 ) -> None:
     portfolio = portfolio_of(place, client, engine)
     await schedule(place, GRACE)
-    await eventually(
-        lambda: place.control.get("a"), lambda one: one.description.info.num_actions > 0
-    )
+    await until(lambda: place.control.get("a"), lambda one: one.description.info.num_actions > 0)
     await asyncio.sleep(PAST_GRACE)
     async with portfolio.worker():
         row = await ended(place)

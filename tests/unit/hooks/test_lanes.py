@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from account_reviews.hooks.events import HookEvent, HookName
 from account_reviews.hooks.lanes import MOST_STUCK, Lanes
 from account_reviews.hooks.loading import hook_of
 from tests.unit.hooks.helpers import PATIENCE, Counted, Heard, counting, event
+from tests.waiting import eventually
 
 TOOL = HookName.PRE_TOOL
 FAILURES = "reviews_hook_failures"
@@ -23,13 +23,6 @@ CALLS = "reviews_hook_calls"
 def counted() -> Iterator[Counted]:
     with counting() as found:
         yield found
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.01)
 
 
 def tell(lanes: Lanes, number: int) -> None:
@@ -99,7 +92,7 @@ def test_one_that_raises_goes_on_and_the_others_hear_all(
         for number in range(5):
             tell(lanes, number)
         heard.wait(5)
-        until(lambda: counted(FAILURES) == {("bad", "raised"): 5})
+        eventually(lambda: counted(FAILURES) == {("bad", "raised"): 5})
     lanes.close()
     assert counted(CALLS) == {("good",): 5}
     said = [record.getMessage() for record in caplog.records if "bad" in record.getMessage()]
@@ -126,7 +119,7 @@ def test_one_that_hangs_is_given_up_and_called_for_the_next(
     for number in range(3):
         tell(lanes, number)
     assert numbers(heard.wait(2)) == [1, 2]
-    until(lambda: counted(CALLS) == {("slow",): 2})
+    eventually(lambda: counted(CALLS) == {("slow",): 2})
     assert counted(FAILURES) == {("slow", "timed_out"): 1}
     never.set()
     lanes.close()
@@ -164,7 +157,7 @@ def test_hanging_threads_are_few_and_it_goes_on_when_one_returns(counted: Counte
     lanes = Lanes([hook_of(hangs, "hangs")], timeout=0.05)
     for number in range(MOST_STUCK + 2):
         tell(lanes, number)
-    until(lambda: counted(FAILURES) == {("hangs", "timed_out"): MOST_STUCK})
+    eventually(lambda: counted(FAILURES) == {("hangs", "timed_out"): MOST_STUCK})
     assert heard.events == []
     assert threading.active_count() - before <= MOST_STUCK + 1
     go_on.set()
