@@ -149,10 +149,10 @@ class Reconciler:
                 )
         return _reconciled(report, lost, warnings)
 
-    async def recent(self, *, since: datetime) -> Reconciled:
+    async def recent(self, *, since: datetime) -> Reconciled | None:
         """A small pass: what began or ended since then, and some of the open runs in turn.
 
-        Nothing is done while another pass works. Raises as `full` does.
+        None when another pass works: nothing is done then. Raises as `full` does.
         """
         namespace, report = self._client.namespace, _Report()
         async with reachable():
@@ -170,7 +170,7 @@ class Reconciler:
                     if self._settle is not None:
                         await self._settle(report.ended)
             except ConflictError:
-                return Reconciled()
+                return None
         return _reconciled(report, 0, [])
 
     @asynccontextmanager

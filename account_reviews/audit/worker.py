@@ -24,7 +24,7 @@ from account_reviews.audit.exporter import Exporter
 from account_reviews.audit.keys import signing_key
 from account_reviews.audit.log import AuditLog
 from account_reviews.audit.reading_history import HistoryReader
-from account_reviews.audit.reconcile import Reconciler
+from account_reviews.audit.reconcile import Reconciled, Reconciler
 from account_reviews.audit.refusals import refusals
 from account_reviews.audit.sealer import Sealer
 from account_reviews.audit.tap import Moved, Observer, TapRunner
@@ -139,12 +139,17 @@ class _Passes:
         while True:
             began = datetime.now(UTC)
             found = await self._reconciler.recent(since=self._since)
-            self._since = began - _OVERLAP
-            for sentence in found.warnings:
-                _log.warning("audit trail: %s", sentence)
-            if found.rows_added:
-                _log.info("audit trail: %d rows were behind", found.rows_added)
+            if found is not None:
+                self._since = began - _OVERLAP
+                _tell(found)
             await asyncio.sleep(_PASS_SECONDS)
+
+
+def _tell(found: Reconciled) -> None:
+    for sentence in found.warnings:
+        _log.warning("audit trail: %s", sentence)
+    if found.rows_added:
+        _log.info("audit trail: %d rows were behind", found.rows_added)
 
 
 async def kept_up(name: str, job: Job) -> NoReturn:
