@@ -33,7 +33,8 @@ class Done:
     """What was tampered with."""
 
     what: str
-    seal: int
+    seal: int | None
+    """None where no seal ever comes."""
     event_ids: tuple[str, ...] = ()
     """Rows that a check should name; empty when it cannot."""
     place: Position | None = None
@@ -121,12 +122,14 @@ class Tamperer:
         return Done("deleted", seal.number, (), min(one.position for one in gone))
 
     async def insertion(self) -> Done:
-        """A row among sealed ones, at a place of its own or at that of another."""
+        """A row among sealed ones, at a place of its own or of another; or where no seal comes."""
         seal, members = await self._seal()
         beside = self._chance.choice(members).position
         seq = beside.seq if self._chance.random() < 0.5 else 10**9 + self._chance.randrange(10**6)
-        place = Position(beside.xid, seq)
-        if place > seal.until:
+        outside = self._chance.random() < 0.4
+        far = self._chance.choice((-1, 0, -(2**62), 2**40, 2**62))
+        place = Position(far, -seq if far == 0 else seq) if outside else Position(beside.xid, seq)
+        if not outside and place > seal.until:
             place = beside
         made = event(self._chance.randrange(10**6, 10**7))
         await insert(self._connection, [made])
@@ -137,7 +140,7 @@ class Tamperer:
             at=BEGAN,
             event_id=made.event_id,
         )
-        return Done("inserted", seal.number, (made.event_id,), place)
+        return Done("inserted", None if outside else seal.number, (made.event_id,), place)
 
     async def swap(self) -> Done:
         """Two rows change their places, or what they say."""

@@ -48,6 +48,9 @@ class Stretch:
 class Checked:
     """What was found in a stretch."""
 
+    after: Position
+    until: Position
+    """Rows behind `after` up to `until` were compared with their seals."""
     rows: int = 0
     seals: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -70,11 +73,12 @@ async def check(url: str, stretch: Stretch) -> Checked:
 
 async def check_on(connection: asyncpg.Connection[Any], stretch: Stretch) -> Checked:
     """Check a stretch on this connection, which is in a transaction."""
-    checked = Checked(findings=list(_seal_faults(stretch)), seals=len(stretch.seals))
     seals = iter(stretch.seals)
     seal = next(seals)
-    present: list[Member] = []
     after, until = seal.after, stretch.seals[-1].until
+    faults = list(_seal_faults(stretch))
+    checked = Checked(after, until, seals=len(stretch.seals), findings=faults)
+    present: list[Member] = []
     async for chunk in members_between(connection, after, until, 2**62):
         checked.rows += len(chunk)
         for member in chunk:

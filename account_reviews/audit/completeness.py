@@ -4,7 +4,7 @@ Seals prove that rows were not altered since; only the histories prove that all 
 younger than the last seal are protected by them alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from account_reviews.audit.findings import Finding, Kind
-from account_reviews.audit.leaves import Position
+from account_reviews.audit.leaves import BEGINNING, Position
 from account_reviews.audit.reconcile import WORKFLOW_TYPES, Comparison, compare
 from account_reviews.audit.verify import Report
 from account_reviews.domain.canonical import rfc3339
@@ -109,19 +109,22 @@ async def _runs(
 
 async def _judge(report: Report, engine: AsyncEngine, found: Comparison) -> None:
     places = await _places(engine, [*found.extra, *found.differing])
-    for event_id in found.missing:
-        why = "the history has this event, the trail has no row of it"
-        report.findings.append(Finding(kind=Kind.MISSING, why=why, event_id=event_id))
+    why = "the history has this event, the trail has no row of it"
+    _add(report, Kind.MISSING, found.missing, places, why)
     _add(report, Kind.EXTRA, found.extra, places, "no history has this event")
-    young = [
-        one for one in found.differing if places.get(one, report.sealed_until) > report.sealed_until
-    ]
+    young = [one for one in found.differing if _place(places, one) > report.sealed_until]
     _add(report, Kind.DIFFERING, young, places, "the row is not what the history says")
-    sealed = len(found.differing) - len(young)
-    if sealed:
+    sealed = [one for one in found.differing if _place(places, one) <= report.sealed_until]
+    compared = sum(report.compared(_place(places, one)) for one in sealed)
+    if compared:
         report.warnings.append(
-            f"{sealed} sealed rows tell their events otherwise than this version and policy do: "
+            f"{compared} sealed rows tell their events otherwise than this version and policy do: "
             "they are as they were sealed"
+        )
+    if len(sealed) > compared:
+        report.warnings.append(
+            f"{len(sealed) - compared} rows tell their events otherwise than this version and "
+            "policy do, and were not compared with their seals: check the whole trail"
         )
     values = {**report.sealed_until._asdict(), "runs": found.gone}
     async with engine.connect() as connection:
@@ -146,6 +149,11 @@ async def _places(engine: AsyncEngine, ids: list[str]) -> dict[str, Position]:
     async with engine.connect() as connection:
         rows = (await connection.execute(_PLACES, {"ids": ids})).all() if ids else []
     return {row.event_id: Position(row.xid, row.seq) for row in rows}
+
+
+def _place(places: Mapping[str, Position], event_id: str) -> Position:
+    """Where the row stands; before all others when it is gone meanwhile."""
+    return places.get(event_id, BEGINNING)
 
 
 def _quoted(value: str) -> str:

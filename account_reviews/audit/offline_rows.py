@@ -31,25 +31,31 @@ def gaps_in_histories(rows: Sequence[Row]) -> Iterator[Finding]:
                     kind=Kind.EXTRA, why="no event has such an id", event_id=row["event_id"]
                 )
     present = {row["run_id"] for events in runs.values() for row in events.values()}
-    followed = _continued(runs)
+    followed = {before for events in runs.values() for before in _before(events)}
     for prefix, events in runs.items():
         yield from _gaps(prefix, set(events), 1, "the event is gone")
+        for before in _before(events) - present:
+            yield _missing(f"the run {before}, which went on in this one, is gone", events[1])
         last = events[max(events)]
-        closed = last["event_type"] in _CLOSING and "first_run_id" not in last["details"]
-        follower = last["details"].get("new_run_id")
-        if closed and follower and follower not in present:
+        told = _details(last)
+        closed = last["event_type"] in _CLOSING and "first_run_id" not in told
+        follower = told.get("new_run_id")
+        if closed and isinstance(follower, str) and follower not in present | {""}:
             yield _missing(f"the run {follower}, in which the review goes on, is gone", last)
         if not closed and last["run_id"] in followed:
             yield _missing("the end of the run is gone", last)
 
 
-def _continued(runs: Mapping[str, Mapping[int, Row]]) -> set[object]:
-    """Runs that another one goes on from."""
-    return {
-        row["details"].get("continued_run_id")
-        for events in runs.values()
-        for row in events.values()
-    }
+def _before(events: Mapping[int, Row]) -> set[str]:
+    """The run that this one goes on from, as its first event says."""
+    before = _details(events[1]).get("continued_run_id") if 1 in events else None
+    return {before} if isinstance(before, str) and before else set()
+
+
+def _details(row: Row) -> Mapping[str, Any]:
+    """Nothing where somebody wrote something else into the column."""
+    found = row["details"]
+    return found if isinstance(found, Mapping) else {}
 
 
 def gaps_in_facts(rows: Sequence[Row]) -> Iterator[Finding]:

@@ -38,7 +38,7 @@ class Paired:
 
 
 class Pairing:
-    """Walks through the seals with the numbers `first` to `last` (None: all that follow)."""
+    """Walks through the seals from the number `first` on."""
 
     def __init__(
         self,
@@ -46,12 +46,10 @@ class Pairing:
         anchors: Anchors,
         keys: PublicKeys,
         first: int = 1,
-        last: int | None = None,
     ) -> None:
         self._connection = connection
         self._keys = keys
         self._first = first
-        self._last = last
         self.paired = Paired()
         self._place = _Place(anchors, first, self.paired)
 
@@ -61,7 +59,7 @@ class Pairing:
         there = await self._place.newest(here.number if here else 0)
         newest = max((one for one in (here, there) if one), key=_number, default=None)
         self.paired.newest = newest
-        last = min(newest.number if newest else 0, self._last or 2**62)
+        last = newest.number if newest else 0
         for start in range(self._first, last + 1, _PAGE):
             end = min(last, start + _PAGE - 1)
             table = {one.number: one for one in await seals_between(self._connection, start, end)}
@@ -70,6 +68,8 @@ class Pairing:
                 seal = self._judge(number, table.get(number), place.get(number), there)
                 if seal is not None:
                     yield seal
+            if not table and not place:  # the newest has a made-up number
+                break
         self._tell_unanchored(here, there)
 
     def _judge(

@@ -6,19 +6,20 @@ checked against the one that a known key signed: so it comes out which rows were
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from account_reviews.audit import leaves
 from account_reviews.audit.anchors import Anchors
-from account_reviews.audit.archives import believed_archives
+from account_reviews.audit.archives import archives, believed_archives
 from account_reviews.audit.checking import (
     MOST_FINDINGS,
     Checked,
@@ -29,13 +30,14 @@ from account_reviews.audit.checking import (
 )
 from account_reviews.audit.findings import Finding, Kind
 from account_reviews.audit.keys import PublicKeys
-from account_reviews.audit.leaves import BEGINNING, Position
+from account_reviews.audit.leaves import BEGINNING, Position, position_of, row_of
+from account_reviews.audit.offline_rows import Row, gaps_in_facts, gaps_in_histories
 from account_reviews.audit.pairing import LATE, Pairing
 from account_reviews.audit.seal_store import last_seal, seal_covering, seals_between
 from account_reviews.audit.seals import Seal
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import NotFoundError
-from account_reviews.store.database import reachable
+from account_reviews.store.database import create_engine, reachable
 
 STRETCH_ROWS: Final = 25_000
 """Rows that one process checks in one go."""
@@ -44,24 +46,35 @@ WORTH_PROCESSES: Final = 100_000
 _STRETCH_SEALS: Final = 500
 _CLOCKS: Final = timedelta(minutes=10)
 """How far clocks may be apart: times of rows come from Temporal, those of seals from a worker."""
+_LONGEST: Final = timedelta(days=366)
+"""A review that began so long after the last archived month has no row in an archive."""
 
 _ROWS: Final = text("select coalesce(sum(rows), 0) from audit.seals where number >= :first")
 _SINCE: Final = text("select min(number) from audit.seals where sealed_at >= :since")
 _OF_REVIEW: Final = text(
-    "select xid, seq from audit.audit_events where tenant = :tenant and review_id = :review "
+    f"{leaves.SELECT} from audit.audit_events where tenant = :tenant and review_id = :review "
     "order by xid, seq"
 )
 _UNSEALED: Final = text(
     "select count(*) as rows, min(recorded_at) as oldest from audit.audit_events "
     "where (xid, seq) > (:xid, :seq)"
 )
-_TWICE: Final = text(
-    "with twice as (select event_id from audit.audit_events "
-    "where cast(:since as timestamptz) is null or at >= :since "
+_OUTSIDE: Final = text(
+    "(select event_id, xid, seq from audit.audit_events where (xid, seq) <= (0, 0) limit :most) "
+    "union all (select event_id, xid, seq from audit.audit_events where (xid, seq) > (:xid, :seq) "
+    "and xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint limit :most)"
+)
+"""Where no seal ever comes: before the first, and under transactions that have not begun."""
+_TWICE: Final = (
+    "with twice as (select event_id from audit.audit_events where {which} "
     "group by event_id having count(*) > 1 limit :most) "
     "select event_id, xid, seq from audit.audit_events where event_id in (select * from twice) "
     "order by event_id, xid, seq"
 )
+_TWICE_SINCE: Final = text(
+    _TWICE.format(which="cast(:since as timestamptz) is null or at >= :since")
+)
+_TWICE_OF: Final = text(_TWICE.format(which="event_id = any(:ids)"))
 _UNGUARDED: Final = text(
     "select c.relname from pg_class c where (c.oid in ('audit.audit_events'::regclass, "
     "'audit.seals'::regclass, 'audit.archives'::regclass, 'audit.archived_rows'::regclass) "
@@ -86,6 +99,8 @@ class Report:
     """Seals that are not in the second place yet."""
     sealed_until: Position = BEGINNING
     """The last position under a seal."""
+    stretches: list[tuple[Position, Position]] = field(default_factory=list)
+    """Rows behind the one position up to the other were compared with their seals."""
     histories: int | None = None
     """Histories the trail was compared with; None when Temporal was not asked."""
     histories_gone: int = 0
@@ -102,6 +117,10 @@ class Report:
         """The first bad row; when only seals are wrong, the first of them."""
         rows = [one for one in self.findings if one.kind is not Kind.SEAL]
         return min(rows or self.findings, key=Finding.order, default=None)
+
+    def compared(self, position: Position) -> bool:
+        """True when the row there was compared with its seal."""
+        return any(after < position <= until for after, until in self.stretches)
 
     def of(self, kind: Kind) -> list[Finding]:
         """Findings of one kind, by their place in the trail."""
@@ -129,10 +148,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """Which seals: from the first number to the last, None for all that follow."""
+    """The first seal that is checked: it and all that follow. What else is looked for."""
 
     first: int = 1
-    last: int | None = None
+    since: datetime | None = None
+    rows: Sequence[Row] | None = None
+    """Of one review, when that is what is asked about."""
 
 
 class Verifier:
@@ -156,51 +177,69 @@ class Verifier:
 
     async def verify(self, *, since: datetime | None = None) -> Report:
         """Check everything, or what was sealed since a time. What is older is believed then."""
-        async with reachable(), self._engine.connect() as connection:
-            scope = _Scope()
-            if since is not None:
-                first = await connection.scalar(_SINCE, {"since": since - _CLOCKS})
-                last = await last_seal(connection)
-                scope = _Scope(first or (last.number + 1 if last else 1))
-            return await self._verify(connection, scope, since)
+        async with self._patient() as connection:
+            if since is None:
+                return await self._verify(connection, _Scope())
+            first = await connection.scalar(_SINCE, {"since": since - _CLOCKS})
+            last = await last_seal(connection)
+            first = first or (last.number + 1 if last else 1)
+            # The one before too: times in the table are believed where a checked seal says so.
+            return await self._verify(connection, _Scope(max(1, first - 1), since))
 
     async def verify_on(self, connection: AsyncConnection) -> Report:
         """Check everything as the transaction of this connection sees it, in this process."""
-        return await self._verify(connection, _Scope(), None, apart=False)
+        return await self._verify(connection, _Scope(), apart=False)
 
     async def verify_review(self, tenant: str, review_id: str) -> Report:
-        """Check the seals from the first to the last row of a review. NotFoundError."""
-        async with reachable(), self._engine.connect() as connection:
+        """Check all seals from the first row of a review on, and its rows for gaps. NotFoundError.
+
+        A run that is gone with everything that speaks of it leaves no gap.
+        """
+        async with self._patient() as connection:
             values = {"tenant": tenant, "review": review_id}
-            rows = (await connection.execute(_OF_REVIEW, values)).all()
+            found = (await connection.execute(_OF_REVIEW, values)).mappings()
+            rows = [row_of(dict(row)) for row in found]
             if not rows:
                 raise NotFoundError(f"the trail has no row of the review {review_id}")
-            first = await seal_covering(connection, Position(*rows[0]))
-            last = await seal_covering(connection, Position(*rows[-1]))
-            newest = await last_seal(connection)
-            behind = newest.number + 1 if newest else 1
-            scope = _Scope(first.number if first else behind, last.number if last else None)
-            return await self._verify(connection, scope, None)
+            begin, newest = position_of(rows[0]), await last_seal(connection)
+            first = await seal_covering(connection, begin)
+            if first is not None:
+                number = first.number
+            elif newest is None or begin <= newest.until:
+                number = 1  # a row where none can be, or a seal that is gone
+            else:
+                number = newest.number
+            return await self._verify(connection, _Scope(number, rows=rows))
+
+    @asynccontextmanager
+    async def _patient(self) -> AsyncIterator[AsyncConnection]:
+        """A connection without a limit of time: some questions go through the whole trail."""
+        url = self._engine.url.render_as_string(hide_password=False)
+        engine = create_engine(url, application_name="reviews-verify", command_timeout=None)
+        try:
+            async with reachable(), engine.connect() as connection:
+                yield connection
+        finally:
+            await engine.dispose()
 
     async def _verify(
         self,
         connection: AsyncConnection,
         scope: _Scope,
-        since: datetime | None,
         *,
         apart: bool = True,
     ) -> Report:
         """`apart`: rows are checked on connections of their own, several at a time."""
         report = Report()
-        archives, wrong = await believed_archives(connection, self._keys)
+        archived, wrong = await believed_archives(connection, self._keys)
         report.findings += wrong
-        pairing = Pairing(connection, self._anchors, self._keys, scope.first, scope.last)
+        pairing = Pairing(connection, self._anchors, self._keys, scope.first)
         before = await seals_between(connection, scope.first - 1, scope.first - 1)
         stretches = _stretches(
             pairing.believed(),
             before[0] if before else None,
             tuple(self._keys.all_raw()),
-            archives,
+            archived,
         )
         if apart:
             rows = await connection.scalar(_ROWS, {"first": scope.first}) or 0
@@ -213,7 +252,9 @@ class Verifier:
         report.findings += paired.findings
         report.warnings += paired.warnings
         report.unanchored = paired.unanchored
-        await self._look_around(connection, paired.newest, since, report)
+        await self._look_around(connection, paired.newest, scope, report)
+        if scope.rows is not None:
+            await _look_for_gaps(connection, scope.rows, archived, report)
         return report
 
     async def _check_apart(
@@ -239,23 +280,26 @@ class Verifier:
         self,
         connection: AsyncConnection,
         newest: Seal | None,
-        since: datetime | None,
+        scope: _Scope,
         report: Report,
     ) -> None:
-        """What no seal shows: young rows, rows that are there twice, guards that are gone."""
+        """What no seal shows: young rows, rows in odd places or twice, guards that are gone."""
         report.sealed_until = BEGINNING if newest is None else newest.until
-        young = (await connection.execute(_UNSEALED, report.sealed_until._asdict())).one()
+        until = report.sealed_until._asdict()
+        for row in await connection.execute(_OUTSIDE, {**until, "most": MOST_FINDINGS}):
+            why = "a row lies where none is ever sealed"
+            report.findings.append(_extra(row, why))
+        young = (await connection.execute(_UNSEALED, until)).one()
         report.unsealed = young.rows
         if young.rows and datetime.now(UTC) - young.oldest > LATE:
             report.warnings.append(
                 f"{young.rows} rows are not sealed, the oldest since {rfc3339(young.oldest)}: "
                 "no worker seals, or a transaction is open that long"
             )
-        values = {"since": since and since - _CLOCKS, "most": MOST_FINDINGS}
         seen: set[str] = set()
-        for row in await connection.execute(_TWICE, values):
+        for row in await _twice(connection, scope):
             if row.event_id in seen:
-                report.findings.append(_twice(row.event_id, Position(row.xid, row.seq)))
+                report.findings.append(_extra(row, "the event has a row already"))
             seen.add(row.event_id)
         for (name,) in await connection.execute(_UNGUARDED):
             report.warnings.append(f"rows of audit.{name} can be changed: its trigger is off")
@@ -311,8 +355,38 @@ def _add(checked: Checked, report: Report) -> None:
     report.rows += checked.rows
     report.seals_checked += checked.seals
     report.findings += checked.findings
+    report.stretches.append((checked.after, checked.until))
 
 
-def _twice(event_id: str, position: Position) -> Finding:
-    why = "the event has a row already"
-    return Finding(kind=Kind.EXTRA, why=why, position=position, event_id=event_id)
+async def _twice(connection: AsyncConnection, scope: _Scope) -> CursorResult[Any]:
+    """Rows of events that have more than one: of the review, or of the time."""
+    if scope.rows is not None:
+        ids = [row["event_id"] for row in scope.rows]
+        return await connection.execute(_TWICE_OF, {"ids": ids, "most": MOST_FINDINGS})
+    since = scope.since and scope.since - _CLOCKS
+    return await connection.execute(_TWICE_SINCE, {"since": since, "most": MOST_FINDINGS})
+
+
+async def _look_for_gaps(
+    connection: AsyncConnection, rows: Sequence[Row], archived: Sequence[int], report: Report
+) -> None:
+    """Events and lines that lack among the rows of a review, as far as older rows show it."""
+    ends = [one.to_at for one in await archives(connection) if one.id in archived]
+    if ends and min(row["at"] for row in rows) < max(ends) + _LONGEST:
+        report.warnings.append(
+            "rows of the review may lie in archives: gaps among those that are left were not "
+            "looked for"
+        )
+        return
+    old = [row for row in rows if datetime.now(UTC) - row["recorded_at"] > LATE]
+    by_old = {(one.why, one.event_id) for one in _gaps(old)}
+    report.findings += [one for one in _gaps(rows) if (one.why, one.event_id) in by_old]
+
+
+def _gaps(rows: Sequence[Row]) -> list[Finding]:
+    return [*gaps_in_histories(rows), *gaps_in_facts(rows)]
+
+
+def _extra(row: Any, why: str) -> Finding:
+    position = Position(row.xid, row.seq)
+    return Finding(kind=Kind.EXTRA, why=why, position=position, event_id=row.event_id)
