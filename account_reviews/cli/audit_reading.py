@@ -99,6 +99,7 @@ async def _tail(
 def _filters(given: dict[str, Any]) -> "Filters":
     """BadInputError for a word that no row can have there."""
     from account_reviews.audit.reading import Filters
+    from account_reviews.cli.times import parse_time
     from account_reviews.domain import audit
     from account_reviews.domain.errors import BadInputError
     from account_reviews.inputs import parse_choice
@@ -107,7 +108,8 @@ def _filters(given: dict[str, Any]) -> "Filters":
 
     tenant, review = Settings.load().tenant, given["review"]
     begin, end = given["since"], given["until"]
-    since, until = _moment("--since", begin), _moment("--until", end)
+    since = None if begin is None else parse_time(begin, "--since")
+    until = None if end is None else parse_time(end, "--until")
     if since is not None and until is not None and since >= until:
         raise BadInputError(f"--since {begin} is not before --until {end}")
     severity, source = given["severity"], given["source"]
@@ -128,17 +130,6 @@ def _filters(given: dict[str, Any]) -> "Filters":
         until=until,
         text=_worded("--text", given["text"]),
     )
-
-
-def _moment(option: str, text: str | None) -> datetime | None:
-    """A time in UTC; BadInputError names the option."""
-    from account_reviews.domain.errors import BadInputError
-    from account_reviews.inputs import parse_time
-
-    try:
-        return None if text is None else parse_time(text)
-    except BadInputError as error:
-        raise BadInputError(f"{option}: {error.message}", hint=error.hint) from None
 
 
 def _worded(option: str, words: Any) -> Any:

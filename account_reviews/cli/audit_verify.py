@@ -74,10 +74,11 @@ def _offline(file: Path, given: "PublicKeys | None") -> dict[str, Any]:
     from account_reviews.audit.offline import verify_export
     from account_reviews.settings import Settings
 
-    keys = given or _known_keys(Settings.load())
+    known = _known_keys(Settings.load()) if given is None else given
     if file.is_file() and is_archive(file):
-        return check_archive(file, keys).document()
-    return verify_export(file, public_keys=keys if len(keys) else None).document()
+        return check_archive(file, known).document()
+    its_own = given is None and not len(known)
+    return verify_export(file, public_keys=None if its_own else known).document()
 
 
 async def _online(
@@ -90,7 +91,7 @@ async def _online(
     from account_reviews.service import review_id_of
 
     settings = parts.settings
-    keys = given or _known_keys(settings)
+    keys = _known_keys(settings) if given is None else given
     verifier = Verifier(parts.audit.engine, keys, open_anchors(settings.seals_place))
     review_id = review_id_of(settings.tenant, review) if review is not None else None
     if review_id is not None:
@@ -116,7 +117,7 @@ def _known_keys(settings: "Settings") -> "PublicKeys":
 
 def _print(document: dict[str, Any]) -> None:
     rows = [
-        ("the trail is", "whole and unaltered" if document["ok"] else "NOT as it was written"),
+        ("the trail is", _verdict(document)),
         ("rows checked", document["rows"]),
         ("seals checked", document["seals_checked"]),
         ("rows not sealed yet", document["unsealed"]),
@@ -136,6 +137,14 @@ def _print(document: dict[str, Any]) -> None:
         typer.echo(f"{_kind(one)}{_told(one)}")
     if len(found) > SHOWN:
         typer.echo(f"and {len(found) - SHOWN} more; -o json shows all")
+
+
+def _verdict(document: dict[str, Any]) -> str:
+    """`whole` is said where the histories show it, or a signature over the whole file."""
+    if not document["ok"]:
+        return "NOT as it was written"
+    whole = document.get("histories") is not None or document.get("signed")
+    return "whole and unaltered" if whole else "unaltered; whether it is whole see the warnings"
 
 
 def _kind(finding: Any) -> str:

@@ -101,6 +101,15 @@ def test_a_review_is_exported_and_checked_without_a_database(
     report = reviews.json("audit", "verify", "--offline", str(file), **nowhere)
     assert report["ok"] is True
     assert report["rows"] == audit["total_entries"]
+    table = reviews.quick("audit", "verify", "--offline", str(file))
+    assert "whole and unaltered" in table.out
+    unsigned = tmp_path / "unsigned.json"
+    unsigned.write_text(json.dumps({**audit, "proof": {**audit["proof"], "signature": None}}))
+    table = reviews.quick("audit", "verify", "--offline", str(unsigned))
+    assert (table.code, "whether it is whole see the warnings" in table.out) == (0, True)
+    (tmp_path / "none.json").write_text("{}")
+    words = ("audit", "verify", "--offline", str(file), "--key", str(tmp_path / "none.json"))
+    assert reviews.quick(*words).code == 1, "a file without a key is no reason to believe others"
     file.write_text(file.read_text().replace('"actor": "ann"', '"actor": "eve"', 1))
     bad = reviews.quick("audit", "verify", "--offline", str(file), "-o", "json")
     report = bad.document(1)

@@ -16,7 +16,7 @@ def test_reconcile_tells_what_it_found(reviews: Reviews) -> None:
 
 def test_reconcile_refuses_what_it_cannot_use(reviews: Reviews, tmp_path: Path) -> None:
     error = reviews.quick("audit", "reconcile", "--since", "yesterday", "-o", "json").error(2)
-    assert "'yesterday' is no time" in error["message"]
+    assert "'yesterday' is not a time" in error["message"]
     away = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
     answer = reviews.quick("audit", "reconcile", "-o", "json", **away)
     assert json.loads(answer.err)["error"]["code"] == "unreachable"

@@ -160,6 +160,7 @@ async def test_rows_that_no_seal_covers_are_proved_by_the_history(
 BAD = {
     "--since yesterday": (2, "--since"),
     "--since 2026-11-21T10:00:00": (2, "zone"),
+    "--since 0001-01-01": (2, "--since: '0001-01-01' is not between 1970 and 2199"),
     "--since 2026-01-01 --review ac-014": (2, "do not go together"),
     "--offline x --since 2026-01-01": (2, "the whole file"),
     "--offline /nowhere/export.json": (2, "cannot be read"),
@@ -191,3 +192,8 @@ def test_without_what_it_needs(
     assert answer.code == 1, "nobody's signature is believed here"
     assert "not known here" in json.loads(answer.out)["bad_seals"][0]["why"]
     assert not (tmp_path / "key.pem").exists(), "looking makes no key"
+    (tmp_path / "keys.json").write_text("{}")
+    words = ("audit", "verify", "--since", "2199-01-01", "-o", "json")
+    assert reviews.quick(*words).code == 0
+    answer = reviews.quick(*words, "--key", str(tmp_path / "keys.json"))
+    assert answer.code == 1, "no key was given, so none is believed"
