@@ -2,23 +2,24 @@
 
 After the first line come seals, each followed by its leaves in their order: `{"row": ...}` for a
 row of the archive, `{"leaf": HEX}` for one of another month. So each root can be computed again
-from the file alone. The last line counts.
+from the file alone. The last line counts, and is signed with a hash of all lines before it, so that
+no seal can be left out with its rows, and no row become a mere leaf.
 """
 
 import gzip
+import hashlib
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
+from account_reviews.audit.export_format import is_signed, line, read_json, sign
 from account_reviews.audit.findings import Finding, Kind
-from account_reviews.audit.keys import PublicKeys
-from account_reviews.audit.leaves import document_of, leaf_of, parse, position_of
+from account_reviews.audit.keys import PublicKeys, SigningKey
+from account_reviews.audit.leaves import COLUMNS, document_of, is_placed, leaf_of, position_of
 from account_reviews.audit.merkle import HASH_SIZE, RootBuilder
 from account_reviews.audit.seals import Seal, seal_from, signature_fault
-from account_reviews.domain.canonical import canonical_json
 from account_reviews.domain.errors import BadInputError
 
 FORMAT: Final = "account-reviews-audit-archive/1"
@@ -32,6 +33,7 @@ class ArchiveWriter:
         self._stream = gzip.open(file, "wb", compresslevel=6)  # noqa: SIM115  closed by `close`
         self._rows = RootBuilder()
         self._seals = 0
+        self._digest = hashlib.sha256()
         self._line({"format": FORMAT, **head})
 
     def seal(self, seal: Seal) -> None:
@@ -48,10 +50,11 @@ class ArchiveWriter:
         """The next leaf is of another month."""
         self._line({"leaf": leaf.hex()})
 
-    def finish(self) -> tuple[int, bytes]:
-        """Close the file; how many rows it has, and the root over their leaves."""
+    def finish(self, key: SigningKey) -> tuple[int, bytes]:
+        """Sign and close the file; how many rows it has, and the root over their leaves."""
         count, root = self._rows.count, self._rows.root
-        self._line({"rows": count, "root": root.hex(), "seals": self._seals})
+        statement = _statement(count, root, self._seals, self._digest.hexdigest())
+        self._line({**statement, "signature": sign(key, statement)})
         self.close()
         return count, root
 
@@ -60,10 +63,9 @@ class ArchiveWriter:
         self._stream.close()
 
     def _line(self, document: dict[str, Any]) -> None:
-        try:
-            self._stream.write(orjson.dumps(document) + b"\n")
-        except TypeError:  # a number beyond 64 bits, which the standard library spells exactly
-            self._stream.write(canonical_json(document) + b"\n")
+        spelled = line(document)
+        self._digest.update(spelled)
+        self._stream.write(spelled)
 
 
 @dataclass
@@ -73,6 +75,8 @@ class ArchiveReport:
     rows: int
     seals_checked: int
     findings: list[Finding]
+    signed: bool
+    """A key that is believed signed the whole file."""
 
     @property
     def ok(self) -> bool:
@@ -92,6 +96,7 @@ class ArchiveReport:
             "seals_checked": self.seals_checked,
             "unsealed": 0,
             "warnings": [],
+            "signed": self.signed,
         }
 
 
@@ -109,27 +114,33 @@ def check_archive(file: Path, keys: PublicKeys) -> ArchiveReport:
     check = _Check(keys)
     try:
         lines = _lines(file)
-        if next(lines, {}).get("format") != FORMAT:
+        first, head = next(lines, (b"", {}))
+        if head.get("format") != FORMAT:
             raise BadInputError(f"{file} is no archive of the trail")
-        for number, line in enumerate(lines, start=2):
-            check.take(number, line)
-    except (OSError, EOFError) as error:
+        check.digest.update(first)
+        for number, (spelled, found) in enumerate(lines, start=2):
+            check.take(number, found)
+            check.digest.update(spelled)
+    except (OSError, EOFError, zlib.error) as error:
         raise BadInputError(f"{file} is torn or cannot be read: {error}") from None
     if not check.ended:
         check.found(Kind.MISSING, "the end of the file is gone")
-    return ArchiveReport(check.rows.count, check.seals, check.findings)
+    return ArchiveReport(check.rows.count, check.seals, check.findings, check.signed)
 
 
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
+def _statement(rows: int, root: bytes, seals: int, sha256: str) -> dict[str, Any]:
+    """What the last line says, and what is signed. `sha256`: of all lines before it."""
+    return {"format": FORMAT, "rows": rows, "root": root.hex(), "seals": seals, "sha256": sha256}
+
+
+def _lines(file: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Each line as it is written and as it is read."""
     with gzip.open(file, "rb") as stream:
         for number, text in enumerate(stream, start=1):
-            try:
-                line = parse(text)
-            except ValueError:
-                line = None
-            if not isinstance(line, dict):
+            found = read_json(text, f"line {number} of {file}")
+            if not isinstance(found, dict):
                 raise BadInputError(f"line {number} of {file} is no JSON object")
-            yield line
+            yield text, found
 
 
 class _Check:
@@ -142,22 +153,24 @@ class _Check:
         self._first: dict[str, Any] | None = None
         self.rows = RootBuilder()
         self.seals = 0
+        self.digest = hashlib.sha256()
+        """Over the lines so far."""
         self.findings: list[Finding] = []
-        self.ended = False
+        self.ended = self.signed = False
 
-    def take(self, number: int, line: dict[str, Any]) -> None:
+    def take(self, number: int, found: dict[str, Any]) -> None:
         """The next line."""
         if self.ended:
             self.found(Kind.EXTRA, f"line {number} stands behind the end")
-        elif "seal" in line:
+        elif "seal" in found:
             self._close()
-            self._open(seal_from(line["seal"]))
-        elif "row" in line:
-            self._take_row(number, line["row"])
-        elif "leaf" in line:
-            self._leaves.add(_hash(number, line["leaf"]))
-        elif "rows" in line:
-            self._end(line)
+            self._open(seal_from(found["seal"]))
+        elif "row" in found:
+            self._take_row(number, found["row"])
+        elif "leaf" in found:
+            self._leaves.add(_hash(number, found["leaf"]))
+        elif "rows" in found:
+            self._end(found)
         else:
             self.found(Kind.EXTRA, f"line {number} is of no known kind")
 
@@ -165,7 +178,7 @@ class _Check:
         """Note what is wrong."""
         number = self._seal.number if self._seal else None
         position = position_of(row) if row else None
-        event_id = row["event_id"] if row else None
+        event_id = str(row["event_id"]) if row else None
         self.findings.append(
             Finding(kind=kind, why=why, seal=number, position=position, event_id=event_id)
         )
@@ -177,12 +190,11 @@ class _Check:
         if why is not None:
             self.found(Kind.SEAL, why)
 
-    def _take_row(self, number: int, row: dict[str, Any]) -> None:
-        try:
-            leaf, place = leaf_of(row), position_of(row)
-        except (KeyError, TypeError):
+    def _take_row(self, number: int, row: object) -> None:
+        if not isinstance(row, dict) or not is_placed(row) or not row.keys() >= set(COLUMNS):
             self.found(Kind.DIFFERING, f"line {number} is no row of the trail")
             return
+        leaf, place = leaf_of(row), position_of(row)
         self._first = self._first or row
         self._leaves.add(leaf)
         self.rows.add(leaf)
@@ -202,11 +214,18 @@ class _Check:
             why = f"at least one of {seal.rows} rows was changed, of which this is the first"
             self.found(Kind.DIFFERING, why, self._first)
 
-    def _end(self, line: dict[str, Any]) -> None:
+    def _end(self, found: dict[str, Any]) -> None:
         self._close()
         self.ended, self._seal = True, None
-        if line["rows"] != self.rows.count or line.get("root") != self.rows.root.hex():
-            self.found(Kind.MISSING, "the last line tells of other rows")
+        rows, sha256 = self.rows, self.digest.hexdigest()
+        statement = _statement(rows.count, rows.root, self.seals, sha256)
+        signature = found.get("signature")
+        if {**found, "signature": None} != {**statement, "signature": None}:
+            self.found(Kind.MISSING, "the last line tells of other lines than those before it")
+        signature = signature if isinstance(signature, dict) else {}
+        self.signed = is_signed(signature, statement, self._keys)
+        if not self.signed:
+            self.found(Kind.SEAL, "nobody who is known here signed the file as a whole")
 
 
 def _hash(number: int, text: object) -> bytes:

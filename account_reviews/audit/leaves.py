@@ -57,6 +57,11 @@ def document_of(row: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
+def is_placed(row: Mapping[str, Any]) -> bool:
+    """True when the row says where it stands, as whole numbers."""
+    return all(type(row.get(name)) is int for name in Position._fields)
+
+
 def position_of(row: Mapping[str, Any]) -> Position:
     """Where the row stands."""
     return Position(row["xid"], row["seq"])

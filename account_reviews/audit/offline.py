@@ -1,12 +1,13 @@
 """Is an export what the trail said? Checked with nothing but the file and the public keys.
 
-A row's leaf leads over its path to the root of a seal, and a known key signed the seal. What a
-seal cannot show is looked for in the rows themselves: events of a history without gaps, lines of a
-timeline without gaps, figures that follow from the entries. A signature under the whole export
-closes what is left.
+A row's leaf leads over its path to the root of a seal, and a known key signed the seal. A row that
+no seal closed is believed only under a signature over the whole export. What a seal cannot show is
+looked for in the rows themselves: events of a history without gaps, lines of a timeline without
+gaps, figures that follow from the entries. That nothing else was left out only the signature shows.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ from account_reviews.audit.export_format import (
 )
 from account_reviews.audit.findings import Finding, Kind
 from account_reviews.audit.keys import PublicKeys
-from account_reviews.audit.leaves import COLUMNS, Position, position_of
+from account_reviews.audit.leaves import COLUMNS, is_placed, position_of
 from account_reviews.audit.offline_rows import gaps_in_facts, gaps_in_histories, open_attempts
 from account_reviews.audit.proofs import row_proof_from, verify_proof
 from account_reviews.audit.seals import Seal, fault_of, seal_from, signature_fault
@@ -37,8 +38,6 @@ from account_reviews.audit.session_documents import (
 from account_reviews.audit.verify import Report
 from account_reviews.domain.errors import BadInputError
 
-OfflineReport = Report
-
 _AUDIT, _METRICS = "_audit.json", "_metrics.json"
 _FIRST_LINE: Final = 65_536
 OWN_KEYS: Final = (
@@ -51,6 +50,18 @@ UNSIGNED: Final = (
 )
 
 Row = dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class OfflineReport(Report):
+    """What a check of a file found."""
+
+    signed: bool = False
+    """A key that is believed signed the whole file: nothing was left out since."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**super().document(), "signed": self.signed}
 
 
 def verify_export(path: Path, public_keys: PublicKeys | None = None) -> OfflineReport:
@@ -128,8 +139,10 @@ class Checker:
 
     def __init__(self, public_keys: PublicKeys | None, own: object) -> None:
         self.report = OfflineReport()
-        self.keys = public_keys or public_from(own)
-        if not public_keys:
+        self.keys = public_from(own) if public_keys is None else public_keys
+        self._own_keys = public_keys is None
+        self._unproved: Row | None = None
+        if self._own_keys:
             self.report.warnings.append(OWN_KEYS)
 
     def add(self, kind: Kind, why: str, row: Mapping[str, Any] | None = None, **more: Any) -> None:
@@ -137,7 +150,7 @@ class Checker:
         if row is not None:
             event_id = row.get("event_id")
             more.setdefault("event_id", event_id if isinstance(event_id, str) else None)
-            if _is_placed(row):
+            if is_placed(row):
                 more.setdefault("position", position_of(row))
         self.report.findings.append(Finding(kind=kind, why=why, **more))
 
@@ -163,7 +176,7 @@ class Checker:
             self.add(Kind.DIFFERING, "an entry is no row")
             return None
         row = {name: value for name, value in entry.items() if name != PROOF}
-        if set(row) != set(COLUMNS) or not _is_placed(row) or not _is_told(row):
+        if set(row) != set(COLUMNS) or not is_placed(row) or not _is_told(row):
             self.add(Kind.DIFFERING, "the row has not the columns that were sealed", row)
             return None
         return row
@@ -183,15 +196,31 @@ class Checker:
         else:
             self.add(Kind.DIFFERING, "the row is not what was sealed", row, seal=found.seal)
 
-    def whole(self, signature: object, statement: Mapping[str, Any], what: str) -> None:
-        """The signature under everything."""
+    def unproved(self, row: Row) -> None:
+        """Count a row that no seal closed: only a signature over the whole shows it is genuine."""
+        self.report.unsealed += 1
+        self._unproved = self._unproved or row
+
+    def whole(self, signature: object, statement: Mapping[str, Any], what: str) -> bool:
+        """The signature under everything: is it there, and right?"""
         if signature is None:
             if UNSIGNED not in self.report.warnings:
                 self.report.warnings.append(UNSIGNED)
-            return
+            return False
         found = signature if isinstance(signature, Mapping) else {}
         if not is_signed(found, statement, self.keys):
             self.add(Kind.SEAL, f"the signature under {what} is wrong, or of an unknown key")
+            return False
+        return True
+
+    def close(self, signature: object, statement: Mapping[str, Any]) -> None:
+        """The signature under the export, and what lacks without it."""
+        signed = self.whole(signature, statement, "the export")
+        self.report.signed = signed and not self._own_keys
+        if self._unproved is not None and not signed:
+            rows = self.report.unsealed
+            why = f"{rows} rows have no proof, this is the first, and nobody signed the export"
+            self.add(Kind.EXTRA, why, self._unproved, rows=rows)
 
 
 class _Session(Checker):
@@ -236,7 +265,7 @@ class _Session(Checker):
         return proofs
 
     def _unsealed(self, row: Row, seals: Iterable[Seal]) -> None:
-        self.report.unsealed += 1
+        self.unproved(row)
         if any(position_of(row) <= seal.until for seal in seals):
             self.add(Kind.DIFFERING, "the row has no proof, though it is older than a seal", row)
 
@@ -270,7 +299,7 @@ class _Session(Checker):
             self.report.warnings.append(
                 f"of {len(left)} attempts only the start is told, the first is {left[0]}"
             )
-        self.whole(self._proof.get("signature"), self._statement(AUDIT_FORMAT), "the export")
+        self.close(self._proof.get("signature"), self._statement(AUDIT_FORMAT))
 
     def _same(self, said: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         for key, value in made.items():
@@ -304,10 +333,6 @@ class _Session(Checker):
         if proof.get("entries_root") != entries_root(self._rows):
             self.add(Kind.DIFFERING, "the metrics were made of other entries")
         self.whole(proof.get("signature"), self._statement(METRICS_FORMAT), "the metrics")
-
-
-def _is_placed(row: Mapping[str, Any]) -> bool:
-    return all(type(row.get(name)) is int for name in Position._fields)
 
 
 def _is_told(row: Mapping[str, Any]) -> bool:

@@ -84,9 +84,10 @@ class _Range(Checker):
             self._close()
             self.add(Kind.MISSING, "the export was cut off: its last line is gone")
         if self._hidden:
+            said = "" if self.report.signed else ", or so it says: nobody signed it"
             self.report.warnings.append(
                 f"{self._hidden} rows are only leaves: they belong to other tenants or lie in "
-                "archives"
+                f"archives{said}"
             )
         if self.report.unsealed:
             self.report.warnings.append(
@@ -99,8 +100,7 @@ class _Range(Checker):
             self._seal = before
             return
         if self._seal.number in self._whole:
-            for lacking in range(self._next_whole, self._seal.number):
-                self.add(Kind.SEAL, "the seal and its rows are gone", seal=lacking)
+            self._lacking(self._seal.number)
             self._next_whole = self._seal.number + 1
             self._open, self._wrong = [], False
 
@@ -120,7 +120,7 @@ class _Range(Checker):
         self._close()
         self._outside(row)
         if proof is None:
-            self.report.unsealed += 1
+            self.unproved(row)
             if self._seal is not None and position_of(row) <= self._seal.until:
                 why = "the row has no proof, though it is older than a seal"
                 self.add(Kind.DIFFERING, why, row)
@@ -184,11 +184,15 @@ class _Range(Checker):
         if not inside:
             self.add(Kind.EXTRA, "the row is not of the time of the export", row)
 
+    def _lacking(self, stop: int) -> None:
+        """Seals that should have come before this number."""
+        for number in range(self._next_whole, min(stop, self._next_whole + MOST_FINDINGS)):
+            self.add(Kind.SEAL, "the seal and its rows are gone", seal=number)
+
     def _end(self, end: object) -> None:
         self._close()
         self._ended = True
-        for lacking in range(self._next_whole, self._whole.stop):
-            self.add(Kind.SEAL, "the seal and its rows are gone", seal=lacking)
+        self._lacking(self._whole.stop)
         statement = {
             "format": RANGE_FORMAT,
             "rows": self._rows,
@@ -203,7 +207,7 @@ class _Range(Checker):
             self.add(kind, why, rows=abs(lacking))
         elif {key: said.get(key) for key in statement} != statement:
             self.add(Kind.DIFFERING, "the lines are not those that the last line speaks of")
-        self.whole(said.get("signature"), statement, "the export")
+        self.close(said.get("signature"), statement)
 
 
 def _numbers(found: object) -> range:

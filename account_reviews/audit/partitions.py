@@ -229,7 +229,7 @@ class _Archiving:
                             seal, part = await self._seal_of(sealing, row, last), []
                         part.append(row)
                 await self._close(writer, sealing, seal, part)
-            return writer.finish()
+            return writer.finish(self._key)
         finally:
             writer.close()
 

@@ -7,7 +7,7 @@ holes between seals. A seal is the same in the table, in the second place and in
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from account_reviews.audit import merkle
@@ -81,7 +81,7 @@ def seal_from(document: Mapping[str, Any]) -> Seal:
     try:
         return Seal(
             number=int(document["number"]),
-            sealed_at=datetime.fromisoformat(document["sealed_at"]),
+            sealed_at=datetime.fromisoformat(document["sealed_at"]).astimezone(UTC),
             after=Position(*map(int, document["after"])),
             until=Position(*map(int, document["until"])),
             rows=int(document["rows"]),
@@ -90,7 +90,7 @@ def seal_from(document: Mapping[str, Any]) -> Seal:
             key_id=str(document["key_id"]),
             signature=bytes.fromhex(document["signature"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadInputError(f"this is no seal: {type(error).__name__} {error}") from None
 
 

@@ -163,14 +163,30 @@ def take_proof(document: dict[str, Any]) -> None:
     document["proof"]["unsealed"] += 1
 
 
+def put_behind(document: dict[str, Any]) -> None:
+    """Edit a row and say that it is younger than the last seal."""
+    entry(document, 3).update({"proof": None, "actor": "mallory", "xid": 10**15})
+    document["proof"]["unsealed"] += 1
+
+
+def make_up(document: dict[str, Any]) -> None:
+    """Say of all rows that they are younger than every seal."""
+    for one in document["entries"]:
+        one.update({"proof": None, "actor": "mallory"})
+    document["proof"] |= {"unsealed": len(document["entries"]), "seals": []}
+
+
 def cut_tail(document: dict[str, Any]) -> None:
     del document["entries"][-3:]
     document["total_entries"] -= 3
 
 
-def cut_second_run(document: dict[str, Any]) -> None:
-    document["entries"] = [one for one in document["entries"] if one["run_id"] != SECOND]
-    document["total_entries"] = len(document["entries"])
+def cut_run(run_id: str) -> Change:
+    def change(document: dict[str, Any]) -> None:
+        document["entries"] = [one for one in document["entries"] if one["run_id"] != run_id]
+        document["total_entries"] = len(document["entries"])
+
+    return change
 
 
 def set_in(*path: Any, value: Any) -> Change:
@@ -201,7 +217,8 @@ TAMPERINGS: dict[str, tuple[Change, Kind]] = {
     "delete a read": (remove("read/after the end"), Kind.SEAL),
     "delete the last line": (remove(f"timeline/{FIRST}/2"), Kind.SEAL),
     "cut the tail": (cut_tail, Kind.SEAL),
-    "cut the second run": (cut_second_run, Kind.MISSING),
+    "cut the first run": (cut_run(FIRST), Kind.MISSING),
+    "cut the second run": (cut_run(SECOND), Kind.MISSING),
     "swap contents": (swap_contents, Kind.DIFFERING),
     "swap places": (swap_places, Kind.DIFFERING),
     "insert a copy": (insert_copy, Kind.EXTRA),
@@ -256,23 +273,58 @@ def test_every_tampering_of_a_document_is_found(
     [
         *(f"edit {column}" for column in COLUMNS),
         *("delete an event", "delete the first event", "delete a line", "swap contents"),
-        *("insert a copy", "insert twice", "take the proof", "cut the second run"),
+        *("insert a copy", "insert twice", "take the proof", "cut the first run"),
+        "cut the second run",
     ],
 )
 def test_no_signature_is_needed_to_find_most(
     trail: Trail, exported: Path, name: str, tmp_path: Path
 ) -> None:
     """Whoever changes a row can also make all figures again and leave the signature out."""
-    document = load(exported)
     change, kind = TAMPERINGS[name]
+    file = unsigned(exported, change, tmp_path)
+    assert kind in {finding.kind for finding in check(trail, file).findings}
+
+
+def unsigned(exported: Path, change: Change, folder: Path) -> Path:
+    """The export after a change, with figures that fit it, and without its signature."""
+    document = load(exported)
     change(document)
     rows = [{name: one.get(name) for name in COLUMNS} for one in document["entries"]]
     with suppress(ValueError, TypeError):  # of an edited time or number nothing can be made
         document |= audit_body(rows)
         document["proof"] |= {"signature": None, "entries_root": entries_root(rows)}
-    file = tmp_path / "changed.json"
+    file = folder / "changed.json"
     file.write_text(json.dumps(document))
-    assert kind in {finding.kind for finding in check(trail, file).findings}
+    return file
+
+
+@pytest.mark.parametrize(("change", "rows"), [(put_behind, 1), (make_up, ENTRIES)])
+def test_a_row_without_proof_needs_the_signature(
+    trail: Trail, exported: Path, change: Change, rows: int, tmp_path: Path
+) -> None:
+    file = unsigned(exported, change, tmp_path)
+    for report in (check(trail, file), verify_export(file)):
+        (finding,) = report.findings
+        assert (finding.kind, finding.rows) == (Kind.EXTRA, rows)
+        assert "nobody signed" in finding.why
+        assert not report.document()["signed"]
+    file = unsigned(exported, lambda _: None, tmp_path)
+    assert check(trail, file).ok, "each row is proved by a seal"
+
+
+async def test_an_open_review_that_nobody_signed(trail: Trail, tmp_path: Path) -> None:
+    """Its rows may be genuine; nothing in the file shows it."""
+    going_on = await export_of(trail, signed=False).session("review/ac-3", None, tmp_path, NOW)
+    report = check(trail, going_on.files["audit"])
+    assert [(one.kind, one.rows) for one in report.findings] == [(Kind.EXTRA, 3)]
+
+
+def test_only_a_believed_key_signs_the_whole(trail: Trail, exported: Path) -> None:
+    assert check(trail, exported).document()["signed"]
+    assert not verify_export(exported).document()["signed"], "its own keys show nothing"
+    nobody = verify_export(exported, PublicKeys())
+    assert {finding.kind for finding in nobody.findings} == {Kind.SEAL}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import hashlib
+import json
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.audit.archive_files import check_archive
 from account_reviews.audit.findings import Kind
 from account_reviews.audit.keys import PublicKeys, public_keys
+from account_reviews.audit.merkle import EMPTY_ROOT
 from account_reviews.audit.partitions import CleanedUp, clean_up, make_ahead
 from account_reviews.audit.store import insert
 from account_reviews.domain.errors import BadInputError, NegativeAnswerError, UnreachableError
@@ -268,9 +271,25 @@ async def test_every_change_of_a_file_is_found(trail: Sealed) -> None:
                 assert not check_archive(bad, keys).ok, (number, changed)
             except BadInputError as error:
                 assert "\n" not in error.message  # noqa: PT017  either way it is refused
+    _cut_with_another_end(bad, lines)
+    findings = check_archive(bad, keys).findings
+    assert [one.kind for one in findings] == [Kind.SEAL], findings
     bad.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(BadInputError, match="is torn"):
+        check_archive(bad, keys)
+    whole = bytearray(file.read_bytes())
+    whole[40:60] = bytes(20)
+    bad.write_bytes(whole)
     with pytest.raises(BadInputError, match="is torn"):
         check_archive(bad, keys)
     bad.write_bytes(gzip.compress(b'{"format":"x"}\n'))
     with pytest.raises(BadInputError, match="is no archive"):
         check_archive(bad, keys)
+
+
+def _cut_with_another_end(bad: Path, lines: list[bytes]) -> None:
+    """Its only seal is left out with all rows, and the last line fits what is left."""
+    end = json.loads(lines[-1])
+    end |= {"rows": 0, "root": EMPTY_ROOT.hex(), "seals": 0}
+    end["sha256"] = hashlib.sha256(lines[0]).hexdigest()
+    bad.write_bytes(gzip.compress(lines[0] + json.dumps(end).encode()))

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.export_format import RANGE_FORMAT
+from account_reviews.audit.findings import Kind
 from account_reviews.audit.reading import Filters
 from account_reviews.domain.audit import EventType
 from account_reviews.domain.errors import NegativeAnswerError
@@ -180,17 +181,86 @@ def test_seals_alone_show_what_was_done_to_a_range(
     trail: Trail, range_lines: list[bytes], name: str, tmp_path: Path
 ) -> None:
     """Whoever changes a line can also write another last line, and leave the signature out."""
-    lines = list(range_lines)
+    lines = sealed_only(range_lines)
+    file = tmp_path / "range.jsonl"
+    file.write_bytes(unsigned(lines))
+    assert check(trail, file).ok
     RANGE_TAMPERINGS[name](lines)
+    file.write_bytes(unsigned(lines))
+    assert not check(trail, file).ok
+
+
+def sealed_only(lines: list[bytes]) -> list[bytes]:
+    """Without the rows that no seal proves."""
+    return [one for one in lines if b'"proof":null' not in one]
+
+
+def unsigned(lines: list[bytes]) -> bytes:
+    """The lines with a last one that fits them, without a signature."""
     end = {
         "format": RANGE_FORMAT,
         "rows": sum(b"event_id" in one for one in lines),
-        "unsealed": 3,
+        "unsealed": sum(b'"proof":null' in one for one in lines),
         "sha256": hashlib.sha256(b"".join(lines[:-1])).hexdigest(),
         "signature": None,
     }
+    return b"".join([*lines[:-1], json.dumps({"end": end}).encode()])
+
+
+def unproved(spelled: bytes) -> bytes:
+    """A row that is edited and said to be younger than the last seal."""
+    changed = {**json.loads(spelled), "xid": 10**15, "actor": "mallory", "proof": None}
+    return json.dumps(changed, separators=(",", ":")).encode() + b"\n"
+
+
+def put_behind(lines: list[bytes]) -> None:
+    lines.insert(-1, unproved(lines[4]))
+
+
+def make_up(lines: list[bytes]) -> None:
+    """No seal at all, and no other rows."""
+    header = {**json.loads(lines[0]), "whole_seals": None}
+    lines[:-1] = [json.dumps(header).encode() + b"\n", unproved(lines[4])]
+
+
+@pytest.mark.parametrize("change", [put_behind, make_up])
+def test_a_line_without_proof_needs_the_signature(
+    trail: Trail,
+    range_lines: list[bytes],
+    change: Callable[[list[bytes]], None],
+    tmp_path: Path,
+) -> None:
+    lines = sealed_only(range_lines)
+    change(lines)
     file = tmp_path / "range.jsonl"
-    file.write_bytes(b"".join([*lines[:-1], json.dumps({"end": end}).encode()]))
+    file.write_bytes(unsigned(lines))
+    (finding,) = check(trail, file).findings
+    assert (finding.kind, finding.rows) == (Kind.EXTRA, 1)
+    assert "nobody signed" in finding.why
+
+
+def test_leaves_instead_of_rows_are_told(
+    trail: Trail, range_lines: list[bytes], tmp_path: Path
+) -> None:
+    """Whoever has an export can hide a row behind its hash, as those of other tenants are."""
+    lines = sealed_only(range_lines)
+    hidden = json.loads(lines[4])
+    place = {name: hidden[name] for name in ("xid", "seq")}
+    leaf = {"leaf": hidden["proof"]["leaf"], **place, "why": "of another tenant"}
+    lines[4] = json.dumps(leaf).encode() + b"\n"
+    file = tmp_path / "range.jsonl"
+    file.write_bytes(unsigned(lines))
+    report = check(trail, file)
+    assert not report.document()["signed"]
+    assert "3 rows are only leaves" in report.warnings[-1]
+    assert "nobody signed it" in report.warnings[-1]
+
+
+def test_a_made_up_number_of_seals(trail: Trail, range_lines: list[bytes], tmp_path: Path) -> None:
+    lines = list(range_lines)
+    lines[0] = lines[0].replace(b'"whole_seals":[1,3]', b'"whole_seals":[1,999999999999999]')
+    file = tmp_path / "range.jsonl"
+    file.write_bytes(b"".join(lines))
     assert not check(trail, file).ok
 
 
