@@ -16,7 +16,7 @@ import orjson
 
 from account_reviews.audit.objects import answering, is_url, open_store
 from account_reviews.audit.seals import Seal, seal_from
-from account_reviews.domain.errors import BadInputError, ConflictError
+from account_reviews.domain.errors import BadInputError, ConflictError, UnreachableError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -29,7 +29,7 @@ _LINES_AT_ONCE: Final = 2000
 
 
 class Anchors(Protocol):
-    """A second place. Every method may raise UnreachableError.
+    """A second place. Every method may raise UnreachableError; `put` also when it lost its seals.
 
     BadInputError: it holds what is no seal. ConflictError: it holds another seal than it should.
     """
@@ -93,6 +93,8 @@ class FileAnchors:
                     return
                 if last is not None and seal.previous != last.hash:
                     raise _other(self.where, last.number)
+                if last is None and seal.number > 1:  # as when its file system was unmounted
+                    raise UnreachableError(f"{self.where} lost the seals before {seal.number}")
                 _mend(stream)
                 stream.write(orjson.dumps(seal.document()) + b"\n")
                 stream.flush()

@@ -217,10 +217,10 @@ class Sealer:
 
     async def _anchor(self, connection: AsyncConnection) -> None:
         """Bring seals to the second place that are not there yet, in order."""
-        assert self._anchored is not None
-        last = self._last
-        while last is not None and self._anchored < last.number:
-            first = self._anchored + 1
+        last, anchored = self._last, self._anchored
+        assert anchored is not None
+        while last is not None and anchored < last.number:
+            first = anchored + 1
             if first == last.number:
                 seals = [last]
             else:
@@ -230,12 +230,13 @@ class Sealer:
             if not seals:
                 return
             for seal in seals:
+                self._anchored = None  # when it fails, who knows what is there
                 with _stopping():
                     await self._anchors.put(seal)
-                self._anchored = seal.number
+                self._anchored = anchored = seal.number
 
     async def _compare(self, connection: AsyncConnection) -> None:
-        """Once per start: the newest seal of the second place has to be one of the table."""
+        """At first and after any trouble: its newest seal has to be one of the table."""
         if self._anchored is not None:
             return
         async with connection.begin():

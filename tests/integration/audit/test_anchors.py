@@ -101,6 +101,17 @@ async def test_another_seal_does_not_go_in(place: str, key: SigningKey) -> None:
     assert await read(anchors) == seals
 
 
+@pytest.mark.parametrize("place", ["path"], indirect=True)
+async def test_a_file_does_not_begin_in_the_middle(place: str, key: SigningKey) -> None:
+    one, two = chain(key, 2)
+    anchors = open_anchors(place)
+    with pytest.raises(UnreachableError, match="lost the seals before 2"):
+        await anchors.put(two)
+    for seal in (one, two):
+        await anchors.put(seal)
+    assert await read(anchors) == [one, two]
+
+
 async def test_sealing_into_an_object_store(
     engine: AsyncEngine, tmp_path: Path, bucket: str
 ) -> None:

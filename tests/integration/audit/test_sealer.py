@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from account_reviews.audit.sealer import SealingStoppedError
 from account_reviews.audit.seals import next_seal
 from account_reviews.audit.store import insert
 from account_reviews.domain.audit import AuditEvent, EventType, Severity
-from account_reviews.domain.errors import UnreachableError
+from account_reviews.domain.errors import BadInputError, UnreachableError
 from account_reviews.store.database import create_engine
 from bench.tampering import event
 from tests.integration.audit.sealed import Sealed, fresh
@@ -145,6 +146,64 @@ async def test_a_second_place_that_is_away_keeps_nothing_from_being_sealed(
         await asyncio.wait([task])
     report = await trail.verify()
     assert (report.ok, report.unanchored, report.warnings) == (True, 0, [])
+
+
+@pytest.fixture
+async def mounted(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Sealed]:
+    """A sealer at work, whose second place is in a directory that may go away."""
+    trail = await fresh(engine, tmp_path, str(tmp_path / "mount" / "seals.jsonl"))
+    task = asyncio.create_task(trail.sealer(interval=0.01).run())
+    for number in (1, 2):
+        await trail.add(number)
+        await until_sealed(trail, number)
+    await until_complete(trail)
+    yield trail
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def until_complete(trail: Sealed) -> None:
+    """Until the second place has every seal of the table, from the first on."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            there = []
+            with suppress(BadInputError):  # a line that is being written
+                there = [seal async for seal in trail.anchors.read()]
+            if there == await trail.seals():
+                return
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("how", ["unmounted", "emptied"])
+async def test_a_second_place_that_loses_its_seals_is_filled_again(
+    mounted: Sealed, how: str
+) -> None:
+    if how == "unmounted":
+        mounted.place.parent.rename(mounted.folder / "elsewhere")
+    else:
+        mounted.place.write_text("")
+    await mounted.add(3)
+    await until_sealed(mounted, 3)
+    await until_complete(mounted)
+    report = await mounted.verify()
+    assert (report.ok, report.unanchored, report.warnings) == (True, 0, [])
+
+
+async def test_a_second_place_that_comes_back_is_completed(
+    mounted: Sealed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has less than the sealer brought to what stood in its place."""
+    monkeypatch.setattr(sealer_module, "_STOPPED_SECONDS", 0.05)
+    elsewhere = mounted.place.parent.rename(mounted.folder / "elsewhere")
+    await mounted.add(3)
+    await until_sealed(mounted, 3)
+    await until_complete(mounted)
+    mounted.place.parent.rename(mounted.folder / "meanwhile")
+    elsewhere.rename(mounted.place.parent)
+    await mounted.add(4)
+    await until_sealed(mounted, 4)
+    await until_complete(mounted)
+    assert (await mounted.verify()).ok
 
 
 async def test_it_goes_on_after_the_database_closed_its_connection(
