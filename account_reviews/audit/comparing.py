@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from account_reviews.audit.leaves import SELECT
 from account_reviews.audit.reading_history import HistoryGoneError, HistoryReader
 from account_reviews.audit.store import document_of, event_of
 from account_reviews.domain.audit import AuditEvent
@@ -21,7 +22,7 @@ YOUNG: Final = timedelta(seconds=5)
 _AT_ONCE: Final = 4
 
 _ROWS: Final = text(
-    "select * from audit.audit_events where run_id = :run_id and source = 'history' "
+    f"{SELECT} from audit.audit_events where run_id = :run_id and source = 'history' "
     "order by at, event_id"
 )
 

@@ -22,7 +22,8 @@ COLUMNS: Final = (
 )  # fmt: skip
 """Every column of `audit.audit_events`. A leaf is over all of them, also over the empty ones."""
 
-SELECT: Final = "select " + ", ".join(COLUMNS)
+SELECT: Final = "select " + ", ".join(COLUMNS[:-1]) + ", cast(details as text) as details"
+"""As text, which no driver tries to read: see `row_of`."""
 
 _TIMES: Final = ("at", "recorded_at")
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
@@ -38,13 +39,26 @@ class Position(NamedTuple):
 BEGINNING: Final = Position(0, 0)
 """Before every row."""
 
+_DEEPEST: Final = 200
+"""Objects and lists in one another. What is deeper cannot be spelled everywhere."""
+_DEEPEST_DETAILS: Final = 100
+"""Less, so that a document that holds them can be read as well."""
+
 
 def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record of the database as a row: every column, `details` as an object."""
+    """A record of the database as a row: every column, `details` as an object.
+
+    The database takes numbers, depths and kinds of JSON that we do not: such details stay as they
+    are spelled, under `unreadable`, so that one odd row keeps no other from being sealed and read.
+    """
     row = dict(record)
     details = row["details"]
     if isinstance(details, str):
-        row["details"] = parse(details)
+        try:
+            found = parse(details, _DEEPEST_DETAILS)
+        except (ValueError, RecursionError):
+            found = None
+        row["details"] = found if isinstance(found, dict) else {"unreadable": details}
     return row
 
 
@@ -90,13 +104,17 @@ def leaf_of_record(record: Mapping[str, Any]) -> bytes:
         return leaf_of(row)
 
 
-def parse(text: str | bytes) -> Any:
-    """JSON as it was stored. `orjson` rounds whole numbers beyond 64 bits; this does not."""
+def parse(text: str | bytes, deepest: int = _DEEPEST) -> Any:
+    """JSON as it was stored. `orjson` rounds whole numbers beyond 64 bits; this does not.
+
+    ValueError for what is no JSON or has a number that is too large, RecursionError for what is
+    deeper than `deepest`.
+    """
     value = orjson.loads(text)
-    return json.loads(text) if _has_fraction(value) else value
+    return json.loads(text) if _has_fraction(value, deepest) else value
 
 
-def _has_fraction(value: Any) -> bool:
+def _has_fraction(value: Any, deeper: int) -> bool:
     """True for a float anywhere: a fraction, or a number that was too long."""
     kind = type(value)
     if kind is float:
@@ -105,8 +123,11 @@ def _has_fraction(value: Any) -> bool:
         value = value.values()
     elif kind is not list:
         return False
+    if not deeper:
+        raise RecursionError("objects and lists too deep in one another")
+    found = False
     for item in value:  # a plain loop: it runs for every row of the trail
         kind = type(item)
-        if kind is float or ((kind is dict or kind is list) and _has_fraction(item)):
-            return True
-    return False
+        if kind is float or ((kind is dict or kind is list) and _has_fraction(item, deeper - 1)):
+            found = True
+    return found

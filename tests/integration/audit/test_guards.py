@@ -10,13 +10,18 @@ from sqlalchemy import exc, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from account_reviews.audit.export import AuditExport
+from account_reviews.audit.keys import public_keys
+from account_reviews.audit.offline import verify_export
 from account_reviews.audit.partitions import clean_up, make_ahead
+from account_reviews.audit.reading import Filters
 from account_reviews.audit.store import insert
 from account_reviews.store.database import create_engine
 from bench.tampering import event
 from tests.integration.audit.sealed import Sealed, fresh
 
 WRITER = "an_application"
+FAR = datetime(2199, 1, 1, tzinfo=UTC)
 PARTITIONS = text(
     "select inhrelid::regclass::text from pg_inherits "
     "where inhparent = 'audit.audit_events'::regclass order by 1"
@@ -207,3 +212,48 @@ async def test_functions_cannot_be_misled_by_the_caller(writer: Sealed) -> None:
             with pytest.raises(exc.DBAPIError, match="no partition is made for"):
                 await connection.execute(text(f"select audit.create_audit_partition('{month}')"))
             await connection.rollback()
+
+
+PUT = (
+    "insert into audit.audit_events (event_id, at, source, tenant, event_type, severity, actor, "
+    "action, resource, review_id, details) values ('odd', '{at}', 'fact', 'default', 'other', "
+    "'info', 'x', 'x', 'x', 'review/odd', '{details}')"
+)
+ODD = {
+    "too large": '{"a": 1e400}',
+    "too small": '{"a": 1e-400}',
+    "too many digits": '{"a": 1e5000}',
+    "as deep as can be": '{"a": ' * 100 + "1" + "}" * 100,
+    "too deep": '{"a": ' * 101 + "1" + "}" * 101,
+    "far too deep": "[" * 3000 + "1.5" + "]" * 3000,
+    "no object": '"x"',
+    "nothing": "null",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_no_row_keeps_others_from_being_sealed(
+    trail: Sealed, writer: Sealed, name: str, tmp_path: Path
+) -> None:
+    """The database takes numbers and depths that our own reading does not."""
+    async with writer.engine.begin() as connection:
+        statement = PUT.format(at="2026-11-21", details=ODD[name])
+        await connection.exec_driver_sql(statement)
+    assert await writer.sealer().seal_all() == 1
+    assert (await trail.verify()).ok
+    assert (await trail.verifier().verify_review("default", "review/odd")).ok
+    export = AuditExport(trail.engine, "default", public_keys(trail.key_file), None)
+    wanted = Filters(tenant="default", since=datetime(2000, 1, 1, tzinfo=UTC), until=FAR)
+    await export.range(wanted, tmp_path / "range.jsonl", datetime.now(UTC))
+    assert verify_export(tmp_path / "range.jsonl", public_keys(trail.key_file)).ok
+    await trail.owner("update audit.audit_events set details = '{\"a\": 7}' where event_id = 'odd'")
+    assert not (await trail.verify()).ok
+
+
+@pytest.mark.parametrize("at", ["20000-01-01", "4000-01-01 BC", "infinity", "-infinity"])
+async def test_times_that_nobody_can_read_are_refused(
+    trail: Sealed, writer: Sealed, at: str
+) -> None:
+    assert "check constraint" in await refused(writer.engine, PUT.format(at=at, details="{}"))
+    await trail.add(9)
+    assert await writer.sealer().seal_all() == 1

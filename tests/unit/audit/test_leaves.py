@@ -16,6 +16,7 @@ from account_reviews.audit.leaves import (
     leaf_of,
     leaf_of_record,
     parse,
+    row_of,
 )
 from account_reviews.domain.canonical import canonical_json
 
@@ -104,3 +105,31 @@ def test_numbers_beyond_64_bits_are_exact() -> None:
 def test_what_is_no_column_does_not_count() -> None:
     """A row of an export carries its proof."""
     assert leaf_of({**ROW, "proof": {"seal": 1}}) == leaf_of(ROW)
+
+
+def nested(depth: int) -> str:
+    return '{"a":' * depth + "1" + "}" * depth
+
+
+@pytest.mark.parametrize(
+    "odd", [f'{{"a": 1{"0" * 400}}}', nested(101), nested(900), "{", '"1"', "1"]
+)
+def test_details_that_cannot_be_read_stay_as_they_are_spelled(odd: str) -> None:
+    """One leaf, wherever the row is read and however deep the caller is."""
+    row = row_of({**ROW, "details": odd})
+    assert row["details"] == {"unreadable": odd}
+    leaf = leaf_of_record({**ROW, "details": odd})
+    assert leaf == leaf_of(row) == leaf_of(parse(canonical_row(row)))
+    assert leaf != leaf_of_record({**ROW, "details": odd.replace("1", "2").replace("{", "[")})
+
+    def deeper(frames: int) -> bytes:
+        return deeper(frames - 1) if frames else leaf_of_record({**ROW, "details": odd})
+
+    assert deeper(600) == leaf
+
+
+def test_details_that_are_deep_are_read() -> None:
+    row = row_of({**ROW, "details": nested(100)})
+    assert "unreadable" not in row["details"]
+    spelled = json.dumps({"entries": [[document_of(row)]]})
+    assert parse(spelled)["entries"][0][0] == document_of(row)

@@ -33,7 +33,8 @@ TABLES = (
         run_id text,
         trace_id text,
         details jsonb not null default '{}',
-        check (isfinite(at)),
+        check (at >= '0001-01-02 00:00:00+00' and at < '9999-12-31 00:00:00+00'),
+        check (recorded_at >= '0001-01-02 00:00:00+00' and recorded_at < '9999-12-31 00:00:00+00'),
         primary key (event_id, at)
     ) partition by range (at)
     """,
