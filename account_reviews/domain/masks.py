@@ -18,6 +18,8 @@ _NAMES: Final = (
     r"pass(?:word|wd|phrase)s?|pwd|api[-_ ]?keys?|secrets?|token|authorization|"
     r"(?:private|secret|access|signing|encryption|master)[-_ ]?key|credentials?|cookie|jwt"
 )
+_NAMED: Final = re.compile(rf"(?i){_NAMES}")
+"""Without one of the words nothing below can be found: most texts are done with one look."""
 _PEM: Final = re.compile(
     r"-----BEGIN [A-Z0-9 ]{1,60}-----.*?(?:-----END [A-Z0-9 ]{1,60}-----|\Z)", re.DOTALL
 )
@@ -26,14 +28,28 @@ _URL: Final = re.compile(
 )
 """User and password of an address. A port is no password, nor is one that is masked already."""
 _AUTHORIZATION: Final = re.compile(
-    r"(?i)\b(authorization\\?[\"']?\s{0,4}[:=]\s{0,4}\\?[\"']?)"
+    r"(?i)\b(authorization\\?[\"']?\s{0,4}[:=]\s{0,4}(?:b?\\?[\"'])?)"
     r"(?:(?:basic|bearer|digest|token|negotiate|zoho-oauthtoken)\s{1,4})?[^\s\"'\\,;]{4,4000}"
 )
 _BEARER: Final = re.compile(r"(?i)\b(bearer\s{1,4})[A-Za-z0-9._~+/=-]{8,4000}")
+_TEXT_VALUE: Final = (
+    r"b?(?:\\\"(?:[^\"\\]|\\[^\"]){0,4000}\\\""
+    r"|\"(?:[^\"\\]|\\.){0,4000}\"|'(?:[^'\\]|\\.){0,4000}')"
+)
+"""In quotes, which may be escaped themselves, or those of bytes."""
 _QUOTED: Final = re.compile(
     rf"(?i)((?:{_NAMES})\d{{0,4}}\\?[\"']?\s{{0,4}}[:=]\s{{0,4}})"
-    r"(?:\\\"(?:[^\"\\]|\\[^\"]){0,4000}\\\"|\"(?:[^\"\\]|\\.){0,4000}\"|'(?:[^'\\]|\\.){0,4000}')"
+    rf"(?:{_TEXT_VALUE}|-?\d[\d.]{{3,40}}(?=[\s,}}\])]|$))"
 )
+_PAIR: Final = re.compile(
+    rf"(?i)([(\[]\s{{0,4}}b?\\?[\"'][\w .-]{{0,60}}?(?:{_NAMES})\d{{0,4}}\\?[\"']"
+    rf"\s{{0,4}},\s{{0,4}}){_TEXT_VALUE}(?=\s{{0,4}}[)\]])"
+)
+"""A name and a value in brackets, as headers are often held."""
+_COOKIE: Final = re.compile(
+    r"(?i)\b((?:set-)?cookie2?:[ \t]{0,4})(?=[!-<>-~]{1,256}=)[^\r\n]{1,8000}"
+)
+"""All of the line: which of its parts is the secret one its name does not say."""
 _ASSIGNED: Final = re.compile(
     rf"(?i)((?:{_NAMES})\d{{0,4}}\\?[\"']?=)(?!\*\*\*)[^\s\"'\\,;&)\]}}]{{1,4000}}"
 )
@@ -86,9 +102,11 @@ def mask_secrets(text: str, *, plain_id: bool = False) -> str:
         text = _PEM.sub(LONG_KEY, text)
     if "://" in text and "@" in text:
         text = _URL.sub(rf"\1:{REDACTED}@", text)
-    if ":" in text or "=" in text:
+    if (":" in text or "=" in text or "," in text) and _NAMED.search(text):
+        text = _COOKIE.sub(rf"\1{REDACTED}", text)
         text = _AUTHORIZATION.sub(rf"\1{REDACTED}", text)
         text = _QUOTED.sub(rf"\1{REDACTED}", text)
+        text = _PAIR.sub(rf"\1{REDACTED}", text)
         text = _ASSIGNED.sub(rf"\1{REDACTED}", text)
         text = _TOLD.sub(rf"\1{REDACTED}", text)
     if len(text) < 12:

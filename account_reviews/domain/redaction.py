@@ -213,6 +213,7 @@ class _Walk:
 
     def _mapping(self, values: Mapping[object, object], depth: int) -> dict[str, Any]:
         told: dict[str, Any] = {}
+        held, names = self._held_apart(values)
         for key, item in values.items():
             if self._left <= 0:
                 told["…"] = f"{len(values) - len(told)} more"
@@ -222,17 +223,45 @@ class _Walk:
             shown = _key(written)
             while shown in told:
                 shown += "'"
-            told[shown] = self.of(item, written, depth + 1)
+            if isinstance(name, bytes):
+                written = name.decode(errors="replace")
+            told[shown] = self.of(item, names if written == held else written, depth + 1)
         return told
+
+    def _held_apart(self, values: Mapping[object, object]) -> tuple[str | None, str]:
+        """Of `{"name": "api_key", "value": ...}` which key holds the value, and its name."""
+        for held, labels in _APART:
+            if held in values:
+                for label in labels:
+                    name = values.get(label)
+                    if isinstance(name, str) and self._is_sensitive(name):
+                        return held, name
+        return None, ""
+
+    def _is_sensitive(self, name: str) -> bool:
+        return _kind_of(name[-_MAX_KEY:], self._rules.redact_keys) not in (None, "id")
 
     def _items(self, items: list[object], key: str, depth: int) -> list[Any]:
         told: list[Any] = []
+        if len(items) == 2 and isinstance(items, list | tuple):
+            name = _name_in(items[0])
+            if name and isinstance(items[1], str | bytes | int) and self._is_sensitive(name):
+                return [self.of(items[0], key, depth + 1), self.of(items[1], name, depth + 1)]
         for item in items:
             if self._left <= 0:
                 told.append(f"… {len(items) - len(told)} more")
                 break
             told.append(self.of(item, key, depth + 1))
         return told
+
+
+def _name_in(value: object) -> str | None:
+    """What may be the name of what stands beside it, as in a list of headers: one word."""
+    if isinstance(value, bytes):
+        value = value[: _MAX_KEY + 1].decode(errors="replace")
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_KEY or " " in value:
+        return None
+    return value
 
 
 def _leaf(value: object) -> JsonValue:
@@ -265,6 +294,9 @@ def _dumped(model: BaseModel) -> dict[str, object]:
 
 
 # What a field's name says of its value.
+
+_APART: Final = (("value", ("name", "key")), ("Value", ("Name", "Key")))
+"""Where the value stands, and where its name."""
 
 _SECRET: Final = (
     *("password", "passwords", "passwd", "pwd", "passphrase", "passwordhash", "passwdhash"),

@@ -65,6 +65,48 @@ def test_other_fields_are_told(name: str) -> None:
     assert redact({name: "12 of them"}, DEFAULT) == {name: "12 of them"}
 
 
+def test_a_name_beside_its_value_counts() -> None:
+    """As headers, variables and labels are held."""
+    secret: tuple[Any, ...] = (
+        ("x-api-key", CANARY),
+        ["Authorization", f"Basic {CANARY}"],
+        (b"authorization", f"Basic {CANARY}"),
+        {b"x-api-key": CANARY},
+        {"name": "api_key", "value": CANARY},
+        {"key": "db password", "value": CANARY, "more": 1},
+        {"Name": "DB_PASSWORD", "Value": [CANARY]},
+        {"value": {"x": CANARY}, "name": "client_secret"},
+    )
+    for held in secret:
+        told = redact({"list": [held, held]}, DEFAULT)
+        assert CANARY not in json.dumps(told)
+        assert json.dumps(told).count(REDACTED) == 2
+        assert redact(told, DEFAULT) == told
+    assert redact([["pin code", CANARY], ["pinCode", CANARY]], Rules(redact_keys=("pincode",))) == [
+        ["pin code", CANARY],
+        ["pinCode", REDACTED],
+    ], "two texts are a name and a value when the first is one word"
+    assert redact({"name": "phone", "value": "5551234567"}, DEFAULT)["value"] == "***-***-****"  # type: ignore[index,call-overload]
+    plain: tuple[Any, ...] = (
+        ["risk", "high"],
+        ["name the token", "and go on"],
+        ["secret", None],
+        ["token", "a", "b"],
+        {"name": "plan", "value": "gold"},
+        {"name": "secret", "values": 1},
+        {"name": "account_id", "value": "5843104000000424162"},
+    )
+    for held in plain:
+        assert redact(held, DEFAULT) == held
+
+
+def test_numbers_of_texts_can_be_secrets() -> None:
+    assert redact_text('{"password": 123456, "n": 123456}', DEFAULT) == (
+        f'{{"password": {REDACTED}, "n": 123456}}'
+    )
+    assert redact_text("{'pwd': 123456}", DEFAULT) == f"{{'pwd': {REDACTED}}}"
+
+
 def test_a_number_of_tokens_is_told_and_a_list_of_tokens_is_not() -> None:
     held = {"tokens": 12, "input_tokens": 5, "api_tokens": ["abc"], "ids": ["a"]}
     told = {"tokens": 12, "input_tokens": 5, "api_tokens": REDACTED, "ids": ["a"]}
@@ -114,6 +156,15 @@ SECRET_TEXTS = (
     f"sk-ant-api03-{CANARY}-more",
     f"ghp_{CANARY.replace('-', '')}0000",
     f"eyJhbGciOiJIUzI1NiJ9.{CANARY}.{CANARY}",
+    f"{{b'x-api-key': b'{CANARY}'}}",
+    f"{{b'authorization': b'Basic {CANARY}', b'accept': b'*/*'}}",
+    f"[(b'authorization', b'Basic {CANARY}'), (b'accept', b'*/*')]",
+    f"headers=[('x-api-key', '{CANARY}')]",
+    f'["client_secret", "{CANARY}"]',
+    f'[\\"client_secret\\", \\"{CANARY}\\"]',
+    f"Cookie: a=1; sid={CANARY}; b=2",
+    f"GET / HTTP/1.1\r\nCOOKIE: a=1;sid={CANARY}\r\nAccept: */*",
+    f"set-cookie: theme=dark; sid={CANARY}; Path=/",
 )
 SURVIVE = (
     *("ac-034", "5843104000000424162", "4843104000000424163", "0015g00000XyZ12AAB", "5551234567"),
@@ -141,6 +192,8 @@ SURVIVE = (
         "amqp://u:***@h:1/db",
     ),
     *("http://127.0.0.1:8080/x?a=1", "token: it is missing", "the secret is out", "ann@laptop"),
+    *("Cookie: it is missing", "one of ['token', 'name', 'id']", '"token_count": 123456'),
+    *("('account', 'secretary')", "cookies are on"),
     *("rows 100 200 3000 4000", "Invalid value for '--token': nothing given", "100-200-300"),
 )
 
