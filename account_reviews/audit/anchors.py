@@ -94,7 +94,7 @@ class FileAnchors:
                 if last is not None and seal.previous != last.hash:
                     raise _other(self.where, last.number)
                 if last is None and seal.number > 1:  # as when its file system was unmounted
-                    raise UnreachableError(f"{self.where} lost the seals before {seal.number}")
+                    raise _lost(self.where, seal.number)
                 _mend(stream)
                 stream.write(orjson.dumps(seal.document()) + b"\n")
                 stream.flush()
@@ -156,6 +156,11 @@ class ObjectAnchors:
 
         content = orjson.dumps(seal.document())
         with answering(self.where):
+            try:
+                if seal.number > 1:
+                    await obstore.head_async(self._store, _name(seal.number - 1))
+            except FileNotFoundError:
+                raise _lost(self.where, seal.number) from None
             try:
                 name = _name(seal.number)
                 await obstore.put_async(self._store, name, content, mode="create")
@@ -226,6 +231,10 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _lost(where: str, number: int) -> UnreachableError:
+    return UnreachableError(f"{where} lost the seals before {number}")
 
 
 def _other(where: str, number: int) -> ConflictError:

@@ -101,8 +101,7 @@ async def test_another_seal_does_not_go_in(place: str, key: SigningKey) -> None:
     assert await read(anchors) == seals
 
 
-@pytest.mark.parametrize("place", ["path"], indirect=True)
-async def test_a_file_does_not_begin_in_the_middle(place: str, key: SigningKey) -> None:
+async def test_it_does_not_begin_in_the_middle(place: str, key: SigningKey) -> None:
     one, two = chain(key, 2)
     anchors = open_anchors(place)
     with pytest.raises(UnreachableError, match="lost the seals before 2"):
@@ -121,9 +120,20 @@ async def test_sealing_into_an_object_store(
         await trail.sealer().seal_all()
     report = await trail.verify()
     assert (report.ok, report.seals_checked, report.unanchored) == (True, 3, 0)
+    sealer = trail.sealer()
+    assert await sealer.seal_all() == 0
+    store = open_store(f"{bucket}/sealing")
+    for number in (1, 2, 3):
+        await obstore.delete_async(store, f"{number:012d}.json")
+    await trail.add(4)
+    with pytest.raises(UnreachableError, match="lost the seals before 4"):
+        await sealer.seal_all()
+    await sealer.seal_all()
+    report = await trail.verify()
+    assert (report.ok, report.seals_checked, report.unanchored) == (True, 4, 0), "filled again"
     await trail.owner(
-        "delete from audit.seals where number = 3",
-        "delete from audit.audit_events where event_id like '%/3'",
+        "delete from audit.seals where number = 4",
+        "delete from audit.audit_events where event_id like '%/4'",
     )
     report = await trail.verify()
     assert sorted(one.why for one in report.findings) == [
