@@ -271,7 +271,17 @@ async def test_every_change_of_a_file_is_found(trail: Sealed) -> None:
                 assert not check_archive(bad, keys).ok, (number, changed)
             except BadInputError as error:
                 assert "\n" not in error.message  # noqa: PT017  either way it is refused
-    _cut_with_another_end(bad, lines)
+
+
+async def test_a_file_that_was_cut_or_spoilt(trail: Sealed) -> None:
+    """Whoever leaves a seal out with its rows can write another last line, but not sign it."""
+    await old_rows(trail, OLD, OLD - DAY)
+    await trail.sealer().seal_all()
+    await make_ahead(trail.engine)
+    (name,) = (await tidy(trail)).archived
+    file, bad = trail.folder / "archive" / name, trail.folder / "bad.gz"
+    keys = public_keys(trail.key_file)
+    _cut_with_another_end(bad, gzip.decompress(file.read_bytes()).splitlines(keepends=True))
     findings = check_archive(bad, keys).findings
     assert [one.kind for one in findings] == [Kind.SEAL], findings
     bad.write_bytes(file.read_bytes()[:-20])
