@@ -23,7 +23,12 @@ from account_reviews.audit.export_format import (
 from account_reviews.audit.findings import Finding, Kind
 from account_reviews.audit.keys import PublicKeys
 from account_reviews.audit.leaves import COLUMNS, is_placed, position_of
-from account_reviews.audit.offline_rows import gaps_in_facts, gaps_in_histories, open_attempts
+from account_reviews.audit.offline_rows import (
+    gaps_in_facts,
+    gaps_in_histories,
+    late_ends,
+    open_attempts,
+)
 from account_reviews.audit.proofs import row_proof_from, verify_proof
 from account_reviews.audit.seals import Seal, fault_of, seal_from, signature_fault
 from account_reviews.audit.session_documents import (
@@ -270,9 +275,11 @@ class _Session(Checker):
             self.add(Kind.DIFFERING, "the row has no proof, though it is older than a seal", row)
 
     def _twice(self) -> None:
+        late = late_ends(self._rows)
         seen: set[object] = set()
         for row in self._rows:
-            names = {row["event_id"], position_of(row)}
+            name = row["event_id"]
+            names = {position_of(row)} if name in late else {name, position_of(row)}
             if names & seen:
                 self.add(Kind.EXTRA, "the row is there twice", row)
             seen |= names

@@ -77,6 +77,15 @@ def gaps_in_facts(rows: Sequence[Row]) -> Iterator[Finding]:
         yield from _gaps(prefix, numbers, 0, "the line is gone")
 
 
+def late_ends(rows: Sequence[Row]) -> set[str]:
+    """Ends of attempts that stand twice and may: closed as lost, and told after all."""
+    ends: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        if row["source"] == Source.ATTEMPT:
+            ends[row["event_id"]].append("lost" in _details(row))
+    return {name for name, lost in ends.items() if sorted(lost) == [False, True]}
+
+
 def open_attempts(rows: Sequence[Row]) -> list[str]:
     """Ids of attempts that began and of whose end nothing is told, oldest first."""
     ids = {row["event_id"] for row in rows}

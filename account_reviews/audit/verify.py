@@ -67,10 +67,14 @@ _OUTSIDE: Final = text(
 """Where no seal ever comes: before the first, and under transactions that have not begun."""
 _TWICE: Final = (
     "with twice as (select event_id from audit.audit_events where {which} "
-    "group by event_id having count(*) > 1 limit :most) "
-    "select event_id, xid, seq from audit.audit_events where event_id in (select * from twice) "
+    "group by event_id having count(*) > 1), "
+    "wrong as (select event_id from audit.audit_events where event_id in (select * from twice) "
+    "group by event_id having not (count(*) = 2 and bool_and(source = 'attempt') "
+    "and count(*) filter (where details ? 'lost') = 1) limit :most) "
+    "select event_id, xid, seq from audit.audit_events where event_id in (select * from wrong) "
     "order by event_id, xid, seq"
 )
+"""An attempt that was closed as lost may have told its end after all."""
 _TWICE_SINCE: Final = text(
     _TWICE.format(which="cast(:since as timestamptz) is null or at >= :since")
 )

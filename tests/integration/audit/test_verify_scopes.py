@@ -11,10 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.comparing import Comparison
 from account_reviews.audit.completeness import _judge
+from account_reviews.audit.export import AuditExport
 from account_reviews.audit.findings import Kind
+from account_reviews.audit.keys import public_keys
+from account_reviews.audit.offline import verify_export
 from account_reviews.audit.partitions import clean_up, make_ahead
 from account_reviews.audit.store import insert
 from account_reviews.audit.verify import Report
+from account_reviews.domain.audit import AuditEvent, EventType, Source, attempt_id
 from account_reviews.domain.errors import NotFoundError
 from account_reviews.store.database import create_engine
 from bench.tampering import event
@@ -144,28 +148,58 @@ async def test_an_event_of_the_review_that_is_there_twice(trail: Sealed) -> None
     assert found(await of_review(trail), Kind.EXTRA) == {named(3)}
 
 
+async def test_a_try_that_was_closed_as_lost_may_end_after_all(
+    trail: Sealed, tmp_path: Path
+) -> None:
+    def row(edge: str, seconds: int, **more: bool) -> AuditEvent:
+        known = event(1)
+        return replace(
+            known,
+            event_id=attempt_id(known.run_id or "", "7", 1, edge),
+            at=known.at + timedelta(seconds=seconds),
+            source=Source.ATTEMPT,
+            event_type=EventType.TASK_COMPLETED,
+            details={"activity_id": "7", "attempt": 1, **more},
+        )
+
+    async def judged() -> set[bool]:
+        await trail.sealer().seal_all()
+        export = AuditExport(trail.engine, "default", public_keys(trail.key_file), None)
+        await export.session(REVIEW, None, tmp_path, datetime.now(UTC))
+        (document,) = tmp_path.glob("*_audit.json")
+        offline = verify_export(document, public_keys(trail.key_file))
+        return {(await trail.verify()).ok, (await of_review(trail)).ok, offline.ok}
+
+    await insert(trail.engine, [row("start", 1), row("end", 2, lost=True), row("end", 9)])
+    assert await judged() == {True}
+    await insert(trail.engine, [row("end", 10)])
+    assert await judged() == {False}
+
+
 async def test_what_is_in_an_archive_is_no_gap(trail: Sealed) -> None:
     """Of a review that began in a month that was archived, the first events are gone for good."""
-    old = datetime(2017, 3, 31, 23, 59, tzinfo=UTC)
+    year = datetime.now(UTC).year - 9
+    april = f"audit.audit_events_{year}_04"
+    old = datetime(year, 3, 31, 23, 59, tzinfo=UTC)
     rows = [replace(event(n, 9), at=old + (n - 1) * timedelta(minutes=5)) for n in (1, 2, 3)]
     await insert(trail.engine, rows)
-    await trail.owner(HOUR_AGO + " where at < '2018-01-01'")
+    await trail.owner(HOUR_AGO + " where at < now() - interval '8 years'")
     await trail.sealer().seal_all()
     await make_ahead(trail.engine)
-    await trail.owner("alter table audit.audit_events detach partition audit.audit_events_2017_04")
+    await trail.owner(f"alter table audit.audit_events detach partition {april}")
     try:
         keep, now = timedelta(days=2555), datetime.now(UTC)
         place = str(trail.folder / "archive")
         await clean_up(trail.engine, place, trail.key_file, tenant="default", keep=keep, now=now)
     finally:
         await trail.owner(
-            "alter table audit.audit_events attach partition audit.audit_events_2017_04 "
-            "for values from ('2017-04-01') to ('2017-05-01')"
+            f"alter table audit.audit_events attach partition {april} "
+            f"for values from ('{year}-04-01') to ('{year}-05-01')"
         )
     report = await trail.verifier().verify_review("default", "review/ac-009")
     assert report.ok, report.document()
     assert any("may lie in archives" in one for one in report.warnings)
-    await trail.owner("drop table audit.audit_events_2017_04")
+    await trail.owner(f"drop table {april}")
     assert (await of_review(trail)).warnings == [], "it is years younger"
 
 
