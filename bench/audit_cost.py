@@ -1,10 +1,12 @@
 """CPU seconds per review with audit trail and telemetry, against the same worker without both.
 
-Rounds alternate in one run, each on a fresh stack: bare (no trail, no facts in the outbox, no
-metrics, no traces), sampled (everything on, one trace in ten kept) and full (every trace kept).
-Spans go to a collector on this machine, and the metrics page is read every 15 seconds. The time is
-that of the worker process, user and system, from the first measured review until two seconds after
-the last; Temporal and PostgreSQL are reported apart.
+Three stacks stand side by side: bare (no trail, no facts in the outbox, no metrics, no traces),
+sampled (everything on, one trace in ten kept) and full (every trace kept). They take turns: each
+reviews a copy of the same accounts while the others rest, then the next, with the order turning, so
+that a machine that is slow for a while is slow for all. Spans go to a collector on this machine,
+and the metrics page is read every 15 seconds. The time is that of the worker process, user and
+system, from the first review of a turn until two seconds after its last; Temporal and PostgreSQL
+are reported apart.
 """
 
 import argparse
@@ -17,13 +19,16 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from sqlalchemy import text
 
+from account_reviews.domain.records import Account
+from account_reviews.domain.review import Execution
 from account_reviews.local import ports
 from bench import common, portfolio
 from bench.common import Bench, Result, Row
@@ -111,50 +116,86 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+@dataclass
+class Side:
+    """One kind with its stack and worker. `turns` holds what each turn used, in CPU seconds."""
+
+    kind: str
+    bench: Bench
+    worker: int
+    """Its process id."""
+    copies: list[list[Account]]
+    execution: Execution
+    approver: Approver
+    sink: Sink
+    scraped: list[int]
+    turns: list[Used] = field(default_factory=list)
+    done: list[Done] = field(default_factory=list)
+    seconds: float = 0.0
+
+    async def turn(self, number: int, in_flight: int) -> None:
+        """Review one copy of the accounts to the end."""
+        async with self.approver.working():
+            before, began = _used(self.bench, self.worker), time.monotonic()
+            accounts = self.copies[number]
+            self.done += await review_all(self.bench, accounts, self.execution, in_flight=in_flight)
+            self.seconds += time.monotonic() - began
+            await asyncio.sleep(SETTLE_SECONDS)
+            after = _used(self.bench, self.worker)
+        self.turns.append(Used(*(b - a for a, b in zip(before, after, strict=True))))
+
+    async def summary(self) -> Round:
+        """What was measured, per review."""
+        used = (sum(parts) / len(self.done) for parts in zip(*self.turns, strict=True))
+        return Round(
+            used=Used(*used),
+            per_second=len(self.done) / self.seconds,
+            outcomes=dict(Counter(one.outcome for one in self.done)),
+            spans=self.sink.spans,
+            scrapes=len(self.scraped),
+            missing=0 if self.kind == "bare" else await _missing(self.bench, self.done),
+        )
+
+
 async def measure(arguments: argparse.Namespace) -> Result:
-    """Alternate the three kinds; the order turns with every round."""
+    """Rounds on fresh stacks; in each, the kinds take turns."""
     rounds: dict[str, list[Round]] = {kind: [] for kind in KINDS}
-    for number in range(arguments.rounds):
-        turn = number % len(KINDS)
-        for kind in (*KINDS[turn:], *KINDS[:turn]):
-            async with common.fresh_stack() as bench:
-                done = await _round(bench, arguments, kind)
-            rounds[kind].append(done)
-            print(f"{kind}: {done.used.worker * 1000:.1f} ms of worker per review", flush=True)
+    for _ in range(arguments.rounds):
+        async with AsyncExitStack() as stack:
+            sides = [
+                await stack.enter_async_context(side(kind, arguments.copies)) for kind in KINDS
+            ]
+            for number in range(arguments.copies):
+                turn = number % len(KINDS)
+                for one in (*sides[turn:], *sides[:turn]):
+                    await one.turn(number, arguments.in_flight)
+            for one in sides:
+                done = await one.summary()
+                rounds[one.kind].append(done)
+                print(f"{one.kind}: {done.used.worker * 1000:.1f} ms of worker per review")
     return _result(rounds)
 
 
-async def _round(bench: Bench, arguments: argparse.Namespace, kind: str) -> Round:
-    await portfolio.fill_with_copies(bench, arguments.copies + 1)
-    accounts = await accounts_of(bench)
-    last = f"{arguments.copies + 1}-"
-    warm_up = [account for account in accounts if account.id.startswith(last)][:_WARM]
-    measured = [account for account in accounts if not account.id.startswith(last)]
-    execution = await bench.parts.execution()
+@asynccontextmanager
+async def side(kind: str, copies: int) -> AsyncIterator[Side]:
+    """A stack with a warm worker of this kind."""
     flags = ["--bare", "--no-facts"] if kind == "bare" else []
     page = f"http://{ports.LOOPBACK}:{(port := ports.any_free())}/metrics"
-    with collector() as sink, environment(_told(kind, sink, port)):
-        async with (
-            worker_process(bench, *flags) as worker,
-            Approver(bench.parts, bench.client).working(),
-            scraping(None if kind == "bare" else page) as scraped,
-        ):
-            await review_all(bench, warm_up, execution, in_flight=arguments.in_flight)
-            await asyncio.sleep(SETTLE_SECONDS)
-            before, began = _used(bench, worker.pid), time.monotonic()
-            done = await review_all(bench, measured, execution, in_flight=arguments.in_flight)
-            took = time.monotonic() - began
-            await asyncio.sleep(SETTLE_SECONDS)
-            after = _used(bench, worker.pid)
-    missing = 0 if kind == "bare" else await _missing(bench, [*done])
-    return Round(
-        used=Used(*((b - a) / len(done) for a, b in zip(before, after, strict=True))),
-        per_second=len(done) / took,
-        outcomes=dict(Counter(one.outcome for one in done)),
-        spans=sink.spans,
-        scrapes=len(scraped),
-        missing=missing,
-    )
+    async with common.fresh_stack() as bench:
+        await portfolio.fill_with_copies(bench, copies + 1)
+        of_copy: dict[str, list[Account]] = {}
+        for account in await accounts_of(bench):
+            of_copy.setdefault(account.id.partition("-")[0], []).append(account)
+        *measured, last = of_copy.values()
+        execution, approver = await bench.parts.execution(), Approver(bench.parts, bench.client)
+        with collector() as sink, environment(_told(kind, sink, port)):
+            async with (
+                worker_process(bench, *flags) as worker,
+                scraping(None if kind == "bare" else page) as scraped,
+            ):
+                async with approver.working():
+                    await review_all(bench, last[:_WARM], execution, in_flight=_WARM)
+                yield Side(kind, bench, worker.pid, measured, execution, approver, sink, scraped)
 
 
 def _told(kind: str, sink: Sink, port: int) -> dict[str, str]:
@@ -284,8 +325,8 @@ def _shown(rounds: list[Round]) -> str:
 
 def _flags() -> Any:
     flags = common.parser((__doc__ or "").splitlines()[0], limit=1800)
-    flags.add_argument("--rounds", type=int, default=5, help="of each kind (default 5)")
-    flags.add_argument("--copies", type=int, default=2, help="of the 64 accounts, per round")
+    flags.add_argument("--rounds", type=int, default=3, help="on fresh stacks (default 3)")
+    flags.add_argument("--copies", type=int, default=4, help="of the 64 accounts, one per turn")
     flags.add_argument("--in-flight", type=int, default=8, help="reviews at a time (default 8)")
     return flags.parse_args()
 

@@ -17,6 +17,7 @@ from account_reviews.domain.errors import CrmUnavailableError, ReviewsError
 from account_reviews.domain.records import Account
 from account_reviews.domain.redaction import rules_of
 from account_reviews.domain.review import Execution
+from account_reviews.store.database import reachable
 from bench.common import Bench
 from bench.driving import Approver, Handle, approve, start
 
@@ -52,7 +53,8 @@ class PatientApprover(Approver):
     async def _work(self) -> None:
         while True:
             try:
-                fresh = await self._fresh()
+                async with reachable():
+                    fresh = await self._fresh()
                 tries = (approve(self.client, request) for request in fresh)
                 answers = await asyncio.gather(*tries, return_exceptions=True)
                 for request, answer in zip(fresh, answers, strict=True):

@@ -1,5 +1,6 @@
 """`reviews audit tail` and `export` as a person runs them, on a real review from start to write."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -10,7 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from account_reviews.audit.store import insert
+from account_reviews.local.postgres import EmbeddedPostgres
+from account_reviews.store.database import create_engine
+from account_reviews.store.migrate import AUDIT, upgrade
 from tests.acceptance.conftest import PATIENCE, Reviews, rows
+from tests.integration.audit.rows import event
 
 AGREED = [
     *("event_id", "tenant", "review_id", "workflow_id", "run_id", "event_type", "at", "actor"),
@@ -166,6 +172,42 @@ def test_tail_follows_what_happens(reviews: Reviews, closed: dict[str, Any]) -> 
         assert "Traceback" not in process.stderr.read()
     finally:
         end(process)
+
+
+async def test_tail_goes_on_when_the_trail_was_away(reviews: Reviews, short_dir: Path) -> None:
+    server = EmbeddedPostgres(short_dir / "away")
+    server.start()
+    try:
+        server.create_database("trail")
+        engine = create_engine(server.url("trail"), application_name="tests")
+        await upgrade(engine, AUDIT)
+        process = reviews.begin(
+            *("audit", "tail", "-f", "-o", "json"),
+            REVIEWS_AUDIT_DATABASE_URL=server.url("trail"),
+        )
+        try:
+            await insert(engine, [event("before")])
+            await asyncio.to_thread(until_shown, process, "before")
+            server.stop()
+            assert process.stderr is not None
+            said = await asyncio.to_thread(process.stderr.readline)
+            assert "going on as soon as it is there again" in said
+            server.start()
+            await engine.dispose()
+            await insert(engine, [event("after")])
+            await asyncio.to_thread(until_shown, process, "after")
+        finally:
+            end(process)
+            await engine.dispose()
+    finally:
+        server.stop()
+
+
+def until_shown(process: "subprocess.Popen[str]", event_id: str) -> None:
+    """Read rows until that one comes."""
+    assert process.stdout is not None
+    while json.loads(process.stdout.readline())["event_id"] != event_id:
+        pass
 
 
 def until_seen(process: "subprocess.Popen[str]", event_type: str) -> None:

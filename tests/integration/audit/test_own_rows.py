@@ -21,6 +21,7 @@ from account_reviews.audit.log import AuditLog
 from account_reviews.audit.relay import Relay
 from account_reviews.audit.store import insert, put_into_outbox, try_insert
 from account_reviews.domain.audit import AuditEvent, EventType, Severity, Source
+from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.redaction import DEFAULT
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
@@ -242,13 +243,13 @@ async def test_the_relay_keeps_the_order_and_puts_the_unreadable_aside(
     assert "newer release" in str(odd.details["body"])
 
 
-async def test_writes_of_the_ledger_are_told_with_before_and_after(engine: AsyncEngine) -> None:
-    run, at = str(uuid4()), datetime.now(UTC)
+async def _write(main: AsyncEngine, crm: AsyncEngine, run: str, at: datetime) -> None:
+    """Two writes of a review into the ledger; somebody approved the first."""
     state = {
         "workflow_run_id": run,
         "requests": [{"items": [{"item_id": "change-1", "decided_by": "ann"}]}],
     }
-    async with engine.begin() as connection:
+    async with main.begin() as connection:
         await connection.execute(
             text(
                 "insert into reviews.review_runs (run_id, review_id, tenant, account_id, name, "
@@ -258,6 +259,7 @@ async def test_writes_of_the_ledger_are_told_with_before_and_after(engine: Async
             ),
             {"run": run, "state": json.dumps(state), "at": at},
         )
+    async with crm.begin() as connection:
         for change in ("change-1", "change-2"):
             await connection.execute(
                 text(
@@ -279,6 +281,11 @@ async def test_writes_of_the_ledger_are_told_with_before_and_after(engine: Async
                     "at": at,
                 },
             )
+
+
+async def test_writes_of_the_ledger_are_told_with_before_and_after(engine: AsyncEngine) -> None:
+    run, at = str(uuid4()), datetime.now(UTC)
+    await _write(engine, engine, run, at)
     relay = Relay(engine, engine, engine, DEFAULT)
     assert (await relay.writes(), await relay.writes()) == (1, 0)
     (told,) = await trail(engine, f"write/{run}:")
@@ -295,6 +302,35 @@ async def test_writes_of_the_ledger_are_told_with_before_and_after(engine: Async
     await _until_nobody_waits_for_an_approval(engine, run)
     assert await relay.writes() == 1
     assert [one.actor for one in await trail(engine, f"write/{run}:")] == ["ann", "unknown"]
+
+
+async def test_a_crm_and_a_trail_of_their_own(
+    engine: AsyncEngine, apart: Apart, server: EmbeddedPostgres, nowhere: AsyncEngine
+) -> None:
+    """Three databases, and at first nobody answers for the trail's."""
+    name = f"crm_{uuid4().hex[:8]}"
+    server.create_database(name)
+    crm = create_engine(server.url(name), application_name="tests")
+    run, at = str(uuid4()), datetime.now(UTC)
+    rows = some(3)
+    try:
+        await upgrade(crm)
+        await _write(engine, crm, run, at)
+        async with engine.begin() as connection:
+            await put_into_outbox(connection, rows)
+        relay = Relay(engine, nowhere, crm, DEFAULT)
+        for step in (relay.outbox, relay.writes):
+            with pytest.raises(UnreachableError):
+                await step()
+        relay = Relay(engine, apart.engine, crm, DEFAULT)
+        while await relay.outbox():
+            pass
+        assert (await relay.writes(), await relay.writes()) == (1, 0)
+    finally:
+        await crm.dispose()
+    assert await trail(apart.engine, rows[0].event_id.removesuffix("0")) == rows
+    (told,) = await trail(apart.engine, f"write/{run}:")
+    assert (told.actor, told.tenant, told.at) == ("ann", "acme", at)
 
 
 async def _until_nobody_waits_for_an_approval(engine: AsyncEngine, run: str) -> None:

@@ -165,9 +165,8 @@ async def test_a_try_that_was_closed_as_lost_may_end_after_all(
     async def judged() -> set[bool]:
         await trail.sealer().seal_all()
         export = AuditExport(trail.engine, "default", public_keys(trail.key_file), None)
-        await export.session(REVIEW, None, tmp_path, datetime.now(UTC))
-        (document,) = tmp_path.glob("*_audit.json")
-        offline = verify_export(document, public_keys(trail.key_file))
+        written = await export.session(REVIEW, None, tmp_path, datetime.now(UTC))
+        offline = verify_export(written.files["audit"], public_keys(trail.key_file))
         return {(await trail.verify()).ok, (await of_review(trail)).ok, offline.ok}
 
     await insert(trail.engine, [row("start", 1), row("end", 2, lost=True), row("end", 9)])

@@ -1,7 +1,9 @@
 """Engines against a real PostgreSQL: what they set, and what counts as unreachable."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -112,6 +114,24 @@ async def test_lost_while_in_use(engine: AsyncEngine, other_engine: AsyncEngine)
 
     with pytest.raises(UnreachableError, match="lost"):
         await cut_off()
+
+
+async def test_used_between_the_last_words_and_the_end(other_engine: AsyncEngine) -> None:
+    """A server that is killed says goodbye first; what is asked between is lost, not wrong."""
+    fields = b"SFATAL\0VFATAL\0C57P02\0Mterminating connection because of crash\0\0"
+    goodbye = b"E" + (len(fields) + 4).to_bytes(4) + fields
+
+    async def ask() -> object:
+        async with reachable(), other_engine.connect() as connection:
+            raw: Any = (await connection.get_raw_connection()).driver_connection
+            raw._protocol.data_received(goodbye)
+            asyncio.get_running_loop().call_later(0.1, raw._transport.abort)
+            return await connection.scalar(text("select 1"))
+
+    with pytest.raises(UnreachableError, match="lost"):
+        await ask()
+    async with other_engine.connect() as connection:
+        assert await connection.scalar(text("select 1")) == 1
 
 
 async def test_closed_while_idle_is_replaced(
