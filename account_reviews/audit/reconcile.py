@@ -27,6 +27,7 @@ from account_reviews.audit.reading_history import (
     HistoryGoneError,
     HistoryReader,
 )
+from account_reviews.audit.relay import Relay
 from account_reviews.audit.runs import Cursor, cursors, store
 from account_reviews.domain.audit import Source
 from account_reviews.domain.base import Model
@@ -118,12 +119,15 @@ class Reconciler:
         self._main = main
         self._reader = HistoryReader(client, rules)
         self._settle = settle
+        self._relay = Relay(main, engine, None, rules)
         self._turn = ""
 
     async def full(
         self, *, now: datetime, since: datetime | None = None, settle: float = SETTLE_SECONDS
     ) -> Reconciled:
         """A full pass; without `since` it looks back to the last one, or at everything.
+
+        Rows that wait in the outbox are brought to the trail as well.
 
         ConflictError when another pass does not end, UnreachableError when a database is down,
         RPCError or TimeoutError when Temporal is.
@@ -136,6 +140,8 @@ class Reconciler:
             report = _Report()
             seen = await self._listed(_query(back), report)
             await self._others(await passes.open_runs(self._engine, namespace), seen, report)
+            while await self._relay.outbox():  # no worker may be at work
+                pass
             attempts = back - _ATTEMPTS_OVERLAP if back else None
             strange = await passes.without_history(self._engine, attempts)
             await self._others(strange, seen, report)

@@ -1,14 +1,11 @@
 """The trail against real histories: live, after outages, repaired, tampered with and deleted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
-import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,49 +13,32 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
 from account_reviews.audit import passes
 from account_reviews.audit.exporter import Exporter
 from account_reviews.audit.reading_history import LONG, Export, HistoryReader
-from account_reviews.audit.reconcile import Gap, Reconciled, Reconciler, compare
-from account_reviews.audit.store import event_of, insert
-from account_reviews.audit.tap import Moved, Observer, TapRunner
-from account_reviews.domain.audit import AuditEvent, EventType, Severity, Source, attempt_id
-from account_reviews.domain.redaction import Rules
+from account_reviews.audit.reconcile import Gap, compare
+from account_reviews.audit.tap import Moved, TapRunner
+from account_reviews.domain.audit import EventType, Severity
 from account_reviews.local.postgres import EmbeddedPostgres
-from account_reviews.store.database import asyncpg_dsn, create_engine
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.runner import sandboxed_runner
+from tests.integration.audit.live import (
+    PATIENCE,
+    RULES,
+    Trail,
+    Watcher,
+    at_least,
+    length,
+    open_trail,
+)
 from tests.replay.record import HISTORIES
 from tests.unit.hooks.helpers import counting
 from tests.waiting import until
-from tests.workflows.conftest import World, create_task, decision, make_world, set_status
+from tests.workflows.conftest import create_task, decision, make_world, set_status
 from worker import WORKFLOWS
 from workflows.account_review import AccountReviewWorkflow
-
-RULES = Rules()
-PATIENCE = 30
-
-
-@dataclass
-class Watcher:
-    """What the tap tells."""
-
-    exporter: Exporter | None = None
-    moves: list[tuple[str, Moved]] = field(default_factory=list)
-    refusals: int = 0
-    failures: int = 0
-    """Times the exporter had to begin again."""
-
-    def moved(self, workflow_id: str, run_id: str, moved: Moved) -> None:
-        self.moves.append((run_id, moved))
-        if self.exporter is not None:
-            self.exporter.moved(workflow_id, run_id, moved)
-
-    def refused(self, info: object, act: object, completion: object) -> None:
-        self.refusals += 1
 
 
 @dataclass
@@ -78,102 +58,12 @@ class Broken:
         raise RuntimeError("no")
 
 
-@dataclass
-class Trail:
-    """A world with a trail in a database of its own."""
-
-    world: World
-    engine: AsyncEngine
-    name: str
-    admin: str
-
-    @property
-    def client(self) -> Client:
-        return self.world.client
-
-    def reconciler(self) -> Reconciler:
-        return Reconciler(self.client, self.engine, self.world.engine, RULES)
-
-    async def reconcile(self, **options: Any) -> Reconciled:
-        given = {"now": datetime.now(UTC), "settle": 0, **options}
-        return await self.reconciler().full(**given)
-
-    @asynccontextmanager
-    async def worker(self, *observers: Observer) -> AsyncIterator[Watcher]:
-        """A worker whose runs are exported, as long as it lives."""
-        exporter = Exporter(HistoryReader(self.client, RULES), self.engine)
-        exporter.start()
-        watcher = Watcher(exporter)
-        task = asyncio.create_task(self._keep(exporter, watcher))
-        runner = TapRunner(sandboxed_runner(), watcher, observers)
-        async with self.world.worker(workflow_runner=runner):
-            yield watcher
-        task.cancel()
-        await asyncio.wait({task})
-        assert await exporter.flush(PATIENCE)
-
-    async def _keep(self, exporter: Exporter, watcher: Watcher) -> None:
-        while True:
-            try:
-                await exporter.run()
-            except (OSError, Exception):  # noqa: BLE001  as the worker does: tried again
-                watcher.failures += 1
-                await asyncio.sleep(0.2)
-
-    async def rows(self, run_id: str) -> list[AuditEvent]:
-        query = "select * from audit.audit_events where run_id = :run and source = 'history'"
-        async with self.engine.connect() as connection:
-            found = await connection.execute(text(f"{query} order by at, seq"), {"run": run_id})
-            return [event_of(dict(row)) for row in found.mappings()]
-
-    async def numbers(self, run_id: str) -> list[int]:
-        """The events that have a row, in order, with repetitions."""
-        return sorted(int(row.event_id.rpartition("/")[2]) for row in await self.rows(run_id))
-
-    async def execute(self, *statements: str, **values: Any) -> None:
-        """As the owner, for whom no trigger fires."""
-        async with self.engine.begin() as connection:
-            await connection.execute(text("set local session_replication_role = replica"))
-            for statement in statements:
-                await connection.execute(text(statement), values)
-
-    @asynccontextmanager
-    async def away(self) -> AsyncIterator[None]:
-        """Nobody can connect to the audit database, and who was is thrown out."""
-        connection = await asyncpg.connect(self.admin)
-        try:
-            await connection.execute(f"alter database {self.name} allow_connections false")
-            await connection.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1",
-                self.name,
-            )
-            yield
-        finally:
-            await connection.execute(f"alter database {self.name} allow_connections true")
-            await connection.close()
-
-
 @pytest.fixture
 async def trail(
     client: Client, engine: AsyncEngine, postgres: EmbeddedPostgres, template_database: str
 ) -> AsyncIterator[Trail]:
-    name = f"trail_{uuid4().hex[:8]}"
-    postgres.create_database(name, template=template_database)
-    audit = create_engine(postgres.url(name), application_name="tests")
-    yield Trail(make_world(client, engine), audit, name, asyncpg_dsn(postgres.url("postgres")))
-    await audit.dispose()
-
-
-async def length(trail: Trail, workflow_id: str, run_id: str) -> int:
-    handle = trail.client.get_workflow_handle(workflow_id, run_id=run_id)
-    return len((await handle.fetch_history()).events)
-
-
-def at_least(trail: Trail, run_id: str, events: int) -> Callable[[], Awaitable[bool]]:
-    async def enough() -> bool:
-        return len(await trail.rows(run_id)) >= events
-
-    return enough
+    async with open_trail(client, engine, postgres, template_database) as opened:
+        yield opened
 
 
 async def test_a_review_leaves_each_event_once(trail: Trail) -> None:
@@ -429,95 +319,6 @@ async def test_a_pass_that_comes_too_late_for_the_retention_warns(trail: Trail) 
     (warning,) = (await trail.reconcile(now=datetime.now(UTC) + timedelta(days=16))).warnings
     assert "Temporal deletes histories 30 days after their end" in warning
     await handle.terminate("enough")
-
-
-async def test_attempts_of_dead_processes_are_closed_as_lost(trail: Trail) -> None:
-    """Real attempts that Temporal knows: one it still waits for, one that is over."""
-    world = trail.world
-    held, released = asyncio.Event(), asyncio.Event()
-
-    async def hold(*_: object, **__: object) -> None:
-        held.set()
-        await released.wait()
-        raise ApplicationError("too late", non_retryable=True)
-
-    world.analysis.changes = (set_status(world.account),)
-    world.crm.apply = hold  # type: ignore[method-assign,assignment]
-    async with world.worker():
-        handle = await world.start()
-        run_id = handle.first_execution_run_id or ""
-        request = await world.request(handle)
-        await handle.signal("submit_decision", decision(request))
-        await asyncio.wait_for(held.wait(), PATIENCE)
-        (pending,) = (await handle.describe()).raw_description.pending_activities
-        regular = start_row(handle.id, run_id, pending.activity_id, EventType.TOOL_INVOCATION)
-        local = start_row(handle.id, run_id, "99", EventType.TASK_STARTED, local=True)
-        await insert(trail.engine, [regular, local])
-        assert (await trail.reconcile()).closed_as_lost == 0
-        await handle.terminate("enough")
-        released.set()
-    assert (await trail.reconcile()).closed_as_lost == 2
-    query = text("select * from audit.audit_events where event_id = any(:ids)")
-    ids = [one.event_id.replace("/start", "/end") for one in (regular, local)]
-    async with trail.engine.connect() as connection:
-        rows = (await connection.execute(query, {"ids": ids})).mappings().all()
-    ends = {row["event_type"]: row for row in rows}
-    assert set(ends) == {"tool_error", "task_failed"}
-    assert all(row["details"]["lost"] is True and row["severity"] == "error" for row in rows)
-    assert all(row["at"] >= regular.at for row in rows)
-    assert (await trail.reconcile()).closed_as_lost == 0
-
-
-async def test_an_attempt_that_completed_is_not_told_as_failed(trail: Trail) -> None:
-    """The worker died when the server had the result and the trail only the start."""
-    world = trail.world
-    world.analysis.changes = (set_status(world.account),)
-    async with world.review() as handle:
-        request = await world.request(handle)
-        await handle.signal("submit_decision", decision(request))
-        await handle.result()
-    run_id = handle.first_execution_run_id or ""
-    await trail.reconcile()
-    rows = {row.event_type: row for row in await trail.rows(run_id)}
-    regular, local = (
-        rows[kind].details
-        for kind in (EventType.ACTIVITY_COMPLETED, EventType.LOCAL_ACTIVITY_RECORDED)
-    )
-    begun = rows[EventType.SESSION_STARTED].at
-    starts = [
-        start_row(handle.id, run_id, str(regular["activity_id"]), EventType.TOOL_INVOCATION),
-        start_row(handle.id, run_id, str(local["activity_id"]), EventType.TASK_STARTED, local=True),
-    ]
-    await insert(trail.engine, [replace(one, at=begun) for one in starts])
-    assert (await trail.reconcile()).closed_as_lost == 2
-    query = text("select * from audit.audit_events where event_id like '%/end'")
-    async with trail.engine.connect() as connection:
-        ends = (await connection.execute(query)).mappings().all()
-    assert sorted((row["event_type"], row["severity"]) for row in ends) == [
-        ("task_completed", "info"),
-        ("tool_success", "info"),
-    ]
-    assert all(row["details"]["lost"] is True for row in ends)
-
-
-def start_row(
-    workflow_id: str, run_id: str, activity_id: str, kind: EventType, *, local: bool = False
-) -> AuditEvent:
-    at = datetime.now(UTC)
-    since = at if local else None
-    return AuditEvent(
-        event_id=attempt_id(run_id, activity_id, 1, "start", local_since=since),
-        at=at,
-        source=Source.ATTEMPT,
-        event_type=kind,
-        tenant="default",
-        actor="worker@host",
-        action="crm.apply_change start",
-        resource=workflow_id,
-        workflow_id=workflow_id,
-        run_id=run_id,
-        details={"activity_id": activity_id, "attempt": 1, "local": local},
-    )
 
 
 async def test_the_tap_is_silent_on_replay() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,8 +27,10 @@ from temporalio.client import (
     WorkflowUpdateHandle,
 )
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import TimeSkipper
 from temporalio.worker import Replayer
 
+from account_reviews.domain.approvals import Terms
 from account_reviews.domain.audit import trace_of_run
 from account_reviews.domain.records import RecordType
 from account_reviews.telemetry import headers
@@ -75,7 +78,7 @@ async def events(handle: Any) -> list[HistoryEvent]:
     return [event async for event in handle.fetch_history_events()]
 
 
-async def test_one_trace_from_the_start_to_the_write_over_a_restart(
+async def test_one_trace_from_the_start_to_the_write_over_months_and_a_restart(
     client: Client,
     engine: AsyncEngine,
     connected: Connect,
@@ -85,15 +88,20 @@ async def test_one_trace_from_the_start_to_the_write_over_a_restart(
     starting, starter_spans = (Traces("starter", own := InMemorySpanExporter()), own)
     world = make_world(await connected(traces.tracing), engine)
     world.analysis.changes = (set_status(world.account),)
+    world.analysis.terms = Terms(timeout_seconds=timedelta(days=200).total_seconds())
     starter = await connected(starting.tracing)
+    skipper = TimeSkipper(starter)
     async with world.worker():
-        handle = await world.start(starter)
+        with skipper.with_time_skipping_disabled():
+            handle = await world.start(skipper.client)
         request = await world.request(handle)
+        await skipper.fast_forward(handle, timedelta(days=120))
     # Another worker takes it up, and has nothing but the history.
     async with world.worker():
         same = starter.get_workflow_handle(handle.id)
         await same.signal("submit_decision", decision(request))
-        await handle.result()
+        result = await handle.result()
+    assert result.duration_seconds >= timedelta(days=120).total_seconds()
     assert world.status() == "At Risk"
     starting.close(5)
     begun = {span.name: span for span in starter_spans.get_finished_spans()}
