@@ -7,6 +7,7 @@ nothing of a review waits with it: what is forgotten when the process ends, the 
 import asyncio
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -109,14 +110,20 @@ class Exporter:
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> None:
-        """Store what moves, for ever. Raises when it cannot; nothing is forgotten then."""
+        """Store what moves, for ever. Raises when it cannot; nothing is forgotten then.
+
+        It rests as long as it works, so that reviews have their turn while much is made up for.
+        """
         while True:
             await self._news.wait()
             self._news.clear()
+            took = 0.0
             while self._moved:
-                await asyncio.sleep(_TICK)
-                while due := self._take():
+                await asyncio.sleep(max(_TICK, took))
+                began = time.monotonic()
+                if due := self._take():
                     await self._export(due)
+                took = time.monotonic() - began
 
     async def flush(self, seconds: float) -> bool:
         """Store all that has moved, within so many seconds; True when nothing is left."""

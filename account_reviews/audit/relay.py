@@ -222,13 +222,14 @@ def _run(operation_id: str) -> str:
 
 
 async def _keep(name: str, step: Callable[[], Awaitable[int]], idle: float) -> NoReturn:
-    """Repeat a step: at once while there is much to do, else every `idle` seconds."""
+    """Repeat a step every `idle` seconds; while there is much to do, half of the time."""
     clock = asyncio.get_running_loop().time
     pause, told_at = idle, float("-inf")
     while True:
+        began = clock()
         try:
             moved = await step()
-            pause = 0.0 if moved >= BATCH_ROWS else idle
+            pause = clock() - began if moved >= BATCH_ROWS else idle
         except Exception as error:  # noqa: BLE001  whatever it is, the rows wait where they are
             instruments.audit_failed("relay", type(error).__name__)
             pause = min(max(2 * pause, idle), _LONGEST_PAUSE)
