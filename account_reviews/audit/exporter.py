@@ -29,10 +29,12 @@ LATEST_SECONDS: Final = 0.6
 """but no later than this after it moved first."""
 _TICK: Final = 0.2
 """Between looks at what is due: what is read together is stored together."""
+_REST: Final = 2
+"""Times as long as it works."""
 _AT_ONCE: Final = 8
 """Histories read at a time."""
-_BATCH_RUNS: Final = 64
-_BATCH_ROWS: Final = 2000
+_BATCH_RUNS: Final = 32
+_BATCH_ROWS: Final = 500
 _STORE_SECONDS: Final = 10.0
 _AGAIN: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses before a history is read again whose newest events are not there yet. After the last the
@@ -112,14 +114,14 @@ class Exporter:
     async def run(self) -> None:
         """Store what moves, for ever. Raises when it cannot; nothing is forgotten then.
 
-        It rests as long as it works, so that reviews have their turn while much is made up for.
+        It rests longer than it works, so that reviews have their turn while much is made up for.
         """
         while True:
             await self._news.wait()
             self._news.clear()
             took = 0.0
             while self._moved:
-                await asyncio.sleep(max(_TICK, took))
+                await asyncio.sleep(max(_TICK, _REST * took))
                 began = time.monotonic()
                 if due := self._take():
                     await self._export(due)

@@ -31,12 +31,14 @@ from account_reviews.store.database import autocommit, reachable
 from account_reviews.telemetry import instruments
 from account_reviews.temporal.names import DEFAULT_TENANT
 
-BATCH_ROWS: Final = 500
+BATCH_ROWS: Final = 250
 IDLE_SECONDS: Final = 0.4
 """Between looks while nothing comes."""
 LEDGER_SECONDS: Final = 5.0
 """Between looks at the ledger. Whoever makes a write tells it as well: it is for lost ones."""
 _LONGEST_PAUSE: Final = 2.0
+_REST: Final = 2
+"""Times as long as a step took, while there is much to do: reviews have their turn."""
 _PATIENCE: Final = 10.0
 """Seconds for the trail to take a batch."""
 _TELL_EVERY: Final = 30.0
@@ -222,14 +224,14 @@ def _run(operation_id: str) -> str:
 
 
 async def _keep(name: str, step: Callable[[], Awaitable[int]], idle: float) -> NoReturn:
-    """Repeat a step every `idle` seconds; while there is much to do, half of the time."""
+    """Repeat a step every `idle` seconds; while there is much to do, a third of the time."""
     clock = asyncio.get_running_loop().time
     pause, told_at = idle, float("-inf")
     while True:
         began = clock()
         try:
             moved = await step()
-            pause = clock() - began if moved >= BATCH_ROWS else idle
+            pause = _REST * (clock() - began) if moved >= BATCH_ROWS else idle
         except Exception as error:  # noqa: BLE001  whatever it is, the rows wait where they are
             instruments.audit_failed("relay", type(error).__name__)
             pause = min(max(2 * pause, idle), _LONGEST_PAUSE)
