@@ -3,6 +3,7 @@
 Nobody ran their closing steps, so their rows are left open, and no hook has heard of the end.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from time import monotonic
@@ -13,10 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.review import ReviewState
 from account_reviews.rebuild import rebuild, settle
 from account_reviews.store.database import reachable
 from account_reviews.store.reviews import ReviewStore
+from account_reviews.telemetry import instruments
 
 MOST_SECONDS: Final = 20.0
 """For one call of `settle`; what it did not come to is left to the next."""
@@ -24,6 +27,8 @@ _REMEMBERED: Final = 10_000
 _ROW: Final = text(
     "select closed_at is not null as closed, state from reviews.review_runs where run_id = :run_id"
 )
+
+_log = logging.getLogger(__name__)
 
 
 class EndedOutside:
@@ -50,7 +55,8 @@ class EndedOutside:
     async def settle(self, found: Iterable[tuple[str, str]]) -> None:
         """Settle these (workflow and run ids), and what is left. One worker at a time.
 
-        UnreachableError or RPCError when a database or Temporal is down: they are left then.
+        UnreachableError or RPCError when a database or Temporal is down: they are left then. One
+        that cannot be settled is told, and holds up no other.
         """
         for workflow_id, run_id in found:
             if run_id not in self._done:
@@ -58,8 +64,14 @@ class EndedOutside:
         deadline = monotonic() + MOST_SECONDS
         while self._left and monotonic() < deadline:
             run_id, workflow_id = next(iter(self._left.items()))
-            if await self._close(workflow_id, run_id):
-                self._tell(workflow_id, run_id)
+            try:
+                if await self._close(workflow_id, run_id):
+                    self._tell(workflow_id, run_id)
+            except (UnreachableError, RPCError):
+                raise
+            except Exception as error:  # noqa: BLE001  it would come first again in every pass
+                instruments.audit_failed("reconcile", type(error).__name__)
+                _log.exception("the rows of %s, run %s, cannot be closed", workflow_id, run_id)
             del self._left[run_id]
             self._done[run_id] = None
             if len(self._done) > _REMEMBERED:

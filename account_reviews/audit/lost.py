@@ -45,7 +45,6 @@ _ENDS: Final = (
     EventType.ACTIVITY_CANCELED,
     EventType.LOCAL_ACTIVITY_RECORDED,
 )
-_DONE: Final = (EventType.ACTIVITY_COMPLETED, EventType.LOCAL_ACTIVITY_RECORDED)
 _BREAKS: Final = (
     EventType.WORKFLOW_TASK_TIMED_OUT,
     EventType.WORKFLOW_TASK_FAILED,
@@ -178,7 +177,8 @@ def _over(start: AuditEvent, evidence: _Evidence, now: datetime) -> _Over | None
         if row.event_type == EventType.ACTIVITY_STARTED:
             last = row.details.get("attempt")
         elif row.event_type in _ENDS:
-            return _Over(row.at, row.event_type, row.event_type in _DONE and last == attempt)
+            done = row.event_type == EventType.ACTIVITY_COMPLETED and last == attempt
+            return _Over(row.at, row.event_type, done)
     pending = evidence.pending.get(str(activity_id))
     if pending is not None and not evidence.closed:
         running = pending.state in (

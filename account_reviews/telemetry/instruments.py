@@ -270,7 +270,7 @@ def audit_rows_dropped(rows: int) -> None:
 
 
 def audit_failed(what: str, error_type: str) -> None:
-    """Storing failed and is tried again; `what`: export, log, relay, seal, anchor, reconcile."""
+    """A job of the trail failed: export, telling, log, relay, seal, anchor, reconcile."""
     instruments().audit_errors.add(1, {"what": what, "error_type": error_type})
 
 

@@ -1,33 +1,19 @@
 """Attempts whose end nobody told: who closes them, and how."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from account_reviews.audit.store import insert, put_into_outbox
 from account_reviews.domain.audit import AuditEvent, EventType, Source, attempt_id
-from account_reviews.local.postgres import EmbeddedPostgres
 from tests.integration.audit.live import (
     PATIENCE,
     Trail,
-    open_trail,
 )
 from tests.workflows.conftest import decision, set_status
-
-
-@pytest.fixture
-async def trail(
-    client: Client, engine: AsyncEngine, postgres: EmbeddedPostgres, template_database: str
-) -> AsyncIterator[Trail]:
-    async with open_trail(client, engine, postgres, template_database) as opened:
-        yield opened
 
 
 async def test_attempts_of_dead_processes_are_closed_as_lost(trail: Trail) -> None:

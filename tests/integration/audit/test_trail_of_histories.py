@@ -1,17 +1,15 @@
 """The trail against real histories: live, after outages, repaired, tampered with and deleted."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowHistory
+from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
@@ -21,7 +19,6 @@ from account_reviews.audit.reading_history import LONG, Export, HistoryReader
 from account_reviews.audit.reconcile import Gap, compare
 from account_reviews.audit.tap import Moved, TapRunner
 from account_reviews.domain.audit import EventType, Severity
-from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.runner import sandboxed_runner
 from tests.integration.audit.live import (
@@ -31,7 +28,6 @@ from tests.integration.audit.live import (
     Watcher,
     at_least,
     length,
-    open_trail,
 )
 from tests.replay.record import HISTORIES
 from tests.unit.hooks.helpers import counting
@@ -56,14 +52,6 @@ class Broken:
 
     def moved(self, workflow_id: str, run_id: str, *, started: bool, ended: bool) -> None:
         raise RuntimeError("no")
-
-
-@pytest.fixture
-async def trail(
-    client: Client, engine: AsyncEngine, postgres: EmbeddedPostgres, template_database: str
-) -> AsyncIterator[Trail]:
-    async with open_trail(client, engine, postgres, template_database) as opened:
-        yield opened
 
 
 async def test_a_review_leaves_each_event_once(trail: Trail) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -163,6 +164,33 @@ async def test_one_that_cannot_be_asked_is_closed_as_it_was_saved(
         assert (await one.heard_of(since)).status == "cancelled"
     state = await row(world, handle)
     assert (state.outcome, state.pending) == (Outcome.ABANDONED, ())
+
+
+async def test_one_that_cannot_be_closed_holds_up_no_other(
+    world: World, since: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "QUERY_SECONDS", 0.2)
+    other = make_world(world.client, world.engine)
+    other.analysis.changes = (create_task(other.account),)
+    handles = []
+    for one in (world, other):
+        async with one.worker():
+            handle = await one.start()
+            await one.request(handle)
+        await handle.terminate("its tasks fail")
+        await listed(one, handle, "Terminated")
+        handles.append(handle)
+    odd, good = handles
+    async with world.engine.begin() as connection:
+        spoil = text("update reviews.review_runs set state = '{}' where run_id = :run")
+        await connection.execute(spoil, {"run": odd.first_execution_run_id})
+    with counting() as counted:
+        async with passing(world) as passes:
+            for _ in range(2):
+                await passes.reconciler.recent(since=since)
+        assert counted("reviews_audit_export_errors") == {("ValidationError", "reconcile"): 1}
+    assert passes.told == [good.first_execution_run_id]
+    assert (await row(other, good)).outcome is Outcome.ABANDONED
 
 
 async def test_a_review_that_was_reset_goes_on(world: World, since: datetime) -> None:
