@@ -29,10 +29,12 @@ class WorkerParts:
 
 
 @asynccontextmanager
-async def open_worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
+async def open_worker_parts(
+    settings: Settings, sandbox: WorkflowRunner | None = None
+) -> AsyncIterator[WorkerParts]:
     """Open all of it and close it in order; at the end the trail is given two seconds.
 
-    BadInputError for settings that cannot be used, UnreachableError.
+    Workflows run in `sandbox`, or in ours. BadInputError for settings that cannot be used, UnreachableError.
     """
     hooks = load(settings.hooks)
     async with (
@@ -47,6 +49,6 @@ async def open_worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
                 parts=parts,
                 client=client,
                 interceptors=[*told.interceptors, *audit.interceptors],
-                runner=audit.runner(sandboxed_runner()),
+                runner=audit.runner(sandbox or sandboxed_runner()),
                 told=told.ready(),
             )

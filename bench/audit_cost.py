@@ -21,7 +21,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -30,8 +29,9 @@ from sqlalchemy import text
 from account_reviews.domain.records import Account
 from account_reviews.domain.review import Execution
 from account_reviews.local import ports
-from bench import common, portfolio
+from bench import common, cpu, portfolio
 from bench.common import Bench, Result, Row
+from bench.cpu import Used
 from bench.driving import Approver, Done, accounts_of, review_all, worker_process
 
 TARGET: Final = 1.20
@@ -39,22 +39,9 @@ KINDS: Final = ("bare", "sampled", "full")
 SHARES: Final = {"sampled": "0.1", "full": "1.0"}
 SETTLE_SECONDS: Final = 2.0
 SCRAPE_SECONDS: Final = 15.0
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 _HISTORY_ROWS: Final = text("select count(*) from audit.audit_events where source = 'history'")
 _WARM: Final = 16
-
-
-class Used(NamedTuple):
-    """CPU seconds."""
-
-    worker: float
-    temporal: float
-    postgres: float
-
-    @property
-    def total(self) -> float:
-        return sum(self)
 
 
 class Round(NamedTuple):
@@ -136,19 +123,19 @@ class Side:
     async def turn(self, number: int, in_flight: int) -> None:
         """Review one copy of the accounts to the end."""
         async with self.approver.working():
-            before, began = _used(self.bench, self.worker), time.monotonic()
+            before, began = cpu.used_so_far(self.bench, self.worker), time.monotonic()
             accounts = self.copies[number]
             self.done += await review_all(self.bench, accounts, self.execution, in_flight=in_flight)
             self.seconds += time.monotonic() - began
             await asyncio.sleep(SETTLE_SECONDS)
-            after = _used(self.bench, self.worker)
-        self.turns.append(Used(*(b - a for a, b in zip(before, after, strict=True))))
+            after = cpu.used_so_far(self.bench, self.worker)
+        self.turns.append(cpu.between(before, after))
 
     async def summary(self) -> Round:
         """What was measured, per review."""
-        used = (sum(parts) / len(self.done) for parts in zip(*self.turns, strict=True))
+        used = Used(*(sum(parts) for parts in zip(*self.turns, strict=True)))
         return Round(
-            used=Used(*used),
+            used=cpu.each(used, len(self.done)),
             per_second=len(self.done) / self.seconds,
             outcomes=dict(Counter(one.outcome for one in self.done)),
             spans=self.sink.spans,
@@ -233,34 +220,6 @@ async def scraping(page: str | None) -> AsyncIterator[list[int]]:
             task.cancel()
 
 
-def _used(bench: Bench, worker: int) -> Used:
-    data = bench.stack.data_dir
-    temporal = int((data / "temporal.pid").read_text())
-    postmaster = int((data / "postgres" / "postmaster.pid").read_text().split()[0])
-    return Used(_cpu(worker), _cpu(temporal), _tree(postmaster))
-
-
-def _cpu(pid: int) -> float:
-    user, system, *_ = _stat(pid)[11:]
-    return (int(user) + int(system)) / _TICKS
-
-
-def _tree(pid: int) -> float:
-    """Of a process, its children, and those of its children that have ended."""
-    ticks = sum(int(one) for one in _stat(pid)[11:15])
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            child = _stat(int(path.parent.name))
-            if int(child[1]) == pid:
-                ticks += int(child[11]) + int(child[12])
-    return ticks / _TICKS
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on: the second may hold anything."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
 async def _missing(bench: Bench, done: list[Done]) -> int:
     """How far the trail is from the histories of the measured reviews and those before them."""
     lengths = [(await one.handle.describe()).history_length for one in done]
@@ -280,7 +239,7 @@ def _result(rounds: dict[str, list[Round]]) -> Result:
         Row(f"{what} 100 % of traces", _against_bare(rounds, "full", "worker")[1]),
         Row(
             "CPU of worker, Temporal and PostgreSQL together per review, 10 % of traces",
-            _against_bare(rounds, "sampled", "total")[1],
+            _against_bare(rounds, "sampled", "stack")[1],
         ),
         Row(
             "CPU of PostgreSQL per review, 10 % of traces",
@@ -316,7 +275,7 @@ def _against_bare(rounds: dict[str, list[Round]], kind: str, process: str) -> tu
 def _shown(rounds: list[Round]) -> str:
     spent = (
         f"{name} {statistics.median(getattr(one.used, name) for one in rounds) * 1000:.1f} ms"
-        for name in Used._fields
+        for name in Used._fields[:3]
     )
     spans = statistics.mean(one.spans for one in rounds)
     rate = statistics.median(one.per_second for one in rounds)

@@ -20,6 +20,7 @@ from itertools import count
 from typing import Any
 
 from temporalio.client import Client
+from temporalio.worker import WorkflowRunner
 
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.collecting import collect_seldom, pass_over_what_is_there
@@ -38,10 +39,10 @@ from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotL
 from account_reviews.settings import Settings
 from account_reviews.store import reviews
 from account_reviews.temporal.client import connect
-from account_reviews.temporal.runner import compile_workflows
+from account_reviews.temporal.runner import compile_workflows, sandboxed_runner
 from account_reviews.worker_parts import open_worker_parts
 from bench.slow_crm import SlowCrm
-from bench.stock import stock_options
+from bench.stock import stock_options, stock_sandbox
 from worker import WORKFLOWS, build_worker
 
 
@@ -123,7 +124,8 @@ async def serve(arguments: argparse.Namespace) -> None:
     compile_workflows(WORKFLOWS)
     if arguments.no_facts:
         vars(reviews)["review_facts"] = lambda *_: []
-    async with _opened(settings, bare=arguments.bare or arguments.stock) as (parts, client, around):
+    sandbox = stock_sandbox() if arguments.stock else sandboxed_runner()
+    async with _opened(settings, sandbox, bare=arguments.bare) as (parts, client, around):
         watched = replace(parts, crm=_crm(parts.crm, arguments))
         options = around | (stock_options() if arguments.stock else {}) | dict(arguments.option)
         async with build_worker(client, watched.activities(), **options):
@@ -136,14 +138,14 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 @asynccontextmanager
 async def _opened(
-    settings: Settings, *, bare: bool
+    settings: Settings, sandbox: WorkflowRunner, *, bare: bool
 ) -> AsyncIterator[tuple[Parts, Client, dict[str, Any]]]:
     """As the product's own worker has them; a bare one has neither trail nor telemetry."""
     if bare:
         async with open_parts(settings, application="bench-worker") as parts:
-            yield parts, await connect(settings), {}
+            yield parts, await connect(settings), {"workflow_runner": sandbox}
         return
-    async with open_worker_parts(settings) as opened:
+    async with open_worker_parts(settings, sandbox) as opened:
         around = {"interceptors": opened.interceptors, "workflow_runner": opened.runner}
         yield opened.parts, opened.client, around
 

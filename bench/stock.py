@@ -18,13 +18,14 @@ from account_reviews.temporal.tuning import TUNED
 
 
 def stock_options() -> dict[str, Any]:
-    """The SDK's default for every worker setting that ours changes.
-
-    Its own sandbox passes the same modules through, as its documentation advises.
-    """
+    """The SDK's default for every worker setting that ours changes."""
     defaults = inspect.signature(Worker).parameters
-    options = {name: defaults[name].default for name in (*TUNED, "workflow_task_executor")}
-    return {**options, "workflow_runner": SandboxedWorkflowRunner(sandboxed_runner().restrictions)}
+    return {name: defaults[name].default for name in (*TUNED, "workflow_task_executor")}
+
+
+def stock_sandbox() -> SandboxedWorkflowRunner:
+    """The SDK's own; it passes the same modules through, as its documentation advises."""
+    return SandboxedWorkflowRunner(sandboxed_runner().restrictions)
 
 
 def stock_policies(execution: Execution) -> Execution:

@@ -1,87 +1,134 @@
 """Reviews per second through the whole pipeline, against the same pipeline the plain way.
 
-Default: one regular activity per step, the SDK's default worker, start and retry settings, and
-the dev server's own configuration. Plain: the same on a server with the settings of
-`reviews dev`, so that it differs from ours in shape and worker alone. All rows use the same
-accounts and the same driver, which approves every request at once by signal.
+Tuned: our worker on the server of `reviews dev`. Default: one regular activity per step, the SDK's
+default worker, start and retry settings, and the dev server's own configuration. Both have the
+audit trail and telemetry; the bare pair has neither. All use the same accounts and the same driver,
+which approves every request at once by signal. Kinds alternate, in turning order, on fresh stacks.
 """
 
 import argparse
 import statistics
 import time
 from collections import Counter
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
-from bench import common, portfolio
+from account_reviews.domain.records import Account
+from bench import common, cpu, portfolio
 from bench.common import Bench, Result, Row
+from bench.cpu import Used
 from bench.driving import Approver, accounts_of, review_all, worker_process
 from bench.stock import ONE_ACTIVITY_PER_STEP
 
-TARGET = 1.7
+TARGET: Final = 1.7
+TARGET_IN_FLIGHT: Final = 8
+WARM: Final = 16
 
 
-class Round(NamedTuple):
+class Kind(NamedTuple):
+    stock: bool
+    bare: bool
+
+
+KINDS: Final = {
+    "tuned": Kind(stock=False, bare=False),
+    "default": Kind(stock=True, bare=False),
+    "bare tuned": Kind(stock=False, bare=True),
+    "bare default": Kind(stock=True, bare=True),
+}
+
+
+class Level(NamedTuple):
+    """One copy of the accounts or more, reviewed with so many in flight."""
+
+    in_flight: int
     per_second: float
     outcomes: dict[str, int]
     events: float
     writes: int
     seconds: list[float]
+    used: Used
+    """CPU per review."""
+
+
+Rounds = dict[str, list[dict[int, Level]]]
 
 
 async def measure(arguments: argparse.Namespace) -> Result:
-    """Alternate tuned, default and plain rounds, each on a fresh stack."""
-    rounds: dict[str, list[Round]] = {"tuned": [], "default": [], "plain": []}
-    for _ in range(arguments.rounds):
-        for name, done in rounds.items():
-            async with common.fresh_stack(stock_server=name == "default") as bench:
-                done.append(await _round(bench, arguments, plain=name != "tuned"))
-            print(f"{name}: {done[-1].per_second:.1f}/s", flush=True)
-    return _result(rounds, arguments)
+    """Alternate the kinds, each on a fresh stack; in each round every level once."""
+    names = arguments.kinds or list(KINDS)
+    rounds: Rounds = {name: [] for name in names}
+    for number in range(arguments.rounds):
+        for name in names if number % 2 == 0 else reversed(names):
+            async with common.fresh_stack(stock_server=KINDS[name].stock) as bench:
+                rounds[name].append(await _round(bench, arguments, KINDS[name]))
+            told = (
+                f"{one.per_second:.1f}/s at {one.in_flight}" for one in rounds[name][-1].values()
+            )
+            print(f"{name}: {', '.join(told)}; {_cpu(rounds[name][-1:])}", flush=True)
+    return _result(rounds)
 
 
-async def _round(bench: Bench, arguments: argparse.Namespace, *, plain: bool) -> Round:
-    await portfolio.fill_with_copies(bench, arguments.copies + 1)
-    accounts = await accounts_of(bench)
-    last = f"{arguments.copies + 1}-"
-    warm_up = [account for account in accounts if account.id.startswith(last)][:16]
-    measured = [account for account in accounts if not account.id.startswith(last)]
-    execution = ONE_ACTIVITY_PER_STEP if plain else await bench.parts.execution()
-    flags = common.worker_flags(arguments, stock=plain)
+async def _round(bench: Bench, arguments: argparse.Namespace, kind: Kind) -> dict[int, Level]:
+    levels: list[int] = arguments.in_flight
+    each = arguments.copies
+    await portfolio.fill_with_copies(bench, each * len(levels) + 1)
+    of_copy: dict[str, list[Account]] = {}
+    for account in await accounts_of(bench):
+        of_copy.setdefault(account.id.partition("-")[0], []).append(account)
+    *copies, last = of_copy.values()
+    flags = [*common.worker_flags(arguments, stock=kind.stock), *(["--bare"] if kind.bare else [])]
     async with (
-        worker_process(bench, *flags),
+        worker_process(bench, *flags) as worker,
         Approver(bench.parts, bench.client).working(),
     ):
-        settings: dict[str, Any] = {"in_flight": arguments.in_flight, "stock": plain}
-        await review_all(bench, warm_up, execution, **settings)
-        began = time.monotonic()
-        done = await review_all(bench, measured, execution, **settings)
-        took = time.monotonic() - began
+        await _level(bench, last[:WARM], WARM, worker.pid, stock=kind.stock)
+        return {
+            in_flight: await _level(
+                bench,
+                [one for copy in copies[n * each : (n + 1) * each] for one in copy],
+                in_flight,
+                worker.pid,
+                stock=kind.stock,
+            )
+            for n, in_flight in enumerate(levels)
+        }
+
+
+async def _level(
+    bench: Bench, accounts: Sequence[Account], in_flight: int, worker: int, *, stock: bool
+) -> Level:
+    execution = ONE_ACTIVITY_PER_STEP if stock else await bench.parts.execution()
+    before, began = cpu.used_so_far(bench, worker), time.monotonic()
+    done = await review_all(bench, accounts, execution, in_flight=in_flight, stock=stock)
+    took, after = time.monotonic() - began, cpu.used_so_far(bench, worker)
     lengths = [(await one.handle.describe()).history_length for one in done]
-    return Round(
+    return Level(
+        in_flight=in_flight,
         per_second=len(done) / took,
         outcomes=dict(Counter(one.outcome for one in done)),
         events=statistics.mean(lengths),
         writes=sum(one.writes for one in done),
         seconds=[round(one.seconds, 4) for one in done],
+        used=cpu.each(cpu.between(before, after), len(done)),
     )
 
 
-def _result(rounds: dict[str, list[Round]], arguments: argparse.Namespace) -> Result:
-    ratio, shown = _against(rounds, "default")
-    what = f"reviews per second, {arguments.in_flight} in flight, against one regular activity per"
+def _result(rounds: Rounds) -> Result:
     result = Result("throughput")
-    result.rows = [
-        Row(
-            f"{what} step and default settings of SDK and dev server (median of rounds)",
-            shown,
-            f">= {TARGET} times",
-            ratio >= TARGET,
-        ),
-        Row(f"{what} step and default SDK settings on our server", _against(rounds, "plain")[1]),
-        *(Row(f"reviews per second, {name}", _shown(done)) for name, done in rounds.items()),
+    for prefix in ("", "bare "):
+        if {f"{prefix}tuned", f"{prefix}default"} <= rounds.keys():
+            result.rows += _ratios(rounds, prefix)
+    result.rows += [
+        Row(f"reviews per second, {in_flight} in flight, {name}", _shown(done, in_flight))
+        for name, done in rounds.items()
+        for in_flight in done[0]
     ]
-    result.samples = {name: [one._asdict() for one in done] for name, done in rounds.items()}
-    every = [one for done in rounds.values() for one in done]
+    result.samples = {
+        name: [[level._asdict() for level in one.values()] for one in done]
+        for name, done in rounds.items()
+    }
+    every = [level for done in rounds.values() for one in done for level in one.values()]
     work = {str((sorted(one.outcomes.items()), one.writes)) for one in every}
     if len(work) != 1:
         result.broken.append(f"the rounds did different work: {'; '.join(sorted(work))}")
@@ -90,23 +137,57 @@ def _result(rounds: dict[str, list[Round]], arguments: argparse.Namespace) -> Re
     return result
 
 
-def _against(rounds: dict[str, list[Round]], name: str) -> tuple[float, str]:
-    pairs = zip(rounds["tuned"], rounds[name], strict=True)
-    ratios = [ours.per_second / theirs.per_second for ours, theirs in pairs]
-    median = statistics.median(ratios)
-    return median, f"{median:.2f} times ({', '.join(f'{one:.2f}' for one in ratios)})"
+def _ratios(rounds: Rounds, prefix: str) -> list[Row]:
+    rows: list[Row] = []
+    for in_flight in rounds[f"{prefix}tuned"][0]:
+        pairs = zip(rounds[f"{prefix}tuned"], rounds[f"{prefix}default"], strict=True)
+        ratios = [
+            ours[in_flight].per_second / theirs[in_flight].per_second for ours, theirs in pairs
+        ]
+        median = statistics.median(ratios)
+        without = ", both without audit and telemetry" if prefix else ""
+        what = (
+            f"reviews per second, {in_flight} in flight, against one regular activity per step and "
+            f"default settings of SDK and dev server{without} (median of rounds)"
+        )
+        shown = f"{median:.2f} times ({', '.join(f'{one:.2f}' for one in ratios)})"
+        if in_flight == TARGET_IN_FLIGHT and not prefix:
+            rows.insert(0, Row(what, shown, f">= {TARGET} times", median >= TARGET))
+        else:
+            rows.append(Row(what, shown))
+    return rows
 
 
-def _shown(rounds: list[Round]) -> str:
-    rates = ", ".join(f"{one.per_second:.1f}" for one in rounds)
-    events = statistics.mean(one.events for one in rounds)
-    p50 = statistics.median(second for one in rounds for second in one.seconds)
-    return f"{rates}; {events:.1f} events per review; start to end p50 {p50 * 1000:.0f} ms"
+def _shown(rounds: list[dict[int, Level]], in_flight: int) -> str:
+    levels = [one[in_flight] for one in rounds]
+    rates = ", ".join(f"{one.per_second:.1f}" for one in levels)
+    events = statistics.mean(one.events for one in levels)
+    p50 = statistics.median(second for one in levels for second in one.seconds)
+    only = [{in_flight: one} for one in levels]
+    return (
+        f"{rates}; {events:.1f} events per review; start to end p50 {p50 * 1000:.0f} ms; "
+        f"CPU per review: {_cpu(only)}"
+    )
+
+
+def _cpu(rounds: list[dict[int, Level]]) -> str:
+    levels = [level for one in rounds for level in one.values()]
+    return ", ".join(
+        f"{name} {statistics.median(getattr(one.used, name) for one in levels) * 1000:.0f} ms"
+        for name in Used._fields
+    )
+
+
+def _flags() -> Any:
+    flags = common.parser((__doc__ or "").splitlines()[0], limit=3600)
+    flags.add_argument("--rounds", type=int, default=4, help="of each kind (default 4)")
+    flags.add_argument("--copies", type=int, default=2, help="of the 64 accounts, per level")
+    flags.add_argument(
+        "--in-flight", type=int, nargs="+", default=[1, 8, 32], help="levels (default 1 8 32)"
+    )
+    flags.add_argument("--kinds", nargs="+", choices=KINDS, help="not all kinds")
+    return flags.parse_args()
 
 
 if __name__ == "__main__":
-    flags = common.parser(__doc__.splitlines()[0])
-    flags.add_argument("--rounds", type=int, default=2, help="of each kind (default 2)")
-    flags.add_argument("--copies", type=int, default=3, help="of the 64 accounts, per round")
-    flags.add_argument("--in-flight", type=int, default=8, help="reviews at a time (default 8)")
-    common.main(measure, flags.parse_args())
+    common.main(measure, _flags())
