@@ -34,7 +34,8 @@ async def open_worker_parts(
 ) -> AsyncIterator[WorkerParts]:
     """Open all of it and close it in order; at the end the trail is given two seconds.
 
-    Workflows run in `sandbox`, or in ours. BadInputError for settings that cannot be used, UnreachableError.
+    Workflows run in `sandbox`, or in ours. BadInputError for settings that cannot be used,
+    UnreachableError.
     """
     hooks = load(settings.hooks)
     async with (

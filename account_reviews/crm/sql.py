@@ -116,7 +116,7 @@ class SqlCrm:
             _check_readable(one)
             ids.setdefault(one.record.type, []).append(one.record.id or "")
         rows: dict[tuple[RecordType, str], RowMapping] = {}
-        async with reachable(CrmUnavailableError), self._engine.connect() as connection:
+        async with reachable(CrmUnavailableError), self._autocommit.connect() as connection:
             for kind, some in ids.items():
                 query = select(TABLES[kind]).where(TABLES[kind].c.id == func.any(some))
                 for row in (await connection.execute(query)).mappings():

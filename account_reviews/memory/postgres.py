@@ -32,7 +32,7 @@ from account_reviews.domain.memory import MemoryHit, MemoryItem, MemoryKind, Mem
 from account_reviews.memory import rules
 from account_reviews.memory.protocol import MemoryCapabilities, MemoryRef, RecallQuery, TimelinePage
 from account_reviews.memory.tables import memory_items
-from account_reviews.store.database import reachable
+from account_reviews.store.database import autocommit, reachable
 
 _ITEM: Final = memory_items.c
 _SHOWN: Final = (
@@ -47,7 +47,6 @@ _SHOWN: Final = (
     _ITEM.source_url,
     _ITEM.attributes,
 )
-_LOCK: Final = text("select pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _TOO_LONG: Final = "54000"
 _RANK_TO_ONE: Final = 32
 """Makes a rank r into r / (r + 1), so that it lies between 0 and 1."""
@@ -63,7 +62,7 @@ class PostgresMemory:
     """Implements `MemoryBackend` on the tables of migration 0003_memory, for one tenant."""
 
     def __init__(self, engine: AsyncEngine, *, tenant: str = "default") -> None:
-        self._engine = engine
+        self._statements = autocommit(engine)
         self._tenant = tenant
 
     async def remember(
@@ -75,12 +74,16 @@ class PostgresMemory:
         """
         rules.check_id(idempotency_key, "idempotency key")
         rows = [self._row(rules.clean(item), idempotency_key, n) for n, item in enumerate(items)]
-        async with reachable(MemoryUnavailableError), self._engine.begin() as connection:
-            await connection.execute(_LOCK, {"name": f"memory/{self._tenant}/{idempotency_key}"})
-            stored = await self._stored(connection, idempotency_key)
-            if stored or not rows:
-                return stored
-            await _insert(connection, rows)
+        async with reachable(MemoryUnavailableError), self._statements.connect() as connection:
+            if not rows:
+                return await self._stored(connection, idempotency_key)
+            try:
+                await connection.execute(insert(memory_items), rows)  # all of them or none
+            except DBAPIError as error:
+                stored = await self._stored(connection, idempotency_key)
+                if stored:
+                    return stored
+                raise _explained(error) from error
         return tuple(MemoryRef(id=str(row["id"])) for row in rows)
 
     async def recall(self, query: RecallQuery) -> tuple[MemoryHit, ...]:
@@ -146,7 +149,7 @@ class PostgresMemory:
         return tenant if account_id is None else and_(tenant, _ITEM.account_id == account_id)
 
     async def _read(self, statement: Select[Any]) -> Sequence[Row[Any]]:
-        async with reachable(MemoryUnavailableError), self._engine.connect() as connection:
+        async with reachable(MemoryUnavailableError), self._statements.connect() as connection:
             found: Sequence[Row[Any]] = (await connection.execute(statement)).all()
             return found
 
@@ -177,15 +180,12 @@ class PostgresMemory:
         }
 
 
-async def _insert(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
-    try:
-        await connection.execute(insert(memory_items), rows)
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _TOO_LONG:
-            raise
-        raise BadInputError(
-            "an item has too many attributes to be indexed", hint="move long values into its text"
-        ) from error
+def _explained(error: DBAPIError) -> Exception:
+    if getattr(error.orig, "sqlstate", None) != _TOO_LONG:
+        return error
+    return BadInputError(
+        "an item has too many attributes to be indexed", hint="move long values into its text"
+    )
 
 
 def _moment(as_of: datetime | None) -> datetime:

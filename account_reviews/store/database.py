@@ -26,7 +26,7 @@ _SSL_FLAGS: Final = {"true": "require", "false": "disable"}
 _HINT: Final = "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 
 _CONNECT_SECONDS: Final = 10.0
-_POOL_SIZE: Final = 5
+_POOL_SIZE: Final = 20
 _POOL_RECYCLE_SECONDS: Final = 1800
 
 _UNREACHABLE_CLASSES: Final = ("08", "28", "57P")
@@ -108,7 +108,7 @@ def create_engine(
         normalised,
         async_creator=open_connection,
         pool_size=_POOL_SIZE,
-        max_overflow=_POOL_SIZE,
+        max_overflow=0,
         pool_timeout=_CONNECT_SECONDS,
         pool_recycle=_POOL_RECYCLE_SECONDS,
         pool_use_lifo=True,

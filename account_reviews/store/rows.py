@@ -39,7 +39,7 @@ def run_row(state: ReviewState) -> dict[str, Any]:
 
 
 def approval_row(state: ReviewState, request: ApprovalRequest) -> dict[str, Any]:
-    """The row of `approval_requests`."""
+    """The row of `approval_requests`, as JSON."""
     return {
         "request_id": request.request_id,
         "run_id": state.run_id,
@@ -48,15 +48,15 @@ def approval_row(state: ReviewState, request: ApprovalRequest) -> dict[str, Any]
         "account_id": state.account_id,
         "owner_id": state.snapshot.owner_id if state.snapshot else None,
         "state": request.state.value,
-        "requested_at": request.requested_at,
-        "deadline": request.deadline,
-        "body": request.model_dump_json(),
+        "requested_at": request.requested_at.isoformat(),
+        "deadline": request.deadline.isoformat(),
+        "body": request.model_dump(mode="json"),
         "version": state.version,
     }
 
 
 def baseline_row(state: ReviewState) -> dict[str, Any]:
-    """The row of `account_baselines`; the review has a snapshot and an analysis."""
+    """The row of `account_baselines`, as JSON; the review has a snapshot and an analysis."""
     assert state.snapshot is not None
     assert state.analysis is not None
     return {
@@ -66,12 +66,12 @@ def baseline_row(state: ReviewState) -> dict[str, Any]:
         "run_id": state.run_id,
         "risk_score": state.analysis.risk_score,
         "risk_level": state.analysis.risk_level.value,
-        "taken_at": state.as_of,
+        "taken_at": state.as_of.isoformat(),
     }
 
 
 def outcome_rows(state: ReviewState, analysis: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row per proposed change that came before a person."""
+    """One row per proposed change that came before a person, as JSON."""
     types = {
         change: recommendation["type"]
         for recommendation in analysis["recommendations"]
@@ -88,7 +88,7 @@ def outcome_rows(state: ReviewState, analysis: dict[str, Any]) -> list[dict[str,
             "recommendation_type": types.get(item.item_id, "update_account"),
             "state": item.state.value,
             "by": item.decided_by,
-            "at": item.decided_at or state.updated_at,
+            "at": (item.decided_at or state.updated_at).isoformat(),
             "reason": item.reason,
             "risk_level": state.analysis.risk_level.value if state.analysis else "unknown",
             "evidence_hash": item.change.evidence_hash,
