@@ -26,7 +26,7 @@ from account_reviews.crm.importer import import_directory, parse_as_of
 from account_reviews.crm.mapping import load_mapping
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.local.stack import LocalStack
-from account_reviews.local.temporal_server import DYNAMIC_CONFIG
+from account_reviews.local.temporal_server import TUNED_SERVER, ServerSettings
 from account_reviews.settings import Settings
 from bench.stock import StockStarts
 
@@ -67,15 +67,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def fresh_stack(*, stock_server: bool = False) -> AsyncIterator[Bench]:
-    """PostgreSQL and Temporal as `reviews dev` runs them, in a directory that goes afterwards.
-
-    A stock server has the dynamic configuration of the dev server itself.
-    """
+async def fresh_stack(*, temporal: ServerSettings = TUNED_SERVER) -> AsyncIterator[Bench]:
+    """PostgreSQL and Temporal as `reviews dev` runs them, in a directory that goes afterwards."""
     directory = _short_directory()
-    config = {} if stock_server else DYNAMIC_CONFIG
+    local = LocalStack(directory / "d", workers=0, ui=False, temporal_settings=temporal)
     try:
-        async with LocalStack(directory / "d", workers=0, ui=False, dynamic_config=config) as stack:
+        async with local as stack:
             settings = Settings.load(data_dir=stack.data_dir, database_url=stack.database_url)
             async with open_parts(settings, application="bench") as parts:
                 yield Bench(stack, parts, await _client(stack), await _client(stack, stock=True))

@@ -25,12 +25,12 @@ class Used(NamedTuple):
         return self.worker + self.temporal + self.postgres
 
 
-def used_so_far(bench: Bench, worker: int) -> Used:
-    """Since each process began; `worker` is a process id."""
+def used_so_far(bench: Bench, *workers: int) -> Used:
+    """Since each process began; `workers` are process ids."""
     data = bench.stack.data_dir
     temporal = int((data / "temporal.pid").read_text())
     postmaster = int((data / "postgres" / "postmaster.pid").read_text().split()[0])
-    return Used(_cpu(worker), _cpu(temporal), _tree(postmaster), time.process_time())
+    return Used(sum(map(_cpu, workers)), _cpu(temporal), _tree(postmaster), time.process_time())
 
 
 def between(before: Used, after: Used) -> Used:

@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from account_reviews.domain.review import Execution
+from account_reviews.local.temporal_server import ServerSettings
 from account_reviews.temporal.runner import sandboxed_runner
 from account_reviews.temporal.tuning import TUNED
 
@@ -36,6 +37,10 @@ def stock_policies(execution: Execution) -> Execution:
 ONE_ACTIVITY_PER_STEP = Execution(
     crm_reads="regular", memory="regular", own="regular", heartbeats=False
 )
+
+
+STOCK_SERVER = ServerSettings(dynamic_config={}, pragmas=())
+"""What `temporal server start-dev --db-filename FILE` gives."""
 
 
 class StockStarts(Interceptor):

@@ -1,9 +1,10 @@
 """Reviews per second through the whole pipeline, against the same pipeline the plain way.
 
-Tuned: our worker on the server of `reviews dev`. Default: one regular activity per step, the SDK's
-default worker, start and retry settings, and the dev server's own configuration. Both have the
-audit trail and telemetry; the bare pair has neither. All use the same accounts and the same driver,
-which approves every request at once by signal. Kinds alternate, in turning order, on fresh stacks.
+Tuned: our workers on the server of `reviews dev`. Default: one regular activity per step, the SDK's
+default worker, start and retry settings, and the dev server as it comes. Plain: the same on our
+server. These have the audit trail and telemetry; the bare pair has neither. All use as many worker
+processes as `docker-compose.yml`, the same accounts and the same driver, which approves every
+request at once by signal. The kinds take turns, in turning order, on fresh stacks.
 """
 
 import argparse
@@ -11,14 +12,16 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any, Final, NamedTuple
 
 from account_reviews.domain.records import Account
+from account_reviews.local.temporal_server import TUNED_SERVER, ServerSettings
 from bench import common, cpu, portfolio
 from bench.common import Bench, Result, Row
 from bench.cpu import Used
 from bench.driving import Approver, accounts_of, review_all, worker_process
-from bench.stock import ONE_ACTIVITY_PER_STEP
+from bench.stock import ONE_ACTIVITY_PER_STEP, STOCK_SERVER
 
 TARGET: Final = 1.7
 TARGET_IN_FLIGHT: Final = 8
@@ -27,14 +30,23 @@ WARM: Final = 16
 
 class Kind(NamedTuple):
     stock: bool
-    bare: bool
+    """One regular activity per step, and the SDK's defaults."""
+    server: ServerSettings
+    bare: bool = False
+    """Without audit trail and telemetry."""
 
 
 KINDS: Final = {
-    "tuned": Kind(stock=False, bare=False),
-    "default": Kind(stock=True, bare=False),
-    "bare tuned": Kind(stock=False, bare=True),
-    "bare default": Kind(stock=True, bare=True),
+    "tuned": Kind(stock=False, server=TUNED_SERVER),
+    "default": Kind(stock=True, server=STOCK_SERVER),
+    "plain": Kind(stock=True, server=TUNED_SERVER),
+    "bare tuned": Kind(stock=False, server=TUNED_SERVER, bare=True),
+    "bare default": Kind(stock=True, server=STOCK_SERVER, bare=True),
+}
+AGAINST: Final = {
+    ("tuned", "default"): "default settings of SDK and dev server",
+    ("tuned", "plain"): "default settings of the SDK, on our server",
+    ("bare tuned", "bare default"): "default settings, both without audit and telemetry",
 }
 
 
@@ -51,7 +63,8 @@ class Level(NamedTuple):
     """CPU per review."""
 
 
-Rounds = dict[str, list[dict[int, Level]]]
+Round = dict[int, Level]
+Rounds = dict[str, list[Round]]
 
 
 async def measure(arguments: argparse.Namespace) -> Result:
@@ -60,7 +73,7 @@ async def measure(arguments: argparse.Namespace) -> Result:
     rounds: Rounds = {name: [] for name in names}
     for number in range(arguments.rounds):
         for name in names if number % 2 == 0 else reversed(names):
-            async with common.fresh_stack(stock_server=KINDS[name].stock) as bench:
+            async with common.fresh_stack(temporal=KINDS[name].server) as bench:
                 rounds[name].append(await _round(bench, arguments, KINDS[name]))
             told = (
                 f"{one.per_second:.1f}/s at {one.in_flight}" for one in rounds[name][-1].values()
@@ -69,7 +82,7 @@ async def measure(arguments: argparse.Namespace) -> Result:
     return _result(rounds)
 
 
-async def _round(bench: Bench, arguments: argparse.Namespace, kind: Kind) -> dict[int, Level]:
+async def _round(bench: Bench, arguments: argparse.Namespace, kind: Kind) -> Round:
     levels: list[int] = arguments.in_flight
     each = arguments.copies
     await portfolio.fill_with_copies(bench, each * len(levels) + 1)
@@ -78,17 +91,19 @@ async def _round(bench: Bench, arguments: argparse.Namespace, kind: Kind) -> dic
         of_copy.setdefault(account.id.partition("-")[0], []).append(account)
     *copies, last = of_copy.values()
     flags = [*common.worker_flags(arguments, stock=kind.stock), *(["--bare"] if kind.bare else [])]
-    async with (
-        worker_process(bench, *flags) as worker,
-        Approver(bench.parts, bench.client).working(),
-    ):
-        await _level(bench, last[:WARM], WARM, worker.pid, stock=kind.stock)
+    async with AsyncExitStack() as opened:
+        workers = [
+            (await opened.enter_async_context(worker_process(bench, *flags))).pid
+            for _ in range(arguments.workers)
+        ]
+        await opened.enter_async_context(Approver(bench.parts, bench.client).working())
+        await _level(bench, last, WARM, workers, stock=kind.stock)
         return {
             in_flight: await _level(
                 bench,
                 [one for copy in copies[n * each : (n + 1) * each] for one in copy],
                 in_flight,
-                worker.pid,
+                workers,
                 stock=kind.stock,
             )
             for n, in_flight in enumerate(levels)
@@ -96,12 +111,12 @@ async def _round(bench: Bench, arguments: argparse.Namespace, kind: Kind) -> dic
 
 
 async def _level(
-    bench: Bench, accounts: Sequence[Account], in_flight: int, worker: int, *, stock: bool
+    bench: Bench, accounts: Sequence[Account], in_flight: int, workers: list[int], *, stock: bool
 ) -> Level:
     execution = ONE_ACTIVITY_PER_STEP if stock else await bench.parts.execution()
-    before, began = cpu.used_so_far(bench, worker), time.monotonic()
+    before, began = cpu.used_so_far(bench, *workers), time.monotonic()
     done = await review_all(bench, accounts, execution, in_flight=in_flight, stock=stock)
-    took, after = time.monotonic() - began, cpu.used_so_far(bench, worker)
+    took, after = time.monotonic() - began, cpu.used_so_far(bench, *workers)
     lengths = [(await one.handle.describe()).history_length for one in done]
     return Level(
         in_flight=in_flight,
@@ -116,9 +131,10 @@ async def _level(
 
 def _result(rounds: Rounds) -> Result:
     result = Result("throughput")
-    for prefix in ("", "bare "):
-        if {f"{prefix}tuned", f"{prefix}default"} <= rounds.keys():
-            result.rows += _ratios(rounds, prefix)
+    for (ours, theirs), what in AGAINST.items():
+        if {ours, theirs} <= rounds.keys():
+            result.rows += _ratios(rounds[ours], rounds[theirs], what)
+    result.rows.sort(key=lambda row: row.met is None)
     result.rows += [
         Row(f"reviews per second, {in_flight} in flight, {name}", _shown(done, in_flight))
         for name, done in rounds.items()
@@ -137,28 +153,27 @@ def _result(rounds: Rounds) -> Result:
     return result
 
 
-def _ratios(rounds: Rounds, prefix: str) -> list[Row]:
+def _ratios(tuned: list[Round], other: list[Round], what: str) -> list[Row]:
     rows: list[Row] = []
-    for in_flight in rounds[f"{prefix}tuned"][0]:
-        pairs = zip(rounds[f"{prefix}tuned"], rounds[f"{prefix}default"], strict=True)
+    for in_flight in tuned[0]:
         ratios = [
-            ours[in_flight].per_second / theirs[in_flight].per_second for ours, theirs in pairs
+            ours[in_flight].per_second / theirs[in_flight].per_second
+            for ours, theirs in zip(tuned, other, strict=True)
         ]
         median = statistics.median(ratios)
-        without = ", both without audit and telemetry" if prefix else ""
-        what = (
+        title = (
             f"reviews per second, {in_flight} in flight, against one regular activity per step and "
-            f"default settings of SDK and dev server{without} (median of rounds)"
+            f"{what} (median of rounds)"
         )
         shown = f"{median:.2f} times ({', '.join(f'{one:.2f}' for one in ratios)})"
-        if in_flight == TARGET_IN_FLIGHT and not prefix:
-            rows.insert(0, Row(what, shown, f">= {TARGET} times", median >= TARGET))
+        if in_flight == TARGET_IN_FLIGHT and what == AGAINST["tuned", "default"]:
+            rows.append(Row(title, shown, f">= {TARGET} times", median >= TARGET))
         else:
-            rows.append(Row(what, shown))
+            rows.append(Row(title, shown))
     return rows
 
 
-def _shown(rounds: list[dict[int, Level]], in_flight: int) -> str:
+def _shown(rounds: list[Round], in_flight: int) -> str:
     levels = [one[in_flight] for one in rounds]
     rates = ", ".join(f"{one.per_second:.1f}" for one in levels)
     events = statistics.mean(one.events for one in levels)
@@ -170,7 +185,7 @@ def _shown(rounds: list[dict[int, Level]], in_flight: int) -> str:
     )
 
 
-def _cpu(rounds: list[dict[int, Level]]) -> str:
+def _cpu(rounds: list[Round]) -> str:
     levels = [level for one in rounds for level in one.values()]
     return ", ".join(
         f"{name} {statistics.median(getattr(one.used, name) for one in levels) * 1000:.0f} ms"
@@ -185,6 +200,7 @@ def _flags() -> Any:
     flags.add_argument(
         "--in-flight", type=int, nargs="+", default=[1, 8, 32], help="levels (default 1 8 32)"
     )
+    flags.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     flags.add_argument("--kinds", nargs="+", choices=KINDS, help="not all kinds")
     return flags.parse_args()
 

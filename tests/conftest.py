@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from account_reviews.local.postgres import EmbeddedPostgres
-from account_reviews.local.temporal_server import DYNAMIC_CONFIG, TemporalServer
+from account_reviews.local.temporal_server import DYNAMIC_CONFIG, TUNED_SERVER, TemporalServer
 from tests import network
 
 ROOM = 8 * 2**30
@@ -104,7 +104,10 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 async def temporal_server() -> AsyncIterator[TemporalServer]:
     """A dev server in memory with our search attributes; it can skip time."""
     server = TemporalServer(
-        ui=False, dynamic_config={**DYNAMIC_CONFIG, "frontend.WorkflowTimeSkippingEnabled": "true"}
+        ui=False,
+        settings=TUNED_SERVER._replace(
+            dynamic_config={**DYNAMIC_CONFIG, "frontend.WorkflowTimeSkippingEnabled": "true"}
+        ),
     )
     await server.start()
     yield server

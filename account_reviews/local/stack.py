@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from account_reviews.domain.errors import ConflictError, ReviewsError, Unreachab
 from account_reviews.local import datadir, processes
 from account_reviews.local.postgres import DATABASE, EmbeddedPostgres
 from account_reviews.local.supervisor import Supervisor, Tell, how_it_ended
-from account_reviews.local.temporal_server import DYNAMIC_CONFIG, TemporalServer
+from account_reviews.local.temporal_server import TUNED_SERVER, ServerSettings, TemporalServer
 from account_reviews.temporal.names import NAMESPACE
 
 _LOOK_EVERY: Final = 1.0
@@ -49,7 +49,7 @@ class LocalStack:
         ui: bool = True,
         temporal_address: str | None = None,
         database_url: str | None = None,
-        dynamic_config: Mapping[str, str] = DYNAMIC_CONFIG,
+        temporal_settings: ServerSettings = TUNED_SERVER,
         tell: Tell = _silent,
     ) -> None:
         self.data_dir = data_dir.expanduser().absolute()
@@ -65,7 +65,7 @@ class LocalStack:
             port=temporal_port,
             ui_port=ui_port,
             ui=ui,
-            dynamic_config=dynamic_config,
+            settings=temporal_settings,
         )
         self._supervisor: Supervisor | None = None
         self._undo: AsyncExitStack | None = None

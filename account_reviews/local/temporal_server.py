@@ -9,7 +9,7 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -22,6 +22,7 @@ DEFAULT_PORT: Final = 7233
 DEFAULT_UI_PORT: Final = 8233
 
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL")
+"""Without them each change waits for the disk several times, and readers for writers."""
 _READY_TIMEOUT: Final = 60.0
 _ENOUGH: Final = "100000"
 _RATE_LIMITS: Final = (
@@ -46,6 +47,18 @@ DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
 """Key -> JSON value. Without the first two, short timers take 1 s and each dispatch 50 ms."""
 
 
+class ServerSettings(NamedTuple):
+    """What a dev server is told beyond its defaults."""
+
+    dynamic_config: Mapping[str, str]
+    """Key -> JSON value."""
+    pragmas: tuple[str, ...]
+    """Of its SQLite file."""
+
+
+TUNED_SERVER: Final = ServerSettings(DYNAMIC_CONFIG, _PRAGMAS)
+
+
 class TemporalServer:
     """One dev server. Its state is in `data_dir/temporal.db`, or in memory without a directory."""
 
@@ -56,14 +69,14 @@ class TemporalServer:
         port: int | None = None,
         ui_port: int | None = None,
         ui: bool = True,
-        dynamic_config: Mapping[str, str] = DYNAMIC_CONFIG,
+        settings: ServerSettings = TUNED_SERVER,
     ) -> None:
         self.data_dir = data_dir.expanduser().absolute() if data_dir else None
         self.address = ""
         self.ui: str | None = None
         self._wanted = port, ui_port
         self._with_ui = ui
-        self._dynamic_config = dynamic_config
+        self._settings = settings
         self._process: Process | None = None
 
     @property
@@ -138,11 +151,11 @@ class TemporalServer:
             arguments += ["--headless"]
         if self.data_dir:
             arguments += ["--db-filename", str(self.data_dir / "temporal.db")]
-            for pragma in _PRAGMAS:
+            for pragma in self._settings.pragmas:
                 arguments += ["--sqlite-pragma", pragma]
         for name, kind in SEARCH_ATTRIBUTES.items():
             arguments += ["--search-attribute", f"{name}={kind}"]
-        for key, value in self._dynamic_config.items():
+        for key, value in self._settings.dynamic_config.items():
             arguments += ["--dynamic-config-value", f"{key}={value}"]
         return arguments
 
