@@ -18,7 +18,7 @@ from account_reviews.collecting import pass_over_what_is_there
 from account_reviews.settings import Settings
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.names import TASK_QUEUE
-from account_reviews.temporal.runner import activity_methods, compile_workflows, sandboxed_runner
+from account_reviews.temporal.runner import activity_methods, sandboxed_runner
 from account_reviews.temporal.tuning import TUNED
 from account_reviews.worker_parts import open_worker_parts
 from workflows.account_review import AccountReviewWorkflow
@@ -55,7 +55,6 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    compile_workflows(WORKFLOWS)
     async with open_worker_parts(settings) as opened:
         async with build_worker(
             opened.client,

@@ -39,11 +39,11 @@ from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotL
 from account_reviews.settings import Settings
 from account_reviews.store import reviews
 from account_reviews.temporal.client import connect
-from account_reviews.temporal.runner import compile_workflows, sandboxed_runner
+from account_reviews.temporal.runner import sandboxed_runner
 from account_reviews.worker_parts import open_worker_parts
 from bench.slow_crm import SlowCrm
 from bench.stock import stock_options, stock_sandbox
-from worker import WORKFLOWS, build_worker
+from worker import build_worker
 
 
 def say(**facts: Any) -> None:
@@ -121,7 +121,6 @@ async def serve(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings.load(audit_database_url=arguments.audit_database)
-    compile_workflows(WORKFLOWS)
     if arguments.no_facts:
         vars(reviews)["review_facts"] = lambda *_: []
     sandbox = stock_sandbox() if arguments.stock else sandboxed_runner()

@@ -1,6 +1,7 @@
 """The SDK's own settings, to compare ours with."""
 
 import inspect
+from pkgutil import iter_modules
 from typing import Any
 
 from temporalio.client import (
@@ -10,12 +11,14 @@ from temporalio.client import (
     WorkflowHandle,
 )
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+import workflows
 from account_reviews.domain.review import Execution
 from account_reviews.local.temporal_server import ServerSettings
-from account_reviews.temporal.runner import sandboxed_runner
+from account_reviews.temporal.runner import PURE
 from account_reviews.temporal.tuning import TUNED
+from worker import WORKFLOWS
 
 
 def stock_options() -> dict[str, Any]:
@@ -25,8 +28,12 @@ def stock_options() -> dict[str, Any]:
 
 
 def stock_sandbox() -> SandboxedWorkflowRunner:
-    """The SDK's own; it passes the same modules through, as its documentation advises."""
-    return SandboxedWorkflowRunner(sandboxed_runner().restrictions)
+    """The SDK's own. All but the workflow files pass through it, as its documentation advises."""
+    own = {inspect.getmodulename(inspect.getfile(one)) for one in WORKFLOWS}
+    names = {module.name for module in iter_modules(workflows.__path__)} - own
+    helpers = [f"workflows.{name}" for name in sorted(names)]
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PURE, *helpers)
+    return SandboxedWorkflowRunner(restrictions)
 
 
 def stock_policies(execution: Execution) -> Execution:

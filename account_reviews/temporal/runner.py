@@ -1,8 +1,5 @@
 """How workflow code runs, in the worker and in replays alike."""
 
-import compileall
-import inspect
-from collections.abc import Iterable
 from typing import Any
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
@@ -12,24 +9,11 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import Info
 
-PASSED_THROUGH = (
+PURE = (
     "account_reviews", "activities", "opentelemetry", "pydantic", "pydantic_core",
     "annotated_types",
-    "workflows.children", "workflows.deadlines", "workflows.doors", "workflows.gathering",
-    "workflows.policies", "workflows.portfolio", "workflows.presence", "workflows.refreshing",
-    "workflows.scheduled", "workflows.steps", "workflows.writing",
 )  # fmt: skip
-"""Imported once, not per sandbox; the linter guards them instead. Only the workflow file itself
-is imported anew for every review."""
-
-
-def compile_workflows(definitions: Iterable[type]) -> None:
-    """Write the bytecode that every sandbox loads, also where Python is told not to.
-
-    Without it each review compiles the workflow file anew. A read-only directory is no error.
-    """
-    for definition in definitions:
-        compileall.compile_file(inspect.getfile(definition), quiet=2)
+"""They hold no state: no sandbox needs a copy of its own."""
 
 
 class ReviewSandbox(SandboxedWorkflowRunner):
@@ -63,10 +47,14 @@ class _WithoutContexts(WorkflowInstance):
         return self._inside.get_thread_id()
 
 
-def sandboxed_runner() -> ReviewSandbox:
-    """The sandbox stays on, in production, tests and replays."""
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-    return ReviewSandbox(restrictions=restrictions)
+def sandboxed_runner(*, strict: bool = False) -> ReviewSandbox:
+    """The sandbox stays on: what may not be called in a workflow fails, and so does a new import.
+
+    A strict one imports the workflow code anew for every review and watches that too. Tests and
+    replays do it; a worker does not, since it costs a tenth of its CPU.
+    """
+    passed = PURE if strict else (*PURE, "workflows")
+    return ReviewSandbox(restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed))
 
 
 def activity_methods(owner: object) -> list[Any]:

@@ -33,7 +33,7 @@ ENDINGS = {
 def replayer(workflows: Sequence[type]) -> Replayer:
     return Replayer(
         workflows=workflows,
-        workflow_runner=sandboxed_runner(),
+        workflow_runner=sandboxed_runner(strict=True),
         interceptors=[ReviewInterceptor()],
         data_converter=pydantic_data_converter,
     )

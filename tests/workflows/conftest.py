@@ -38,6 +38,7 @@ from account_reviews.domain.review import (
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.store.halts import RETRY_SECONDS, HaltStore
 from account_reviews.store.reviews import ReviewStore
+from account_reviews.temporal.runner import sandboxed_runner
 from activities.crm import CrmActivities
 from activities.memory import MemoryActivities
 from activities.store import StoreActivities
@@ -156,6 +157,7 @@ class World:
         self.crm.edit(RecordType.ACCOUNT, self.account.id, status=status)
 
     def worker(self, **options: Any) -> Worker:
+        options.setdefault("workflow_runner", sandboxed_runner(strict=True))
         return build_worker(self.client, self.owners(), task_queue=self.task_queue, **options)
 
     async def start(self, client: Client | None = None, **fields: Any) -> Handle:

@@ -36,6 +36,7 @@ from account_reviews.store.cycles import CycleStore
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
+from account_reviews.temporal.runner import sandboxed_runner
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
 from activities.cycles import CycleActivities
@@ -129,6 +130,7 @@ class Portfolio:
         ]
 
     def worker(self, **options: Any) -> Worker:
+        options.setdefault("workflow_runner", sandboxed_runner(strict=True))
         return build_worker(self.client, self.owners(), task_queue=self.task_queue, **options)
 
     async def start(self, *, retry: RetryPolicy | None = None, **fields: Any) -> Cycle:
