@@ -2,9 +2,9 @@
 
 Tuned: our workers on the server of `reviews dev`. Default: one regular activity per step, the SDK's
 default worker, start and retry settings, and the dev server as it comes. Plain: the same on our
-server. These have the audit trail and telemetry; the bare pair has neither. All use as many worker
-processes as `docker-compose.yml`, the same accounts and the same driver, which approves every
-request at once by signal. The kinds take turns, in turning order, on fresh stacks.
+server. All have the audit trail and telemetry, the worker processes of `docker-compose.yml`, the
+same accounts and the same driver, which approves every request at once by signal. The kinds take
+turns, in turning order, on fresh stacks.
 """
 
 import argparse
@@ -32,21 +32,16 @@ class Kind(NamedTuple):
     stock: bool
     """One regular activity per step, and the SDK's defaults."""
     server: ServerSettings
-    bare: bool = False
-    """Without audit trail and telemetry."""
 
 
 KINDS: Final = {
     "tuned": Kind(stock=False, server=TUNED_SERVER),
     "default": Kind(stock=True, server=STOCK_SERVER),
     "plain": Kind(stock=True, server=TUNED_SERVER),
-    "bare tuned": Kind(stock=False, server=TUNED_SERVER, bare=True),
-    "bare default": Kind(stock=True, server=STOCK_SERVER, bare=True),
 }
 AGAINST: Final = {
-    ("tuned", "default"): "default settings of SDK and dev server",
-    ("tuned", "plain"): "default settings of the SDK, on our server",
-    ("bare tuned", "bare default"): "default settings, both without audit and telemetry",
+    "default": "default settings of SDK and dev server",
+    "plain": "default settings of the SDK, on our server",
 }
 
 
@@ -90,7 +85,7 @@ async def _round(bench: Bench, arguments: argparse.Namespace, kind: Kind) -> Rou
     for account in await accounts_of(bench):
         of_copy.setdefault(account.id.partition("-")[0], []).append(account)
     *copies, last = of_copy.values()
-    flags = [*common.worker_flags(arguments, stock=kind.stock), *(["--bare"] if kind.bare else [])]
+    flags = common.worker_flags(arguments, stock=kind.stock)
     async with AsyncExitStack() as opened:
         workers = [
             (await opened.enter_async_context(worker_process(bench, *flags))).pid
@@ -131,9 +126,9 @@ async def _level(
 
 def _result(rounds: Rounds) -> Result:
     result = Result("throughput")
-    for (ours, theirs), what in AGAINST.items():
-        if {ours, theirs} <= rounds.keys():
-            result.rows += _ratios(rounds[ours], rounds[theirs], what)
+    for other, what in AGAINST.items():
+        if {"tuned", other} <= rounds.keys():
+            result.rows += _ratios(rounds["tuned"], rounds[other], what)
     result.rows.sort(key=lambda row: row.met is None)
     result.rows += [
         Row(f"reviews per second, {in_flight} in flight, {name}", _shown(done, in_flight))
@@ -166,7 +161,7 @@ def _ratios(tuned: list[Round], other: list[Round], what: str) -> list[Row]:
             f"{what} (median of rounds)"
         )
         shown = f"{median:.2f} times ({', '.join(f'{one:.2f}' for one in ratios)})"
-        if in_flight == TARGET_IN_FLIGHT and what == AGAINST["tuned", "default"]:
+        if in_flight == TARGET_IN_FLIGHT:
             rows.append(Row(title, shown, f">= {TARGET} times", median >= TARGET))
         else:
             rows.append(Row(title, shown))
@@ -196,7 +191,7 @@ def _cpu(rounds: list[Round]) -> str:
 def _flags() -> Any:
     flags = common.parser((__doc__ or "").splitlines()[0], limit=3600)
     flags.add_argument("--rounds", type=int, default=4, help="of each kind (default 4)")
-    flags.add_argument("--copies", type=int, default=2, help="of the 64 accounts, per level")
+    flags.add_argument("--copies", type=int, default=1, help="of the 64 accounts, per level")
     flags.add_argument(
         "--in-flight", type=int, nargs="+", default=[1, 8, 32], help="levels (default 1 8 32)"
     )
