@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -24,6 +24,7 @@ from temporalio.worker import WorkflowRunner
 
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.collecting import collect_seldom, pass_over_what_is_there
+from account_reviews.crm.gate import WriteGate
 from account_reviews.crm.protocol import (
     AccountFilter,
     AccountPage,
@@ -33,6 +34,7 @@ from account_reviews.crm.protocol import (
     Health,
     Wanted,
 )
+from account_reviews.crm.sql import OwnSqlCrm
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotLimits
@@ -79,12 +81,18 @@ class WatchedCrm:
     async def apply(
         self, change: ProposedChange, *, expected_version: str | None, operation_id: str
     ) -> ApplyResult:
+        write = self._crm.apply(
+            change, expected_version=expected_version, operation_id=operation_id
+        )
+        return await self._watch(change, write)
+
+    async def _watch(
+        self, change: ProposedChange, write: Coroutine[Any, Any, ApplyResult]
+    ) -> ApplyResult:
         before = self._hold and next(self._numbers) % 2 == 0
         if before:
             await self._stand_still("before", change)
-        result = await self._crm.apply(
-            change, expected_version=expected_version, operation_id=operation_id
-        )
+        result = await write
         self._account_of[_key(result.record)] = change.account_id
         say(call="apply", account=change.account_id, status=result.status)
         if self._hold:
@@ -110,6 +118,27 @@ class WatchedCrm:
     async def _stand_still(self, when: str, change: ProposedChange) -> None:
         say(held=when, account=change.account_id, at=time.time())
         await asyncio.Event().wait()
+
+
+class WatchedOwnCrm(WatchedCrm):
+    """The same of a CRM that asks the gate itself, in the transaction of the write."""
+
+    def __init__(self, crm: OwnSqlCrm, *, hold: bool) -> None:
+        super().__init__(crm, hold=hold)
+        self._own = crm
+
+    async def apply_gated(
+        self,
+        change: ProposedChange,
+        *,
+        expected_version: str | None,
+        operation_id: str,
+        gate: WriteGate,
+    ) -> ApplyResult:
+        write = self._own.apply_gated(
+            change, expected_version=expected_version, operation_id=operation_id, gate=gate
+        )
+        return await self._watch(change, write)
 
 
 def _key(record: RecordRef) -> str:
@@ -151,6 +180,8 @@ async def _opened(
 
 def _crm(crm: CrmBackend, arguments: argparse.Namespace) -> CrmBackend:
     if arguments.crm_seconds is None:
+        if isinstance(crm, OwnSqlCrm):
+            return WatchedOwnCrm(crm, hold=arguments.hold_writes)
         return WatchedCrm(crm, hold=arguments.hold_writes)
     return SlowCrm(
         crm,

@@ -26,7 +26,7 @@ _SSL_FLAGS: Final = {"true": "require", "false": "disable"}
 _HINT: Final = "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 
 _CONNECT_SECONDS: Final = 10.0
-_POOL_SIZE: Final = 20
+_POOL_SIZE: Final = 10
 _POOL_RECYCLE_SECONDS: Final = 1800
 
 _UNREACHABLE_CLASSES: Final = ("08", "28", "57P")
