@@ -39,7 +39,7 @@ from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotLimits
 from account_reviews.settings import Settings
-from account_reviews.store import reviews
+from account_reviews.store import saving
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.runner import sandboxed_runner
 from account_reviews.worker_parts import open_worker_parts
@@ -151,7 +151,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings.load(audit_database_url=arguments.audit_database)
     if arguments.no_facts:
-        vars(reviews)["review_facts"] = lambda *_: []
+        vars(saving)["review_facts"] = lambda *_: []
     sandbox = stock_sandbox() if arguments.stock else sandboxed_runner()
     async with _opened(settings, sandbox, bare=arguments.bare) as (parts, client, around):
         watched = replace(parts, crm=_crm(parts.crm, arguments))
@@ -195,7 +195,7 @@ def worker_option(text: str) -> tuple[str, Any]:
     """`NAME=NUMBER`, a worker setting; those that are a time are in seconds."""
     name, _, value = text.partition("=")
     number = json.loads(value)
-    return name, timedelta(seconds=number) if name.endswith("timeout") else number
+    return name, timedelta(seconds=number) if name.endswith(("timeout", "interval")) else number
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from account_reviews.domain.review import ReviewInput
 from account_reviews.temporal import names
 
-TASK_TIMEOUT: Final = timedelta(seconds=4)
+TASK_TIMEOUT: Final = timedelta(seconds=5)
 """How soon a workflow task that died with its worker is given to another one."""
 
 
