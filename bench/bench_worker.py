@@ -18,6 +18,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
+from unittest.mock import patch
 
 from temporalio.client import Client
 from temporalio.worker import WorkflowRunner
@@ -151,7 +152,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings.load(audit_database_url=arguments.audit_database)
     if arguments.no_facts:
-        vars(saving)["review_facts"] = lambda *_: []
+        patch.object(saving, "review_facts", lambda *_: []).start()
     sandbox = stock_sandbox() if arguments.stock else sandboxed_runner()
     async with _opened(settings, sandbox, bare=arguments.bare) as (parts, client, around):
         watched = replace(parts, crm=_crm(parts.crm, arguments))
