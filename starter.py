@@ -11,9 +11,9 @@ from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from account_reviews.domain.errors import ReviewAlreadyRunningError
-from account_reviews.domain.opening import opening_state
 from account_reviews.domain.records import Account
-from account_reviews.domain.review import ReviewInput, ReviewResult, ReviewState
+from account_reviews.domain.review.opening import opening_state
+from account_reviews.domain.review.state import ReviewInput, ReviewResult, ReviewState
 from account_reviews.temporal import names, starting
 from workflows.account_review import AccountReviewWorkflow
 

@@ -10,10 +10,10 @@ from account_reviews.audit.parts import AuditParts, open_audit
 from account_reviews.audit.relay import Relay
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.crm.sql import OwnSqlCrm, SqlCrm
+from account_reviews.domain.audit.redaction import rules_of
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.policy import Policy
-from account_reviews.domain.redaction import rules_of
-from account_reviews.domain.review import Execution
+from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.review.state import Execution
 from account_reviews.memory.postgres import PostgresMemory
 from account_reviews.memory.protocol import MemoryBackend
 from account_reviews.settings import Settings

@@ -1,10 +1,10 @@
 """The brief of one review, from its state, its analysis and the policy."""
 
-from account_reviews.domain.brief import Brief, build_brief
+from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.errors import NotFoundError
-from account_reviews.domain.findings import Analysis
-from account_reviews.domain.policy import Policy
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.reports.brief import Brief, build_brief
+from account_reviews.domain.review.state import ReviewState
 
 
 def brief_of(state: ReviewState, analysis: Analysis | None, policy: Policy) -> Brief:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from account_reviews.domain.findings import HealthBand, RiskLevel
+from account_reviews.domain.analysis.model import HealthBand, RiskLevel
 from account_reviews.render import amount, percent, words
 
 FULL: Final = 1000

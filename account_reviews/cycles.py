@@ -20,8 +20,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.cycle_policy import cycle_by_policy
-from account_reviews.domain.cycles import (
+from account_reviews.domain.cycle.start import cycle_by_policy
+from account_reviews.domain.cycle.state import (
     CycleInput,
     CycleResult,
     CycleScope,

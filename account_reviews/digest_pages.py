@@ -3,7 +3,7 @@
 import json
 
 from account_reviews.domain.canonical import plain
-from account_reviews.domain.digest import Digest
+from account_reviews.domain.reports.digest import Digest
 from account_reviews.portfolio_pages import form_of, template
 
 

@@ -6,15 +6,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.digest import (
+from account_reviews.domain.errors import CrmError, NotFoundError
+from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.reports.digest import (
     Digest,
     DigestFacts,
     build_digest,
     moment_of,
     since_of,
 )
-from account_reviews.domain.errors import CrmError, NotFoundError
-from account_reviews.domain.policy import Policy
 from account_reviews.store.digests import DigestStore
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from account_reviews.domain.approvals import ApprovalRequest
-from account_reviews.domain.findings import Analysis
+from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.halts import Halt
 from account_reviews.domain.proposals import ItemState, ProposedChange
-from account_reviews.domain.review import ReviewState
-from account_reviews.domain.views import resumable_view
+from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.state import ReviewState
+from account_reviews.domain.review.views import resumable_view
 from account_reviews.store.reading import RequestRow, RunRow
 
 

@@ -15,7 +15,7 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExec
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.domain.errors import UnreachableError
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.rebuild import rebuild, settle
 from account_reviews.store.database import reachable
 from account_reviews.store.reviews import ReviewStore

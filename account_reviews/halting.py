@@ -9,8 +9,8 @@ from account_reviews.bootstrap import Parts
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.errors import HaltedError, ReviewsError, UnreachableError
 from account_reviews.domain.halts import RELEASE_HINT, Halt
-from account_reviews.domain.phases import Phase
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.review.phases import Phase
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.pausing import Schedules
 

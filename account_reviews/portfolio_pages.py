@@ -13,7 +13,7 @@ from jinja2 import Environment, Template
 
 from account_reviews import charts
 from account_reviews.charts import Chart
-from account_reviews.domain.owner_brief import UNASSIGNED, OwnerBrief, UpdateChange
+from account_reviews.domain.reports.owner_brief import UNASSIGNED, OwnerBrief, UpdateChange
 from account_reviews.render import html_templates, markdown_templates, shown
 
 Form = Literal["md", "html"]

@@ -11,10 +11,10 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from account_reviews.domain.deciding import close_from_outside
 from account_reviews.domain.errors import UnreachableError
-from account_reviews.domain.phases import Outcome
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.review.decisions import close_from_outside
+from account_reviews.domain.review.phases import Outcome
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.reviews import ReviewStore
 from workflows.account_review import AccountReviewWorkflow
 

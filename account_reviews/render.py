@@ -10,10 +10,10 @@ from typing import Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from account_reviews.domain.analysis.model import Evidence
 from account_reviews.domain.base import Scalar
-from account_reviews.domain.brief import Brief
 from account_reviews.domain.canonical import plain
-from account_reviews.domain.findings import Evidence
+from account_reviews.domain.reports.brief import Brief
 
 Format = Literal["md", "html", "json"]
 

@@ -11,9 +11,9 @@ from temporalio.client import Client, ScheduleActionResult
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.durations import format_duration
 from account_reviews.domain.errors import ScheduleError
-from account_reviews.domain.schedule_file import Known, parse_schedules
-from account_reviews.domain.schedules import ScheduleFile, is_past, spec_of
-from account_reviews.domain.upkeep import ScheduleRun, ScheduleRunPage
+from account_reviews.domain.schedule.entry import ScheduleFile, is_past, spec_of
+from account_reviews.domain.schedule.file import Known, parse_schedules
+from account_reviews.domain.schedule.runs import ScheduleRun, ScheduleRunPage
 from account_reviews.temporal.schedule_control import ScheduleControl
 from account_reviews.temporal.schedule_plan import Planned, Planner
 from account_reviews.temporal.schedules import Builder, Standing, utc_now

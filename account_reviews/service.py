@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from account_reviews.bootstrap import Parts
 from account_reviews.crm.protocol import AccountFilter
 from account_reviews.documents import review_document
-from account_reviews.domain.approvals import ApprovalRequest, RequestState
+from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import (
     AccountNotFoundError,
@@ -29,15 +29,15 @@ from account_reviews.domain.errors import (
     ReviewNotFoundError,
     UnreachableError,
 )
-from account_reviews.domain.findings import Analysis
-from account_reviews.domain.messages import (
+from account_reviews.domain.records import Account
+from account_reviews.domain.review.approvals import ApprovalRequest, RequestState
+from account_reviews.domain.review.messages import (
     DecisionAnswer,
     ItemAnswer,
     RefusalCode,
     SubmitDecision,
 )
-from account_reviews.domain.records import Account
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.reading import RequestRow, RunDetail
 from account_reviews.temporal import names
 from account_reviews.temporal.client import explained

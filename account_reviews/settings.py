@@ -14,7 +14,7 @@ from account_reviews import aliases
 from account_reviews.domain.errors import BadInputError, PolicyError, UnreachableError
 
 if TYPE_CHECKING:
-    from account_reviews.domain.policy import Policy
+    from account_reviews.domain.policy.model import Policy
     from account_reviews.domain.records import SnapshotLimits
 
 _MOST = 10_000
@@ -104,7 +104,7 @@ class Settings(BaseSettings):
 
         PolicyError names the key, its value and what is allowed.
         """
-        from account_reviews.domain.policy import SHIPPED, load_policy, policy_from
+        from account_reviews.domain.policy.model import SHIPPED, load_policy, policy_from
 
         policy = load_policy(self.policy_file)
         set_by_alias = aliases.read(aliases.POLICY, os.environ)

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.domain.errors import BadInputError
-from account_reviews.domain.policy import Policy
-from account_reviews.domain.upkeep import JobReport
+from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.schedule.runs import JobReport
 from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
@@ -129,7 +129,7 @@ async def audit_cleanup(tools: Tools) -> JobReport:
 async def audit_reconcile(tools: Tools) -> JobReport:
     """Bring the trail up to what the histories in Temporal hold."""
     from account_reviews.audit.reconcile import Reconciler
-    from account_reviews.domain.redaction import rules_of
+    from account_reviews.domain.audit.redaction import rules_of
 
     reconciler = Reconciler(tools.client, tools.trail.engine, tools.engine, rules_of(tools.policy))
     found = await reconciler.full(now=tools.now)

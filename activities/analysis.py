@@ -2,13 +2,13 @@
 
 from temporalio import activity
 
-from account_reviews.domain.analysis import AnalysisInputs, analyse
-from account_reviews.domain.approvals import Terms
-from account_reviews.domain.findings import Analysis, PreviousRisk
+from account_reviews.domain.analysis.analysis import AnalysisInputs, analyse
+from account_reviews.domain.analysis.model import Analysis, PreviousRisk
 from account_reviews.domain.memory import MemoryHit
-from account_reviews.domain.policy import Policy
+from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import AccountSnapshot
-from account_reviews.domain.review import AnalyseAccount, AnalysisResult
+from account_reviews.domain.review.approvals import Terms
+from account_reviews.domain.review.state import AnalyseAccount, AnalysisResult
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.telemetry import counting
 

@@ -9,7 +9,7 @@ from account_reviews.crm.protocol import ApplyResult, CrmBackend, Wanted
 from account_reviews.domain.errors import ConflictError, WritesHaltedError
 from account_reviews.domain.proposals import proposal_hash, same
 from account_reviews.domain.records import SnapshotLimits, SnapshotRef
-from account_reviews.domain.review import (
+from account_reviews.domain.review.state import (
     ApplyChange,
     FetchSnapshot,
     ReadBack,

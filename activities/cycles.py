@@ -10,9 +10,9 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
-from account_reviews.domain.analysis import starting_risk
+from account_reviews.domain.analysis.analysis import starting_risk
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.cycles import (
+from account_reviews.domain.cycle.state import (
     AccountState,
     CycleAccount,
     CycleRef,
@@ -33,7 +33,7 @@ from account_reviews.domain.cycles import (
     start_rank,
 )
 from account_reviews.domain.errors import AccountNotFoundError
-from account_reviews.domain.policy import Policy
+from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import (
     Account,
     AccountSnapshot,

@@ -6,16 +6,16 @@ from typing import Final
 from temporalio import activity
 
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
-from account_reviews.domain.cycles import CycleScope
+from account_reviews.domain.cycle.state import CycleScope
 from account_reviews.domain.errors import CrmError
-from account_reviews.domain.owner_brief import (
+from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.reports.owner_brief import (
     UNASSIGNED,
     BriefBuilder,
     CycleFacts,
     period_start,
 )
-from account_reviews.domain.policy import Policy
-from account_reviews.domain.portfolio import (
+from account_reviews.domain.reports.portfolio import (
     MakeResults,
     PortfolioParts,
     PreviousCycle,

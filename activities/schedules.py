@@ -2,8 +2,8 @@
 
 from temporalio import activity
 
-from account_reviews.domain.lateness import Judgement
-from account_reviews.domain.upkeep import CloseRun, OpenRun
+from account_reviews.domain.schedule.lateness import Judgement
+from account_reviews.domain.schedule.runs import CloseRun, OpenRun
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.telemetry import counting
 

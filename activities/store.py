@@ -3,7 +3,7 @@
 from temporalio import activity
 
 from account_reviews.domain.records import SnapshotRef
-from account_reviews.domain.review import LatestSnapshot, ReviewState
+from account_reviews.domain.review.state import LatestSnapshot, ReviewState
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.telemetry import counting
 from account_reviews.telemetry.counting import Settled

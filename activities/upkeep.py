@@ -9,8 +9,8 @@ from temporalio import activity
 
 from account_reviews import upkeep_jobs
 from account_reviews.domain.errors import BadInputError
-from account_reviews.domain.policy import Policy
-from account_reviews.domain.upkeep import JobReport, RunJob
+from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.schedule.runs import JobReport, RunJob
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.upkeep_jobs import AuditTools, Tools

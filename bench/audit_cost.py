@@ -27,7 +27,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from sqlalchemy import text
 
 from account_reviews.domain.records import Account
-from account_reviews.domain.review import Execution
+from account_reviews.domain.review.state import Execution
 from account_reviews.local import ports
 from bench import common, cpu, portfolio
 from bench.common import Bench, Result, Row

@@ -25,7 +25,7 @@ from account_reviews.audit.keys import public_keys, signing_key
 from account_reviews.audit.reconcile import Reconciler
 from account_reviews.audit.sealer import Sealer
 from account_reviews.audit.verify import Report, Verifier
-from account_reviews.domain.redaction import rules_of
+from account_reviews.domain.audit.redaction import rules_of
 from bench import common, portfolio
 from bench.common import Bench, Result, Row
 from bench.driving import Approver, accounts_of, review_all, worker_process

@@ -11,7 +11,7 @@ import time
 from typing import NamedTuple
 
 from account_reviews.cycles import cycle_input, start_cycle
-from account_reviews.domain.cycles import CycleResult, CycleScope
+from account_reviews.domain.cycle.state import CycleResult, CycleScope
 from bench import common, portfolio
 from bench.common import Bench, Result, Row
 from bench.driving import WorkerProcess, worker_process

@@ -15,9 +15,9 @@ from sqlalchemy import text
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
 from account_reviews.bootstrap import Parts
-from account_reviews.domain.approvals import ApprovalRequest
 from account_reviews.domain.records import Account
-from account_reviews.domain.review import Execution, ReviewInput, ReviewResult, ReviewState
+from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.state import Execution, ReviewInput, ReviewResult, ReviewState
 from account_reviews.local import processes, tether
 from account_reviews.service import find_accounts
 from account_reviews.store.database import autocommit

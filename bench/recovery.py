@@ -17,8 +17,8 @@ from typing import Any
 from sqlalchemy import text
 from temporalio.client import WorkflowHistory
 
-from account_reviews.domain.approvals import ApprovalRequest
 from account_reviews.domain.records import Account
+from account_reviews.domain.review.approvals import ApprovalRequest
 from bench import common, portfolio
 from bench.common import Bench, Result, Row, percentile, spread
 from bench.driving import Handle, WorkerProcess, accounts_of, approve, start

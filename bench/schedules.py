@@ -18,7 +18,7 @@ from temporalio.client import (
 )
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from account_reviews.domain.schedules import ScheduleEntry, ScheduleKind
+from account_reviews.domain.schedule.entry import ScheduleEntry, ScheduleKind
 from account_reviews.temporal import names
 from account_reviews.temporal.schedules import spec_for
 from bench import common

@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import workflows
-from account_reviews.domain.review import Execution
+from account_reviews.domain.review.state import Execution
 from account_reviews.local.temporal_server import ServerSettings
 from account_reviews.temporal.runner import PURE
 from account_reviews.temporal.tuning import TUNED

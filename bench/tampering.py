@@ -20,7 +20,7 @@ from account_reviews.audit.seal_store import Member, add_seal, members_of, pack,
 from account_reviews.audit.sealer import Sealer
 from account_reviews.audit.seals import Seal, next_seal
 from account_reviews.audit.store import insert
-from account_reviews.domain.audit import AuditEvent, EventType, Source, history_event_id
+from account_reviews.domain.audit.events import AuditEvent, EventType, Source, history_event_id
 
 BEGAN: Final = datetime(2026, 11, 2, 8, tzinfo=UTC)
 _UNGUARDED: Final = text("set local session_replication_role = replica")

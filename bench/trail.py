@@ -13,10 +13,10 @@ from temporalio.client import Client, WorkflowExecution, WorkflowFailureError
 from temporalio.service import RPCError
 
 from account_reviews.audit.reconcile import WORKFLOW_TYPES, Reconciled, Reconciler
+from account_reviews.domain.audit.redaction import rules_of
 from account_reviews.domain.errors import CrmUnavailableError, ReviewsError
 from account_reviews.domain.records import Account
-from account_reviews.domain.redaction import rules_of
-from account_reviews.domain.review import Execution
+from account_reviews.domain.review.state import Execution
 from account_reviews.store.database import reachable
 from bench.common import Bench
 from bench.driving import Approver, Handle, approve, start

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 
 from account_reviews.domain.errors import ReviewNotFoundError
 from account_reviews.domain.records import Account
-from account_reviews.domain.review import Execution
+from account_reviews.domain.review.state import Execution
 from account_reviews.store.reading import RunFilter
 from bench import common, portfolio
 from bench.common import Bench, Result, Row, percentile, spread

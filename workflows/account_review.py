@@ -13,10 +13,12 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from account_reviews.domain import deciding, refreshing
-from account_reviews.domain.deciding import approved_items
-from account_reviews.domain.ending import outcome_of, result_of, summarise
-from account_reviews.domain.messages import (
+from account_reviews.domain.proposals import ProposedChange
+from account_reviews.domain.review import decisions
+from account_reviews.domain.review import refresh as refreshing
+from account_reviews.domain.review.decisions import approved_items
+from account_reviews.domain.review.ending import outcome_of, result_of, summarise
+from account_reviews.domain.review.messages import (
     CancelReview,
     DecisionAnswer,
     Malformed,
@@ -24,11 +26,10 @@ from account_reviews.domain.messages import (
     Refusal,
     SubmitDecision,
 )
-from account_reviews.domain.opening import opening_state
-from account_reviews.domain.phases import Outcome, Phase, Status
-from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.review import ReviewInput, ReviewResult, ReviewState
-from account_reviews.domain.views import (
+from account_reviews.domain.review.opening import opening_state
+from account_reviews.domain.review.phases import Outcome, Phase, Status
+from account_reviews.domain.review.state import ReviewInput, ReviewResult, ReviewState
+from account_reviews.domain.review.views import (
     PendingApprovals,
     Resumable,
     ReviewStatus,
@@ -75,7 +76,7 @@ class AccountReviewWorkflow:
         except asyncio.CancelledError:
             natively_cancelled = True
             request = CancelReview(by="temporal", reason="workflow cancel request")
-            deciding.cancel(self._state, request, workflow.now())
+            decisions.cancel(self._state, request, workflow.now())
             await asyncio.shield(review)
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._state.outcome is None:
@@ -111,11 +112,11 @@ class AccountReviewWorkflow:
 
     @workflow.signal(description="Decide on an approval request")
     def submit_decision(self, message: RawValue) -> None:
-        self._take("submit_decision", SubmitDecision, message, deciding.receive)
+        self._take("submit_decision", SubmitDecision, message, decisions.receive)
 
     @workflow.signal(description="Stop before the next write")
     def cancel_review(self, message: RawValue) -> None:
-        self._take("cancel_review", CancelReview, message, deciding.cancel)
+        self._take("cancel_review", CancelReview, message, decisions.cancel)
 
     @workflow.signal(name="refresh", description="Read the account again")
     def read_again(self, message: RawValue) -> None:
@@ -130,7 +131,7 @@ class AccountReviewWorkflow:
     ) -> None:
         parsed = read(model, message)
         if isinstance(parsed, Malformed):
-            deciding.tell_malformed(self._state, name, parsed, workflow.now())
+            decisions.tell_malformed(self._state, name, parsed, workflow.now())
         else:
             apply(self._state, parsed, workflow.now())
 
@@ -140,7 +141,7 @@ class AccountReviewWorkflow:
     def decide(self, message: RawValue) -> DecisionAnswer:
         """The state of each item, or a failed update that says why it was refused."""
         decision = read_or_refuse(SubmitDecision, message)
-        answer = deciding.decide(self._state, decision, workflow.now())
+        answer = decisions.decide(self._state, decision, workflow.now())
         if isinstance(answer, Refusal):
             raise _refused(answer)
         return answer
@@ -149,7 +150,7 @@ class AccountReviewWorkflow:
     def _check_decide(self, message: RawValue) -> None:
         """Shape only: a refusal here leaves no event."""
         decision = read_or_refuse(SubmitDecision, message)
-        refusal = deciding.check_door(self._state, decision)
+        refusal = decisions.check_door(self._state, decision)
         if refusal is not None:
             raise _refused(refusal)
 
@@ -186,7 +187,7 @@ class AccountReviewWorkflow:
             self._propose(result.changes)
 
     def _propose(self, changes: tuple[ProposedChange, ...]) -> None:
-        deciding.propose(self._state, changes, str(workflow.uuid4()), workflow.now())
+        decisions.propose(self._state, changes, str(workflow.uuid4()), workflow.now())
         self._move(Phase.APPROVAL, Status.WAITING)
 
     async def _next_decision(self) -> bool:
@@ -203,7 +204,7 @@ class AccountReviewWorkflow:
             self._deadlines.watch(self._state.pending)
             await report(cycle_id, news)
             await workflow.wait_condition(self._has_news)
-            deciding.expire_due(self._state, workflow.now())
+            decisions.expire_due(self._state, workflow.now())
             if self._history_is_long():
                 return False
         if approved_items(self._state) and not self._stopped():
@@ -246,12 +247,12 @@ class AccountReviewWorkflow:
 
     async def _close(self, outcome: Outcome, reason: str | None) -> None:
         state, now = self._state, workflow.now()
-        deciding.settle_early(state, now)
+        decisions.settle_early(state, now)
         refreshing.settle(state, now)
         self._deadlines.stop()
         if outcome is Outcome.CANCELLED and state.cancel is not None:
             reason = f"by {state.cancel.by}: {state.cancel.reason or 'no reason given'}"
-            deciding.skip_what_is_open(state, reason, now)
+            decisions.skip_what_is_open(state, reason, now)
         state.close(outcome, now, reason)
         state.summary = summarise(state)
         show_attributes(state)

@@ -8,8 +8,8 @@ from temporalio.common import Priority
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
-from account_reviews.domain import cycling
-from account_reviews.domain.cycles import (
+from account_reviews.domain.cycle import transitions
+from account_reviews.domain.cycle.state import (
     AccountState,
     CycleAccount,
     CycleInput,
@@ -19,8 +19,8 @@ from account_reviews.domain.cycles import (
     LookUp,
     NextAccounts,
 )
-from account_reviews.domain.messages import Refresh
-from account_reviews.domain.review import ReviewInput, ReviewKind
+from account_reviews.domain.review.messages import Refresh
+from account_reviews.domain.review.state import ReviewInput, ReviewKind
 from account_reviews.temporal import names, starting
 from activities.cycles import CycleActivities
 from workflows import policies
@@ -86,7 +86,7 @@ class Reviews:
 
     async def _start_one(self, account: CycleAccount) -> None:
         state = self._state
-        cycling.take_off(state, account, workflow.now())
+        transitions.take_off(state, account, workflow.now())
         if account.state is AccountState.FAILED:
             self._lost(account.account_id, account.reason or "it could not be read")
             return
@@ -98,7 +98,7 @@ class Reviews:
         if child is not None:
             child.add_done_callback(lambda _: self._ended(account.account_id, child))
         run_id = child.first_execution_run_id if child is not None else None
-        cycling.started(state, account.account_id, run_id, workflow.now(), joined=child is None)
+        transitions.started(state, account.account_id, run_id, workflow.now(), joined=child is None)
 
     def _ended(self, account_id: str, child: Child) -> None:
         """A child closed. Most have told it themselves; a terminated one has not."""
@@ -109,11 +109,11 @@ class Reviews:
             self._lost(account_id, str(getattr(error, "cause", None) or error))
         else:
             done = Found(account_id=account_id, state=AccountState.DONE)
-            cycling.looked_up(self._state, done, workflow.now())
+            transitions.looked_up(self._state, done, workflow.now())
 
     def _lost(self, account_id: str, reason: str) -> None:
         found = Found(account_id=account_id, state=AccountState.FAILED, reason=reason)
-        cycling.looked_up(self._state, found, workflow.now())
+        transitions.looked_up(self._state, found, workflow.now())
 
     async def _look_up(self, call: LookUp) -> None:
         config = policies.own("Look up silent reviews")
@@ -123,7 +123,7 @@ class Reviews:
             workflow.logger.warning("silent reviews are looked up later: %s", error.reason)
             return
         for found in answer.found:
-            cycling.looked_up(self._state, found, workflow.now())
+            transitions.looked_up(self._state, found, workflow.now())
 
 
 async def _start_or_join(

@@ -4,7 +4,7 @@ import asyncio
 
 from temporalio import workflow
 
-from account_reviews.domain.approvals import ApprovalRequest
+from account_reviews.domain.review.approvals import ApprovalRequest
 
 
 class Deadlines:

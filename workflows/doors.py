@@ -7,7 +7,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from account_reviews.domain.base import Model
-from account_reviews.domain.messages import Malformed, parse
+from account_reviews.domain.review.messages import Malformed, parse
 
 _Message = TypeVar("_Message", bound=Model)
 _NOBODY_THERE = "ExternalWorkflowExecutionNotFound"

@@ -7,7 +7,7 @@ from temporalio import workflow
 
 from account_reviews.domain.errors import AccountNotFoundError
 from account_reviews.domain.records import SnapshotRef
-from account_reviews.domain.review import (
+from account_reviews.domain.review.state import (
     AnalyseAccount,
     AnalysisResult,
     FetchSnapshot,

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from temporalio import workflow
 
-from account_reviews.domain import cycling
-from account_reviews.domain.cycles import (
+from account_reviews.domain.cycle import transitions
+from account_reviews.domain.cycle.state import (
     CycleInput,
     CycleRef,
     CycleState,
@@ -33,7 +33,7 @@ async def load(state: CycleState, start: CycleInput, leaving: Callable[[], bool]
             await unless(leaving, _read_some(state, start))
     except StepError as error:
         reason = f"no_data: {error.reason}"
-        cycling.stop(state, CycleStatus.FAILED, reason, workflow.now())
+        transitions.stop(state, CycleStatus.FAILED, reason, workflow.now())
     except ReviewCancelledError:
         return
 

@@ -6,7 +6,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
 
 from account_reviews.domain.canonical import rfc3339
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.temporal import names
 
 

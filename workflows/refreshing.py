@@ -2,11 +2,11 @@
 
 from temporalio import workflow
 
-from account_reviews.domain import refreshing
-from account_reviews.domain.messages import ReviewProgress
-from account_reviews.domain.phases import Phase
 from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.review import ReviewInput, ReviewState
+from account_reviews.domain.review import refresh as refreshing
+from account_reviews.domain.review.messages import ReviewProgress
+from account_reviews.domain.review.phases import Phase
+from account_reviews.domain.review.state import ReviewInput, ReviewState
 from workflows.doors import tell
 from workflows.gathering import NoDataError, Stopped, analyse, gather
 from workflows.steps import StepError

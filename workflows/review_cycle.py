@@ -13,8 +13,8 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from account_reviews.domain import cycling
-from account_reviews.domain.cycles import (
+from account_reviews.domain.cycle import transitions
+from account_reviews.domain.cycle.state import (
     CycleInput,
     CycleResult,
     CycleState,
@@ -22,8 +22,8 @@ from account_reviews.domain.cycles import (
     CycleView,
     OpenCycle,
 )
-from account_reviews.domain.messages import CycleCommand, Malformed, ReviewProgress
-from account_reviews.domain.portfolio import MakeResults
+from account_reviews.domain.reports.portfolio import MakeResults
+from account_reviews.domain.review.messages import CycleCommand, Malformed, ReviewProgress
 from activities.cycles import CycleActivities
 from activities.results import ResultActivities
 from workflows import policies, scheduled
@@ -72,7 +72,7 @@ class ReviewCycleWorkflow:
             workflow.continue_as_new(start.model_copy(update={"resumed": self._state}))
         if natively_cancelled:
             raise asyncio.CancelledError
-        result = cycling.result_of(self._state)
+        result = transitions.result_of(self._state)
         if result.status is CycleStatus.FAILED:
             raise ApplicationError(result.reason or "failed", result, type="CycleFailed")
         return result
@@ -152,23 +152,23 @@ class ReviewCycleWorkflow:
         return self.progress()
 
     def _progressed(self, told: ReviewProgress) -> None:
-        cycling.progressed(self._state, told, workflow.now())
+        transitions.progressed(self._state, told, workflow.now())
 
     def _pause(self, command: CycleCommand) -> None:
-        cycling.pause(self._state, command.by, workflow.now())
+        transitions.pause(self._state, command.by, workflow.now())
 
     def _resume(self, _: CycleCommand) -> None:
-        cycling.resume(self._state, workflow.now())
+        transitions.resume(self._state, workflow.now())
 
     def _cancel(self, command: CycleCommand) -> None:
         reason = f"by {command.by}: {command.reason or 'no reason given'}"
-        cycling.stop(self._state, CycleStatus.CANCELLED, reason, workflow.now())
+        transitions.stop(self._state, CycleStatus.CANCELLED, reason, workflow.now())
 
     # queries
 
     @workflow.query(description="How far the cycle is")
     def progress(self) -> CycleView:
-        return cycling.view(self._state, workflow.now())
+        return transitions.view(self._state, workflow.now())
 
     @workflow.query(description="The whole state")
     def snapshot(self) -> CycleState:
@@ -182,7 +182,7 @@ class ReviewCycleWorkflow:
             start.tenant, start.schedule_id, start.grace_seconds, start.execution
         )
         if opened is not None:
-            cycling.judged(state, opened, workflow.now())
+            transitions.judged(state, opened, workflow.now())
         call = OpenCycle(state=state, as_of=start.as_of)
         answer = await run_step(
             CycleActivities.open, call, policies.own("Open the cycle"), local=True
@@ -199,9 +199,9 @@ class ReviewCycleWorkflow:
         """Start what may be started, else wait for news."""
         state, now = self._state, workflow.now()
         self._seen_version = state.version
-        reason = cycling.too_many_failed(state, self._start)
+        reason = transitions.too_many_failed(state, self._start)
         if reason is not None:
-            cycling.stop(state, CycleStatus.FAILED, reason, now)
+            transitions.stop(state, CycleStatus.FAILED, reason, now)
         elif self._reviews.may_start():
             await self._reviews.start_some()
         else:
@@ -219,16 +219,16 @@ class ReviewCycleWorkflow:
 
     async def _close(self) -> None:
         state = self._state
-        reason = cycling.too_many_failed(state, self._start)
+        reason = transitions.too_many_failed(state, self._start)
         if reason is not None:
-            cycling.stop(state, CycleStatus.FAILED, reason, workflow.now())
+            transitions.stop(state, CycleStatus.FAILED, reason, workflow.now())
         await self._save()
         if not state.missed:
             await self._tell_owners()
-        cycling.close(state, workflow.now())
+        transitions.close(state, workflow.now())
         if state.schedule_id is not None and not state.missed:
             await scheduled.close_run(
-                cycling.run_status(state),
+                transitions.run_status(state),
                 self._start.execution,
                 accounts_processed=state.finished,
                 error=state.reason,

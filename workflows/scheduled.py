@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-from account_reviews.domain.lateness import Judgement, judge
-from account_reviews.domain.review import Execution
-from account_reviews.domain.schedules import ScheduledBy, occurs
-from account_reviews.domain.upkeep import CloseRun, OpenRun, RunStatus
+from account_reviews.domain.review.state import Execution
+from account_reviews.domain.schedule.entry import ScheduledBy, occurs
+from account_reviews.domain.schedule.lateness import Judgement, judge
+from account_reviews.domain.schedule.runs import CloseRun, OpenRun, RunStatus
 from account_reviews.temporal import names
 from activities.schedules import ScheduleActivities
 from workflows import policies

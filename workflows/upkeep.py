@@ -5,7 +5,7 @@ import asyncio
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
-from account_reviews.domain.upkeep import (
+from account_reviews.domain.schedule.runs import (
     JobReport,
     RunJob,
     RunStatus,

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from temporalio import workflow
 
 from account_reviews.crm.protocol import ApplyResult
-from account_reviews.domain.approvals import Item
-from account_reviews.domain.deciding import approved_items
-from account_reviews.domain.phases import Phase
 from account_reviews.domain.proposals import ItemState, ProposedChange, proposal_hash, same
-from account_reviews.domain.review import (
+from account_reviews.domain.review.approvals import Item
+from account_reviews.domain.review.decisions import approved_items
+from account_reviews.domain.review.phases import Phase
+from account_reviews.domain.review.state import (
     ApplyChange,
     ReadBack,
     ReviewInput,

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from account_reviews.domain.audit import UNKNOWN_ACTOR
+from account_reviews.domain.audit.events import UNKNOWN_ACTOR
 
 _KEYS: Final = ("by", "approver", "started_by", "requested_by")
 

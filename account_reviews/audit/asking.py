@@ -45,7 +45,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from account_reviews.audit.actors import named_in
 from account_reviews.audit.log import AuditLog
 from account_reviews.audit.payloads import AUDIT_HEADER
-from account_reviews.domain.audit import (
+from account_reviews.domain.audit.events import (
     AuditEvent,
     EventType,
     JsonValue,
@@ -53,7 +53,7 @@ from account_reviews.domain.audit import (
     Source,
     fact_id,
 )
-from account_reviews.domain.redaction import Rules, describe, redact_text
+from account_reviews.domain.audit.redaction import Rules, describe, redact_text
 from account_reviews.telemetry.headers import trace_id_of
 from account_reviews.temporal import names
 

@@ -23,7 +23,7 @@ from account_reviews.audit.log import AuditLog
 from account_reviews.audit.traces import current_trace
 from account_reviews.audit.writes import Write, write_row
 from account_reviews.crm.protocol import ApplyResult
-from account_reviews.domain.audit import (
+from account_reviews.domain.audit.events import (
     UNKNOWN_ACTOR,
     AuditEvent,
     EventType,
@@ -34,9 +34,9 @@ from account_reviews.domain.audit import (
     fact_id,
     trace_of_run,
 )
+from account_reviews.domain.audit.redaction import Rules, describe, redact_text
 from account_reviews.domain.canonical import hash_of, rfc3339, spelled
 from account_reviews.domain.errors import ReviewsError
-from account_reviews.domain.redaction import Rules, describe, redact_text
 from account_reviews.telemetry.headers import trace_id_of
 from account_reviews.temporal import names
 from account_reviews.temporal.failures import error_type

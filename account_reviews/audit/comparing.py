@@ -13,8 +13,8 @@ from temporalio.client import Client
 from account_reviews.audit.leaves import SELECT
 from account_reviews.audit.reading_history import HistoryGoneError, HistoryReader
 from account_reviews.audit.store import document_of, event_of
-from account_reviews.domain.audit import AuditEvent
-from account_reviews.domain.redaction import Rules
+from account_reviews.domain.audit.events import AuditEvent
+from account_reviews.domain.audit.redaction import Rules
 from account_reviews.store.database import reachable
 
 YOUNG: Final = timedelta(seconds=5)

@@ -17,8 +17,8 @@ from account_reviews.audit.findings import Finding, Kind
 from account_reviews.audit.leaves import BEGINNING, Position
 from account_reviews.audit.reconcile import WORKFLOW_TYPES, Comparison, compare
 from account_reviews.audit.verify import Report
+from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.canonical import rfc3339
-from account_reviews.domain.redaction import Rules
 from account_reviews.store.database import reachable
 
 _BATCH: Final = 200

@@ -14,8 +14,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from account_reviews.audit.history_events import tell
 from account_reviews.audit.payloads import moment, named
 from account_reviews.audit.telling import RunContext, RunKey, Told
-from account_reviews.domain.audit import AuditEvent, Source, history_event_id
-from account_reviews.domain.redaction import Rules
+from account_reviews.domain.audit.events import AuditEvent, Source, history_event_id
+from account_reviews.domain.audit.redaction import Rules
 
 SERVER: Final = "temporal"
 """The actor of what the server did by itself: timers that fire, tasks that it hands out."""

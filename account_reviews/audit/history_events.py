@@ -10,7 +10,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from account_reviews.audit.telling import RunContext, RunKey, Told
 from account_reviews.audit.telling_runs import RunEvents
 from account_reviews.audit.telling_work import WorkEvents
-from account_reviews.domain.redaction import Rules
+from account_reviews.domain.audit.redaction import Rules
 
 
 class _Teller(RunEvents, WorkEvents):

@@ -19,7 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.audit.reading_history import CALL_SECONDS
 from account_reviews.audit.store import event_of, insert
-from account_reviews.domain.audit import AuditEvent, EventType, Severity
+from account_reviews.domain.audit.events import AuditEvent, EventType, Severity
 
 _START: Final = "start"
 _LOCAL_LIMIT: Final = timedelta(seconds=60)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from account_reviews.audit.findings import Finding, Kind
 from account_reviews.audit.session_documents import moment
-from account_reviews.domain.audit import EventType, Source
+from account_reviews.domain.audit.events import EventType, Source
 
 _CLOSING: Final = (EventType.SESSION_ENDED.value, EventType.SESSION_CONTINUED.value)
 _NUMBERED: Final = ("timeline/", "phase/")

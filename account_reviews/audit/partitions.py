@@ -30,7 +30,7 @@ from account_reviews.audit.objects import answering, is_url, open_store
 from account_reviews.audit.seal_store import last_seal, members_of, seal_covering
 from account_reviews.audit.seals import Seal
 from account_reviews.audit.store import insert
-from account_reviews.domain.audit import AuditEvent, EventType, Severity, Source, fact_id
+from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source, fact_id
 from account_reviews.domain.errors import ConflictError, NegativeAnswerError, UnreachableError
 from account_reviews.store.database import reachable
 

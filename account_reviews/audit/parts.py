@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.audit.actors import local_actor
 from account_reviews.audit.asking import AskingInterceptor
 from account_reviews.audit.log import AuditLog
-from account_reviews.domain.redaction import Rules
+from account_reviews.domain.audit.redaction import Rules
 
 
 @dataclass(frozen=True)

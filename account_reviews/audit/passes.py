@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.store import insert
-from account_reviews.domain.audit import AuditEvent, EventType, Severity, Source, fact_id
+from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source, fact_id
 from account_reviews.temporal.names import DEFAULT_TENANT, parse_review_id
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from temporalio.api.common.v1 import Header, Payload
 from temporalio.api.enums.v1 import TimeoutType
 from temporalio.api.failure.v1 import Failure
 
-from account_reviews.domain.audit import JsonValue
-from account_reviews.domain.redaction import Rules, describe_json, redact_text
+from account_reviews.domain.audit.events import JsonValue
+from account_reviews.domain.audit.redaction import Rules, describe_json, redact_text
 
 AUDIT_HEADER: Final = "reviews-audit"
 """Who asked, put there by our client: `{"id","actor","trace"}`."""

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.audit.leaves import SELECT, Position, document_of, position_of, row_of
-from account_reviews.domain.audit import EventType, Severity, Source
+from account_reviews.domain.audit.events import EventType, Severity, Source
 from account_reviews.domain.errors import BadInputError
 from account_reviews.store.database import reachable
 from account_reviews.store.reading import make_cursor, read_cursor

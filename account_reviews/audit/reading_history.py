@@ -17,8 +17,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from account_reviews.audit.history import CLOSING, is_durable, rows
 from account_reviews.audit.payloads import moment
 from account_reviews.audit.telling import RunContext, RunKey
-from account_reviews.domain.audit import AuditEvent
-from account_reviews.domain.redaction import Rules
+from account_reviews.domain.audit.events import AuditEvent
+from account_reviews.domain.audit.redaction import Rules
 
 LONG: Final = 400
 """Events. A longer history is not read whole each time: the page token is kept."""

@@ -29,11 +29,11 @@ from account_reviews.audit.reading_history import (
 )
 from account_reviews.audit.relay import Relay
 from account_reviews.audit.runs import Cursor, cursors, store
-from account_reviews.domain.audit import Source
+from account_reviews.domain.audit.events import Source
+from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.base import Model
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import ConflictError
-from account_reviews.domain.redaction import Rules
 from account_reviews.store.database import reachable
 from account_reviews.telemetry import instruments
 

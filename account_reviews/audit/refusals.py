@@ -22,7 +22,7 @@ from account_reviews.audit.payloads import (
     request_of,
     value_of,
 )
-from account_reviews.domain.audit import (
+from account_reviews.domain.audit.events import (
     UNKNOWN_ACTOR,
     AuditEvent,
     EventType,
@@ -31,7 +31,7 @@ from account_reviews.domain.audit import (
     fact_id,
     trace_of_run,
 )
-from account_reviews.domain.redaction import DEFAULT, Rules
+from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.telemetry.headers import trace_id_of
 from account_reviews.temporal import names
 

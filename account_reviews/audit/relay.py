@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.store import COLUMN_LIST, RECORD, event_of, insert, refused, store_each
 from account_reviews.audit.writes import Write, write_row
-from account_reviews.domain.audit import (
+from account_reviews.domain.audit.events import (
     UNKNOWN_ACTOR,
     AuditEvent,
     EventType,
@@ -26,7 +26,7 @@ from account_reviews.domain.audit import (
     Source,
     fact_id,
 )
-from account_reviews.domain.redaction import Rules
+from account_reviews.domain.audit.redaction import Rules
 from account_reviews.store.database import autocommit, reachable
 from account_reviews.telemetry import instruments
 from account_reviews.temporal.names import DEFAULT_TENANT

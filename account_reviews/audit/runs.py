@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.audit.reading_history import Export
 from account_reviews.audit.store import INSERT, in_order, insert, refused, spelled, store_each
 from account_reviews.audit.telling import RunContext
-from account_reviews.domain.audit import AuditEvent
+from account_reviews.domain.audit.events import AuditEvent
 from account_reviews.store.database import autocommit
 
 _FIND: Final = text(

@@ -26,7 +26,7 @@ from account_reviews.audit.leaves import BEGINNING, Position
 from account_reviews.audit.members import LAST_OF_TRANSACTION, members_between
 from account_reviews.audit.seal_store import Member, add_seal, last_seal, seals_between
 from account_reviews.audit.seals import Seal, next_seal
-from account_reviews.domain.audit import AuditEvent, EventType, Severity, Source, fact_id
+from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source, fact_id
 from account_reviews.domain.errors import BadInputError, ConflictError, UnreachableError
 from account_reviews.store.database import reachable
 from account_reviews.telemetry import instruments

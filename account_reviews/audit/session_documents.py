@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from account_reviews.audit import merkle
 from account_reviews.audit.leaves import leaf_of
-from account_reviews.domain.audit import EventType, Source
+from account_reviews.domain.audit.events import EventType, Source
 
 AUDIT_FORMAT: Final = "account-reviews-audit/1"
 METRICS_FORMAT: Final = "account-reviews-metrics/1"

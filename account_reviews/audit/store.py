@@ -12,7 +12,14 @@ import orjson
 from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.domain.audit import AuditEvent, EventType, JsonValue, Severity, Source, fact_id
+from account_reviews.domain.audit.events import (
+    AuditEvent,
+    EventType,
+    JsonValue,
+    Severity,
+    Source,
+    fact_id,
+)
 from account_reviews.store.database import autocommit, reachable
 
 COLUMNS: Final = (

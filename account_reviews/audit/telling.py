@@ -19,8 +19,8 @@ from account_reviews.audit.payloads import (
     request_of,
     value_of,
 )
-from account_reviews.domain.audit import EventType, Severity
-from account_reviews.domain.redaction import Rules, redact_text
+from account_reviews.domain.audit.events import EventType, Severity
+from account_reviews.domain.audit.redaction import Rules, redact_text
 from account_reviews.temporal.names import DEFAULT_TENANT
 
 ENDS: Final[Mapping[str, Severity]] = {

@@ -17,8 +17,8 @@ from account_reviews.audit.payloads import (
     word_of,
 )
 from account_reviews.audit.telling import ENDS, Begun, Teller, Told, identity, whole, word
-from account_reviews.domain.audit import EventType, Severity
-from account_reviews.domain.redaction import redact
+from account_reviews.domain.audit.events import EventType, Severity
+from account_reviews.domain.audit.redaction import redact
 
 _LOCAL_ACTIVITY: Final = "core_local_activity"
 _KINDS: Final = frozenset(Kind.values())

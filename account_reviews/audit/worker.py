@@ -28,7 +28,7 @@ from account_reviews.audit.reconcile import Reconciled, Reconciler
 from account_reviews.audit.refusals import refusals
 from account_reviews.audit.sealer import Sealer
 from account_reviews.audit.tap import Moved, Observer, TapRunner
-from account_reviews.domain.redaction import rules_of
+from account_reviews.domain.audit.redaction import rules_of
 from account_reviews.ended_outside import EndedOutside
 from account_reviews.hooks.loading import Hook
 from account_reviews.hooks.worker import hooked

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from account_reviews.domain.audit import (
+from account_reviews.domain.audit.events import (
     UNKNOWN_ACTOR,
     AuditEvent,
     EventType,
@@ -14,7 +14,7 @@ from account_reviews.domain.audit import (
     trace_of_run,
     write_id,
 )
-from account_reviews.domain.redaction import Rules, redact
+from account_reviews.domain.audit.redaction import Rules, redact
 from account_reviews.temporal import names
 
 

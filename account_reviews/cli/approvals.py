@@ -52,7 +52,7 @@ async def _list(
     output: Format,
 ) -> None:
     from account_reviews.documents import request_row_document
-    from account_reviews.domain.approvals import RequestState
+    from account_reviews.domain.review.approvals import RequestState
     from account_reviews.inputs import parse_choice
 
     wanted = parse_choice("--state", state, [*RequestState, "any"])
@@ -178,7 +178,7 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
     from pydantic import ValidationError
 
     from account_reviews.domain.errors import BadInputError
-    from account_reviews.domain.messages import SubmitDecision
+    from account_reviews.domain.review.messages import SubmitDecision
     from account_reviews.inputs import parse_settings
     from account_reviews.service import decide
 

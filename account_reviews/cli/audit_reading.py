@@ -100,7 +100,7 @@ def _filters(given: dict[str, Any]) -> "Filters":
     """BadInputError for a word that no row can have there."""
     from account_reviews.audit.reading import Filters
     from account_reviews.cli.times import parse_time
-    from account_reviews.domain import audit
+    from account_reviews.domain.audit import events
     from account_reviews.domain.errors import BadInputError
     from account_reviews.inputs import parse_choice
     from account_reviews.service import review_id_of
@@ -114,9 +114,9 @@ def _filters(given: dict[str, Any]) -> "Filters":
         raise BadInputError(f"--since {begin} is not before --until {end}")
     severity, source = given["severity"], given["source"]
     if severity is not None:
-        severity = audit.Severity(parse_choice("--severity", severity, audit.Severity))
+        severity = events.Severity(parse_choice("--severity", severity, events.Severity))
     if source is not None:
-        source = audit.Source(parse_choice("--source", source, audit.Source))
+        source = events.Source(parse_choice("--source", source, events.Source))
     return Filters(
         tenant=tenant,
         review_id=None if review is None else review_id_of(tenant, _worded("--review", review)),
@@ -146,7 +146,7 @@ def _worded(option: str, words: Any) -> Any:
 def _type(name: str) -> Any:
     from difflib import get_close_matches
 
-    from account_reviews.domain.audit import EventType
+    from account_reviews.domain.audit.events import EventType
     from account_reviews.domain.errors import BadInputError
 
     known = [kind.value for kind in EventType]
@@ -322,15 +322,15 @@ def _tell(parts: "Parts", at: datetime, written: "Written", review_id: str | Non
     """An export is a read: who took what along, and the hash of the files."""
     from uuid import uuid4
 
-    from account_reviews.domain import audit
+    from account_reviews.domain.audit import events
     from account_reviews.temporal.names import parse_review_id
 
     parts.audit.log.put(
-        audit.AuditEvent(
-            event_id=audit.fact_id("read", uuid4()),
+        events.AuditEvent(
+            event_id=events.fact_id("read", uuid4()),
             at=at,
-            source=audit.Source.CLIENT,
-            event_type=audit.EventType.DATA_ACCESS,
+            source=events.Source.CLIENT,
+            event_type=events.EventType.DATA_ACCESS,
             tenant=parts.settings.tenant,
             actor=parts.audit.asking.actor,
             action="reviews audit export",

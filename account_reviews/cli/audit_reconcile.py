@@ -50,8 +50,8 @@ async def _reconcile(since: str | None) -> "Reconciled":
 
     from account_reviews.audit.reconcile import Reconciler
     from account_reviews.cli.times import parse_time
+    from account_reviews.domain.audit.redaction import rules_of
     from account_reviews.domain.errors import UnreachableError
-    from account_reviews.domain.redaction import rules_of
 
     moment = parse_time(since, "--since") if since is not None else None
     async with open_session() as parts:

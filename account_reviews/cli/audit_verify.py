@@ -87,7 +87,7 @@ async def _online(
     from account_reviews.audit.anchors import open_anchors
     from account_reviews.audit.completeness import add_completeness
     from account_reviews.audit.verify import Verifier
-    from account_reviews.domain.redaction import rules_of
+    from account_reviews.domain.audit.redaction import rules_of
     from account_reviews.service import review_id_of
 
     settings = parts.settings

@@ -12,7 +12,7 @@ from account_reviews.cli.session import open_session, temporal, temporal_if_ther
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
     from account_reviews.cycles import Handle
-    from account_reviews.domain.cycles import CycleScope, CycleView
+    from account_reviews.domain.cycle.state import CycleScope, CycleView
 
 WATCH_SECONDS = 0.3
 COUNTS = ("accounts", "done", "running", "waiting", "failed", "joined")
@@ -107,7 +107,7 @@ async def _scope(
     parts: "Parts", owner: str | None, every: bool, accounts: list[str] | None, segment: str | None
 ) -> "CycleScope":
     from account_reviews.crm.protocol import AccountFilter
-    from account_reviews.domain.cycles import CycleScope
+    from account_reviews.domain.cycle.state import CycleScope
     from account_reviews.domain.errors import BadInputError, NotFoundError
     from account_reviews.service import find_accounts
 
@@ -162,7 +162,7 @@ def list_command(
 async def _list(
     status: str | None, kind: str | None, limit: int, cursor: str | None, output: Format
 ) -> None:
-    from account_reviews.domain.cycles import CycleStatus
+    from account_reviews.domain.cycle.state import CycleStatus
     from account_reviews.inputs import parse_choice
 
     known = parse_choice("--status", status, CycleStatus) if status else None

@@ -99,9 +99,9 @@ async def _list(
 
 def _checked(where: dict[str, str]) -> dict[str, str]:
     """BadInputError for a word that no review can have there."""
-    from account_reviews.domain.findings import RiskLevel
-    from account_reviews.domain.phases import Outcome, Phase, Status
-    from account_reviews.domain.review import ReviewKind
+    from account_reviews.domain.analysis.model import RiskLevel
+    from account_reviews.domain.review.phases import Outcome, Phase, Status
+    from account_reviews.domain.review.state import ReviewKind
     from account_reviews.inputs import parse_choice
 
     words: dict[str, type[StrEnum]] = {

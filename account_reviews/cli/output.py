@@ -74,8 +74,8 @@ def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
     An error that is not ours is told in one sentence too, with its traceback only when
     REVIEWS_LOG_LEVEL is debug.
     """
+    from account_reviews.domain.audit.masks import mask_secrets
     from account_reviews.domain.errors import ReviewsError
-    from account_reviews.domain.masks import mask_secrets
 
     if not isinstance(error, ReviewsError):
         error = _unexpected(error)
@@ -90,8 +90,8 @@ def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
 
 
 def _unexpected(error: Exception) -> "ReviewsError":
+    from account_reviews.domain.audit.masks import mask_secrets
     from account_reviews.domain.errors import ReviewsError, UnreachableError
-    from account_reviews.domain.masks import mask_secrets
 
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return UnreachableError(_unwritten(error))

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 def show(output: Output = Format.TABLE) -> None:
     """Show the policy in force: REVIEWS_POLICY_FILE, or the shipped one."""
     from account_reviews.domain.errors import ReviewsError
-    from account_reviews.domain.policy import SHIPPED, as_document, flat, load_policy
+    from account_reviews.domain.policy.model import SHIPPED, as_document, flat, load_policy
     from account_reviews.settings import Settings
 
     try:
@@ -42,7 +42,7 @@ def check(
 ) -> None:
     """Say whether a policy file is valid; exit 2 with the first fault when it is not."""
     from account_reviews.domain.errors import ReviewsError
-    from account_reviews.domain.policy import SHIPPED, load_policy
+    from account_reviews.domain.policy.model import SHIPPED, load_policy
     from account_reviews.settings import Settings
 
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from account_reviews.cli.output import note
 
 if TYPE_CHECKING:
-    from account_reviews.domain.cycles import CycleView
+    from account_reviews.domain.cycle.state import CycleView
 
 Show = Callable[["CycleView"], None]
 

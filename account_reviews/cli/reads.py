@@ -95,7 +95,7 @@ def hush() -> None:
 async def auditing(settings: "Settings", main: "AsyncEngine") -> "AsyncIterator[AuditParts]":
     """The way to the trail for a command that works without a session."""
     from account_reviews.audit.parts import open_audit
-    from account_reviews.domain.redaction import rules_of
+    from account_reviews.domain.audit.redaction import rules_of
     from account_reviews.store.database import create_engine
 
     hush()
@@ -138,7 +138,7 @@ async def tell_change(settings: "Settings", resource: str, details: dict[str, An
     from datetime import UTC, datetime
     from uuid import uuid4
 
-    from account_reviews.domain.audit import AuditEvent, EventType, Source, fact_id
+    from account_reviews.domain.audit.events import AuditEvent, EventType, Source, fact_id
     from account_reviews.domain.errors import UnreachableError
     from account_reviews.store.database import create_engine
 
@@ -170,8 +170,8 @@ def _row(audit: "AuditParts", tenant: str, name: str, words: dict[str, Any], res
     from datetime import UTC, datetime
     from uuid import uuid4
 
-    from account_reviews.domain.audit import AuditEvent, EventType, Source, fact_id
-    from account_reviews.domain.redaction import describe
+    from account_reviews.domain.audit.events import AuditEvent, EventType, Source, fact_id
+    from account_reviews.domain.audit.redaction import describe
 
     read = READS[name]
     meant = words.get(read.parameter)

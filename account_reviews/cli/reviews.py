@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from account_reviews.bootstrap import Parts
     from account_reviews.domain.records import Account
-    from account_reviews.domain.review import ReviewInput
+    from account_reviews.domain.review.state import ReviewInput
 
 POLL_SECONDS = 0.2
 STARTS_AT_ONCE = 8
@@ -147,7 +147,7 @@ def _read_ids(file: Path) -> tuple[str, ...]:
 
 async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
     from account_reviews.audit.actors import user_name
-    from account_reviews.domain.review import ReviewInput
+    from account_reviews.domain.review.state import ReviewInput
     from account_reviews.inputs import parse_metadata, parse_time
 
     as_of = fields["as_of"]

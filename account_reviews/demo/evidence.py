@@ -19,7 +19,7 @@ from account_reviews.crm.protocol import CrmBackend, Wanted
 from account_reviews.crm.tables import TABLES, operations
 from account_reviews.domain.base import Model, Scalar
 from account_reviews.domain.records import RecordType
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.rebuild import ALL_REVIEWS
 from account_reviews.temporal import names
 from workflows.account_review import AccountReviewWorkflow

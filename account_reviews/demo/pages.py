@@ -15,8 +15,8 @@ from account_reviews.demo.evidence import Run
 from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Proof
 from account_reviews.demo.telling import show_document, tell
-from account_reviews.domain.findings import HealthBand, RiskLevel
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.analysis.model import HealthBand, RiskLevel
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.local.stack import LocalStack
 from account_reviews.render import render_brief
 from account_reviews.service import show_review

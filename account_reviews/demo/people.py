@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from account_reviews.domain.approvals import ApprovalRequest, Item
 from account_reviews.domain.base import Scalar
-from account_reviews.domain.messages import SubmitDecision, Verdict
 from account_reviews.domain.proposals import Action
+from account_reviews.domain.review.approvals import ApprovalRequest, Item
+from account_reviews.domain.review.messages import SubmitDecision, Verdict
 from account_reviews.store.reading import RequestRow
 
 

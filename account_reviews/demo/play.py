@@ -19,13 +19,13 @@ from account_reviews.demo.home import AS_OF, SAMPLE
 from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Facts, Proof, prove
 from account_reviews.demo.telling import Show, Teller, meter, tell
-from account_reviews.domain.deciding import approved_items
 from account_reviews.domain.errors import NegativeAnswerError, UnreachableError
-from account_reviews.domain.messages import DecisionAnswer, SubmitDecision
-from account_reviews.domain.phases import Status
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import Account, RecordType
-from account_reviews.domain.review import ReviewInput
+from account_reviews.domain.review.decisions import approved_items
+from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecision
+from account_reviews.domain.review.phases import Status
+from account_reviews.domain.review.state import ReviewInput
 from account_reviews.local.stack import LocalStack
 from account_reviews.service import decide, find_accounts
 from account_reviews.settings import Settings

@@ -13,12 +13,12 @@ from typing import Final
 from temporalio.client import WorkflowExecutionStatus
 
 from account_reviews.demo.evidence import CrmImage, Operation, Run, Witness
-from account_reviews.domain.approvals import Item
 from account_reviews.domain.base import Scalar
-from account_reviews.domain.messages import Verdict
-from account_reviews.domain.phases import Status
 from account_reviews.domain.proposals import Action, ItemState, same
 from account_reviews.domain.records import RecordRef, RecordType
+from account_reviews.domain.review.approvals import Item
+from account_reviews.domain.review.messages import Verdict
+from account_reviews.domain.review.phases import Status
 from account_reviews.temporal.names import operation_id
 
 _CLOSED: Final = (

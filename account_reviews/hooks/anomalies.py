@@ -3,8 +3,8 @@
 from itertools import pairwise
 from typing import Final
 
-from account_reviews.domain.phases import Phase, Status
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.review.phases import Phase, Status
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.hooks.events import Anomaly
 
 SLOW_SECONDS: Final = 1800.0

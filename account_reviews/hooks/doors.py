@@ -11,9 +11,9 @@ from typing import Any, Final
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from account_reviews.domain.audit import trace_of_run
-from account_reviews.domain.redaction import Rules, describe
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.audit.events import trace_of_run
+from account_reviews.domain.audit.redaction import Rules, describe
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.hooks.events import HookEvent, HookName, Inputs
 from account_reviews.hooks.lanes import Lanes
 from account_reviews.hooks.sessions import Sessions

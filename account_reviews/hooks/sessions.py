@@ -18,9 +18,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistoryEventFilterType
 
-from account_reviews.domain.audit import trace_of_run
-from account_reviews.domain.phases import Status
-from account_reviews.domain.review import ReviewInput, ReviewResult, ReviewState
+from account_reviews.domain.audit.events import trace_of_run
+from account_reviews.domain.review.phases import Status
+from account_reviews.domain.review.state import ReviewInput, ReviewResult, ReviewState
 from account_reviews.hooks.anomalies import anomalies_of
 from account_reviews.hooks.events import Anomaly, HookEvent, HookName
 from account_reviews.hooks.lanes import Lanes

@@ -8,8 +8,8 @@ from typing import Final
 
 from temporalio.client import Client
 
-from account_reviews.domain.policy import Policy
-from account_reviews.domain.redaction import rules_of
+from account_reviews.domain.audit.redaction import rules_of
+from account_reviews.domain.policy.model import Policy
 from account_reviews.hooks.doors import HookInterceptor
 from account_reviews.hooks.lanes import CLOSING_SECONDS, TIMEOUT_SECONDS, Lanes
 from account_reviews.hooks.loading import Hook

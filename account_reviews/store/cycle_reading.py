@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.domain.base import Model, Timestamp
-from account_reviews.domain.cycles import CycleStatus
+from account_reviews.domain.cycle.state import CycleStatus
 from account_reviews.domain.errors import CycleNotFoundError
 from account_reviews.store.database import reachable
 from account_reviews.store.reading import make_cursor, read_cursor

@@ -13,19 +13,20 @@ from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from account_reviews.domain.analysis.model import Analysis, PreviousRisk
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.canonical import plain
-from account_reviews.domain.cycles import CycleScope
+from account_reviews.domain.cycle.state import CycleScope
 from account_reviews.domain.errors import CycleNotFoundError
-from account_reviews.domain.findings import Analysis, PreviousRisk
-from account_reviews.domain.owner_brief import (
+from account_reviews.domain.records import AccountSnapshot
+from account_reviews.domain.reports.owner_brief import (
     UNASSIGNED,
     CycleFacts,
     OwnerBrief,
     ReviewedAccount,
     ReviewFacts,
 )
-from account_reviews.domain.portfolio import (
+from account_reviews.domain.reports.portfolio import (
     UPTAKE_DAYS,
     DecidedItems,
     Portfolio,
@@ -33,7 +34,6 @@ from account_reviews.domain.portfolio import (
     RiskMove,
     Waiting,
 )
-from account_reviews.domain.records import AccountSnapshot
 from account_reviews.store.database import reachable
 
 _OWNER = f"coalesce(nullif(a.owner_id, ''), '{UNASSIGNED}')"

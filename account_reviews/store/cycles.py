@@ -8,14 +8,14 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.domain.cycles import (
+from account_reviews.domain.analysis.model import RiskLevel
+from account_reviews.domain.cycle.state import (
     AccountMark,
     AccountState,
     CycleAccount,
     CycleState,
     ReadAccountsResult,
 )
-from account_reviews.domain.findings import RiskLevel
 from account_reviews.domain.records import Account
 from account_reviews.store.database import reachable
 

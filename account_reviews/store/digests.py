@@ -9,19 +9,19 @@ from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.domain.approvals import ApprovalRequest
+from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.canonical import plain
-from account_reviews.domain.digest import (
+from account_reviews.domain.reports.digest import (
     OVERLAP,
     Digest,
     LastDigest,
     OpenRequest,
     OwnerReview,
 )
-from account_reviews.domain.findings import Analysis
-from account_reviews.domain.owner_brief import UNASSIGNED
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.reports.owner_brief import UNASSIGNED
+from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import reachable
 
 _GET = text(

@@ -14,11 +14,11 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.audit.facts import halt_fact
 from account_reviews.audit.store import put_into_outbox
+from account_reviews.domain.audit.facts import halt_fact
+from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.halts import Halt, writes_halted
-from account_reviews.domain.redaction import DEFAULT, Rules
 from account_reviews.store.database import reachable
 
 RETRY_SECONDS: Final = 30.0

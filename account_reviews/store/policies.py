@@ -5,8 +5,8 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.facts import policy_fact
 from account_reviews.audit.store import put_into_outbox
+from account_reviews.domain.audit.facts import policy_fact
 from account_reviews.store.database import reachable
 
 _SEE: Final = text(

@@ -11,10 +11,10 @@ from pydantic import Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.domain.approvals import ApprovalRequest
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.errors import BadInputError, RequestNotFoundError, ReviewNotFoundError
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import reachable
 
 RUN_FILTERS = ("owner", "account", "phase", "status", "kind", "outcome", "risk_level", "name")

@@ -14,11 +14,11 @@ from cachetools import LRUCache
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from account_reviews.domain.analysis.model import PriorOutcome, RiskLevel
+from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.domain.base import Model, Timestamp
-from account_reviews.domain.findings import PriorOutcome, RiskLevel
 from account_reviews.domain.records import AccountSnapshot, SnapshotRef
-from account_reviews.domain.redaction import DEFAULT, Rules
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import autocommit, reachable
 from account_reviews.store.rows import baseline_row, outcome_rows
 from account_reviews.store.saving import PUT_DOCUMENT, Document, document_values, save_rows

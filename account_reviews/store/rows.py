@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from account_reviews.domain.approvals import ApprovalRequest
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.state import ReviewState
 
 
 def run_row(state: ReviewState) -> dict[str, Any]:

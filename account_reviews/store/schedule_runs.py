@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.audit.facts import schedule_fact
 from account_reviews.audit.store import put_into_outbox
+from account_reviews.domain.audit.facts import schedule_fact
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.upkeep import (
+from account_reviews.domain.schedule.runs import (
     KEPT_RUNS,
     CloseRun,
     OpenRun,

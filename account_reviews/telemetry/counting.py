@@ -6,11 +6,11 @@ Counting again after a crash between a step and its report is possible, as with 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from account_reviews.domain.findings import Analysis
-from account_reviews.domain.lateness import Judgement
-from account_reviews.domain.phases import Outcome
+from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.proposals import ItemState
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.review.phases import Outcome
+from account_reviews.domain.review.state import ReviewState
+from account_reviews.domain.schedule.lateness import Judgement
 from account_reviews.telemetry import instruments
 
 _APPROVED: Final = frozenset(

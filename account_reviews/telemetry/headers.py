@@ -26,7 +26,7 @@ from temporalio.client import (
     WorkflowUpdateHandle,
 )
 
-from account_reviews.domain.audit import trace_of_run
+from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.errors import BadInputError
 
 HEADER: Final = "_tracer-data"

@@ -20,7 +20,7 @@ from structlog.typing import EventDict, Processor
 from temporalio import activity, workflow
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, TelemetryFilter
 
-from account_reviews.domain.redaction import DEFAULT, Rules, redact, redact_text
+from account_reviews.domain.audit.redaction import DEFAULT, Rules, redact, redact_text
 from account_reviews.telemetry.spans import trace_here
 from account_reviews.temporal.names import parse_review_id
 

@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import Status
 
-from account_reviews.domain.redaction import DEFAULT, redact_text
+from account_reviews.domain.audit.redaction import DEFAULT, redact_text
 
 
 class RedactedSpans(SpanExporter):

@@ -8,7 +8,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import ApplicationError
 
-from account_reviews.domain.masks import mask_secrets
+from account_reviews.domain.audit.masks import mask_secrets
 
 
 class RedactingFailureConverter(DefaultFailureConverter):

@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import ConflictError, ScheduleError
-from account_reviews.domain.schedules import (
+from account_reviews.domain.schedule.entry import (
     ScheduleEntry,
     ScheduleFile,
     ScheduleKind,

@@ -15,9 +15,9 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.domain.canonical import rfc3339
-from account_reviews.domain.lateness import Judgement, Verdict
-from account_reviews.domain.schedules import ScheduleEntry, ScheduleKind
-from account_reviews.domain.upkeep import CloseRun, OpenRun, RunStatus
+from account_reviews.domain.schedule.entry import ScheduleEntry, ScheduleKind
+from account_reviews.domain.schedule.lateness import Judgement, Verdict
+from account_reviews.domain.schedule.runs import CloseRun, OpenRun, RunStatus
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.names import schedule_id
 from account_reviews.temporal.schedule_plan import PREVIEW_PREFIX

@@ -24,12 +24,11 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.domain.canonical import content_hash
-from account_reviews.domain.cycle_policy import cycle_by_policy
-from account_reviews.domain.cycles import CycleInput, CycleScope
-from account_reviews.domain.firing import Calendar, fortnights
-from account_reviews.domain.policy import Policy
-from account_reviews.domain.review import Execution
-from account_reviews.domain.schedules import (
+from account_reviews.domain.cycle.start import cycle_by_policy
+from account_reviews.domain.cycle.state import CycleInput, CycleScope
+from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.review.state import Execution
+from account_reviews.domain.schedule.entry import (
     CYCLE_JOB,
     LOOK_AHEAD,
     Overlap,
@@ -38,7 +37,8 @@ from account_reviews.domain.schedules import (
     ScheduleKind,
     calendar_of,
 )
-from account_reviews.domain.upkeep import UpkeepInput
+from account_reviews.domain.schedule.firing import Calendar, fortnights
+from account_reviews.domain.schedule.runs import UpkeepInput
 from account_reviews.temporal import names
 from account_reviews.temporal.starting import TASK_TIMEOUT, owned_by
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from account_reviews.domain.review import ReviewInput
+from account_reviews.domain.review.state import ReviewInput
 from account_reviews.temporal import names
 
 TASK_TIMEOUT: Final = timedelta(seconds=6)

@@ -15,12 +15,7 @@ from account_reviews.crm.tables import accounts, operations, owners
 from account_reviews.demo.evidence import CrmImage, Witness, crm_image, ledger, read_back
 from account_reviews.demo.people import Answer, plan_answers
 from account_reviews.demo.proof import Facts, Proof, prove
-from account_reviews.domain import deciding
-from account_reviews.domain.approvals import Decided, Terms
-from account_reviews.domain.findings import HealthBand, RiskLevel
-from account_reviews.domain.messages import DecisionAnswer, SubmitDecision, Verdict
-from account_reviews.domain.opening import opening_state
-from account_reviews.domain.phases import Outcome, Phase, Status
+from account_reviews.domain.analysis.model import HealthBand, RiskLevel
 from account_reviews.domain.proposals import (
     Action,
     ItemState,
@@ -29,7 +24,17 @@ from account_reviews.domain.proposals import (
     proposal_hash,
 )
 from account_reviews.domain.records import RecordRef, RecordType
-from account_reviews.domain.review import AnalysisResult, ReviewInput, ReviewState, WrittenChange
+from account_reviews.domain.review import decisions
+from account_reviews.domain.review.approvals import Decided, Terms
+from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecision, Verdict
+from account_reviews.domain.review.opening import opening_state
+from account_reviews.domain.review.phases import Outcome, Phase, Status
+from account_reviews.domain.review.state import (
+    AnalysisResult,
+    ReviewInput,
+    ReviewState,
+    WrittenChange,
+)
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
 from account_reviews.store.reading import RequestRow
@@ -91,7 +96,7 @@ def waiting_review(account: str, *changes: ProposedChange) -> ReviewState:
         policy_hash="",
         summary="",
     )
-    deciding.propose(state, changes, f"request-of-{account}", NOW)
+    decisions.propose(state, changes, f"request-of-{account}", NOW)
     state.move(Phase.APPROVAL, NOW, status=Status.WAITING)
     return state
 
@@ -105,7 +110,7 @@ def say(state: ReviewState, verdict: Verdict, *item_ids: str) -> None:
         reason="so",
         item_ids=item_ids or None,
     )
-    assert isinstance(deciding.decide(state, message, NOW), DecisionAnswer)
+    assert isinstance(decisions.decide(state, message, NOW), DecisionAnswer)
 
 
 @dataclass
@@ -136,7 +141,7 @@ class Company:
 
     async def write_approved(self, state: ReviewState) -> None:
         """What the review does with what was approved."""
-        for request, item in deciding.approved_items(state):
+        for request, item in decisions.approved_items(state):
             name = operation_id(state.run_id, item.item_id)
             result = await self.crm.apply(
                 item.change, expected_version=item.change.record.version, operation_id=name

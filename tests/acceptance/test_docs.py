@@ -11,11 +11,11 @@ import pytest
 import typer.main
 
 from account_reviews.cli.app import app
-from account_reviews.domain.approvals import RequestState
-from account_reviews.domain.messages import RefusalCode
-from account_reviews.domain.phases import ALLOWED, Outcome, Phase, Status
 from account_reviews.domain.proposals import ItemState
-from account_reviews.domain.review import ReviewKind
+from account_reviews.domain.review.approvals import RequestState
+from account_reviews.domain.review.messages import RefusalCode
+from account_reviews.domain.review.phases import ALLOWED, Outcome, Phase, Status
+from account_reviews.domain.review.state import ReviewKind
 from tests.console import ROOT, blocks, commands, first_missing, in_background, shell
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -9,6 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import ApplyResult
+from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.errors import (
     AccountNotFoundError,
     CrmInvalidError,
@@ -17,11 +18,8 @@ from account_reviews.domain.errors import (
     MemoryUnavailableError,
     ReviewsError,
 )
-from account_reviews.domain.findings import Analysis
 from account_reviews.domain.memory import MemoryKind
-from account_reviews.domain.opening import opening_state
-from account_reviews.domain.phases import Outcome, Phase
-from account_reviews.domain.policy import load_policy
+from account_reviews.domain.policy.model import load_policy
 from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.records import (
     Account,
@@ -31,7 +29,9 @@ from account_reviews.domain.records import (
     RecordType,
     SnapshotLimits,
 )
-from account_reviews.domain.review import (
+from account_reviews.domain.review.opening import opening_state
+from account_reviews.domain.review.phases import Outcome, Phase
+from account_reviews.domain.review.state import (
     AnalyseAccount,
     ApplyChange,
     FetchSnapshot,

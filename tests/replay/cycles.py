@@ -5,9 +5,9 @@ from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
-from account_reviews.domain.cycles import CycleScope
+from account_reviews.domain.cycle.state import CycleScope
 from account_reviews.domain.records import AccountSnapshot
-from account_reviews.domain.review import ReviewInput
+from account_reviews.domain.review.state import ReviewInput
 from account_reviews.temporal import names
 from starter import start_review
 from tests.waiting import until

@@ -2,7 +2,7 @@
 
 from temporalio import workflow
 
-from account_reviews.domain.review import ReviewInput, ReviewResult
+from account_reviews.domain.review.state import ReviewInput, ReviewResult
 from workflows.account_review import AccountReviewWorkflow
 
 

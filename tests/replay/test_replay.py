@@ -9,7 +9,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from account_reviews.domain.phases import Outcome
+from account_reviews.domain.review.phases import Outcome
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.runner import sandboxed_runner
 from tests.replay.record import FOLDER, HISTORIES, RECORDED

@@ -11,11 +11,11 @@ import pytest
 from account_reviews import charts
 from account_reviews.cycle_documents import cycle_document, render_cycle
 from account_reviews.digest_pages import render_digest
+from account_reviews.domain.analysis.model import PreviousRisk, RiskLevel
 from account_reviews.domain.canonical import plain
-from account_reviews.domain.cycles import CycleScope, CycleStatus
-from account_reviews.domain.findings import PreviousRisk, RiskLevel
-from account_reviews.domain.owner_brief import OwnerBrief
-from account_reviews.domain.portfolio import (
+from account_reviews.domain.cycle.state import CycleScope, CycleStatus
+from account_reviews.domain.reports.owner_brief import OwnerBrief
+from account_reviews.domain.reports.portfolio import (
     PortfolioParts,
     PreviousCycle,
     RiskMove,

@@ -15,8 +15,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from account_reviews.crm.in_memory import InMemoryCrm
-from account_reviews.domain.approvals import ApprovalRequest, Terms
-from account_reviews.domain.findings import HealthBand, RiskLevel
+from account_reviews.domain.analysis.model import HealthBand, RiskLevel
 from account_reviews.domain.proposals import Action, ProposedChange, change_id, proposal_hash
 from account_reviews.domain.records import (
     Account,
@@ -27,7 +26,8 @@ from account_reviews.domain.records import (
     RecordType,
     SnapshotLimits,
 )
-from account_reviews.domain.review import (
+from account_reviews.domain.review.approvals import ApprovalRequest, Terms
+from account_reviews.domain.review.state import (
     AnalyseAccount,
     AnalysisResult,
     Execution,

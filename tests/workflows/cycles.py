@@ -13,8 +13,8 @@ from temporalio.common import RetryPolicy
 from temporalio.worker import Worker
 
 from account_reviews.crm.in_memory import InMemoryCrm
-from account_reviews.domain.cycles import CycleInput, CycleResult, CycleScope, CycleState
-from account_reviews.domain.policy import Policy, load_policy
+from account_reviews.domain.cycle.state import CycleInput, CycleResult, CycleScope, CycleState
+from account_reviews.domain.policy.model import Policy, load_policy
 from account_reviews.domain.records import (
     Account,
     AccountSnapshot,
@@ -28,7 +28,7 @@ from account_reviews.domain.records import (
     RecordType,
     SnapshotLimits,
 )
-from account_reviews.domain.review import Execution
+from account_reviews.domain.review.state import Execution
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.protocol import RecallQuery
 from account_reviews.store.cycle_results import CycleResultStore

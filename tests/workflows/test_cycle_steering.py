@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
-from account_reviews.domain.cycles import CycleScope, CycleStatus
+from account_reviews.domain.cycle.state import CycleScope, CycleStatus
 from account_reviews.domain.records import AccountStatus
 from account_reviews.temporal import names
 from tests.waiting import until

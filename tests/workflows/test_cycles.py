@@ -8,8 +8,8 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
-from account_reviews.domain.cycles import CycleScope, CycleStatus
-from account_reviews.domain.review import ReviewInput
+from account_reviews.domain.cycle.state import CycleScope, CycleStatus
+from account_reviews.domain.review.state import ReviewInput
 from account_reviews.temporal import names
 from starter import start_review
 from tests.waiting import until

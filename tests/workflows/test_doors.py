@@ -8,9 +8,9 @@ from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from account_reviews.domain.messages import DecisionAnswer
-from account_reviews.domain.phases import Outcome
 from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.review.messages import DecisionAnswer
+from account_reviews.domain.review.phases import Outcome
 from tests.workflows.conftest import Handle, World, create_task, decision, eventually
 from workflows.account_review import AccountReviewWorkflow
 

@@ -13,10 +13,10 @@ from temporalio.exceptions import CancelledError
 from temporalio.testing import ActivityEnvironment
 
 from account_reviews.domain.halts import AskHalt
-from account_reviews.domain.phases import Outcome
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import SnapshotLimits
-from account_reviews.domain.review import ApplyChange
+from account_reviews.domain.review.phases import Outcome
+from account_reviews.domain.review.state import ApplyChange
 from activities.crm import CrmActivities
 from activities.halts import HaltActivities
 from tests.workflows.conftest import Handle, World, create_task, decision, eventually

@@ -1,7 +1,7 @@
 """A workflow task that is lost after its request became visible."""
 
-from account_reviews.domain.phases import Outcome
 from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.review.phases import Outcome
 from tests.workflows.conftest import Handle, World, create_task, decision
 from workflows.account_review import AccountReviewWorkflow
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from account_reviews.domain.phases import Outcome, Status
+from account_reviews.domain.review.phases import Outcome, Status
 from account_reviews.rebuild import rebuild
 from account_reviews.store.reading import ReviewReader
 from tests.workflows.conftest import World, create_task, decision

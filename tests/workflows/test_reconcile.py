@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from account_reviews.domain.errors import ReviewNotFoundError
-from account_reviews.domain.phases import Outcome
+from account_reviews.domain.review.phases import Outcome
 from account_reviews.reconcile import Reconciled, reconcile
 from account_reviews.store.reading import ReviewReader
 from tests.workflows.conftest import Handle, World, create_task

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from temporalio.testing import TimeSkipper
 
-from account_reviews.domain.approvals import Terms
-from account_reviews.domain.phases import Outcome, Status
 from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.review.approvals import Terms
+from account_reviews.domain.review.phases import Outcome, Status
 from tests.workflows.conftest import World, create_task, decision
 
 

@@ -18,8 +18,8 @@ from account_reviews.audit.reading_history import HistoryReader
 from account_reviews.audit.reconcile import Reconciled, Reconciler
 from account_reviews.audit.store import event_of
 from account_reviews.audit.tap import Moved, Observer, TapRunner
-from account_reviews.domain.audit import AuditEvent
-from account_reviews.domain.redaction import Rules
+from account_reviews.domain.audit.events import AuditEvent
+from account_reviews.domain.audit.redaction import Rules
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import asyncpg_dsn, create_engine
 from account_reviews.temporal.runner import sandboxed_runner

@@ -34,9 +34,9 @@ from account_reviews.audit.attempts import AttemptInterceptor
 from account_reviews.audit.log import AuditLog
 from account_reviews.audit.refusals import refusals
 from account_reviews.audit.tap import Moved, TapRunner
-from account_reviews.domain.audit import AuditEvent, EventType, Severity, Source
+from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source
+from account_reviews.domain.audit.redaction import DEFAULT
 from account_reviews.domain.errors import ReviewAlreadyRunningError, UnreachableError
-from account_reviews.domain.redaction import DEFAULT
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.telemetry.headers import TraceHeaders, trace_id_of
 from account_reviews.temporal.interceptors import ReviewInterceptor

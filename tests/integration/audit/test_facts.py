@@ -10,14 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.audit.relay import Relay
-from account_reviews.domain.audit import AuditEvent, EventType, Severity, trace_of_run
+from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, trace_of_run
+from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.domain.errors import UnreachableError
-from account_reviews.domain.lateness import Judgement, Verdict
-from account_reviews.domain.opening import opening_state
-from account_reviews.domain.phases import Outcome, Phase
-from account_reviews.domain.redaction import DEFAULT, Rules
-from account_reviews.domain.review import TIMELINE_LIMIT, ReviewInput, ReviewState
-from account_reviews.domain.upkeep import OpenRun
+from account_reviews.domain.review.opening import opening_state
+from account_reviews.domain.review.phases import Outcome, Phase
+from account_reviews.domain.review.state import TIMELINE_LIMIT, ReviewInput, ReviewState
+from account_reviews.domain.schedule.lateness import Judgement, Verdict
+from account_reviews.domain.schedule.runs import OpenRun
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.policies import see_policy
 from account_reviews.store.reviews import ReviewStore

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.audit.export_format import RANGE_FORMAT
 from account_reviews.audit.findings import Kind
 from account_reviews.audit.reading import Filters
-from account_reviews.domain.audit import EventType
+from account_reviews.domain.audit.events import EventType
 from account_reviews.domain.errors import NegativeAnswerError
 from tests.integration.audit.trail import (
     FIRST,

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.audit.leaves import BEGINNING, COLUMNS, Position, position_of
 from account_reviews.audit.reading import AuditReader, Filters, Row
 from account_reviews.audit.store import insert
-from account_reviews.domain.audit import AuditEvent, EventType, Severity, Source
+from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source
 from account_reviews.domain.errors import BadInputError, UnreachableError
 from account_reviews.store.database import create_engine
 from tests.integration.audit.trail import (

@@ -18,7 +18,7 @@ from account_reviews.audit.seal_store import Member, add_seal
 from account_reviews.audit.sealer import SealingStoppedError
 from account_reviews.audit.seals import next_seal
 from account_reviews.audit.store import insert
-from account_reviews.domain.audit import AuditEvent, EventType, Severity
+from account_reviews.domain.audit.events import AuditEvent, EventType, Severity
 from account_reviews.domain.errors import BadInputError, UnreachableError
 from account_reviews.store.database import create_engine
 from bench.tampering import event

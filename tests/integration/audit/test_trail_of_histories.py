@@ -18,7 +18,7 @@ from account_reviews.audit.exporter import Exporter
 from account_reviews.audit.reading_history import LONG, Export, HistoryReader
 from account_reviews.audit.reconcile import Gap, compare
 from account_reviews.audit.tap import Moved, TapRunner
-from account_reviews.domain.audit import EventType, Severity
+from account_reviews.domain.audit.events import EventType, Severity
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.runner import sandboxed_runner
 from tests.integration.audit.live import (

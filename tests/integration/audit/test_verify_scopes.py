@@ -18,7 +18,7 @@ from account_reviews.audit.offline import verify_export
 from account_reviews.audit.partitions import clean_up, make_ahead
 from account_reviews.audit.store import insert
 from account_reviews.audit.verify import Report
-from account_reviews.domain.audit import AuditEvent, EventType, Source, attempt_id
+from account_reviews.domain.audit.events import AuditEvent, EventType, Source, attempt_id
 from account_reviews.domain.errors import NotFoundError
 from account_reviews.store.database import create_engine
 from bench.tampering import event

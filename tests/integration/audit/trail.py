@@ -16,7 +16,7 @@ from account_reviews.audit.keys import PublicKeys, SigningKey, public_keys, sign
 from account_reviews.audit.offline import OfflineReport, verify_export
 from account_reviews.audit.sealer import Sealer
 from account_reviews.audit.store import insert
-from account_reviews.domain.audit import (
+from account_reviews.domain.audit.events import (
     AuditEvent,
     EventType,
     Severity,

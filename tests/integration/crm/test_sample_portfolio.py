@@ -13,9 +13,9 @@ from account_reviews.crm.importer import import_directory
 from account_reviews.crm.mapping import load_mapping
 from account_reviews.crm.protocol import AccountFilter
 from account_reviews.crm.sql import SqlCrm
-from account_reviews.domain.analysis import AnalysisInputs, analyse
-from account_reviews.domain.findings import Analysis
-from account_reviews.domain.policy import load_policy
+from account_reviews.domain.analysis.analysis import AnalysisInputs, analyse
+from account_reviews.domain.analysis.model import Analysis
+from account_reviews.domain.policy.model import load_policy
 from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

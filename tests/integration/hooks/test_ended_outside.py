@@ -24,11 +24,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from account_reviews import rebuild
 from account_reviews.audit.reconcile import Reconciler
-from account_reviews.domain.approvals import RequestState
-from account_reviews.domain.phases import Outcome
-from account_reviews.domain.policy import load_policy
-from account_reviews.domain.redaction import Rules
-from account_reviews.domain.review import ReviewState
+from account_reviews.domain.audit.redaction import Rules
+from account_reviews.domain.policy.model import load_policy
+from account_reviews.domain.review.approvals import RequestState
+from account_reviews.domain.review.phases import Outcome
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.ended_outside import EndedOutside
 from account_reviews.hooks.events import Anomaly, HookEvent, HookName
 from account_reviews.hooks.loading import hook_of

@@ -15,9 +15,9 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.workflow import Info
 
 from account_reviews.audit.tap import Moved, TapRunner
-from account_reviews.domain.audit import trace_of_run
-from account_reviews.domain.phases import Outcome
-from account_reviews.domain.policy import load_policy
+from account_reviews.domain.audit.events import trace_of_run
+from account_reviews.domain.policy.model import load_policy
+from account_reviews.domain.review.phases import Outcome
 from account_reviews.hooks.events import Anomaly, HookEvent, HookName
 from account_reviews.hooks.lanes import Lanes
 from account_reviews.hooks.loading import Hook, hook_of

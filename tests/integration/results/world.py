@@ -15,23 +15,23 @@ from account_reviews.crm.importer import import_directory
 from account_reviews.crm.mapping import load_mapping
 from account_reviews.crm.protocol import AccountFilter
 from account_reviews.crm.sql import SqlCrm
-from account_reviews.domain.analysis import starting_risk
-from account_reviews.domain.cycles import (
+from account_reviews.domain.analysis.analysis import starting_risk
+from account_reviews.domain.cycle.state import (
     AccountMark,
     AccountState,
     CycleAccount,
     CycleState,
     CycleStatus,
 )
-from account_reviews.domain.deciding import approved_items, decide, propose
-from account_reviews.domain.messages import DecisionAnswer, SubmitDecision
-from account_reviews.domain.opening import opening_state
-from account_reviews.domain.phases import Outcome, Phase, Status
-from account_reviews.domain.policy import Policy, load_policy
-from account_reviews.domain.portfolio import MakeResults, ResultsMade
+from account_reviews.domain.policy.model import Policy, load_policy
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import AccountSnapshot, SnapshotLimits, SnapshotRef
-from account_reviews.domain.review import (
+from account_reviews.domain.reports.portfolio import MakeResults, ResultsMade
+from account_reviews.domain.review.decisions import approved_items, decide, propose
+from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecision
+from account_reviews.domain.review.opening import opening_state
+from account_reviews.domain.review.phases import Outcome, Phase, Status
+from account_reviews.domain.review.state import (
     AnalyseAccount,
     ReviewInput,
     ReviewState,

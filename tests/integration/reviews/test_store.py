@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.domain.deciding import decide, expire_due, propose
 from account_reviews.domain.errors import BadInputError, RequestNotFoundError, ReviewNotFoundError
-from account_reviews.domain.messages import DecisionAnswer, SubmitDecision
-from account_reviews.domain.opening import opening_state
-from account_reviews.domain.phases import Outcome, Phase, Status
 from account_reviews.domain.records import Account, AccountSnapshot, RecordType, SnapshotRef
-from account_reviews.domain.review import ReviewInput, ReviewState
+from account_reviews.domain.review.decisions import decide, expire_due, propose
+from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecision
+from account_reviews.domain.review.opening import opening_state
+from account_reviews.domain.review.phases import Outcome, Phase, Status
+from account_reviews.domain.review.state import ReviewInput, ReviewState
 from account_reviews.store.reading import ReviewReader, RunFilter
 from account_reviews.store.reviews import ReviewStore
 from tests.unit.reviews.states import analysis_result, task_change

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from account_reviews.domain.policy import Policy
-from account_reviews.domain.schedule_file import Known, parse_schedules
-from account_reviews.domain.schedules import ScheduleFile
+from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.schedule.entry import ScheduleFile
+from account_reviews.domain.schedule.file import Known, parse_schedules
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.schedule_control import ScheduleControl
 from account_reviews.temporal.schedule_plan import Planned, Planner

@@ -13,10 +13,10 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 
-from account_reviews.domain.cycles import CycleInput
+from account_reviews.domain.cycle.state import CycleInput
 from account_reviews.domain.errors import ConflictError, ScheduleError
-from account_reviews.domain.policy import parse_policy
-from account_reviews.domain.upkeep import UpkeepInput
+from account_reviews.domain.policy.model import parse_policy
+from account_reviews.domain.schedule.runs import UpkeepInput
 from account_reviews.temporal import names
 from account_reviews.temporal.schedules import Standing, find, listed
 from tests.integration.schedules.conftest import Place, entry

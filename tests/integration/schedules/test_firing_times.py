@@ -14,8 +14,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
 from temporalio.client import Client
 
-from account_reviews.domain.firing import parse_cron
-from account_reviews.domain.schedules import occurs
+from account_reviews.domain.schedule.entry import occurs
+from account_reviews.domain.schedule.firing import parse_cron
 from account_reviews.temporal.schedules import Builder
 from tests.integration.schedules.conftest import Place, entry, read
 

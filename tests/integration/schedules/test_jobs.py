@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.domain.lateness import Judgement, Verdict
-from account_reviews.domain.phases import Outcome, Phase
-from account_reviews.domain.policy import Policy
+from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import SnapshotRef
-from account_reviews.domain.review import ReviewState
-from account_reviews.domain.upkeep import KEPT_RUNS, CloseRun, OpenRun, RunStatus
+from account_reviews.domain.review.phases import Outcome, Phase
+from account_reviews.domain.review.state import ReviewState
+from account_reviews.domain.schedule.lateness import Judgement, Verdict
+from account_reviews.domain.schedule.runs import KEPT_RUNS, CloseRun, OpenRun, RunStatus
 from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.schedule_upkeep import extend_biweekly, remove_done

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from account_reviews.domain.upkeep import ScheduleRun
+from account_reviews.domain.schedule.runs import ScheduleRun
 from tests.integration.schedules.conftest import Place, entry
 from tests.integration.schedules.test_runs import GRACE, PAST_GRACE
 from tests.waiting import until

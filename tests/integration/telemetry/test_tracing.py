@@ -30,9 +30,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkipper
 from temporalio.worker import Replayer
 
-from account_reviews.domain.approvals import Terms
-from account_reviews.domain.audit import trace_of_run
+from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.records import RecordType
+from account_reviews.domain.review.approvals import Terms
 from account_reviews.telemetry import headers
 from account_reviews.telemetry.exporting import Traces
 from account_reviews.telemetry.headers import TraceHeaders

@@ -22,7 +22,7 @@ from temporalio.worker import (
 )
 
 from account_reviews.bootstrap import open_parts
-from account_reviews.domain.audit import trace_of_run
+from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.records import RecordType
 from account_reviews.local import ports
 from account_reviews.local.temporal_server import TemporalServer

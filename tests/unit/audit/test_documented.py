@@ -2,7 +2,7 @@
 
 import re
 
-from account_reviews.domain.audit import EventType, Severity, Source
+from account_reviews.domain.audit.events import EventType, Severity, Source
 from tests.console import ROOT
 
 PAGE = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError
 
 from account_reviews.cli import output
+from account_reviews.domain.audit.redaction import DEFAULT, redact
 from account_reviews.domain.errors import ReviewsError, UnreachableError
-from account_reviews.domain.redaction import DEFAULT, redact
 from account_reviews.temporal.failures import DATA_CONVERTER
 from account_reviews.temporal.interceptors import to_application_error
 

@@ -15,8 +15,14 @@ from temporalio.client import WorkflowHistory
 from account_reviews.audit.history import CLOSING, SERVER, is_durable, rows
 from account_reviews.audit.history_events import TOLD
 from account_reviews.audit.telling import RunContext, RunKey
-from account_reviews.domain.audit import AuditEvent, EventType, Severity, Source, trace_of_run
-from account_reviews.domain.redaction import Rules
+from account_reviews.domain.audit.events import (
+    AuditEvent,
+    EventType,
+    Severity,
+    Source,
+    trace_of_run,
+)
+from account_reviews.domain.audit.redaction import Rules
 
 HISTORIES = Path(__file__).parents[2] / "replay" / "histories"
 ALL = sorted(HISTORIES.glob("*/*.json"))

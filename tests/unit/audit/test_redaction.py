@@ -13,10 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
-from account_reviews.domain.canonical import content_hash
-from account_reviews.domain.policy import parse_policy
-from account_reviews.domain.proposals import ItemState
-from account_reviews.domain.redaction import (
+from account_reviews.domain.audit.redaction import (
     DEFAULT,
     MAX_NODES,
     MAX_TEXT,
@@ -29,6 +26,9 @@ from account_reviews.domain.redaction import (
     redact_text,
     rules_of,
 )
+from account_reviews.domain.canonical import content_hash
+from account_reviews.domain.policy.model import parse_policy
+from account_reviews.domain.proposals import ItemState
 
 CANARY = "kjh4-CANARY-9s8df"
 

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_reviews.domain import cycling
-from account_reviews.domain.cycles import (
+from account_reviews.domain.analysis.model import RiskLevel
+from account_reviews.domain.cycle import transitions
+from account_reviews.domain.cycle.state import (
     AccountState,
     CycleAccount,
     CycleInput,
@@ -15,9 +16,8 @@ from account_reviews.domain.cycles import (
     Found,
     start_rank,
 )
-from account_reviews.domain.findings import RiskLevel
-from account_reviews.domain.messages import ReviewProgress
-from account_reviews.domain.phases import FINAL, Outcome, Phase, Status
+from account_reviews.domain.review.messages import ReviewProgress
+from account_reviews.domain.review.phases import FINAL, Outcome, Phase, Status
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 NAMES = ("a", "b", "c", "d")
@@ -60,7 +60,7 @@ def told(name: str, outcome: Outcome | None = None, was: Status | None = None) -
 
 def take_off(state: CycleState, name: str) -> None:
     account = CycleAccount(position=NAMES.index(name), account_id=name, account_name=name)
-    cycling.take_off(state, account, NOW)
+    transitions.take_off(state, account, NOW)
 
 
 @given(st.lists(words, max_size=40))
@@ -70,23 +70,23 @@ def test_every_account_is_in_one_place(story: list[tuple[str, str, Outcome]]) ->
         match word, where[name]:
             case "take_off", "queued":
                 take_off(state, name)
-                cycling.started(state, name, f"run-{name}", NOW, joined=False)
+                transitions.started(state, name, f"run-{name}", NOW, joined=False)
                 where[name] = "running"
             case "waits", _:
-                cycling.progressed(state, told(name), NOW)
+                transitions.progressed(state, told(name), NOW)
                 where[name] = "waiting" if where[name] == "running" else where[name]
             case "closed", before:
                 was = Status.WAITING if before == "waiting" else None
-                cycling.progressed(state, told(name, outcome, was), NOW)
+                transitions.progressed(state, told(name, outcome, was), NOW)
                 if before in ("running", "waiting"):
                     where[name] = "failed" if outcome is Outcome.FAILED else "done"
             case (("lost" | "silent"), before):
                 found = AccountState.FAILED if word == "lost" else AccountState.RUNNING
-                cycling.looked_up(state, Found(account_id=name, state=found), NOW)
+                transitions.looked_up(state, Found(account_id=name, state=found), NOW)
                 if word == "lost" and before == "running":
                     where[name] = "failed"
     places = list(where.values())
-    shown = cycling.view(state, NOW)
+    shown = transitions.view(state, NOW)
     counted = {name: getattr(shown, name) for name in ("queued", "running", "waiting", "failed")}
     assert counted == {name: places.count(name) for name in counted}
     assert shown.done == places.count("done")
@@ -97,16 +97,16 @@ def test_every_account_is_in_one_place(story: list[tuple[str, str, Outcome]]) ->
 def test_a_review_that_closes_later_is_counted_once() -> None:
     state = fresh()
     take_off(state, "a")
-    cycling.progressed(state, told("a"), NOW)
+    transitions.progressed(state, told("a"), NOW)
     assert (state.waiting, state.done) == (1, 0)
-    cycling.progressed(state, told("a", Outcome.COMPLETED, Status.WAITING), NOW)
+    transitions.progressed(state, told("a", Outcome.COMPLETED, Status.WAITING), NOW)
     assert (state.waiting, state.done) == (0, 1)
 
 
 def test_strangers_change_nothing() -> None:
     state = fresh()
-    cycling.progressed(state, told("nobody", Outcome.FAILED), NOW)
-    cycling.progressed(state, told("nobody"), NOW)
+    transitions.progressed(state, told("nobody", Outcome.FAILED), NOW)
+    transitions.progressed(state, told("nobody"), NOW)
     assert state == fresh()
 
 
@@ -122,14 +122,14 @@ def test_too_many_failed_is_more_than_the_share_of_enough(
     done: int, waiting: int, failed: int
 ) -> None:
     state = fresh(100).model_copy(update={"done": done, "waiting": waiting, "failed": failed})
-    reason = cycling.too_many_failed(state, CycleInput())
+    reason = transitions.too_many_failed(state, CycleInput())
     total = done + waiting + failed
     assert (reason is not None) == (total >= 10 and failed / total > 0.3)
 
 
 def test_the_first_reason_to_stop_counts() -> None:
     state = fresh()
-    cycling.stop(state, CycleStatus.CANCELLED, "by ann", NOW)
-    cycling.stop(state, CycleStatus.FAILED, "later", NOW)
-    cycling.close(state, NOW)
+    transitions.stop(state, CycleStatus.CANCELLED, "by ann", NOW)
+    transitions.stop(state, CycleStatus.FAILED, "later", NOW)
+    transitions.close(state, NOW)
     assert (state.status, state.reason) == (CycleStatus.CANCELLED, "by ann")

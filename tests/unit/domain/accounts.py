@@ -6,17 +6,17 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from account_reviews.domain.cycles import AccountState
-from account_reviews.domain.findings import HealthBand, RiskLevel
-from account_reviews.domain.owner_brief import (
+from account_reviews.domain.analysis.model import HealthBand, RiskLevel
+from account_reviews.domain.cycle.state import AccountState
+from account_reviews.domain.records import AccountSnapshot, AccountStatus, Owner
+from account_reviews.domain.reports.owner_brief import (
     BriefBuilder,
     CycleFacts,
     OwnerBrief,
     ReviewedAccount,
     ReviewFacts,
 )
-from account_reviews.domain.phases import Outcome, Status
-from account_reviews.domain.records import AccountSnapshot, AccountStatus, Owner
+from account_reviews.domain.review.phases import Outcome, Status
 from tests.unit.domain.build import AS_OF, POLICY, account, again, deal, idle, review, snapshot
 
 CYCLE = CycleFacts(

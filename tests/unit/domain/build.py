@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from account_reviews.domain.analysis import AnalysisInputs, analyse
-from account_reviews.domain.findings import Analysis, Finding, PriorOutcome, RiskLevel
+from account_reviews.domain.analysis.analysis import AnalysisInputs, analyse
+from account_reviews.domain.analysis.model import Analysis, Finding, PriorOutcome, RiskLevel
 from account_reviews.domain.memory import MemoryHit, MemoryKind, MemorySource
-from account_reviews.domain.policy import Policy, load_policy
+from account_reviews.domain.policy.model import Policy, load_policy
 from account_reviews.domain.proposals import Action, ItemState, ProposedChange
 from account_reviews.domain.records import (
     Account,

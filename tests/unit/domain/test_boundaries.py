@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from account_reviews.domain.boundaries import BOUNDARIES, STEPS, TABLE, crosses, render_table
-from account_reviews.domain.facts import Facts
-from account_reviews.domain.findings import RiskLevel, Severity
+from account_reviews.domain.analysis.facts import Facts
+from account_reviews.domain.analysis.model import RiskLevel, Severity
+from account_reviews.domain.policy.boundaries import BOUNDARIES, STEPS, TABLE, crosses, render_table
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import DealStage
 
@@ -219,6 +219,6 @@ def test_upsell_revenue(revenue: int, *, offered: bool) -> None:
     ],
 )
 def test_risk_bands(score: int | None, level: RiskLevel) -> None:
-    from account_reviews.domain.risk import risk_level
+    from account_reviews.domain.analysis.risk import risk_level
 
     assert risk_level(score, POLICY) is level

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from account_reviews.domain.brief import Brief, BriefItem, build_brief
-from account_reviews.domain.findings import Analysis, PreviousRisk, RiskLevel
+from account_reviews.domain.analysis.model import Analysis, PreviousRisk, RiskLevel
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import RecordType, Task
+from account_reviews.domain.reports.brief import Brief, BriefItem, build_brief
 from account_reviews.render import age, render_brief, web_link
 
 from .build import (

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from account_reviews.domain.findings import DetectedChange, Severity
-from account_reviews.domain.flags import change_severity
+from account_reviews.domain.analysis.findings import change_severity
+from account_reviews.domain.analysis.model import DetectedChange, Severity
 from account_reviews.domain.records import AccountStatus, ActivityType, DealStage, RecordType
 
 from .build import (

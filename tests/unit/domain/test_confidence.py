@@ -2,7 +2,7 @@
 
 import pytest
 
-from account_reviews.domain.confidence import (
+from account_reviews.domain.analysis.confidence import (
     Pattern,
     assess_confidence,
     data_recency,
@@ -11,7 +11,7 @@ from account_reviews.domain.confidence import (
     pattern_strength,
     wilson_lower,
 )
-from account_reviews.domain.findings import (
+from account_reviews.domain.analysis.model import (
     Confidence,
     ConfidenceLevel,
     PriorOutcome,

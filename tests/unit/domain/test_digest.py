@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
-from account_reviews.domain.approvals import ApprovalRequest, Terms, open_request
+from account_reviews.domain.analysis.model import Analysis, RiskLevel
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.digest import (
+from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.records import AccountStatus
+from account_reviews.domain.reports.digest import (
     Digest,
     DigestFacts,
     LastDigest,
@@ -16,12 +18,10 @@ from account_reviews.domain.digest import (
     moment_of,
     since_of,
 )
-from account_reviews.domain.findings import Analysis, RiskLevel
-from account_reviews.domain.opening import opening_state
-from account_reviews.domain.phases import Outcome
-from account_reviews.domain.proposals import ItemState
-from account_reviews.domain.records import AccountStatus
-from account_reviews.domain.review import ReviewInput, ReviewState, WrittenChange
+from account_reviews.domain.review.approvals import ApprovalRequest, Terms, open_request
+from account_reviews.domain.review.opening import opening_state
+from account_reviews.domain.review.phases import Outcome
+from account_reviews.domain.review.state import ReviewInput, ReviewState, WrittenChange
 from tests.unit.domain.build import (
     AS_OF,
     POLICY,

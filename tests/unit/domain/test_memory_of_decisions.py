@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from account_reviews.domain.findings import Analysis, RiskLevel
+from account_reviews.domain.analysis.model import Analysis, RiskLevel
 from account_reviews.domain.proposals import Action, Deferral, ItemState, ProposedChange
 from account_reviews.domain.records import AccountSnapshot, ActivityType
 

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from account_reviews.domain import owner_brief
-from account_reviews.domain.cycles import AccountState
-from account_reviews.domain.findings import RiskLevel, Severity
-from account_reviews.domain.owner_brief import (
+from account_reviews.domain.analysis.model import RiskLevel, Severity
+from account_reviews.domain.cycle.state import AccountState
+from account_reviews.domain.reports import owner_brief
+from account_reviews.domain.reports.owner_brief import (
     BriefBuilder,
     OwnerBrief,
     ReviewedAccount,
     is_critical,
     period_start,
 )
-from account_reviews.domain.phases import Outcome, Status
+from account_reviews.domain.review.phases import Outcome, Status
 from tests.unit.domain.accounts import (
     CYCLE,
     LARA,

@@ -9,7 +9,7 @@ import pytest
 
 from account_reviews.domain.durations import format_duration, parse_duration
 from account_reviews.domain.errors import PolicyError
-from account_reviews.domain.policy import (
+from account_reviews.domain.policy.model import (
     SHIPPED,
     Policy,
     as_document,

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from account_reviews.domain.policy import load_policy
+from account_reviews.domain.policy.model import load_policy
 
 
 def reviews(*words: str, policy: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from account_reviews.domain.analysis.model import HealthBand, PreviousRisk, RiskLevel
 from account_reviews.domain.canonical import plain
-from account_reviews.domain.cycles import CycleScope
-from account_reviews.domain.figures import AT_RISK, NO_FIGURES, Amount, Figures, figures_of
-from account_reviews.domain.findings import HealthBand, PreviousRisk, RiskLevel
-from account_reviews.domain.owner_brief import ReviewedAccount
-from account_reviews.domain.portfolio import (
+from account_reviews.domain.cycle.state import CycleScope
+from account_reviews.domain.records import RecordType
+from account_reviews.domain.reports.figures import AT_RISK, NO_FIGURES, Amount, Figures, figures_of
+from account_reviews.domain.reports.owner_brief import ReviewedAccount
+from account_reviews.domain.reports.portfolio import (
     PORTFOLIO_KEYS,
     DecidedItems,
     Portfolio,
@@ -28,7 +29,6 @@ from account_reviews.domain.portfolio import (
     compare,
     parts_of,
 )
-from account_reviews.domain.records import RecordType
 from tests.unit.domain.accounts import CYCLE, brief_of, reviewed, some_accounts, with_risk
 from tests.unit.domain.build import AS_OF, POLICY, account, deal, snapshot
 

@@ -7,10 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from account_reviews.domain.analysis import AnalysisInputs, analyse
-from account_reviews.domain.brief import build_brief
+from account_reviews.domain.analysis.analysis import AnalysisInputs, analyse
+from account_reviews.domain.analysis.model import Analysis, HealthBand, RiskLevel
 from account_reviews.domain.fields import check_fields
-from account_reviews.domain.findings import Analysis, HealthBand, RiskLevel
 from account_reviews.domain.memory import MemoryKind
 from account_reviews.domain.records import (
     AccountSnapshot,
@@ -19,6 +18,7 @@ from account_reviews.domain.records import (
     ActivityType,
     DealStage,
 )
+from account_reviews.domain.reports.brief import build_brief
 from account_reviews.render import render_brief
 
 from .build import (

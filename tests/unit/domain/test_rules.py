@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from account_reviews.domain import rules as rules_package
-from account_reviews.domain.compose import compose, still_valid, urgency
+from account_reviews.domain.analysis import rules as rules_package
+from account_reviews.domain.analysis.model import Analysis, Severity
+from account_reviews.domain.analysis.recommendations import compose, still_valid, urgency
+from account_reviews.domain.analysis.rules import RULES
 from account_reviews.domain.fields import check_fields
-from account_reviews.domain.findings import Analysis, Severity
 from account_reviews.domain.memory import MemoryKind
 from account_reviews.domain.proposals import Action, change_id, proposal_hash
 from account_reviews.domain.records import AccountStatus, ActivityType, DealStage
-from account_reviews.domain.rules import RULES
 
 from .build import (
     ANNA,
@@ -278,7 +278,7 @@ def test_references() -> None:
 def test_a_rule_without_evidence_recommends_nothing() -> None:
     from dataclasses import replace
 
-    from account_reviews.domain.analysis import AnalysisInputs, _read
+    from account_reviews.domain.analysis.analysis import AnalysisInputs, _read
 
     row = next(rule for rule in RULES if rule.name == "engagement")
     context = _read(AnalysisInputs(snapshot=idle(40), as_of=AS_OF), POLICY)
@@ -290,7 +290,7 @@ def test_a_rule_without_evidence_recommends_nothing() -> None:
 
 
 def test_the_same_recommendation_twice_is_one() -> None:
-    from account_reviews.domain.analysis import AnalysisInputs, _read
+    from account_reviews.domain.analysis.analysis import AnalysisInputs, _read
 
     context = _read(AnalysisInputs(snapshot=idle(40), as_of=AS_OF), POLICY)
     row = next(rule for rule in RULES if rule.name == "engagement")

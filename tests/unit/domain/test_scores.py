@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from account_reviews.domain.findings import (
+from account_reviews.domain.analysis.model import (
     HealthBand,
     PreviousRisk,
     RiskLevel,

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from account_reviews.domain.opening import opening_state
-from account_reviews.domain.phases import Outcome, Phase, Status
-from account_reviews.domain.review import ReviewInput, ReviewState
+from account_reviews.domain.review.opening import opening_state
+from account_reviews.domain.review.phases import Outcome, Phase, Status
+from account_reviews.domain.review.state import ReviewInput, ReviewState
 from account_reviews.hooks.anomalies import SLOW_SECONDS, anomalies_of, worked_seconds
 from account_reviews.hooks.events import Anomaly
 

@@ -1,10 +1,10 @@
 """Parts of reviews that several tests build."""
 
-from account_reviews.domain.approvals import Terms
-from account_reviews.domain.findings import HealthBand, RiskLevel
+from account_reviews.domain.analysis.model import HealthBand, RiskLevel
 from account_reviews.domain.proposals import Action, ProposedChange, change_id, proposal_hash
 from account_reviews.domain.records import RecordRef, RecordType
-from account_reviews.domain.review import AnalysisResult
+from account_reviews.domain.review.approvals import Terms
+from account_reviews.domain.review.state import AnalysisResult
 
 
 def task_change(account_id: str, subject: str = "Call them") -> ProposedChange:

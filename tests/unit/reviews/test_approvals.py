@@ -6,14 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_reviews.domain.approvals import (
-    ApprovalRequest,
-    Decided,
-    RequestState,
-    Terms,
-    open_request,
-)
-from account_reviews.domain.messages import Refusal, RefusalCode, SubmitDecision, Verdict
 from account_reviews.domain.proposals import (
     Action,
     ItemState,
@@ -22,6 +14,14 @@ from account_reviews.domain.proposals import (
     proposal_hash,
 )
 from account_reviews.domain.records import RecordRef, RecordType
+from account_reviews.domain.review.approvals import (
+    ApprovalRequest,
+    Decided,
+    RequestState,
+    Terms,
+    open_request,
+)
+from account_reviews.domain.review.messages import Refusal, RefusalCode, SubmitDecision, Verdict
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 

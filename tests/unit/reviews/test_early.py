@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime
 
-from account_reviews.domain.deciding import MAX_EARLY, propose, receive, settle_early
-from account_reviews.domain.messages import SubmitDecision
-from account_reviews.domain.opening import opening_state
-from account_reviews.domain.phases import Phase, Status
 from account_reviews.domain.proposals import ItemState
-from account_reviews.domain.review import ReviewInput, ReviewState
+from account_reviews.domain.review.decisions import MAX_EARLY, propose, receive, settle_early
+from account_reviews.domain.review.messages import SubmitDecision
+from account_reviews.domain.review.opening import opening_state
+from account_reviews.domain.review.phases import Phase, Status
+from account_reviews.domain.review.state import ReviewInput, ReviewState
 from tests.unit.reviews.states import analysis_result, task_change
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_reviews.domain.messages import CancelReview, Malformed, SubmitDecision, Verdict, parse
+from account_reviews.domain.review.messages import (
+    CancelReview,
+    Malformed,
+    SubmitDecision,
+    Verdict,
+    parse,
+)
 
 GOOD = {"request_id": "r", "decision": "approve", "approver": "ann"}
 

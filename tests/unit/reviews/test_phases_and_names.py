@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from account_reviews.domain.canonical import canonical_json, content_hash, money
-from account_reviews.domain.phases import (
+from account_reviews.domain.proposals import Action, change_id
+from account_reviews.domain.records import RecordRef, RecordType
+from account_reviews.domain.review.phases import (
     ALLOWED,
     FINAL,
     IllegalPhaseError,
@@ -16,8 +18,6 @@ from account_reviews.domain.phases import (
     Phase,
     check_move,
 )
-from account_reviews.domain.proposals import Action, change_id
-from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.temporal import names
 
 ids = st.text(min_size=1, max_size=30)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_reviews.domain.firing import exists, fortnights, parse_cron, turns
-from account_reviews.domain.schedules import ScheduleEntry, ScheduleKind, Weekday, occurs
+from account_reviews.domain.schedule.entry import ScheduleEntry, ScheduleKind, Weekday, occurs
+from account_reviews.domain.schedule.firing import exists, fortnights, parse_cron, turns
 
 ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"])
 MOMENTS = st.integers(1_700_000_000, 2_050_000_000).map(

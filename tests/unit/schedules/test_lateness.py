@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_reviews.domain.lateness import Judgement, Verdict, judge
+from account_reviews.domain.schedule.lateness import Judgement, Verdict, judge
 
 AT = datetime(2026, 11, 23, 5, tzinfo=UTC)
 SECONDS = st.floats(0, 100_000)

@@ -5,8 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from account_reviews.domain.errors import ScheduleError
-from account_reviews.domain.schedule_file import Known, parse_schedules
-from account_reviews.domain.schedules import (
+from account_reviews.domain.schedule.entry import (
     ScheduleEntry,
     ScheduleFile,
     ScheduleKind,
@@ -14,6 +13,7 @@ from account_reviews.domain.schedules import (
     spec_of,
     warnings_of,
 )
+from account_reviews.domain.schedule.file import Known, parse_schedules
 from account_reviews.schedules import SHIPPED
 from activities.upkeep import JOBS
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 from temporalio.api.common.v1 import Payload
 
-from account_reviews.domain.audit import trace_of_run
+from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.errors import BadInputError
 from account_reviews.telemetry import headers
 from account_reviews.telemetry.tracing import Decided

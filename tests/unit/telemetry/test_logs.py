@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from account_reviews.domain.redaction import REDACTED
+from account_reviews.domain.audit.redaction import REDACTED
 from account_reviews.telemetry.logs import formatter, logging_to
 
 log = logging.getLogger("tests.telemetry")

@@ -1,0 +1,1 @@
+"""What is found in an account and recommended for it: risk, health, changes, evidence."""

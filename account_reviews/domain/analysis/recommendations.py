@@ -1,0 +1,315 @@
+"""From drafts to recommendations: silence what was refused, weigh, rank, cut, fix the writes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from account_reviews.domain.analysis.confidence import assess_confidence
+from account_reviews.domain.analysis.evidence import evidence_hash
+from account_reviews.domain.analysis.model import (
+    Evidence,
+    PriorOutcome,
+    Recommendation,
+    Reference,
+    RiskLevel,
+    Severity,
+)
+from account_reviews.domain.analysis.rules import RULES, Rule
+from account_reviews.domain.analysis.rules.base import Context, Draft, Write
+from account_reviews.domain.base import Model, Timestamp
+from account_reviews.domain.memory import MemoryHit
+from account_reviews.domain.policy.boundaries import crosses
+from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.proposals import (
+    Action,
+    Deferral,
+    ItemState,
+    ProposedChange,
+    change_id,
+    proposal_hash,
+)
+
+PRIORITY_POINTS = {
+    Severity.CRITICAL: 100, Severity.HIGH: 75, Severity.MEDIUM: 50, Severity.LOW: 25,
+}  # fmt: skip
+TITLE_KEY = 50
+
+
+class Composed(Model):
+    """What the rules answer for one account."""
+
+    recommendations: tuple[Recommendation, ...] = ()
+    changes: tuple[ProposedChange, ...] = ()
+    quiet: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A recommendation with the writes that are left of its draft."""
+
+    recommendation: Recommendation
+    changes: tuple[ProposedChange, ...]
+
+
+def compose(
+    context: Context,
+    prior: tuple[PriorOutcome, ...],
+    observed_at: Timestamp,
+    rules: tuple[Rule, ...] = RULES,
+) -> Composed:
+    """Run the rules. `observed_at` is when the CRM's answer was true."""
+    newest = newest_outcomes(prior)
+    quiet: list[str] = []
+    found: list[_Candidate] = []
+    for rule in rules:
+        for draft in rule.propose(context):
+            changes, silenced = _settle(context, rule, draft, newest)
+            if draft.writes and not changes:
+                quiet += [draft.title] if silenced else []
+                continue
+            quiet += silenced
+            references = _references(context, rule, draft, changes, observed_at)
+            if references:
+                weighed = _weigh(context, rule, draft, changes, references, prior=prior)
+                found.append(_Candidate(weighed, changes))
+    chosen = _choose(found, context)
+    changes = _one_per_record(chosen)
+    kept = {change.change_id for change in changes}
+    return Composed(
+        recommendations=tuple(_only(item.recommendation, kept) for item in chosen),
+        changes=changes,
+        quiet=tuple(dict.fromkeys(quiet)),
+    )
+
+
+def newest_outcomes(prior: Iterable[PriorOutcome]) -> dict[str, PriorOutcome]:
+    """The last word on each change."""
+    ordered = sorted(prior, key=lambda item: item.at)
+    return {item.change_id: item for item in ordered}
+
+
+def is_silenced(
+    outcome: PriorOutcome, evidence: str, level: RiskLevel, as_of: Timestamp, policy: Policy
+) -> bool:
+    """Whether a change stays away: done or refused lately, on the same evidence."""
+    if evidence != outcome.evidence_hash or not crosses("quiet", as_of - outcome.at, policy):
+        return False
+    if outcome.state == ItemState.EXECUTED:
+        return True
+    return is_refused(outcome, policy) and outcome.risk_level is level
+
+
+def is_refused(outcome: PriorOutcome, policy: Policy) -> bool:
+    """A person said no, or nobody answered and the policy takes that for a no."""
+    if outcome.state == ItemState.EXPIRED:
+        return policy.approvals.on_timeout == "reject"
+    return outcome.state == ItemState.REJECTED
+
+
+def is_put_off(outcome: PriorOutcome, policy: Policy) -> bool:
+    """A person deferred it, or nobody answered and the policy takes that for later."""
+    if outcome.state == ItemState.EXPIRED:
+        return policy.approvals.on_timeout == "defer"
+    return outcome.state == ItemState.DEFERRED
+
+
+def urgency(
+    kind: str,
+    priority: Severity,
+    confidence: float,
+    *,
+    expires_at: Timestamp,
+    as_of: Timestamp,
+    policy: Policy,
+) -> float:
+    """What recommendations are sorted by: priority, confidence, time left, times the type."""
+    weights = policy.urgency
+    days = (expires_at - as_of).total_seconds() / 86_400
+    time = next((points for limit, points in ((1, 100), (3, 75), (7, 50)) if days <= limit), 25)
+    base = (
+        weights.priority_weight * PRIORITY_POINTS[priority]
+        + weights.confidence_weight * confidence * 100
+        + weights.time_weight * time
+    )
+    return round(base * getattr(weights.factors, kind, 1.0), 2)
+
+
+def still_valid(
+    recommendations: Iterable[Recommendation], as_of: Timestamp
+) -> tuple[Recommendation, ...]:
+    """Those that have not expired."""
+    return tuple(item for item in recommendations if item.expires_at > as_of)
+
+
+def reference_to(evidence: Evidence, context: Context, observed_at: Timestamp) -> Reference:
+    """A CRM fact as a source. Its time is when the CRM said so: an old fact can be fresh."""
+    return Reference(
+        source_type="crm",
+        source_id=context.facts.snapshot.source,
+        entity_type=evidence.record.type,
+        entity_id=evidence.record.id,
+        field=evidence.field,
+        timestamp=observed_at,
+        fresh=crosses("fresh", context.as_of - observed_at, context.policy),
+    )
+
+
+def _remembered(hit: MemoryHit, context: Context) -> Reference:
+    return Reference(
+        source_type="memory",
+        source_id=hit.id,
+        entity_type=hit.kind,
+        entity_id=hit.source.record_id,
+        timestamp=hit.occurred_at,
+        fresh=crosses("fresh", context.as_of - hit.occurred_at, context.policy),
+    )
+
+
+def _settle(
+    context: Context, rule: Rule, draft: Draft, newest: dict[str, PriorOutcome]
+) -> tuple[tuple[ProposedChange, ...], list[str]]:
+    """The writes to propose now, and the titles of those a person refused lately."""
+    changes: list[ProposedChange] = []
+    silenced: list[str] = []
+    for write in draft.writes:
+        change = _fix(context, rule, draft, write)
+        outcome = newest.get(change.change_id)
+        if outcome is None:
+            changes += [change] if write.live else []
+            continue
+        policy = context.policy
+        if is_silenced(outcome, change.evidence_hash, context.risk.level, context.as_of, policy):
+            silenced += [write.title] if write.live and is_refused(outcome, policy) else []
+        elif is_put_off(outcome, policy):
+            again = Deferral(by=outcome.by or "nobody", at=outcome.at, reason=outcome.reason)
+            changes.append(change.model_copy(update={"deferred": again}))
+        elif write.live or outcome.state == ItemState.FAILED:
+            changes.append(change)
+    return tuple(changes), silenced
+
+
+def _fix(context: Context, rule: Rule, draft: Draft, write: Write) -> ProposedChange:
+    account_id = context.account.id
+    return ProposedChange(
+        change_id=change_id(write.action, write.record, account_id, rule.name, write.after),
+        action=write.action,
+        account_id=account_id,
+        record=write.record,
+        before=write.before,
+        after=write.after,
+        hash=proposal_hash(write.action, write.record, write.before, write.after),
+        rule=rule.name,
+        recommendation_id=_id(context, rule, draft),
+        title=write.title,
+        rationale=write.rationale,
+        evidence_hash=evidence_hash(write.evidence),
+    )
+
+
+def _references(
+    context: Context,
+    rule: Rule,
+    draft: Draft,
+    changes: tuple[ProposedChange, ...],
+    observed_at: Timestamp,
+) -> tuple[Reference, ...]:
+    """Every source of a draft and of the writes that are left of it, once."""
+    kept = {change.change_id for change in changes}
+    evidence = [*draft.evidence, *_evidence_of(context, rule, draft, kept)]
+    sources = [
+        *(reference_to(item, context, observed_at) for item in evidence),
+        *(_remembered(hit, context) for hit in draft.memory),
+    ]
+    once = {(item.source_id, item.entity_id, item.field): item for item in sources}
+    return tuple(once.values())
+
+
+def _weigh(
+    context: Context,
+    rule: Rule,
+    draft: Draft,
+    changes: tuple[ProposedChange, ...],
+    references: tuple[Reference, ...],
+    *,
+    prior: tuple[PriorOutcome, ...],
+) -> Recommendation:
+    as_of, policy, priority = context.as_of, context.policy, draft.priority
+    confidence = assess_confidence(
+        draft.type,
+        priority,
+        references,
+        draft.pattern,
+        prior=prior,
+        as_of=as_of,
+        policy=policy,
+    )
+    overall = confidence.overall
+    expires_at = as_of + getattr(policy.recommendations.expiry, priority.value)
+    return Recommendation(
+        id=_id(context, rule, draft),
+        type=draft.type,
+        rule=rule.name,
+        title=draft.title,
+        rationale=draft.rationale,
+        priority=priority,
+        urgency=urgency(
+            draft.type, priority, overall, expires_at=expires_at, as_of=as_of, policy=policy
+        ),
+        confidence=confidence,
+        references=references,
+        next_steps=draft.steps,
+        generated_at=as_of,
+        expires_at=expires_at,
+        estimated_effort_minutes=draft.minutes,
+        change_ids=tuple(change.change_id for change in changes),
+        deferred=next((change.deferred for change in changes if change.deferred), None),
+    )
+
+
+def _evidence_of(context: Context, rule: Rule, draft: Draft, kept: set[str]) -> Iterable[Evidence]:
+    for write in draft.writes:
+        named = change_id(write.action, write.record, context.account.id, rule.name, write.after)
+        if named in kept:
+            yield from write.evidence
+
+
+def _choose(found: list[_Candidate], context: Context) -> list[_Candidate]:
+    """Valid, confident enough, each once, most urgent first, no more than allowed."""
+    policy = context.policy
+    valid = {item.id for item in still_valid((c.recommendation for c in found), context.as_of)}
+    chosen: dict[tuple[str, str], _Candidate] = {}
+    for candidate in sorted(found, key=_rank):
+        item = candidate.recommendation
+        if item.id in valid and crosses("confident_enough", item.confidence.overall, policy):
+            chosen.setdefault((item.type, item.title[:TITLE_KEY]), candidate)
+    return list(chosen.values())[: policy.recommendations.max]
+
+
+def _rank(candidate: _Candidate) -> tuple[float, str]:
+    return -candidate.recommendation.urgency, candidate.recommendation.id
+
+
+def _one_per_record(chosen: list[_Candidate]) -> tuple[ProposedChange, ...]:
+    """Each change once, and one update per record: a second one would meet a newer version.
+
+    A new owner goes first; what is left over still holds at the next review.
+    """
+    everything = [change for candidate in chosen for change in candidate.changes]
+    first: dict[tuple[str, str | None], str] = {}
+    for change in sorted(everything, key=lambda item: item.action is not Action.CHANGE_OWNER):
+        if not change.action.creates:
+            first.setdefault((change.record.type, change.record.id), change.change_id)
+    kept: dict[str, ProposedChange] = {}
+    for change in everything:
+        place = (change.record.type, change.record.id)
+        if change.action.creates or first[place] == change.change_id:
+            kept.setdefault(change.change_id, change)
+    return tuple(kept.values())
+
+
+def _only(recommendation: Recommendation, kept: set[str]) -> Recommendation:
+    ids = tuple(item for item in recommendation.change_ids if item in kept)
+    return recommendation.model_copy(update={"change_ids": ids})
+
+
+def _id(context: Context, rule: Rule, draft: Draft) -> str:
+    return f"{context.account.id}-{rule.code}-{draft.number:03d}"

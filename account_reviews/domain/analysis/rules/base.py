@@ -1,0 +1,183 @@
+"""What a rule sees, and what it answers."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from account_reviews.domain.analysis.confidence import Pattern
+from account_reviews.domain.analysis.evidence import ref, scalar
+from account_reviews.domain.analysis.facts import Facts
+from account_reviews.domain.analysis.model import (
+    DetectedChange,
+    Evidence,
+    Health,
+    NextStep,
+    Risk,
+    Severity,
+)
+from account_reviews.domain.analysis.risk_signals import Signals
+from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.fields import check_fields
+from account_reviews.domain.memory import MemoryHit, MemoryKind
+from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.proposals import Action
+from account_reviews.domain.records import Account, Record, RecordRef, RecordType
+
+LINE = 150
+CITED_MEMORIES = 2
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything the rules know of one account at one moment."""
+
+    facts: Facts
+    changes: tuple[DetectedChange, ...]
+    signals: Signals
+    risk: Risk
+    health: Health
+    engagement: float | None
+    memory: tuple[MemoryHit, ...]
+    previous_owners: frozenset[str]
+
+    @property
+    def account(self) -> Account:
+        return self.facts.account
+
+    @property
+    def policy(self) -> Policy:
+        return self.facts.policy
+
+    @property
+    def as_of(self) -> Timestamp:
+        return self.facts.as_of
+
+    @property
+    def owner_name(self) -> str | None:
+        owner = self.facts.snapshot.owner
+        return owner.name if owner is not None else self.account.owner_id
+
+    @property
+    def assignee(self) -> str | None:
+        """Who gets the tasks: the owner, or the manager of an owner who is no longer active."""
+        owner = self.facts.snapshot.owner
+        if owner is not None and not owner.active:
+            return owner.manager_id
+        return self.account.owner_id
+
+    def of_type(self, kind: str) -> tuple[DetectedChange, ...]:
+        """The changes of that type."""
+        return tuple(change for change in self.changes if change.type == kind)
+
+    def remembered(self, *kinds: MemoryKind) -> tuple[MemoryHit, ...]:
+        """The newest memories of these kinds."""
+        known = [hit for hit in self.memory if hit.kind in kinds and hit.occurred_at <= self.as_of]
+        known.sort(key=lambda hit: (hit.occurred_at, hit.id), reverse=True)
+        return tuple(known[:CITED_MEMORIES])
+
+
+@dataclass(frozen=True)
+class Write:
+    """One exact CRM write. A write that is not `live` follows from a past event; it is proposed
+    only when an earlier review put it off."""
+
+    action: Action
+    record: RecordRef
+    before: dict[str, Scalar]
+    after: dict[str, Scalar]
+    title: str
+    rationale: str
+    evidence: tuple[Evidence, ...]
+    live: bool = True
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A recommendation before it is weighed. Its id is `<account>-<code>-<number>`.
+
+    Texts may hold numbers of today; the fields of its writes may not, since they name the change.
+    """
+
+    number: int
+    type: str
+    title: str
+    rationale: str
+    priority: Severity
+    evidence: tuple[Evidence, ...]
+    steps: tuple[NextStep, ...]
+    minutes: int
+    writes: tuple[Write, ...]
+    memory: tuple[MemoryHit, ...] = ()
+    pattern: Pattern | None = None
+
+
+def task(
+    context: Context,
+    subject: str,
+    description: str,
+    priority: Severity,
+    *,
+    why: str,
+    evidence: tuple[Evidence, ...],
+    live: bool = True,
+) -> Write:
+    """A task for the account's owner, due by its priority."""
+    values: dict[str, Scalar] = {
+        "subject": line(f"{subject}: {context.account.name}"),
+        "description": description,
+        "due_at": _due(context, priority).isoformat(),
+        "priority": priority.value,
+    }
+    if context.assignee:
+        values["owner_id"] = context.assignee
+    after = check_fields(Action.CREATE_TASK, values)
+    record = RecordRef(type=RecordType.TASK, name=str(after["subject"]))
+    return Write(
+        Action.CREATE_TASK, record, {}, after, f"Create task: {subject}", why, evidence, live
+    )
+
+
+def note(title: str, content: str, *, why: str, evidence: tuple[Evidence, ...]) -> Write:
+    """A note on the account."""
+    after = check_fields(Action.ADD_NOTE, {"title": line(title), "content": content})
+    record = RecordRef(type=RecordType.NOTE, name=title)
+    return Write(Action.ADD_NOTE, record, {}, after, f"Add note: {title}", why, evidence)
+
+
+def update(
+    action: Action,
+    record: Record,
+    values: dict[str, Scalar],
+    *,
+    title: str,
+    why: str,
+    evidence: tuple[Evidence, ...],
+) -> Write:
+    """New values for fields of a record; `before` is what these fields hold now."""
+    before = {field: scalar(getattr(record, field)) for field in values}
+    after = check_fields(action, values)
+    return Write(action, ref(record), before, after, line(title), why, evidence)
+
+
+def steps(context: Context, *planned: tuple[str, str]) -> tuple[NextStep, ...]:
+    """Next steps of the owner, each with its time."""
+    return tuple(
+        NextStep(description=what, timeline=when, owner=context.owner_name)
+        for what, when in planned
+    )
+
+
+def line(text: str) -> str:
+    """One line of at most 150 characters."""
+    flat = clean(text)
+    return flat if len(flat) <= LINE else flat[: LINE - 3].rstrip() + "..."
+
+
+def clean(text: str) -> str:
+    """Printable, on one line."""
+    kept = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(kept.split())
+
+
+def _due(context: Context, priority: Severity) -> datetime:
+    days: timedelta = getattr(context.policy.recommendations.task_due, priority.value)
+    return context.as_of + days

@@ -1,0 +1,354 @@
+"""What may be told of a value: secrets never, personal data masked, and by default only its keys.
+
+`redact` and `describe` take any value and never raise; their answers are plain JSON without
+fractions, without NUL and unpaired surrogates, and of bounded size, so that every store takes them.
+"""
+
+import hashlib
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Final, Literal, cast
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from account_reviews.domain.audit.events import JsonValue
+from account_reviews.domain.audit.masks import REDACTED, mask_personal_data, mask_secrets
+from account_reviews.domain.canonical import money, plain, rfc3339, spelled
+from account_reviews.domain.policy.model import Policy
+
+__all__ = [
+    "DEFAULT",
+    "REDACTED",
+    "SECRETS_ONLY",
+    "Rules",
+    "clean",
+    "describe",
+    "describe_json",
+    "redact",
+]
+__all__ += ["redact_text", "rules_of"]
+
+MAX_DEPTH: Final = 12
+MAX_NODES: Final = 2_000
+MAX_KEYS: Final = 200
+MAX_TEXT: Final = 4_000
+"""Characters of one text."""
+_MARGIN: Final = 4_096
+"""Read beyond the cut, so that a secret that lies on it is seen whole."""
+_MAX_KEY: Final = 200
+_MAX_INT: Final = 2**63 - 1
+"""Larger numbers are told as text: not every reader of JSON takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the policy says in `[audit]`."""
+
+    values: Literal["hash", "masked"] = "hash"
+    mask_personal: bool = True
+    redact_keys: tuple[str, ...] = ()
+    """Names of fields that are secret beside the ones that always are."""
+
+
+DEFAULT: Final = Rules()
+SECRETS_ONLY: Final = Rules(mask_personal=False)
+"""For what a person reads who knows the names already."""
+
+
+def rules_of(policy: Policy) -> Rules:
+    """The rules of a policy."""
+    audit = policy.audit
+    return Rules(
+        values=audit.values, mask_personal=audit.mask_personal, redact_keys=audit.redact_keys
+    )
+
+
+def redact(value: object, rules: Rules) -> JsonValue:
+    """The value as JSON: secrets as `***REDACTED***`, personal data masked, size bounded."""
+    return _Walk(rules).of(value, "", 0)
+
+
+def redact_text(text: str, rules: Rules) -> str:
+    """A text without secrets, and without personal data when the rules say so."""
+    return _masked(text, rules, plain_id=False)
+
+
+def describe(value: object, rules: Rules) -> dict[str, JsonValue]:
+    """What is told of an input: `{"keys": [...], "sha256": "..."}`.
+
+    Keys are sorted dotted paths, `[]` for the items of a list, 200 at most (`more_keys` counts the
+    others). The hash is the content hash of the value; of a value without a canonical form that of
+    what `redact` says. `values` holds the masked values when the policy allows values.
+    """
+    try:
+        document = plain(value)
+        body = spelled(document)
+    except (TypeError, ValueError, RecursionError):
+        document = redact(value, rules)
+        body = spelled(document)
+    return _described(document, body, value, rules)
+
+
+def describe_json(document: JsonValue, rules: Rules) -> dict[str, JsonValue]:
+    """What `describe` tells, of a value that has just been read from JSON: at half the price."""
+    try:
+        body = spelled(document)
+    except (ValueError, RecursionError):
+        return describe(document, rules)
+    return _described(document, body, document, rules)
+
+
+def _described(document: object, body: bytes, value: object, rules: Rules) -> dict[str, JsonValue]:
+    paths: set[str] = set()
+    _collect(document, "", paths, 0)
+    keys = sorted(paths)
+    told: dict[str, JsonValue] = {
+        "keys": cast("list[Any]", keys[:MAX_KEYS]),
+        "sha256": hashlib.sha256(body).hexdigest(),
+    }
+    if len(keys) > MAX_KEYS:
+        told["more_keys"] = len(keys) - MAX_KEYS
+    if rules.values == "masked":
+        told["values"] = redact(value, rules)
+    return told
+
+
+def clean(text: str) -> str:
+    """The text without NUL and unpaired surrogates, which no PostgreSQL text can hold."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _collect(value: object, path: str, found: set[str], depth: int) -> None:
+    if depth > MAX_DEPTH or len(found) > MAX_NODES:
+        return
+    if isinstance(value, dict):
+        for key, item in cast("dict[str, object]", value).items():
+            inner = f"{path}.{_key(key)}" if path else _key(key)
+            found.add(inner)
+            if type(item) is dict or type(item) is list:
+                _collect(item, inner, found, depth + 1)
+    elif isinstance(value, list):
+        inner = f"{path}[]"
+        for item in cast("list[object]", value)[:MAX_NODES]:
+            if type(item) is dict or type(item) is list:
+                _collect(item, inner, found, depth + 1)
+
+
+@lru_cache(maxsize=4096)
+def _key(key: str) -> str:
+    """A key as it is told: keys can be data, such as addresses."""
+    short = f"{key[:_MAX_KEY]}…" if len(key) > _MAX_KEY else key
+    return _masked(short, DEFAULT, plain_id=False)
+
+
+def _masked(text: str, rules: Rules, *, plain_id: bool) -> str:
+    longer = len(text) - MAX_TEXT
+    if longer > 0:
+        text = text[: MAX_TEXT + _MARGIN]
+    text = mask_secrets(clean(text), plain_id=plain_id)
+    if rules.mask_personal:
+        text = mask_personal_data(text, plain_id=plain_id)
+    if longer > 0:
+        return f"{text[:MAX_TEXT]}… {longer} more characters"
+    return text
+
+
+class _Walk:
+    """One value on its way to JSON; counts what it has told."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._left = MAX_NODES
+
+    def of(self, value: object, key: str, depth: int) -> JsonValue:
+        self._left -= 1
+        kind = _kind_of(key, self._rules.redact_keys) if key else None
+        if kind == "secret" and value is not None:
+            return REDACTED
+        if kind == "tokens" and _holds_text(value):
+            return REDACTED
+        match value:
+            case str() if not isinstance(value, Enum):
+                return self._text(value, kind)
+            case bool() | None:
+                return value
+            case int() if not isinstance(value, Enum):
+                return self._number(value, kind)
+            case Enum():
+                return self.of(value.value, key, depth)
+            case BaseModel() if depth < MAX_DEPTH:
+                return self.of(_dumped(value), key, depth)
+            case Mapping() if depth < MAX_DEPTH:
+                return self._mapping(cast("Mapping[object, object]", value), depth)
+            case list() | tuple() | set() | frozenset() if depth < MAX_DEPTH:
+                items = cast("list[object]", value)
+                return self._items(items, key, depth)
+            case _:
+                return _leaf(value)
+
+    def _text(self, text: str, kind: str | None) -> str:
+        if self._rules.mask_personal and kind in _PERSONAL and any(map(str.isalnum, text)):
+            return _PERSONAL[kind]
+        return _masked(text, self._rules, plain_id=kind == "id")
+
+    def _number(self, number: int, kind: str | None) -> JsonValue:
+        if self._rules.mask_personal and kind in _PERSONAL:
+            return _PERSONAL[kind]
+        return int(number) if -_MAX_INT <= number <= _MAX_INT else _leaf(number)
+
+    def _mapping(self, values: Mapping[object, object], depth: int) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        held, names = self._held_apart(values)
+        for key, item in values.items():
+            if self._left <= 0:
+                told["…"] = f"{len(values) - len(told)} more"
+                break
+            name = key.value if isinstance(key, Enum) else key
+            written = name if isinstance(name, str) else str(_leaf(name))
+            shown = _key(written)
+            while shown in told:
+                shown += "'"
+            if isinstance(name, bytes):
+                written = name.decode(errors="replace")
+            told[shown] = self.of(item, names if written == held else written, depth + 1)
+        return told
+
+    def _held_apart(self, values: Mapping[object, object]) -> tuple[str | None, str]:
+        """Of `{"name": "api_key", "value": ...}` which key holds the value, and its name."""
+        for held, labels in _APART:
+            if held in values:
+                for label in labels:
+                    name = values.get(label)
+                    if isinstance(name, str) and self._is_sensitive(name):
+                        return held, name
+        return None, ""
+
+    def _is_sensitive(self, name: str) -> bool:
+        return _kind_of(name[-_MAX_KEY:], self._rules.redact_keys) not in (None, "id")
+
+    def _items(self, items: list[object], key: str, depth: int) -> list[Any]:
+        told: list[Any] = []
+        if len(items) == 2 and isinstance(items, list | tuple):
+            name = _name_in(items[0])
+            if name and isinstance(items[1], str | bytes | int) and self._is_sensitive(name):
+                return [self.of(items[0], key, depth + 1), self.of(items[1], name, depth + 1)]
+        for item in items:
+            if self._left <= 0:
+                told.append(f"… {len(items) - len(told)} more")
+                break
+            told.append(self.of(item, key, depth + 1))
+        return told
+
+
+def _name_in(value: object) -> str | None:
+    """What may be the name of what stands beside it, as in a list of headers: one word."""
+    if isinstance(value, bytes):
+        value = value[: _MAX_KEY + 1].decode(errors="replace")
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_KEY or " " in value:
+        return None
+    return value
+
+
+def _leaf(value: object) -> JsonValue:
+    match value:
+        case SecretStr() | SecretBytes():
+            return REDACTED
+        case None | bool():
+            return value
+        case float():
+            return repr(value) if math.isfinite(value) else str(value)
+        case int():
+            return str(value) if value.bit_length() < 10_000 else "<a very large number>"
+        case Decimal():
+            return money(value) if value.is_finite() and abs(value.adjusted()) < 100 else str(value)
+        case datetime():
+            return rfc3339(value) if value.tzinfo else value.isoformat()
+        case date():
+            return value.isoformat()
+        case bytes() | bytearray() | memoryview():
+            return f"<{len(value)} bytes>"
+        case BaseModel() | Mapping() | list() | tuple() | set() | frozenset():
+            return "<too deep>"
+        case _:
+            return f"<{type(value).__name__}>"
+
+
+def _dumped(model: BaseModel) -> dict[str, object]:
+    """The fields as they are; a model in a model is asked for its own."""
+    return {**model.__dict__, **(model.__pydantic_extra__ or {})}
+
+
+# What a field's name says of its value.
+
+_APART: Final = (("value", ("name", "key")), ("Value", ("Name", "Key")))
+"""Where the value stands, and where its name."""
+
+_SECRET: Final = (
+    *("password", "passwords", "passwd", "pwd", "passphrase", "passwordhash", "passwdhash"),
+    *("apikey", "apikeys", "secret", "secrets", "token", "authorization", "authheader"),
+    *("privatekey", "secretkey", "accesskey", "signingkey", "encryptionkey", "masterkey"),
+    *("credential", "credentials", "cookie", "cookies", "jwt", "bearer"),
+)
+"""Ends of names, without what separates words: `apiKey`, `API-KEY` and `x_api_key` end so."""
+
+_TOKENS: Final = "tokens"
+"""Mostly a number of them; secrets when they are texts."""
+_PHONE: Final = ("phone", "phonenumber", "mobile", "mobilenumber", "fax", "telephone", "cellphone")
+_SSN: Final = ("ssn", "socialsecuritynumber")
+_CARD: Final = ("cardnumber", "creditcard", "pan")
+_ID: Final = ("id", "ids", "hash", "hashes", "sha256", "ref", "refs", "digest", "uuid", "root")
+_ID_WORDS: Final = re.compile(r"(?:^|[^A-Za-z0-9]|(?<=[a-z0-9])(?=[A-Z]))([A-Za-z0-9]+)$")
+_NOT_ALNUM: Final = re.compile(r"[\W_]+")
+_PERSONAL: Final[dict[str | None, str]] = {
+    "phone": "***-***-****",
+    "ssn": "***-**-****",
+    "card": "****-****-****-****",
+}
+
+
+@lru_cache(maxsize=8192)
+def _kind_of(key: str, extra: tuple[str, ...]) -> str | None:
+    """`secret`, `tokens`, `phone`, `ssn`, `card`, `id`, or None."""
+    compact = _compact(key)
+    bare = compact.rstrip("0123456789").removesuffix("value")
+    if bare.endswith(_SECRET) or compact.endswith(_SECRET):
+        return "secret"
+    if any(compact.endswith(_compact(name)) for name in extra if _compact(name)):
+        return "secret"
+    if compact.endswith(_TOKENS):
+        return "tokens"
+    if bare.endswith(_PHONE):
+        return "phone"
+    if bare.endswith(_SSN):
+        return "ssn"
+    if bare in _CARD or bare.endswith(_CARD[0]):
+        return "card"
+    last = _ID_WORDS.search(key)
+    return "id" if last and last.group(1).lower() in _ID else None
+
+
+def _compact(key: str) -> str:
+    short = key[-_MAX_KEY:]
+    return _NOT_ALNUM.sub("", unicodedata.normalize("NFKC", short).casefold())
+
+
+def _holds_text(value: object) -> bool:
+    if isinstance(value, str):
+        return True
+    items = value if isinstance(value, list | tuple | set | frozenset) else ()
+    return any(isinstance(item, str) for item in cast("tuple[object, ...]", items))

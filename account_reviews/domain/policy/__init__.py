@@ -1,0 +1,1 @@
+"""Every number of the rules, checked, with a sentence for each mistake."""

@@ -1,0 +1,1 @@
+"""What people are told over many reviews: briefs, the digest, the portfolio."""

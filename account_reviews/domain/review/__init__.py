@@ -1,0 +1,1 @@
+"""The state of a review, its messages, decisions and transitions."""

@@ -1,0 +1,171 @@
+"""What messages do to a review's state. Pure: the workflow only hands on its clock."""
+
+from account_reviews.domain.base import Timestamp
+from account_reviews.domain.proposals import ItemState, ProposedChange
+from account_reviews.domain.review.approvals import (
+    ApprovalRequest,
+    Decided,
+    Item,
+    RequestState,
+    open_request,
+)
+from account_reviews.domain.review.messages import (
+    CancelReview,
+    DecisionAnswer,
+    Malformed,
+    Refusal,
+    RefusalCode,
+    SubmitDecision,
+)
+from account_reviews.domain.review.phases import Outcome, Phase
+from account_reviews.domain.review.state import ReviewState
+
+MAX_EARLY = 20
+"""Decisions kept for a request that is not open yet."""
+
+MAX_REFUSALS = 50
+"""Refused decisions a request records; more are turned away at the door."""
+
+
+def propose(
+    state: ReviewState, changes: tuple[ProposedChange, ...], request_id: str, now: Timestamp
+) -> None:
+    """Open a request for these writes under the terms of the analysis."""
+    assert state.analysis is not None
+    request = open_request(
+        request_id,
+        state.review_id,
+        changes,
+        state.analysis.terms,
+        now,
+        approvers=state.analysis.approvers,
+        started_by=state.started_by,
+    )
+    state.requests = (*state.requests, request)
+    count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
+    state.tell(now, "approval_requested", f"{count} proposed, request {request_id}")
+    settle_early(state, now)
+
+
+def receive(state: ReviewState, message: SubmitDecision, now: Timestamp) -> None:
+    """A decision by signal.
+
+    People see a request as soon as its row stands. When the workflow task that opened it is lost
+    with its worker, it is done again, and the decision is then delivered before the request is
+    open again: it is kept, not refused.
+    """
+    known = state.request(message.request_id) is not None
+    if known or state.phase is Phase.APPROVAL or len(state.early) >= MAX_EARLY:
+        decide(state, message, now)
+        return
+    state.early = (*state.early, message)
+    state.tell(now, "approval_early", "kept until its request is open", message.approver)
+
+
+def settle_early(state: ReviewState, now: Timestamp) -> None:
+    """Apply what was kept; what still has no request is refused."""
+    early, state.early = state.early, ()
+    for message in early:
+        decide(state, message, now)
+
+
+def decide(state: ReviewState, message: SubmitDecision, now: Timestamp) -> DecisionAnswer | Refusal:
+    """Apply a decision to its request. A refusal changes no item and is recorded."""
+    request = state.request(message.request_id)
+    if request is None:
+        why = f"this review has no request {message.request_id!r}"
+        result: Decided | Refusal = Refusal(code=RefusalCode.UNKNOWN_REQUEST, message=why)
+    else:
+        result = request.decide(message, now)
+    if isinstance(result, Refusal):
+        _record_refusal(state, request, result, message.approver, now)
+        return result
+    state.replace_request(result.request)
+    state.count(decisions=1)
+    text = f"{message.decision}" + (f": {message.reason}" if message.reason else "")
+    state.tell(now, "approval_decided", text, message.approver)
+    return DecisionAnswer(
+        request_id=message.request_id,
+        review_id=state.review_id,
+        state=result.request.state,
+        items=result.answers,
+    )
+
+
+def check_door(state: ReviewState, message: SubmitDecision) -> Refusal | None:
+    """What an update's validator turns away: unknown requests, and a flood of refusals."""
+    request = state.request(message.request_id)
+    if request is None:
+        why = f"this review has no request {message.request_id!r}"
+        return Refusal(code=RefusalCode.UNKNOWN_REQUEST, message=why)
+    if request.refusals >= MAX_REFUSALS:
+        why = f"the request has refused {MAX_REFUSALS} decisions and takes no more by update"
+        return Refusal(code=RefusalCode.NOT_ALLOWED, message=why)
+    return None
+
+
+def cancel(state: ReviewState, message: CancelReview, now: Timestamp) -> None:
+    """Note that the review is to stop; the first one counts."""
+    if state.cancel is None and state.outcome is None:
+        state.cancel = message
+        state.tell(now, "cancelled", message.reason or "no reason given", message.by)
+
+
+def tell_malformed(state: ReviewState, name: str, message: Malformed, now: Timestamp) -> None:
+    """A message that cannot be used is a fact of the review's story, nothing more."""
+    state.count(malformed=1)
+    state.tell(now, "malformed_signal", f"{name}: {message.why}")
+
+
+def expire_due(state: ReviewState, now: Timestamp) -> None:
+    """Close what nobody decided in time. Never approves."""
+    for request in state.pending:
+        expired = request.expire(now)
+        if expired is not request:
+            state.replace_request(expired)
+            state.tell(
+                now, "approval_expired", f"The deadline passed, request {request.request_id}"
+            )
+
+
+def approved_items(state: ReviewState) -> list[tuple[ApprovalRequest, Item]]:
+    """What a person approved and nobody has written yet."""
+    return [
+        (request, item) for request in state.requests for item in request.items if item.is_approved
+    ]
+
+
+def skip_what_is_open(state: ReviewState, reason: str, now: Timestamp) -> None:
+    """A cancelled review writes nothing more: undecided and unwritten items are skipped."""
+    for request, item in approved_items(state):
+        known = state.request(request.request_id) or request
+        state.replace_request(known.mark(item.item_id, ItemState.SKIPPED, reason))
+    for request in state.pending:
+        state.replace_request(
+            request.close_open_items(
+                ItemState.SKIPPED, now, reason, as_state=RequestState.CANCELLED
+            )
+        )
+
+
+def close_from_outside(
+    state: ReviewState, outcome: Outcome, reason: str, closed_at: Timestamp
+) -> None:
+    """End a review that Temporal ended without its own closing steps, such as a terminated one."""
+    skip_what_is_open(state, reason, closed_at)
+    state.close(outcome, closed_at, reason)
+    state.summary = f"{outcome} ({reason})"
+
+
+def _record_refusal(
+    state: ReviewState,
+    request: ApprovalRequest | None,
+    refusal: Refusal,
+    approver: str,
+    now: Timestamp,
+) -> None:
+    if request is not None:
+        more = {"refusals": request.refusals + 1}
+        state.replace_request(request.model_copy(update=more))
+    state.count(refusals=1)
+    state.tell(now, "approval_refused", refusal.message, approver)

@@ -1,0 +1,168 @@
+"""Messages to a review: one JSON object each, parsed here and nowhere else."""
+
+import json
+from enum import StrEnum
+from typing import TypeVar
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+
+from account_reviews.domain.base import Model, Scalar, Timestamp
+from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.records import SnapshotRef
+from account_reviews.domain.review.phases import Outcome, Phase, Status
+
+
+class Verdict(StrEnum):
+    APPROVE = "approve"
+    ADJUST = "adjust"
+    REJECT = "reject"
+    DEFER = "defer"
+
+
+class SubmitDecision(Model):
+    """A person's answer to a request. Without `item_ids` it is about every undecided item."""
+
+    decision_id: str | None = None
+    request_id: str = Field(min_length=1)
+    decision: Verdict
+    approver: str = Field(min_length=1, max_length=200)
+    item_ids: tuple[str, ...] | None = None
+    changes: dict[str, Scalar] = Field(default_factory=dict)
+    reason: str | None = Field(default=None, max_length=5000)
+    proposal_hash: str | None = None
+    token: str | None = None
+
+    @field_validator("decision", mode="before")
+    @classmethod
+    def _aliases(cls, value: object) -> object:
+        return "adjust" if value in ("modify", "modified", "adjusted") else value
+
+
+class CancelReview(Model):
+    by: str = Field(
+        default="unknown", max_length=200, validation_alias=AliasChoices("by", "requested_by")
+    )
+    reason: str | None = Field(default=None, max_length=5000)
+
+
+class Refresh(Model):
+    """Read the account again. Decisions on what does not change are kept."""
+
+    by: str = Field(default="unknown", max_length=200)
+    cycle_id: str | None = None
+    """A cycle that wants to hear of this review from now on."""
+    snapshot_ref: SnapshotRef | None = None
+
+
+class ReviewProgress(Model):
+    """What a review tells its cycle when it waits and when it closes."""
+
+    review_id: str
+    run_id: str | None = None
+    account_id: str
+    phase: Phase
+    status: Status
+    outcome: Outcome | None = None
+    was: Status | None = None
+    """What this cycle was told before."""
+
+
+class CycleCommand(Model):
+    """Pause, resume or cancel a cycle."""
+
+    by: str = Field(default="unknown", max_length=200)
+    reason: str | None = Field(default=None, max_length=5000)
+
+
+class Malformed(Model):
+    """A message that cannot be used, and why."""
+
+    why: str
+
+
+class RefusalCode(StrEnum):
+    UNKNOWN_REQUEST = "unknown_request"
+    REQUEST_CLOSED = "request_closed"
+    EXPIRED = "expired"
+    UNKNOWN_ITEM = "unknown_item"
+    ALREADY_DECIDED = "already_decided"
+    DUPLICATE = "duplicate"
+    STALE_HASH = "stale_hash"
+    REASON_REQUIRED = "reason_required"
+    BAD_ADJUSTMENT = "bad_adjustment"
+    NOT_ALLOWED = "not_allowed"
+    REVIEW_CLOSED = "review_closed"
+
+
+class Refusal(Model):
+    code: RefusalCode
+    message: str
+
+
+class ItemAnswer(Model):
+    item_id: str
+    state: ItemState
+    applied: bool
+    message: str | None = None
+
+
+class DecisionAnswer(Model):
+    """What became of a decision: the state of each item it was about."""
+
+    request_id: str
+    review_id: str
+    state: str
+    items: tuple[ItemAnswer, ...]
+
+
+class TimelineEntry(Model):
+    """One line of the review's own story."""
+
+    at: Timestamp
+    kind: str
+    text: str
+    by: str | None = None
+
+
+_M = TypeVar("_M", bound=Model)
+
+
+def parse(model: type[_M], encoding: str, data: bytes) -> _M | Malformed:
+    """Decode one payload. Never raises: what cannot be used comes back as Malformed."""
+    if encoding == "binary/null":
+        return Malformed(why="it has no argument")
+    if encoding != "json/plain":
+        return Malformed(why=f"its encoding is {encoding or 'not given'}, not json/plain")
+    try:
+        value = json.loads(data, parse_constant=_no_constant)
+        spelled = json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return Malformed(why="its argument is not JSON")
+    if b"\\u0000" in spelled:
+        return Malformed(why="it holds a NUL character, which cannot be stored")
+    if not isinstance(value, dict):
+        return Malformed(why=f"its argument is {_kind(value)}, not a JSON object")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "it"
+        return Malformed(why=f"{name}: {first['msg'].lower()}")
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case _:
+            return "a list"

@@ -1,0 +1,50 @@
+"""What reading the account again does to a review that waits. Pure."""
+
+from account_reviews.domain.base import Timestamp
+from account_reviews.domain.proposals import ItemState, ProposedChange
+from account_reviews.domain.review.messages import Refresh
+from account_reviews.domain.review.state import ReviewState
+
+_LIVE = (ItemState.PROPOSED, ItemState.APPROVED, ItemState.ADJUSTED)
+
+
+def ask(state: ReviewState, message: Refresh, now: Timestamp) -> None:
+    """Note that the account is to be read again; the newest message counts.
+
+    A cycle that asks hears of the review from now on, whatever becomes of the reading.
+    """
+    if message.cycle_id is not None:
+        state.cycle_id, state.reported = message.cycle_id, None
+    state.refresh = message
+    state.tell(now, "refresh_requested", message.cycle_id or "read the account again", message.by)
+
+
+def settle(state: ReviewState, now: Timestamp) -> None:
+    """A closing review reads nothing any more: the next one will."""
+    if state.refresh is not None:
+        by, state.refresh = state.refresh.by, None
+        state.tell(now, "refresh_too_late", "the review is ending", by)
+
+
+def reconcile(
+    state: ReviewState, changes: tuple[ProposedChange, ...], now: Timestamp
+) -> tuple[ProposedChange, ...]:
+    """Keep what was proposed again, supersede what was not, give what is new.
+
+    An item with the same change id keeps its request, its decisions and its deadline. What this
+    review has decided already is not proposed a second time.
+    """
+    again = {change.change_id for change in changes}
+    known: set[str] = set()
+    gone = 0
+    for request in state.requests:
+        known |= {one.item_id for one in request.items if one.state is not ItemState.SUPERSEDED}
+        stale = [one for one in request.items if one.state in _LIVE and one.item_id not in again]
+        if stale:
+            gone += len(stale)
+            ids = frozenset(one.item_id for one in stale)
+            state.replace_request(request.supersede(ids, now, "the account changed"))
+    fresh = tuple(change for change in changes if change.change_id not in known)
+    kept = len(again & known)
+    state.tell(now, "refreshed", f"{kept} kept, {gone} superseded, {len(fresh)} new")
+    return fresh

@@ -1,0 +1,96 @@
+"""Upkeep jobs and the rows of scheduled runs: what travels between workflow and activities."""
+
+from enum import StrEnum
+
+from account_reviews.domain.base import Model, Timestamp
+from account_reviews.domain.review.state import Execution
+from account_reviews.domain.schedule.lateness import Judgement
+
+KEPT_RUNS = 1000
+"""Rows kept per schedule; the oldest make room."""
+
+
+class RunStatus(StrEnum):
+    """How a scheduled run ended."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+
+
+class UpkeepInput(Model):
+    """What starts an upkeep job."""
+
+    job: str
+    tenant: str = "default"
+    schedule_id: str | None = None
+    """None: started by hand; no row is written."""
+    grace_seconds: float = 300
+    execution: Execution = Execution()
+
+
+class JobReport(Model):
+    """What a job did."""
+
+    summary: str
+    changed: int = 0
+
+
+class UpkeepResult(Model):
+    """The end of an upkeep workflow; a failed one ends Failed with the reason."""
+
+    job: str
+    status: RunStatus
+    summary: str
+    changed: int = 0
+
+
+class RunJob(Model):
+    job: str
+    tenant: str
+
+
+class OpenRun(Model):
+    """The first row of a scheduled run, or its next attempt."""
+
+    id: str
+    """First execution run id."""
+    schedule_id: str
+    tenant: str
+    workflow_id: str
+    judgement: Judgement
+    attempt: int = 1
+
+
+class CloseRun(Model):
+    """How it ended. Nothing happens when it has no row."""
+
+    id: str
+    status: RunStatus
+    closed_at: Timestamp
+    accounts_processed: int = 0
+    error: str | None = None
+
+
+class ScheduleRun(Model):
+    """One row of `schedule_runs`."""
+
+    id: str
+    schedule_id: str
+    workflow_id: str
+    trigger: str
+    scheduled_at: Timestamp
+    started_at: Timestamp
+    lateness_seconds: float
+    late: bool
+    status: RunStatus
+    accounts_processed: int
+    duration_seconds: float | None
+    error: str | None
+
+
+class ScheduleRunPage(Model):
+    items: tuple[ScheduleRun, ...]
+    next_cursor: str | None = None
