@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.parts import AuditParts, open_audit
-from account_reviews.audit.relay import Relay
+from account_reviews.audit.capture.outbox_relay import Relay
+from account_reviews.audit.capture.recorder import AuditParts, open_audit
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.crm.sql import OwnSqlCrm, SqlCrm
 from account_reviews.domain.audit.redaction import rules_of

@@ -103,7 +103,7 @@ async def digest(tools: Tools) -> JobReport:
 
 async def audit_partitions(tools: Tools) -> JobReport:
     """Make the months of the trail that come next."""
-    from account_reviews.audit.partitions import make_ahead
+    from account_reviews.audit.archive.partitions import make_ahead
 
     made = await make_ahead(tools.trail.engine)
     return JobReport(summary=_told("made", made), changed=len(made))
@@ -111,7 +111,7 @@ async def audit_partitions(tools: Tools) -> JobReport:
 
 async def audit_cleanup(tools: Tools) -> JobReport:
     """Archive the months of the trail that are older than it is kept, then drop them."""
-    from account_reviews.audit.partitions import clean_up
+    from account_reviews.audit.archive.partitions import clean_up
 
     trail = tools.trail
     done = await clean_up(
@@ -128,7 +128,7 @@ async def audit_cleanup(tools: Tools) -> JobReport:
 
 async def audit_reconcile(tools: Tools) -> JobReport:
     """Bring the trail up to what the histories in Temporal hold."""
-    from account_reviews.audit.reconcile import Reconciler
+    from account_reviews.audit.history.reconciler import Reconciler
     from account_reviews.domain.audit.redaction import rules_of
 
     reconciler = Reconciler(tools.client, tools.trail.engine, tools.engine, rules_of(tools.policy))

@@ -18,13 +18,13 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.anchors import open_anchors
-from account_reviews.audit.comparing import YOUNG
-from account_reviews.audit.completeness import add_completeness
-from account_reviews.audit.keys import public_keys, signing_key
-from account_reviews.audit.reconcile import Reconciler
-from account_reviews.audit.sealer import Sealer
-from account_reviews.audit.verify import Report, Verifier
+from account_reviews.audit.history.comparison import YOUNG
+from account_reviews.audit.history.reconciler import Reconciler
+from account_reviews.audit.seals.anchors import open_anchors
+from account_reviews.audit.seals.keys import public_keys, signing_key
+from account_reviews.audit.seals.sealer import Sealer
+from account_reviews.audit.verify.completeness import add_completeness
+from account_reviews.audit.verify.verifier import Report, Verifier
 from account_reviews.domain.audit.redaction import rules_of
 from bench import common, portfolio
 from bench.common import Bench, Result, Row

@@ -78,9 +78,9 @@ async def _write(engine: AsyncEngine, reviews: int) -> None:
 
 
 async def _seal(bench: Bench) -> tuple[float, float]:
-    from account_reviews.audit.anchors import open_anchors
-    from account_reviews.audit.keys import signing_key
-    from account_reviews.audit.sealer import Sealer
+    from account_reviews.audit.seals.anchors import open_anchors
+    from account_reviews.audit.seals.keys import signing_key
+    from account_reviews.audit.seals.sealer import Sealer
 
     settings = bench.parts.settings
     key, anchors = signing_key(settings.signing_key), open_anchors(settings.seals_place)
@@ -92,9 +92,9 @@ async def _seal(bench: Bench) -> tuple[float, float]:
 
 async def _verify(bench: Bench, cores: int, rows: int) -> list[float]:
     """Rows a second, twice."""
-    from account_reviews.audit.anchors import open_anchors
-    from account_reviews.audit.keys import public_keys
-    from account_reviews.audit.verify import Verifier
+    from account_reviews.audit.seals.anchors import open_anchors
+    from account_reviews.audit.seals.keys import public_keys
+    from account_reviews.audit.verify.verifier import Verifier
 
     settings = bench.parts.settings
     keys, anchors = public_keys(settings.signing_key), open_anchors(settings.seals_place)

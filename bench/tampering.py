@@ -13,12 +13,12 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.audit import leaves
-from account_reviews.audit.keys import SigningKey
-from account_reviews.audit.leaves import COLUMNS, Position, leaf_of, position_of, row_of
-from account_reviews.audit.seal_store import Member, add_seal, members_of, pack, seals_between
-from account_reviews.audit.sealer import Sealer
-from account_reviews.audit.seals import Seal, next_seal
+from account_reviews.audit.seals import leaves
+from account_reviews.audit.seals.keys import SigningKey
+from account_reviews.audit.seals.leaves import COLUMNS, Position, leaf_of, position_of, row_of
+from account_reviews.audit.seals.seal import Seal, next_seal
+from account_reviews.audit.seals.sealer import Sealer
+from account_reviews.audit.seals.store import Member, add_seal, members_of, pack, seals_between
 from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Source, history_event_id
 
@@ -278,7 +278,7 @@ def _new_key(chance: random.Random, known: SigningKey) -> SigningKey:
     """A key of the tamperer's own; half of the time it goes by the name of the real one."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from account_reviews.audit.keys import key_id
+    from account_reviews.audit.seals.keys import key_id
 
     private = Ed25519PrivateKey.generate()
     own = SigningKey(key_id(private.public_key().public_bytes_raw()), private)

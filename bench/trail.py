@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecution, WorkflowFailureError
 from temporalio.service import RPCError
 
-from account_reviews.audit.reconcile import WORKFLOW_TYPES, Reconciled, Reconciler
+from account_reviews.audit.history.reconciler import WORKFLOW_TYPES, Reconciled, Reconciler
 from account_reviews.domain.audit.redaction import rules_of
 from account_reviews.domain.errors import CrmUnavailableError, ReviewsError
 from account_reviews.domain.records import Account

@@ -18,16 +18,16 @@ from temporalio.client import Client
 from temporalio.worker import Interceptor, WorkflowRunner
 from temporalio.workflow import Info
 
-from account_reviews.audit.anchors import open_anchors
-from account_reviews.audit.attempts import AttemptInterceptor
-from account_reviews.audit.exporter import Exporter
-from account_reviews.audit.keys import signing_key
-from account_reviews.audit.log import AuditLog
-from account_reviews.audit.reading_history import HistoryReader
-from account_reviews.audit.reconcile import Reconciled, Reconciler
-from account_reviews.audit.refusals import refusals
-from account_reviews.audit.sealer import Sealer
-from account_reviews.audit.tap import Moved, Observer, TapRunner
+from account_reviews.audit.capture.activity_interceptor import AttemptInterceptor
+from account_reviews.audit.capture.log import AuditLog
+from account_reviews.audit.capture.refused_updates import refusals
+from account_reviews.audit.capture.workflow_runner import Moved, Observer, TapRunner
+from account_reviews.audit.history.exporter import Exporter
+from account_reviews.audit.history.reader import HistoryReader
+from account_reviews.audit.history.reconciler import Reconciled, Reconciler
+from account_reviews.audit.seals.anchors import open_anchors
+from account_reviews.audit.seals.keys import signing_key
+from account_reviews.audit.seals.sealer import Sealer
 from account_reviews.domain.audit.redaction import rules_of
 from account_reviews.ended_outside import EndedOutside
 from account_reviews.hooks.loading import Hook

@@ -19,8 +19,8 @@ from account_reviews.cli.output import (
 from account_reviews.cli.session import open_session
 
 if TYPE_CHECKING:
-    from account_reviews.audit.export import AuditExport, Written
-    from account_reviews.audit.reading import AuditReader, Filters, Page, Row
+    from account_reviews.audit.archive.export import AuditExport, Written
+    from account_reviews.audit.archive.reader import AuditReader, Filters, Page, Row
     from account_reviews.bootstrap import Parts
 
 FOLLOW_SECONDS = 0.5
@@ -80,7 +80,7 @@ def tail_command(
 async def _tail(
     given: dict[str, Any], follow: bool, limit: int, cursor: str | None, output: Format
 ) -> None:
-    from account_reviews.audit.reading import AuditReader
+    from account_reviews.audit.archive.reader import AuditReader
     from account_reviews.domain.errors import BadInputError
 
     if follow and cursor is not None:
@@ -98,7 +98,7 @@ async def _tail(
 
 def _filters(given: dict[str, Any]) -> "Filters":
     """BadInputError for a word that no row can have there."""
-    from account_reviews.audit.reading import Filters
+    from account_reviews.audit.archive.reader import Filters
     from account_reviews.cli.times import parse_time
     from account_reviews.domain.audit import events
     from account_reviews.domain.errors import BadInputError
@@ -159,7 +159,7 @@ def _type(name: str) -> Any:
 
 async def _need_review(parts: "Parts", reader: "AuditReader", wanted: "Filters") -> None:
     """ReviewNotFoundError when neither the trail nor the read model knows the review."""
-    from account_reviews.audit.reading import Filters
+    from account_reviews.audit.archive.reader import Filters
     from account_reviews.service import find_review
 
     assert wanted.review_id is not None
@@ -180,7 +180,7 @@ def _print_page(page: "Page", output: Format) -> None:
 
 async def _follow(reader: "AuditReader", wanted: "Filters", limit: int, output: Format) -> NoReturn:
     """The newest rows, then every row that comes, in the order of transactions."""
-    from account_reviews.audit.leaves import Position
+    from account_reviews.audit.seals.leaves import Position
     from account_reviews.domain.errors import UnreachableError
 
     below = await reader.final_below()
@@ -309,8 +309,8 @@ def _exporter(parts: "Parts") -> "AuditExport":
     """Signs whole exports where this user may read the signing key."""
     import os
 
-    from account_reviews.audit.export import AuditExport
-    from account_reviews.audit.keys import public_keys, signing_key
+    from account_reviews.audit.archive.export import AuditExport
+    from account_reviews.audit.seals.keys import public_keys, signing_key
 
     settings = parts.settings
     file = settings.signing_key

@@ -16,7 +16,7 @@ from account_reviews.cli.output import (
 from account_reviews.cli.session import open_session, temporal
 
 if TYPE_CHECKING:
-    from account_reviews.audit.reconcile import Reconciled
+    from account_reviews.audit.history.reconciler import Reconciled
 
 
 def register(audit: typer.Typer) -> None:
@@ -48,7 +48,7 @@ async def _reconcile(since: str | None) -> "Reconciled":
 
     from temporalio.service import RPCError
 
-    from account_reviews.audit.reconcile import Reconciler
+    from account_reviews.audit.history.reconciler import Reconciler
     from account_reviews.cli.times import parse_time
     from account_reviews.domain.audit.redaction import rules_of
     from account_reviews.domain.errors import UnreachableError

@@ -10,8 +10,8 @@ from account_reviews.cli.output import Format, Output, leave, note, print_json, 
 from account_reviews.cli.session import open_session, temporal_if_there
 
 if TYPE_CHECKING:
-    from account_reviews.audit.keys import PublicKeys
-    from account_reviews.audit.verify import Report
+    from account_reviews.audit.seals.keys import PublicKeys
+    from account_reviews.audit.verify.verifier import Report
     from account_reviews.bootstrap import Parts
     from account_reviews.settings import Settings
 
@@ -51,7 +51,7 @@ def verify_command(
 async def _verify(
     since: str | None, review: str | None, offline: Path | None, key: Path | None
 ) -> dict[str, Any]:
-    from account_reviews.audit.keys import public_key_file
+    from account_reviews.audit.seals.keys import public_key_file
     from account_reviews.cli.times import parse_time
     from account_reviews.domain.errors import BadInputError
 
@@ -70,8 +70,8 @@ async def _verify(
 
 
 def _offline(file: Path, given: "PublicKeys | None") -> dict[str, Any]:
-    from account_reviews.audit.archive_files import check_archive, is_archive
-    from account_reviews.audit.offline import verify_export
+    from account_reviews.audit.archive.archive_files import check_archive, is_archive
+    from account_reviews.audit.verify.offline import verify_export
     from account_reviews.settings import Settings
 
     known = _known_keys(Settings.load()) if given is None else given
@@ -84,9 +84,9 @@ def _offline(file: Path, given: "PublicKeys | None") -> dict[str, Any]:
 async def _online(
     parts: "Parts", since: datetime | None, review: str | None, given: "PublicKeys | None"
 ) -> "Report":
-    from account_reviews.audit.anchors import open_anchors
-    from account_reviews.audit.completeness import add_completeness
-    from account_reviews.audit.verify import Verifier
+    from account_reviews.audit.seals.anchors import open_anchors
+    from account_reviews.audit.verify.completeness import add_completeness
+    from account_reviews.audit.verify.verifier import Verifier
     from account_reviews.domain.audit.redaction import rules_of
     from account_reviews.service import review_id_of
 
@@ -110,7 +110,7 @@ async def _online(
 
 
 def _known_keys(settings: "Settings") -> "PublicKeys":
-    from account_reviews.audit.keys import public_keys
+    from account_reviews.audit.seals.keys import public_keys
 
     return public_keys(settings.signing_key)
 

@@ -73,7 +73,7 @@ async def _start(
     watch: bool,
     output: Format,
 ) -> int:
-    from account_reviews.audit.actors import user_name
+    from account_reviews.audit.capture.actors import user_name
     from account_reviews.cycles import cycle_input, start_cycle
     from account_reviews.halting import ensure_not_halted, starting
     from account_reviews.inputs import parse_time
@@ -242,7 +242,7 @@ def cancel_command(
 async def _command(
     cycle: str, name: str, by: str | None, reason: str | None, output: Format
 ) -> None:
-    from account_reviews.audit.actors import user_name
+    from account_reviews.audit.capture.actors import user_name
     from account_reviews.cycles import command, handle_of
 
     async with open_session() as parts:

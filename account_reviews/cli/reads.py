@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from account_reviews.audit.parts import AuditParts
+    from account_reviews.audit.capture.recorder import AuditParts
     from account_reviews.settings import Settings
 
 
@@ -94,7 +94,7 @@ def hush() -> None:
 @asynccontextmanager
 async def auditing(settings: "Settings", main: "AsyncEngine") -> "AsyncIterator[AuditParts]":
     """The way to the trail for a command that works without a session."""
-    from account_reviews.audit.parts import open_audit
+    from account_reviews.audit.capture.recorder import open_audit
     from account_reviews.domain.audit.redaction import rules_of
     from account_reviews.store.database import create_engine
 

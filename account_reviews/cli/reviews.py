@@ -146,7 +146,7 @@ def _read_ids(file: Path) -> tuple[str, ...]:
 
 
 async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
-    from account_reviews.audit.actors import user_name
+    from account_reviews.audit.capture.actors import user_name
     from account_reviews.domain.review.state import ReviewInput
     from account_reviews.inputs import parse_metadata, parse_time
 

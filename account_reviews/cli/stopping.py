@@ -34,7 +34,7 @@ def stop_all_command(
 
 
 async def _stop_all(reason: str | None, by: str | None, release: bool, status: bool) -> "Standing":
-    from account_reviews.audit.actors import user_name
+    from account_reviews.audit.capture.actors import user_name
     from account_reviews.domain.errors import BadInputError
     from account_reviews.domain.halts import NO_REASON
     from account_reviews.halting import release_all, status_of, stop_all

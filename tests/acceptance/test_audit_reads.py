@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.actors import local_actor
+from account_reviews.audit.capture.actors import local_actor
 from account_reviews.domain.audit.events import EventType
 from tests.acceptance.conftest import IMPORT, PATIENCE, Reviews, rows
 

@@ -13,11 +13,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from account_reviews.audit.exporter import Exporter
-from account_reviews.audit.reading_history import HistoryReader
-from account_reviews.audit.reconcile import Reconciled, Reconciler
+from account_reviews.audit.capture.workflow_runner import Moved, Observer, TapRunner
+from account_reviews.audit.history.exporter import Exporter
+from account_reviews.audit.history.reader import HistoryReader
+from account_reviews.audit.history.reconciler import Reconciled, Reconciler
 from account_reviews.audit.store import event_of
-from account_reviews.audit.tap import Moved, Observer, TapRunner
 from account_reviews.domain.audit.events import AuditEvent
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.local.postgres import EmbeddedPostgres

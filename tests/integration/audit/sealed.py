@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.anchors import Anchors, open_anchors
-from account_reviews.audit.keys import SigningKey, public_keys, signing_key
-from account_reviews.audit.seal_store import seals_between
-from account_reviews.audit.sealer import Sealer
-from account_reviews.audit.seals import Seal
+from account_reviews.audit.seals.anchors import Anchors, open_anchors
+from account_reviews.audit.seals.keys import SigningKey, public_keys, signing_key
+from account_reviews.audit.seals.seal import Seal
+from account_reviews.audit.seals.sealer import Sealer
+from account_reviews.audit.seals.store import seals_between
 from account_reviews.audit.store import insert
-from account_reviews.audit.verify import Report, Verifier
+from account_reviews.audit.verify.verifier import Report, Verifier
 from bench.tampering import event
 
 TABLES = (

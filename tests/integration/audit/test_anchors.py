@@ -11,11 +11,11 @@ import pytest
 from moto.server import ThreadedMotoServer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.anchors import Anchors, open_anchors
-from account_reviews.audit.keys import SigningKey, signing_key
-from account_reviews.audit.leaves import Position
-from account_reviews.audit.objects import open_store
-from account_reviews.audit.seals import Seal, next_seal
+from account_reviews.audit.seals.anchors import Anchors, open_anchors
+from account_reviews.audit.seals.keys import SigningKey, signing_key
+from account_reviews.audit.seals.leaves import Position
+from account_reviews.audit.seals.object_store import open_store
+from account_reviews.audit.seals.seal import Seal, next_seal
 from account_reviews.domain.errors import BadInputError, ConflictError, UnreachableError
 from tests.integration.audit.sealed import fresh
 

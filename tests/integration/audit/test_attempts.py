@@ -29,11 +29,11 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.workflow import ActivityCancellationType
 
-from account_reviews.audit.asking import AskingInterceptor
-from account_reviews.audit.attempts import AttemptInterceptor
-from account_reviews.audit.log import AuditLog
-from account_reviews.audit.refusals import refusals
-from account_reviews.audit.tap import Moved, TapRunner
+from account_reviews.audit.capture.activity_interceptor import AttemptInterceptor
+from account_reviews.audit.capture.client_interceptor import AskingInterceptor
+from account_reviews.audit.capture.log import AuditLog
+from account_reviews.audit.capture.refused_updates import refusals
+from account_reviews.audit.capture.workflow_runner import Moved, TapRunner
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source
 from account_reviews.domain.audit.redaction import DEFAULT
 from account_reviews.domain.errors import ReviewAlreadyRunningError, UnreachableError

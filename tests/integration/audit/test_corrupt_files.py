@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.archive_files import ArchiveWriter, check_archive
-from account_reviews.audit.leaves import leaf_of
-from account_reviews.audit.offline import verify_export
-from account_reviews.audit.reading import Filters
-from account_reviews.audit.seals import seal_from
+from account_reviews.audit.archive.archive_files import ArchiveWriter, check_archive
+from account_reviews.audit.archive.reader import Filters
+from account_reviews.audit.seals.leaves import leaf_of
+from account_reviews.audit.seals.seal import seal_from
+from account_reviews.audit.verify.offline import verify_export
 from account_reviews.domain.errors import BadInputError
 from tests.integration.audit.trail import NOW, START, Trail, export_of, fill, load
 

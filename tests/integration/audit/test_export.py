@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.findings import Kind
-from account_reviews.audit.keys import PublicKeys, signing_key
-from account_reviews.audit.leaves import COLUMNS
-from account_reviews.audit.offline import OWN_KEYS, UNSIGNED, verify_export
-from account_reviews.audit.session_documents import audit_body, entries_root
+from account_reviews.audit.archive.review_documents import audit_body, entries_root
+from account_reviews.audit.seals.faults import Kind
+from account_reviews.audit.seals.keys import PublicKeys, signing_key
+from account_reviews.audit.seals.leaves import COLUMNS
+from account_reviews.audit.verify.offline import OWN_KEYS, UNSIGNED, verify_export
 from account_reviews.domain.errors import BadInputError, ReviewNotFoundError
 from tests.integration.audit.trail import (
     FIRST,

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from account_reviews.audit.relay import Relay
+from account_reviews.audit.capture.outbox_relay import Relay
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, trace_of_run
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.domain.errors import UnreachableError

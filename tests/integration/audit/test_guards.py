@@ -10,12 +10,12 @@ from sqlalchemy import exc, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.export import AuditExport
-from account_reviews.audit.keys import public_keys
-from account_reviews.audit.offline import verify_export
-from account_reviews.audit.partitions import clean_up, make_ahead
-from account_reviews.audit.reading import Filters
+from account_reviews.audit.archive.export import AuditExport
+from account_reviews.audit.archive.partitions import clean_up, make_ahead
+from account_reviews.audit.archive.reader import Filters
+from account_reviews.audit.seals.keys import public_keys
 from account_reviews.audit.store import insert
+from account_reviews.audit.verify.offline import verify_export
 from account_reviews.store.database import create_engine
 from bench.tampering import event
 from tests.integration.audit.sealed import Sealed, fresh

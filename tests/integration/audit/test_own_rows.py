@@ -17,8 +17,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.log import AuditLog
-from account_reviews.audit.relay import Relay
+from account_reviews.audit.capture.log import AuditLog
+from account_reviews.audit.capture.outbox_relay import Relay
 from account_reviews.audit.store import insert, put_into_outbox, try_insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source
 from account_reviews.domain.audit.redaction import DEFAULT

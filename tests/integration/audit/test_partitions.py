@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.archive_files import check_archive
-from account_reviews.audit.findings import Kind
-from account_reviews.audit.keys import PublicKeys, public_keys
-from account_reviews.audit.merkle import EMPTY_ROOT
-from account_reviews.audit.partitions import CleanedUp, clean_up, make_ahead
+from account_reviews.audit.archive.archive_files import check_archive
+from account_reviews.audit.archive.partitions import CleanedUp, clean_up, make_ahead
+from account_reviews.audit.seals.faults import Kind
+from account_reviews.audit.seals.keys import PublicKeys, public_keys
+from account_reviews.audit.seals.merkle import EMPTY_ROOT
 from account_reviews.audit.store import insert
 from account_reviews.domain.errors import BadInputError, NegativeAnswerError, UnreachableError
 from bench.tampering import event

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.export_format import RANGE_FORMAT
-from account_reviews.audit.findings import Kind
-from account_reviews.audit.reading import Filters
+from account_reviews.audit.archive.export_format import RANGE_FORMAT
+from account_reviews.audit.archive.reader import Filters
+from account_reviews.audit.seals.faults import Kind
 from account_reviews.domain.audit.events import EventType
 from account_reviews.domain.errors import NegativeAnswerError
 from tests.integration.audit.trail import (

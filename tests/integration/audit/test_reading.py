@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.leaves import BEGINNING, COLUMNS, Position, position_of
-from account_reviews.audit.reading import AuditReader, Filters, Row
+from account_reviews.audit.archive.reader import AuditReader, Filters, Row
+from account_reviews.audit.seals.leaves import BEGINNING, COLUMNS, Position, position_of
 from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source
 from account_reviews.domain.errors import BadInputError, UnreachableError
@@ -177,7 +177,7 @@ async def test_following_in_small_steps_tells_all(reader: AuditReader) -> None:
 async def test_a_stretch_ends_where_it_is_told(
     reader: AuditReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("account_reviews.audit.reading.BATCH_ROWS", 5)
+    monkeypatch.setattr("account_reviews.audit.archive.reader.BATCH_ROWS", 5)
     wanted = Filters(tenant="default", review_id="review/ac-1")
     every = [
         one

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit import sealer as sealer_module
-from account_reviews.audit.leaves import Position
-from account_reviews.audit.merkle import leaf_hash
-from account_reviews.audit.seal_store import Member, add_seal
-from account_reviews.audit.sealer import SealingStoppedError
-from account_reviews.audit.seals import next_seal
+from account_reviews.audit.seals import sealer as sealer_module
+from account_reviews.audit.seals.leaves import Position
+from account_reviews.audit.seals.merkle import leaf_hash
+from account_reviews.audit.seals.seal import next_seal
+from account_reviews.audit.seals.sealer import SealingStoppedError
+from account_reviews.audit.seals.store import Member, add_seal
 from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity
 from account_reviews.domain.errors import BadInputError, UnreachableError

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit import verify
-from account_reviews.audit.findings import Kind
-from account_reviews.audit.proofs import proof_of, verify_proof
+from account_reviews.audit.seals.faults import Kind
+from account_reviews.audit.seals.proofs import proof_of, verify_proof
+from account_reviews.audit.verify import verifier
 from account_reviews.domain.errors import NegativeAnswerError
 from bench.tampering import Tamperer, fill
 from tests.integration.audit.sealed import Sealed, fresh
@@ -83,8 +83,8 @@ async def test_processes_find_what_one_finds(cut: Sealed, monkeypatch: pytest.Mo
         "delete from audit.audit_events where event_id like '%000000000012/10'",
         "update audit.seals set signature = previous where number = 4",
     )
-    monkeypatch.setattr(verify, "WORTH_PROCESSES", 1)
-    monkeypatch.setattr(verify, "STRETCH_ROWS", 35)
+    monkeypatch.setattr(verifier, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(verifier, "STRETCH_ROWS", 35)
     many = await cut.verifier(cores=2).verify()
     monkeypatch.undo()
     one = await cut.verifier(cores=1).verify()
@@ -166,7 +166,7 @@ async def test_guards_that_are_off_are_told(cut: Sealed) -> None:
 async def test_proofs_hold_and_fail_with_the_seals(cut: Sealed) -> None:
     from sqlalchemy import text
 
-    from account_reviews.audit.leaves import SELECT, document_of, position_of, row_of
+    from account_reviews.audit.seals.leaves import SELECT, document_of, position_of, row_of
 
     await fill(cut.engine, cut.sealer(), reviews=7, events=5, seals=3)
     await cut.add(99)

@@ -13,11 +13,11 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from account_reviews.audit import passes
-from account_reviews.audit.exporter import Exporter
-from account_reviews.audit.reading_history import LONG, Export, HistoryReader
-from account_reviews.audit.reconcile import Gap, compare
-from account_reviews.audit.tap import Moved, TapRunner
+from account_reviews.audit.capture.workflow_runner import Moved, TapRunner
+from account_reviews.audit.history import reconcile_queries
+from account_reviews.audit.history.exporter import Exporter
+from account_reviews.audit.history.reader import LONG, Export, HistoryReader
+from account_reviews.audit.history.reconciler import Gap, compare
 from account_reviews.domain.audit.events import EventType, Severity
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.runner import sandboxed_runner
@@ -190,7 +190,7 @@ async def test_a_small_pass_finds_what_is_new_and_what_is_open(trail: Trail) -> 
     await handle.signal("cancel_review", {"by": "ann"})
     later = datetime.now(UTC) + timedelta(minutes=1)
     async with trail.engine.connect() as connection:
-        assert await connection.scalar(passes.LOCK, {"namespace": "default"})
+        assert await connection.scalar(reconcile_queries.LOCK, {"namespace": "default"})
         assert await reconciler.recent(since=later) is None
     with counting() as counted:
         found = await reconciler.recent(since=later)

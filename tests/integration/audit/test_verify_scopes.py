@@ -9,15 +9,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.comparing import Comparison
-from account_reviews.audit.completeness import _judge
-from account_reviews.audit.export import AuditExport
-from account_reviews.audit.findings import Kind
-from account_reviews.audit.keys import public_keys
-from account_reviews.audit.offline import verify_export
-from account_reviews.audit.partitions import clean_up, make_ahead
+from account_reviews.audit.archive.export import AuditExport
+from account_reviews.audit.archive.partitions import clean_up, make_ahead
+from account_reviews.audit.history.comparison import Comparison
+from account_reviews.audit.seals.faults import Kind
+from account_reviews.audit.seals.keys import public_keys
 from account_reviews.audit.store import insert
-from account_reviews.audit.verify import Report
+from account_reviews.audit.verify.completeness import _judge
+from account_reviews.audit.verify.offline import verify_export
+from account_reviews.audit.verify.verifier import Report
 from account_reviews.domain.audit.events import AuditEvent, EventType, Source, attempt_id
 from account_reviews.domain.errors import NotFoundError
 from account_reviews.store.database import create_engine

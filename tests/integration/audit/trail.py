@@ -10,12 +10,12 @@ from uuid import UUID, uuid5
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.anchors import open_anchors
-from account_reviews.audit.export import AuditExport
-from account_reviews.audit.keys import PublicKeys, SigningKey, public_keys, signing_key
-from account_reviews.audit.offline import OfflineReport, verify_export
-from account_reviews.audit.sealer import Sealer
+from account_reviews.audit.archive.export import AuditExport
+from account_reviews.audit.seals.anchors import open_anchors
+from account_reviews.audit.seals.keys import PublicKeys, SigningKey, public_keys, signing_key
+from account_reviews.audit.seals.sealer import Sealer
 from account_reviews.audit.store import insert
+from account_reviews.audit.verify.offline import OfflineReport, verify_export
 from account_reviews.domain.audit.events import (
     AuditEvent,
     EventType,

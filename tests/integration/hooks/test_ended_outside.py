@@ -23,7 +23,7 @@ from temporalio.client import (
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from account_reviews import rebuild
-from account_reviews.audit.reconcile import Reconciler
+from account_reviews.audit.history.reconciler import Reconciler
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.policy.model import load_policy
 from account_reviews.domain.review.approvals import RequestState

@@ -14,7 +14,7 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.workflow import Info
 
-from account_reviews.audit.tap import Moved, TapRunner
+from account_reviews.audit.capture.workflow_runner import Moved, TapRunner
 from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.policy.model import load_policy
 from account_reviews.domain.review.phases import Outcome

@@ -5,9 +5,9 @@ import logging
 
 import pytest
 
-from account_reviews.audit.exporter import LATEST_SECONDS, QUIET_SECONDS, Exporter
-from account_reviews.audit.runs import Cursor
-from account_reviews.audit.tap import Moved
+from account_reviews.audit.capture.workflow_runner import Moved
+from account_reviews.audit.history.cursors import Cursor
+from account_reviews.audit.history.exporter import LATEST_SECONDS, QUIET_SECONDS, Exporter
 from account_reviews.audit.worker import kept_up
 
 

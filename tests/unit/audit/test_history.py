@@ -12,9 +12,9 @@ from temporalio.api.enums.v1 import EventType as Kind
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
-from account_reviews.audit.history import CLOSING, SERVER, is_durable, rows
-from account_reviews.audit.history_events import TOLD
-from account_reviews.audit.telling import RunContext, RunKey
+from account_reviews.audit.history.event_context import RunContext, RunKey
+from account_reviews.audit.history.event_types import TOLD
+from account_reviews.audit.history.rows import CLOSING, SERVER, is_durable, rows
 from account_reviews.domain.audit.events import (
     AuditEvent,
     EventType,

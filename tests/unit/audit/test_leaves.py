@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_reviews.audit.leaves import (
+from account_reviews.audit.seals.leaves import (
     COLUMNS,
     canonical_row,
     document_of,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_reviews.audit import merkle
+from account_reviews.audit.seals import merkle
 
 VECTORS: tuple[str, ...] = ("", "00", "10", "2021", "3031", "40414243", "5051525354555657")
 VECTORS += ("606162636465666768696a6b6c6d6e6f",)

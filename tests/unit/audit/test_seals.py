@@ -7,11 +7,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from account_reviews.audit.keys import PublicKeys, SigningKey, signing_key
-from account_reviews.audit.leaves import Position
-from account_reviews.audit.merkle import leaf_hash, root
-from account_reviews.audit.seal_store import Member, pack, unpack
-from account_reviews.audit.seals import NO_SEAL, Seal, fault_of, next_seal, seal_from
+from account_reviews.audit.seals.keys import PublicKeys, SigningKey, signing_key
+from account_reviews.audit.seals.leaves import Position
+from account_reviews.audit.seals.merkle import leaf_hash, root
+from account_reviews.audit.seals.seal import NO_SEAL, Seal, fault_of, next_seal, seal_from
+from account_reviews.audit.seals.store import Member, pack, unpack
 from account_reviews.domain.errors import BadInputError
 
 AT = datetime(2026, 11, 21, 12, 0, 0, 5, tzinfo=UTC)

@@ -1,0 +1,238 @@
+"""The file of an archive: rows between the seals that close them, gzip, one JSON object a line.
+
+After the first line come seals, each followed by its leaves in their order: `{"row": ...}` for a
+row of the archive, `{"leaf": HEX}` for one of another month. So each root can be computed again
+from the file alone. The last line counts, and is signed with a hash of all lines before it, so that
+no seal can be left out with its rows, and no row become a mere leaf.
+"""
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from account_reviews.audit.archive.export_format import is_signed, line, read_json, sign
+from account_reviews.audit.seals.faults import Finding, Kind
+from account_reviews.audit.seals.keys import PublicKeys, SigningKey
+from account_reviews.audit.seals.leaves import COLUMNS, document_of, is_placed, leaf_of, position_of
+from account_reviews.audit.seals.merkle import HASH_SIZE, RootBuilder
+from account_reviews.audit.seals.seal import Seal, seal_from, signature_fault
+from account_reviews.domain.errors import BadInputError
+
+FORMAT: Final = "account-reviews-audit-archive/1"
+_GZIP: Final = b"\x1f\x8b"
+
+
+class ArchiveWriter:
+    """Writes a new file. Use it as a context, and end it with `finish`."""
+
+    def __init__(self, file: Path, head: dict[str, Any]) -> None:
+        self._stream = gzip.open(file, "wb", compresslevel=6)  # noqa: SIM115  closed by `close`
+        self._rows = RootBuilder()
+        self._seals = 0
+        self._digest = hashlib.sha256()
+        self._line({"format": FORMAT, **head})
+
+    def seal(self, seal: Seal) -> None:
+        """The seal of what follows."""
+        self._seals += 1
+        self._line({"seal": seal.document()})
+
+    def row(self, row: dict[str, Any], leaf: bytes) -> None:
+        """The next leaf is a row of this archive."""
+        self._rows.add(leaf)
+        self._line({"row": document_of(row)})
+
+    def leaf(self, leaf: bytes) -> None:
+        """The next leaf is of another month."""
+        self._line({"leaf": leaf.hex()})
+
+    def finish(self, key: SigningKey) -> tuple[int, bytes]:
+        """Sign and close the file; how many rows it has, and the root over their leaves."""
+        count, root = self._rows.count, self._rows.root
+        statement = _statement(count, root, self._seals, self._digest.hexdigest())
+        self._line({**statement, "signature": sign(key, statement)})
+        self.close()
+        return count, root
+
+    def close(self) -> None:
+        """Leave it as it is; nothing happens when it is closed."""
+        self._stream.close()
+
+    def _line(self, document: dict[str, Any]) -> None:
+        spelled = line(document)
+        self._digest.update(spelled)
+        self._stream.write(spelled)
+
+
+@dataclass
+class ArchiveReport:
+    """What a check of a file found."""
+
+    rows: int
+    seals_checked: int
+    findings: list[Finding]
+    signed: bool
+    """A key that is believed signed the whole file."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+    def document(self) -> dict[str, Any]:
+        """As JSON, with the keys that every check has."""
+        bad = [one.document() for one in self.findings]
+        return {
+            "ok": self.ok,
+            "rows": self.rows,
+            "first_bad": bad[0] if bad else None,
+            "missing": [one for one in bad if one["kind"] == Kind.MISSING],
+            "extra": [one for one in bad if one["kind"] == Kind.EXTRA],
+            "differing": [one for one in bad if one["kind"] == Kind.DIFFERING],
+            "bad_seals": [one for one in bad if one["kind"] == Kind.SEAL],
+            "seals_checked": self.seals_checked,
+            "unsealed": 0,
+            "warnings": [],
+            "signed": self.signed,
+        }
+
+
+def is_archive(file: Path) -> bool:
+    """True for a file that begins as archives do. BadInputError when it cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(2) == _GZIP
+    except OSError as error:
+        raise BadInputError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def check_archive(file: Path, keys: PublicKeys) -> ArchiveReport:
+    """Compute every root of the file again. BadInputError when it is no archive, or torn."""
+    check = _Check(keys)
+    try:
+        lines = _lines(file)
+        first, head = next(lines, (b"", {}))
+        if head.get("format") != FORMAT:
+            raise BadInputError(f"{file} is no archive of the trail")
+        check.digest.update(first)
+        for number, (spelled, found) in enumerate(lines, start=2):
+            check.take(number, found)
+            check.digest.update(spelled)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadInputError(f"{file} is torn or cannot be read: {error}") from None
+    if not check.ended:
+        check.found(Kind.MISSING, "the end of the file is gone")
+    return ArchiveReport(check.rows.count, check.seals, check.findings, check.signed)
+
+
+def _statement(rows: int, root: bytes, seals: int, sha256: str) -> dict[str, Any]:
+    """What the last line says, and what is signed. `sha256`: of all lines before it."""
+    return {"format": FORMAT, "rows": rows, "root": root.hex(), "seals": seals, "sha256": sha256}
+
+
+def _lines(file: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Each line as it is written and as it is read."""
+    with gzip.open(file, "rb") as stream:
+        for number, text in enumerate(stream, start=1):
+            found = read_json(text, f"line {number} of {file}")
+            if not isinstance(found, dict):
+                raise BadInputError(f"line {number} of {file} is no JSON object")
+            yield text, found
+
+
+class _Check:
+    """Follows the lines of a file."""
+
+    def __init__(self, keys: PublicKeys) -> None:
+        self._keys = keys
+        self._seal: Seal | None = None
+        self._leaves = RootBuilder()
+        self._first: dict[str, Any] | None = None
+        self.rows = RootBuilder()
+        self.seals = 0
+        self.digest = hashlib.sha256()
+        """Over the lines so far."""
+        self.findings: list[Finding] = []
+        self.ended = self.signed = False
+
+    def take(self, number: int, found: dict[str, Any]) -> None:
+        """The next line."""
+        if self.ended:
+            self.found(Kind.EXTRA, f"line {number} stands behind the end")
+        elif "seal" in found:
+            self._close()
+            self._open(seal_from(found["seal"]))
+        elif "row" in found:
+            self._take_row(number, found["row"])
+        elif "leaf" in found:
+            self._leaves.add(_hash(number, found["leaf"]))
+        elif "rows" in found:
+            self._end(found)
+        else:
+            self.found(Kind.EXTRA, f"line {number} is of no known kind")
+
+    def found(self, kind: Kind, why: str, row: dict[str, Any] | None = None) -> None:
+        """Note what is wrong."""
+        number = self._seal.number if self._seal else None
+        position = position_of(row) if row else None
+        event_id = str(row["event_id"]) if row else None
+        self.findings.append(
+            Finding(kind=kind, why=why, seal=number, position=position, event_id=event_id)
+        )
+
+    def _open(self, seal: Seal) -> None:
+        self._seal, self._leaves, self._first = seal, RootBuilder(), None
+        self.seals += 1
+        why = signature_fault(seal, self._keys)
+        if why is not None:
+            self.found(Kind.SEAL, why)
+
+    def _take_row(self, number: int, row: object) -> None:
+        if not isinstance(row, dict) or not is_placed(row) or not row.keys() >= set(COLUMNS):
+            self.found(Kind.DIFFERING, f"line {number} is no row of the trail")
+            return
+        leaf, place = leaf_of(row), position_of(row)
+        self._first = self._first or row
+        self._leaves.add(leaf)
+        self.rows.add(leaf)
+        if self._seal is None or not self._seal.after < place <= self._seal.until:
+            self.found(Kind.EXTRA, f"the row of line {number} is not under its seal", row)
+
+    def _close(self) -> None:
+        seal = self._seal
+        if seal is None or (self._leaves.count == seal.rows and self._leaves.root == seal.root):
+            return
+        lacking = seal.rows - self._leaves.count
+        if lacking > 0:
+            self.found(Kind.MISSING, f"{lacking} of {seal.rows} rows are gone", self._first)
+        elif lacking < 0:
+            self.found(Kind.EXTRA, f"{-lacking} rows more than were sealed", self._first)
+        else:
+            why = f"at least one of {seal.rows} rows was changed, of which this is the first"
+            self.found(Kind.DIFFERING, why, self._first)
+
+    def _end(self, found: dict[str, Any]) -> None:
+        self._close()
+        self.ended, self._seal = True, None
+        rows, sha256 = self.rows, self.digest.hexdigest()
+        statement = _statement(rows.count, rows.root, self.seals, sha256)
+        signature = found.get("signature")
+        if {**found, "signature": None} != {**statement, "signature": None}:
+            self.found(Kind.MISSING, "the last line tells of other lines than those before it")
+        signature = signature if isinstance(signature, dict) else {}
+        self.signed = is_signed(signature, statement, self._keys)
+        if not self.signed:
+            self.found(Kind.SEAL, "nobody who is known here signed the file as a whole")
+
+
+def _hash(number: int, text: object) -> bytes:
+    try:
+        found = bytes.fromhex(text) if isinstance(text, str) else b""
+    except ValueError:
+        found = b""
+    if len(found) != HASH_SIZE:
+        raise BadInputError(f"line {number} is no leaf")
+    return found

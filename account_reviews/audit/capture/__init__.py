@@ -1,0 +1,1 @@
+"""What happens becomes entries: interceptors, the log, the outbox."""

@@ -1,0 +1,242 @@
+"""Brings facts from where they were written to the trail: the outbox, and the ledger of writes.
+
+Every worker may run one: rows that another has taken are left to it. A row is deleted, or marked,
+after the trail has it, so a crash between the two only makes it be sent again.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final, NoReturn
+
+from sqlalchemy import exc, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from account_reviews.audit.capture.crm_writes import Write, write_row
+from account_reviews.audit.store import COLUMN_LIST, RECORD, event_of, insert, refused, store_each
+from account_reviews.domain.audit.events import (
+    UNKNOWN_ACTOR,
+    AuditEvent,
+    EventType,
+    Severity,
+    Source,
+    fact_id,
+)
+from account_reviews.domain.audit.redaction import Rules
+from account_reviews.store.database import autocommit, reachable
+from account_reviews.telemetry import instruments
+from account_reviews.temporal.names import DEFAULT_TENANT
+
+BATCH_ROWS: Final = 250
+IDLE_SECONDS: Final = 0.4
+"""Between looks while nothing comes."""
+LEDGER_SECONDS: Final = 5.0
+"""Between looks at the ledger. Whoever makes a write tells it as well: it is for lost ones."""
+_LONGEST_PAUSE: Final = 2.0
+_REST: Final = 2
+"""Times as long as a step took, while there is much to do: reviews have their turn."""
+_PATIENCE: Final = 10.0
+"""Seconds for the trail to take a batch."""
+_TELL_EVERY: Final = 30.0
+_APPROVAL_PATIENCE: Final = timedelta(seconds=30)
+"""So long a write waits for the row of its review to say who approved it."""
+
+_TAKE: Final = text(
+    "select id, body, put_at from reviews.audit_outbox order by id limit :most "
+    "for update skip locked"
+)
+_MOVE: Final = text(
+    "with picked as (select id from reviews.audit_outbox order by id limit :most "  # noqa: S608  constants
+    "for update skip locked), "
+    "taken as (delete from reviews.audit_outbox o using picked p where o.id = p.id "
+    "returning o.id, o.body), "
+    f"added as (insert into audit.audit_events ({COLUMN_LIST}) select {COLUMN_LIST} "
+    f"from taken, jsonb_to_record(taken.body) as given ({RECORD}) order by taken.id "
+    "on conflict (event_id, at) do nothing returning at) "
+    "select (select count(*) from taken) as taken, (select count(*) from added) as added, "
+    "(select min(at) from added) as oldest"
+)
+"""Where outbox and trail stand in one database."""
+_DELETE: Final = text("delete from reviews.audit_outbox where id = any(:ids)")
+_UNAUDITED: Final = text(
+    "select operation_id, change_id, action, account_id, record, before, after, result, applied_at "
+    "from crm.operations where audited_at is null and result is not null "
+    "order by applied_at limit :most for update skip locked"
+)
+_MARK: Final = text("update crm.operations set audited_at = now() where operation_id = any(:ids)")
+_APPROVED: Final = text(
+    "select r.run_id, r.tenant, item->>'item_id' as change_id, item->>'decided_by' as decided_by "
+    "from reviews.review_runs r "
+    "left join lateral jsonb_array_elements(r.state->'requests') request on true "
+    "left join lateral jsonb_array_elements(request->'items') item on true "
+    "where r.run_id = any(:runs)"
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Relay:
+    """`main` holds the outbox, `trail` the trail, `crm` the ledger of writes; any may be the same.
+
+    `crm` is None for a CRM that keeps no ledger.
+    """
+
+    def __init__(
+        self, main: AsyncEngine, trail: AsyncEngine, crm: AsyncEngine | None, rules: Rules
+    ) -> None:
+        self._main = main
+        self._autocommit = autocommit(main)
+        self._trail = trail
+        self._crm = crm
+        self._rules = rules
+
+    async def run(self) -> NoReturn:
+        """Move what comes, for ever. What fails is told, counted and tried again."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_keep("outbox", self.outbox, IDLE_SECONDS))
+            if self._crm is not None:
+                group.create_task(_keep("writes", self.writes, LEDGER_SECONDS))
+        raise AssertionError
+
+    async def outbox(self) -> int:
+        """Move one batch of the outbox, oldest first; gives how many rows it was."""
+        if self._main is self._trail:
+            try:
+                return await self._move()
+            except (exc.DBAPIError, ValueError) as error:
+                if not refused(error):
+                    raise
+        return await self._carry()
+
+    async def _move(self) -> int:
+        """All in one statement."""
+        async with reachable(), self._autocommit.connect() as connection:
+            moved = (await connection.execute(_MOVE, {"most": BATCH_ROWS})).one()
+        if moved.taken:
+            _count(moved.added, moved.oldest)
+        return int(moved.taken)
+
+    async def _carry(self) -> int:
+        """From one database to another; rows that cannot be stored are put aside."""
+        async with reachable(), self._main.begin() as connection:
+            taken = (await connection.execute(_TAKE, {"most": BATCH_ROWS})).all()
+            if taken:
+                await self._store([_event(row.id, row.body, row.put_at) for row in taken])
+                await connection.execute(_DELETE, {"ids": [row.id for row in taken]})
+        return len(taken)
+
+    async def writes(self) -> int:
+        """Tell of writes the trail has not heard of; gives how many."""
+        assert self._crm is not None
+        async with reachable(), self._crm.begin() as connection:
+            found = await connection.execute(_UNAUDITED, {"most": BATCH_ROWS})
+            taken = [dict(row) for row in found.mappings()]
+            if not taken:
+                return 0
+            tenants, approvers = await self._approvals(taken)
+            events, ids = [], []
+            for row in taken:
+                event = self._write(row, tenants, approvers)
+                young = datetime.now(UTC) - row["applied_at"] < _APPROVAL_PATIENCE
+                if event.actor != UNKNOWN_ACTOR or not young:
+                    events.append(event)
+                    ids.append(row["operation_id"])
+            if events:
+                await self._store(events)
+                await connection.execute(_MARK, {"ids": ids})
+        return len(events)
+
+    async def _approvals(
+        self, taken: Sequence[Mapping[str, Any]]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Run id -> tenant, and operation id -> who approved it."""
+        runs = sorted({_run(row["operation_id"]) for row in taken})
+        async with self._main.connect() as connection:
+            found = (await connection.execute(_APPROVED, {"runs": runs})).all()
+        approvers = {
+            f"{row.run_id}:{row.change_id}": row.decided_by for row in found if row.decided_by
+        }
+        return {row.run_id: row.tenant for row in found}, approvers
+
+    def _write(
+        self, row: Mapping[str, Any], tenants: Mapping[str, str], approvers: Mapping[str, str]
+    ) -> AuditEvent:
+        operation_id, result = row["operation_id"], row["result"]
+        write = Write(
+            operation_id=operation_id,
+            change_id=row["change_id"],
+            action=row["action"],
+            account_id=row["account_id"],
+            tenant=tenants.get(_run(operation_id), DEFAULT_TENANT),
+            record=row["record"] or {},
+            before=row["before"] or {},
+            after=result.get("current") or row["after"],
+            at=row["applied_at"],
+            approved_by=approvers.get(operation_id),
+        )
+        return write_row(write, self._rules)
+
+    async def _store(self, events: Sequence[AuditEvent]) -> None:
+        async with asyncio.timeout(_PATIENCE), reachable():
+            added = await store_each(partial(insert, self._trail), events)
+        _count(added, min(event.at for event in events))
+
+
+def _count(added: int, oldest: datetime | None) -> None:
+    instruments.audit_rows_written(added, Source.FACT.value)
+    if oldest is not None:
+        instruments.audit_lag((datetime.now(UTC) - oldest).total_seconds(), Source.FACT.value)
+
+
+def _event(row_id: int, body: Any, put_at: datetime) -> AuditEvent:
+    """The row of the trail; a body nobody can read becomes one that tells of it."""
+    document = json.loads(body) if isinstance(body, str) else body
+    try:
+        return event_of(document)
+    except (KeyError, TypeError, ValueError) as error:
+        digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+        _log.error("row %d of the audit outbox cannot be read: %r", row_id, error)
+        return AuditEvent(
+            event_id=fact_id("unreadable", row_id, digest),
+            at=put_at,
+            source=Source.FACT,
+            event_type=EventType.ERROR_OCCURRED,
+            tenant=_words(document, "tenant") or DEFAULT_TENANT,
+            actor=_words(document, "actor") or UNKNOWN_ACTOR,
+            action="audit row unreadable",
+            resource=_words(document, "resource") or "reviews.audit_outbox",
+            severity=Severity.ERROR,
+            details={"reason": repr(error), "body": json.dumps(document, sort_keys=True)},
+        )
+
+
+def _words(document: Any, key: str) -> str | None:
+    found = document.get(key) if isinstance(document, Mapping) else None
+    return found if isinstance(found, str) else None
+
+
+def _run(operation_id: str) -> str:
+    return operation_id.partition(":")[0]
+
+
+async def _keep(name: str, step: Callable[[], Awaitable[int]], idle: float) -> NoReturn:
+    """Repeat a step every `idle` seconds; while there is much to do, a third of the time."""
+    clock = asyncio.get_running_loop().time
+    pause, told_at = idle, float("-inf")
+    while True:
+        began = clock()
+        try:
+            moved = await step()
+            pause = _REST * (clock() - began) if moved >= BATCH_ROWS else idle
+        except Exception as error:  # noqa: BLE001  whatever it is, the rows wait where they are
+            instruments.audit_failed("relay", type(error).__name__)
+            pause = min(max(2 * pause, idle), _LONGEST_PAUSE)
+            if clock() - told_at > _TELL_EVERY:
+                told_at = clock()
+                reason = str(error) or type(error).__name__
+                _log.warning("facts wait for the audit trail (%s): %s", name, reason)
+        await asyncio.sleep(pause)

@@ -1,0 +1,1 @@
+"""Rows are sealed: leaves, Merkle roots, signatures, and the second place."""
