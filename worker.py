@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.worker import Interceptor, Worker
 
 from account_reviews.collecting import pass_over_what_is_there
-from account_reviews.settings import Settings
+from account_reviews.config.settings import Settings
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.names import TASK_QUEUE
 from account_reviews.temporal.runner import activity_methods, sandboxed_runner

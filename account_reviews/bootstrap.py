@@ -8,15 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.capture.outbox_relay import Relay
 from account_reviews.audit.capture.recorder import AuditParts, open_audit
+from account_reviews.config.settings import Settings
 from account_reviews.crm.protocol import CrmBackend
-from account_reviews.crm.sql import OwnSqlCrm, SqlCrm
+from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
 from account_reviews.domain.audit.redaction import rules_of
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.review.state import Execution
 from account_reviews.memory.postgres import PostgresMemory
 from account_reviews.memory.protocol import MemoryBackend
-from account_reviews.settings import Settings
 from account_reviews.store.cycle_reading import CycleReader
 from account_reviews.store.cycle_results import CycleResultStore
 from account_reviews.store.cycles import CycleStore

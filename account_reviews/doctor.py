@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from account_reviews.config.settings import Settings
 from account_reviews.domain.base import Model
 from account_reviews.domain.errors import ReviewsError
-from account_reviews.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -234,7 +234,7 @@ async def _stopped(patient: _Patient) -> str:
 
 
 async def _crm(patient: _Patient) -> str:
-    from account_reviews.crm.sql import SqlCrm
+    from account_reviews.crm.sql.backend import SqlCrm
     from account_reviews.store.database import create_engine
 
     if patient.settings.crm_url is None:

@@ -26,9 +26,9 @@ from typing import Any, Final, NamedTuple
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from sqlalchemy import text
 
+from account_reviews.config import ports
 from account_reviews.domain.records import Account
 from account_reviews.domain.review.state import Execution
-from account_reviews.local import ports
 from bench import common, cpu, portfolio
 from bench.common import Bench, Result, Row
 from bench.cpu import Used

@@ -25,6 +25,7 @@ from temporalio.worker import WorkflowRunner
 
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.collecting import collect_seldom, pass_over_what_is_there
+from account_reviews.config.settings import Settings
 from account_reviews.crm.gate import WriteGate
 from account_reviews.crm.protocol import (
     AccountFilter,
@@ -35,11 +36,10 @@ from account_reviews.crm.protocol import (
     Health,
     Wanted,
 )
-from account_reviews.crm.sql import OwnSqlCrm
+from account_reviews.crm.sql.backend import OwnSqlCrm
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotLimits
-from account_reviews.settings import Settings
 from account_reviews.store import saving
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.runner import sandboxed_runner

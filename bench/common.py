@@ -22,12 +22,12 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from account_reviews.bootstrap import Parts, open_parts
-from account_reviews.crm.importer import import_directory, parse_as_of
-from account_reviews.crm.mapping import load_mapping
+from account_reviews.config.settings import Settings
+from account_reviews.crm.importing.importer import import_directory, parse_as_of
+from account_reviews.crm.importing.mapping import load_mapping
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.local.stack import LocalStack
 from account_reviews.local.temporal_server import TUNED_SERVER, ServerSettings
-from account_reviews.settings import Settings
 from bench.stock import StockStarts
 
 ROOT: Final = Path(__file__).resolve().parent.parent

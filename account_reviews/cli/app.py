@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from account_reviews.cli import reads, usage
+from account_reviews.cli import access_log, usage
 from account_reviews.cli.output import Format, fail, leave, note
 from account_reviews.collecting import collect_seldom
 
@@ -22,14 +22,14 @@ app = typer.Typer(
 )
 
 MODULES = (
-    "stack", "demo", "worker", "reviews", "looking", "approvals", "cycles", "digest", "schedules",
-    "stopping", "audit", "metrics", "crm", "db", "memory", "policy", "config",
+    "stack", "demo", "worker", "start", "show", "approvals", "cycles", "digest", "schedules",
+    "stop_all", "audit", "metrics", "crm", "db", "memory", "policy", "config",
 )  # fmt: skip
 """Each has `register(app)`, which adds its verbs."""
 
 for _name in MODULES:
-    import_module(f"account_reviews.cli.{_name}").register(app)
-reads.watch(app)
+    import_module(f"account_reviews.cli.commands.{_name}").register(app)
+access_log.watch(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

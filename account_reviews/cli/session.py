@@ -17,8 +17,8 @@ async def open_session() -> "AsyncIterator[Parts]":
     What the command reads is told to the audit trail at its end.
     """
     from account_reviews.bootstrap import open_parts
-    from account_reviews.cli.reads import hush, telling_reads, who_says
-    from account_reviews.settings import Settings
+    from account_reviews.cli.access_log import hush, telling_reads, who_says
+    from account_reviews.config.settings import Settings
     from account_reviews.temporal.client import answering
 
     hush()

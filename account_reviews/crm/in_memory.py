@@ -15,7 +15,7 @@ from account_reviews.crm.protocol import (
     Health,
     Wanted,
 )
-from account_reviews.crm.writes import Write, created_id, plan_write, wire, wire_fields
+from account_reviews.crm.record_writes import Write, created_id, plan_write, wire, wire_fields
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import (
     AccountNotFoundError,

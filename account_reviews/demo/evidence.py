@@ -16,7 +16,7 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from account_reviews.crm.protocol import CrmBackend, Wanted
-from account_reviews.crm.tables import TABLES, operations
+from account_reviews.crm.sql.tables import TABLES, operations
 from account_reviews.domain.base import Model, Scalar
 from account_reviews.domain.records import RecordType
 from account_reviews.domain.review.state import ReviewState

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from account_reviews import aliases
+from account_reviews.config import environment_aliases
 from account_reviews.domain.errors import NotFoundError, UnreachableError
 from account_reviews.local.postgres import binary
 from account_reviews.local.temporal_server import find_cli
@@ -39,7 +39,7 @@ def check_needs() -> None:
 
 def forget_settings() -> None:
     """Drop every setting of the shell: the demo must never touch a real CRM, database or server."""
-    ours = {*aliases.POLICY, *aliases.LIMITS, *aliases.DATABASE}
+    ours = {*environment_aliases.POLICY, *environment_aliases.LIMITS, *environment_aliases.DATABASE}
     for name in list(os.environ):
         if name not in _KEPT and (name.startswith(("REVIEWS_", "TEMPORAL_")) or name in ours):
             del os.environ[name]

@@ -11,8 +11,9 @@ from uuid import uuid4
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from account_reviews.bootstrap import Parts, open_parts
-from account_reviews.crm.importer import import_directory, parse_as_of
-from account_reviews.crm.mapping import load_mapping
+from account_reviews.config.settings import Settings
+from account_reviews.crm.importing.importer import import_directory, parse_as_of
+from account_reviews.crm.importing.mapping import load_mapping
 from account_reviews.demo import evidence, pages, people
 from account_reviews.demo.evidence import CrmImage, Run, Standing, Witness
 from account_reviews.demo.home import AS_OF, SAMPLE
@@ -28,7 +29,6 @@ from account_reviews.domain.review.phases import Status
 from account_reviews.domain.review.state import ReviewInput
 from account_reviews.local.stack import LocalStack
 from account_reviews.service import decide, find_accounts
-from account_reviews.settings import Settings
 from account_reviews.store.reading import RequestRow
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.names import operation_id

@@ -14,8 +14,9 @@ from typing import IO, Final, NamedTuple
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from account_reviews.config import ports
 from account_reviews.domain.errors import BadInputError, UnreachableError
-from account_reviews.local import namespace, ports, processes
+from account_reviews.local import namespace, processes
 from account_reviews.temporal.names import NAMESPACE, SEARCH_ATTRIBUTES
 
 DEFAULT_PORT: Final = 7233

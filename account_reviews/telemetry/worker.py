@@ -13,8 +13,8 @@ from temporalio.client import Client
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.worker import Interceptor
 
-from account_reviews.crm.sql import SqlCrm
-from account_reviews.settings import Settings
+from account_reviews.config.settings import Settings
+from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.telemetry import exporting, instruments, logs, observed, page
 from account_reviews.telemetry.metering import Metering
 from account_reviews.telemetry.observed import Observed

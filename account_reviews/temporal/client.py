@@ -11,13 +11,13 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
+from account_reviews.config.settings import Settings
 from account_reviews.domain.errors import (
     BadInputError,
     NotFoundError,
     ReviewsError,
     UnreachableError,
 )
-from account_reviews.settings import Settings
 from account_reviews.telemetry.clients import client_tracing
 from account_reviews.temporal import names
 from account_reviews.temporal.failures import DATA_CONVERTER

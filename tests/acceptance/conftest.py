@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.local import ports
+from account_reviews.config import ports
 from account_reviews.local.stack import LocalStack
 from account_reviews.store.database import create_engine
 from tests.acceptance.forks import Forks

@@ -19,7 +19,11 @@ PATIENCE = 60
 """Seconds until a command that does not end is ended with SIGALRM."""
 
 IMPORTS = (
-    *("account_reviews.crm.importer", "account_reviews.render", "account_reviews.service"),
+    *(
+        "account_reviews.crm.importing.importer",
+        "account_reviews.render",
+        "account_reviews.service",
+    ),
     *("rich.table", "starter", "worker", "yaml"),
 )
 """What commands import when they run."""

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.local import ports
+from account_reviews.config import ports
 from account_reviews.local.stack import LocalStack
 from tests.acceptance.conftest import ROOT, Reviews, rows
 

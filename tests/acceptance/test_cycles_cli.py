@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from account_reviews.local import ports
+from account_reviews.config import ports
 from account_reviews.local.stack import LocalStack
 from tests.acceptance.conftest import IMPORT, Reviews
 from tests.acceptance.forks import Forks

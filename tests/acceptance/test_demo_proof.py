@@ -10,8 +10,8 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowExecutionStatus as Execution
 
-from account_reviews.crm.sql import SqlCrm
-from account_reviews.crm.tables import accounts, operations, owners
+from account_reviews.crm.sql.backend import SqlCrm
+from account_reviews.crm.sql.tables import accounts, operations, owners
 from account_reviews.demo.evidence import CrmImage, Witness, crm_image, ledger, read_back
 from account_reviews.demo.people import Answer, plan_answers
 from account_reviews.demo.proof import Facts, Proof, prove

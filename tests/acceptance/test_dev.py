@@ -17,7 +17,8 @@ import pytest
 from sqlalchemy import text
 from temporalio.client import Client
 
-from account_reviews.local import ports, processes
+from account_reviews.config import ports
+from account_reviews.local import processes
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.database import create_engine

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from account_reviews.local import ports, processes
+from account_reviews.config import ports
+from account_reviews.local import processes
 from account_reviews.local.stack import LocalStack
 from tests.acceptance.conftest import ROOT, Reviews, rows
 

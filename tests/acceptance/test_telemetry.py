@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from temporalio.client import Client
 
-from account_reviews.local import ports
+from account_reviews.config import ports
 from account_reviews.local.stack import LocalStack
 from account_reviews.telemetry import headers
 from tests.acceptance.conftest import Reviews

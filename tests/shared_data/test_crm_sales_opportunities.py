@@ -9,10 +9,10 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.crm import tables
-from account_reviews.crm.importer import ImportReport, import_directory
-from account_reviews.crm.mapping import load_mapping
-from account_reviews.crm.sql import SqlCrm
+from account_reviews.crm.importing.importer import ImportReport, import_directory
+from account_reviews.crm.importing.mapping import load_mapping
+from account_reviews.crm.sql import tables
+from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.records import RecordType, SnapshotLimits
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from account_reviews.cli.parsing import parse_choice, parse_metadata, parse_settings, parse_time
 from account_reviews.domain.errors import BadInputError
-from account_reviews.inputs import parse_choice, parse_metadata, parse_settings, parse_time
 
 
 @pytest.mark.parametrize(

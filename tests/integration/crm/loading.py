@@ -9,8 +9,8 @@ from sqlalchemy import Table, insert, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.crm import tables
 from account_reviews.crm.protocol import CrmBackend, Wanted
+from account_reviews.crm.sql import tables
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.records import (
     Account,

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
-from account_reviews.crm.sql import SqlCrm
+from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import (
     AccountNotFoundError,

@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.crm import tables
-from account_reviews.crm.importer import (
+from account_reviews.crm.importing.importer import (
     ImportRefusedError,
     ImportReport,
     OnError,
     import_directory,
 )
-from account_reviews.crm.mapping import Mapping, load_mapping, parse_mapping
-from account_reviews.crm.sql import SqlCrm
+from account_reviews.crm.importing.mapping import Mapping, load_mapping, parse_mapping
+from account_reviews.crm.sql import tables
+from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.errors import BadInputError, CrmUnavailableError
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import RecordType, SnapshotLimits

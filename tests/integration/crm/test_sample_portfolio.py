@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.crm.importer import import_directory
-from account_reviews.crm.mapping import load_mapping
+from account_reviews.crm.importing.importer import import_directory
+from account_reviews.crm.importing.mapping import load_mapping
 from account_reviews.crm.protocol import AccountFilter
-from account_reviews.crm.sql import SqlCrm
+from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.analysis.analysis import AnalysisInputs, analyse
 from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.policy.model import load_policy

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, event, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.crm.protocol import AccountFilter
-from account_reviews.crm.sql import SqlCrm
-from account_reviews.crm.tables import accounts, deals, metadata, operations
+from account_reviews.crm.sql.backend import SqlCrm
+from account_reviews.crm.sql.tables import accounts, deals, metadata, operations
 from account_reviews.domain.errors import BadInputError, CrmUnavailableError
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import RecordRef, RecordType, SnapshotLimits

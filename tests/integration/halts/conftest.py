@@ -11,9 +11,9 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from account_reviews.bootstrap import Parts, open_parts
+from account_reviews.config.settings import Settings
 from account_reviews.local import namespace
 from account_reviews.local.temporal_server import TemporalServer
-from account_reviews.settings import Settings
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.bootstrap import Parts
 from account_reviews.crm.protocol import ApplyResult
-from account_reviews.crm.sql import OwnSqlCrm, SqlCrm
+from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import HaltedError, UnreachableError, WritesHaltedError
 from account_reviews.domain.proposals import Action

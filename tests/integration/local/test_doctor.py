@@ -12,11 +12,12 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from account_reviews.config import ports
+from account_reviews.config.settings import Settings
 from account_reviews.doctor import Check, Report, examine
-from account_reviews.local import namespace, ports
+from account_reviews.local import namespace
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
-from account_reviews.settings import Settings
 from account_reviews.temporal.names import TASK_QUEUE
 
 

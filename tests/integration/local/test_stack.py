@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from account_reviews.config import ports
 from account_reviews.domain.errors import BadInputError, ConflictError
-from account_reviews.local import ports, processes
+from account_reviews.local import processes
 from account_reviews.local.stack import LocalStack
 
 

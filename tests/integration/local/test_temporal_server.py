@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from account_reviews.config import ports
 from account_reviews.domain.errors import ConflictError, UnreachableError
-from account_reviews.local import namespace, ports, processes
+from account_reviews.local import namespace, processes
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.temporal.names import RETENTION_DAYS
 

@@ -11,10 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
-from account_reviews.crm.importer import import_directory
-from account_reviews.crm.mapping import load_mapping
+from account_reviews.crm.importing.importer import import_directory
+from account_reviews.crm.importing.mapping import load_mapping
 from account_reviews.crm.protocol import AccountFilter
-from account_reviews.crm.sql import SqlCrm
+from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.analysis.analysis import starting_risk
 from account_reviews.domain.cycle.state import (
     AccountMark,

@@ -22,10 +22,10 @@ from temporalio.client import (
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
+from account_reviews.config import ports
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.schedule.runs import JobReport, RunJob, ScheduleRun
-from account_reviews.local import ports
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore

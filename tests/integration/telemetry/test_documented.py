@@ -9,7 +9,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from account_reviews.local import ports
+from account_reviews.config import ports
 from account_reviews.telemetry import instruments, page
 from account_reviews.telemetry.instruments import Instruments
 from account_reviews.telemetry.observed import COUNTERS, GAUGES, Observed, Source, Values

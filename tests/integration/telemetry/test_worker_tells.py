@@ -22,12 +22,12 @@ from temporalio.worker import (
 )
 
 from account_reviews.bootstrap import open_parts
+from account_reviews.config import ports
+from account_reviews.config.settings import Settings
 from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.records import RecordType
-from account_reviews.local import ports
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.rebuild import rebuild
-from account_reviews.settings import Settings
 from account_reviews.telemetry import instruments
 from account_reviews.telemetry.exporting import SENDING, Traces
 from account_reviews.telemetry.logs import logging_to

@@ -40,7 +40,8 @@ def test_made_when_missing_and_the_same_afterwards(tmp_path: Path) -> None:
 def test_two_processes_at_once_get_the_same(tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
     code = (
-        "import sys; from pathlib import Path; from account_reviews.audit.seals.keys import signing_key; "
+        "import sys; from pathlib import Path; "
+        "from account_reviews.audit.seals.keys import signing_key; "
         "sys.stdin.readline(); print(signing_key(Path(sys.argv[1])).id)"
     )
     command = [sys.executable, "-c", code, str(file)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from account_reviews.crm.csv_stream import KEPT_PROBLEMS, CsvFile, Problems, shorten
+from account_reviews.crm.importing.csv_stream import KEPT_PROBLEMS, CsvFile, Problems, shorten
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 

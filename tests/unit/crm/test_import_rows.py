@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from account_reviews.crm.import_rows import RowReader, Value, digest, slug
-from account_reviews.crm.mapping import parse_mapping
+from account_reviews.crm.importing.mapping import parse_mapping
+from account_reviews.crm.importing.rows import RowReader, Value, digest, slug
 
 BASE = {
     "accounts": {"id": {"constant": "a"}, "name": {"constant": "n"}},

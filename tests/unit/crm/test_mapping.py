@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from account_reviews.crm.import_fields import MODULES
-from account_reviews.crm.mapping import load_mapping, parse_mapping
+from account_reviews.crm.importing.fields import MODULES
+from account_reviews.crm.importing.mapping import load_mapping, parse_mapping
 from account_reviews.domain.errors import BadInputError
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from account_reviews.config import ports
 from account_reviews.domain.errors import ConflictError
-from account_reviews.local import ports
 
 
 @pytest.fixture

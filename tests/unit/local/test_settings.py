@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
-from account_reviews import aliases
-from account_reviews.cli.config import without_password
+from account_reviews.cli.commands.config import without_password
+from account_reviews.config import environment_aliases
+from account_reviews.config.settings import Settings
 from account_reviews.domain.errors import BadInputError, PolicyError, UnreachableError
-from account_reviews.settings import Settings
 
 _WORD = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Z"]), min_size=1).filter(
     lambda text: text == text.strip()
@@ -23,7 +23,7 @@ _WORD = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Z"]), mi
 def test_the_database_url_keeps_every_character(
     user: str, password: str, name: str, port: int
 ) -> None:
-    url = aliases.database_url(
+    url = environment_aliases.database_url(
         {
             "DATABASE_HOST": "db.internal",
             "DATABASE_PORT": str(port),
@@ -93,13 +93,19 @@ def test_snapshot_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names_without_effect_are_told() -> None:
-    told = aliases.without_effect({"REDIS_HOST": "x", "REDIS_PORT": "1", "HOME": "/", "REDIS": ""})
+    told = environment_aliases.without_effect(
+        {"REDIS_HOST": "x", "REDIS_PORT": "1", "HOME": "/", "REDIS": ""}
+    )
     assert list(told) == ["REDIS_HOST", "REDIS_PORT"]
 
 
 def test_no_alias_is_also_without_effect() -> None:
-    known = {*aliases.POLICY, *aliases.LIMITS, *aliases.DATABASE}
-    assert aliases.without_effect(dict.fromkeys(known, "1")) == {}
+    known = {
+        *environment_aliases.POLICY,
+        *environment_aliases.LIMITS,
+        *environment_aliases.DATABASE,
+    }
+    assert environment_aliases.without_effect(dict.fromkeys(known, "1")) == {}
 
 
 def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, Gauge, generate_latest, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
+from account_reviews.config import ports
 from account_reviews.domain.errors import BadInputError, ConflictError
-from account_reviews.local import ports
 from account_reviews.telemetry import instruments, page
 from account_reviews.telemetry.observed import Observed, Source, Values
 from account_reviews.telemetry.page import Address

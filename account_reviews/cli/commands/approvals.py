@@ -1,0 +1,219 @@
+"""`reviews approvals`: what waits for a person, and the answers."""
+
+from typing import Annotated, Any
+
+import typer
+
+from account_reviews.cli.access_log import about
+from account_reviews.cli.output import Format, Output, print_json, print_table, run
+from account_reviews.cli.session import open_session, temporal, temporal_if_there
+
+Request = Annotated[str, typer.Argument(help="The request id.")]
+Items = Annotated[list[str] | None, typer.Option("--item", help="Only this item; repeatable.")]
+As = Annotated[str, typer.Option("--as", help="Who decides.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Why.")]
+Hash = Annotated[str | None, typer.Option("--hash", help="What you saw; refused when it changed.")]
+_OPTION = {"approver": "--as", "reason": "--reason", "request_id": "REQUEST"}
+"""What a person calls the fields of a decision."""
+
+DecisionId = Annotated[str | None, typer.Option("--decision-id", help="Makes a repeat safe.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    group = typer.Typer(no_args_is_help=True, help="Look at approval requests and decide.")
+    group.command("list")(list_command)
+    group.command("show")(show_command)
+    group.command("approve")(approve_command)
+    group.command("adjust")(adjust_command)
+    group.command("reject")(reject_command)
+    group.command("defer")(defer_command)
+    app.add_typer(group, name="approvals")
+
+
+def list_command(
+    owner: Annotated[str | None, typer.Option(help="Owner id.")] = None,
+    account: Annotated[str | None, typer.Option(help="Account id.")] = None,
+    state: Annotated[str, typer.Option(help="pending, another state, or any.")] = "pending",
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Where the last page ended.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List requests, soonest deadline first."""
+    run(_list(owner, account, state, limit, cursor, output), output)
+
+
+async def _list(
+    owner: str | None,
+    account: str | None,
+    state: str,
+    limit: int,
+    cursor: str | None,
+    output: Format,
+) -> None:
+    from account_reviews.cli.parsing import parse_choice
+    from account_reviews.documents import request_row_document
+    from account_reviews.domain.review.approvals import RequestState
+
+    wanted = parse_choice("--state", state, [*RequestState, "any"])
+    async with open_session() as parts:
+        page = await parts.reader.list_requests(
+            tenant=parts.settings.tenant,
+            state=None if wanted == "any" else wanted,
+            owner=owner,
+            account=account,
+            cursor=cursor,
+            limit=limit,
+        )
+    items = [request_row_document(row) for row in page.items]
+    if output is Format.JSON:
+        print_json({"items": items, "next_cursor": page.next_cursor})
+        return
+    rows = [
+        [one["request_id"], one["account_id"], one["state"], len(one["items"]),
+         f"{one['deadline']:%Y-%m-%d %H:%MZ}", ", ".join(one["approvers"])]
+        for one in items
+    ]  # fmt: skip
+    print_table(("request", "account", "state", "items", "due", "waits for"), rows)
+
+
+def show_command(request: Request, output: Output = Format.TABLE) -> None:
+    """Show one request: each write with before and after, evidence and decisions."""
+    run(_show(request, output), output)
+
+
+async def _show(request_id: str, output: Format) -> None:
+    from account_reviews.documents import request_document, request_row_document
+    from account_reviews.service import show_review
+
+    async with open_session() as parts:
+        row = await parts.reader.find_request(parts.settings.tenant, request_id)
+        about(row.review_id)
+        document = request_row_document(row)
+        client = await temporal_if_there(parts)
+        state, _, _ = await show_review(parts, client, row.review_id, row.run_id)
+    live = state.request(request_id)
+    if live is not None:
+        document |= request_document(live)
+    print_json(document) if output is Format.JSON else _print_request(document)
+
+
+def approve_command(
+    request: Request,
+    who: As,
+    items: Items = None,
+    reason: Reason = None,
+    proposal_hash: Hash = None,
+    decision_id: DecisionId = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Approve the undecided items, or the named ones."""
+    fields = _fields("approve", who, items, reason, proposal_hash, decision_id)
+    run(_decide(request, fields, output), output)
+
+
+def adjust_command(
+    request: Request,
+    who: As,
+    items: Items = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE.")] = None,
+    reason: Reason = None,
+    proposal_hash: Hash = None,
+    decision_id: DecisionId = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Change one item and approve it so; the original is kept."""
+    fields = _fields("adjust", who, items, reason, proposal_hash, decision_id)
+    fields["set"] = list(settings or [])
+    run(_decide(request, fields, output), output)
+
+
+def reject_command(
+    request: Request,
+    who: As,
+    items: Items = None,
+    reason: Reason = None,
+    proposal_hash: Hash = None,
+    decision_id: DecisionId = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Reject the undecided items, or the named ones, with a reason."""
+    fields = _fields("reject", who, items, reason, proposal_hash, decision_id)
+    run(_decide(request, fields, output), output)
+
+
+def defer_command(
+    request: Request,
+    who: As,
+    items: Items = None,
+    reason: Reason = None,
+    proposal_hash: Hash = None,
+    decision_id: DecisionId = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Put items off to the account's next review."""
+    fields = _fields("defer", who, items, reason, proposal_hash, decision_id)
+    run(_decide(request, fields, output), output)
+
+
+def _fields(
+    verdict: str,
+    who: str,
+    items: list[str] | None,
+    reason: str | None,
+    proposal_hash: str | None,
+    decision_id: str | None,
+) -> dict[str, Any]:
+    return {
+        "decision": verdict,
+        "approver": who,
+        "item_ids": tuple(items) if items else None,
+        "reason": reason,
+        "proposal_hash": proposal_hash,
+        "decision_id": decision_id,
+    }
+
+
+async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> None:
+    from pydantic import ValidationError
+
+    from account_reviews.cli.parsing import parse_settings
+    from account_reviews.domain.errors import BadInputError
+    from account_reviews.domain.review.messages import SubmitDecision
+    from account_reviews.service import decide
+
+    pairs = fields.pop("set", None)
+    if pairs is not None and (fields["item_ids"] is None or not pairs):
+        raise BadInputError("adjust needs one --item and at least one --set FIELD=VALUE")
+    try:
+        decision = SubmitDecision(
+            request_id=request_id, changes=parse_settings(pairs or []), **fields
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = _OPTION.get(str(first["loc"][0]), str(first["loc"][0]))
+        raise BadInputError(f"{option}: {first['msg'].lower()}") from None
+    async with open_session() as parts:
+        row = await parts.reader.find_request(parts.settings.tenant, request_id)
+        answer = await decide(await temporal(parts), row, decision)
+    if output is Format.JSON:
+        print_json(answer)
+        return
+    print_table(
+        ("item", "state", "remark"), [[one.item_id, one.state, one.message] for one in answer.items]
+    )
+    typer.echo(f"the request is {answer.state}")
+
+
+def _print_request(document: dict[str, Any]) -> None:
+    typer.echo(f"request {document['request_id']} of {document['review_id']}: {document['state']}")
+    typer.echo(f"  due {document['deadline']:%Y-%m-%d %H:%M:%SZ}, needs {document['required'].n}")
+    for item in document["items"]:
+        typer.echo(f"\n  {item['item_id']}  {item['action']}: {item['title']}  [{item['state']}]")
+        typer.echo(f"    why: {item['rationale']}")
+        for name, after in item["after"].items():
+            before = item["before"].get(name)
+            typer.echo(f"    {name}: {before!r} -> {after!r}")
+    for decision in document["decisions"]:
+        reason = f": {decision['reason']}" if decision["reason"] else ""
+        typer.echo(f"  {decision['decision']} by {decision['by']}{reason}")

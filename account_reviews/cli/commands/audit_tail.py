@@ -1,0 +1,341 @@
+"""`reviews audit tail` and `export`: finding rows of the trail, and taking them along."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from account_reviews.cli.output import (
+    Format,
+    Output,
+    note,
+    print_json,
+    print_line,
+    print_table,
+    run,
+)
+from account_reviews.cli.session import open_session
+
+if TYPE_CHECKING:
+    from account_reviews.audit.archive.export import AuditExport, Written
+    from account_reviews.audit.archive.reader import AuditReader, Filters, Page, Row
+    from account_reviews.bootstrap import Parts
+
+FOLLOW_SECONDS = 0.5
+AWAY_SECONDS = 2.0
+"""Between tries while the database is away."""
+
+Review = Annotated[str | None, typer.Option(help="A review id or an account id.")]
+Account = Annotated[str | None, typer.Option(help="Account id.")]
+Actor = Annotated[str | None, typer.Option(help="Who did it.")]
+Types = Annotated[list[str] | None, typer.Option("--type", help="A type of row; repeat for more.")]
+Since = Annotated[str | None, typer.Option(help="From then on: a date or a time with its zone.")]
+Until = Annotated[str | None, typer.Option(help="Before then: a date or a time with its zone.")]
+Severity = Annotated[str | None, typer.Option(help="This severity and worse.")]
+Source = Annotated[str | None, typer.Option(help="history, attempt, fact or client.")]
+Text = Annotated[str | None, typer.Option(help="Words in action, resource or details.")]
+Run = Annotated[str | None, typer.Option("--run", help="One run, by its run id.")]
+
+
+def register(audit: typer.Typer) -> None:
+    """Add the verbs."""
+    audit.command("tail")(tail_command)
+    audit.command("export")(export_command)
+
+
+def tail_command(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    review: Review = None,
+    run_id: Run = None,
+    account: Account = None,
+    actor: Actor = None,
+    types: Types = None,
+    since: Since = None,
+    until: Until = None,
+    severity: Severity = None,
+    source: Source = None,
+    text: Text = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Where the last page ended.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show rows of the audit trail, newest first; with -f oldest first, and as they come."""
+    given = {
+        "review": review,
+        "run_id": run_id,
+        "account": account,
+        "actor": actor,
+        "types": types,
+        "since": since,
+        "until": until,
+        "severity": severity,
+        "source": source,
+        "text": text,
+    }
+    run(_tail(given, follow, limit, cursor, output), output)
+
+
+async def _tail(
+    given: dict[str, Any], follow: bool, limit: int, cursor: str | None, output: Format
+) -> None:
+    from account_reviews.audit.archive.reader import AuditReader
+    from account_reviews.domain.errors import BadInputError
+
+    if follow and cursor is not None:
+        raise BadInputError("-f begins with the newest rows", hint="leave --cursor out")
+    wanted = _filters(given)
+    async with open_session() as parts:
+        reader = AuditReader(parts.audit.engine)
+        if given["review"] is not None:
+            await _need_review(parts, reader, wanted)
+        if follow:
+            await _follow(reader, wanted, limit, output)
+        page = await reader.page(wanted, limit=limit, cursor=cursor)
+    _print_page(page, output)
+
+
+def _filters(given: dict[str, Any]) -> "Filters":
+    """BadInputError for a word that no row can have there."""
+    from account_reviews.audit.archive.reader import Filters
+    from account_reviews.cli.parsing import parse_choice, parse_time
+    from account_reviews.config.settings import Settings
+    from account_reviews.domain.audit import events
+    from account_reviews.domain.errors import BadInputError
+    from account_reviews.service import review_id_of
+
+    tenant, review = Settings.load().tenant, given["review"]
+    begin, end = given["since"], given["until"]
+    since = None if begin is None else parse_time(begin, "--since")
+    until = None if end is None else parse_time(end, "--until")
+    if since is not None and until is not None and since >= until:
+        raise BadInputError(f"--since {begin} is not before --until {end}")
+    severity, source = given["severity"], given["source"]
+    if severity is not None:
+        severity = events.Severity(parse_choice("--severity", severity, events.Severity))
+    if source is not None:
+        source = events.Source(parse_choice("--source", source, events.Source))
+    return Filters(
+        tenant=tenant,
+        review_id=None if review is None else review_id_of(tenant, _worded("--review", review)),
+        run_ids=() if given["run_id"] is None else (_worded("--run", given["run_id"]),),
+        account_id=_worded("--account", given["account"]),
+        actor=_worded("--actor", given["actor"]),
+        types=tuple(_type(name) for name in given["types"] or ()),
+        severity=severity,
+        source=source,
+        since=since,
+        until=until,
+        text=_worded("--text", given["text"]),
+    )
+
+
+def _worded(option: str, words: Any) -> Any:
+    """The words; BadInputError for none and for what no row can hold."""
+    from account_reviews.domain.errors import BadInputError
+
+    if words is not None and not words.strip():
+        raise BadInputError(f"{option} is empty", hint="leave it out, or say what is wanted")
+    if words is not None and "\x00" in words:
+        raise BadInputError(f"{option} holds a NUL character, which no row holds")
+    return words
+
+
+def _type(name: str) -> Any:
+    from difflib import get_close_matches
+
+    from account_reviews.domain.audit.events import EventType
+    from account_reviews.domain.errors import BadInputError
+
+    known = [kind.value for kind in EventType]
+    if name in known:
+        return EventType(name)
+    near = get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else "docs/audit.md lists them"
+    raise BadInputError(f"--type {name!r} is no type of row", hint=hint)
+
+
+async def _need_review(parts: "Parts", reader: "AuditReader", wanted: "Filters") -> None:
+    """ReviewNotFoundError when neither the trail nor the read model knows the review."""
+    from account_reviews.audit.archive.reader import Filters
+    from account_reviews.service import find_review
+
+    assert wanted.review_id is not None
+    if not await reader.exists(Filters(tenant=wanted.tenant, review_id=wanted.review_id)):
+        await find_review(parts, wanted.review_id)
+
+
+def _print_page(page: "Page", output: Format) -> None:
+    if output is Format.JSON:
+        print_json({"items": [_shown(row) for row in page.items], "next_cursor": page.next_cursor})
+        return
+    columns = ("at", "event_type", "actor", "action", "resource", "severity", "source")
+    rows = [[_at(row["at"]), *(_cell(row[name]) for name in columns[1:])] for row in page.items]
+    print_table(columns, rows)
+    if page.next_cursor:
+        note(f"more: --cursor {page.next_cursor}")
+
+
+async def _follow(reader: "AuditReader", wanted: "Filters", limit: int, output: Format) -> NoReturn:
+    """The newest rows, then every row that comes, in the order of transactions."""
+    from account_reviews.audit.seals.leaves import Position
+    from account_reviews.domain.errors import UnreachableError
+
+    below = await reader.final_below()
+    page = await reader.page(wanted, limit=limit, below=below)
+    for row in reversed(page.items):
+        _print_row(row, output)
+    position, away = Position(below, 0), False
+    while True:
+        try:
+            rows, position = await reader.following(wanted, position)
+            away = False
+        except UnreachableError as error:
+            rows = []
+            if not away:
+                note(f"{error.message}; going on as soon as it is there again")
+            away = True
+        for row in rows:
+            _print_row(row, output)
+        await _pause(rows, away=away)
+
+
+async def _pause(rows: "list[Row]", *, away: bool) -> None:
+    if away:
+        await asyncio.sleep(AWAY_SECONDS)
+    elif not rows:
+        await asyncio.sleep(FOLLOW_SECONDS)
+
+
+def _print_row(row: "Row", output: Format) -> None:
+    if output is Format.JSON:
+        print_line(_shown(row))
+    else:
+        severity = "" if row["severity"] == "info" else f"  [{row['severity']}]"
+        words = " ".join(_cell(row[name]) for name in ("action", "resource"))
+        typer.echo(
+            f"{_at(row['at'])}  {row['event_type']:<26} {words}  by {_cell(row['actor'])}{severity}"
+        )
+
+
+def _shown(row: "Row") -> dict[str, Any]:
+    """The agreed keys first; `xid` and `seq` are the row's place in the order of sealing."""
+    first = (
+        "event_id", "tenant", "review_id", "workflow_id", "run_id", "event_type", "at", "actor",
+        "action", "resource", "severity", "trace_id", "details",
+    )  # fmt: skip
+    return {name: row[name] for name in first} | row
+
+
+def _at(at: str) -> str:
+    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S}Z"
+
+
+def _cell(words: str) -> str:
+    """One line, whatever somebody wrote into a name: no control character reaches a terminal."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in words)
+
+
+def export_command(
+    to: Annotated[
+        Path | None, typer.Option(help="Of a review: a directory. Of a time: a file.")
+    ] = None,
+    review: Review = None,
+    run_id: Run = None,
+    account: Account = None,
+    actor: Actor = None,
+    types: Types = None,
+    since: Since = None,
+    until: Until = None,
+    severity: Severity = None,
+    source: Source = None,
+    text: Text = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Write rows with their proof: one review as two documents, or a time as JSON lines."""
+    filters = {
+        "account": account,
+        "actor": actor,
+        "types": types,
+        "since": since,
+        "until": until,
+        "severity": severity,
+        "source": source,
+        "text": text,
+    }
+    written = run(_export(review, run_id, filters, to), output)
+    if output is Format.JSON:
+        print_json(written.document())
+        return
+    for name, file in written.files.items():
+        typer.echo(f"{name}: {file}")
+    typer.echo(f"{written.rows} rows, {written.unsealed} of them not sealed yet")
+
+
+async def _export(
+    review: str | None, run_id: str | None, filters: dict[str, Any], to: Path | None
+) -> "Written":
+    from account_reviews.domain.errors import BadInputError
+
+    given = [name for name, value in filters.items() if value]
+    if review is None and run_id is not None:
+        raise BadInputError("--run names a run of a review", hint="give --review too")
+    if review is not None and given:
+        option = "type" if given[0] == "types" else given[0]
+        raise BadInputError(
+            f"--{option} and --review do not go together", hint="a review is exported whole"
+        )
+    if review is None and filters["since"] is None:
+        raise BadInputError("nothing is named to export", hint="give --review, or --since")
+    if review is None and to is None:
+        raise BadInputError("no file is named", hint="give --to FILE")
+    now = datetime.now(UTC)
+    until = filters["until"] or (None if review else now.isoformat())
+    wanted = _filters({**filters, "review": review, "run_id": run_id, "until": until})
+    async with open_session() as parts:
+        export = _exporter(parts)
+        if wanted.review_id is not None:
+            written = await export.session(wanted.review_id, run_id, to or Path(), now)
+        else:
+            assert to is not None
+            written = await export.range(wanted, to, now)
+        _tell(parts, now, written, wanted.review_id)
+    return written
+
+
+def _exporter(parts: "Parts") -> "AuditExport":
+    """Signs whole exports where this user may read the signing key."""
+    import os
+
+    from account_reviews.audit.archive.export import AuditExport
+    from account_reviews.audit.seals.keys import public_keys, signing_key
+
+    settings = parts.settings
+    file = settings.signing_key
+    key = signing_key(file) if os.access(file, os.R_OK) else None
+    return AuditExport(parts.audit.engine, settings.tenant, public_keys(file), key)
+
+
+def _tell(parts: "Parts", at: datetime, written: "Written", review_id: str | None) -> None:
+    """An export is a read: who took what along, and the hash of the files."""
+    from uuid import uuid4
+
+    from account_reviews.domain.audit import events
+    from account_reviews.temporal.names import parse_review_id
+
+    parts.audit.log.put(
+        events.AuditEvent(
+            event_id=events.fact_id("read", uuid4()),
+            at=at,
+            source=events.Source.CLIENT,
+            event_type=events.EventType.DATA_ACCESS,
+            tenant=parts.settings.tenant,
+            actor=parts.audit.asking.actor,
+            action="reviews audit export",
+            resource=review_id or "audit",
+            review_id=review_id,
+            account_id=None if review_id is None else parse_review_id(review_id)[0],
+            details={"rows": written.rows, "unsealed": written.unsealed, "sha256": written.sha256},
+        )
+    )

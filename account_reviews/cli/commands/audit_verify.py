@@ -1,0 +1,164 @@
+"""`reviews audit verify`: was the trail altered, and is all of it there?"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from account_reviews.cli.output import Format, Output, leave, note, print_json, print_table, run
+from account_reviews.cli.session import open_session, temporal_if_there
+
+if TYPE_CHECKING:
+    from account_reviews.audit.seals.keys import PublicKeys
+    from account_reviews.audit.verify.verifier import Report
+    from account_reviews.bootstrap import Parts
+    from account_reviews.config.settings import Settings
+
+SHOWN = 20
+"""Findings that a person is shown; programs get all."""
+
+
+def register(audit: typer.Typer) -> None:
+    """Add the verb."""
+    audit.command("verify")(verify_command)
+
+
+def verify_command(
+    since: Annotated[
+        str | None, typer.Option(help="Only what was sealed since then: a date or a time.")
+    ] = None,
+    review: Annotated[
+        str | None, typer.Option(help="Only this review: a review id or an account id.")
+    ] = None,
+    offline: Annotated[
+        Path | None, typer.Option(help="An exported file: no database is needed.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Believe only this public key (PEM, or public-keys.json).")
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Prove that the trail, or an export of it, is whole and unaltered. Exit code 1: it is not."""
+    document = run(_verify(since, review, offline, key), output)
+    if output is Format.JSON:
+        print_json(document)
+    else:
+        _print(document)
+    leave(0 if document["ok"] else 1)
+
+
+async def _verify(
+    since: str | None, review: str | None, offline: Path | None, key: Path | None
+) -> dict[str, Any]:
+    from account_reviews.audit.seals.keys import public_key_file
+    from account_reviews.cli.parsing import parse_time
+    from account_reviews.domain.errors import BadInputError
+
+    if offline is not None and (since is not None or review is not None):
+        raise BadInputError(
+            "--offline checks the whole file", hint="leave --since and --review out"
+        )
+    if since is not None and review is not None:
+        raise BadInputError("--since and --review do not go together", hint="give one of them")
+    given = public_key_file(key) if key is not None else None
+    if offline is not None:
+        return _offline(offline, given)
+    moment = parse_time(since, "--since") if since is not None else None
+    async with open_session() as parts:
+        return (await _online(parts, moment, review, given)).document()
+
+
+def _offline(file: Path, given: "PublicKeys | None") -> dict[str, Any]:
+    from account_reviews.audit.archive.archive_files import check_archive, is_archive
+    from account_reviews.audit.verify.offline import verify_export
+    from account_reviews.config.settings import Settings
+
+    known = _known_keys(Settings.load()) if given is None else given
+    if file.is_file() and is_archive(file):
+        return check_archive(file, known).document()
+    its_own = given is None and not len(known)
+    return verify_export(file, public_keys=None if its_own else known).document()
+
+
+async def _online(
+    parts: "Parts", since: datetime | None, review: str | None, given: "PublicKeys | None"
+) -> "Report":
+    from account_reviews.audit.seals.anchors import open_anchors
+    from account_reviews.audit.verify.completeness import add_completeness
+    from account_reviews.audit.verify.verifier import Verifier
+    from account_reviews.domain.audit.redaction import rules_of
+    from account_reviews.service import review_id_of
+
+    settings = parts.settings
+    keys = _known_keys(settings) if given is None else given
+    verifier = Verifier(parts.audit.engine, keys, open_anchors(settings.seals_place))
+    review_id = review_id_of(settings.tenant, review) if review is not None else None
+    if review_id is not None:
+        report = await verifier.verify_review(settings.tenant, review_id)
+    else:
+        report = await verifier.verify(since=since)
+    await add_completeness(
+        report,
+        await temporal_if_there(parts),
+        parts.audit.engine,
+        rules_of(parts.policy),
+        since=since,
+        workflow_id=review_id,
+    )
+    return report
+
+
+def _known_keys(settings: "Settings") -> "PublicKeys":
+    from account_reviews.audit.seals.keys import public_keys
+
+    return public_keys(settings.signing_key)
+
+
+def _print(document: dict[str, Any]) -> None:
+    rows = [
+        ("the trail is", _verdict(document)),
+        ("rows checked", document["rows"]),
+        ("seals checked", document["seals_checked"]),
+        ("rows not sealed yet", document["unsealed"]),
+        ("seals not in the second place yet", document.get("unanchored")),
+        ("histories compared", document.get("histories")),
+        ("histories gone from Temporal", document.get("histories_gone")),
+    ]
+    print_table(("what", "how it stands"), [row for row in rows if row[1] is not None])
+    for warning in document["warnings"]:
+        note(f"warning: {warning}")
+    first = document["first_bad"]
+    if first is not None:
+        typer.echo(f"first bad: {_told(first)}")
+    names = ("differing", "missing", "extra", "bad_seals")
+    found = [one for name in names for one in document.get(name, ())]
+    for one in found[:SHOWN]:
+        typer.echo(f"{_kind(one)}{_told(one)}")
+    if len(found) > SHOWN:
+        typer.echo(f"and {len(found) - SHOWN} more; -o json shows all")
+
+
+def _verdict(document: dict[str, Any]) -> str:
+    """`whole` is said where the histories show it, or a signature over the whole file."""
+    if not document["ok"]:
+        return "NOT as it was written"
+    whole = document.get("histories") is not None or document.get("signed")
+    return "whole and unaltered" if whole else "unaltered; whether it is whole see the warnings"
+
+
+def _kind(finding: Any) -> str:
+    return f"{finding['kind']}: " if isinstance(finding, dict) and "kind" in finding else ""
+
+
+def _told(finding: Any) -> str:
+    """One line: where it lies, and what is wrong."""
+    if not isinstance(finding, dict):
+        return str(finding)
+    where = [finding["event_id"]] if finding.get("event_id") else []
+    if finding.get("xid") is not None:
+        where.append(f"row {finding['xid']}/{finding['seq']}")
+    if finding.get("seal") is not None:
+        where.append(f"seal {finding['seal']}")
+    why = str(finding.get("why", ""))
+    return f"{', '.join(where)}: {why}" if where else why

@@ -1,0 +1,137 @@
+"""Verbs of `config`: which settings apply, and where each comes from."""
+
+import re
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from account_reviews.cli.output import Format, Output, note, print_json, print_table, run
+
+if TYPE_CHECKING:
+    from account_reviews.config.settings import Settings
+
+_SECRET = ("KEY", "SECRET", "PASSWORD", "TOKEN")
+
+_PLACES = {
+    "audit_seals": "seals_place",
+    "audit_signing_key": "signing_key",
+    "audit_archive": "archive_place",
+}
+"""Settings that name a place, with what gives it when they are not set."""
+
+
+class Item(NamedTuple):
+    """One setting: its name, its value as text (None when unset) and who set it."""
+
+    name: str
+    value: str | None
+    origin: str
+
+
+def register(app: typer.Typer) -> None:
+    """Add `config show`."""
+    config = typer.Typer(help="Show the settings.", no_args_is_help=True)
+    config.callback()(_group)
+    config.command("show")(show)
+    app.add_typer(config, name="config")
+
+
+def _group() -> None:
+    """Show the settings."""
+
+
+def show(
+    origin: Annotated[bool, typer.Option("--origin", help="Also say what set each.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show every setting. Passwords and keys are hidden."""
+    items, idle = run(_collect(), output)
+    if output is Format.JSON:
+        print_json(
+            {
+                "items": [item._asdict() for item in items],
+                "without_effect": [{"name": name, "reason": why} for name, why in idle.items()],
+            }
+        )
+        return
+    columns = ("setting", "value", "origin") if origin else ("setting", "value")
+    print_table(columns, (item[: len(columns)] for item in items))
+    for name, why in idle.items():
+        note(f"{name} has no effect: {why}")
+
+
+def without_password(url: str) -> str:
+    """The URL with its password hidden."""
+    url = re.sub(r"(://[^:/?#@]*):[^/?#]*@", r"\1:***@", url)
+    return re.sub(r"([?&]password=)[^&#]*", r"\1***", url)
+
+
+async def _collect() -> tuple[list[Item], dict[str, str]]:
+    import os
+
+    from account_reviews.config import environment_aliases
+    from account_reviews.config.settings import Settings
+
+    settings = Settings.load()
+    items = [_own(settings, field) for field in type(settings).model_fields]
+    items += _temporal(settings)
+    limits, policy = settings.snapshot_limits(), settings.policy()
+    set_limits = environment_aliases.read(environment_aliases.LIMITS, os.environ)
+    for field, value in limits:
+        name = f"snapshot.{field}"
+        items.append(Item(name, str(value), set_limits.get(field, ("default",))[0]))
+    for key, (alias, _) in environment_aliases.read(environment_aliases.POLICY, os.environ).items():
+        section, _, field = key.partition(".")
+        value = policy.model_dump(mode="json")[section][field]
+        items.append(Item(f"policy.{key}", str(value), alias))
+    return items, environment_aliases.without_effect(os.environ)
+
+
+def _own(settings: "Settings", field: str) -> Item:
+    import os
+
+    name = f"REVIEWS_{field.upper()}"
+    value = getattr(settings, field)
+    origin = "environment" if os.environ.get(name) else "default"
+    if field == "database_url" and origin == "default":
+        value, origin = _database(settings)
+    if field in _PLACES:
+        value = getattr(settings, _PLACES[field])
+    if value is None:
+        return Item(name, None, origin)
+    hidden = field not in _PLACES and any(word in name for word in _SECRET)
+    return Item(name, "***" if hidden else without_password(str(value)), origin)
+
+
+def _database(settings: "Settings") -> tuple[str | None, str]:
+    """The database when REVIEWS_DATABASE_URL does not say."""
+    if settings.database_url:
+        return settings.database_url, "DATABASE_HOST"
+    found = settings.stack.get("database_url")
+    return (str(found), "stack.json") if found else (None, "default")
+
+
+def _temporal(settings: "Settings") -> list[Item]:
+    import os
+
+    from account_reviews.domain.errors import UnreachableError
+    from account_reviews.temporal.client import connect_options
+
+    try:
+        options = connect_options(settings)
+    except UnreachableError:
+        options = {}
+    items = []
+    for name, key, stacked in (
+        ("TEMPORAL_ADDRESS", "target_host", "temporal_address"),
+        ("TEMPORAL_NAMESPACE", "namespace", "namespace"),
+    ):
+        value = options.get(key)
+        if os.environ.get(name):
+            origin = "environment"
+        elif value is not None and settings.stack.get(stacked) == value:
+            origin = "stack.json"
+        else:
+            origin = "default" if value is None else "Temporal profile"
+        items.append(Item(name, value, origin))
+    return items

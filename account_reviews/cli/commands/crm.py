@@ -1,0 +1,147 @@
+"""Verbs of `crm`: fill the SQL CRM, and ask whether a CRM answers."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from account_reviews.cli.output import Format, Output, leave, note, print_json, print_table, run
+
+if TYPE_CHECKING:
+    from account_reviews.crm.importing.csv_stream import Problem
+    from account_reviews.crm.importing.importer import ImportRefusedError, ImportReport
+    from account_reviews.crm.protocol import Health
+
+_LISTED = 20
+
+
+class OnError(StrEnum):
+    STOP = "stop"
+    SKIP = "skip"
+
+
+def register(app: typer.Typer) -> None:
+    """Add `crm import` and `crm ping`."""
+    crm = typer.Typer(help="The CRM that reviews read and write.", no_args_is_help=True)
+    crm.command("import")(import_files)
+    crm.command("ping")(ping)
+    app.add_typer(crm, name="crm")
+
+
+def import_files(
+    directory: Annotated[Path, typer.Argument(help="The directory with the CSV files.")],
+    mapping: Annotated[Path, typer.Option(help="The YAML file that says what the columns mean.")],
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="The date or time the files speak of; the default for later reviews."),
+    ] = None,
+    on_error: Annotated[
+        OnError, typer.Option(help="stop: a bad row stops everything. skip: leave bad rows out.")
+    ] = OnError.STOP,
+    output: Output = Format.TABLE,
+) -> None:
+    """Fill the SQL CRM from CSV files. All or nothing; the same files again change nothing."""
+    report = run(_import(directory, mapping, as_of, on_error, output), output)
+    if output is Format.JSON:
+        print_json(report)
+        return
+    columns = ("file", "module", "rows", "inserted", "updated", "unchanged", "skipped")
+    print_table(columns, [[getattr(file, name) for name in columns] for file in report.files])
+    _list_problems(report.problems, report.problem_count)
+
+
+def ping(output: Output = Format.TABLE) -> None:
+    """Ask the CRM whether it answers: exit 0 when it does, 5 when it does not."""
+    health = run(_ping(), output)
+    if output is Format.JSON:
+        print_json(health)
+    else:
+        typer.echo(health.detail + (f" ({health.hint})" if health.hint else ""), err=not health.ok)
+    if not health.ok:
+        leave(5)
+
+
+async def _import(
+    directory: Path, mapping: Path, as_of: str | None, on_error: OnError, output: Format
+) -> "ImportReport":
+    from account_reviews.crm.importing.importer import (
+        ImportRefusedError,
+        import_directory,
+        parse_as_of,
+    )
+    from account_reviews.crm.importing.mapping import load_mapping
+    from account_reviews.store.database import create_engine
+
+    moment = None if as_of is None else parse_as_of(as_of)
+    rules = load_mapping(mapping)
+    engine = create_engine(_url(), application_name="reviews-crm", command_timeout=None)
+    try:
+        report = await import_directory(
+            engine, directory, rules, as_of=moment, on_error=on_error.value
+        )
+        await _tell(report)
+        return report
+    except ImportRefusedError as refused:
+        _refuse(refused, output)
+    finally:
+        await engine.dispose()
+
+
+async def _tell(report: "ImportReport") -> None:
+    """An import changes the CRM without a review: the audit trail hears of it."""
+    from account_reviews.cli.access_log import tell_change
+    from account_reviews.config.settings import Settings
+
+    counts = {
+        file.file: {
+            "inserted": file.inserted, "updated": file.updated, "unchanged": file.unchanged,
+        }
+        for file in report.files
+    }  # fmt: skip
+    await tell_change(Settings.load(), "crm", dict(counts))
+
+
+async def _ping() -> "Health":
+    from account_reviews.crm.sql.backend import SqlCrm
+    from account_reviews.store.database import create_engine
+
+    engine = create_engine(_url(), application_name="reviews-crm")
+    try:
+        return await SqlCrm(engine).health()
+    finally:
+        await engine.dispose()
+
+
+def _url() -> str:
+    from account_reviews.config.settings import Settings
+
+    settings = Settings.load()
+    return settings.crm_url or settings.require_database_url()
+
+
+def _refuse(refused: "ImportRefusedError", output: Format) -> NoReturn:
+    """Say what stands in the way, row by row, then that nothing was imported."""
+    if output is Format.JSON:
+        body = {
+            "code": refused.code,
+            "message": refused.message,
+            "hint": refused.hint,
+            "problems": [problem.model_dump() for problem in refused.problems],
+            "problem_count": refused.problem_count,
+        }
+        note(json.dumps({"error": body}, ensure_ascii=False))
+    else:
+        _list_problems(refused.problems, refused.problem_count)
+        note(f"{refused.message} ({refused.hint})")
+    leave(refused.exit_code)
+
+
+def _list_problems(problems: "tuple[Problem, ...]", count: int) -> None:
+    for problem in problems[:_LISTED]:
+        value = "" if problem.value is None else f" ({problem.value!r})"
+        column = "" if problem.column is None else f", {problem.column}"
+        note(f"{problem.file} line {problem.line}{column}: {problem.message}{value}")
+    if count > _LISTED:
+        note(f"and {count - _LISTED} more")

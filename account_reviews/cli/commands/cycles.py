@@ -1,0 +1,266 @@
+"""`reviews cycles`: review whole portfolios, follow them, pause, resume, cancel."""
+
+import asyncio
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from account_reviews.cli.output import Format, Output, leave, print_json, print_table, run
+from account_reviews.cli.session import open_session, temporal, temporal_if_there
+
+if TYPE_CHECKING:
+    from account_reviews.bootstrap import Parts
+    from account_reviews.cycles import Handle
+    from account_reviews.domain.cycle.state import CycleScope, CycleView
+
+WATCH_SECONDS = 0.3
+COUNTS = ("accounts", "done", "running", "waiting", "failed", "joined")
+
+Cycle = Annotated[str, typer.Argument(help="A cycle id.")]
+By = Annotated[str | None, typer.Option("--as", "--by", help="Who acts.")]
+Reason = Annotated[str | None, typer.Option(help="Why.")]
+
+
+class ReportFormat(StrEnum):
+    MARKDOWN = "md"
+    HTML = "html"
+    JSON = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    group = typer.Typer(no_args_is_help=True, help="Review whole portfolios.")
+    group.command("start")(start_command)
+    group.command("list")(list_command)
+    group.command("show")(show_command)
+    group.command("pause")(pause_command)
+    group.command("resume")(resume_command)
+    group.command("cancel")(cancel_command)
+    app.add_typer(group, name="cycles")
+
+
+def start_command(
+    owner: Annotated[str | None, typer.Option(help="All accounts of this owner.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All accounts.")] = False,
+    accounts: Annotated[
+        list[str] | None, typer.Option(help="Account ids, with commas or one by one.")
+    ] = None,
+    segment: Annotated[str | None, typer.Option(help="Only this segment.")] = None,
+    kind: Annotated[str, typer.Option(help="A cycle kind of the policy.")] = "on_demand",
+    as_of: Annotated[str | None, typer.Option(help="The clock of the rules.")] = None,
+    window: Annotated[
+        int | None, typer.Option(min=1, max=50, help="Reviews that work at once.")
+    ] = None,
+    bulk: Annotated[
+        bool, typer.Option("--bulk/--no-bulk", help="Read many accounts at once.")
+    ] = True,
+    by: By = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Start one cycle. It ends when its reviews wait for people."""
+    fields = {"kind": kind, "window": window, "bulk_reads": bulk}
+    choice = (owner, every, accounts, segment)
+    leave(run(_start(choice, as_of, fields, by, watch, output), output))
+
+
+async def _start(
+    choice: tuple[str | None, bool, list[str] | None, str | None],
+    as_of: str | None,
+    fields: dict[str, Any],
+    by: str | None,
+    watch: bool,
+    output: Format,
+) -> int:
+    from account_reviews.audit.capture.actors import user_name
+    from account_reviews.cli.parsing import parse_time
+    from account_reviews.cycles import cycle_input, start_cycle
+    from account_reviews.halting import ensure_not_halted, starting
+
+    async with open_session() as parts:
+        await ensure_not_halted(parts)
+        scope = await _scope(parts, *choice)
+        start = await cycle_input(
+            parts,
+            scope=scope,
+            started_by=by or user_name(),
+            as_of=parse_time(as_of) if as_of else await parts.default_as_of(),
+            **fields,
+        )
+        client = await temporal(parts)
+        async with starting(parts):
+            handle = await start_cycle(client, start)
+        document: dict[str, Any] = {
+            "cycle_id": handle.id,
+            "run_id": handle.first_execution_run_id,
+            "kind": start.kind,
+            "status": "running",
+        }
+        if watch:
+            document = (await _follow(handle)).model_dump()
+        print_json(document) if output is Format.JSON else _print_one(document)
+        return 0 if document["status"] in ("running", "completed") else 1
+
+
+async def _scope(
+    parts: "Parts", owner: str | None, every: bool, accounts: list[str] | None, segment: str | None
+) -> "CycleScope":
+    from account_reviews.crm.protocol import AccountFilter
+    from account_reviews.domain.cycle.state import CycleScope
+    from account_reviews.domain.errors import BadInputError, NotFoundError
+    from account_reviews.service import find_accounts
+
+    given = {"--owner": owner is not None, "--all": every, "--accounts": bool(accounts)}
+    chosen = [name for name, is_there in given.items() if is_there]
+    if len(chosen) != 1:
+        said = f"{' and '.join(chosen)} cannot be given together" if chosen else "nobody is named"
+        raise BadInputError(said, hint="give one of --owner, --all and --accounts")
+    if accounts:
+        named = (part.strip() for given in accounts for part in given.split(","))
+        ids = tuple(dict.fromkeys(name for name in named if name))
+        await find_accounts(parts, ids=ids)
+        return CycleScope(account_ids=ids, segment=segment)
+    where = AccountFilter(owner=owner, segment=segment)
+    if not (await parts.crm.list_accounts(where, limit=1)).items:
+        whose = f" of owner {owner!r}" if owner else ""
+        which = f" in segment {segment!r}" if segment else ""
+        raise NotFoundError(f"the CRM has no accounts{whose}{which}")
+    return CycleScope(owner=owner, segment=segment)
+
+
+async def _follow(handle: "Handle") -> "CycleView":
+    """Show how far it is until it ends."""
+    from account_reviews.cli.progress import cycle_meter
+    from account_reviews.cycles import ask, last_view
+
+    with cycle_meter() as show:
+        while True:
+            seen = await ask(handle)
+            if seen is not None:
+                show(seen)
+                if seen.closed_at is not None:
+                    return seen
+            else:
+                closed = await last_view(handle)
+                if closed is not None:
+                    return closed
+            await asyncio.sleep(WATCH_SECONDS)
+
+
+def list_command(
+    status: Annotated[str | None, typer.Option()] = None,
+    kind: Annotated[str | None, typer.Option()] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Where the last page ended.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List cycles, newest first."""
+    run(_list(status, kind, limit, cursor, output), output)
+
+
+async def _list(
+    status: str | None, kind: str | None, limit: int, cursor: str | None, output: Format
+) -> None:
+    from account_reviews.cli.parsing import parse_choice
+    from account_reviews.domain.cycle.state import CycleStatus
+
+    known = parse_choice("--status", status, CycleStatus) if status else None
+    async with open_session() as parts:
+        page = await parts.cycles.page(
+            tenant=parts.settings.tenant, status=known, kind=kind, cursor=cursor, limit=limit
+        )
+    if output is Format.JSON:
+        print_json(page)
+        return
+    columns = ("cycle_id", "kind", "status", *COUNTS)
+    rows = [
+        [*(getattr(row, name) for name in columns), f"{row.started_at:%Y-%m-%d %H:%M:%SZ}"]
+        for row in page.items
+    ]
+    print_table((*columns, "started_at"), rows)
+    if page.next_cursor:
+        typer.echo(f"more: --cursor {page.next_cursor}", err=True)
+
+
+def show_command(
+    cycle: Cycle,
+    owner: Annotated[str | None, typer.Option(help="Only this owner's brief.")] = None,
+    form: Annotated[ReportFormat, typer.Option("--format", "-f")] = ReportFormat.MARKDOWN,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show how a cycle stands, its portfolio report and the briefs of the owners."""
+    run(_show(cycle, owner, ReportFormat.JSON if output is Format.JSON else form), output)
+
+
+async def _show(cycle: str, owner: str | None, form: ReportFormat) -> None:
+    from account_reviews.cycle_documents import cycle_document, render_cycle
+    from account_reviews.cycles import ask, handle_of
+    from account_reviews.domain.errors import NotFoundError
+
+    async with open_session() as parts:
+        row = await parts.cycles.find(parts.settings.tenant, cycle)
+        client = await temporal_if_there(parts) if row.closed_at is None else None
+        live = await ask(handle_of(client, row)) if client is not None else None
+        if live is not None:
+            row = row.model_copy(update={name: getattr(live, name) for name in COUNTS})
+        briefs = await parts.cycles.briefs(row.run_id, owner)
+        if owner is not None and not briefs:
+            raise NotFoundError(
+                f"the cycle {row.cycle_id} has no brief for owner {owner!r}",
+                hint="see `reviews cycles show` without --owner",
+            )
+        portfolio = await parts.cycles.portfolio(row.run_id)
+    document = cycle_document(row, briefs, portfolio)
+    if form is ReportFormat.JSON:
+        print_json(document)
+    else:
+        typer.echo(render_cycle(document, form.value))
+
+
+def pause_command(
+    cycle: Cycle, by: By = None, reason: Reason = None, output: Output = Format.TABLE
+) -> None:
+    """Start no more reviews of this cycle. Those that work go on."""
+    run(_command(cycle, "pause", by, reason, output), output)
+
+
+def resume_command(
+    cycle: Cycle, by: By = None, reason: Reason = None, output: Output = Format.TABLE
+) -> None:
+    """Start reviews of a paused cycle again."""
+    run(_command(cycle, "resume", by, reason, output), output)
+
+
+def cancel_command(
+    cycle: Cycle, by: By = None, reason: Reason = None, output: Output = Format.TABLE
+) -> None:
+    """Start no more reviews and end. A closed cycle stays as it is."""
+    run(_command(cycle, "cancel_cycle", by, reason, output), output)
+
+
+async def _command(
+    cycle: str, name: str, by: str | None, reason: str | None, output: Format
+) -> None:
+    from account_reviews.audit.capture.actors import user_name
+    from account_reviews.cycles import command, handle_of
+
+    async with open_session() as parts:
+        row = await parts.cycles.find(parts.settings.tenant, cycle)
+        if row.closed_at is not None and name == "cancel_cycle":
+            document = row.model_dump()
+        else:
+            handle = handle_of(await temporal(parts), row)
+            message = {"by": by or user_name(), "reason": reason}
+            document = (await command(handle, name, message)).model_dump()
+    print_json(document) if output is Format.JSON else _print_one(document)
+
+
+def _print_one(document: dict[str, Any]) -> None:
+    typer.echo(
+        f"{document['cycle_id']}: {document['status']} {document.get('reason') or ''}".strip()
+    )
+    if "accounts" in document:
+        typer.echo("  " + ", ".join(f"{document[name]} {name}" for name in COUNTS))
+    if document.get("paused_by"):
+        typer.echo(f"  paused by {document['paused_by']}")

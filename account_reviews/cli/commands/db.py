@@ -1,0 +1,92 @@
+"""Verbs of `db`: the database schema."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from account_reviews.cli.output import Format, Output, leave, print_json, run
+
+if TYPE_CHECKING:
+    from account_reviews.rebuild import RebuildReport
+    from account_reviews.store.migrate import Schema
+
+
+def register(app: typer.Typer) -> None:
+    """Add `db upgrade` and `db rebuild`."""
+    db = typer.Typer(help="Prepare the database.", no_args_is_help=True)
+    db.command("upgrade")(upgrade)
+    db.command("rebuild")(rebuild)
+    app.add_typer(db, name="db")
+
+
+def rebuild(output: Output = Format.TABLE) -> None:
+    """Write the rows of every review anew from what Temporal knows. Needs a running worker."""
+    report = run(_rebuild(), output)
+    if output is Format.JSON:
+        print_json({"rebuilt": report.rebuilt, "failed": report.failed})
+    else:
+        typer.echo(f"rebuilt {report.rebuilt} reviews")
+        for review in report.failed:
+            typer.echo(f"no answer from {review}", err=True)
+    leave(1 if report.failed else 0)
+
+
+async def _rebuild() -> "RebuildReport":
+    from account_reviews.cli.session import open_session, temporal
+    from account_reviews.rebuild import rebuild as rebuild_all
+
+    async with open_session() as parts:
+        return await rebuild_all(await temporal(parts), parts.store)
+
+
+def upgrade(output: Output = Format.TABLE) -> None:
+    """Bring the database to the schema of this version. Safe to repeat and to run twice at once.
+
+    The audit trail's database too, when it has one of its own.
+    """
+    main, audit = run(_upgrade(), output)
+    if output is Format.JSON:
+        print_json({**main.document(), "audit": audit.document()})
+        return
+    main.tell("database")
+    audit.tell("audit trail")
+
+
+class Step(NamedTuple):
+    """The revision of a schema before and after; None when it was empty."""
+
+    before: str | None
+    after: str | None
+
+    def document(self) -> dict[str, str | None]:
+        """As programs get it."""
+        return {"from": self.before, "to": self.after}
+
+    def tell(self, what: str) -> None:
+        """As people get it."""
+        if self.before == self.after:
+            typer.echo(f"the {what} is up to date: {self.after}")
+        else:
+            typer.echo(f"{what} upgraded: {self.before or 'empty'} -> {self.after}")
+
+
+async def _upgrade() -> tuple[Step, Step]:
+    from account_reviews.config.settings import Settings
+    from account_reviews.store import migrate
+
+    settings = Settings.load()
+    main = await _bring_up(settings.require_database_url(), migrate.REVIEWS)
+    return main, await _bring_up(settings.require_audit_database_url(), migrate.AUDIT)
+
+
+async def _bring_up(url: str, schema: "Schema") -> Step:
+    from account_reviews.store import migrate
+    from account_reviews.store.database import create_engine
+
+    engine = create_engine(url, application_name="reviews-db", command_timeout=None)
+    try:
+        before = await migrate.current_revision(engine, schema)
+        await migrate.upgrade(engine, schema)
+        return Step(before, await migrate.current_revision(engine, schema))
+    finally:
+        await engine.dispose()

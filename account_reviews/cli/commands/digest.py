@@ -1,0 +1,75 @@
+"""`reviews digest`: what an owner should know this morning."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from account_reviews.cli.output import Format, Output, note, run
+from account_reviews.cli.session import open_session
+
+
+class DigestFormat(StrEnum):
+    MD = "md"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    JSON = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("digest")(digest_command)
+
+
+def digest_command(
+    owner: Annotated[str, typer.Option(help="Owner id or exact owner name.")],
+    day: Annotated[
+        str | None, typer.Option(help="A date in UTC, such as 2026-10-01; today without it.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Make it anew, also when there is one.")
+    ] = False,
+    form: Annotated[DigestFormat, typer.Option("--format", "-f")] = DigestFormat.MD,
+    file: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Where to look first, what changed, what waits for you, what your decisions did."""
+    chosen = DigestFormat.JSON if output is Format.JSON else form
+    run(_digest(owner, day, fresh, chosen, file), output)
+
+
+async def _digest(
+    owner: str, day: str | None, fresh: bool, form: DigestFormat, file: Path | None
+) -> None:
+    from datetime import UTC, datetime
+
+    from account_reviews.cli.parsing import parse_day
+    from account_reviews.digest_pages import render_digest
+    from account_reviews.digests import find_owner, make
+    from account_reviews.store.digests import DigestStore
+
+    now = datetime.now(UTC)
+    chosen = parse_day(day, now.date()) if day else now.date()
+    async with open_session() as parts:
+        tenant = parts.settings.tenant
+        owner_id = await find_owner(parts.engine, parts.crm, tenant, owner)
+        digest = await DigestStore(parts.engine).get(tenant, owner_id, chosen)
+        if digest is None or fresh:
+            digest = await make(
+                parts.engine, parts.policy, tenant=tenant, owner_id=owner_id, day=chosen, now=now
+            )
+    _answer(render_digest(digest, form.value), file)
+
+
+def _answer(document: str, file: Path | None) -> None:
+    from account_reviews.domain.errors import BadInputError
+
+    if file is None:
+        typer.echo(document)
+        return
+    try:
+        file.write_text(f"{document}\n", encoding="utf-8")
+    except OSError as error:
+        raise BadInputError(f"{file} cannot be written: {error.strerror}") from None
+    note(f"written to {file}")

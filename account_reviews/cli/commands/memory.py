@@ -1,0 +1,125 @@
+"""Verbs of `memory`: what is remembered of the accounts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from account_reviews.cli.output import Format, Output, print_json, print_table, run
+
+if TYPE_CHECKING:
+    from account_reviews.memory.postgres import FoundItem, PostgresMemory
+    from account_reviews.memory.protocol import MemoryHit, MemoryKind, TimelinePage
+
+_SHOWN_CHARS = 120
+
+Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="At most so many.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `memory search` and `memory timeline`."""
+    memory = typer.Typer(help="What is remembered of the accounts.", no_args_is_help=True)
+    memory.command("search")(search)
+    memory.command("timeline")(timeline)
+    app.add_typer(memory, name="memory")
+
+
+def search(
+    query: Annotated[
+        str, typer.Argument(help='Words, "a phrase", or, -word; matched by their stem.')
+    ],
+    account: Annotated[
+        str | None, typer.Option("--account", help="Only of this account id.")
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--kind", help="review, decision, note, fact, risk or commitment."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="A date or an RFC 3339 time.")
+    ] = None,
+    limit: Limit = 20,
+    output: Output = Format.TABLE,
+) -> None:
+    """Find what is remembered, best first, over all accounts or one."""
+    found = run(_search(query, account, tuple(kind or ()), since, limit), output)
+    if output is Format.JSON:
+        print_json({"items": found, "next_cursor": None})
+    else:
+        rows = [(hit.account_id, *_row(hit), f"{hit.score:.3f}") for hit in found]
+        print_table(["account", "when", "kind", "what", "source", "score"], rows)
+
+
+def timeline(
+    account: Annotated[str, typer.Argument(help="Account id.")],
+    limit: Limit = 50,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", help="next_cursor of the page before.")
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Everything remembered of an account, newest first."""
+    page = run(_timeline(account, cursor, limit), output)
+    if output is Format.JSON:
+        print_json(page)
+        return
+    print_table(["when", "kind", "what", "source"], [_row(hit) for hit in page.items])
+    if page.next_cursor is not None:
+        typer.echo(f"more: --cursor {page.next_cursor}", err=True)
+
+
+def _row(hit: MemoryHit) -> tuple[str, str, str, str]:
+    what = " ".join(f"{hit.title or ''} {hit.text}".split())
+    shown = what if len(what) <= _SHOWN_CHARS else what[: _SHOWN_CHARS - 3] + "..."
+    source = "/".join(part for part in (hit.source.system, hit.source.record_id) if part)
+    return f"{hit.occurred_at:%Y-%m-%d %H:%M}", hit.kind.value, shown, source
+
+
+async def _search(
+    query: str, account: str | None, kinds: tuple[str, ...], since: str | None, limit: int
+) -> tuple[FoundItem, ...]:
+    from account_reviews.cli.parsing import parse_time
+
+    wanted = tuple(_kind(name) for name in kinds)
+    start = None if since is None else parse_time(since, "--since")
+    async with _memory() as memory:
+        return await memory.search(
+            query, account_id=account, kinds=wanted, since=start, limit=limit
+        )
+
+
+async def _timeline(account: str, cursor: str | None, limit: int) -> TimelinePage:
+    async with _memory() as memory:
+        return await memory.timeline(account, cursor=cursor, limit=limit)
+
+
+def _kind(name: str) -> MemoryKind:
+    from account_reviews.domain.errors import BadInputError
+    from account_reviews.memory.protocol import MemoryKind
+
+    try:
+        return MemoryKind(name)
+    except ValueError:
+        raise BadInputError(
+            f"--kind: there is no {name!r}", hint=f"use one of {', '.join(MemoryKind)}"
+        ) from None
+
+
+@asynccontextmanager
+async def _memory() -> AsyncIterator[PostgresMemory]:
+    from account_reviews.cli.access_log import auditing, telling_reads
+    from account_reviews.config.settings import Settings
+    from account_reviews.memory.postgres import PostgresMemory
+    from account_reviews.store.database import create_engine
+
+    settings = Settings.load()
+    engine = create_engine(settings.require_database_url(), application_name="reviews-memory")
+    try:
+        async with auditing(settings, engine) as audit:
+            with telling_reads(audit, settings.tenant):
+                yield PostgresMemory(engine, tenant=settings.tenant)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,100 @@
+"""`reviews metrics`: figures of all reviews, or the pages of the running workers."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from account_reviews.cli.output import Format, Output, print_json, print_table, run
+
+if TYPE_CHECKING:
+    from account_reviews.bootstrap import Parts
+    from account_reviews.config.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("metrics")(metrics)
+
+
+def metrics(
+    page: Annotated[
+        bool, typer.Option("--page", help="Print the page that Prometheus reads instead.")
+    ] = False,
+    url: Annotated[
+        str | None, typer.Option(help="Of which worker. Default: the first of the running stack.")
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show how many reviews there are, how old, how they ended and what was decided."""
+    if page or url:
+        typer.echo(run(_page(url), output), nl=False)
+        return
+    document = run(_figures(), output)
+    if output is Format.JSON:
+        print_json(document)
+        return
+    rows = [(name, value) for name, value in document.items() if not isinstance(value, dict)]
+    for name in ("by_phase", "by_status"):
+        rows += [(f"{name} {kind}", number) for kind, number in document[name].items()]
+    print_table(("figure", "value"), rows)
+
+
+async def _figures() -> dict[str, Any]:
+    from account_reviews.cli.session import open_session
+    from account_reviews.store.sessions import SessionReader
+
+    async with open_session() as parts:
+        summary = await SessionReader(parts.engine).summary(parts.settings.tenant)
+        return {"open_in_temporal": await _open_in_temporal(parts), **summary}
+
+
+async def _open_in_temporal(parts: "Parts") -> int | None:
+    """None while Temporal does not answer."""
+    from temporalio.service import RPCError
+
+    from account_reviews.cli.session import temporal_if_there
+    from account_reviews.temporal.counting import count_running
+
+    client = await temporal_if_there(parts)
+    if client is None:
+        return None
+    try:
+        return await count_running(client, parts.settings.tenant)
+    except RPCError:
+        return None
+
+
+async def _page(url: str | None) -> str:
+    import asyncio
+
+    from account_reviews.config.settings import Settings
+
+    return await asyncio.to_thread(_fetch, url or _known(Settings.load()))
+
+
+def _known(settings: "Settings") -> str:
+    from account_reviews.domain.errors import UnreachableError
+
+    found = settings.stack.get("metrics_url")
+    if not found:
+        raise UnreachableError(
+            f"no worker with a metrics page runs in {settings.data_dir}",
+            hint="give its address with --url, or start one with `reviews dev`",
+        )
+    return str(found)
+
+
+def _fetch(url: str) -> str:
+    import urllib.request
+
+    from account_reviews.domain.errors import BadInputError, UnreachableError
+
+    if not url.startswith(("http://", "https://")):
+        raise BadInputError(f"--url is {url!r}, but must begin with http:// or https://")
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  checked above
+            return str(answer.read().decode())
+    except (OSError, ValueError):  # ValueError: no address, or no text
+        raise UnreachableError(
+            f"no metrics page answers at {url}", hint="see `metrics_url` in stack.json"
+        ) from None

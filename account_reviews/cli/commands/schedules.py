@@ -1,0 +1,287 @@
+"""`reviews schedules`: declare them in a file, look at them, steer them by hand."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from account_reviews.cli.output import Format, Output, note, print_json, print_table, run
+from account_reviews.cli.session import open_session, temporal
+
+if TYPE_CHECKING:
+    from account_reviews.temporal.schedule_plan import Planned
+
+Schedule = Annotated[str, typer.Argument(help="A schedule id.")]
+File = Annotated[
+    Path | None, typer.Option("--file", "-f", help="A schedule file; the shipped one if left out.")
+]
+Limit = Annotated[int, typer.Option(min=1, max=1000)]
+Cursor = Annotated[str | None, typer.Option(help="Where the last page ended.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    group = typer.Typer(no_args_is_help=True, help="When reviews start by themselves.")
+    group.command("plan")(plan_command)
+    group.command("apply")(apply_command)
+    group.command("list")(list_command)
+    group.command("show")(show_command)
+    group.command("next")(next_command)
+    group.command("pause")(pause_command)
+    group.command("resume")(resume_command)
+    group.command("trigger")(trigger_command)
+    group.command("backfill")(backfill_command)
+    group.command("delete")(delete_command)
+    group.command("history")(history_command)
+    app.add_typer(group, name="schedules")
+
+
+def plan_command(file: File = None, output: Output = Format.TABLE) -> None:
+    """Show what applying a file would change, and when each schedule runs next."""
+    _print_planned(run(_planned(file, apply=False), output), output)
+
+
+def apply_command(file: File = None, output: Output = Format.TABLE) -> None:
+    """Make the server's schedules what the file says. Repeating it changes nothing."""
+    _print_planned(run(_planned(file, apply=True), output), output)
+
+
+async def _planned(file: Path | None, *, apply: bool) -> "list[Planned]":
+    from account_reviews.schedules import load_schedules, planner
+
+    async with open_session() as parts:
+        wanted = load_schedules(parts, file)
+        there = await planner(parts, await temporal(parts))
+        return await (there.apply(wanted) if apply else there.plan(wanted))
+
+
+def _print_planned(planned: "list[Planned]", output: Format) -> None:
+    from account_reviews.schedules import planned_document
+
+    items = [planned_document(one) for one in planned]
+    if output is Format.JSON:
+        print_json({"items": items, "next_cursor": None})
+        return
+    rows = [
+        [one["action"], one["id"], one["spec"], one["time_zone"],
+         _local(one["next_runs"][0], one["time_zone"]) if one["next_runs"] else None]
+        for one in items
+    ]  # fmt: skip
+    print_table(("action", "id", "spec", "time zone", "next"), rows)
+    for one in items:
+        for change in one["changes"]:
+            typer.echo(f"{one['id']}: {change['field']} {change['before']} -> {change['after']}")
+        for warning in one["warnings"]:
+            note(f"{one['id']}: {warning}")
+
+
+def list_command(limit: Limit = 100, cursor: Cursor = None, output: Output = Format.TABLE) -> None:
+    """List schedules by id, with their next times and what was missed or skipped."""
+    run(_list(limit, cursor, output), output)
+
+
+async def _list(limit: int, cursor: str | None, output: Format) -> None:
+    from account_reviews.schedules import list_schedules
+
+    async with open_session() as parts:
+        page = await list_schedules(parts, await temporal(parts), after=cursor, limit=limit)
+    if output is Format.JSON:
+        print_json(page)
+        return
+    rows = [
+        [one["id"], one["spec"], one["time_zone"], _state(one),
+         _local(one["next_runs"][0], one["time_zone"]) if one["next_runs"] else None,
+         one["missed"], one["skipped"], one["owner"], one["priority"]]
+        for one in page["items"]
+    ]  # fmt: skip
+    columns = (
+        "id", "spec", "time zone", "state", "next", "missed", "skipped", "owner", "priority",
+    )  # fmt: skip
+    print_table(columns, rows)
+    if page["next_cursor"]:
+        note(f"more: --cursor {page['next_cursor']}")
+
+
+def show_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
+    """Show one schedule: next times, counters, last runs."""
+    run(_show(schedule, output), output)
+
+
+async def _show(schedule: str, output: Format) -> None:
+    from account_reviews.schedules import show_schedule
+
+    async with open_session() as parts:
+        found = await show_schedule(parts, await temporal(parts), schedule)
+    if output is Format.JSON:
+        print_json(found)
+        return
+    work = f"{found['cycle']} cycle" if found["cycle"] else found["job"]
+    typer.echo(f"{found['id']}: {found['spec']} ({found['time_zone']}), {work}, {_state(found)}")
+    if found["note"]:
+        typer.echo(f"  note: {found['note']}")
+    typer.echo(f"  runs {found['runs']}  missed {found['missed']}  skipped {found['skipped']}")
+    typer.echo(f"  grace {found['grace']}  overlap {found['overlap']}  jitter {found['jitter']}")
+    for at in found["next_runs"]:
+        typer.echo(f"  next {_local(at, found['time_zone'])}")
+    for one in found["last_runs"]:
+        typer.echo(f"  ran  {_local(one['started_at'], found['time_zone'])}  {one['workflow_id']}")
+
+
+def next_command(
+    schedule: Schedule,
+    count: Annotated[int, typer.Option(min=1, max=1000)] = 5,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show the next times of a schedule, as the server gives them."""
+    run(_next(schedule, count, output), output)
+
+
+async def _next(schedule: str, count: int, output: Format) -> None:
+    from account_reviews.schedules import control, time_document
+
+    async with open_session() as parts:
+        there = control(parts, await temporal(parts))
+        standing, times = await there.next_times(schedule, count)
+    zone = standing.by.entry.time_zone if standing.by else "UTC"
+    if output is Format.JSON:
+        items = [time_document(at, zone) for at in times]
+        print_json({"items": items, "next_cursor": None})
+        return
+    for at in times:
+        typer.echo(_local(at, zone))
+    if not times:
+        note(f"schedule {schedule} does not run any more")
+
+
+def pause_command(
+    schedule: Schedule,
+    text: Annotated[str, typer.Option("--note", help="Why; it is shown.")],
+    output: Output = Format.TABLE,
+) -> None:
+    """Start nothing until it is resumed."""
+    run(_steer(schedule, output, pause=text), output)
+
+
+def resume_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
+    """Start again at the next time. What passed meanwhile is not made up for."""
+    run(_steer(schedule, output, pause=None), output)
+
+
+async def _steer(schedule: str, output: Format, *, pause: str | None) -> None:
+    from account_reviews.schedules import control
+
+    async with open_session() as parts:
+        there = control(parts, await temporal(parts))
+        await (there.resume(schedule) if pause is None else there.pause(schedule, pause))
+    answer = {"id": schedule, "paused": pause is not None, "note": pause}
+    _answer(answer, f"{schedule} is {'resumed' if pause is None else 'paused'}", output)
+
+
+def trigger_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
+    """Run it once now, also when it is paused. Exit 4 while a run goes on."""
+    run(_trigger(schedule, output), output)
+
+
+async def _trigger(schedule: str, output: Format) -> None:
+    from account_reviews.halting import ensure_not_halted
+    from account_reviews.schedules import control
+
+    async with open_session() as parts:
+        await ensure_not_halted(parts)
+        started = await control(parts, await temporal(parts)).trigger(schedule)
+    workflow_id = started.workflow_id if started else None
+    answer = {
+        "id": schedule,
+        "workflow_id": workflow_id,
+        "run_id": started.first_execution_run_id if started else None,
+    }
+    told = f"{schedule} runs: {workflow_id}" if started else f"{schedule} will run"
+    _answer(answer, told, output)
+
+
+def backfill_command(
+    schedule: Schedule,
+    start: Annotated[str, typer.Option("--from", help="A date, or a time with its zone.")],
+    end: Annotated[str, typer.Option("--to", help="Likewise; later than --from.")],
+    output: Output = Format.TABLE,
+) -> None:
+    """Run it for its times between two moments, one after another."""
+    run(_backfill(schedule, start, end, output), output)
+
+
+async def _backfill(schedule: str, start: str, end: str, output: Format) -> None:
+    from account_reviews.cli.parsing import parse_time
+    from account_reviews.halting import ensure_not_halted
+    from account_reviews.schedules import control
+
+    since, until = parse_time(start, "--from"), parse_time(end, "--to")
+    async with open_session() as parts:
+        await ensure_not_halted(parts)
+        there = control(parts, await temporal(parts))
+        times = await there.backfill(schedule, since, until)
+    answer = {"id": schedule, "from": since, "to": until, "times": times}
+    _answer(answer, f"{schedule} runs {len(times)} times", output)
+
+
+def delete_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
+    """Delete a schedule. Its runs and its history stay; applying its file makes it again."""
+    run(_delete(schedule, output), output)
+
+
+async def _delete(schedule: str, output: Format) -> None:
+    from account_reviews.schedules import control
+
+    async with open_session() as parts:
+        await control(parts, await temporal(parts)).delete(schedule)
+    _answer({"id": schedule, "deleted": True}, f"{schedule} is deleted", output)
+
+
+def history_command(
+    schedule: Schedule,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List the runs of a schedule, newest first. The last 1000 are kept."""
+    run(_history(schedule, limit, cursor, output), output)
+
+
+async def _history(schedule: str, limit: int, cursor: str | None, output: Format) -> None:
+    from account_reviews.schedules import history, run_document
+
+    async with open_session() as parts:
+        client = await temporal(parts)
+        page = await history(parts, client, schedule, cursor=cursor, limit=limit)
+    items = [run_document(one) for one in page.items]
+    if output is Format.JSON:
+        print_json({"items": items, "next_cursor": page.next_cursor})
+        return
+    columns = ("scheduled_at", "started_at", "lateness_seconds", "status", "trigger",
+               "accounts_processed", "duration_seconds", "error")  # fmt: skip
+    print_table(columns, [[_cell(one[name]) for name in columns] for one in items])
+    if page.next_cursor:
+        note(f"more: --cursor {page.next_cursor}")
+
+
+def _answer(document: dict[str, Any], told: str, output: Format) -> None:
+    if output is Format.JSON:
+        print_json(document)
+    else:
+        typer.echo(told)
+
+
+def _state(one: dict[str, Any]) -> str:
+    return "paused" if one["paused"] else "done" if one["done"] else "on"
+
+
+def _local(at: Any, zone: str | None) -> str:
+    """A moment on the clock of the schedule."""
+    from zoneinfo import ZoneInfo
+
+    return f"{at.astimezone(ZoneInfo(zone or 'UTC')):%a %Y-%m-%d %H:%M:%S %Z}"
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return f"{value:%Y-%m-%d %H:%M:%SZ}" if hasattr(value, "strftime") else value

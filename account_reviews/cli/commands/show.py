@@ -1,0 +1,253 @@
+"""Looking at reviews: `list`, `show`, `watch`, `brief`, `history`."""
+
+import asyncio
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from account_reviews.cli.output import Format, Output, print_json, print_line, print_table, run
+from account_reviews.cli.session import open_session, temporal_if_there
+
+if TYPE_CHECKING:
+    from account_reviews.bootstrap import Parts
+
+Review = Annotated[str, typer.Argument(help="A review id or an account id.")]
+Run = Annotated[str | None, typer.Option("--run", help="An older review, by its run id.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000)]
+Cursor = Annotated[str | None, typer.Option(help="Where the last page ended.")]
+WATCH_SECONDS = 0.5
+
+
+class BriefFormat(StrEnum):
+    MARKDOWN = "md"
+    HTML = "html"
+    JSON = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("list")(list_command)
+    app.command("show")(show_command)
+    app.command("watch")(watch_command)
+    app.command("brief")(brief_command)
+    app.command("history")(history_command)
+
+
+def list_command(
+    owner: Annotated[str | None, typer.Option(help="Owner id.")] = None,
+    account: Annotated[str | None, typer.Option(help="Account id.")] = None,
+    phase: Annotated[str | None, typer.Option()] = None,
+    status: Annotated[str | None, typer.Option()] = None,
+    kind: Annotated[str | None, typer.Option()] = None,
+    outcome: Annotated[str | None, typer.Option()] = None,
+    risk_level: Annotated[str | None, typer.Option()] = None,
+    name: Annotated[str | None, typer.Option()] = None,
+    needs_attention: Annotated[bool | None, typer.Option()] = None,
+    open_only: Annotated[bool, typer.Option("--open", help="Only open reviews.")] = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List reviews, newest first."""
+    given = {
+        "owner": owner,
+        "account": account,
+        "phase": phase,
+        "status": status,
+        "kind": kind,
+        "outcome": outcome,
+        "risk_level": risk_level,
+        "name": name,
+    }
+    where = {key: value for key, value in given.items() if value is not None}
+    run(_list(where, needs_attention, open_only, limit, cursor, output), output)
+
+
+async def _list(
+    where: dict[str, str],
+    needs_attention: bool | None,
+    open_only: bool,
+    limit: int,
+    cursor: str | None,
+    output: Format,
+) -> None:
+    from account_reviews.documents import run_document
+    from account_reviews.store.reading import RunFilter
+
+    checked = _checked(where)
+    async with open_session() as parts:
+        wanted = RunFilter(
+            tenant=parts.settings.tenant,
+            where=checked,
+            needs_attention=needs_attention,
+            open_only=open_only,
+        )
+        page = await parts.reader.list_runs(wanted, cursor=cursor, limit=limit)
+    items = [run_document(row) for row in page.items]
+    if output is Format.JSON:
+        print_json({"items": items, "next_cursor": page.next_cursor})
+        return
+    columns = (
+        "account_id", "owner_id", "kind", "phase", "status", "outcome", "risk_level", "due_at",
+        "started_at",
+    )  # fmt: skip
+    print_table(columns, [[_short(item[name]) for name in columns] for item in items])
+    if page.next_cursor:
+        typer.echo(f"more: --cursor {page.next_cursor}", err=True)
+
+
+def _checked(where: dict[str, str]) -> dict[str, str]:
+    """BadInputError for a word that no review can have there."""
+    from account_reviews.cli.parsing import parse_choice
+    from account_reviews.domain.analysis.model import RiskLevel
+    from account_reviews.domain.review.phases import Outcome, Phase, Status
+    from account_reviews.domain.review.state import ReviewKind
+
+    words: dict[str, type[StrEnum]] = {
+        "phase": Phase,
+        "status": Status,
+        "kind": ReviewKind,
+        "outcome": Outcome,
+        "risk_level": RiskLevel,
+    }
+    return {
+        name: parse_choice(f"--{name.replace('_', '-')}", value, words[name])
+        if name in words
+        else value
+        for name, value in where.items()
+    }
+
+
+def show_command(review: Review, run_id: Run = None, output: Output = Format.TABLE) -> None:
+    """Show one review with its risk, health, findings, changes and approvals."""
+    run(_show(review, run_id, output), output)
+
+
+async def _show(review: str, run_id: str | None, output: Format) -> None:
+    async with open_session() as parts:
+        document = await _document(parts, review, run_id)
+    if output is Format.JSON:
+        print_json(document)
+    else:
+        _print_review(document)
+
+
+async def _document(parts: "Parts", review: str, run_id: str | None) -> dict[str, Any]:
+    from account_reviews.service import show_review
+
+    client = await temporal_if_there(parts)
+    _, _, document = await show_review(parts, client, review, run_id)
+    return document
+
+
+def watch_command(review: Review, run_id: Run = None, output: Output = Format.TABLE) -> None:
+    """Tell what happens in a review, line by line, until it is closed."""
+    run(_watch(review, run_id, output), output)
+
+
+async def _watch(review: str, run_id: str | None, output: Format) -> None:
+    from account_reviews.documents import timeline_document
+    from account_reviews.halting import halt_lines
+    from account_reviews.service import show_review
+
+    told: list[dict[str, Any]] = []
+    async with open_session() as parts:
+        client = await temporal_if_there(parts)
+        while True:
+            state, _, _ = await show_review(parts, client, review, run_id)
+            run_id = state.run_id
+            lines = timeline_document(state, await halt_lines(parts, state))
+            for line in lines:
+                if line not in told:
+                    print_line(line) if output is Format.JSON else _print_line(line)
+            told = lines
+            if state.closed_at is not None:
+                if output is Format.TABLE:
+                    typer.echo(state.summary)
+                return
+            await asyncio.sleep(WATCH_SECONDS)
+
+
+def history_command(review: Review, run_id: Run = None, output: Output = Format.TABLE) -> None:
+    """The story of a review: phases, decisions, refusals, writes."""
+    run(_history(review, run_id, output), output)
+
+
+async def _history(review: str, run_id: str | None, output: Format) -> None:
+    from account_reviews.documents import timeline_document
+    from account_reviews.halting import halt_lines
+    from account_reviews.service import show_review
+
+    async with open_session() as parts:
+        client = await temporal_if_there(parts)
+        state, _, _ = await show_review(parts, client, review, run_id)
+        lines = timeline_document(state, await halt_lines(parts, state))
+    if output is Format.JSON:
+        print_json({"items": lines, "next_cursor": None})
+        return
+    for line in lines:
+        _print_line(line)
+
+
+def brief_command(
+    review: Review,
+    run_id: Run = None,
+    form: Annotated[BriefFormat, typer.Option("--format", "-f")] = BriefFormat.MARKDOWN,
+    output: Output = Format.TABLE,
+) -> None:
+    """The brief of a review for its account owner: Markdown, HTML or JSON."""
+    run(_brief(review, run_id, BriefFormat.JSON if output is Format.JSON else form), output)
+
+
+async def _brief(review: str, run_id: str | None, form: BriefFormat) -> None:
+    from account_reviews.briefing import brief_of
+    from account_reviews.render import render_brief
+    from account_reviews.service import show_review
+
+    async with open_session() as parts:
+        client = await temporal_if_there(parts)
+        state, analysis, _ = await show_review(parts, client, review, run_id)
+        policy = parts.policy
+    typer.echo(render_brief(brief_of(state, analysis, policy), form.value))
+
+
+def _print_review(document: dict[str, Any]) -> None:
+    risk, health = document["risk"], document["health"]
+    title = document["account_name"] or document["account_id"]
+    typer.echo(f"{title} ({document['review_id']}, run {document['run_id']})")
+    typer.echo(f"  {document['phase']} / {document['status']}  {document['outcome'] or ''}")
+    scores = f"health {health['band']} {_short(health['score'])}"
+    typer.echo(f"  risk {risk['level']} {_short(risk['score'])}   {scores}")
+    if document["degraded"]:
+        typer.echo(f"  degraded: {', '.join(document['missing_sources'])} missing")
+    if document["source"] == "projection" and document["closed_at"] is None:
+        typer.echo(f"  from the read model, {document['age_seconds']:.0f} s old")
+    if document["halted"]:
+        halt = document["halted"]
+        since = f"{halt['by']} since {_short(halt['at'])}"
+        typer.echo(f"  writes are stopped by {since}: {halt['reason']}")
+    for finding in document["findings"]:
+        typer.echo(f"  - [{finding['severity']}] {finding['title']}")
+    if document["changes"]:
+        rows = [
+            [change["change_id"], change["action"], change["title"], change["state"]]
+            for change in document["changes"]
+        ]
+        print_table(("change", "action", "title", "state"), rows)
+    for request in document["approvals"]:
+        due = _short(request["deadline"])
+        typer.echo(f"  request {request['request_id']}: {request['state']}, due {due}")
+    typer.echo(f"  {document['summary']}")
+
+
+def _print_line(line: dict[str, Any]) -> None:
+    by = f" by {line['by']}" if line["by"] else ""
+    typer.echo(f"{_short(line['at'])}  {line['kind']:<20} {line['text']}{by}")
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "-"
+    moment = getattr(value, "strftime", None)
+    return str(value.strftime("%Y-%m-%d %H:%M:%SZ")) if moment else str(value)

@@ -1,0 +1,112 @@
+"""Verbs of the local stack: `dev`, `doctor`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from account_reviews.cli.output import Format, Output, fail, leave, note, print_json, run
+
+if TYPE_CHECKING:
+    from account_reviews.doctor import Report
+    from account_reviews.local.stack import LocalStack
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Where everything is kept. Default: REVIEWS_DATA_DIR, else .reviews."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command()(dev)
+    app.command()(doctor)
+
+
+def dev(
+    data_dir: DataDir = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Start no worker.")] = False,
+    no_restart: Annotated[
+        bool, typer.Option("--no-restart", help="Only say so when a worker dies.")
+    ] = False,
+    temporal_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Default: 7233, else any free one.")
+    ] = None,
+    ui_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Default: 8233, else any free one.")
+    ] = None,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Start no Temporal UI.")] = False,
+) -> None:
+    """Run PostgreSQL, Temporal and a worker here until Ctrl-C.
+
+    With TEMPORAL_ADDRESS or REVIEWS_DATABASE_URL set, that one is used and not started.
+    """
+    import os
+
+    from account_reviews.config.settings import Settings
+    from account_reviews.domain.errors import ReviewsError
+    from account_reviews.local.stack import LocalStack, run_until_signal
+
+    try:
+        settings = Settings.load(data_dir=data_dir)
+    except ReviewsError as error:
+        fail(error)
+    stack = LocalStack(
+        settings.data_dir,
+        workers=0 if no_worker else workers,
+        restart=not no_restart,
+        temporal_port=temporal_port,
+        ui_port=ui_port,
+        ui=not no_ui,
+        temporal_address=os.environ.get("TEMPORAL_ADDRESS") or None,
+        database_url=settings.database_url,
+        tell=note,
+    )
+    was_ready = run(run_until_signal(stack, lambda: typer.echo(_welcome(stack))))
+    note("stopped" if was_ready else "stopped before it was ready")
+
+
+def doctor(output: Output = Format.TABLE) -> None:
+    """Check every part that reviews need and say what to do about each that fails."""
+    from account_reviews.cli.output import print_table
+
+    report = run(_examine(), output)
+    if output is Format.JSON:
+        print_json(report)
+    else:
+        rows = [
+            ("ok" if check.ok else "FAILED", check.name, check.detail, check.hint or "")
+            for check in report.checks
+        ]
+        print_table(("", "check", "found", "what to do"), rows)
+    if not report.ok:
+        leave(1)
+
+
+async def _examine() -> "Report":
+    from account_reviews.config.settings import Settings
+    from account_reviews.doctor import examine
+
+    return await examine(Settings.load())
+
+
+def _welcome(stack: "LocalStack") -> str:
+    from account_reviews.cli.commands.config import without_password
+
+    database = without_password(stack.database_url)
+    pids = ", ".join(str(pid) for pid in stack.worker_pids)
+    lines = [
+        f"Temporal     {stack.address}",
+        f"Temporal UI  {stack.ui or '-'}",
+        f"metrics      {stack.metrics_url or '-'}",
+        f"database     {database}",
+        f"data         {stack.data_dir}",
+        f"workers      {pids or 'none; start one with: reviews worker'}",
+        "",
+        "Ready. Try in another terminal:",
+    ]
+    if stack.data_dir != Path(".reviews").absolute():
+        lines.append(f"  export REVIEWS_DATA_DIR={stack.data_dir}")
+    lines += ["  reviews doctor", "  reviews --help", "Stop with Ctrl-C."]
+    return "\n".join(lines)

@@ -1,0 +1,251 @@
+"""`reviews start`: begin reviews of one account, of an owner's, of a file's or of all."""
+
+import asyncio
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from account_reviews.cli.output import Format, Output, leave, note, print_json, print_table, run
+from account_reviews.cli.session import open_session, temporal
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from account_reviews.bootstrap import Parts
+    from account_reviews.domain.records import Account
+    from account_reviews.domain.review.state import ReviewInput
+
+POLL_SECONDS = 0.2
+STARTS_AT_ONCE = 8
+GOOD_OUTCOMES = ("completed", "nothing_to_do", "deferred")
+
+
+class Kind(StrEnum):
+    """Why a review runs."""
+
+    SCHEDULED = "scheduled"
+    ON_DEMAND = "on_demand"
+    MANUAL = "manual"
+    EVENT = "event"
+
+
+class IfRunning(StrEnum):
+    FAIL = "fail"
+    JOIN = "join"
+
+
+class Wait(StrEnum):
+    """Until when `--wait` waits."""
+
+    WAITING = "waiting"
+    CLOSED = "closed"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("start", context_settings={"allow_interspersed_args": True})(start_command)
+
+
+def start_command(
+    accounts: Annotated[list[str] | None, typer.Argument(help="Account ids.")] = None,
+    owner: Annotated[str | None, typer.Option(help="All accounts of this owner.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All accounts.")] = False,
+    file: Annotated[Path | None, typer.Option(help="One account id per line.")] = None,
+    kind: Annotated[Kind, typer.Option(help="Why it runs.")] = Kind.ON_DEMAND,
+    name: Annotated[str | None, typer.Option(help="A name for the review.")] = None,
+    purpose: Annotated[str, typer.Option(help="What it is for.")] = "general",
+    agent: Annotated[str, typer.Option(help="Who works on it.")] = "unknown",
+    metadata: Annotated[str, typer.Option(help="A JSON object kept with the review.")] = "{}",
+    by: Annotated[str | None, typer.Option("--by", help="Who starts it.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="The clock of the rules.")] = None,
+    plan_only: Annotated[bool, typer.Option(help="Show everything, write nothing.")] = False,
+    if_running: Annotated[IfRunning, typer.Option(help="When one is open.")] = IfRunning.FAIL,
+    wait: Annotated[
+        Wait | None,
+        typer.Option(
+            "--wait", metavar="[closed]", help="Until it waits or is closed; or until closed."
+        ),
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Start a review of each account. `--wait closed` waits for the end."""
+    ids, until = list(accounts or []), wait
+    fields = {
+        "kind": kind.value,
+        "name": name,
+        "purpose": purpose,
+        "agent": agent,
+        "metadata": metadata,
+        "started_by": by,
+        "as_of": as_of,
+        "plan_only": plan_only,
+    }
+    code = run(
+        _start(ids, owner, every, file, fields, if_running is IfRunning.JOIN, until, output), output
+    )
+    leave(code)
+
+
+async def _start(
+    ids: list[str],
+    owner: str | None,
+    every: bool,
+    file: Path | None,
+    fields: dict[str, Any],
+    join: bool,
+    until: Wait | None,
+    output: Format,
+) -> int:
+    from account_reviews.halting import ensure_not_halted
+    from account_reviews.service import find_accounts
+
+    _check_choice(ids, owner, every, file)
+    single = len(set(ids)) == 1
+    async with open_session() as parts:
+        await ensure_not_halted(parts)
+        named = (*ids, *(_read_ids(file) if file is not None else ()))
+        accounts = await find_accounts(parts, ids=named, owner=owner, every=every)
+        template = await _template(parts, fields)
+        rows = await _start_all(parts, accounts, template, join=join, raise_first=single)
+        if until is not None:
+            await _wait_for(parts, rows, until)
+        if single:
+            print_json(rows[0]) if output is Format.JSON else _print_rows(rows)
+        elif output is Format.JSON:
+            print_json({"items": rows, "next_cursor": None})
+        else:
+            _print_rows(rows)
+        return _exit_code(rows, until)
+
+
+def _check_choice(ids: list[str], owner: str | None, every: bool, file: Path | None) -> None:
+    from account_reviews.domain.errors import BadInputError
+
+    given = {"ACCOUNT": ids, "--owner": owner is not None, "--all": every, "--file": file}
+    chosen = [name for name, is_there in given.items() if is_there]
+    if len(chosen) > 1:
+        raise BadInputError(f"{' and '.join(chosen)} cannot be given together", hint="choose one")
+
+
+def _read_ids(file: Path) -> tuple[str, ...]:
+    from account_reviews.domain.errors import BadInputError
+
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise BadInputError(f"the file {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInputError(f"the file {file} is not UTF-8 text") from None
+    found = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    if not found:
+        raise BadInputError(f"the file {file} names no account")
+    return found
+
+
+async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
+    from account_reviews.audit.capture.actors import user_name
+    from account_reviews.cli.parsing import parse_metadata, parse_time
+    from account_reviews.domain.review.state import ReviewInput
+
+    as_of = fields["as_of"]
+    return ReviewInput(
+        account_id="",
+        tenant=parts.settings.tenant,
+        **{name: fields[name] for name in ("kind", "name", "purpose", "agent", "plan_only")},
+        metadata=parse_metadata(fields["metadata"]),
+        started_by=fields["started_by"] or user_name(),
+        as_of=parse_time(as_of) if as_of else await parts.default_as_of(),
+        execution=await parts.execution(),
+    )
+
+
+async def _start_all(
+    parts: "Parts",
+    accounts: "list[Account]",
+    template: "ReviewInput",
+    *,
+    join: bool,
+    raise_first: bool,
+) -> list[dict[str, Any]]:
+    client = await temporal(parts)
+    gate = asyncio.Semaphore(STARTS_AT_ONCE)
+
+    async def one(account: "Account") -> dict[str, Any]:
+        from account_reviews.domain.errors import HaltedError, ReviewAlreadyRunningError
+
+        async with gate:
+            try:
+                return await _start_one(parts, client, account, template, join=join)
+            except (HaltedError, ReviewAlreadyRunningError) as error:
+                if raise_first:
+                    raise
+                return {"account_id": account.id, "error": error.message}
+
+    return list(await asyncio.gather(*(one(account) for account in accounts)))
+
+
+async def _start_one(
+    parts: "Parts", client: "Client", account: "Account", template: "ReviewInput", *, join: bool
+) -> dict[str, Any]:
+    from account_reviews.documents import started_document
+    from account_reviews.domain.errors import ReviewAlreadyRunningError
+    from account_reviews.halting import starting
+    from account_reviews.service import open_review
+    from starter import start_review
+
+    start = template.model_copy(update={"account_id": account.id})
+    try:
+        async with starting(parts):
+            _, state = await start_review(client, start, account)
+    except ReviewAlreadyRunningError:
+        if not join:
+            raise
+        return started_document(await open_review(parts, client, account.id), joined=True)
+    await parts.store.open_run(state)
+    return started_document(state)
+
+
+async def _wait_for(parts: "Parts", rows: list[dict[str, Any]], until: Wait) -> None:
+    run_ids = [row["run_id"] for row in rows if "run_id" in row]
+    told = time.monotonic()
+    while True:
+        found = await parts.reader.progress_of(run_ids)
+        for row in rows:
+            if row.get("run_id") in found:
+                row.update(found[row["run_id"]])
+        left = [run_id for run_id in run_ids if not _is_done(found.get(run_id), until)]
+        if not left:
+            return
+        if time.monotonic() - told > 5:
+            told = time.monotonic()
+            note(f"waiting for {len(left)} of {len(run_ids)} reviews")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _is_done(found: dict[str, Any] | None, until: Wait) -> bool:
+    if found is None:
+        return False
+    return found["outcome"] is not None or (until is Wait.WAITING and found["status"] == "waiting")
+
+
+def _exit_code(rows: list[dict[str, Any]], until: Wait | None) -> int:
+    if any("error" in row for row in rows):
+        return 1
+    if until is None:
+        return 0
+    ended = [row["outcome"] for row in rows if row["outcome"] is not None]
+    return 1 if any(outcome not in GOOD_OUTCOMES for outcome in ended) else 0
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    columns = ("account_id", "review_id", "phase", "status", "outcome", "run_id")
+    print_table(
+        columns,
+        [
+            [*(row.get(name) for name in columns[:-1]), row.get("run_id", row.get("error"))]
+            for row in rows
+        ],
+    )

@@ -1,0 +1,100 @@
+"""Reading what a person typed: times, words of a list, JSON objects, FIELD=VALUE pairs."""
+
+import json
+import math
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
+
+from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.errors import BadInputError
+
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+"""The years a review may speak of: the rules add and subtract years from them."""
+
+_ALIASES = {"timeout": "expired", "modified": "adjusted"}
+
+
+def parse_time(value: str, option: str | None = None) -> Timestamp:
+    """A date is 00:00 UTC of that day; a time needs its zone.
+
+    BadInputError otherwise, which names the option when it is given.
+    """
+    where = f"{option}: " if option else ""
+    try:
+        found = datetime.combine(date.fromisoformat(value), time.min, UTC)
+    except ValueError:
+        found = _read_moment(value, where)
+    if found.tzinfo is None:
+        raise BadInputError(f"{where}{value!r} has no time zone", hint="end it with Z or +02:00")
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise BadInputError(f"{where}{value!r} is not between {FIRST_YEAR} and {LAST_YEAR}")
+    return found.astimezone(UTC)
+
+
+def parse_day(value: str, last: date) -> date:
+    """A date that is not after `last`. BadInputError otherwise."""
+    try:
+        found = date.fromisoformat(value)
+    except ValueError:
+        raise BadInputError(f"{value!r} is not a date", hint="write 2026-10-01") from None
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise BadInputError(f"{value!r} is not between {FIRST_YEAR} and {LAST_YEAR}")
+    if found > last:
+        raise BadInputError(f"{value} has not begun in UTC", hint=f"today is {last}")
+    return found
+
+
+def parse_choice(option: str, value: str, allowed: Iterable[str]) -> str:
+    """One of the allowed words, or an alias of one. BadInputError names them all."""
+    known = [str(one) for one in allowed]
+    word = _ALIASES.get(value, value)
+    if word not in known:
+        raise BadInputError(f"{option} is {value!r}, but must be one of {', '.join(known)}")
+    return word
+
+
+def parse_metadata(value: str) -> dict[str, Scalar]:
+    """A flat JSON object. BadInputError names what is wrong."""
+    try:
+        found = json.loads(value, parse_constant=_no_constant)
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise BadInputError(f"--metadata {_shortened(value)!r} is not JSON") from None
+    if not isinstance(found, dict):
+        raise BadInputError(f"--metadata {_shortened(value)!r} is not a JSON object")
+    for name, item in found.items():
+        if item is not None and not isinstance(item, str | int | float | bool):
+            raise BadInputError(f"--metadata: {name} is not a plain value")
+        if isinstance(item, float) and not math.isfinite(item):
+            raise BadInputError(f"--metadata: {name} is larger than any number can be")
+    if any("\x00" in str(part) for pair in found.items() for part in pair):
+        raise BadInputError("--metadata holds a NUL character, which cannot be stored")
+    return found
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Scalar]:
+    """FIELD=VALUE pairs. `true`, `false` and `null` mean what they say; all else is text."""
+    found: dict[str, Scalar] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise BadInputError(f"--set {pair!r} is not FIELD=VALUE")
+        found[name.strip()] = {"true": True, "false": False, "null": None}.get(value, value)
+    return found
+
+
+def _read_moment(value: str, where: str) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise BadInputError(
+            f"{where}{value!r} is not a time", hint="write 2026-10-01 or 2026-10-01T05:00:00Z"
+        ) from None
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= 60 else f"{value[:57]}..."

@@ -1,0 +1,1 @@
+"""What the environment says: settings, other names of variables, ports."""

@@ -1,0 +1,169 @@
+"""Settings, read once at the process edge. Flag > environment > stack.json > default."""
+
+import json
+import os
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from account_reviews.config import environment_aliases
+from account_reviews.domain.errors import BadInputError, PolicyError, UnreachableError
+
+if TYPE_CHECKING:
+    from account_reviews.domain.policy.model import Policy
+    from account_reviews.domain.records import SnapshotLimits
+
+_MOST = 10_000
+"""The largest number a snapshot limit may have."""
+
+
+class Settings(BaseSettings):
+    """`REVIEWS_*` of the environment; the `TEMPORAL_*` part is read by the SDK's own loader."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="REVIEWS_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    data_dir: Path = Path(".reviews")
+    database_url: str | None = None
+    audit_database_url: str | None = None
+    """None: the audit trail stands in the main database."""
+    audit_seals: str | None = None
+    """The second place of the seals: a file of JSON lines, or the URL of an object store."""
+    audit_signing_key: Path | None = None
+    """An Ed25519 key in PEM; made when it is missing."""
+    audit_archive: str | None = None
+    """Where old months of the trail go: a directory, or the URL of an object store."""
+    hooks: str | None = None
+    """Integrators' hooks: `module:callable[,...]`."""
+    tenant: str = "default"
+    policy_file: Path | None = None
+    crm_url: str | None = None
+    """None: the SQL backend in the main database."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def load(cls, **flags: Any) -> Self:
+        """Read the environment; BadInputError names the variable that does not fit."""
+        given = {name: value for name, value in flags.items() if value is not None}
+        if not os.environ.get("REVIEWS_DATABASE_URL"):
+            given.setdefault("database_url", environment_aliases.database_url(os.environ))
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "REVIEWS_" + "_".join(str(part) for part in first["loc"]).upper()
+            value = str(first["input"])
+            raise BadInputError(f"{name} is {value!r}: {first['msg'].lower()}") from None
+
+    @cached_property
+    def stack(self) -> dict[str, Any]:
+        """`stack.json` of the running local stack, empty when none runs."""
+        try:
+            found = json.loads((self.data_dir / "stack.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) and _runs(found.get("pid")) else {}
+
+    def require_database_url(self) -> str:
+        """The database to use. UnreachableError when nothing says which."""
+        url = self.database_url or self.stack.get("database_url")
+        if not url:
+            raise UnreachableError(
+                "no database: REVIEWS_DATABASE_URL is not set"
+                f" and no stack runs in {self.data_dir}",
+                hint="start one with `reviews dev` or set REVIEWS_DATABASE_URL",
+            )
+        return str(url)
+
+    def require_audit_database_url(self) -> str:
+        """The database of the audit trail: its own, else the main one. UnreachableError."""
+        return self.audit_database_url or self.require_database_url()
+
+    @property
+    def seals_place(self) -> str:
+        """Where seals are kept a second time."""
+        return self.audit_seals or str(self.data_dir / "audit" / "seals.jsonl")
+
+    @property
+    def signing_key(self) -> Path:
+        """The file of the key that signs seals."""
+        return self.audit_signing_key or self.data_dir / "audit" / "signing-key.pem"
+
+    @property
+    def archive_place(self) -> str:
+        """Where months of the trail are written before they are dropped."""
+        return self.audit_archive or str(self.data_dir / "audit" / "archive")
+
+    def policy(self) -> "Policy":
+        """The policy: REVIEWS_POLICY_FILE over aliases of the environment over the shipped file.
+
+        PolicyError names the key, its value and what is allowed.
+        """
+        from account_reviews.domain.policy.model import SHIPPED, load_policy, policy_from
+
+        policy = load_policy(self.policy_file)
+        set_by_alias = environment_aliases.read(environment_aliases.POLICY, os.environ)
+        if not set_by_alias:
+            return policy
+        source = self.policy_file or SHIPPED
+        layers = [
+            _nested({key: value for key, (_, value) in set_by_alias.items()}),
+            tomllib.loads(source.read_text(encoding="utf-8")),
+        ]
+        if self.policy_file is None:
+            layers.reverse()
+        try:
+            return policy_from(_merged(*layers))
+        except PolicyError as error:
+            names = ", ".join(name for name, _ in set_by_alias.values())
+            raise PolicyError(error.message, hint=f"the environment sets {names}") from None
+
+    def snapshot_limits(self) -> "SnapshotLimits":
+        """How much of an account a snapshot takes in. BadInputError when an alias does not fit."""
+        from account_reviews.domain.records import SnapshotLimits
+
+        found = environment_aliases.read(environment_aliases.LIMITS, os.environ)
+        for name, value in found.values():
+            if not 1 <= value <= _MOST:
+                raise BadInputError(f"{name} is {value}, but must be from 1 to {_MOST}")
+        return SnapshotLimits(**{field: value for field, (_, value) in found.items()})
+
+
+def _runs(pid: object) -> bool:
+    """False for a process that is gone: its stack.json was left behind by a crash."""
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _nested(values: dict[str, Any]) -> dict[str, Any]:
+    """{"a.b": 1} as {"a": {"b": 1}}."""
+    document: dict[str, Any] = {}
+    for key, value in values.items():
+        *path, last = key.split(".")
+        table = document
+        for part in path:
+            table = table.setdefault(part, {})
+        table[last] = value
+    return document
+
+
+def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    """Both documents in one; where they differ, `high` wins."""
+    merged = dict(low)
+    for key, value in high.items():
+        below = merged.get(key)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = _merged(below or {}, value) if both else value
+    return merged

@@ -1,0 +1,1 @@
+"""CSV files become CRM records by a mapping file."""

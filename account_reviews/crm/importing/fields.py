@@ -1,0 +1,130 @@
+"""What an import can fill: modules, their fields and kinds, read off the tables."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import ARRAY, Boolean, Column, Date, DateTime, Double, Integer, Numeric, Table
+from sqlalchemy.dialects.postgresql import JSONB
+
+from account_reviews.crm.sql import tables
+from account_reviews.domain.records import AccountStatus, ActivityType, DealStage, RecordType
+
+CUSTOM: Final = "custom."
+"""`custom.NAME` fills one of the free fields of an account."""
+
+
+class Kind(StrEnum):
+    TEXT = "text"
+    INTEGER = "whole number"
+    DECIMAL = "number"
+    FRACTION = "number from 0 to 1"
+    DATE = "date"
+    MOMENT = "time"
+    BOOLEAN = "yes or no"
+    LIST = "list"
+    JSON = "free fields"
+
+
+@dataclass(frozen=True)
+class ModuleField:
+    """One field: how its text is read, what it may hold, what it points at."""
+
+    name: str
+    kind: Kind
+    required: bool
+    references: str | None = None
+    choices: tuple[str, ...] = ()
+    maximum: int | None = None
+
+
+@dataclass(frozen=True)
+class Module:
+    """One kind of record, in the order of import: what is pointed at comes first."""
+
+    name: str
+    table: Table
+    record_type: RecordType | None
+    fields: dict[str, ModuleField]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that name a record."""
+        return tuple(column.name for column in self.table.primary_key.columns)
+
+    @property
+    def versioned(self) -> bool:
+        """False for histories, which have neither version nor digest."""
+        return "version" in self.table.c
+
+    def describe_fields(self) -> str:
+        """The names of the fields, for messages."""
+        names = [name for name in self.fields if name != "custom"]
+        return ", ".join(names + ["custom.NAME"] * ("custom" in self.fields))
+
+    def field_of(self, name: str) -> ModuleField | None:
+        """The field behind a name of a mapping; `custom.NAME` is text."""
+        if name.startswith(CUSTOM) and len(name) > len(CUSTOM) and "custom" in self.fields:
+            return ModuleField(name, Kind.TEXT, required=False)
+        return None if name == "custom" else self.fields.get(name)
+
+
+_BOOKKEEPING: Final = ("version", "digest")
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "accounts.status": tuple(AccountStatus),
+    "contacts.level": ("C-Level", "VP", "Director"),
+    "deals.stage": tuple(DealStage),
+    "deal_stage_changes.stage": tuple(DealStage),
+    "activities.type": tuple(ActivityType),
+}
+_MAXIMA: Final = {"deals.probability": 100}
+
+
+def _kind(column: Column[Any]) -> Kind:
+    kinds = (
+        (Boolean, Kind.BOOLEAN),
+        (Integer, Kind.INTEGER),
+        (Double, Kind.FRACTION),
+        (Numeric, Kind.DECIMAL),
+        (DateTime, Kind.MOMENT),
+        (Date, Kind.DATE),
+        (ARRAY, Kind.LIST),
+        (JSONB, Kind.JSON),
+    )
+    return next((kind for sort, kind in kinds if isinstance(column.type, sort)), Kind.TEXT)
+
+
+def _field(table: Table, column: Column[Any]) -> ModuleField:
+    full_name = f"{table.name}.{column.name}"
+    target = next((key.column.table.name for key in column.foreign_keys), None)
+    return ModuleField(
+        name=column.name,
+        kind=_kind(column),
+        required=not column.nullable and column.server_default is None,
+        references=target,
+        choices=_CHOICES.get(full_name, ()),
+        maximum=_MAXIMA.get(full_name),
+    )
+
+
+def _module(table: Table, record_type: RecordType | None = None) -> Module:
+    fields = {
+        column.name: _field(table, column) for column in table.c if column.name not in _BOOKKEEPING
+    }
+    return Module(table.name, table, record_type, fields)
+
+
+MODULES: Final[dict[str, Module]] = {
+    module.name: module
+    for module in (
+        _module(tables.owners, RecordType.OWNER),
+        _module(tables.accounts, RecordType.ACCOUNT),
+        _module(tables.account_owner_changes),
+        _module(tables.contacts, RecordType.CONTACT),
+        _module(tables.deals, RecordType.DEAL),
+        _module(tables.deal_stage_changes),
+        _module(tables.activities, RecordType.ACTIVITY),
+        _module(tables.notes, RecordType.NOTE),
+        _module(tables.tasks, RecordType.TASK),
+    )
+}

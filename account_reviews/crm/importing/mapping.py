@@ -1,0 +1,252 @@
+"""The mapping file: which column of which CSV file fills which field. See docs/crm-import.md."""
+
+import re
+from collections.abc import Hashable
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from account_reviews.crm.importing.fields import MODULES, Kind, Module
+from account_reviews.domain.errors import BadInputError
+
+PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
+"""A column in a template."""
+
+
+class _Part(BaseModel):
+    """A part of a mapping; a key it does not have is an error that lists those it has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, value: object) -> object:
+        if isinstance(value, dict):
+            unknown = sorted(str(key) for key in value if key not in cls.model_fields)
+            if unknown:
+                allowed = ", ".join(cls.model_fields)
+                raise ValueError(f"unknown key {unknown[0]!r}; the keys are {allowed}")
+        return value
+
+
+class MostFrequent(_Part):
+    """For each `key` of another file, the `value` that stands there most often, ties by name."""
+
+    file: str
+    key: str
+    value: str
+
+
+_SOURCES = ("column", "first_of", "template", "constant")
+_FITS: dict[str, tuple[Kind, ...]] = {
+    "scale": (Kind.DECIMAL, Kind.INTEGER),
+    "remove": (Kind.DECIMAL, Kind.INTEGER, Kind.FRACTION),
+    "dates": (Kind.DATE, Kind.MOMENT),
+    "split": (Kind.LIST,),
+    "slug": (Kind.TEXT,),
+}
+
+
+class Rule(_Part):
+    """Where one field comes from. Steps are taken in the order of the keys."""
+
+    column: str | None = None
+    first_of: tuple[str, ...] | None = None
+    """The first of these columns that is not empty."""
+    template: str | None = None
+    """Text with {column} in it; empty when all its columns are."""
+    constant: str | None = None
+    most_frequent: MostFrequent | None = None
+    """Look the value up in another file."""
+    values: dict[str, str] | None = None
+    """text -> value; an empty value means unknown. Any other text is an error, unless `default`."""
+    default: str | None = None
+    """For empty text, and for text that `values` does not name."""
+    slug: bool = False
+    """Make an id of it: lower case, words joined by hyphens."""
+    remove: str = ""
+    """Characters to take out of a number, such as "$,"."""
+    scale: Decimal | None = None
+    """Multiply a number by this."""
+    split: str | None = None
+    """Separator of a list."""
+    dates: tuple[str, ...] | None = None
+    """Formats of dates and times; default: those of the file."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return {"column": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [name for name in _SOURCES if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise ValueError(f"give one of {', '.join(_SOURCES)} (found {found})")
+        if self.scale is not None and not self.scale.is_finite():
+            raise ValueError(f"scale cannot be {self.scale}")
+        _check_formats(self.dates or ())
+        return self
+
+    def columns(self) -> tuple[str, ...]:
+        """The columns it reads."""
+        if self.column is not None:
+            return (self.column,)
+        if self.template is not None:
+            return tuple(PLACEHOLDER.findall(self.template))
+        return self.first_of or ()
+
+
+class FileMapping(_Part):
+    """One file that fills one module. A file may appear several times."""
+
+    file: str
+    module: str
+    fields: dict[str, Rule]
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    encoding: Literal["utf-8", "cp1252", "iso-8859-1"] = "utf-8"
+    null: tuple[str, ...] = ()
+    """Texts that mean "unknown", besides the empty one."""
+    replace: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """column -> {text: better text}: spellings to put right before anything else."""
+    skip_when: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    """column -> text or texts: rows that are left out on purpose."""
+    distinct: bool = False
+    """Take rows that give an equal record once."""
+    dates: tuple[str, ...] = ()
+    """strptime formats, tried in order; none: ISO 8601."""
+    time_zone: str = "UTC"
+    """Of dates and times that name no zone."""
+
+    @property
+    def target(self) -> Module:
+        """The module it fills."""
+        return MODULES[self.module]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone it speaks of."""
+        return ZoneInfo(self.time_zone)
+
+    @field_validator("file")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if Path(value).name != value or value in ("", ".", ".."):
+            raise ValueError(f"{value!r} must be the name of a file in the import directory")
+        return value
+
+    @field_validator("module")
+    @classmethod
+    def _known_module(cls, value: str) -> str:
+        if value not in MODULES:
+            raise ValueError(f"unknown module {value!r}; the modules are {', '.join(MODULES)}")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, KeyError):
+            raise ValueError(f"unknown time zone {value!r}; write it like Europe/Berlin") from None
+        return value
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        _check_formats(self.dates)
+        for name, rule in self.fields.items():
+            _check_rule(self.target, name, rule)
+        missing = [
+            name
+            for name, item in self.target.fields.items()
+            if item.required and name not in self.fields
+        ]
+        if missing:
+            raise ValueError(f"{self.module} needs the field {missing[0]}, which is not mapped")
+        return self
+
+    def columns(self) -> set[str]:
+        """Every column of the file it mentions."""
+        read = {name for rule in self.fields.values() for name in rule.columns()}
+        return read | set(self.skip_when) | set(self.replace)
+
+
+class Mapping(_Part):
+    """A whole mapping file."""
+
+    files: tuple[FileMapping, ...] = Field(min_length=1)
+
+
+def _check_rule(module: Module, name: str, rule: Rule) -> None:
+    found = module.field_of(name)
+    if found is None:
+        allowed = module.describe_fields()
+        raise ValueError(f"{module.name} has no field {name!r}; its fields are {allowed}")
+    for key, kinds in _FITS.items():
+        if getattr(rule, key) not in (None, False, "") and found.kind not in kinds:
+            raise ValueError(f"{key} does not fit {name}, which is a {found.kind.value} field")
+
+
+def _check_formats(formats: tuple[str, ...]) -> None:
+    sample = datetime(2001, 2, 3)  # noqa: DTZ001  only its format counts
+    for item in formats:
+        try:
+            good = "%" in item and datetime.strptime(sample.strftime(item), item)  # noqa: DTZ007  same
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError(f"{item!r} is not a date format; write it like %d-%m-%y")
+
+
+class _Loader(yaml.BaseLoader):
+    """Every scalar stays the text it is (`No` is no boolean), and no key may appear twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                line = node.start_mark.line + 1
+                raise yaml.YAMLError(f"key {key!r} appears twice in the part from line {line} on")
+        return super().construct_mapping(node, deep)
+
+
+def load_mapping(path: Path) -> Mapping:
+    """Read a mapping file. BadInputError names the file, the key and what is allowed there."""
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  a BaseLoader makes strings only
+    except FileNotFoundError:
+        raise BadInputError(f"{path} does not exist; --mapping needs a mapping file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise BadInputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    return parse_mapping(document, str(path))
+
+
+def parse_mapping(document: object, name: str) -> Mapping:
+    """Check the content of a mapping file called `name`. BadInputError."""
+    if not isinstance(document, dict):
+        raise BadInputError(f"{name}: a mapping file starts with `files:`")
+    try:
+        return Mapping.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = _where(first["loc"], document)
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadInputError(f"{name}: {where}{message}") from None
+
+
+def _where(location: tuple[int | str, ...], document: dict[str, Any]) -> str:
+    """The place of an error: the file it speaks of and the keys down to it."""
+    keys = [str(part) for part in location]
+    if len(location) > 1 and isinstance(location[1], int):
+        entry = document["files"][location[1]]
+        file = entry.get("file") if isinstance(entry, dict) else None
+        keys[:2] = [str(file or f"files[{location[1]}]")]
+    return ", ".join(keys) + ": " if keys else ""

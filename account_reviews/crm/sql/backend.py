@@ -1,0 +1,179 @@
+"""A CRM in PostgreSQL: filled from CSV files, read and written by reviews."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from sqlalchemy import ARRAY, RowMapping, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from account_reviews.crm.gate import WriteGate
+from account_reviews.crm.protocol import (
+    AccountFilter,
+    AccountPage,
+    ApplyResult,
+    Capabilities,
+    Health,
+    Wanted,
+)
+from account_reviews.crm.record_writes import wire
+from account_reviews.crm.sql.reads import Links, build, read_accounts, read_snapshots
+from account_reviews.crm.sql.tables import TABLES, accounts, imports
+from account_reviews.crm.sql.writes import apply_change
+from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.errors import (
+    AccountNotFoundError,
+    CrmInvalidError,
+    CrmUnavailableError,
+)
+from account_reviews.domain.proposals import ProposedChange
+from account_reviews.domain.records import (
+    Account,
+    AccountSnapshot,
+    RecordType,
+    SnapshotLimits,
+)
+from account_reviews.store.database import autocommit, reachable
+
+
+class SqlCrm:
+    """`CrmBackend` on the schema `crm` of a database.
+
+    `url_template` makes links, for example `https://crm.example.com/{type}/{id}`. Without a
+    connection every call raises CrmUnavailableError.
+    """
+
+    def __init__(self, engine: AsyncEngine, url_template: str | None = None) -> None:
+        self._engine = engine
+        self._autocommit = autocommit(engine)
+        self._committed = engine.execution_options(isolation_level="READ COMMITTED")
+        self._links = Links(url_template)
+
+    async def list_accounts(
+        self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
+    ) -> AccountPage:
+        """Accounts ordered by id; the cursor is the last id of the page before."""
+        async with reachable(CrmUnavailableError), self._engine.connect() as connection:
+            rows = await read_accounts(connection, where, cursor, limit + 1)
+        items = tuple(build(Account, RecordType.ACCOUNT, row, self._links) for row in rows[:limit])
+        return AccountPage(items=items, next_cursor=items[-1].id if len(rows) > limit else None)
+
+    async def snapshot(
+        self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> AccountSnapshot:
+        """Everything of one account, read at one moment. AccountNotFoundError.
+
+        What was created or happened after `as_of` is not shown; values that were overwritten
+        since are not brought back. Tasks are shown whenever they were made.
+        """
+        found = await self.snapshots((account_id,), as_of=as_of, limits=limits)
+        if account_id not in found:
+            raise AccountNotFoundError(f"the CRM has no account {account_id!r}")
+        return found[account_id]
+
+    async def snapshots(
+        self, account_ids: Sequence[str], *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> dict[str, AccountSnapshot]:
+        """The snapshots of many accounts in one statement."""
+        async with reachable(CrmUnavailableError), self._autocommit.connect() as connection:
+            return await read_snapshots(connection, account_ids, as_of, limits, self._links)
+
+    async def apply(
+        self, change: ProposedChange, *, expected_version: str | None, operation_id: str
+    ) -> ApplyResult:
+        """Write `change.after` once per operation id.
+
+        The ledger row and the write are one transaction; a conflict leaves neither. A created
+        record has an id made from the operation id. CrmInvalidError, CrmRecordNotFoundError.
+        """
+        async with self._write() as connection:
+            return await self._apply(connection, change, expected_version, operation_id)
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction."""
+        async with reachable(CrmUnavailableError), self._committed.connect() as connection:
+            async with connection.begin():
+                yield connection
+
+    async def _apply(
+        self,
+        connection: AsyncConnection,
+        change: ProposedChange,
+        expected_version: str | None,
+        operation_id: str,
+    ) -> ApplyResult:
+        result = await apply_change(connection, change, expected_version, operation_id, self._links)
+        if result.status == "conflict":
+            await connection.rollback()
+        return result
+
+    async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
+        """Fields as they stand now, in order; None for a record that is gone. CrmInvalidError."""
+        ids: dict[RecordType, list[str]] = {}
+        for one in wanted:
+            _check_readable(one)
+            ids.setdefault(one.record.type, []).append(one.record.id or "")
+        rows: dict[tuple[RecordType, str], RowMapping] = {}
+        async with reachable(CrmUnavailableError), self._autocommit.connect() as connection:
+            for kind, some in ids.items():
+                query = select(TABLES[kind]).where(TABLES[kind].c.id == func.any(some))
+                for row in (await connection.execute(query)).mappings():
+                    rows[kind, row["id"]] = row
+        found = (rows.get((one.record.type, one.record.id or "")) for one in wanted)
+        return tuple(
+            None if row is None else {name: wire(row[name]) for name in one.fields}
+            for one, row in zip(wanted, found, strict=True)
+        )
+
+    async def capabilities(self) -> Capabilities:
+        """Version checks, a ledger in the same transaction, bulk and local reads."""
+        return Capabilities(
+            name="sql",
+            optimistic_lock=True,
+            transactional_ledger=True,
+            bulk_reads=200,
+            local=True,
+        )
+
+    async def health(self) -> Health:
+        """Whether the CRM answers, and how many accounts it holds. Never raises for an outage."""
+        query = select(func.count()).select_from(accounts)
+        try:
+            async with reachable(CrmUnavailableError), self._engine.connect() as connection:
+                count = await connection.scalar(query)
+        except CrmUnavailableError as error:
+            return Health(ok=False, detail=error.message, hint=error.hint)
+        hint = None if count else "fill it with `reviews crm import`"
+        return Health(ok=True, detail=f"the SQL CRM holds {count} accounts", hint=hint)
+
+    async def last_as_of(self) -> datetime | None:
+        """The moment the files of the last import speak of; None when it named none."""
+        query = select(imports.c.as_of).order_by(imports.c.id.desc()).limit(1)
+        async with reachable(CrmUnavailableError), self._engine.connect() as connection:
+            found: datetime | None = await connection.scalar(query)
+        return found
+
+
+class OwnSqlCrm(SqlCrm):
+    """The SQL CRM in our own database: the gate is asked in the transaction of the write."""
+
+    async def apply_gated(
+        self,
+        change: ProposedChange,
+        *,
+        expected_version: str | None,
+        operation_id: str,
+        gate: WriteGate,
+    ) -> ApplyResult:
+        """As `apply`. WritesHaltedError when the gate is shut; then nothing was touched."""
+        async with self._write() as connection, gate.open_for_write(connection):
+            return await self._apply(connection, change, expected_version, operation_id)
+
+
+def _check_readable(wanted: Wanted) -> None:
+    table = TABLES[wanted.record.type]
+    for name in wanted.fields:
+        if name not in table.c or isinstance(table.c[name].type, ARRAY | JSONB):
+            raise CrmInvalidError(f"{wanted.record.type} has no field {name!r}", field=name)
