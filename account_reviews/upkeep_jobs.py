@@ -92,7 +92,7 @@ async def remove_done(tools: Tools) -> JobReport:
 
 async def digest(tools: Tools) -> JobReport:
     """Make today's digest (UTC) of every owner."""
-    from account_reviews.digests import make_all
+    from account_reviews.services.digests import make_all
 
     today = tools.now.date()
     owners = await make_all(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from account_reviews.cycles import ask, cycle_input, start_cycle
 from account_reviews.domain.cycle.state import CycleScope
+from account_reviews.services.cycles import ask, cycle_input, start_cycle
 from bench import common, portfolio
 from bench.common import Bench, Result, Row
 from bench.driving import worker_process

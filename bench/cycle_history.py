@@ -14,12 +14,12 @@ from temporalio.client import WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from account_reviews.crm.in_memory import InMemoryCrm
-from account_reviews.cycles import cycle_input, start_cycle
 from account_reviews.domain.cycle.state import CycleScope
 from account_reviews.domain.records import Account, AccountSnapshot, Owner, RecordType
 from account_reviews.domain.review.messages import ReviewProgress
 from account_reviews.domain.review.phases import Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewInput
+from account_reviews.services.cycles import cycle_input, start_cycle
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.names import TASK_QUEUE
 from account_reviews.temporal.runner import activity_methods

@@ -10,8 +10,8 @@ import argparse
 import time
 from typing import NamedTuple
 
-from account_reviews.cycles import cycle_input, start_cycle
 from account_reviews.domain.cycle.state import CycleResult, CycleScope
+from account_reviews.services.cycles import cycle_input, start_cycle
 from bench import common, portfolio
 from bench.common import Bench, Result, Row
 from bench.driving import WorkerProcess, worker_process

@@ -6,9 +6,9 @@ import signal
 import typer
 
 from account_reviews.cli.output import note
-from account_reviews.demo import home
+from account_reviews.demo import workspace
 from account_reviews.demo.pages import what_to_try
-from account_reviews.demo.play import Ending, play
+from account_reviews.demo.tour import Ending, play
 from account_reviews.domain.errors import NegativeAnswerError
 from account_reviews.local.stack import LocalStack
 
@@ -22,12 +22,12 @@ async def run_demo(*, keep: bool) -> int:
     hold, or a step did not come to its end. With `keep` the stack runs until a signal comes.
     Everything that was started is stopped before this returns or raises.
     """
-    home.check_needs()
-    home.forget_settings()
+    workspace.check_needs()
+    workspace.forget_settings()
     asked = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    with home.temporary_home() as data_dir:
+    with workspace.temporary_home() as data_dir:
         stack = LocalStack(data_dir, restart=False, tell=note)
         try:
             ending = await _play_until(asked, stack)

@@ -12,14 +12,14 @@ from account_reviews.bootstrap import Parts
 from account_reviews.briefing import brief_of
 from account_reviews.cli.output import print_table
 from account_reviews.demo.evidence import Run
+from account_reviews.demo.narration import show_document, tell
 from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Proof
-from account_reviews.demo.telling import show_document, tell
 from account_reviews.domain.analysis.model import HealthBand, RiskLevel
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.local.stack import LocalStack
-from account_reviews.render import render_brief
-from account_reviews.service import show_review
+from account_reviews.presentation.brief import render_brief
+from account_reviews.services.reviews import show_review
 from account_reviews.store.reading import RequestRow
 
 _LISTED = 10

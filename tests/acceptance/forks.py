@@ -21,8 +21,8 @@ PATIENCE = 60
 IMPORTS = (
     *(
         "account_reviews.crm.importing.importer",
-        "account_reviews.render",
-        "account_reviews.service",
+        "account_reviews.presentation.brief",
+        "account_reviews.services.reviews",
     ),
     *("rich.table", "starter", "worker", "yaml"),
 )

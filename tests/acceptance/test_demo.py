@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from account_reviews.demo import home
+from account_reviews.demo import workspace
 from account_reviews.domain.errors import NotFoundError, UnreachableError
 
 _DEMO = (sys.executable, "-m", "account_reviews.cli", "demo")
@@ -19,7 +19,7 @@ _SECONDS = 90
 _FAKE = """
 import sys
 from account_reviews.demo import main
-from account_reviews.demo.play import Ending
+from account_reviews.demo.tour import Ending
 from account_reviews.demo.proof import Claim, Proof
 from account_reviews.cli.app import main as cli
 
@@ -153,14 +153,14 @@ def test_without_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise UnreachableError(f"no {name}")
 
-    monkeypatch.setattr(home, "binary", missing)
+    monkeypatch.setattr(workspace, "binary", missing)
     with pytest.raises(UnreachableError, match="not installed here") as caught:
-        home.check_needs()
+        workspace.check_needs()
     assert "dev-stack" in (caught.value.hint or "")
 
 
 def test_without_the_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(home, "SAMPLE", tmp_path / "portfolio")
+    monkeypatch.setattr(workspace, "SAMPLE", tmp_path / "portfolio")
     with pytest.raises(NotFoundError, match="sample portfolio") as caught:
-        home.check_needs()
+        workspace.check_needs()
     assert "checkout" in (caught.value.hint or "")

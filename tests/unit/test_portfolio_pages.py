@@ -8,9 +8,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from account_reviews import charts
-from account_reviews.cycle_documents import cycle_document, render_cycle
-from account_reviews.digest_pages import render_digest
 from account_reviews.domain.analysis.model import PreviousRisk, RiskLevel
 from account_reviews.domain.canonical import plain
 from account_reviews.domain.cycle.state import CycleScope, CycleStatus
@@ -25,6 +22,9 @@ from account_reviews.domain.reports.portfolio import (
     compare,
     parts_of,
 )
+from account_reviews.presentation import charts
+from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
+from account_reviews.presentation.digest import render_digest
 from account_reviews.store.cycle_reading import CycleRow
 from tests.unit.domain.accounts import CYCLE, brief_of, reviewed, with_risk
 from tests.unit.domain.build import AS_OF

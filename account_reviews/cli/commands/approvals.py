@@ -52,8 +52,8 @@ async def _list(
     output: Format,
 ) -> None:
     from account_reviews.cli.parsing import parse_choice
-    from account_reviews.documents import request_row_document
     from account_reviews.domain.review.approvals import RequestState
+    from account_reviews.presentation.review_documents import request_row_document
 
     wanted = parse_choice("--state", state, [*RequestState, "any"])
     async with open_session() as parts:
@@ -83,8 +83,8 @@ def show_command(request: Request, output: Output = Format.TABLE) -> None:
 
 
 async def _show(request_id: str, output: Format) -> None:
-    from account_reviews.documents import request_document, request_row_document
-    from account_reviews.service import show_review
+    from account_reviews.presentation.review_documents import request_document, request_row_document
+    from account_reviews.services.reviews import show_review
 
     async with open_session() as parts:
         row = await parts.reader.find_request(parts.settings.tenant, request_id)
@@ -180,7 +180,7 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
     from account_reviews.cli.parsing import parse_settings
     from account_reviews.domain.errors import BadInputError
     from account_reviews.domain.review.messages import SubmitDecision
-    from account_reviews.service import decide
+    from account_reviews.services.reviews import decide
 
     pairs = fields.pop("set", None)
     if pairs is not None and (fields["item_ids"] is None or not pairs):

@@ -103,7 +103,7 @@ def _filters(given: dict[str, Any]) -> "Filters":
     from account_reviews.config.settings import Settings
     from account_reviews.domain.audit import events
     from account_reviews.domain.errors import BadInputError
-    from account_reviews.service import review_id_of
+    from account_reviews.services.reviews import review_id_of
 
     tenant, review = Settings.load().tenant, given["review"]
     begin, end = given["since"], given["until"]
@@ -159,7 +159,7 @@ def _type(name: str) -> Any:
 async def _need_review(parts: "Parts", reader: "AuditReader", wanted: "Filters") -> None:
     """ReviewNotFoundError when neither the trail nor the read model knows the review."""
     from account_reviews.audit.archive.reader import Filters
-    from account_reviews.service import find_review
+    from account_reviews.services.reviews import find_review
 
     assert wanted.review_id is not None
     if not await reader.exists(Filters(tenant=wanted.tenant, review_id=wanted.review_id)):

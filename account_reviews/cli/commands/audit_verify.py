@@ -88,7 +88,7 @@ async def _online(
     from account_reviews.audit.verify.completeness import add_completeness
     from account_reviews.audit.verify.verifier import Verifier
     from account_reviews.domain.audit.redaction import rules_of
-    from account_reviews.service import review_id_of
+    from account_reviews.services.reviews import review_id_of
 
     settings = parts.settings
     keys = _known_keys(settings) if given is None else given

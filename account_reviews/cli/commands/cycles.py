@@ -11,8 +11,8 @@ from account_reviews.cli.session import open_session, temporal, temporal_if_ther
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
-    from account_reviews.cycles import Handle
     from account_reviews.domain.cycle.state import CycleScope, CycleView
+    from account_reviews.services.cycles import Handle
 
 WATCH_SECONDS = 0.3
 COUNTS = ("accounts", "done", "running", "waiting", "failed", "joined")
@@ -75,8 +75,8 @@ async def _start(
 ) -> int:
     from account_reviews.audit.capture.actors import user_name
     from account_reviews.cli.parsing import parse_time
-    from account_reviews.cycles import cycle_input, start_cycle
-    from account_reviews.halting import ensure_not_halted, starting
+    from account_reviews.services.cycles import cycle_input, start_cycle
+    from account_reviews.services.halts import ensure_not_halted, starting
 
     async with open_session() as parts:
         await ensure_not_halted(parts)
@@ -109,7 +109,7 @@ async def _scope(
     from account_reviews.crm.protocol import AccountFilter
     from account_reviews.domain.cycle.state import CycleScope
     from account_reviews.domain.errors import BadInputError, NotFoundError
-    from account_reviews.service import find_accounts
+    from account_reviews.services.reviews import find_accounts
 
     given = {"--owner": owner is not None, "--all": every, "--accounts": bool(accounts)}
     chosen = [name for name, is_there in given.items() if is_there]
@@ -132,7 +132,7 @@ async def _scope(
 async def _follow(handle: "Handle") -> "CycleView":
     """Show how far it is until it ends."""
     from account_reviews.cli.progress import cycle_meter
-    from account_reviews.cycles import ask, last_view
+    from account_reviews.services.cycles import ask, last_view
 
     with cycle_meter() as show:
         while True:
@@ -194,9 +194,9 @@ def show_command(
 
 
 async def _show(cycle: str, owner: str | None, form: ReportFormat) -> None:
-    from account_reviews.cycle_documents import cycle_document, render_cycle
-    from account_reviews.cycles import ask, handle_of
     from account_reviews.domain.errors import NotFoundError
+    from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
+    from account_reviews.services.cycles import ask, handle_of
 
     async with open_session() as parts:
         row = await parts.cycles.find(parts.settings.tenant, cycle)
@@ -243,7 +243,7 @@ async def _command(
     cycle: str, name: str, by: str | None, reason: str | None, output: Format
 ) -> None:
     from account_reviews.audit.capture.actors import user_name
-    from account_reviews.cycles import command, handle_of
+    from account_reviews.services.cycles import command, handle_of
 
     async with open_session() as parts:
         row = await parts.cycles.find(parts.settings.tenant, cycle)

@@ -45,8 +45,8 @@ async def _digest(
     from datetime import UTC, datetime
 
     from account_reviews.cli.parsing import parse_day
-    from account_reviews.digest_pages import render_digest
-    from account_reviews.digests import find_owner, make
+    from account_reviews.presentation.digest import render_digest
+    from account_reviews.services.digests import find_owner, make
     from account_reviews.store.digests import DigestStore
 
     now = datetime.now(UTC)

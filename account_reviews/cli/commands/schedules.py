@@ -47,7 +47,7 @@ def apply_command(file: File = None, output: Output = Format.TABLE) -> None:
 
 
 async def _planned(file: Path | None, *, apply: bool) -> "list[Planned]":
-    from account_reviews.schedules import load_schedules, planner
+    from account_reviews.services.schedules import load_schedules, planner
 
     async with open_session() as parts:
         wanted = load_schedules(parts, file)
@@ -56,7 +56,7 @@ async def _planned(file: Path | None, *, apply: bool) -> "list[Planned]":
 
 
 def _print_planned(planned: "list[Planned]", output: Format) -> None:
-    from account_reviews.schedules import planned_document
+    from account_reviews.services.schedules import planned_document
 
     items = [planned_document(one) for one in planned]
     if output is Format.JSON:
@@ -81,7 +81,7 @@ def list_command(limit: Limit = 100, cursor: Cursor = None, output: Output = For
 
 
 async def _list(limit: int, cursor: str | None, output: Format) -> None:
-    from account_reviews.schedules import list_schedules
+    from account_reviews.services.schedules import list_schedules
 
     async with open_session() as parts:
         page = await list_schedules(parts, await temporal(parts), after=cursor, limit=limit)
@@ -108,7 +108,7 @@ def show_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
 
 
 async def _show(schedule: str, output: Format) -> None:
-    from account_reviews.schedules import show_schedule
+    from account_reviews.services.schedules import show_schedule
 
     async with open_session() as parts:
         found = await show_schedule(parts, await temporal(parts), schedule)
@@ -137,7 +137,7 @@ def next_command(
 
 
 async def _next(schedule: str, count: int, output: Format) -> None:
-    from account_reviews.schedules import control, time_document
+    from account_reviews.services.schedules import control, time_document
 
     async with open_session() as parts:
         there = control(parts, await temporal(parts))
@@ -168,7 +168,7 @@ def resume_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
 
 
 async def _steer(schedule: str, output: Format, *, pause: str | None) -> None:
-    from account_reviews.schedules import control
+    from account_reviews.services.schedules import control
 
     async with open_session() as parts:
         there = control(parts, await temporal(parts))
@@ -183,8 +183,8 @@ def trigger_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
 
 
 async def _trigger(schedule: str, output: Format) -> None:
-    from account_reviews.halting import ensure_not_halted
-    from account_reviews.schedules import control
+    from account_reviews.services.halts import ensure_not_halted
+    from account_reviews.services.schedules import control
 
     async with open_session() as parts:
         await ensure_not_halted(parts)
@@ -211,8 +211,8 @@ def backfill_command(
 
 async def _backfill(schedule: str, start: str, end: str, output: Format) -> None:
     from account_reviews.cli.parsing import parse_time
-    from account_reviews.halting import ensure_not_halted
-    from account_reviews.schedules import control
+    from account_reviews.services.halts import ensure_not_halted
+    from account_reviews.services.schedules import control
 
     since, until = parse_time(start, "--from"), parse_time(end, "--to")
     async with open_session() as parts:
@@ -229,7 +229,7 @@ def delete_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
 
 
 async def _delete(schedule: str, output: Format) -> None:
-    from account_reviews.schedules import control
+    from account_reviews.services.schedules import control
 
     async with open_session() as parts:
         await control(parts, await temporal(parts)).delete(schedule)
@@ -247,7 +247,7 @@ def history_command(
 
 
 async def _history(schedule: str, limit: int, cursor: str | None, output: Format) -> None:
-    from account_reviews.schedules import history, run_document
+    from account_reviews.services.schedules import history, run_document
 
     async with open_session() as parts:
         client = await temporal(parts)

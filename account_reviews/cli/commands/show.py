@@ -72,7 +72,7 @@ async def _list(
     cursor: str | None,
     output: Format,
 ) -> None:
-    from account_reviews.documents import run_document
+    from account_reviews.presentation.review_documents import run_document
     from account_reviews.store.reading import RunFilter
 
     checked = _checked(where)
@@ -134,7 +134,7 @@ async def _show(review: str, run_id: str | None, output: Format) -> None:
 
 
 async def _document(parts: "Parts", review: str, run_id: str | None) -> dict[str, Any]:
-    from account_reviews.service import show_review
+    from account_reviews.services.reviews import show_review
 
     client = await temporal_if_there(parts)
     _, _, document = await show_review(parts, client, review, run_id)
@@ -147,9 +147,9 @@ def watch_command(review: Review, run_id: Run = None, output: Output = Format.TA
 
 
 async def _watch(review: str, run_id: str | None, output: Format) -> None:
-    from account_reviews.documents import timeline_document
-    from account_reviews.halting import halt_lines
-    from account_reviews.service import show_review
+    from account_reviews.presentation.review_documents import timeline_document
+    from account_reviews.services.halts import halt_lines
+    from account_reviews.services.reviews import show_review
 
     told: list[dict[str, Any]] = []
     async with open_session() as parts:
@@ -175,9 +175,9 @@ def history_command(review: Review, run_id: Run = None, output: Output = Format.
 
 
 async def _history(review: str, run_id: str | None, output: Format) -> None:
-    from account_reviews.documents import timeline_document
-    from account_reviews.halting import halt_lines
-    from account_reviews.service import show_review
+    from account_reviews.presentation.review_documents import timeline_document
+    from account_reviews.services.halts import halt_lines
+    from account_reviews.services.reviews import show_review
 
     async with open_session() as parts:
         client = await temporal_if_there(parts)
@@ -202,8 +202,8 @@ def brief_command(
 
 async def _brief(review: str, run_id: str | None, form: BriefFormat) -> None:
     from account_reviews.briefing import brief_of
-    from account_reviews.render import render_brief
-    from account_reviews.service import show_review
+    from account_reviews.presentation.brief import render_brief
+    from account_reviews.services.reviews import show_review
 
     async with open_session() as parts:
         client = await temporal_if_there(parts)

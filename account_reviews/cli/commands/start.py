@@ -99,8 +99,8 @@ async def _start(
     until: Wait | None,
     output: Format,
 ) -> int:
-    from account_reviews.halting import ensure_not_halted
-    from account_reviews.service import find_accounts
+    from account_reviews.services.halts import ensure_not_halted
+    from account_reviews.services.reviews import find_accounts
 
     _check_choice(ids, owner, every, file)
     single = len(set(ids)) == 1
@@ -190,10 +190,10 @@ async def _start_all(
 async def _start_one(
     parts: "Parts", client: "Client", account: "Account", template: "ReviewInput", *, join: bool
 ) -> dict[str, Any]:
-    from account_reviews.documents import started_document
     from account_reviews.domain.errors import ReviewAlreadyRunningError
-    from account_reviews.halting import starting
-    from account_reviews.service import open_review
+    from account_reviews.presentation.review_documents import started_document
+    from account_reviews.services.halts import starting
+    from account_reviews.services.reviews import open_review
     from starter import start_review
 
     start = template.model_copy(update={"account_id": account.id})

@@ -8,7 +8,7 @@ from account_reviews.cli.output import Format, Output, note, print_json, print_t
 from account_reviews.cli.session import open_session
 
 if TYPE_CHECKING:
-    from account_reviews.halting import Standing
+    from account_reviews.services.halts import Standing
 
 LONGEST_NAME, LONGEST_REASON = 200, 5000
 
@@ -37,7 +37,7 @@ async def _stop_all(reason: str | None, by: str | None, release: bool, status: b
     from account_reviews.audit.capture.actors import user_name
     from account_reviews.domain.errors import BadInputError
     from account_reviews.domain.halts import NO_REASON
-    from account_reviews.halting import release_all, status_of, stop_all
+    from account_reviews.services.halts import release_all, status_of, stop_all
 
     if status and (release or reason is not None or by is not None):
         raise BadInputError("--status only tells how it stands", hint="give it alone")

@@ -17,8 +17,14 @@ from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import HaltedError, UnreachableError, WritesHaltedError
 from account_reviews.domain.proposals import Action
-from account_reviews.halting import ensure_not_halted, release_all, starting, status_of, stop_all
 from account_reviews.local.postgres import EmbeddedPostgres
+from account_reviews.services.halts import (
+    ensure_not_halted,
+    release_all,
+    starting,
+    status_of,
+    stop_all,
+)
 from account_reviews.store.database import create_engine
 from account_reviews.store.halts import RETRY_SECONDS, HaltStore
 from account_reviews.temporal.interceptors import to_application_error

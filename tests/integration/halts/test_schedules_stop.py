@@ -17,7 +17,7 @@ from temporalio.client import (
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.errors import UnreachableError
-from account_reviews.halting import release_all, status_of, stop_all
+from account_reviews.services.halts import release_all, status_of, stop_all
 from account_reviews.temporal import names, pausing
 from account_reviews.temporal.schedules import MANAGED_BY
 from tests.waiting import until

@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import AccountFilter, AccountPage
-from account_reviews.digests import find_owner, make, make_all
 from account_reviews.domain.errors import CrmUnavailableError, NotFoundError
 from account_reviews.domain.reports.digest import Digest
+from account_reviews.services.digests import find_owner, make, make_all
 from account_reviews.store.digests import DigestStore
 from tests.integration.results.world import FIRST, HOUR, World
 

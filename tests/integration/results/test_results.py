@@ -12,12 +12,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
-from account_reviews.cycle_documents import cycle_document, render_cycle
 from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.cycle.state import AccountMark, AccountState, CycleScope, CycleState
 from account_reviews.domain.errors import CycleNotFoundError
 from account_reviews.domain.records import AccountStatus
 from account_reviews.domain.reports.portfolio import MakeResults, ResultsMade
+from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
 from account_reviews.store.cycle_reading import CycleReader
 from tests.integration.results.world import FIRST, HOUR, SECOND, World
 

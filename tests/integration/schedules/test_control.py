@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from account_reviews.domain.errors import BadInputError, ConflictError, ScheduleNotFoundError
-from account_reviews.schedules import detail_document, schedule_document
+from account_reviews.services.schedules import detail_document, schedule_document
 from account_reviews.temporal import names
 from account_reviews.temporal.schedule_control import TooManyRunsError
 from tests.integration.schedules.conftest import Place, entry

@@ -9,7 +9,7 @@ from account_reviews.domain.analysis.model import Analysis, PreviousRisk, RiskLe
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import RecordType, Task
 from account_reviews.domain.reports.brief import Brief, BriefItem, build_brief
-from account_reviews.render import age, render_brief, web_link
+from account_reviews.presentation.brief import age, render_brief, web_link
 
 from .build import (
     ANNA,

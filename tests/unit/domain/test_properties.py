@@ -19,7 +19,7 @@ from account_reviews.domain.records import (
     DealStage,
 )
 from account_reviews.domain.reports.brief import build_brief
-from account_reviews.render import render_brief
+from account_reviews.presentation.brief import render_brief
 
 from .build import (
     ALL,

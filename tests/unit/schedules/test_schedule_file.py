@@ -14,7 +14,7 @@ from account_reviews.domain.schedule.entry import (
     warnings_of,
 )
 from account_reviews.domain.schedule.file import Known, parse_schedules
-from account_reviews.schedules import SHIPPED
+from account_reviews.services.schedules import SHIPPED
 from activities.upkeep import JOBS
 
 KNOWN = Known(

@@ -19,7 +19,7 @@ from account_reviews.temporal.schedule_plan import Planned, Planner
 from account_reviews.temporal.schedules import Builder, Standing, utc_now
 from activities.upkeep import JOBS
 
-SHIPPED: Final = Path(__file__).parent / "schedules.toml"
+SHIPPED: Final = Path(__file__).parents[1] / "schedules.toml"
 NEXT_SHOWN: Final = 5
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from account_reviews.domain.canonical import plain
 from account_reviews.domain.reports.owner_brief import OwnerBrief
 from account_reviews.domain.reports.portfolio import PORTFOLIO_KEYS
-from account_reviews.portfolio_pages import form_of, render_page
+from account_reviews.presentation.portfolio import form_of, render_page
 from account_reviews.store.cycle_reading import CycleRow
 
 _FIRST: Final = (

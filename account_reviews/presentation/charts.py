@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from account_reviews.domain.analysis.model import HealthBand, RiskLevel
-from account_reviews.render import amount, percent, words
+from account_reviews.presentation.brief import amount, percent, words
 
 FULL: Final = 1000
 """The length of the axis."""

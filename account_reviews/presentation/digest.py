@@ -4,7 +4,7 @@ import json
 
 from account_reviews.domain.canonical import plain
 from account_reviews.domain.reports.digest import Digest
-from account_reviews.portfolio_pages import form_of, template
+from account_reviews.presentation.portfolio import form_of, template
 
 
 def render_digest(digest: Digest, form: str) -> str:

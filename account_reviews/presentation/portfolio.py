@@ -11,10 +11,10 @@ from typing import Any, Final, Literal
 
 from jinja2 import Environment, Template
 
-from account_reviews import charts
-from account_reviews.charts import Chart
 from account_reviews.domain.reports.owner_brief import UNASSIGNED, OwnerBrief, UpdateChange
-from account_reviews.render import html_templates, markdown_templates, shown
+from account_reviews.presentation import charts
+from account_reviews.presentation.brief import html_templates, markdown_templates, shown
+from account_reviews.presentation.charts import Chart
 
 Form = Literal["md", "html"]
 

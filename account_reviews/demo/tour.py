@@ -16,10 +16,10 @@ from account_reviews.crm.importing.importer import import_directory, parse_as_of
 from account_reviews.crm.importing.mapping import load_mapping
 from account_reviews.demo import evidence, pages, people
 from account_reviews.demo.evidence import CrmImage, Run, Standing, Witness
-from account_reviews.demo.home import AS_OF, SAMPLE
+from account_reviews.demo.narration import Show, Teller, meter, tell
 from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Facts, Proof, prove
-from account_reviews.demo.telling import Show, Teller, meter, tell
+from account_reviews.demo.workspace import AS_OF, SAMPLE
 from account_reviews.domain.errors import NegativeAnswerError, UnreachableError
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import Account, RecordType
@@ -28,7 +28,7 @@ from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecisio
 from account_reviews.domain.review.phases import Status
 from account_reviews.domain.review.state import ReviewInput
 from account_reviews.local.stack import LocalStack
-from account_reviews.service import decide, find_accounts
+from account_reviews.services.reviews import decide, find_accounts
 from account_reviews.store.reading import RequestRow
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.names import operation_id

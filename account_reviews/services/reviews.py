@@ -17,7 +17,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.bootstrap import Parts
 from account_reviews.crm.protocol import AccountFilter
-from account_reviews.documents import review_document
 from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import (
@@ -38,6 +37,7 @@ from account_reviews.domain.review.messages import (
     SubmitDecision,
 )
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.presentation.review_documents import review_document
 from account_reviews.store.reading import RequestRow, RunDetail
 from account_reviews.temporal import names
 from account_reviews.temporal.client import explained

@@ -1,0 +1,1 @@
+"""What people read: documents, briefs, pages, charts."""
