@@ -14,13 +14,13 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Interceptor, Worker
 
-from account_reviews.collecting import pass_over_what_is_there
 from account_reviews.config.settings import Settings
+from account_reviews.runtime.garbage_collection import pass_over_what_is_there
+from account_reviews.runtime.worker import open_worker_parts
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.names import TASK_QUEUE
 from account_reviews.temporal.runner import activity_methods, sandboxed_runner
 from account_reviews.temporal.tuning import TUNED
-from account_reviews.worker_parts import open_worker_parts
 from workflows.account_review import AccountReviewWorkflow
 from workflows.review_cycle import ReviewCycleWorkflow
 from workflows.upkeep import UpkeepWorkflow

@@ -25,7 +25,7 @@ from account_reviews.store.halts import HaltStore
 from account_reviews.store.reading import ReviewReader
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from account_reviews.upkeep_jobs import AuditTools
+from account_reviews.upkeep.jobs import AuditTools
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
 from activities.cycles import CycleActivities

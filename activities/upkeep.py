@@ -7,23 +7,23 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from account_reviews import upkeep_jobs
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.schedule.runs import JobReport, RunJob
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from account_reviews.upkeep_jobs import AuditTools, Tools
+from account_reviews.upkeep import jobs
+from account_reviews.upkeep.jobs import AuditTools, Tools
 
 JOBS: Final[Mapping[str, Callable[[Tools], Awaitable[JobReport]]]] = {
-    "retention": upkeep_jobs.retention,
-    "reconcile": upkeep_jobs.reconcile,
-    "extend_biweekly": upkeep_jobs.extend_biweekly,
-    "remove_done": upkeep_jobs.remove_done,
-    "digest": upkeep_jobs.digest,
-    "audit_partitions": upkeep_jobs.audit_partitions,
-    "audit_cleanup": upkeep_jobs.audit_cleanup,
-    "audit_reconcile": upkeep_jobs.audit_reconcile,
+    "retention": jobs.retention,
+    "reconcile": jobs.reconcile,
+    "extend_biweekly": jobs.extend_biweekly,
+    "remove_done": jobs.remove_done,
+    "digest": jobs.digest,
+    "audit_partitions": jobs.audit_partitions,
+    "audit_cleanup": jobs.audit_cleanup,
+    "audit_reconcile": jobs.audit_reconcile,
 }
 """Name in `schedules.toml` -> what it does."""
 

@@ -24,7 +24,6 @@ from temporalio.client import Client
 from temporalio.worker import WorkflowRunner
 
 from account_reviews.bootstrap import Parts, open_parts
-from account_reviews.collecting import collect_seldom, pass_over_what_is_there
 from account_reviews.config.settings import Settings
 from account_reviews.crm.gate import WriteGate
 from account_reviews.crm.protocol import (
@@ -40,10 +39,11 @@ from account_reviews.crm.sql.backend import OwnSqlCrm
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotLimits
+from account_reviews.runtime.garbage_collection import collect_seldom, pass_over_what_is_there
+from account_reviews.runtime.worker import open_worker_parts
 from account_reviews.store import saving
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.runner import sandboxed_runner
-from account_reviews.worker_parts import open_worker_parts
 from bench.slow_crm import SlowCrm
 from bench.stock import stock_options, stock_sandbox
 from worker import build_worker

@@ -10,7 +10,7 @@ import typer
 
 from account_reviews.cli import access_log, usage
 from account_reviews.cli.output import Format, fail, leave, note
-from account_reviews.collecting import collect_seldom
+from account_reviews.runtime.garbage_collection import collect_seldom
 
 app = typer.Typer(
     name="reviews",

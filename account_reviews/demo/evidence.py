@@ -20,8 +20,8 @@ from account_reviews.crm.sql.tables import TABLES, operations
 from account_reviews.domain.base import Model, Scalar
 from account_reviews.domain.records import RecordType
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.rebuild import ALL_REVIEWS
 from account_reviews.temporal import names
+from account_reviews.upkeep.rebuild import ALL_REVIEWS
 from workflows.account_review import AccountReviewWorkflow
 
 AT_ONCE = 8

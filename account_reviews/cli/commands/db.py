@@ -7,8 +7,8 @@ import typer
 from account_reviews.cli.output import Format, Output, leave, print_json, run
 
 if TYPE_CHECKING:
-    from account_reviews.rebuild import RebuildReport
     from account_reviews.store.migrate import Schema
+    from account_reviews.upkeep.rebuild import RebuildReport
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +33,7 @@ def rebuild(output: Output = Format.TABLE) -> None:
 
 async def _rebuild() -> "RebuildReport":
     from account_reviews.cli.session import open_session, temporal
-    from account_reviews.rebuild import rebuild as rebuild_all
+    from account_reviews.upkeep.rebuild import rebuild as rebuild_all
 
     async with open_session() as parts:
         return await rebuild_all(await temporal(parts), parts.store)

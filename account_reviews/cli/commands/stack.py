@@ -8,8 +8,8 @@ import typer
 from account_reviews.cli.output import Format, Output, fail, leave, note, print_json, run
 
 if TYPE_CHECKING:
-    from account_reviews.doctor import Report
     from account_reviews.local.stack import LocalStack
+    from account_reviews.upkeep.doctor import Report
 
 DataDir = Annotated[
     Path | None,
@@ -86,7 +86,7 @@ def doctor(output: Output = Format.TABLE) -> None:
 
 async def _examine() -> "Report":
     from account_reviews.config.settings import Settings
-    from account_reviews.doctor import examine
+    from account_reviews.upkeep.doctor import examine
 
     return await examine(Settings.load())
 

@@ -22,19 +22,19 @@ from temporalio.client import (
 )
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from account_reviews import rebuild
 from account_reviews.audit.history.reconciler import Reconciler
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.policy.model import load_policy
 from account_reviews.domain.review.approvals import RequestState
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.ended_outside import EndedOutside
 from account_reviews.hooks.events import Anomaly, HookEvent, HookName
 from account_reviews.hooks.loading import hook_of
 from account_reviews.hooks.worker import hooked
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.reading import ReviewReader
+from account_reviews.upkeep import rebuild
+from account_reviews.upkeep.server_closed_reviews import EndedOutside
 from tests.unit.hooks.helpers import Heard, counting
 from tests.waiting import until
 from tests.workflows.conftest import Handle, World, create_task, make_world

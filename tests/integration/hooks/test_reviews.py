@@ -18,10 +18,10 @@ from account_reviews.audit.capture.workflow_runner import Moved, TapRunner
 from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.policy.model import load_policy
 from account_reviews.domain.review.phases import Outcome
+from account_reviews.hooks.dispatcher import Lanes
 from account_reviews.hooks.events import Anomaly, HookEvent, HookName
-from account_reviews.hooks.lanes import Lanes
 from account_reviews.hooks.loading import Hook, hook_of
-from account_reviews.hooks.sessions import Sessions
+from account_reviews.hooks.review_lifecycle import Sessions
 from account_reviews.hooks.worker import hooked
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.protocol import MemoryHit, RecallQuery

@@ -14,11 +14,11 @@ from temporalio.worker import Worker
 
 from account_reviews.config import ports
 from account_reviews.config.settings import Settings
-from account_reviews.doctor import Check, Report, examine
 from account_reviews.local import namespace
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.temporal.names import TASK_QUEUE
+from account_reviews.upkeep.doctor import Check, Report, examine
 
 
 @workflow.defn(sandboxed=False)

@@ -16,7 +16,7 @@ from account_reviews.domain.schedule.runs import KEPT_RUNS, CloseRun, OpenRun, R
 from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.schedule_upkeep import extend_biweekly, remove_done
-from account_reviews.upkeep_jobs import Tools, digest, retention
+from account_reviews.upkeep.jobs import Tools, digest, retention
 from tests.integration.reviews.test_store import fresh
 from tests.integration.schedules.conftest import Place, entry
 from tests.waiting import until

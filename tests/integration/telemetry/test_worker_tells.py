@@ -27,12 +27,12 @@ from account_reviews.config.settings import Settings
 from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.records import RecordType
 from account_reviews.local.temporal_server import TemporalServer
-from account_reviews.rebuild import rebuild
+from account_reviews.runtime.telemetry import Telemetry, telemetry
 from account_reviews.telemetry import instruments
 from account_reviews.telemetry.exporting import SENDING, Traces
 from account_reviews.telemetry.logs import logging_to
-from account_reviews.telemetry.worker import Telemetry, telemetry
 from account_reviews.temporal.client import connect
+from account_reviews.upkeep.rebuild import rebuild
 from tests.integration.telemetry.conftest import Connect
 from tests.unit.telemetry.test_page import samples
 from tests.waiting import until

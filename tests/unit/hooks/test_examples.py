@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from account_reviews.hooks.dispatcher import Lanes
 from account_reviews.hooks.events import Anomaly, HookName
-from account_reviews.hooks.lanes import Lanes
 from account_reviews.hooks.loading import load
 from tests.unit.hooks.helpers import PATIENCE, counting, event
 

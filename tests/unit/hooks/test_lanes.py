@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from account_reviews.hooks.dispatcher import MOST_STUCK, Lanes
 from account_reviews.hooks.events import HookEvent, HookName
-from account_reviews.hooks.lanes import MOST_STUCK, Lanes
 from account_reviews.hooks.loading import hook_of
 from tests.unit.hooks.helpers import PATIENCE, Counted, Heard, counting, event
 from tests.waiting import eventually

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from temporalio.client import Client
 from temporalio.worker import Interceptor, WorkflowRunner
 
-from account_reviews.audit.worker import audited
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
 from account_reviews.hooks.loading import load
-from account_reviews.telemetry.worker import telemetry
+from account_reviews.runtime.audit_trail import audited
+from account_reviews.runtime.telemetry import telemetry
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.runner import sandboxed_runner
 

@@ -14,9 +14,9 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.audit.redaction import Rules, describe
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.hooks.dispatcher import Lanes
 from account_reviews.hooks.events import HookEvent, HookName, Inputs
-from account_reviews.hooks.lanes import Lanes
-from account_reviews.hooks.sessions import Sessions
+from account_reviews.hooks.review_lifecycle import Sessions
 from account_reviews.telemetry.headers import trace_id_of
 from account_reviews.temporal.failures import error_type
 from account_reviews.temporal.names import TOOLS, parse_review_id

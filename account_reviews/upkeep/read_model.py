@@ -12,9 +12,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.domain.base import Model
 from account_reviews.domain.canonical import rfc3339
-from account_reviews.rebuild import ALL_REVIEWS, rebuild
 from account_reviews.store.database import reachable
 from account_reviews.store.reviews import ReviewStore
+from account_reviews.upkeep.rebuild import ALL_REVIEWS, rebuild
 
 _AT_ONCE: Final = 8
 _BATCH: Final = 1000

@@ -22,8 +22,8 @@ from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.review.phases import Status
 from account_reviews.domain.review.state import ReviewInput, ReviewResult, ReviewState
 from account_reviews.hooks.anomalies import anomalies_of
+from account_reviews.hooks.dispatcher import Lanes
 from account_reviews.hooks.events import Anomaly, HookEvent, HookName
-from account_reviews.hooks.lanes import Lanes
 from account_reviews.telemetry import instruments
 from account_reviews.telemetry.headers import trace_id_of
 from account_reviews.temporal.names import parse_review_id

@@ -16,10 +16,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.rebuild import rebuild, settle
 from account_reviews.store.database import reachable
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.telemetry import instruments
+from account_reviews.upkeep.rebuild import rebuild, settle
 
 MOST_SECONDS: Final = 20.0
 """For one call of `settle`; what it did not come to is left to the next."""

@@ -29,11 +29,11 @@ from account_reviews.audit.seals.anchors import open_anchors
 from account_reviews.audit.seals.keys import signing_key
 from account_reviews.audit.seals.sealer import Sealer
 from account_reviews.domain.audit.redaction import rules_of
-from account_reviews.ended_outside import EndedOutside
 from account_reviews.hooks.loading import Hook
 from account_reviews.hooks.worker import hooked
 from account_reviews.store.policies import see_policy
 from account_reviews.telemetry import instruments
+from account_reviews.upkeep.server_closed_reviews import EndedOutside
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts

@@ -61,7 +61,7 @@ async def retention(tools: Tools) -> JobReport:
 
 async def reconcile(tools: Tools) -> JobReport:
     """Bring the read model up to what Temporal has."""
-    from account_reviews.reconcile import reconcile as compare
+    from account_reviews.upkeep.read_model import reconcile as compare
 
     found = await compare(
         tools.client,
