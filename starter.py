@@ -14,7 +14,7 @@ from account_reviews.domain.errors import ReviewAlreadyRunningError
 from account_reviews.domain.records import Account
 from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.state import ReviewInput, ReviewResult, ReviewState
-from account_reviews.temporal import names, starting
+from account_reviews.temporal import names, start_options
 from workflows.account_review import AccountReviewWorkflow
 
 
@@ -34,11 +34,11 @@ async def start_review(
             id=review_id,
             task_queue=task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            task_timeout=starting.TASK_TIMEOUT,
+            task_timeout=start_options.TASK_TIMEOUT,
             priority=Priority(priority_key=1, fairness_key=account.owner_id),
-            static_summary=starting.summary(account.name),
-            static_details=starting.details(start),
-            search_attributes=starting.search_attributes(start, account.owner_id),
+            static_summary=start_options.summary(account.name),
+            static_details=start_options.details(start),
+            search_attributes=start_options.search_attributes(start, account.owner_id),
         )
     except WorkflowAlreadyStartedError:
         raise ReviewAlreadyRunningError(

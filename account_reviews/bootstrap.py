@@ -17,12 +17,12 @@ from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.review.state import Execution
 from account_reviews.memory.postgres import PostgresMemory
 from account_reviews.memory.protocol import MemoryBackend
-from account_reviews.store.cycle_reading import CycleReader
+from account_reviews.store.cycle_queries import CycleReader
 from account_reviews.store.cycle_results import CycleResultStore
 from account_reviews.store.cycles import CycleStore
 from account_reviews.store.database import create_engine, normalise_url
 from account_reviews.store.halts import HaltStore
-from account_reviews.store.reading import ReviewReader
+from account_reviews.store.review_queries import ReviewReader
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.upkeep.jobs import AuditTools

@@ -10,7 +10,7 @@ from account_reviews.domain.records import AccountSnapshot
 from account_reviews.domain.review.approvals import Terms
 from account_reviews.domain.review.state import AnalyseAccount, AnalysisResult
 from account_reviews.store.reviews import ReviewStore
-from account_reviews.telemetry import counting
+from account_reviews.telemetry import review_metrics
 
 
 class AnalysisActivities:
@@ -44,7 +44,7 @@ class AnalysisActivities:
             self._policy,
         )
         stored = await self._store.put_document("analysis", analysis.model_dump())
-        counting.analysed(analysis)
+        review_metrics.analysed(analysis)
         return self._result(analysis, stored)
 
     async def _memory(self, stored: str | None) -> tuple[MemoryHit, ...] | None:

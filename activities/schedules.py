@@ -5,7 +5,7 @@ from temporalio import activity
 from account_reviews.domain.schedule.lateness import Judgement
 from account_reviews.domain.schedule.runs import CloseRun, OpenRun
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from account_reviews.telemetry import counting
+from account_reviews.telemetry import review_metrics
 
 
 class ScheduleActivities:
@@ -23,7 +23,7 @@ class ScheduleActivities:
         """
         await self._runs.open(call)
         if call.attempt == 1:
-            counting.schedule_opened(call.schedule_id, call.judgement)
+            review_metrics.schedule_opened(call.schedule_id, call.judgement)
         return call.judgement
 
     @activity.defn(name="schedules.close_run")

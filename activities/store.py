@@ -5,8 +5,8 @@ from temporalio import activity
 from account_reviews.domain.records import SnapshotRef
 from account_reviews.domain.review.state import LatestSnapshot, ReviewState
 from account_reviews.store.reviews import ReviewStore
-from account_reviews.telemetry import counting
-from account_reviews.telemetry.counting import Settled
+from account_reviews.telemetry import review_metrics
+from account_reviews.telemetry.review_metrics import Settled
 
 
 class StoreActivities:
@@ -19,7 +19,7 @@ class StoreActivities:
     async def save_review(self, state: ReviewState) -> None:
         """Bring the review's rows up to `state`; a closed review also settles its outcomes."""
         settled = await self._store.save(state)
-        counting.review_saved(
+        review_metrics.review_saved(
             state, [Settled(one["recommendation_type"], one["state"], one["by"]) for one in settled]
         )
 

@@ -41,9 +41,9 @@ from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotLimits
 from account_reviews.runtime.garbage_collection import collect_seldom, pass_over_what_is_there
 from account_reviews.runtime.worker import open_worker_parts
-from account_reviews.store import saving
+from account_reviews.store import review_writes
 from account_reviews.temporal.client import connect
-from account_reviews.temporal.runner import sandboxed_runner
+from account_reviews.temporal.sandbox import sandboxed_runner
 from bench.slow_crm import SlowCrm
 from bench.stock import stock_options, stock_sandbox
 from worker import build_worker
@@ -152,7 +152,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings.load(audit_database_url=arguments.audit_database)
     if arguments.no_facts:
-        patch.object(saving, "review_facts", lambda *_: []).start()
+        patch.object(review_writes, "review_facts", lambda *_: []).start()
     sandbox = stock_sandbox() if arguments.stock else sandboxed_runner()
     async with _opened(settings, sandbox, bare=arguments.bare) as (parts, client, around):
         watched = replace(parts, crm=_crm(parts.crm, arguments))

@@ -22,7 +22,7 @@ from account_reviews.domain.review.state import ReviewInput
 from account_reviews.services.cycles import cycle_input, start_cycle
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.names import TASK_QUEUE
-from account_reviews.temporal.runner import activity_methods
+from account_reviews.temporal.sandbox import activity_methods
 from bench import common
 from bench.common import Bench, Result, Row
 from workflows.review_cycle import ReviewCycleWorkflow

@@ -20,7 +20,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from account_reviews.domain.schedule.entry import ScheduleEntry, ScheduleKind
 from account_reviews.temporal import names
-from account_reviews.temporal.schedules import spec_for
+from account_reviews.temporal.schedules.entries import spec_for
 from bench import common
 from bench.common import Result, Row
 

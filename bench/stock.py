@@ -16,7 +16,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 import workflows
 from account_reviews.domain.review.state import Execution
 from account_reviews.local.temporal_server import ServerSettings
-from account_reviews.temporal.runner import PURE
+from account_reviews.temporal.sandbox import PURE
 from account_reviews.temporal.tuning import TUNED
 from worker import WORKFLOWS
 

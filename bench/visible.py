@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from account_reviews.domain.errors import ReviewNotFoundError
 from account_reviews.domain.records import Account
 from account_reviews.domain.review.state import Execution
-from account_reviews.store.reading import RunFilter
+from account_reviews.store.review_queries import RunFilter
 from bench import common, portfolio
 from bench.common import Bench, Result, Row, percentile, spread
 from bench.driving import Approver, accounts_of, review_all, start_with_state, worker_process

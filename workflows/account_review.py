@@ -40,12 +40,12 @@ from account_reviews.domain.review.views import (
     timeline_view,
 )
 from workflows.deadlines import Deadlines
-from workflows.doors import read, read_or_refuse
-from workflows.gathering import NoDataError, analyse, gather
-from workflows.presence import show_attributes, show_details
-from workflows.refreshing import news_for_cycle, refresh, report
+from workflows.gather import NoDataError, analyse, gather
+from workflows.messages import read, read_or_refuse
+from workflows.refresh import news_for_cycle, refresh, report
 from workflows.steps import ReviewCancelledError, StepError
-from workflows.writing import remember, save, write_approved
+from workflows.visibility import show_attributes, show_details
+from workflows.write import remember, save, write_approved
 
 _Message = TypeVar("_Message", SubmitDecision, CancelReview, Refresh)
 

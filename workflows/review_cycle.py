@@ -26,10 +26,10 @@ from account_reviews.domain.reports.portfolio import MakeResults
 from account_reviews.domain.review.messages import CycleCommand, Malformed, ReviewProgress
 from activities.cycles import CycleActivities
 from activities.results import ResultActivities
-from workflows import policies, scheduled
-from workflows.children import Reviews
-from workflows.doors import read, read_or_refuse
-from workflows.portfolio import load
+from workflows import policies, schedule_runs
+from workflows.child_reviews import Reviews
+from workflows.load_portfolio import load
+from workflows.messages import read, read_or_refuse
 from workflows.steps import StepError, run_step
 
 _Message = TypeVar("_Message", ReviewProgress, CycleCommand)
@@ -178,7 +178,7 @@ class ReviewCycleWorkflow:
 
     async def _open(self) -> None:
         state, start = self._state, self._start
-        opened = await scheduled.open_run(
+        opened = await schedule_runs.open_run(
             start.tenant, start.schedule_id, start.grace_seconds, start.execution
         )
         if opened is not None:
@@ -227,7 +227,7 @@ class ReviewCycleWorkflow:
             await self._tell_owners()
         transitions.close(state, workflow.now())
         if state.schedule_id is not None and not state.missed:
-            await scheduled.close_run(
+            await schedule_runs.close_run(
                 transitions.run_status(state),
                 self._start.execution,
                 accounts_processed=state.finished,

@@ -13,7 +13,7 @@ from account_reviews.domain.schedule.runs import (
     UpkeepResult,
 )
 from activities.upkeep import UpkeepActivities
-from workflows import policies, scheduled
+from workflows import policies, schedule_runs
 from workflows.steps import StepError, run_step
 
 
@@ -27,7 +27,7 @@ class UpkeepWorkflow:
 
     @workflow.run
     async def run(self, start: UpkeepInput) -> UpkeepResult:
-        opened = await scheduled.open_run(
+        opened = await schedule_runs.open_run(
             start.tenant, start.schedule_id, start.grace_seconds, start.execution
         )
         if opened is not None and opened.missed:
@@ -62,4 +62,4 @@ class UpkeepWorkflow:
 
     async def _close(self, start: UpkeepInput, status: RunStatus, error: str | None = None) -> None:
         if start.schedule_id is not None:
-            await scheduled.close_run(status, start.execution, error=error)
+            await schedule_runs.close_run(status, start.execution, error=error)

@@ -105,7 +105,7 @@ def _unexpected(error: Exception) -> "ReviewsError":
 
 def leave(code: int) -> NoReturn:
     """End now: flush and `os._exit`, since the SDK's threads can abort a normal exit."""
-    if tracing := sys.modules.get("account_reviews.telemetry.clients"):
+    if tracing := sys.modules.get("account_reviews.telemetry.client_tracing"):
         tracing.close()
     for stream in (sys.stdout, sys.stderr):
         try:

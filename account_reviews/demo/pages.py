@@ -20,7 +20,7 @@ from account_reviews.domain.review.state import ReviewState
 from account_reviews.local.stack import LocalStack
 from account_reviews.presentation.brief import render_brief
 from account_reviews.services.reviews import show_review
-from account_reviews.store.reading import RequestRow
+from account_reviews.store.review_queries import RequestRow
 
 _LISTED = 10
 

@@ -9,7 +9,7 @@ from account_reviews.domain.base import Scalar
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.review.approvals import ApprovalRequest, Item
 from account_reviews.domain.review.messages import SubmitDecision, Verdict
-from account_reviews.store.reading import RequestRow
+from account_reviews.store.review_queries import RequestRow
 
 
 class Answer(StrEnum):

@@ -29,7 +29,7 @@ from account_reviews.domain.review.phases import Status
 from account_reviews.domain.review.state import ReviewInput
 from account_reviews.local.stack import LocalStack
 from account_reviews.services.reviews import decide, find_accounts
-from account_reviews.store.reading import RequestRow
+from account_reviews.store.review_queries import RequestRow
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.names import operation_id
 from starter import start_review

@@ -17,7 +17,7 @@ from account_reviews.domain.review.state import ReviewState
 from account_reviews.hooks.dispatcher import Lanes
 from account_reviews.hooks.events import HookEvent, HookName, Inputs
 from account_reviews.hooks.review_lifecycle import Sessions
-from account_reviews.telemetry.headers import trace_id_of
+from account_reviews.telemetry.trace_headers import trace_id_of
 from account_reviews.temporal.failures import error_type
 from account_reviews.temporal.names import TOOLS, parse_review_id
 

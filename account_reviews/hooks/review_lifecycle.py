@@ -25,7 +25,7 @@ from account_reviews.hooks.anomalies import anomalies_of
 from account_reviews.hooks.dispatcher import Lanes
 from account_reviews.hooks.events import Anomaly, HookEvent, HookName
 from account_reviews.telemetry import instruments
-from account_reviews.telemetry.headers import trace_id_of
+from account_reviews.telemetry.trace_headers import trace_id_of
 from account_reviews.temporal.names import parse_review_id
 
 CALL_SECONDS: Final = 10.0

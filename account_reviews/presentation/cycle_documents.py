@@ -8,7 +8,7 @@ from account_reviews.domain.canonical import plain
 from account_reviews.domain.reports.owner_brief import OwnerBrief
 from account_reviews.domain.reports.portfolio import PORTFOLIO_KEYS
 from account_reviews.presentation.portfolio import form_of, render_page
-from account_reviews.store.cycle_reading import CycleRow
+from account_reviews.store.cycle_queries import CycleRow
 
 _FIRST: Final = (
     "cycle_id", "kind", "status", "reason", "accounts", "done", "running", "waiting", "failed",

@@ -9,7 +9,7 @@ from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.domain.review.views import resumable_view
-from account_reviews.store.reading import RequestRow, RunRow
+from account_reviews.store.review_queries import RequestRow, RunRow
 
 
 def started_document(state: ReviewState, *, joined: bool = False) -> dict[str, Any]:

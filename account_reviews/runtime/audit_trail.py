@@ -31,7 +31,7 @@ from account_reviews.audit.seals.sealer import Sealer
 from account_reviews.domain.audit.redaction import rules_of
 from account_reviews.hooks.loading import Hook
 from account_reviews.hooks.worker import hooked
-from account_reviews.store.policies import see_policy
+from account_reviews.store.policy_in_force import see_policy
 from account_reviews.telemetry import instruments
 from account_reviews.upkeep.server_closed_reviews import EndedOutside
 

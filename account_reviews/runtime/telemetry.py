@@ -15,9 +15,10 @@ from temporalio.worker import Interceptor
 
 from account_reviews.config.settings import Settings
 from account_reviews.crm.sql.backend import SqlCrm
-from account_reviews.telemetry import exporting, instruments, logs, observed, page
-from account_reviews.telemetry.metering import Metering
-from account_reviews.telemetry.observed import Observed
+from account_reviews.telemetry import gauges as observed
+from account_reviews.telemetry import instruments, logs, metrics_page, trace_exporter
+from account_reviews.telemetry.activity_metrics import Metering
+from account_reviews.telemetry.gauges import Observed
 from account_reviews.telemetry.tracing import ReviewTracing
 
 if TYPE_CHECKING:
@@ -66,10 +67,10 @@ class Telemetry:
 @asynccontextmanager
 async def telemetry(settings: Settings) -> AsyncIterator[Telemetry]:
     """Log, measure and trace this process. BadInputError or ConflictError for bad settings."""
-    address = page.wanted()
+    address = metrics_page.wanted()
     with ExitStack() as stack:
         stack.enter_context(logs.logging_to(level=settings.log_level))
-        traces = exporting.Traces(SERVICE)
+        traces = trace_exporter.Traces(SERVICE)
         stack.callback(traces.close, _END_SECONDS)
         core = logs.core_logging()
         if address is None:
@@ -80,16 +81,16 @@ async def telemetry(settings: Settings) -> AsyncIterator[Telemetry]:
 
 
 def _measured(
-    stack: ExitStack, address: page.Address, tracing: ReviewTracing, core: LoggingConfig
+    stack: ExitStack, address: metrics_page.Address, tracing: ReviewTracing, core: LoggingConfig
 ) -> Telemetry:
-    runtime, core_url = page.core_runtime(core)
+    runtime, core_url = metrics_page.core_runtime(core)
     registry = CollectorRegistry()
     reader = PrometheusMetricReader(
         disable_target_info=True, scope_info_enabled=False, registry=registry
     )
     provider = MeterProvider(
         [reader],
-        resource=exporting.resource(SERVICE),
+        resource=trace_exporter.resource(SERVICE),
         # The page cannot show them, and they cost as much as the values.
         exemplar_filter=AlwaysOffExemplarFilter(),
         shutdown_on_exit=False,
@@ -100,7 +101,7 @@ def _measured(
     stack.callback(instruments.forget, made)
     made.zero()
     watched = Observed(provider.get_meter(instruments.METER))
-    served = stack.enter_context(page.served(registry, core_url, address))
+    served = stack.enter_context(metrics_page.served(registry, core_url, address))
     return Telemetry(runtime, tracing, [Metering()], served.url, watched)
 
 

@@ -13,7 +13,7 @@ from account_reviews.hooks.loading import load
 from account_reviews.runtime.audit_trail import audited
 from account_reviews.runtime.telemetry import telemetry
 from account_reviews.temporal.client import connect
-from account_reviews.temporal.runner import sandboxed_runner
+from account_reviews.temporal.sandbox import sandboxed_runner
 
 
 @dataclass(frozen=True)

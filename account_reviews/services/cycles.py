@@ -33,8 +33,8 @@ from account_reviews.domain.errors import (
     NegativeAnswerError,
     UnreachableError,
 )
-from account_reviews.store.cycle_reading import CycleRow
-from account_reviews.temporal import names, starting
+from account_reviews.store.cycle_queries import CycleRow
+from account_reviews.temporal import names, start_options
 from account_reviews.temporal.client import explained
 from workflows.review_cycle import ReviewCycleWorkflow
 
@@ -84,11 +84,11 @@ async def start_cycle(client: Client, start: CycleInput) -> Handle:
         start,
         id=names.scheduled_cycle_id(uuid.uuid4().hex, start.tenant),
         task_queue=names.TASK_QUEUE,
-        task_timeout=starting.TASK_TIMEOUT,
+        task_timeout=start_options.TASK_TIMEOUT,
         priority=Priority(priority_key=start.priority_key, fairness_key=start.scope.owner),
         static_summary=f"Cycle {start.kind}",
         static_details=f"Started by {start.started_by}",
-        search_attributes=starting.owned_by(start.tenant, start.scope.owner),
+        search_attributes=start_options.owned_by(start.tenant, start.scope.owner),
     )
 
 

@@ -12,7 +12,7 @@ from account_reviews.domain.halts import RELEASE_HINT, Halt
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.temporal.client import connect
-from account_reviews.temporal.pausing import Schedules
+from account_reviews.temporal.schedules.pause import Schedules
 
 POLL_SECONDS: Final = 0.05
 TELL_SECONDS: Final = 5.0

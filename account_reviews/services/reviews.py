@@ -38,7 +38,7 @@ from account_reviews.domain.review.messages import (
 )
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.presentation.review_documents import review_document
-from account_reviews.store.reading import RequestRow, RunDetail
+from account_reviews.store.review_queries import RequestRow, RunDetail
 from account_reviews.temporal import names
 from account_reviews.temporal.client import explained
 from workflows.account_review import AccountReviewWorkflow

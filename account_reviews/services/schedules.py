@@ -14,9 +14,9 @@ from account_reviews.domain.errors import ScheduleError
 from account_reviews.domain.schedule.entry import ScheduleFile, is_past, spec_of
 from account_reviews.domain.schedule.file import Known, parse_schedules
 from account_reviews.domain.schedule.runs import ScheduleRun, ScheduleRunPage
-from account_reviews.temporal.schedule_control import ScheduleControl
-from account_reviews.temporal.schedule_plan import Planned, Planner
-from account_reviews.temporal.schedules import Builder, Standing, utc_now
+from account_reviews.temporal.schedules.control import ScheduleControl
+from account_reviews.temporal.schedules.entries import Builder, Standing, utc_now
+from account_reviews.temporal.schedules.plan import Planned, Planner
 from activities.upkeep import JOBS
 
 SHIPPED: Final = Path(__file__).parents[1] / "schedules.toml"

@@ -20,8 +20,8 @@ from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.records import AccountSnapshot, SnapshotRef
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import autocommit, reachable
-from account_reviews.store.rows import baseline_row, outcome_rows
-from account_reviews.store.saving import PUT_DOCUMENT, Document, document_values, save_rows
+from account_reviews.store.review_rows import baseline_row, outcome_rows
+from account_reviews.store.review_writes import PUT_DOCUMENT, Document, document_values, save_rows
 
 KNOWN_CHARACTERS = 16_000_000
 """Of documents that this process stored: the next step of a review reads them from memory."""

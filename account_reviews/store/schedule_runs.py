@@ -19,7 +19,7 @@ from account_reviews.domain.schedule.runs import (
     ScheduleRunPage,
 )
 from account_reviews.store.database import reachable
-from account_reviews.store.reading import make_cursor, read_cursor
+from account_reviews.store.review_queries import make_cursor, read_cursor
 
 _OPEN = text(
     "insert into reviews.schedule_runs as known (id, schedule_id, tenant, workflow_id, trigger, "

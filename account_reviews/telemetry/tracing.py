@@ -43,9 +43,9 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
-from account_reviews.telemetry import headers
-from account_reviews.telemetry.headers import Carrier
+from account_reviews.telemetry import trace_headers
 from account_reviews.telemetry.spans import trace_here, tracer_here
+from account_reviews.telemetry.trace_headers import Carrier
 
 TRACER: Final = "account_reviews"
 _SETTLE: Final = "__reviews_settle_trace"
@@ -120,7 +120,7 @@ class ReviewTracing(TracingInterceptor):
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         if self._sampler is None:
-            return headers.TraceHeaders().intercept_client(next)
+            return trace_headers.TraceHeaders().intercept_client(next)
         return super().intercept_client(next)
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
@@ -137,19 +137,19 @@ class ReviewTracing(TracingInterceptor):
     def leaves_out(self, carrier: Carrier) -> bool:
         """Whether no span is made within this trace. False also without a trace, when spans are
         exported: one may begin here."""
-        return self._sampler is None or (bool(carrier) and not headers.is_sampled(carrier))
+        return self._sampler is None or (bool(carrier) and not trace_headers.is_sampled(carrier))
 
     def _settle(self, carrier: Carrier, first_run_id: str, name: str) -> "Settled":
         """What the run goes by. A trace that nobody decided on is decided on here, always alike."""
-        carrier = carrier or headers.carrier_of_run(first_run_id)
-        ids = headers.ids_of(carrier)
-        undecided = headers.UNDECIDED in carrier
+        carrier = carrier or trace_headers.carrier_of_run(first_run_id)
+        ids = trace_headers.ids_of(carrier)
+        undecided = trace_headers.UNDECIDED in carrier
         if self._sampler is None or ids is None or not undecided:
-            kept = self._sampler is not None and headers.is_sampled(carrier)
-            return Settled(carrier, headers.payload_of(carrier), kept, root=None)
+            kept = self._sampler is not None and trace_headers.is_sampled(carrier)
+            return Settled(carrier, trace_headers.payload_of(carrier), kept, root=None)
         kept = self._sampler.keeps(ids[0], name)
-        decided = {headers.TRACEPARENT: f"00-{ids[0]}-{ids[1]}-{int(kept):02d}"}
-        return Settled(decided, headers.payload_of(decided), kept, root=ids)
+        decided = {trace_headers.TRACEPARENT: f"00-{ids[0]}-{ids[1]}-{int(kept):02d}"}
+        return Settled(decided, trace_headers.payload_of(decided), kept, root=ids)
 
     def _completed_workflow_span(self, params: Any) -> Any:
         root = params.attributes.pop(_ROOT, None)
@@ -191,19 +191,19 @@ class _TracedWorkflow(TracingWorkflowInboundInterceptor):
         self._settled: Settled | None = None
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
-        input.headers = headers.readable(input.headers)
+        input.headers = trace_headers.readable(input.headers)
         await super().handle_signal(input)
 
     async def handle_query(self, input: HandleQueryInput) -> Any:
-        input.headers = headers.readable(input.headers)
+        input.headers = trace_headers.readable(input.headers)
         return await super().handle_query(input)
 
     def handle_update_validator(self, input: HandleUpdateInput) -> None:
-        input.headers = headers.readable(input.headers)
+        input.headers = trace_headers.readable(input.headers)
         super().handle_update_validator(input)
 
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
-        input.headers = headers.readable(input.headers)
+        input.headers = trace_headers.readable(input.headers)
         return await super().handle_update_handler(input)
 
     def _load_workflow_context_carrier(self) -> Carrier:
@@ -213,7 +213,7 @@ class _TracedWorkflow(TracingWorkflowInboundInterceptor):
         if self._settled is None:
             info = workflow.info()
             settle = workflow.extern_functions()[_SETTLE]
-            carrier = headers.carrier_of(info.headers)
+            carrier = trace_headers.carrier_of(info.headers)
             name = f"{_ROOT}{info.workflow_type}"
             self._settled = settle(carrier, info.first_execution_run_id, name)
         return self._settled
@@ -246,8 +246,8 @@ class _TracedActivity(ActivityInboundInterceptor):
         self._root = root
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        trace_here.set(headers.trace_id_of(input.headers))
-        carrier = headers.carrier_of(input.headers)
+        trace_here.set(trace_headers.trace_id_of(input.headers))
+        carrier = trace_headers.carrier_of(input.headers)
         if self._root.leaves_out(carrier):
             tracer_here.set(None)
             return await super().execute_activity(input)

@@ -18,7 +18,7 @@ from account_reviews.domain.errors import (
     ReviewsError,
     UnreachableError,
 )
-from account_reviews.telemetry.clients import client_tracing
+from account_reviews.telemetry.client_tracing import client_tracing
 from account_reviews.temporal import names
 from account_reviews.temporal.failures import DATA_CONVERTER
 

@@ -13,7 +13,7 @@ from account_reviews.domain.schedule.runs import JobReport
 from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from account_reviews.temporal import schedule_upkeep
+from account_reviews.temporal.schedules import upkeep
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ async def reconcile(tools: Tools) -> JobReport:
 
 async def extend_biweekly(tools: Tools) -> JobReport:
     """Write more dates for biweekly schedules."""
-    extended = await schedule_upkeep.extend_biweekly(tools.client, tools.tenant, tools.now)
+    extended = await upkeep.extend_biweekly(tools.client, tools.tenant, tools.now)
     return JobReport(summary=_told("extended", extended), changed=len(extended))
 
 
 async def remove_done(tools: Tools) -> JobReport:
     """Delete one-time schedules that are done."""
-    removed = await schedule_upkeep.remove_done(tools.client, tools.runs, tools.tenant, tools.now)
+    removed = await upkeep.remove_done(tools.client, tools.runs, tools.tenant, tools.now)
     return JobReport(summary=_told("removed", removed), changed=len(removed))
 
 

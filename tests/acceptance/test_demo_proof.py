@@ -37,7 +37,7 @@ from account_reviews.domain.review.state import (
 )
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
-from account_reviews.store.reading import RequestRow
+from account_reviews.store.review_queries import RequestRow
 from account_reviews.temporal.names import operation_id, review_id
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from temporalio.client import Client
 
 from account_reviews.config import ports
 from account_reviews.local.stack import LocalStack
-from account_reviews.telemetry import headers
+from account_reviews.telemetry import trace_headers
 from tests.acceptance.conftest import Reviews
 from tests.waiting import until
 
@@ -174,7 +174,7 @@ async def test_a_command_exports_its_span(reviews: Reviews, stack: LocalStack, s
     handle = client.get_workflow_handle(started["review_id"], run_id=started["run_id"])
     async for event in handle.fetch_history_events():
         header = event.workflow_execution_started_event_attributes.header.fields
-        assert headers.trace_id_of(dict(header)) == span.trace_id.hex()
+        assert trace_headers.trace_id_of(dict(header)) == span.trace_id.hex()
         break
 
 

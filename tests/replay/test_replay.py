@@ -11,7 +11,7 @@ from temporalio.worker import Replayer
 
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.temporal.interceptors import ReviewInterceptor
-from account_reviews.temporal.runner import sandboxed_runner
+from account_reviews.temporal.sandbox import sandboxed_runner
 from tests.replay.record import FOLDER, HISTORIES, RECORDED
 from tests.replay.reordered import ReorderedReviewWorkflow
 from worker import WORKFLOWS

@@ -25,7 +25,7 @@ from account_reviews.domain.reports.portfolio import (
 from account_reviews.presentation import charts
 from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
 from account_reviews.presentation.digest import render_digest
-from account_reviews.store.cycle_reading import CycleRow
+from account_reviews.store.cycle_queries import CycleRow
 from tests.unit.domain.accounts import CYCLE, brief_of, reviewed, with_risk
 from tests.unit.domain.build import AS_OF
 from tests.unit.domain.test_digest import CHANGED, closed_review, digest_of, of_account, request

@@ -38,7 +38,7 @@ from account_reviews.domain.review.state import (
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.store.halts import RETRY_SECONDS, HaltStore
 from account_reviews.store.reviews import ReviewStore
-from account_reviews.temporal.runner import sandboxed_runner
+from account_reviews.temporal.sandbox import sandboxed_runner
 from activities.crm import CrmActivities
 from activities.memory import MemoryActivities
 from activities.store import StoreActivities

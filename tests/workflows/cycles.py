@@ -36,7 +36,7 @@ from account_reviews.store.cycles import CycleStore
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from account_reviews.temporal.runner import sandboxed_runner
+from account_reviews.temporal.sandbox import sandboxed_runner
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
 from activities.cycles import CycleActivities

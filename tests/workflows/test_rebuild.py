@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 from account_reviews.domain.review.phases import Outcome, Status
-from account_reviews.store.reading import ReviewReader
+from account_reviews.store.review_queries import ReviewReader
 from account_reviews.upkeep.rebuild import rebuild
 from tests.workflows.conftest import World, create_task, decision
 

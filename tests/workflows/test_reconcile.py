@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from account_reviews.domain.errors import ReviewNotFoundError
 from account_reviews.domain.review.phases import Outcome
-from account_reviews.store.reading import ReviewReader
+from account_reviews.store.review_queries import ReviewReader
 from account_reviews.upkeep.read_model import Reconciled, reconcile
 from tests.workflows.conftest import Handle, World, create_task
 

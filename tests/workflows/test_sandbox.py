@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Worker
 
-from account_reviews.temporal.runner import ReviewSandbox, sandboxed_runner
+from account_reviews.temporal.sandbox import ReviewSandbox, sandboxed_runner
 
 
 @workflow.defn(failure_exception_types=[Exception])

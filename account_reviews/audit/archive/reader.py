@@ -18,7 +18,7 @@ from account_reviews.audit.seals.leaves import SELECT, Position, document_of, po
 from account_reviews.domain.audit.events import EventType, Severity, Source
 from account_reviews.domain.errors import BadInputError
 from account_reviews.store.database import reachable
-from account_reviews.store.reading import make_cursor, read_cursor
+from account_reviews.store.review_queries import make_cursor, read_cursor
 
 DEFAULT_LIMIT: Final = 50
 MOST_LIMIT: Final = 1000

@@ -37,7 +37,7 @@ from account_reviews.domain.audit.events import (
 from account_reviews.domain.audit.redaction import Rules, describe, redact_text
 from account_reviews.domain.canonical import hash_of, rfc3339, spelled
 from account_reviews.domain.errors import ReviewsError
-from account_reviews.telemetry.headers import trace_id_of
+from account_reviews.telemetry.trace_headers import trace_id_of
 from account_reviews.temporal import names
 from account_reviews.temporal.failures import error_type
 

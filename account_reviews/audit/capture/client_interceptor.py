@@ -54,7 +54,7 @@ from account_reviews.domain.audit.events import (
     fact_id,
 )
 from account_reviews.domain.audit.redaction import Rules, describe, redact_text
-from account_reviews.telemetry.headers import trace_id_of
+from account_reviews.telemetry.trace_headers import trace_id_of
 from account_reviews.temporal import names
 
 DECIDE: Final = "decide"

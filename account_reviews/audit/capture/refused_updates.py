@@ -32,7 +32,7 @@ from account_reviews.domain.audit.events import (
     trace_of_run,
 )
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
-from account_reviews.telemetry.headers import trace_id_of
+from account_reviews.telemetry.trace_headers import trace_id_of
 from account_reviews.temporal import names
 
 _DECIDE: Final = "decide"

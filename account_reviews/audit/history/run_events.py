@@ -21,7 +21,7 @@ from account_reviews.audit.capture.payloads import (
 from account_reviews.audit.history.event_context import ENDS, Teller, Told, identity, indexed, word
 from account_reviews.domain.audit.events import EventType, Severity, trace_of_run
 from account_reviews.domain.audit.redaction import redact_text
-from account_reviews.telemetry.headers import trace_id_of
+from account_reviews.telemetry.trace_headers import trace_id_of
 from account_reviews.temporal.names import SCHEDULED_AT, SCHEDULED_BY, parse_review_id
 
 REVIEW: Final = "AccountReview"

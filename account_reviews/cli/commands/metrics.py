@@ -41,7 +41,7 @@ def metrics(
 
 async def _figures() -> dict[str, Any]:
     from account_reviews.cli.session import open_session
-    from account_reviews.store.sessions import SessionReader
+    from account_reviews.store.review_figures import SessionReader
 
     async with open_session() as parts:
         summary = await SessionReader(parts.engine).summary(parts.settings.tenant)
@@ -53,7 +53,7 @@ async def _open_in_temporal(parts: "Parts") -> int | None:
     from temporalio.service import RPCError
 
     from account_reviews.cli.session import temporal_if_there
-    from account_reviews.temporal.counting import count_running
+    from account_reviews.temporal.open_reviews import count_running
 
     client = await temporal_if_there(parts)
     if client is None:

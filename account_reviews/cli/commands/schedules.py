@@ -9,7 +9,7 @@ from account_reviews.cli.output import Format, Output, note, print_json, print_t
 from account_reviews.cli.session import open_session, temporal
 
 if TYPE_CHECKING:
-    from account_reviews.temporal.schedule_plan import Planned
+    from account_reviews.temporal.schedules.plan import Planned
 
 Schedule = Annotated[str, typer.Argument(help="A schedule id.")]
 File = Annotated[

@@ -73,7 +73,7 @@ async def _list(
     output: Format,
 ) -> None:
     from account_reviews.presentation.review_documents import run_document
-    from account_reviews.store.reading import RunFilter
+    from account_reviews.store.review_queries import RunFilter
 
     checked = _checked(where)
     async with open_session() as parts:

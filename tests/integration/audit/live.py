@@ -22,7 +22,7 @@ from account_reviews.domain.audit.events import AuditEvent
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import asyncpg_dsn, create_engine
-from account_reviews.temporal.runner import sandboxed_runner
+from account_reviews.temporal.sandbox import sandboxed_runner
 from tests.workflows.conftest import World, make_world
 
 RULES = Rules()

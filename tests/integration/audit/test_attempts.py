@@ -38,9 +38,9 @@ from account_reviews.domain.audit.events import AuditEvent, EventType, Severity,
 from account_reviews.domain.audit.redaction import DEFAULT
 from account_reviews.domain.errors import ReviewAlreadyRunningError, UnreachableError
 from account_reviews.local.temporal_server import TemporalServer
-from account_reviews.telemetry.headers import TraceHeaders, trace_id_of
+from account_reviews.telemetry.trace_headers import TraceHeaders, trace_id_of
 from account_reviews.temporal.interceptors import ReviewInterceptor
-from account_reviews.temporal.runner import sandboxed_runner
+from account_reviews.temporal.sandbox import sandboxed_runner
 from tests.integration.audit.rows import trail
 from tests.waiting import until
 from tests.workflows.conftest import World, create_task, decision, make_world

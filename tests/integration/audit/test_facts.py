@@ -19,7 +19,7 @@ from account_reviews.domain.review.state import TIMELINE_LIMIT, ReviewInput, Rev
 from account_reviews.domain.schedule.lateness import Judgement, Verdict
 from account_reviews.domain.schedule.runs import OpenRun
 from account_reviews.store.halts import HaltStore
-from account_reviews.store.policies import see_policy
+from account_reviews.store.policy_in_force import see_policy
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from tests.integration.audit.rows import outbox, trail

@@ -20,7 +20,7 @@ from account_reviews.audit.history.reader import LONG, Export, HistoryReader
 from account_reviews.audit.history.reconciler import Gap, compare
 from account_reviews.domain.audit.events import EventType, Severity
 from account_reviews.temporal.interceptors import ReviewInterceptor
-from account_reviews.temporal.runner import sandboxed_runner
+from account_reviews.temporal.sandbox import sandboxed_runner
 from tests.integration.audit.live import (
     PATIENCE,
     RULES,

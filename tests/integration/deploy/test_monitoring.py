@@ -30,7 +30,7 @@ from account_reviews.config import ports
 from account_reviews.config.settings import Settings
 from account_reviews.local.temporal_server import TemporalServer, find_cli
 from account_reviews.runtime.telemetry import telemetry
-from account_reviews.telemetry.observed import COUNTERS, Source, Values
+from account_reviews.telemetry.gauges import COUNTERS, Source, Values
 from account_reviews.temporal.names import TASK_QUEUE
 from tests.integration.deploy.compose import ROOT, tool
 from tests.integration.deploy.promql import Asked, asked

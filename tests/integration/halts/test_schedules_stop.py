@@ -18,8 +18,9 @@ from temporalio.client import (
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.errors import UnreachableError
 from account_reviews.services.halts import release_all, status_of, stop_all
-from account_reviews.temporal import names, pausing
-from account_reviews.temporal.schedules import MANAGED_BY
+from account_reviews.temporal import names
+from account_reviews.temporal.schedules import pause
+from account_reviews.temporal.schedules.entries import MANAGED_BY
 from tests.waiting import until
 
 MANY = 30
@@ -71,7 +72,7 @@ async def state_of(handle: ScheduleHandle) -> tuple[bool, str]:
 async def test_exactly_what_was_running_is_paused_and_resumed(
     parts: Parts, own_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pausing, "PAGE", 7)
+    monkeypatch.setattr(pause, "PAGE", 7)
     tenant = parts.settings.tenant
     running = [
         await create(own_client, names.schedule_id(f"s{number}", tenant), tenant=tenant)

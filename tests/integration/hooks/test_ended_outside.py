@@ -32,7 +32,7 @@ from account_reviews.hooks.events import Anomaly, HookEvent, HookName
 from account_reviews.hooks.loading import hook_of
 from account_reviews.hooks.worker import hooked
 from account_reviews.local.temporal_server import TemporalServer
-from account_reviews.store.reading import ReviewReader
+from account_reviews.store.review_queries import ReviewReader
 from account_reviews.upkeep import rebuild
 from account_reviews.upkeep.server_closed_reviews import EndedOutside
 from tests.unit.hooks.helpers import Heard, counting

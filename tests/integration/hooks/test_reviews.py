@@ -25,8 +25,8 @@ from account_reviews.hooks.review_lifecycle import Sessions
 from account_reviews.hooks.worker import hooked
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.protocol import MemoryHit, RecallQuery
-from account_reviews.telemetry.exporting import Traces
-from account_reviews.temporal.runner import sandboxed_runner
+from account_reviews.telemetry.trace_exporter import Traces
+from account_reviews.temporal.sandbox import sandboxed_runner
 from tests.unit.hooks.helpers import PATIENCE, Counted, Heard, counting
 from tests.waiting import eventually
 from tests.workflows.conftest import World, create_task, decision, make_world

@@ -18,7 +18,7 @@ from account_reviews.domain.errors import CycleNotFoundError
 from account_reviews.domain.records import AccountStatus
 from account_reviews.domain.reports.portfolio import MakeResults, ResultsMade
 from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
-from account_reviews.store.cycle_reading import CycleReader
+from account_reviews.store.cycle_queries import CycleReader
 from tests.integration.results.world import FIRST, HOUR, SECOND, World
 
 DAILY = CycleScope(statuses=(AccountStatus.ACTIVE, AccountStatus.AT_RISK), changed_within_seconds=1)

@@ -14,7 +14,7 @@ from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecisio
 from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.phases import Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewInput, ReviewState
-from account_reviews.store.reading import ReviewReader, RunFilter
+from account_reviews.store.review_queries import ReviewReader, RunFilter
 from account_reviews.store.reviews import ReviewStore
 from tests.unit.reviews.states import analysis_result, task_change
 

@@ -16,9 +16,9 @@ from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.schedule.entry import ScheduleFile
 from account_reviews.domain.schedule.file import Known, parse_schedules
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from account_reviews.temporal.schedule_control import ScheduleControl
-from account_reviews.temporal.schedule_plan import Planned, Planner
-from account_reviews.temporal.schedules import Builder, listed, utc_now
+from account_reviews.temporal.schedules.control import ScheduleControl
+from account_reviews.temporal.schedules.entries import Builder, listed, utc_now
+from account_reviews.temporal.schedules.plan import Planned, Planner
 from activities.upkeep import JOBS
 
 _T = TypeVar("_T")

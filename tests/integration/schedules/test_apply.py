@@ -18,7 +18,7 @@ from account_reviews.domain.errors import ConflictError, ScheduleError
 from account_reviews.domain.policy.model import parse_policy
 from account_reviews.domain.schedule.runs import UpkeepInput
 from account_reviews.temporal import names
-from account_reviews.temporal.schedules import Standing, find, listed
+from account_reviews.temporal.schedules.entries import Standing, find, listed
 from tests.integration.schedules.conftest import Place, entry
 from tests.waiting import until
 

@@ -9,7 +9,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from account_reviews.domain.errors import BadInputError, ConflictError, ScheduleNotFoundError
 from account_reviews.services.schedules import detail_document, schedule_document
 from account_reviews.temporal import names
-from account_reviews.temporal.schedule_control import TooManyRunsError
+from account_reviews.temporal.schedules.control import TooManyRunsError
 from tests.integration.schedules.conftest import Place, entry
 from tests.waiting import until
 

@@ -16,7 +16,7 @@ from temporalio.client import Client
 
 from account_reviews.domain.schedule.entry import occurs
 from account_reviews.domain.schedule.firing import parse_cron
-from account_reviews.temporal.schedules import Builder
+from account_reviews.temporal.schedules.entries import Builder
 from tests.integration.schedules.conftest import Place, entry, read
 
 BERLIN = 'time_zone = "Europe/Berlin"'

@@ -15,7 +15,7 @@ from account_reviews.domain.schedule.lateness import Judgement, Verdict
 from account_reviews.domain.schedule.runs import KEPT_RUNS, CloseRun, OpenRun, RunStatus
 from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
-from account_reviews.temporal.schedule_upkeep import extend_biweekly, remove_done
+from account_reviews.temporal.schedules.upkeep import extend_biweekly, remove_done
 from account_reviews.upkeep.jobs import Tools, digest, retention
 from tests.integration.reviews.test_store import fresh
 from tests.integration.schedules.conftest import Place, entry

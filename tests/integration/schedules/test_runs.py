@@ -29,7 +29,7 @@ from account_reviews.domain.schedule.runs import JobReport, RunJob, ScheduleRun
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from account_reviews.temporal.schedules import listed
+from account_reviews.temporal.schedules.entries import listed
 from activities.schedules import ScheduleActivities
 from activities.upkeep import UpkeepActivities
 from tests.integration.schedules.conftest import Place, entry, read

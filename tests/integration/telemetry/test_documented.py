@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from account_reviews.config import ports
-from account_reviews.telemetry import instruments, page
+from account_reviews.telemetry import instruments, metrics_page
+from account_reviews.telemetry.gauges import COUNTERS, GAUGES, Observed, Source, Values
 from account_reviews.telemetry.instruments import Instruments
-from account_reviews.telemetry.observed import COUNTERS, GAUGES, Observed, Source, Values
 from tests.integration.telemetry.counted import count_everything
 
 PAGE = Path(__file__).parents[3] / "docs" / "telemetry.md"
@@ -45,7 +45,7 @@ async def everything() -> dict[str, tuple[str, set[str]]]:
 
     watched.watch(Source("all", ask))
     nowhere = f"http://{ports.LOOPBACK}:{ports.any_free()}"
-    text = (await asyncio.to_thread(page.text, registry, nowhere)).decode()
+    text = (await asyncio.to_thread(metrics_page.text, registry, nowhere)).decode()
     provider.shutdown()
     found: dict[str, tuple[str, set[str]]] = {}
     for family in text_string_to_metric_families(text):

@@ -33,11 +33,11 @@ from temporalio.worker import Replayer
 from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.records import RecordType
 from account_reviews.domain.review.approvals import Terms
-from account_reviews.telemetry import headers
-from account_reviews.telemetry.exporting import Traces
-from account_reviews.telemetry.headers import TraceHeaders
+from account_reviews.telemetry import trace_headers
+from account_reviews.telemetry.trace_exporter import Traces
+from account_reviews.telemetry.trace_headers import TraceHeaders
 from account_reviews.temporal.interceptors import ReviewInterceptor
-from account_reviews.temporal.runner import sandboxed_runner
+from account_reviews.temporal.sandbox import sandboxed_runner
 from tests.integration.telemetry.conftest import Connect
 from tests.replay.test_replay import ALL, load
 from tests.workflows.conftest import decision, make_world, set_status
@@ -158,7 +158,7 @@ async def test_a_starter_that_exports_nothing_leaves_the_trace_to_the_worker(
         handle = await world.start(await connected(TraceHeaders()))
         await handle.result()
     started = (await events(handle))[0].workflow_execution_started_event_attributes
-    ids = headers.ids_of(headers.carrier_of(dict(started.header.fields)))
+    ids = trace_headers.ids_of(trace_headers.carrier_of(dict(started.header.fields)))
     assert ids is not None
     found = made(traces, spans)
     assert trace_ids(found) == {ids[0]}
@@ -201,9 +201,12 @@ async def test_without_an_exporter_ids_are_passed_on_and_no_span_is_made(
     ]
     assert scheduled
     for fields in scheduled:
-        carrier = headers.carrier_of(dict(fields))
-        assert headers.ids_of(carrier) == (trace_of_run(run_id), headers.span_of_run(run_id))
-        assert headers.UNDECIDED in carrier
+        carrier = trace_headers.carrier_of(dict(fields))
+        assert trace_headers.ids_of(carrier) == (
+            trace_of_run(run_id),
+            trace_headers.span_of_run(run_id),
+        )
+        assert trace_headers.UNDECIDED in carrier
 
 
 async def test_tracing_adds_no_event(
@@ -302,7 +305,7 @@ class _Heading(Interceptor):
 class _Headed(OutboundInterceptor):
     def __init__(self, next: OutboundInterceptor, header: Payload) -> None:
         super().__init__(next)
-        self._headers = {headers.HEADER: header}
+        self._headers = {trace_headers.HEADER: header}
 
     async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
         input.headers = self._headers

@@ -29,8 +29,8 @@ from account_reviews.domain.records import RecordType
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.runtime.telemetry import Telemetry, telemetry
 from account_reviews.telemetry import instruments
-from account_reviews.telemetry.exporting import SENDING, Traces
 from account_reviews.telemetry.logs import logging_to
+from account_reviews.telemetry.trace_exporter import SENDING, Traces
 from account_reviews.temporal.client import connect
 from account_reviews.upkeep.rebuild import rebuild
 from tests.integration.telemetry.conftest import Connect

@@ -12,28 +12,28 @@ from temporalio.api.common.v1 import Payload
 
 from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.errors import BadInputError
-from account_reviews.telemetry import headers
+from account_reviews.telemetry import trace_headers
 from account_reviews.telemetry.tracing import Decided
 
 RUN = "01a1fe76-10d9-7754-87c3-dd05c9ac6fe2"
 
 
 def test_a_run_without_a_header_goes_by_its_run_id() -> None:
-    ids = headers.ids_of(headers.carrier_of_run(RUN))
-    assert ids == (trace_of_run(RUN), headers.span_of_run(RUN))
-    assert headers.carrier_of_run(RUN) == headers.carrier_of_run(RUN)
+    ids = trace_headers.ids_of(trace_headers.carrier_of_run(RUN))
+    assert ids == (trace_of_run(RUN), trace_headers.span_of_run(RUN))
+    assert trace_headers.carrier_of_run(RUN) == trace_headers.carrier_of_run(RUN)
 
 
 def test_a_fresh_header_is_read_back() -> None:
-    one, other = headers.fresh(), headers.fresh()
-    ids = headers.ids_of(headers.carrier_of({headers.HEADER: one}))
+    one, other = trace_headers.fresh(), trace_headers.fresh()
+    ids = trace_headers.ids_of(trace_headers.carrier_of({trace_headers.HEADER: one}))
     assert ids is not None
-    assert ids != headers.ids_of(headers.carrier_of({headers.HEADER: other}))
+    assert ids != trace_headers.ids_of(trace_headers.carrier_of({trace_headers.HEADER: other}))
 
 
 @given(st.binary(max_size=80) | st.text(max_size=80).map(str.encode))
 def test_any_header_is_read_without_an_error(data: bytes) -> None:
-    assert headers.carrier_of({headers.HEADER: Payload(data=data)}) == {}
+    assert trace_headers.carrier_of({trace_headers.HEADER: Payload(data=data)}) == {}
 
 
 @pytest.mark.parametrize(
@@ -50,25 +50,25 @@ def test_any_header_is_read_without_an_error(data: bytes) -> None:
     ],
 )
 def test_a_header_that_names_no_trace_counts_as_none(data: bytes) -> None:
-    given = {headers.HEADER: Payload(data=data), "more": Payload()}
-    assert headers.carrier_of(given) == {}
-    assert headers.trace_id_of(given) is None
-    assert headers.readable(given) == {"more": Payload()}
+    given = {trace_headers.HEADER: Payload(data=data), "more": Payload()}
+    assert trace_headers.carrier_of(given) == {}
+    assert trace_headers.trace_id_of(given) is None
+    assert trace_headers.readable(given) == {"more": Payload()}
 
 
 def test_what_is_no_text_in_a_header_is_left_out() -> None:
     parent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
     data = json.dumps({"traceparent": parent, "baggage": 7, "tracestate": "a=b"}).encode()
-    given = {headers.HEADER: Payload(metadata={"encoding": b"binary/odd"}, data=data)}
+    given = {trace_headers.HEADER: Payload(metadata={"encoding": b"binary/odd"}, data=data)}
     kept = {"traceparent": parent, "tracestate": "a=b"}
-    assert headers.carrier_of(given) == kept
-    assert headers.readable(given) == {headers.HEADER: headers.payload_of(kept)}
+    assert trace_headers.carrier_of(given) == kept
+    assert trace_headers.readable(given) == {trace_headers.HEADER: trace_headers.payload_of(kept)}
 
 
 def test_a_carrier_is_the_callers_own() -> None:
-    given = {headers.HEADER: headers.fresh()}
-    headers.carrier_of(given).clear()
-    assert headers.carrier_of(given)
+    given = {trace_headers.HEADER: trace_headers.fresh()}
+    trace_headers.carrier_of(given).clear()
+    assert trace_headers.carrier_of(given)
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_a_carrier_is_the_callers_own() -> None:
     ],
 )
 def test_when_spans_are_exported(env: dict[str, str], exports: bool) -> None:
-    assert headers.exports_spans(env) is exports
+    assert trace_headers.exports_spans(env) is exports
 
 
 def test_an_exporter_that_is_not_there_is_refused() -> None:
     with pytest.raises(BadInputError, match="OTEL_TRACES_EXPORTER is 'zipkin'"):
-        headers.exports_spans({"OTEL_TRACES_EXPORTER": "zipkin"})
+        trace_headers.exports_spans({"OTEL_TRACES_EXPORTER": "zipkin"})
 
 
 def run_ids(count: int) -> list[str]:

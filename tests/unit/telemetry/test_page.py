@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from account_reviews.config import ports
 from account_reviews.domain.errors import BadInputError, ConflictError
-from account_reviews.telemetry import instruments, page
-from account_reviews.telemetry.observed import Observed, Source, Values
-from account_reviews.telemetry.page import Address
+from account_reviews.telemetry import instruments, metrics_page
+from account_reviews.telemetry.gauges import Observed, Source, Values
+from account_reviews.telemetry.metrics_page import Address
 
 NOWHERE = f"http://{ports.LOOPBACK}:1/metrics"
 
@@ -97,7 +97,7 @@ def test_without_a_provider_counting_does_nothing() -> None:
 def test_a_taken_port_makes_it_the_next_free_one(registry: CollectorRegistry) -> None:
     with socket.create_server((ports.LOOPBACK, 0)) as other:
         port = other.getsockname()[1]
-        with page.served(registry, NOWHERE, Address(ports.LOOPBACK, port)) as served:
+        with metrics_page.served(registry, NOWHERE, Address(ports.LOOPBACK, port)) as served:
             chosen = int(served.url.split(":")[2].split("/")[0])
             assert port < chosen < port + 100
             with urllib.request.urlopen(served.url) as answer:
@@ -110,7 +110,7 @@ def test_no_free_port_at_all_is_said(registry: CollectorRegistry) -> None:
         socket.create_server((ports.LOOPBACK, 65535)),
         pytest.raises(ConflictError, match="no port from 65535"),
     ):
-        page.serve(registry, NOWHERE, Address(ports.LOOPBACK, 65535))
+        metrics_page.serve(registry, NOWHERE, Address(ports.LOOPBACK, 65535))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_no_free_port_at_all_is_said(registry: CollectorRegistry) -> None:
     ],
 )
 def test_settings_of_the_page(env: dict[str, str], address: Address | None) -> None:
-    assert page.wanted(env) == address
+    assert metrics_page.wanted(env) == address
 
 
 @pytest.mark.parametrize(
@@ -138,12 +138,14 @@ def test_settings_of_the_page(env: dict[str, str], address: Address | None) -> N
 )
 def test_settings_that_do_not_fit(name: str, value: str) -> None:
     with pytest.raises(BadInputError, match=name):
-        page.wanted({name: value})
+        metrics_page.wanted({name: value})
 
 
 def test_the_sdks_page_that_is_gone_is_told(registry: CollectorRegistry) -> None:
     gone = f"http://{ports.LOOPBACK}:{ports.any_free()}/metrics"
-    assert samples(page.text(registry, gone).decode()) == {"reviews_sdk_metrics_up": {(): 0}}
+    assert samples(metrics_page.text(registry, gone).decode()) == {
+        "reviews_sdk_metrics_up": {(): 0}
+    }
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
@@ -154,7 +156,10 @@ def test_the_sdks_own_page_follows_ours_as_it_stands(
     theirs = CollectorRegistry()
     Gauge("temporal_num_pollers", "How many ask", ["queue"], registry=theirs).labels('a"b').set(2)
     provider.get_meter("tests").create_counter("reviews_things").add(3)
-    with start(theirs) as core, page.served(registry, core, Address(ports.LOOPBACK, 0)) as served:
+    with (
+        start(theirs) as core,
+        metrics_page.served(registry, core, Address(ports.LOOPBACK, 0)) as served,
+    ):
         asked = urllib.request.Request(
             served.url,
             headers={"Accept-Encoding": encoding, "Accept": "application/openmetrics-text"},
@@ -184,7 +189,7 @@ def start(registry: CollectorRegistry) -> Iterator[str]:
 async def test_a_source_that_hangs_or_fails_leaves_its_figures_out(
     provider: MeterProvider, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("account_reviews.telemetry.observed.LIMIT_SECONDS", 0.05)
+    monkeypatch.setattr("account_reviews.telemetry.gauges.LIMIT_SECONDS", 0.05)
 
     async def works() -> Values:
         return {"orchestrator_active_sessions": [(3, {})]}

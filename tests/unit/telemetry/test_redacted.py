@@ -4,7 +4,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Status, StatusCode
 
-from account_reviews.telemetry.exporting import Traces
+from account_reviews.telemetry.trace_exporter import Traces
 
 SECRET = "password=hunter2hunter2 of ann@example.org"
 

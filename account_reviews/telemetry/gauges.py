@@ -21,9 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.store.database import reachable
-from account_reviews.store.sessions import SessionReader
-from account_reviews.temporal.counting import count_running
-from account_reviews.temporal.schedule_control import ScheduleControl
+from account_reviews.store.review_figures import SessionReader
+from account_reviews.temporal.open_reviews import count_running
+from account_reviews.temporal.schedules.control import ScheduleControl
 
 _log = logging.getLogger(__name__)
 

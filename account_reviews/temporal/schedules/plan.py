@@ -30,7 +30,7 @@ from account_reviews.domain.schedule.entry import (
     warnings_of,
 )
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from account_reviews.temporal.schedules import MANAGED_BY, Builder, Standing, find, listed
+from account_reviews.temporal.schedules.entries import MANAGED_BY, Builder, Standing, find, listed
 
 NEXT_SHOWN: Final = 5
 PREVIEW_PREFIX: Final = "preview-of-"

@@ -23,7 +23,7 @@ from activities.memory import MemoryActivities
 from activities.store import StoreActivities
 from workflows import policies
 from workflows.steps import StepError, run_step, unless
-from workflows.writing import save
+from workflows.write import save
 
 Stopped = Callable[[], bool]
 

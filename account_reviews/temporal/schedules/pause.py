@@ -25,7 +25,7 @@ from account_reviews.domain.errors import ReviewsError, UnreachableError
 from account_reviews.domain.halts import Halt
 from account_reviews.temporal import names
 from account_reviews.temporal.client import explained
-from account_reviews.temporal.schedules import MANAGED_BY
+from account_reviews.temporal.schedules.entries import MANAGED_BY
 
 CALL_SECONDS: Final = 20.0
 LIST_SECONDS: Final = 30.0

@@ -20,8 +20,8 @@ from account_reviews.domain.schedule.lateness import Judgement, Verdict
 from account_reviews.domain.schedule.runs import CloseRun, OpenRun, RunStatus
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.names import schedule_id
-from account_reviews.temporal.schedule_plan import PREVIEW_PREFIX
-from account_reviews.temporal.schedules import Standing, find, listed, spec_for
+from account_reviews.temporal.schedules.entries import Standing, find, listed, spec_for
+from account_reviews.temporal.schedules.plan import PREVIEW_PREFIX
 
 SOON: Final = timedelta(days=365)
 PREVIEW_AGE: Final = timedelta(hours=1)

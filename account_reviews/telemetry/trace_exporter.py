@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from account_reviews.domain.errors import BadInputError
-from account_reviews.telemetry.headers import exports_spans
-from account_reviews.telemetry.redacted import RedactedSpans
+from account_reviews.telemetry.redacted_spans import RedactedSpans
+from account_reviews.telemetry.trace_headers import exports_spans
 from account_reviews.telemetry.tracing import Decided, GivenIds, ReviewTracing
 
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")

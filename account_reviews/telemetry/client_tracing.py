@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from temporalio.client import Interceptor
 
-from account_reviews.telemetry.headers import TraceHeaders, exports_spans
+from account_reviews.telemetry.trace_headers import TraceHeaders, exports_spans
 
 if TYPE_CHECKING:
-    from account_reviews.telemetry.exporting import Traces
+    from account_reviews.telemetry.trace_exporter import Traces
 
 SERVICE: Final = "account-reviews-cli"
 _END_SECONDS: Final = 0.5
@@ -35,7 +35,7 @@ def close() -> None:
 
 @cache
 def _traces() -> "Traces":
-    from account_reviews.telemetry.exporting import Traces
+    from account_reviews.telemetry.trace_exporter import Traces
 
     # A collector that is away is no concern of whoever runs a command.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)

@@ -10,7 +10,7 @@ from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.cycle.state import CycleStatus
 from account_reviews.domain.errors import CycleNotFoundError
 from account_reviews.store.database import reachable
-from account_reviews.store.reading import make_cursor, read_cursor
+from account_reviews.store.review_queries import make_cursor, read_cursor
 
 _COLUMNS = (
     "run_id, cycle_id, kind, status, reason, schedule_id, started_by, as_of, scheduled_at, late, "

@@ -21,11 +21,11 @@ from account_reviews.domain.cycle.state import (
 )
 from account_reviews.domain.review.messages import Refresh
 from account_reviews.domain.review.state import ReviewInput, ReviewKind
-from account_reviews.temporal import names, starting
+from account_reviews.temporal import names, start_options
 from activities.cycles import CycleActivities
 from workflows import policies
 from workflows.account_review import AccountReviewWorkflow
-from workflows.doors import tell
+from workflows.messages import tell
 from workflows.steps import StepError, run_step
 
 BACKFILL_PRIORITY = 5
@@ -151,13 +151,13 @@ async def _start(
         AccountReviewWorkflow.run,
         review,
         id=review_id,
-        task_timeout=starting.TASK_TIMEOUT,
+        task_timeout=start_options.TASK_TIMEOUT,
         parent_close_policy=ParentClosePolicy.ABANDON,
         cancellation_type=ChildWorkflowCancellationType.ABANDON,
         priority=Priority(priority_key=priority_key, fairness_key=account.owner_id),
-        static_summary=starting.summary(account.account_name),
-        static_details=starting.details(review),
-        search_attributes=starting.search_attributes(review, account.owner_id),
+        static_summary=start_options.summary(account.account_name),
+        static_details=start_options.details(review),
+        search_attributes=start_options.search_attributes(review, account.owner_id),
     )
 
 

@@ -7,8 +7,8 @@ from account_reviews.domain.review import refresh as refreshing
 from account_reviews.domain.review.messages import ReviewProgress
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import ReviewInput, ReviewState
-from workflows.doors import tell
-from workflows.gathering import NoDataError, Stopped, analyse, gather
+from workflows.gather import NoDataError, Stopped, analyse, gather
+from workflows.messages import tell
 from workflows.steps import StepError
 
 

@@ -23,7 +23,7 @@ from account_reviews.domain.errors import (
     ScheduleNotFoundError,
 )
 from account_reviews.temporal import names
-from account_reviews.temporal.schedules import Standing, find, listed
+from account_reviews.temporal.schedules.entries import Standing, find, listed
 
 MOST_BACKFILLED: Final = 999
 """The server names up to 1000 times, and keeps no more runs waiting."""

@@ -40,7 +40,7 @@ from account_reviews.domain.schedule.entry import (
 from account_reviews.domain.schedule.firing import Calendar, fortnights
 from account_reviews.domain.schedule.runs import UpkeepInput
 from account_reviews.temporal import names
-from account_reviews.temporal.starting import TASK_TIMEOUT, owned_by
+from account_reviews.temporal.start_options import TASK_TIMEOUT, owned_by
 
 MANAGED_BY: Final = "account-reviews schedules"
 RETRY_DELAY: Final = timedelta(minutes=5)

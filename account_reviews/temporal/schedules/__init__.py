@@ -1,0 +1,1 @@
+"""Temporal Schedules made from entries: plan, apply, pause, control."""
