@@ -58,11 +58,11 @@ async def run(settings: Settings) -> None:
     async with open_worker_parts(settings) as opened:
         async with build_worker(
             opened.client,
-            opened.parts.activities(),
+            opened.activities,
             interceptors=opened.interceptors,
             workflow_runner=opened.runner,
         ):
-            ready = f"worker ready pid={os.getpid()} task_queue={TASK_QUEUE}{opened.told}"
+            ready = f"worker ready pid={os.getpid()} task_queue={TASK_QUEUE}{opened.remarks}"
             pass_over_what_is_there()
             print(ready, file=sys.stderr, flush=True)  # noqa: T201
             await stop.wait()

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
 
 from account_reviews.audit.capture.outbox_relay import Relay
 from account_reviews.audit.capture.recorder import AuditParts, open_audit
@@ -25,7 +26,8 @@ from account_reviews.store.halts import HaltStore
 from account_reviews.store.review_queries import ReviewReader
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from account_reviews.upkeep.jobs import AuditTools
+from account_reviews.telemetry.client_tracing import client_tracing
+from account_reviews.temporal.client import connect
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
 from activities.cycles import CycleActivities
@@ -34,7 +36,6 @@ from activities.memory import MemoryActivities
 from activities.results import ResultActivities
 from activities.schedules import ScheduleActivities
 from activities.store import StoreActivities
-from activities.upkeep import UpkeepActivities
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Parts:
     relay: Relay
 
     def activities(self) -> list[object]:
-        """One instance of each activity class."""
+        """One instance of each activity class, but for the upkeep jobs of a worker."""
         return [
             CrmActivities(self.crm, self.store, self.settings.snapshot_limits(), self.halts.gate),
             HaltActivities(self.halts),
@@ -64,7 +65,6 @@ class Parts:
             StoreActivities(self.store),
             ScheduleActivities(self.schedule_runs),
             ResultActivities(self.crm, CycleResultStore(self.engine), self.policy),
-            UpkeepActivities(self.engine, self.store, self.policy, self._audit_tools()),
             CycleActivities(
                 self.crm,
                 CycleStore(self.engine),
@@ -76,8 +76,9 @@ class Parts:
             ),
         ]
 
-    def _audit_tools(self) -> AuditTools:
-        return AuditTools(self.audit.engine, self.settings.signing_key, self.settings.archive_place)
+    async def connect(self) -> Client:
+        """Temporal, as a command asks it: traced and recorded. Errors of `temporal.client`."""
+        return await connect(self.settings, interceptors=[client_tracing(), self.audit.asking])
 
     async def default_as_of(self) -> Timestamp | None:
         """The `--as-of` of the last CRM import; None when the CRM is of today."""

@@ -8,7 +8,8 @@ from account_reviews.domain.memory import MemoryHit
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import AccountSnapshot
 from account_reviews.domain.review.approvals import Terms
-from account_reviews.domain.review.state import AnalyseAccount, AnalysisResult
+from account_reviews.domain.review.state import AnalysisResult
+from account_reviews.domain.review.steps import AnalyseAccount
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.telemetry import review_metrics
 

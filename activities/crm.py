@@ -5,12 +5,13 @@ import asyncio
 from temporalio import activity
 
 from account_reviews.crm.gate import AsksGate, Gates
-from account_reviews.crm.protocol import ApplyResult, CrmBackend, Wanted
+from account_reviews.crm.protocol import CrmBackend, Wanted
 from account_reviews.domain.errors import ConflictError, WritesHaltedError
 from account_reviews.domain.proposals import proposal_hash, same
 from account_reviews.domain.records import SnapshotLimits, SnapshotRef
-from account_reviews.domain.review.state import (
+from account_reviews.domain.review.steps import (
     ApplyChange,
+    ApplyResult,
     FetchSnapshot,
     ReadBack,
     ReadBackResult,

@@ -5,7 +5,8 @@ from datetime import timedelta
 from temporalio import activity
 
 from account_reviews.domain.review.ending import memory_items
-from account_reviews.domain.review.state import MemoryDocument, RecallMemory, ReviewState
+from account_reviews.domain.review.state import MemoryDocument, ReviewState
+from account_reviews.domain.review.steps import RecallMemory
 from account_reviews.memory.protocol import MemoryBackend, RecallQuery
 from account_reviews.store.reviews import ReviewStore
 

@@ -3,7 +3,8 @@
 from temporalio import activity
 
 from account_reviews.domain.records import SnapshotRef
-from account_reviews.domain.review.state import LatestSnapshot, ReviewState
+from account_reviews.domain.review.state import ReviewState
+from account_reviews.domain.review.steps import LatestSnapshot
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.telemetry import review_metrics
 from account_reviews.telemetry.review_metrics import Settled

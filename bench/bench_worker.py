@@ -29,16 +29,16 @@ from account_reviews.crm.gate import WriteGate
 from account_reviews.crm.protocol import (
     AccountFilter,
     AccountPage,
-    ApplyResult,
     Capabilities,
     CrmBackend,
-    Health,
     Wanted,
 )
 from account_reviews.crm.sql.backend import OwnSqlCrm
+from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotLimits
+from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.runtime.garbage_collection import collect_seldom, pass_over_what_is_there
 from account_reviews.runtime.worker import open_worker_parts
 from account_reviews.store import review_writes

@@ -7,15 +7,15 @@ from typing import TypeVar
 from account_reviews.crm.protocol import (
     AccountFilter,
     AccountPage,
-    ApplyResult,
     Capabilities,
     CrmBackend,
-    Health,
     Wanted,
 )
+from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
+from account_reviews.domain.review.steps import ApplyResult
 
 _T = TypeVar("_T")
 

@@ -42,10 +42,11 @@ from account_reviews.domain.review.views import (
 from workflows.deadlines import Deadlines
 from workflows.gather import NoDataError, analyse, gather
 from workflows.messages import read, read_or_refuse
+from workflows.read_model import save
 from workflows.refresh import news_for_cycle, refresh, report
 from workflows.steps import ReviewCancelledError, StepError
 from workflows.visibility import show_attributes, show_details
-from workflows.write import remember, save, write_approved
+from workflows.write import remember, write_approved
 
 _Message = TypeVar("_Message", SubmitDecision, CancelReview, Refresh)
 

@@ -8,22 +8,24 @@ from temporalio import workflow
 from account_reviews.domain.errors import AccountNotFoundError
 from account_reviews.domain.records import SnapshotRef
 from account_reviews.domain.review.state import (
-    AnalyseAccount,
     AnalysisResult,
-    FetchSnapshot,
-    LatestSnapshot,
     MemoryDocument,
-    RecallMemory,
     ReviewInput,
     ReviewState,
+)
+from account_reviews.domain.review.steps import (
+    AnalyseAccount,
+    FetchSnapshot,
+    LatestSnapshot,
+    RecallMemory,
 )
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
 from activities.memory import MemoryActivities
 from activities.store import StoreActivities
 from workflows import policies
+from workflows.read_model import save
 from workflows.steps import StepError, run_step, unless
-from workflows.write import save
 
 Stopped = Callable[[], bool]
 

@@ -4,22 +4,15 @@ from collections.abc import Callable
 
 from temporalio import workflow
 
-from account_reviews.crm.protocol import ApplyResult
 from account_reviews.domain.proposals import ItemState, ProposedChange, proposal_hash, same
 from account_reviews.domain.review.approvals import Item
 from account_reviews.domain.review.decisions import approved_items
 from account_reviews.domain.review.phases import Phase
-from account_reviews.domain.review.state import (
-    ApplyChange,
-    ReadBack,
-    ReviewInput,
-    ReviewState,
-    WrittenChange,
-)
+from account_reviews.domain.review.state import ReviewInput, ReviewState, WrittenChange
+from account_reviews.domain.review.steps import ApplyChange, ApplyResult, ReadBack
 from account_reviews.temporal.names import operation_id
 from activities.crm import CrmActivities
 from activities.memory import MemoryActivities
-from activities.store import StoreActivities
 from workflows import policies
 from workflows.steps import StepError, run_step, unless
 
@@ -43,16 +36,6 @@ async def write_approved(
     if written:
         await _look_back(state, start, tuple(written))
     return tuple(again)
-
-
-async def save(state: ReviewState, start: ReviewInput) -> None:
-    """Bring the read model up to the state."""
-    await run_step(
-        StoreActivities.save_review,
-        state,
-        policies.own(f"Save: {state.phase}", heartbeats=start.execution.heartbeats),
-        local=start.execution.own == "local",
-    )
 
 
 async def remember(state: ReviewState, start: ReviewInput) -> None:

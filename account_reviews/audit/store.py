@@ -1,7 +1,6 @@
 """Rows of the trail, in and out. Adding a row that is there already adds nothing."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from account_reviews.domain.audit.events import (
     AuditEvent,
     EventType,
-    JsonValue,
     Severity,
     Source,
     fact_id,
 )
 from account_reviews.store.database import autocommit, reachable
+from account_reviews.store.outbox import document_of, spelled
 
 COLUMNS: Final = (
     "event_id", "at", "source", "tenant", "event_type", "severity", "actor", "action", "resource",
@@ -29,8 +28,6 @@ COLUMNS: Final = (
 """What a writer gives. Number, transaction and time of recording are the database's own."""
 
 _TYPES: Final = {"at": "timestamptz", "details": "jsonb"}
-_NUL: Final = b"\\u0000"
-_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
 
 COLUMN_LIST: Final = ", ".join(COLUMNS)
@@ -44,11 +41,6 @@ INSERT: Final = (
 )
 """Its rows are what `in_order` gives."""
 _INSERT: Final = text(INSERT)
-_PUT: Final = text(
-    "insert into reviews.audit_outbox (event_id, body) select body->>'event_id', body "
-    "from jsonb_array_elements(cast(:rows as jsonb)) with ordinality as given (body, place) "
-    "order by place"
-)
 
 _SHORT, _LONG = 200, 1000
 
@@ -75,14 +67,6 @@ async def insert(target: AsyncConnection | AsyncEngine, events: Sequence[AuditEv
 def in_order(events: Sequence[AuditEvent]) -> str:
     """The rows as JSON. Always in one order: two writers of the same must not wait for another."""
     return spelled([document_of(event) for event in sorted(events, key=_order)])
-
-
-async def put_into_outbox(connection: AsyncConnection, events: Sequence[AuditEvent]) -> int:
-    """Add to the outbox of the main database, in order, in the caller's transaction."""
-    if events:
-        rows = [document_of(event) for event in events]
-        await connection.execute(_PUT, {"rows": spelled(rows)})
-    return len(events)
 
 
 async def store_each(put: Put, events: Sequence[AuditEvent]) -> int:
@@ -153,27 +137,6 @@ def refused(error: Exception) -> bool:
     return state.startswith(("22", "23", "54")) or isinstance(error, exc.DataError)
 
 
-def document_of(event: AuditEvent) -> dict[str, Any]:
-    """The event as plain values, `at` in RFC 3339: what the outbox holds and `insert` sends."""
-    return {
-        "event_id": event.event_id,
-        "at": event.at.astimezone(UTC).isoformat(),
-        "source": event.source.value,
-        "tenant": event.tenant,
-        "event_type": event.event_type.value,
-        "severity": event.severity.value,
-        "actor": event.actor,
-        "action": event.action,
-        "resource": event.resource,
-        "review_id": event.review_id,
-        "account_id": event.account_id,
-        "workflow_id": event.workflow_id,
-        "run_id": event.run_id,
-        "trace_id": event.trace_id,
-        "details": event.details,
-    }
-
-
 def event_of(row: Mapping[str, Any]) -> AuditEvent:
     """A row of the trail, or a document of the outbox, as an event. KeyError, ValueError."""
     at, details = row["at"], row["details"]
@@ -194,37 +157,6 @@ def event_of(row: Mapping[str, Any]) -> AuditEvent:
         trace_id=row["trace_id"],
         details=orjson.loads(details) if isinstance(details, str | bytes) else dict(details),
     )
-
-
-def spelled(value: object) -> str:
-    """JSON that PostgreSQL takes: without NUL and without halves of surrogate pairs. TypeError."""
-    try:
-        found = orjson.dumps(value)
-    except TypeError:  # half a pair, a number beyond 64 bits, or nothing JSON knows
-        found = _spelled_slowly(cleaned(value))
-    if _NUL in found:
-        found = _spelled_slowly(cleaned(value))
-    return found.decode()
-
-
-def cleaned(value: Any) -> JsonValue:
-    """The value with every character that cannot be stored replaced, in keys too."""
-    if isinstance(value, str):
-        return value.replace("\0", _REPLACEMENT).encode("utf-16", "surrogatepass").decode(
-            "utf-16", "replace"
-        )  # fmt: skip
-    if isinstance(value, Mapping):
-        return {str(cleaned(str(key))): cleaned(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [cleaned(item) for item in value]
-    if isinstance(value, float):
-        return str(value)
-    found: JsonValue = value
-    return found
-
-
-def _spelled_slowly(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _order(event: AuditEvent) -> tuple[datetime, int, str]:

@@ -9,7 +9,8 @@ from typing import NoReturn
 import typer
 
 from account_reviews.cli import access_log, usage
-from account_reviews.cli.output import Format, fail, leave, note
+from account_reviews.cli.output import Format, fail, leave
+from account_reviews.presentation.terminal import note
 from account_reviews.runtime.garbage_collection import collect_seldom
 
 app = typer.Typer(

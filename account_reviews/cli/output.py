@@ -6,11 +6,13 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
+
+from account_reviews.presentation.terminal import note
 
 if TYPE_CHECKING:
     from account_reviews.domain.errors import ReviewsError
@@ -43,29 +45,6 @@ def print_line(document: object) -> None:
     from account_reviews.domain.canonical import plain
 
     typer.echo(json.dumps(plain(document), ensure_ascii=False))
-
-
-def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = ""
-) -> None:
-    """A table on stdout, as wide as the terminal."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title or None, box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("-" if cell is None else str(cell) for cell in row))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)
-    console.print(table, markup=False)
-
-
-def note(text: str) -> None:
-    """Progress and remarks, on stderr."""
-    typer.echo(text, err=True)
 
 
 def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from account_reviews.cli.output import note
+from account_reviews.presentation.terminal import note
 
 if TYPE_CHECKING:
     from account_reviews.domain.cycle.state import CycleView

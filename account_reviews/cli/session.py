@@ -30,17 +30,15 @@ async def open_session() -> "AsyncIterator[Parts]":
 
 async def temporal(parts: "Parts") -> "Client":
     """A connection; UnreachableError when there is none."""
-    from account_reviews.temporal.client import connect
 
-    return await connect(parts.settings, asking=parts.audit.asking)
+    return await parts.connect()
 
 
 async def temporal_if_there(parts: "Parts") -> "Client | None":
     """A connection, or None: reading goes on from the read model."""
     from account_reviews.domain.errors import UnreachableError
-    from account_reviews.temporal.client import connect
 
     try:
-        return await connect(parts.settings, asking=parts.audit.asking)
+        return await parts.connect()
     except UnreachableError:
         return None

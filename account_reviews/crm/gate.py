@@ -4,8 +4,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from account_reviews.crm.protocol import ApplyResult
 from account_reviews.domain.proposals import ProposedChange
+from account_reviews.domain.review.steps import ApplyResult
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

@@ -7,15 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from account_reviews.crm.protocol import (
-    AccountFilter,
-    AccountPage,
-    ApplyResult,
-    Capabilities,
-    Health,
-    Wanted,
-)
+from account_reviews.crm.protocol import AccountFilter, AccountPage, Capabilities, Wanted
 from account_reviews.crm.record_writes import Write, created_id, plan_write, wire, wire_fields
+from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import (
     AccountNotFoundError,
@@ -41,6 +35,7 @@ from account_reviews.domain.records import (
     StageChange,
     Task,
 )
+from account_reviews.domain.review.steps import ApplyResult
 
 _R = TypeVar("_R", bound=Record)
 

@@ -1,10 +1,9 @@
 """The one door to any CRM. A few calls, nothing more."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
-from pydantic import Field
-
+from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import (
@@ -14,6 +13,7 @@ from account_reviews.domain.records import (
     RecordRef,
     SnapshotLimits,
 )
+from account_reviews.domain.review.steps import ApplyResult
 
 
 class AccountFilter(Model):
@@ -45,29 +45,6 @@ class Capabilities(Model):
     """Accounts that one read can take."""
     local: bool = False
     """Reads come from our own PostgreSQL and end within 200 ms."""
-
-
-class Health(Model):
-    ok: bool
-    detail: str
-    hint: str | None = None
-
-
-class ApplyResult(Model):
-    """What became of one write.
-
-    `applied`: this call wrote it; `already_applied`: an earlier attempt of this operation id
-    did; `conflict`: the record is not at the approved version, nothing was written and
-    `current` shows its fields now.
-    """
-
-    status: Literal["applied", "already_applied", "conflict"]
-    record: RecordRef
-    """With the version after the write (or, for a conflict, the version now)."""
-    before: dict[str, Scalar] = Field(default_factory=dict)
-    current: dict[str, Scalar] = Field(default_factory=dict)
-    """The change's fields as they stand in the CRM now."""
-    applied_at: Timestamp | None = None
 
 
 class Wanted(Model):

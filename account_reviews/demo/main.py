@@ -5,12 +5,12 @@ import signal
 
 import typer
 
-from account_reviews.cli.output import note
 from account_reviews.demo import workspace
 from account_reviews.demo.pages import what_to_try
 from account_reviews.demo.tour import Ending, play
 from account_reviews.domain.errors import NegativeAnswerError
 from account_reviews.local.stack import LocalStack
+from account_reviews.presentation.terminal import note
 
 INTERRUPTED = 130
 

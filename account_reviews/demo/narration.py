@@ -9,7 +9,7 @@ from typing import Final
 
 import typer
 
-from account_reviews.cli.output import note, print_table
+from account_reviews.presentation.terminal import note, print_table
 
 _WIDTH: Final = 96
 

@@ -9,8 +9,6 @@ import typer
 from temporalio.client import Client
 
 from account_reviews.bootstrap import Parts
-from account_reviews.briefing import brief_of
-from account_reviews.cli.output import print_table
 from account_reviews.demo.evidence import Run
 from account_reviews.demo.narration import show_document, tell
 from account_reviews.demo.people import Answer, Plan
@@ -18,7 +16,8 @@ from account_reviews.demo.proof import Proof
 from account_reviews.domain.analysis.model import HealthBand, RiskLevel
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.local.stack import LocalStack
-from account_reviews.presentation.brief import render_brief
+from account_reviews.presentation.brief import brief_of, render_brief
+from account_reviews.presentation.terminal import print_table
 from account_reviews.services.reviews import show_review
 from account_reviews.store.review_queries import RequestRow
 

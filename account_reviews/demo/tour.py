@@ -28,9 +28,9 @@ from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecisio
 from account_reviews.domain.review.phases import Status
 from account_reviews.domain.review.state import ReviewInput
 from account_reviews.local.stack import LocalStack
-from account_reviews.services.reviews import decide, find_accounts
+from account_reviews.services.decisions import decide
+from account_reviews.services.reviews import find_accounts
 from account_reviews.store.review_queries import RequestRow
-from account_reviews.temporal.client import connect
 from account_reviews.temporal.names import operation_id
 from starter import start_review
 
@@ -69,7 +69,7 @@ async def play(stack: LocalStack) -> Ending:
     with teller.step("Start everything"):
         await _start(stack)
     async with open_parts(Settings.load(), application="reviews-demo") as parts:
-        scene = Scene(stack, parts, await connect(parts.settings, asking=parts.audit.asking))
+        scene = Scene(stack, parts, await parts.connect())
         with teller.step("Import the sample portfolio"):
             await _import(scene)
         with teller.step("Review every account, and kill the worker on the way"):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from account_reviews.crm.protocol import Health
+from account_reviews.domain.backends import Health
 from account_reviews.domain.errors import MemoryUnavailableError
 from account_reviews.domain.memory import MemoryHit, MemoryItem
 from account_reviews.memory import rules

@@ -26,7 +26,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.crm.protocol import Health
+from account_reviews.domain.backends import Health
 from account_reviews.domain.errors import BadInputError, MemoryUnavailableError
 from account_reviews.domain.memory import MemoryHit, MemoryItem, MemoryKind, MemorySource
 from account_reviews.memory import rules

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from pydantic import Field
 
-from account_reviews.crm.protocol import Health
+from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.memory import MemoryHit, MemoryItem, MemoryKind
 

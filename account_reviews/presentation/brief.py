@@ -1,4 +1,4 @@
-"""A brief as Markdown, HTML or JSON. What comes from a CRM is always escaped."""
+"""The brief of one review as Markdown, HTML or JSON. What comes from a CRM is always escaped."""
 
 import json
 import re
@@ -10,16 +10,35 @@ from typing import Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from account_reviews.domain.analysis.model import Evidence
+from account_reviews.domain.analysis.model import Analysis, Evidence
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.canonical import plain
-from account_reviews.domain.reports.brief import Brief
+from account_reviews.domain.errors import NotFoundError
+from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.reports.brief import Brief, build_brief
+from account_reviews.domain.review.state import ReviewState
 
 Format = Literal["md", "html", "json"]
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!])")
+
+
+def brief_of(state: ReviewState, analysis: Analysis | None, policy: Policy) -> Brief:
+    """NotFoundError when the review has not come as far as its analysis."""
+    if analysis is None:
+        raise NotFoundError(
+            f"the review {state.review_id} has no analysis: it is {state.phase}",
+            hint="wait for it with `reviews watch`",
+        )
+    return build_brief(
+        analysis,
+        policy,
+        states={change.change_id: item_state for change, item_state in state.changes},
+        changes=[change for change, _ in state.changes],
+        review_id=state.review_id,
+    )
 
 
 def render_brief(brief: Brief, format: Format) -> str:  # noqa: A002  the word users know

@@ -1,28 +1,22 @@
 """All of it for one worker process: log, metrics page, traces."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from opentelemetry import metrics
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from prometheus_client import CollectorRegistry
-from temporalio.client import Client
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.worker import Interceptor
 
 from account_reviews.config.settings import Settings
-from account_reviews.crm.sql.backend import SqlCrm
-from account_reviews.telemetry import gauges as observed
 from account_reviews.telemetry import instruments, logs, metrics_page, trace_exporter
 from account_reviews.telemetry.activity_metrics import Metering
-from account_reviews.telemetry.gauges import Observed
+from account_reviews.telemetry.gauges import Observed, Source
 from account_reviews.telemetry.tracing import ReviewTracing
-
-if TYPE_CHECKING:
-    from account_reviews.bootstrap import Parts
 
 SERVICE: Final = "account-reviews-worker"
 _END_SECONDS: Final = 2.0
@@ -40,20 +34,12 @@ class Telemetry:
     observed: Observed | None
 
     @asynccontextmanager
-    async def watching(self, parts: "Parts", client: Client) -> AsyncIterator[None]:
-        """Show what stands in the databases of `parts` and in Temporal."""
+    async def watching(self, sources: Sequence[Source]) -> AsyncIterator[None]:
+        """Show the figures of `sources`, where there is a page."""
         if self.observed is None:
             yield
             return
-        tenant = parts.settings.tenant
-        if isinstance(parts.crm, SqlCrm):
-            instruments.crm_limit_remaining("sql", 1.0)  # a database of ours has no limit
-        self.observed.watch(
-            observed.reviews_source(parts.engine),
-            observed.audit_source(parts.audit.engine, tenant),
-            observed.running_source(client),
-            observed.schedules_source(client, tenant),
-        )
+        self.observed.watch(*sources)
         try:
             yield
         finally:

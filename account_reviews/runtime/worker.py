@@ -3,28 +3,37 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from temporalio.client import Client
 from temporalio.worker import Interceptor, WorkflowRunner
 
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
+from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.hooks.loading import load
+from account_reviews.hooks.worker import hooked
 from account_reviews.runtime.audit_trail import audited
 from account_reviews.runtime.telemetry import telemetry
+from account_reviews.telemetry import gauges, instruments
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.sandbox import sandboxed_runner
+from account_reviews.upkeep.jobs import AuditTools, UpkeepJobs
+from account_reviews.upkeep.server_closed_reviews import EndedOutside
+from activities.upkeep import UpkeepActivities
 
 
 @dataclass(frozen=True)
 class WorkerParts:
     """What a worker is built from."""
 
+    activities: Sequence[object]
+    """One instance of each activity class."""
     parts: Parts
     client: Client
     interceptors: Sequence[Interceptor]
     runner: WorkflowRunner
-    told: str
+    remarks: str
     """What the process says when it is ready, beyond that; may be empty."""
 
 
@@ -39,17 +48,53 @@ async def open_worker_parts(
     """
     hooks = load(settings.hooks)
     async with (
-        telemetry(settings) as told,
+        telemetry(settings) as measured,
         open_parts(settings, application="reviews-worker") as parts,
     ):
         client = await connect(
-            settings, runtime=told.runtime, tracing=told.tracing, asking=parts.audit.asking
+            settings,
+            runtime=measured.runtime,
+            interceptors=[measured.tracing, parts.audit.asking],
         )
-        async with told.watching(parts, client), audited(parts, client, hooks) as audit:
-            yield WorkerParts(
-                parts=parts,
-                client=client,
-                interceptors=[*told.interceptors, *audit.interceptors],
-                runner=audit.runner(sandbox or sandboxed_runner()),
-                told=told.ready(),
-            )
+        async with (
+            measured.watching(watched_sources(parts, client)),
+            hooked(hooks, client, parts.policy, tenant=settings.tenant) as called,
+        ):
+            notify = partial(called.observer.moved, started=False, ended=True)
+            ended = EndedOutside(client, parts.engine, parts.store, notify)
+            async with audited(
+                settings,
+                parts.policy,
+                client,
+                main=parts.engine,
+                audit=parts.audit,
+                relay=parts.relay,
+                settle=ended.settle,
+            ) as trail:
+                yield WorkerParts(
+                    activities=[*parts.activities(), UpkeepActivities(_upkeep_jobs(parts).run)],
+                    parts=parts,
+                    client=client,
+                    interceptors=[*measured.interceptors, trail.interceptor, called.interceptor],
+                    runner=trail.runner(sandbox or sandboxed_runner(), [called.observer]),
+                    remarks=measured.ready(),
+                )
+
+
+def watched_sources(parts: Parts, client: Client) -> list[gauges.Source]:
+    """What the metrics page reads when somebody looks: our databases and Temporal."""
+    if isinstance(parts.crm, SqlCrm):
+        instruments.crm_limit_remaining("sql", 1.0)  # a database of ours has no limit
+    tenant = parts.settings.tenant
+    return [
+        gauges.reviews_source(parts.engine),
+        gauges.audit_source(parts.audit.engine, tenant),
+        gauges.running_source(client),
+        gauges.schedules_source(client, tenant),
+    ]
+
+
+def _upkeep_jobs(parts: Parts) -> UpkeepJobs:
+    settings = parts.settings
+    audit = AuditTools(parts.audit.engine, settings.signing_key, settings.archive_place)
+    return UpkeepJobs(parts.engine, parts.store, parts.policy, audit)

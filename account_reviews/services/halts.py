@@ -11,7 +11,6 @@ from account_reviews.domain.errors import HaltedError, ReviewsError, Unreachable
 from account_reviews.domain.halts import RELEASE_HINT, Halt
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.temporal.client import connect
 from account_reviews.temporal.schedules.pause import Schedules
 
 POLL_SECONDS: Final = 0.05
@@ -95,7 +94,7 @@ async def status_of(parts: Parts) -> Standing:
     """How it stands. Temporal being away is no error."""
     halt = await _newest(parts)
     try:
-        client = await connect(parts.settings, asking=parts.audit.asking)
+        client = await parts.connect()
         paused = await Schedules(client, parts.settings.tenant).count_paused()
     except ReviewsError:
         return Standing(halt=halt)
@@ -171,7 +170,7 @@ async def _align(parts: Parts) -> tuple[int, int]:
     One command at a time: a release that comes while a stop still pauses has the last word.
     """
     tenant = parts.settings.tenant
-    client = await connect(parts.settings, asking=parts.audit.asking)
+    client = await parts.connect()
     schedules = Schedules(client, tenant)
     async with parts.halts.alone(tenant):
         halt = await parts.halts.current(tenant)

@@ -13,11 +13,10 @@ from account_reviews.domain.durations import format_duration
 from account_reviews.domain.errors import ScheduleError
 from account_reviews.domain.schedule.entry import ScheduleFile, is_past, spec_of
 from account_reviews.domain.schedule.file import Known, parse_schedules
-from account_reviews.domain.schedule.runs import ScheduleRun, ScheduleRunPage
+from account_reviews.domain.schedule.runs import ScheduleRun, ScheduleRunPage, UpkeepJob
 from account_reviews.temporal.schedules.control import ScheduleControl
 from account_reviews.temporal.schedules.entries import Builder, Standing, utc_now
 from account_reviews.temporal.schedules.plan import Planned, Planner
-from activities.upkeep import JOBS
 
 SHIPPED: Final = Path(__file__).parents[1] / "schedules.toml"
 NEXT_SHOWN: Final = 5
@@ -32,7 +31,7 @@ def load_schedules(parts: Parts, path: Path | None) -> ScheduleFile:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ScheduleError(f"the schedule file {source} cannot be read: {reason}") from None
     policy = parts.policy
-    known = Known(jobs=[*JOBS], cycles=[*policy.cycle.kinds], grace=policy.schedules.grace)
+    known = Known(jobs=[*UpkeepJob], cycles=[*policy.cycle.kinds], grace=policy.schedules.grace)
     return parse_schedules(text, source=source.name if path is None else str(path), known=known)
 
 

@@ -14,12 +14,12 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.audit.store import put_into_outbox
 from account_reviews.domain.audit.facts import halt_fact
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.halts import Halt, writes_halted
 from account_reviews.store.database import reachable
+from account_reviews.store.outbox import put_into_outbox
 
 RETRY_SECONDS: Final = 30.0
 """How long a write that was halted waits until it is tried again."""

@@ -5,9 +5,9 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.store import put_into_outbox
 from account_reviews.domain.audit.facts import policy_fact
 from account_reviews.store.database import reachable
+from account_reviews.store.outbox import put_into_outbox
 
 _SEE: Final = text(
     "with before as (select hash from reviews.policy_in_force where tenant = :tenant for update) "

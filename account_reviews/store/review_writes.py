@@ -10,12 +10,12 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from account_reviews.audit.store import spelled as json_text
-from account_reviews.audit.traces import current_trace
 from account_reviews.domain.audit.facts import review_base, review_facts
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.canonical import canonical_json, hash_of
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.store.outbox import current_trace
+from account_reviews.store.outbox import spelled as json_text
 from account_reviews.store.review_rows import approval_row, run_row
 from account_reviews.store.tables import approval_requests, baselines, outcomes, review_runs
 

@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.audit.store import put_into_outbox
 from account_reviews.domain.audit.facts import schedule_fact
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.schedule.runs import (
@@ -19,6 +18,7 @@ from account_reviews.domain.schedule.runs import (
     ScheduleRunPage,
 )
 from account_reviews.store.database import reachable
+from account_reviews.store.outbox import put_into_outbox
 from account_reviews.store.review_queries import make_cursor, read_cursor
 
 _OPEN = text(

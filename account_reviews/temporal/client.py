@@ -18,7 +18,6 @@ from account_reviews.domain.errors import (
     ReviewsError,
     UnreachableError,
 )
-from account_reviews.telemetry.client_tracing import client_tracing
 from account_reviews.temporal import names
 from account_reviews.temporal.failures import DATA_CONVERTER
 
@@ -30,13 +29,10 @@ async def connect(
     *,
     runtime: Runtime | None = None,
     need_namespace: bool = True,
-    tracing: Interceptor | None = None,
-    asking: Interceptor | None = None,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Client:
     """A client for the service of `TEMPORAL_*`, else of the running local stack.
 
-    `tracing` is a worker's; without it requests are traced as those of a command. `asking` tells
-    the audit trail of every request.
     UnreachableError names the address when nothing answers within CONNECT_SECONDS, BadInputError
     an address that is none, NotFoundError a namespace that is not there.
     """
@@ -45,7 +41,6 @@ async def connect(
     if "://" in address:
         raise BadInputError(f"the Temporal address {address!r} must be HOST:PORT, without a scheme")
     try:
-        interceptors = [tracing or client_tracing(), *((asking,) if asking else ())]
         opening = _open(options, runtime, interceptors)
         client = await asyncio.wait_for(opening, CONNECT_SECONDS)
         if need_namespace:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
     from temporalio.client import Client
 
-    from account_reviews.crm.protocol import Health
+    from account_reviews.domain.backends import Health
 
 _PATIENCE: Final = 3.0
 """Seconds for one check."""
@@ -105,9 +105,12 @@ async def _run(name: str, examination: Examination, patient: _Patient) -> Check:
 
 
 async def _temporal(patient: _Patient) -> str:
+    from account_reviews.telemetry.client_tracing import client_tracing
     from account_reviews.temporal.client import connect
 
-    patient.client = await connect(patient.settings, need_namespace=False)
+    patient.client = await connect(
+        patient.settings, need_namespace=False, interceptors=[client_tracing()]
+    )
     return f"answers at {patient.client.service_client.config.target_host}"
 
 

@@ -1,15 +1,17 @@
 """The upkeep jobs: each takes what it works with and says what it did."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.policy.model import Policy
-from account_reviews.domain.schedule.runs import JobReport
+from account_reviews.domain.schedule.runs import JobReport, RunJob, UpkeepJob
 from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
@@ -145,3 +147,46 @@ async def audit_reconcile(tools: Tools) -> JobReport:
 
 def _told(what: str, ids: list[str]) -> str:
     return f"{what} {', '.join(ids)}" if ids else f"{what} nothing"
+
+
+JOBS: Final[Mapping[UpkeepJob, Callable[[Tools], Awaitable[JobReport]]]] = {
+    UpkeepJob.RETENTION: retention,
+    UpkeepJob.RECONCILE: reconcile,
+    UpkeepJob.EXTEND_BIWEEKLY: extend_biweekly,
+    UpkeepJob.REMOVE_DONE: remove_done,
+    UpkeepJob.DIGEST: digest,
+    UpkeepJob.AUDIT_PARTITIONS: audit_partitions,
+    UpkeepJob.AUDIT_CLEANUP: audit_cleanup,
+    UpkeepJob.AUDIT_RECONCILE: audit_reconcile,
+}
+"""What each job does."""
+
+
+@dataclass(frozen=True)
+class UpkeepJobs:
+    """The jobs of one process and what they work with."""
+
+    engine: AsyncEngine
+    store: ReviewStore
+    policy: Policy
+    audit: AuditTools | None = None
+
+    async def run(self, call: RunJob, client: Client, now: datetime) -> JobReport:
+        """Run one job to its end. BadInputError for an unknown one."""
+        try:
+            job = UpkeepJob(call.job)
+        except ValueError:
+            raise BadInputError(
+                f"there is no upkeep job {call.job!r}; jobs are {', '.join(UpkeepJob)}"
+            ) from None
+        tools = Tools(
+            client=client,
+            engine=self.engine,
+            store=self.store,
+            runs=ScheduleRunStore(self.engine),
+            policy=self.policy,
+            tenant=call.tenant,
+            now=now,
+            audit=self.audit,
+        )
+        return await JOBS[job](tools)

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
 from account_reviews.crm.in_memory import InMemoryCrm
-from account_reviews.crm.protocol import ApplyResult
 from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.errors import (
     AccountNotFoundError,
@@ -31,15 +30,14 @@ from account_reviews.domain.records import (
 )
 from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.phases import Outcome, Phase
-from account_reviews.domain.review.state import (
+from account_reviews.domain.review.state import ReviewInput, ReviewState, WrittenChange
+from account_reviews.domain.review.steps import (
     AnalyseAccount,
     ApplyChange,
+    ApplyResult,
     FetchSnapshot,
     ReadBack,
     RecallMemory,
-    ReviewInput,
-    ReviewState,
-    WrittenChange,
 )
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.protocol import RecallQuery

@@ -28,13 +28,13 @@ from account_reviews.domain.records import (
 )
 from account_reviews.domain.review.approvals import ApprovalRequest, Terms
 from account_reviews.domain.review.state import (
-    AnalyseAccount,
     AnalysisResult,
     Execution,
     ReviewInput,
     ReviewResult,
     ReviewState,
 )
+from account_reviews.domain.review.steps import AnalyseAccount
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.store.halts import RETRY_SECONDS, HaltStore
 from account_reviews.store.reviews import ReviewStore

@@ -16,7 +16,7 @@ from account_reviews.domain.halts import AskHalt
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import SnapshotLimits
 from account_reviews.domain.review.phases import Outcome
-from account_reviews.domain.review.state import ApplyChange
+from account_reviews.domain.review.steps import ApplyChange
 from activities.crm import CrmActivities
 from activities.halts import HaltActivities
 from tests.workflows.conftest import Handle, World, create_task, decision, eventually

@@ -21,8 +21,6 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from account_reviews.audit.capture.crm_writes import Write, write_row
 from account_reviews.audit.capture.log import AuditLog
-from account_reviews.audit.traces import current_trace
-from account_reviews.crm.protocol import ApplyResult
 from account_reviews.domain.audit.events import (
     UNKNOWN_ACTOR,
     AuditEvent,
@@ -37,6 +35,8 @@ from account_reviews.domain.audit.events import (
 from account_reviews.domain.audit.redaction import Rules, describe, redact_text
 from account_reviews.domain.canonical import hash_of, rfc3339, spelled
 from account_reviews.domain.errors import ReviewsError
+from account_reviews.domain.review.steps import ApplyResult
+from account_reviews.store.outbox import current_trace
 from account_reviews.telemetry.trace_headers import trace_id_of
 from account_reviews.temporal import names
 from account_reviews.temporal.failures import error_type

@@ -17,8 +17,9 @@ from typing import Final, Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.store import insert, put_into_outbox, store_each
+from account_reviews.audit.store import insert, store_each
 from account_reviews.domain.audit.events import AuditEvent
+from account_reviews.store.outbox import put_into_outbox
 
 BATCH_SECONDS: Final = 0.4
 BATCH_ROWS: Final = 500

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.history.event_context import RunContext
 from account_reviews.audit.history.reader import Export
-from account_reviews.audit.store import INSERT, in_order, insert, refused, spelled, store_each
+from account_reviews.audit.store import INSERT, in_order, insert, refused, store_each
 from account_reviews.domain.audit.events import AuditEvent
 from account_reviews.store.database import autocommit
+from account_reviews.store.outbox import spelled
 
 _FIND: Final = text(
     "select run_id, last_event, closed, context from audit.runs where run_id = any(:ids)"

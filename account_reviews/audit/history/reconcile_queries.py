@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source, fact_id
+from account_reviews.domain.base import Model
 from account_reviews.temporal.names import DEFAULT_TENANT, parse_review_id
-
-if TYPE_CHECKING:
-    from account_reviews.audit.history.reconciler import Gap
 
 RECONCILER: Final = "reconciler"
 """The actor of rows that nobody asked for: they tell what was found."""
@@ -141,3 +139,12 @@ async def tell_gap(engine: AsyncEngine, namespace: str, gap: "Gap") -> bool:
         )
         await insert(connection, [event])
     return True
+
+
+class Gap(Model):
+    """A history that was gone before all of it was stored."""
+
+    workflow_id: str
+    run_id: str
+    last_event: int
+    """What is stored ends with this event."""

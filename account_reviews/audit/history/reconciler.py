@@ -29,6 +29,7 @@ from account_reviews.audit.history.reader import (
     HistoryGoneError,
     HistoryReader,
 )
+from account_reviews.audit.history.reconcile_queries import Gap
 from account_reviews.domain.audit.events import Source
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.base import Model
@@ -57,15 +58,6 @@ Settle = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
 """Takes workflow and run ids."""
 
 _log = logging.getLogger(__name__)
-
-
-class Gap(Model):
-    """A history that was gone before all of it was stored."""
-
-    workflow_id: str
-    run_id: str
-    last_event: int
-    """What is stored ends with this event."""
 
 
 class Reconciled(Model):

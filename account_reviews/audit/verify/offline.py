@@ -7,16 +7,12 @@ gaps, figures that follow from the entries. That nothing else was left out only 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from account_reviews.audit.archive.export_format import (
     PROOF,
     RANGE_FORMAT,
-    is_signed,
-    public_from,
     read_json,
 )
 from account_reviews.audit.archive.review_documents import (
@@ -28,11 +24,11 @@ from account_reviews.audit.archive.review_documents import (
     in_order,
     metrics_body,
 )
-from account_reviews.audit.seals.faults import Finding, Kind
+from account_reviews.audit.seals.faults import Kind
 from account_reviews.audit.seals.keys import PublicKeys
-from account_reviews.audit.seals.leaves import COLUMNS, is_placed, position_of
-from account_reviews.audit.seals.proofs import row_proof_from, verify_proof
-from account_reviews.audit.seals.seal import Seal, fault_of, seal_from, signature_fault
+from account_reviews.audit.seals.leaves import position_of
+from account_reviews.audit.seals.seal import Seal
+from account_reviews.audit.verify.offline_checker import Checker, OfflineReport, Row
 from account_reviews.audit.verify.row_gaps import (
     gaps_in_facts,
     gaps_in_histories,
@@ -40,33 +36,10 @@ from account_reviews.audit.verify.row_gaps import (
     open_attempts,
 )
 from account_reviews.audit.verify.segments import MOST_FINDINGS
-from account_reviews.audit.verify.verifier import Report
 from account_reviews.domain.errors import BadInputError
 
 _AUDIT, _METRICS = "_audit.json", "_metrics.json"
 _FIRST_LINE: Final = 65_536
-OWN_KEYS: Final = (
-    "the public keys are the export's own: this shows that it agrees with itself, not who made it; "
-    "name the key you were given with --key"
-)
-UNSIGNED: Final = (
-    "nobody signed the export as a whole: rows that no other row counts, such as reads, "
-    "could be left out unseen"
-)
-
-Row = dict[str, Any]
-
-
-@dataclass(kw_only=True)
-class OfflineReport(Report):
-    """What a check of a file found."""
-
-    signed: bool = False
-    """A key that is believed signed the whole file: nothing was left out since."""
-
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
-        return {**super().document(), "signed": self.signed}
 
 
 def verify_export(path: Path, public_keys: PublicKeys | None = None) -> OfflineReport:
@@ -137,95 +110,6 @@ def _is_session(document: object) -> bool:
         and bool(document["entries"])
         and isinstance(document.get(PROOF), dict)
     )
-
-
-class Checker:
-    """Keys, seals and rows with a proof of their own: what both kinds of export share."""
-
-    def __init__(self, public_keys: PublicKeys | None, own: object) -> None:
-        self.report = OfflineReport()
-        self.keys = public_from(own) if public_keys is None else public_keys
-        self._own_keys = public_keys is None
-        self._unproved: Row | None = None
-        if self._own_keys:
-            self.report.warnings.append(OWN_KEYS)
-
-    def add(self, kind: Kind, why: str, row: Mapping[str, Any] | None = None, **more: Any) -> None:
-        """One thing that is wrong."""
-        if row is not None:
-            event_id = row.get("event_id")
-            more.setdefault("event_id", event_id if isinstance(event_id, str) else None)
-            if is_placed(row):
-                more.setdefault("position", position_of(row))
-        self.report.findings.append(Finding(kind=kind, why=why, **more))
-
-    def seal(self, found: object, before: Seal | None) -> Seal | None:
-        """A seal that is signed, and follows the one before when that is next to it."""
-        try:
-            seal = seal_from(found if isinstance(found, Mapping) else {})
-        except BadInputError as error:
-            self.add(Kind.SEAL, error.message)
-            return None
-        self.report.seals_checked += 1
-        if before is not None and seal.number <= before.number:
-            self.add(Kind.SEAL, "the seals are not in their order", seal=seal.number)
-        beside = before is not None and before.number + 1 == seal.number
-        why = fault_of(seal, before, self.keys) if beside else signature_fault(seal, self.keys)
-        if why is not None:
-            self.add(Kind.SEAL, why, seal=seal.number)
-        return seal
-
-    def row(self, entry: object) -> Row | None:
-        """The columns of a row, without its proof; None when it is no whole row."""
-        if not isinstance(entry, dict):
-            self.add(Kind.DIFFERING, "an entry is no row")
-            return None
-        row = {name: value for name, value in entry.items() if name != PROOF}
-        if set(row) != set(COLUMNS) or not is_placed(row) or not _is_told(row):
-            self.add(Kind.DIFFERING, "the row has not the columns that were sealed", row)
-            return None
-        return row
-
-    def prove(self, row: Row, proof: object, seals: Mapping[int, Seal]) -> None:
-        """Count a row as proved, or say why it is not."""
-        try:
-            found = row_proof_from(proof if isinstance(proof, Mapping) else {})
-        except BadInputError as error:
-            self.add(Kind.DIFFERING, error.message, row)
-            return
-        seal = seals.get(found.seal)
-        if seal is None:
-            self.add(Kind.SEAL, "the seal of a row is not in the export", row, seal=found.seal)
-        elif verify_proof(row, found, seal):
-            self.report.rows += 1
-        else:
-            self.add(Kind.DIFFERING, "the row is not what was sealed", row, seal=found.seal)
-
-    def unproved(self, row: Row) -> None:
-        """Count a row that no seal closed: only a signature over the whole shows it is genuine."""
-        self.report.unsealed += 1
-        self._unproved = self._unproved or row
-
-    def whole(self, signature: object, statement: Mapping[str, Any], what: str) -> bool:
-        """The signature under everything: is it there, and right?"""
-        if signature is None:
-            if UNSIGNED not in self.report.warnings:
-                self.report.warnings.append(UNSIGNED)
-            return False
-        found = signature if isinstance(signature, Mapping) else {}
-        if not is_signed(found, statement, self.keys):
-            self.add(Kind.SEAL, f"the signature under {what} is wrong, or of an unknown key")
-            return False
-        return True
-
-    def close(self, signature: object, statement: Mapping[str, Any]) -> None:
-        """The signature under the export, and what lacks without it."""
-        signed = self.whole(signature, statement, "the export")
-        self.report.signed = signed and not self._own_keys
-        if self._unproved is not None and not signed:
-            rows = self.report.unsealed
-            why = f"{rows} rows have no proof, this is the first, and nobody signed the export"
-            self.add(Kind.EXTRA, why, self._unproved, rows=rows)
 
 
 class _Session(Checker):
@@ -340,19 +224,3 @@ class _Session(Checker):
         if proof.get("entries_root") != entries_root(self._rows):
             self.add(Kind.DIFFERING, "the metrics were made of other entries")
         self.whole(proof.get("signature"), self._statement(METRICS_FORMAT), "the metrics")
-
-
-def _is_told(row: Mapping[str, Any]) -> bool:
-    """Texts where the trail has texts, so that nothing further trips over the row."""
-    needed = ("event_id", "at", "source", "event_type", "severity", "tenant", "actor", "action")
-    if not all(isinstance(row[name], str) for name in needed):
-        return False
-    names = ("review_id", "account_id", "workflow_id", "run_id", "trace_id")
-    if not all(row[name] is None or isinstance(row[name], str) for name in names):
-        return False
-    if not isinstance(row["details"], dict):
-        return False
-    try:
-        return datetime.fromisoformat(row["at"]).tzinfo is not None
-    except ValueError:
-        return False

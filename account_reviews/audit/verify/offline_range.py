@@ -11,7 +11,7 @@ from account_reviews.audit.seals.faults import Kind
 from account_reviews.audit.seals.keys import PublicKeys
 from account_reviews.audit.seals.leaves import BEGINNING, Position, leaf_of, position_of
 from account_reviews.audit.seals.seal import Seal
-from account_reviews.audit.verify.offline import Checker, OfflineReport, Row
+from account_reviews.audit.verify.offline_checker import Checker, OfflineReport, Row
 from account_reviews.audit.verify.segments import MOST_FINDINGS
 from account_reviews.domain.errors import BadInputError
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from account_reviews.cli.access_log import about
-from account_reviews.cli.output import Format, Output, print_json, print_table, run
+from account_reviews.cli.output import Format, Output, print_json, run
 from account_reviews.cli.session import open_session, temporal, temporal_if_there
+from account_reviews.presentation.terminal import print_table
 
 Request = Annotated[str, typer.Argument(help="The request id.")]
 Items = Annotated[list[str] | None, typer.Option("--item", help="Only this item; repeatable.")]
@@ -180,7 +181,7 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
     from account_reviews.cli.parsing import parse_settings
     from account_reviews.domain.errors import BadInputError
     from account_reviews.domain.review.messages import SubmitDecision
-    from account_reviews.services.reviews import decide
+    from account_reviews.services.decisions import decide
 
     pairs = fields.pop("set", None)
     if pairs is not None and (fields["item_ids"] is None or not pairs):

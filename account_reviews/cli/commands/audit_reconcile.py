@@ -4,16 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from account_reviews.cli.output import (
-    Format,
-    Output,
-    leave,
-    note,
-    print_json,
-    print_table,
-    run,
-)
+from account_reviews.cli.output import Format, Output, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal
+from account_reviews.presentation.terminal import note, print_table
 
 if TYPE_CHECKING:
     from account_reviews.audit.history.reconciler import Reconciled

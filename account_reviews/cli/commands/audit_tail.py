@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from account_reviews.cli.output import (
-    Format,
-    Output,
-    note,
-    print_json,
-    print_line,
-    print_table,
-    run,
-)
+from account_reviews.cli.output import Format, Output, print_json, print_line, run
 from account_reviews.cli.session import open_session
+from account_reviews.presentation.terminal import note, print_table
 
 if TYPE_CHECKING:
     from account_reviews.audit.archive.export import AuditExport, Written

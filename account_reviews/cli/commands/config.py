@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from account_reviews.cli.output import Format, Output, note, print_json, print_table, run
+from account_reviews.cli.output import Format, Output, print_json, run
+from account_reviews.presentation.terminal import note, print_table
 
 if TYPE_CHECKING:
     from account_reviews.config.settings import Settings

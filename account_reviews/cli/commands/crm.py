@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from account_reviews.cli.output import Format, Output, leave, note, print_json, print_table, run
+from account_reviews.cli.output import Format, Output, leave, print_json, run
+from account_reviews.presentation.terminal import note, print_table
 
 if TYPE_CHECKING:
     from account_reviews.crm.importing.csv_stream import Problem
     from account_reviews.crm.importing.importer import ImportRefusedError, ImportReport
-    from account_reviews.crm.protocol import Health
+    from account_reviews.domain.backends import Health
 
 _LISTED = 20
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from account_reviews.cli.output import Format, Output, leave, print_json, print_table, run
+from account_reviews.cli.output import Format, Output, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal, temporal_if_there
+from account_reviews.presentation.terminal import print_table
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts

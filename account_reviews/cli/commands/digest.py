@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from account_reviews.cli.output import Format, Output, note, run
+from account_reviews.cli.output import Format, Output, run
 from account_reviews.cli.session import open_session
+from account_reviews.presentation.terminal import note
 
 
 class DigestFormat(StrEnum):

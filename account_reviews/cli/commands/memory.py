@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from account_reviews.cli.output import Format, Output, print_json, print_table, run
+from account_reviews.cli.output import Format, Output, print_json, run
+from account_reviews.presentation.terminal import print_table
 
 if TYPE_CHECKING:
     from account_reviews.memory.postgres import FoundItem, PostgresMemory

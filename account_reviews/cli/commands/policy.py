@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from account_reviews.cli.output import Format, Output, fail, print_json, print_table
+from account_reviews.cli.output import Format, Output, fail, print_json
+from account_reviews.presentation.terminal import print_table
 
 
 def register(app: typer.Typer) -> None:

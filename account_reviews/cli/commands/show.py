@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from account_reviews.cli.output import Format, Output, print_json, print_line, print_table, run
+from account_reviews.cli.output import Format, Output, print_json, print_line, run
 from account_reviews.cli.session import open_session, temporal_if_there
+from account_reviews.presentation.terminal import print_table
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
@@ -201,8 +202,7 @@ def brief_command(
 
 
 async def _brief(review: str, run_id: str | None, form: BriefFormat) -> None:
-    from account_reviews.briefing import brief_of
-    from account_reviews.presentation.brief import render_brief
+    from account_reviews.presentation.brief import brief_of, render_brief
     from account_reviews.services.reviews import show_review
 
     async with open_session() as parts:

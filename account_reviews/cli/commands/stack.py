@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from account_reviews.cli.output import Format, Output, fail, leave, note, print_json, run
+from account_reviews.cli.output import Format, Output, fail, leave, print_json, run
+from account_reviews.presentation.terminal import note
 
 if TYPE_CHECKING:
     from account_reviews.local.stack import LocalStack
@@ -69,7 +70,7 @@ def dev(
 
 def doctor(output: Output = Format.TABLE) -> None:
     """Check every part that reviews need and say what to do about each that fails."""
-    from account_reviews.cli.output import print_table
+    from account_reviews.presentation.terminal import print_table
 
     report = run(_examine(), output)
     if output is Format.JSON:

@@ -9,18 +9,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.crm.gate import WriteGate
-from account_reviews.crm.protocol import (
-    AccountFilter,
-    AccountPage,
-    ApplyResult,
-    Capabilities,
-    Health,
-    Wanted,
-)
+from account_reviews.crm.protocol import AccountFilter, AccountPage, Capabilities, Wanted
 from account_reviews.crm.record_writes import wire
 from account_reviews.crm.sql.reads import Links, build, read_accounts, read_snapshots
 from account_reviews.crm.sql.tables import TABLES, accounts, imports
 from account_reviews.crm.sql.writes import apply_change
+from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import (
     AccountNotFoundError,
@@ -34,6 +28,7 @@ from account_reviews.domain.records import (
     RecordType,
     SnapshotLimits,
 )
+from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.store.database import autocommit, reachable
 
 

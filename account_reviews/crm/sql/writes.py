@@ -7,7 +7,6 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from account_reviews.crm.protocol import ApplyResult
 from account_reviews.crm.record_writes import Write, created_id, plan_write, wire_fields
 from account_reviews.crm.sql.reads import Links
 from account_reviews.crm.sql.tables import (
@@ -22,6 +21,7 @@ from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import CrmInvalidError, CrmRecordNotFoundError
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import RecordRef, RecordType
+from account_reviews.domain.review.steps import ApplyResult
 
 _NAMES: Final = ("name", "subject", "title")
 

@@ -20,6 +20,19 @@ class RunStatus(StrEnum):
     MISSED = "missed"
 
 
+class UpkeepJob(StrEnum):
+    """The jobs that a schedule can name."""
+
+    RETENTION = "retention"
+    RECONCILE = "reconcile"
+    EXTEND_BIWEEKLY = "extend_biweekly"
+    REMOVE_DONE = "remove_done"
+    DIGEST = "digest"
+    AUDIT_PARTITIONS = "audit_partitions"
+    AUDIT_CLEANUP = "audit_cleanup"
+    AUDIT_RECONCILE = "audit_reconcile"
+
+
 class UpkeepInput(Model):
     """What starts an upkeep job."""
 

@@ -14,7 +14,8 @@ from account_reviews.audit.archive.review_documents import audit_body, entries_r
 from account_reviews.audit.seals.faults import Kind
 from account_reviews.audit.seals.keys import PublicKeys, signing_key
 from account_reviews.audit.seals.leaves import COLUMNS
-from account_reviews.audit.verify.offline import OWN_KEYS, UNSIGNED, verify_export
+from account_reviews.audit.verify.offline import verify_export
+from account_reviews.audit.verify.offline_checker import OWN_KEYS, UNSIGNED
 from account_reviews.domain.errors import BadInputError, ReviewNotFoundError
 from tests.integration.audit.trail import (
     FIRST,

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import text
 from temporalio.exceptions import ApplicationError
 
-from account_reviews.audit.store import insert, put_into_outbox
+from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Source, attempt_id
+from account_reviews.store.outbox import put_into_outbox
 from tests.integration.audit.live import (
     PATIENCE,
     Trail,

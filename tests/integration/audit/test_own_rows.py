@@ -19,13 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.capture.log import AuditLog
 from account_reviews.audit.capture.outbox_relay import Relay
-from account_reviews.audit.store import insert, put_into_outbox, try_insert
+from account_reviews.audit.store import insert, try_insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source
 from account_reviews.domain.audit.redaction import DEFAULT
 from account_reviews.domain.errors import UnreachableError
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
 from account_reviews.store.migrate import AUDIT, upgrade
+from account_reviews.store.outbox import put_into_outbox
 from tests.integration.audit.rows import event, outbox, trail
 from tests.unit.hooks.helpers import counting
 from tests.waiting import until

@@ -17,7 +17,8 @@ from account_reviews.audit.capture.workflow_runner import Moved, TapRunner
 from account_reviews.audit.history import reconcile_queries
 from account_reviews.audit.history.exporter import Exporter
 from account_reviews.audit.history.reader import LONG, Export, HistoryReader
-from account_reviews.audit.history.reconciler import Gap, compare
+from account_reviews.audit.history.reconcile_queries import Gap
+from account_reviews.audit.history.reconciler import compare
 from account_reviews.domain.audit.events import EventType, Severity
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.sandbox import sandboxed_runner

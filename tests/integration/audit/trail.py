@@ -15,7 +15,8 @@ from account_reviews.audit.seals.anchors import open_anchors
 from account_reviews.audit.seals.keys import PublicKeys, SigningKey, public_keys, signing_key
 from account_reviews.audit.seals.sealer import Sealer
 from account_reviews.audit.store import insert
-from account_reviews.audit.verify.offline import OfflineReport, verify_export
+from account_reviews.audit.verify.offline import verify_export
+from account_reviews.audit.verify.offline_checker import OfflineReport
 from account_reviews.domain.audit.events import (
     AuditEvent,
     EventType,

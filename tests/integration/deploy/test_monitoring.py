@@ -30,6 +30,7 @@ from account_reviews.config import ports
 from account_reviews.config.settings import Settings
 from account_reviews.local.temporal_server import TemporalServer, find_cli
 from account_reviews.runtime.telemetry import telemetry
+from account_reviews.runtime.worker import watched_sources
 from account_reviews.telemetry.gauges import COUNTERS, Source, Values
 from account_reviews.temporal.names import TASK_QUEUE
 from tests.integration.deploy.compose import ROOT, tool
@@ -369,7 +370,7 @@ async def test_what_dashboards_and_alerts_ask_for_is_on_the_pages(
         assert told.url is not None
         assert told.observed is not None
         client = await Client.connect(temporal_server.address, runtime=told.runtime)
-        async with told.watching(parts, client):
+        async with told.watching(watched_sources(parts, client)):
             told.observed.watch(Source("test", one_of_each))
             count_everything()
             await use_temporal(client)

@@ -12,11 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.bootstrap import Parts
-from account_reviews.crm.protocol import ApplyResult
 from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import HaltedError, UnreachableError, WritesHaltedError
 from account_reviews.domain.proposals import Action
+from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.services.halts import (
     ensure_not_halted,

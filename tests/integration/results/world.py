@@ -31,12 +31,8 @@ from account_reviews.domain.review.decisions import approved_items, decide, prop
 from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecision
 from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.phases import Outcome, Phase, Status
-from account_reviews.domain.review.state import (
-    AnalyseAccount,
-    ReviewInput,
-    ReviewState,
-    WrittenChange,
-)
+from account_reviews.domain.review.state import ReviewInput, ReviewState, WrittenChange
+from account_reviews.domain.review.steps import AnalyseAccount
 from account_reviews.store.cycle_results import CycleResultStore
 from account_reviews.store.cycles import CycleStore
 from account_reviews.store.reviews import ReviewStore

@@ -15,14 +15,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.schedule.entry import ScheduleFile
 from account_reviews.domain.schedule.file import Known, parse_schedules
+from account_reviews.domain.schedule.runs import UpkeepJob
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.schedules.control import ScheduleControl
 from account_reviews.temporal.schedules.entries import Builder, listed, utc_now
 from account_reviews.temporal.schedules.plan import Planned, Planner
-from activities.upkeep import JOBS
 
 _T = TypeVar("_T")
-KNOWN = Known(jobs=JOBS, cycles=("daily", "weekly", "on_demand"))
+KNOWN = Known(jobs=tuple(UpkeepJob), cycles=("daily", "weekly", "on_demand"))
 
 
 def read(text: str, name: str = "test") -> ScheduleFile:

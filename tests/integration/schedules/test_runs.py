@@ -30,6 +30,7 @@ from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.schedules.entries import listed
+from account_reviews.upkeep.jobs import UpkeepJobs
 from activities.schedules import ScheduleActivities
 from activities.upkeep import UpkeepActivities
 from tests.integration.schedules.conftest import Place, entry, read
@@ -240,7 +241,7 @@ def _with_action(seen: Any, action: Any) -> Any:
 
 
 async def test_a_real_job_has_the_worker_s_client(place: Place, engine: AsyncEngine) -> None:
-    activities = UpkeepActivities(engine, ReviewStore(engine), Policy())
+    activities = UpkeepActivities(UpkeepJobs(engine, ReviewStore(engine), Policy()).run)
     async with worker(place, activities):
         await soon(place)
         (row,) = await ended(place)
@@ -249,7 +250,7 @@ async def test_a_real_job_has_the_worker_s_client(place: Place, engine: AsyncEng
 
 
 async def test_an_unknown_job_fails(place: Place, engine: AsyncEngine) -> None:
-    activities = UpkeepActivities(engine, ReviewStore(engine), Policy())
+    activities = UpkeepActivities(UpkeepJobs(engine, ReviewStore(engine), Policy()).run)
     async with worker(place, activities):
         with pytest.raises(WorkflowFailureError) as error:
             await place.client.execute_workflow(

@@ -28,6 +28,7 @@ from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.records import RecordType
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.runtime.telemetry import Telemetry, telemetry
+from account_reviews.runtime.worker import watched_sources
 from account_reviews.telemetry import instruments
 from account_reviews.telemetry.logs import logging_to
 from account_reviews.telemetry.trace_exporter import SENDING, Traces
@@ -51,8 +52,8 @@ async def told(
         telemetry(settings) as told,
         open_parts(settings, application="tests") as parts,
     ):
-        client = await connect(settings, runtime=told.runtime, tracing=told.tracing)
-        async with told.watching(parts, client):
+        client = await connect(settings, runtime=told.runtime, interceptors=[told.tracing])
+        async with told.watching(watched_sources(parts, client)):
             yield told, client
 
 
@@ -191,7 +192,7 @@ async def test_the_page_answers_without_the_database(
         async with (
             telemetry(settings) as told,
             open_parts(settings, application="tests") as parts,
-            told.watching(parts, client),
+            told.watching(watched_sources(parts, client)),
         ):
             found = await page_of(told)
     up = {dict(labels)["source"]: value for labels, value in found["reviews_source_up"].items()}

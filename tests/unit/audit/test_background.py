@@ -8,7 +8,7 @@ import pytest
 from account_reviews.audit.capture.workflow_runner import Moved
 from account_reviews.audit.history.cursors import Cursor
 from account_reviews.audit.history.exporter import LATEST_SECONDS, QUIET_SECONDS, Exporter
-from account_reviews.runtime.audit_trail import kept_up
+from account_reviews.runtime.background import kept_up
 
 
 async def test_a_job_that_fails_is_begun_again_and_told_once(

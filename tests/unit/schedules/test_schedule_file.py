@@ -14,8 +14,8 @@ from account_reviews.domain.schedule.entry import (
     warnings_of,
 )
 from account_reviews.domain.schedule.file import Known, parse_schedules
+from account_reviews.domain.schedule.runs import UpkeepJob
 from account_reviews.services.schedules import SHIPPED
-from activities.upkeep import JOBS
 
 KNOWN = Known(
     jobs=("retention", "reconcile"),
@@ -208,9 +208,9 @@ def test_what_is_easily_taken_for_something_else_is_warned_of() -> None:
 
 
 def test_the_shipped_file_is_valid() -> None:
-    known = Known(jobs=JOBS, cycles=("daily", "weekly", "on_demand"))
+    known = Known(jobs=tuple(UpkeepJob), cycles=("daily", "weekly", "on_demand"))
     file = parse(SHIPPED.read_text(encoding="utf-8"), known)
     assert file.name == "schedules"
     weekly, *upkeep = file.entries
     assert (weekly.kind, weekly.job) == (ScheduleKind.WEEKLY, "cycle")
-    assert {entry.job for entry in upkeep} == set(JOBS)
+    assert {entry.job for entry in upkeep} == set(UpkeepJob)

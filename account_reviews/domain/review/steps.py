@@ -1,0 +1,79 @@
+"""What the steps of a review are asked and what they answer."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from account_reviews.domain.base import Model, Scalar, Timestamp
+from account_reviews.domain.proposals import ProposedChange
+from account_reviews.domain.records import RecordRef
+from account_reviews.domain.review.state import ReviewState, WrittenChange
+
+
+class ApplyResult(Model):
+    """What became of one write.
+
+    `applied`: this call wrote it; `already_applied`: an earlier attempt of this operation id
+    did; `conflict`: the record is not at the approved version, nothing was written and
+    `current` shows its fields now.
+    """
+
+    status: Literal["applied", "already_applied", "conflict"]
+    record: RecordRef
+    """With the version after the write (or, for a conflict, the version now)."""
+    before: dict[str, Scalar] = Field(default_factory=dict)
+    current: dict[str, Scalar] = Field(default_factory=dict)
+    """The change's fields as they stand in the CRM now."""
+    applied_at: Timestamp | None = None
+
+
+class FetchSnapshot(Model):
+    account_id: str
+    tenant: str
+    as_of: Timestamp
+    opening: ReviewState
+
+
+class LatestSnapshot(Model):
+    account_id: str
+    tenant: str
+    now: Timestamp
+
+
+class RecallMemory(Model):
+    account_id: str
+    as_of: Timestamp
+
+
+class AnalyseAccount(Model):
+    """The references the rules work on; `memory_hash` None means the memory was unavailable."""
+
+    account_id: str
+    tenant: str
+    snapshot_hash: str
+    memory_hash: str | None
+    as_of: Timestamp
+    stale_seconds: int | None = None
+
+
+class ApplyChange(Model):
+    """One approved write. The gate before it checks `approved_hash` against the content."""
+
+    operation_id: str
+    change: ProposedChange
+    expected_version: str | None
+    """The version shown to the approver, moved on by this review's own writes."""
+    approved_hash: str
+    approved_by: str
+    tenant: str = "default"
+    """Whose writes it belongs to: those of a tenant can be stopped."""
+
+
+class ReadBack(Model):
+    writes: tuple[WrittenChange, ...]
+
+
+class ReadBackResult(Model):
+    """change id -> True when the CRM shows what was approved."""
+
+    verified: dict[str, bool]
