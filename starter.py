@@ -38,7 +38,7 @@ async def start_review(
             priority=Priority(priority_key=1, fairness_key=account.owner_id),
             static_summary=start_options.summary(account.name),
             static_details=start_options.details(start),
-            search_attributes=start_options.search_attributes(start, account.owner_id),
+            search_attributes=start_options.attributes_of_review(start, account.owner_id),
         )
     except WorkflowAlreadyStartedError:
         raise ReviewAlreadyRunningError(

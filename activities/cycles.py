@@ -43,7 +43,7 @@ from account_reviews.domain.records import (
 from account_reviews.store.cycles import CycleStore, unknown_account
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
-from account_reviews.temporal import names
+from account_reviews.temporal import names, search_attributes
 
 PAGE: Final = 200
 """Accounts per page of the CRM's list, and at most per bulk read."""
@@ -160,7 +160,7 @@ class CycleActivities:
             )
         status = shown.status
         if status is WorkflowExecutionStatus.RUNNING:
-            waits = shown.typed_search_attributes.get(names.REVIEW_STATUS) == "waiting"
+            waits = shown.typed_search_attributes.get(search_attributes.REVIEW_STATUS) == "waiting"
             state = AccountState.WAITING if waits else AccountState.RUNNING
             return Found(account_id=flight.account_id, state=state)
         if status is WorkflowExecutionStatus.COMPLETED:

@@ -19,7 +19,7 @@ from temporalio.client import (
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from account_reviews.domain.schedule.entry import ScheduleEntry, ScheduleKind
-from account_reviews.temporal import names
+from account_reviews.temporal import search_attributes
 from account_reviews.temporal.schedules.entries import spec_for
 from bench import common
 from bench.common import Result, Row
@@ -89,7 +89,7 @@ async def _fire(client: Client, name: str, moments: list[datetime]) -> list[floa
     await asyncio.sleep(max(0.0, left.total_seconds()))
     late = []
     async for run in client.list_workflows(f"WorkflowType = 'Empty' and WorkflowId >= '{name}/'"):
-        due = run.typed_search_attributes.get(names.SCHEDULED_AT)
+        due = run.typed_search_attributes.get(search_attributes.SCHEDULED_AT)
         if due is not None and run.id.startswith(f"{name}/"):
             late.append((run.start_time - due).total_seconds())
     return late

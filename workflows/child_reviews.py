@@ -157,7 +157,7 @@ async def _start(
         priority=Priority(priority_key=priority_key, fairness_key=account.owner_id),
         static_summary=start_options.summary(account.account_name),
         static_details=start_options.details(review),
-        search_attributes=start_options.search_attributes(review, account.owner_id),
+        search_attributes=start_options.attributes_of_review(review, account.owner_id),
     )
 
 

@@ -11,7 +11,7 @@ from account_reviews.domain.review.state import Execution
 from account_reviews.domain.schedule.entry import ScheduledBy, occurs
 from account_reviews.domain.schedule.lateness import Judgement, judge
 from account_reviews.domain.schedule.runs import CloseRun, OpenRun, RunStatus
-from account_reviews.temporal import names
+from account_reviews.temporal import names, search_attributes
 from activities.schedules import ScheduleActivities
 from workflows import policies
 from workflows.steps import run_step
@@ -20,7 +20,7 @@ from workflows.steps import run_step
 def judged(grace_seconds: float) -> Judgement | None:
     """On time, late, missed, or by hand. None when no schedule started this workflow."""
     info = workflow.info()
-    scheduled_at = info.typed_search_attributes.get(names.SCHEDULED_AT)
+    scheduled_at = info.typed_search_attributes.get(search_attributes.SCHEDULED_AT)
     if scheduled_at is None:
         return None
     by = _scheduled_by()

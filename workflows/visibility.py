@@ -7,31 +7,35 @@ from temporalio.common import SearchAttributeUpdate
 
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.temporal import names
+from account_reviews.temporal import search_attributes
 
 
 def show_attributes(state: ReviewState) -> None:
     """One upsert, so one event: when the review starts to wait and when it closes."""
     pending = state.pending
     updates: list[SearchAttributeUpdate[Any]] = [
-        names.REVIEW_PHASE.value_set(state.phase.value),
-        names.REVIEW_STATUS.value_set(state.status.value),
-        names.NEEDS_ATTENTION.value_set(state.needs_attention),
-        names.PENDING_APPROVERS.value_set(sorted({who for one in pending for who in one.approvers}))
+        search_attributes.REVIEW_PHASE.value_set(state.phase.value),
+        search_attributes.REVIEW_STATUS.value_set(state.status.value),
+        search_attributes.NEEDS_ATTENTION.value_set(state.needs_attention),
+        search_attributes.PENDING_APPROVERS.value_set(
+            sorted({who for one in pending for who in one.approvers})
+        )
         if pending
-        else names.PENDING_APPROVERS.value_unset(),
-        names.APPROVAL_DUE_AT.value_set(min(one.deadline for one in pending))
+        else search_attributes.PENDING_APPROVERS.value_unset(),
+        search_attributes.APPROVAL_DUE_AT.value_set(min(one.deadline for one in pending))
         if pending
-        else names.APPROVAL_DUE_AT.value_unset(),
+        else search_attributes.APPROVAL_DUE_AT.value_unset(),
     ]
     if state.snapshot is not None and state.snapshot.owner_id is not None:
-        updates.append(names.OWNER_ID.value_set(state.snapshot.owner_id))
+        updates.append(search_attributes.OWNER_ID.value_set(state.snapshot.owner_id))
     if state.cycle_id is not None:
-        updates.append(names.CYCLE_ID.value_set(state.cycle_id))
+        updates.append(search_attributes.CYCLE_ID.value_set(state.cycle_id))
     if state.analysis is not None:
-        updates.append(names.RISK_LEVEL.value_set(state.analysis.risk_level.value))
+        updates.append(search_attributes.RISK_LEVEL.value_set(state.analysis.risk_level.value))
         if state.analysis.health_score is not None:
-            updates.append(names.HEALTH_SCORE.value_set(float(state.analysis.health_score)))
+            updates.append(
+                search_attributes.HEALTH_SCORE.value_set(float(state.analysis.health_score))
+            )
     workflow.upsert_search_attributes(updates)
 
 

@@ -20,7 +20,7 @@ from account_reviews.crm.sql.tables import TABLES, operations
 from account_reviews.domain.base import Model, Scalar
 from account_reviews.domain.records import RecordType
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.temporal import names
+from account_reviews.temporal import names, search_attributes
 from account_reviews.upkeep.rebuild import ALL_REVIEWS
 from workflows.account_review import AccountReviewWorkflow
 
@@ -112,7 +112,7 @@ async def look_without_worker(client: Client, runs: Iterable[Run]) -> Standing:
             found = await client.get_workflow_handle(review_id).describe()
         if found.status is not WorkflowExecutionStatus.RUNNING:
             return "ended"
-        if found.typed_search_attributes.get(names.REVIEW_STATUS) == "waiting":
+        if found.typed_search_attributes.get(search_attributes.REVIEW_STATUS) == "waiting":
             return "waiting"
         return "begun" if found.history_length > 2 else "untouched"
 

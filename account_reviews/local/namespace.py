@@ -8,7 +8,8 @@ from temporalio.api.operatorservice.v1 import (
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
 from temporalio.client import Client
 
-from account_reviews.temporal.names import RETENTION_DAYS, SEARCH_ATTRIBUTES
+from account_reviews.temporal.names import RETENTION_DAYS
+from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 
 _TYPES: dict[str, "IndexedValueType.ValueType"] = {
     "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,

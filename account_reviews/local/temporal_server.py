@@ -17,7 +17,8 @@ from temporalio.service import RPCError
 from account_reviews.config import ports
 from account_reviews.domain.errors import BadInputError, UnreachableError
 from account_reviews.local import namespace, processes
-from account_reviews.temporal.names import NAMESPACE, SEARCH_ATTRIBUTES
+from account_reviews.temporal.names import NAMESPACE
+from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 
 DEFAULT_PORT: Final = 7233
 DEFAULT_UI_PORT: Final = 8233

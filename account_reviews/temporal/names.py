@@ -1,55 +1,20 @@
-"""Every Temporal name: task queue, workflow ids with inverses, search attributes."""
+"""Every Temporal name but search attributes: task queue, workflow ids with their inverses."""
 
 import re
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote, unquote
 
-from temporalio.common import SearchAttributeKey
-
 TASK_QUEUE: Final = "account-reviews"
 NAMESPACE: Final = "default"
 RETENTION_DAYS: Final = 30
 DEFAULT_TENANT: Final = "default"
 
-TENANT: Final = SearchAttributeKey.for_keyword("Tenant")
-ACCOUNT_ID: Final = SearchAttributeKey.for_keyword("AccountId")
-OWNER_ID: Final = SearchAttributeKey.for_keyword("OwnerId")
-REVIEW_KIND: Final = SearchAttributeKey.for_keyword("ReviewKind")
-REVIEW_PHASE: Final = SearchAttributeKey.for_keyword("ReviewPhase")
-REVIEW_STATUS: Final = SearchAttributeKey.for_keyword("ReviewStatus")
-RISK_LEVEL: Final = SearchAttributeKey.for_keyword("RiskLevel")
-CYCLE_ID: Final = SearchAttributeKey.for_keyword("CycleId")
-PENDING_APPROVERS: Final = SearchAttributeKey.for_keyword_list("PendingApprovers")
-APPROVAL_DUE_AT: Final = SearchAttributeKey.for_datetime("ApprovalDueAt")
-HEALTH_SCORE: Final = SearchAttributeKey.for_float("HealthScore")
-NEEDS_ATTENTION: Final = SearchAttributeKey.for_bool("NeedsAttention")
-
 TOOLS: Final = ("crm.", "memory.")
 """How the activities begin that call other systems: an auditor and a hook know them as tools."""
 
-SCHEDULED_BY: Final = SearchAttributeKey.for_keyword("TemporalScheduledById")
-SCHEDULED_AT: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
-"""The server's own, on every workflow that a schedule started."""
-
 SCHEDULE_MEMO: Final = "schedule"
 """Memo key under which a started workflow finds its schedule's entry."""
-
-SEARCH_ATTRIBUTES: Final[dict[str, str]] = {
-    TENANT.name: "Keyword",
-    ACCOUNT_ID.name: "Keyword",
-    OWNER_ID.name: "Keyword",
-    REVIEW_KIND.name: "Keyword",
-    REVIEW_PHASE.name: "Keyword",
-    REVIEW_STATUS.name: "Keyword",
-    RISK_LEVEL.name: "Keyword",
-    CYCLE_ID.name: "Keyword",
-    PENDING_APPROVERS.name: "KeywordList",
-    APPROVAL_DUE_AT.name: "Datetime",
-    HEALTH_SCORE.name: "Double",
-    NEEDS_ATTENTION.name: "Bool",
-}
-"""Name -> type, as the server registers them. Ids only: they are never encrypted."""
 
 _PREFIX: Final = "review"
 _TIME_SUFFIX: Final = re.compile(r"-(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)$")

@@ -6,7 +6,7 @@ from typing import Final
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from account_reviews.domain.review.state import ReviewInput
-from account_reviews.temporal import names
+from account_reviews.temporal import search_attributes
 
 TASK_TIMEOUT: Final = timedelta(seconds=6)
 """How soon a workflow task that died with its worker is given to another one.
@@ -27,22 +27,22 @@ def details(start: ReviewInput) -> str:
 
 def owned_by(tenant: str, owner_id: str | None) -> TypedSearchAttributes:
     """The attributes of a cycle or an upkeep run."""
-    pairs = [SearchAttributePair(names.TENANT, tenant)]
+    pairs = [SearchAttributePair(search_attributes.TENANT, tenant)]
     if owner_id is not None:
-        pairs.append(SearchAttributePair(names.OWNER_ID, owner_id))
+        pairs.append(SearchAttributePair(search_attributes.OWNER_ID, owner_id))
     return TypedSearchAttributes(pairs)
 
 
-def search_attributes(start: ReviewInput, owner_id: str | None) -> TypedSearchAttributes:
+def attributes_of_review(start: ReviewInput, owner_id: str | None) -> TypedSearchAttributes:
     """Ids only: search attributes are never encrypted."""
     pairs = [
-        SearchAttributePair(names.TENANT, start.tenant),
-        SearchAttributePair(names.ACCOUNT_ID, start.account_id),
-        SearchAttributePair(names.REVIEW_KIND, start.kind.value),
-        SearchAttributePair(names.REVIEW_STATUS, "running"),
+        SearchAttributePair(search_attributes.TENANT, start.tenant),
+        SearchAttributePair(search_attributes.ACCOUNT_ID, start.account_id),
+        SearchAttributePair(search_attributes.REVIEW_KIND, start.kind.value),
+        SearchAttributePair(search_attributes.REVIEW_STATUS, "running"),
     ]
     if owner_id is not None:
-        pairs.append(SearchAttributePair(names.OWNER_ID, owner_id))
+        pairs.append(SearchAttributePair(search_attributes.OWNER_ID, owner_id))
     if start.cycle_id is not None:
-        pairs.append(SearchAttributePair(names.CYCLE_ID, start.cycle_id))
+        pairs.append(SearchAttributePair(search_attributes.CYCLE_ID, start.cycle_id))
     return TypedSearchAttributes(pairs)

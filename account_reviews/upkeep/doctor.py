@@ -133,7 +133,7 @@ async def _namespace(patient: _Patient) -> str:
 
 async def _search_attributes(patient: _Patient) -> str:
     from account_reviews.local import namespace
-    from account_reviews.temporal.names import SEARCH_ATTRIBUTES
+    from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 
     client = patient.temporal()
     missing = await namespace.missing_attributes(client)

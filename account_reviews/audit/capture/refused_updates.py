@@ -33,7 +33,7 @@ from account_reviews.domain.audit.events import (
 )
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.telemetry.trace_headers import trace_id_of
-from account_reviews.temporal import names
+from account_reviews.temporal import names, search_attributes
 
 _DECIDE: Final = "decide"
 _TOLD: Final = ("request_id", "decision")
@@ -118,6 +118,6 @@ def _whose(info: Info) -> tuple[str | None, str, str | None]:
     try:
         account_id, tenant = names.parse_review_id(info.workflow_id)
     except ValueError:
-        tenant = info.typed_search_attributes.get(names.TENANT) or names.DEFAULT_TENANT
+        tenant = info.typed_search_attributes.get(search_attributes.TENANT) or names.DEFAULT_TENANT
         return None, tenant, None
     return account_id, tenant, info.workflow_id

@@ -22,7 +22,8 @@ from account_reviews.audit.history.event_context import ENDS, Teller, Told, iden
 from account_reviews.domain.audit.events import EventType, Severity, trace_of_run
 from account_reviews.domain.audit.redaction import redact_text
 from account_reviews.telemetry.trace_headers import trace_id_of
-from account_reviews.temporal.names import SCHEDULED_AT, SCHEDULED_BY, parse_review_id
+from account_reviews.temporal.names import parse_review_id
+from account_reviews.temporal.search_attributes import SCHEDULED_AT, SCHEDULED_BY
 
 REVIEW: Final = "AccountReview"
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from account_reviews.local.temporal_server import DYNAMIC_CONFIG
-from account_reviews.temporal.names import RETENTION_DAYS, SEARCH_ATTRIBUTES
+from account_reviews.temporal.names import RETENTION_DAYS
+from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 from tests.integration.deploy.compose import OURS, ROOT, services, tool
 
 NAMESPACE_SCRIPT = ROOT / "deploy/temporal/setup-namespace.sh"

@@ -17,7 +17,7 @@ from account_reviews.domain.cycle.state import CycleInput
 from account_reviews.domain.errors import ConflictError, ScheduleError
 from account_reviews.domain.policy.model import parse_policy
 from account_reviews.domain.schedule.runs import UpkeepInput
-from account_reviews.temporal import names
+from account_reviews.temporal import names, search_attributes
 from account_reviews.temporal.schedules.entries import Standing, find, listed
 from tests.integration.schedules.conftest import Place, entry
 from tests.waiting import until
@@ -160,8 +160,8 @@ async def test_what_is_started(place: Place) -> None:
     assert (action.workflow, action.task_queue) == ("ReviewCycle", place.task_queue)
     assert names.parse_scheduled_id(action.id) == ("cycle", "weekly", place.tenant, None)
     assert (action.priority.priority_key, action.priority.fairness_key) == (2, "ow-2")
-    assert action.typed_search_attributes[names.TENANT] == place.tenant
-    assert action.typed_search_attributes[names.OWNER_ID] == "ow-2"
+    assert action.typed_search_attributes[search_attributes.TENANT] == place.tenant
+    assert action.typed_search_attributes[search_attributes.OWNER_ID] == "ow-2"
     assert action.retry_policy is not None
     assert action.retry_policy.maximum_attempts == 4
     assert action.retry_policy.initial_interval == timedelta(minutes=5)
