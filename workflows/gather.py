@@ -1,7 +1,6 @@
 """The first half of a review: read the CRM and the memory side by side, then run the rules."""
 
 import asyncio
-from collections.abc import Callable
 
 from temporalio import workflow
 
@@ -10,8 +9,6 @@ from account_reviews.domain.records import SnapshotRef
 from account_reviews.domain.review.state import (
     AnalysisResult,
     MemoryDocument,
-    ReviewInput,
-    ReviewState,
 )
 from account_reviews.domain.review.steps import (
     AnalyseAccount,
@@ -24,44 +21,42 @@ from activities.crm import CrmActivities
 from activities.memory import MemoryActivities
 from activities.store import StoreActivities
 from workflows import policies
+from workflows.open_review import OpenReview
 from workflows.read_model import save
 from workflows.steps import StepError, run_step, unless
-
-Stopped = Callable[[], bool]
 
 
 class NoDataError(Exception):
     """There is nothing to review: no such account, or no CRM and no old snapshot."""
 
 
-async def gather(
-    state: ReviewState, start: ReviewInput, stopped: Stopped, given: SnapshotRef | None = None
-) -> None:
-    """Fill `state.snapshot` and `state.memory`. NoDataError when there is no snapshot at all.
+async def gather(review: OpenReview, given: SnapshotRef | None = None) -> None:
+    """Fill the state's snapshot and memory. NoDataError when there is no snapshot at all.
 
     A snapshot that is `given` spares the CRM.
     """
     snapshot, memory = await unless(
-        stopped, asyncio.gather(_read_crm(state, start, given), _recall(state, start))
+        review.stopped, asyncio.gather(_read_crm(review, given), _recall(review))
     )
-    now = workflow.now()
     missing = []
     if snapshot.stale_seconds is not None:
         missing.append("crm")
-        state.tell(now, "degraded", f"CRM down: a snapshot {snapshot.stale_seconds} s old is used")
+        review.record("degraded", f"CRM down: a snapshot {snapshot.stale_seconds} s old is used")
     if memory is None:
         missing.append("memory")
-        state.tell(now, "degraded", "Memory down: historical context unavailable")
+        review.record("degraded", "Memory down: historical context unavailable")
+    state = review.state
     state.snapshot, state.memory, state.missing_sources = snapshot, memory, tuple(missing)
     state.count(crm_reads=0 if given else 1, memory_reads=1)
 
 
-async def analyse(state: ReviewState, start: ReviewInput, stopped: Stopped) -> AnalysisResult:
+async def analyse(review: OpenReview) -> AnalysisResult:
     """Run the rules on the gathered documents."""
+    state = review.state
     if state.snapshot is None:
         raise NoDataError
     result = await unless(
-        stopped,
+        review.stopped,
         run_step(
             AnalysisActivities.analyse,
             AnalyseAccount(
@@ -72,21 +67,20 @@ async def analyse(state: ReviewState, start: ReviewInput, stopped: Stopped) -> A
                 as_of=state.as_of,
                 stale_seconds=state.snapshot.stale_seconds,
             ),
-            policies.own("Analyse", heartbeats=start.execution.heartbeats),
-            local=start.execution.own == "local",
+            policies.own("Analyse", heartbeats=review.execution.heartbeats),
+            local=review.execution.own == "local",
         ),
     )
     state.analysis = result
-    state.tell(workflow.now(), "analysed", result.summary)
+    review.record("analysed", result.summary)
     return result
 
 
-async def _read_crm(
-    state: ReviewState, start: ReviewInput, given: SnapshotRef | None
-) -> SnapshotRef:
+async def _read_crm(review: OpenReview, given: SnapshotRef | None) -> SnapshotRef:
     if given is not None:
-        await save(state, start)
+        await save(review)
         return given
+    state, give_up = review.state, review.start.give_up_after_seconds
     call = FetchSnapshot(
         account_id=state.account_id,
         tenant=state.tenant,
@@ -95,48 +89,52 @@ async def _read_crm(
     )
     summary = f"Read {state.account_id} from the CRM"
     try:
-        return await _fetch(call, summary, min(20, start.give_up_after_seconds), start)
+        return await _fetch(review, call, summary, min(20, give_up))
     except StepError as error:
         _raise_when_unknown(error)
-        stale = await _latest_snapshot(state, start)
+        stale = await _latest_snapshot(review)
         if stale is not None:
             return stale
     try:
-        return await _fetch(call, summary, start.give_up_after_seconds, start, again=True)
+        return await _fetch(review, call, summary, give_up, again=True)
     except StepError as error:
         _raise_when_unknown(error)
         raise NoDataError(f"no_data: {error.reason}") from None
 
 
 async def _fetch(
-    call: FetchSnapshot, summary: str, give_up: float, start: ReviewInput, *, again: bool = False
+    review: OpenReview, call: FetchSnapshot, summary: str, give_up: float, *, again: bool = False
 ) -> SnapshotRef:
     return await run_step(
         CrmActivities.fetch_snapshot,
         call,
-        policies.crm_read(summary, give_up, heartbeats=start.execution.heartbeats),
-        local=start.execution.crm_reads == "local" and not again,
+        policies.crm_read(summary, give_up, heartbeats=review.execution.heartbeats),
+        local=review.execution.crm_reads == "local" and not again,
     )
 
 
-async def _latest_snapshot(state: ReviewState, start: ReviewInput) -> SnapshotRef | None:
+async def _latest_snapshot(review: OpenReview) -> SnapshotRef | None:
     return await run_step(
         StoreActivities.latest_snapshot,
-        LatestSnapshot(account_id=state.account_id, tenant=state.tenant, now=workflow.now()),
-        policies.own("Look for an older snapshot", heartbeats=start.execution.heartbeats),
-        local=start.execution.own == "local",
+        LatestSnapshot(
+            account_id=review.state.account_id, tenant=review.state.tenant, now=workflow.now()
+        ),
+        policies.own("Look for an older snapshot", heartbeats=review.execution.heartbeats),
+        local=review.execution.own == "local",
     )
 
 
-async def _recall(state: ReviewState, start: ReviewInput) -> MemoryDocument | None:
+async def _recall(review: OpenReview) -> MemoryDocument | None:
     try:
         return await run_step(
             MemoryActivities.recall,
-            RecallMemory(account_id=state.account_id, as_of=state.as_of),
+            RecallMemory(account_id=review.state.account_id, as_of=review.state.as_of),
             policies.memory_read(
-                "Recall", start.memory_patience_seconds, heartbeats=start.execution.heartbeats
+                "Recall",
+                review.start.memory_patience_seconds,
+                heartbeats=review.execution.heartbeats,
             ),
-            local=start.execution.memory == "local",
+            local=review.execution.memory == "local",
         )
     except StepError:
         return None

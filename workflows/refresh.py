@@ -3,36 +3,36 @@
 from temporalio import workflow
 
 from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.review import refresh as refreshing
 from account_reviews.domain.review.messages import ReviewProgress
 from account_reviews.domain.review.phases import Phase
-from account_reviews.domain.review.state import ReviewInput, ReviewState
-from workflows.gather import NoDataError, Stopped, analyse, gather
+from account_reviews.domain.review.refresh import reconcile
+from account_reviews.domain.review.state import ReviewState
+from workflows.gather import NoDataError, analyse, gather
 from workflows.messages import tell
+from workflows.open_review import OpenReview
 from workflows.steps import StepError
 
 
-async def refresh(
-    state: ReviewState, start: ReviewInput, stopped: Stopped
-) -> tuple[ProposedChange, ...]:
+async def refresh(review: OpenReview) -> tuple[ProposedChange, ...]:
     """Gather and analyse again while the requests stay open; gives the changes that are new.
 
     When nothing can be read the review stays as it was.
     """
+    state = review.state
     asked, state.refresh = state.refresh, None
     given = asked.snapshot_ref if asked is not None else None
     before = state.snapshot, state.memory, state.missing_sources, state.analysis
-    state.move(Phase.INVESTIGATING, workflow.now())
+    review.move(Phase.INVESTIGATING)
     try:
-        await gather(state, start, stopped, given)
-        result = await analyse(state, start, stopped)
+        await gather(review, given)
+        result = await analyse(review)
     except (NoDataError, StepError) as error:
         state.snapshot, state.memory, state.missing_sources, state.analysis = before
-        state.move(Phase.PLANNING, workflow.now())
-        state.tell(workflow.now(), "degraded", f"Not read again: {error}")
+        review.move(Phase.PLANNING)
+        review.record("degraded", f"Not read again: {error}")
         return ()
-    state.move(Phase.PLANNING, workflow.now())
-    return refreshing.reconcile(state, result.changes, workflow.now())
+    review.move(Phase.PLANNING)
+    return reconcile(state, result.changes, workflow.now())
 
 
 def news_for_cycle(state: ReviewState) -> ReviewProgress | None:

@@ -1,65 +1,59 @@
 """The second half of a review: write what was approved, look back, remember."""
 
-from collections.abc import Callable
-
 from temporalio import workflow
 
 from account_reviews.domain.proposals import ItemState, ProposedChange, proposal_hash, same
 from account_reviews.domain.review.approvals import Item
 from account_reviews.domain.review.decisions import approved_items
 from account_reviews.domain.review.phases import Phase
-from account_reviews.domain.review.state import ReviewInput, ReviewState, WrittenChange
+from account_reviews.domain.review.state import ReviewState, WrittenChange
 from account_reviews.domain.review.steps import ApplyChange, ApplyResult, ReadBack
 from account_reviews.temporal.names import operation_id
 from activities.crm import CrmActivities
 from activities.memory import MemoryActivities
 from workflows import policies
+from workflows.open_review import OpenReview
 from workflows.steps import StepError, run_step, unless
 
 
-async def write_approved(
-    state: ReviewState, start: ReviewInput, stopped: Callable[[], bool]
-) -> tuple[ProposedChange, ...]:
+async def write_approved(review: OpenReview) -> tuple[ProposedChange, ...]:
     """Write each approved item on its own, then read back. Gives what must be proposed again."""
     again: list[ProposedChange] = []
     written: list[WrittenChange] = []
-    state.move(Phase.EXECUTING, workflow.now())
-    for request, item in approved_items(state):
-        if stopped():
+    review.move(Phase.EXECUTING)
+    for request, item in approved_items(review.state):
+        if review.stopped():
             break
-        change = await _write(state, start, request.request_id, item, stopped)
+        change = await _write(review, request.request_id, item)
         if isinstance(change, ProposedChange):
             again.append(change)
         elif change is not None:
             written.append(change)
-    state.move(Phase.VALIDATING, workflow.now())
+    review.move(Phase.VALIDATING)
     if written:
-        await _look_back(state, start, tuple(written))
+        await _look_back(review, tuple(written))
     return tuple(again)
 
 
-async def remember(state: ReviewState, start: ReviewInput) -> None:
+async def remember(review: OpenReview) -> None:
     """Keep the outcome for the next review; the memory being down for a day is only noted."""
+    state = review.state
     try:
         await run_step(
             MemoryActivities.remember,
             state,
-            policies.memory_write("Remember", heartbeats=start.execution.heartbeats),
-            local=start.execution.memory == "local",
+            policies.memory_write("Remember", heartbeats=review.execution.heartbeats),
+            local=review.execution.memory == "local",
         )
     except StepError as error:
         state.missing_sources = tuple(sorted({*state.missing_sources, "memory"}))
-        state.tell(workflow.now(), "degraded", f"Not remembered: {error.reason}")
+        review.record("degraded", f"Not remembered: {error.reason}")
 
 
 async def _write(
-    state: ReviewState,
-    start: ReviewInput,
-    request_id: str,
-    item: Item,
-    stopped: Callable[[], bool],
+    review: OpenReview, request_id: str, item: Item
 ) -> WrittenChange | ProposedChange | None:
-    change = item.change
+    state, change = review.state, item.change
     call = ApplyChange(
         operation_id=operation_id(state.run_id, item.item_id),
         change=change,
@@ -68,19 +62,19 @@ async def _write(
         approved_by=item.decided_by or "unknown",
         tenant=state.tenant,
     )
-    config = policies.crm_write(f"Write: {change.title}", heartbeats=start.execution.heartbeats)
+    config = policies.crm_write(f"Write: {change.title}", heartbeats=review.execution.heartbeats)
     try:
         result = await unless(
-            stopped, run_step(CrmActivities.apply_change, call, config, local=False)
+            review.stopped, run_step(CrmActivities.apply_change, call, config, local=False)
         )
     except StepError as error:
-        _settle(state, request_id, item, ItemState.FAILED, error.reason)
+        _settle(review, request_id, item, ItemState.FAILED, error.reason)
         state.error_count, state.last_error = state.error_count + 1, error.reason
         return None
     state.count(crm_writes=1)
     if result.status == "conflict":
-        return _conflict(state, request_id, item, result)
-    _settle(state, request_id, item, ItemState.EXECUTED, None)
+        return _conflict(review, request_id, item, result)
+    _settle(review, request_id, item, ItemState.EXECUTED, None)
     return _remember_write(state, item, result)
 
 
@@ -108,19 +102,19 @@ def _remember_write(state: ReviewState, item: Item, result: ApplyResult) -> Writ
 
 
 def _conflict(
-    state: ReviewState, request_id: str, item: Item, result: ApplyResult
+    review: OpenReview, request_id: str, item: Item, result: ApplyResult
 ) -> ProposedChange | None:
     """The record changed since it was shown: propose it again with the value it has now."""
-    change = item.change
+    state, change = review.state, item.change
     if all(same(result.current.get(name), value) for name, value in change.after.items()):
-        _settle(state, request_id, item, ItemState.SKIPPED, "the CRM shows this value already")
+        _settle(review, request_id, item, ItemState.SKIPPED, "the CRM shows this value already")
         return None
     rounds = state.rounds.get(item.item_id, 0) + 1
     state.rounds[item.item_id] = rounds
     if rounds > _max_rounds(state):
-        _settle(state, request_id, item, ItemState.FAILED, "conflict")
+        _settle(review, request_id, item, ItemState.FAILED, "conflict")
         return None
-    _settle(state, request_id, item, ItemState.SUPERSEDED, "the record changed before the write")
+    _settle(review, request_id, item, ItemState.SUPERSEDED, "the record changed before the write")
     return change.model_copy(
         update={
             "before": result.current,
@@ -135,27 +129,26 @@ def _max_rounds(state: ReviewState) -> int:
 
 
 def _settle(
-    state: ReviewState, request_id: str, item: Item, to: ItemState, reason: str | None
+    review: OpenReview, request_id: str, item: Item, to: ItemState, reason: str | None
 ) -> None:
-    request = state.request(request_id)
+    request = review.state.request(request_id)
     if request is not None:
-        state.replace_request(request.mark(item.item_id, to, reason))
+        review.state.replace_request(request.mark(item.item_id, to, reason))
     because = f" ({reason})" if reason else ""
-    state.tell(workflow.now(), f"item_{to}", f"{item.change.title}{because}", item.decided_by)
+    review.record(f"item_{to}", f"{item.change.title}{because}", item.decided_by)
 
 
-async def _look_back(
-    state: ReviewState, start: ReviewInput, writes: tuple[WrittenChange, ...]
-) -> None:
+async def _look_back(review: OpenReview, writes: tuple[WrittenChange, ...]) -> None:
+    state = review.state
     try:
         result = await run_step(
             CrmActivities.read_back,
             ReadBack(writes=writes),
-            policies.crm_read("Read back", 60, heartbeats=start.execution.heartbeats),
-            local=start.execution.crm_reads == "local",
+            policies.crm_read("Read back", 60, heartbeats=review.execution.heartbeats),
+            local=review.execution.crm_reads == "local",
         )
     except StepError as error:
-        state.tell(workflow.now(), "not_verified", f"Could not read back: {error.reason}")
+        review.record("not_verified", f"Could not read back: {error.reason}")
         return
     for write in writes:
         verified = result.verified.get(write.change_id, False)
@@ -163,4 +156,4 @@ async def _look_back(
         if not verified:
             state.error_count += 1
             state.last_error = f"the CRM does not show what was written by {write.change_id}"
-            state.tell(workflow.now(), "not_verified", state.last_error)
+            review.record("not_verified", state.last_error)

@@ -1,0 +1,50 @@
+"""A review under way, as its steps share it."""
+
+from dataclasses import dataclass
+
+from temporalio import workflow
+
+from account_reviews.domain.review.opening import opening_state
+from account_reviews.domain.review.phases import Phase
+from account_reviews.domain.review.state import Execution, ReviewInput, ReviewState
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReview:
+    """What a review was started with, and its whole state."""
+
+    start: ReviewInput
+    state: ReviewState
+
+    @property
+    def execution(self) -> Execution:
+        """Which steps run as local activities."""
+        return self.start.execution
+
+    def stopped(self) -> bool:
+        """Whether somebody cancelled it: nothing is begun then."""
+        return self.state.cancel is not None
+
+    def move(self, phase: Phase) -> None:
+        """Go to a phase, now."""
+        self.state.move(phase, workflow.now())
+
+    def record(self, kind: str, text: str, by: str | None = None) -> None:
+        """Add a line to the timeline, now."""
+        self.state.tell(workflow.now(), kind, text, by)
+
+
+def open_review(start: ReviewInput) -> OpenReview:
+    """As it stood before it continued as new, else as it begins.
+
+    Timed by the start event: in the first task `now` can differ between run and replay.
+    """
+    info = workflow.info()
+    state = start.resumed or opening_state(
+        start,
+        review_id=info.workflow_id,
+        run_id=info.first_execution_run_id,
+        workflow_run_id=info.run_id,
+        now=info.workflow_start_time,
+    )
+    return OpenReview(start, state)
