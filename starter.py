@@ -13,7 +13,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from account_reviews.domain.errors import ReviewAlreadyRunningError
 from account_reviews.domain.records import Account
 from account_reviews.domain.review.opening import opening_state
-from account_reviews.domain.review.state import ReviewInput, ReviewResult, ReviewState
+from account_reviews.domain.review.state import NEWEST_LOGIC, ReviewInput, ReviewResult, ReviewState
 from account_reviews.temporal import names, start_options
 from workflows.account_review import AccountReviewWorkflow
 
@@ -30,7 +30,7 @@ async def start_review(
     try:
         handle = await client.start_workflow(
             AccountReviewWorkflow.run,
-            start,
+            start.model_copy(update={"logic": NEWEST_LOGIC}),
             id=review_id,
             task_queue=task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,

@@ -20,7 +20,7 @@ from account_reviews.domain.cycle.state import (
     NextAccounts,
 )
 from account_reviews.domain.review.messages import Refresh
-from account_reviews.domain.review.state import ReviewInput, ReviewKind
+from account_reviews.domain.review.state import NEWEST_LOGIC, ReviewInput, ReviewKind
 from account_reviews.temporal import names, start_options
 from activities.cycles import CycleActivities
 from workflows import policies
@@ -172,4 +172,5 @@ def _review_of(state: CycleState, start: CycleInput, account: CycleAccount) -> R
         give_up_after_seconds=start.give_up_after_seconds,
         cycle_id=state.cycle_id,
         snapshot=account.snapshot,
+        logic=NEWEST_LOGIC,
     )

@@ -1,7 +1,8 @@
 """Record the replay corpus from a real server: `python -m tests.replay.record VERSION`.
 
 Each scenario becomes histories/<Workflow>/<scenario>.<version>.json. Files are append-only: an
-existing one is never written again, because workflows with that history may still be open.
+existing one is never written again, because workflows with that history may still be open. Beside
+each stand the commands that workflow code gave on it (see commands.py).
 """
 
 import argparse
@@ -24,6 +25,7 @@ from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.database import create_engine
 from account_reviews.store.migrate import upgrade
+from tests.replay.commands import HISTORIES, write_missing
 from tests.replay.cycles import CYCLE_SCENARIOS, REVIEWS_OF_CYCLES
 from tests.replay.upkeep import UPKEEP_SCENARIOS
 from tests.workflows.conftest import (
@@ -37,7 +39,6 @@ from tests.workflows.conftest import (
 )
 from workflows.account_review import AccountReviewWorkflow
 
-HISTORIES = Path(__file__).parent / "histories"
 FOLDER = HISTORIES / "AccountReview"
 Scenario = Callable[[World], Awaitable[Handle]]
 
@@ -293,6 +294,7 @@ async def record(version: str) -> None:
             await engine.dispose()
             await server.stop()
             cluster.stop()
+    await write_missing()
 
 
 def main() -> None:

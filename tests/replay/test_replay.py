@@ -1,18 +1,20 @@
 """Old histories replay on today's code; a reordered workflow does not."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from temporalio import workflow
-from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
 
 from account_reviews.domain.review.phases import Outcome
-from account_reviews.temporal.interceptors import ReviewInterceptor
-from account_reviews.temporal.sandbox import sandboxed_runner
-from tests.replay.record import FOLDER, HISTORIES, RECORDED
+from tests.replay.commands import (
+    HISTORIES,
+    commands_of,
+    difference,
+    fingerprint_file,
+    load,
+    replayer,
+)
+from tests.replay.record import FOLDER, RECORDED
 from tests.replay.reordered import ReorderedReviewWorkflow
 from worker import WORKFLOWS
 
@@ -30,22 +32,14 @@ ENDINGS = {
 """A scenario for each ending; `abandoned` cannot be reached yet, since no message asks for it."""
 
 
-def replayer(workflows: Sequence[type]) -> Replayer:
-    return Replayer(
-        workflows=workflows,
-        workflow_runner=sandboxed_runner(strict=True),
-        interceptors=[ReviewInterceptor()],
-        data_converter=pydantic_data_converter,
-    )
-
-
-def load(path: Path) -> WorkflowHistory:
-    return WorkflowHistory.from_json("review/replayed", path.read_text())
-
-
 @pytest.mark.parametrize("path", ALL, ids=lambda path: f"{path.parent.name}-{path.stem}")
-async def test_a_recorded_workflow_replays(path: Path) -> None:
-    await replayer(WORKFLOWS).replay_workflow(load(path))
+async def test_a_recorded_workflow_gives_the_same_commands(path: Path) -> None:
+    changed = difference(path, await commands_of(path, WORKFLOWS))
+    assert changed is None, changed
+
+
+def test_fingerprints_belong_to_histories() -> None:
+    assert {*HISTORIES.glob("*/*.commands")} == {fingerprint_file(path) for path in ALL}
 
 
 def test_every_scenario_and_every_ending_is_recorded() -> None:
@@ -73,3 +67,14 @@ async def test_a_reordered_workflow_fails_to_replay() -> None:
         await replayer([ReorderedReviewWorkflow]).replay_workflow(
             load(FOLDER / "completed_by_signal.1.json")
         )
+
+
+async def test_another_order_of_commands_is_shown_and_what_to_do() -> None:
+    path = FOLDER / "completed_by_signal.1.json"
+    changed = difference(path, await commands_of(path, [ReorderedReviewWorkflow]))
+    assert changed is not None
+    sentence, *lines = changed.splitlines()
+    assert "ReviewInput.logic" in sentence
+    assert "new scenario" in sentence
+    assert "+start_timer" in lines
+    assert "-start_timer" in lines or "+refused by Temporal: not the order of the history" in lines

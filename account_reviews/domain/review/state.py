@@ -25,6 +25,8 @@ from account_reviews.domain.review.phases import (
     check_move,
 )
 
+NEWEST_LOGIC = 1
+"""What starters set as `ReviewInput.logic`: each number is an order of commands."""
 TIMELINE_LIMIT = 200
 """Lines kept in the state; the event history holds all."""
 
@@ -75,6 +77,8 @@ class ReviewInput(Model):
     """The workflow id of the cycle that started it and wants to hear of it."""
     snapshot: SnapshotRef | None = None
     """What the cycle has read of the account already; the CRM is not read again."""
+    logic: int = 1
+    """Which order of commands the workflow follows; a review keeps the one it began with."""
     resumed: "ReviewState | None" = None
 
 

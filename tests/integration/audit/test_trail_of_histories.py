@@ -30,7 +30,7 @@ from tests.integration.audit.live import (
     at_least,
     length,
 )
-from tests.replay.record import HISTORIES
+from tests.replay.commands import HISTORIES
 from tests.unit.hooks.helpers import counting
 from tests.waiting import until
 from tests.workflows.conftest import create_task, decision, make_world, set_status
