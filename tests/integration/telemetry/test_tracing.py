@@ -39,7 +39,8 @@ from account_reviews.telemetry.trace_headers import TraceHeaders
 from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.sandbox import sandboxed_runner
 from tests.integration.telemetry.conftest import Connect
-from tests.replay.test_replay import ALL, load
+from tests.replay.commands import load
+from tests.replay.test_replay import ALL
 from tests.workflows.conftest import decision, make_world, set_status
 from tests.workflows.cycles import at_risk, make_portfolio
 from worker import WORKFLOWS
