@@ -1,1 +1,1 @@
-"""Activities: thin, injected adapters. Empty on purpose, see workflows/__init__.py."""
+"""Thin adapters that are handed what they call. Empty on purpose."""

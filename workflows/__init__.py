@@ -1,1 +1,1 @@
-"""Deterministic workflow code. Empty on purpose: an import here would run inside the sandbox."""
+"""Deterministic code: the review, the cycle, upkeep. Empty on purpose."""

@@ -1,1 +1,1 @@
-"""The audit trail: captured beside the reviews, stored once, sealed, open to anyone's check."""
+"""The trail: captured, stored once, sealed, checked."""

@@ -1,4 +1,4 @@
-"""The reviews command. Modules import typer and the standard library at the top, no more."""
+"""The `reviews` command. Imports typer at the top, no more."""
 
 from account_reviews.cli.app import main
 

@@ -1,1 +1,1 @@
-"""What the environment says: settings, other names of variables, ports."""
+"""What the environment says, and under which names."""

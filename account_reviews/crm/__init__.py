@@ -1,1 +1,1 @@
-"""CRM backends behind one protocol."""
+"""The door to any CRM, and the CRM of tests."""

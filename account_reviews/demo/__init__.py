@@ -1,1 +1,1 @@
-"""`reviews demo`: a portfolio is reviewed, workers are killed on the way, the end is proven."""
+"""`reviews demo`: reviews, killed workers, and a proof."""

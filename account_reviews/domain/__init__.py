@@ -1,1 +1,1 @@
-"""Pure rules and models: pydantic and the standard library, no clock, no I/O."""
+"""Pure rules and models: no clock, no I/O, no Temporal."""

@@ -1,4 +1,4 @@
-"""Calling code of others when a review or one of its steps begins or ends."""
+"""An integrator's code, called around reviews and steps."""
 
 from account_reviews.hooks.events import HookEvent, HookName
 

@@ -1,1 +1,1 @@
-"""The local stack: embedded PostgreSQL and the Temporal dev server."""
+"""The PostgreSQL and the Temporal of this machine."""

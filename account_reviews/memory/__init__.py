@@ -1,1 +1,1 @@
-"""Account memory backends behind one protocol."""
+"""What is remembered of accounts, behind one door."""

@@ -1,1 +1,1 @@
-"""What people and programs ask for, by whichever door they come."""
+"""What people and programs ask for, by whichever door."""

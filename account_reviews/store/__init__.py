@@ -1,1 +1,1 @@
-"""Our own PostgreSQL tables: documents, read model, migrations."""
+"""Our own tables: read, written, migrated."""

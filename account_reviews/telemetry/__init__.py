@@ -1,1 +1,1 @@
-"""What a running process tells of itself: metrics, traces, logs."""
+"""What a process shows of itself: metrics, traces, logs."""

@@ -1,1 +1,1 @@
-"""Names, connection and interceptors for Temporal."""
+"""Names, client, sandbox and failures for Temporal."""

@@ -1,1 +1,1 @@
-"""What keeps the product right: jobs, rebuild, doctor, reviews the server closed."""
+"""What keeps the product right: jobs, rebuild, doctor."""

@@ -1,1 +1,1 @@
-"""Reading the trail and taking it away: pages, exports, partitions, archives."""
+"""Reading the trail and taking it away."""

@@ -1,1 +1,1 @@
-"""What happens becomes entries: interceptors, the log, the outbox."""
+"""What happens becomes entries, beside the reviews."""

@@ -1,1 +1,1 @@
-"""Event histories become rows; what is missing is found and made up for."""
+"""Event histories become rows; gaps are found and filled."""

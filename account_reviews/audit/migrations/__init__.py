@@ -1,1 +1,1 @@
-"""The schema `audit`, in a database of its own or in the main one."""
+"""The schema `audit`, in a database of its own or ours."""

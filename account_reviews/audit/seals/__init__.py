@@ -1,1 +1,1 @@
-"""Rows are sealed: leaves, Merkle roots, signatures, and the second place."""
+"""Merkle roots over rows, signed, and their second place."""

@@ -1,1 +1,1 @@
-"""Whether the trail is whole and unchanged, on the database or on files alone."""
+"""Whether the trail is whole and unchanged."""

@@ -1,1 +1,1 @@
-"""What is found in an account and recommended for it: risk, health, changes, evidence."""
+"""What is found in an account, and what is recommended."""

@@ -1,1 +1,1 @@
-"""What an entry of the audit trail is, and what is masked in it."""
+"""What an entry of the trail is, and what is masked in it."""

@@ -1,1 +1,1 @@
-"""The state of a cycle and its transitions."""
+"""The state of a cycle and how it moves."""

@@ -1,1 +1,1 @@
-"""Every number of the rules, checked, with a sentence for each mistake."""
+"""Every number of the rules, and what is wrong with one."""

@@ -1,1 +1,1 @@
-"""What people are told over many reviews: briefs, the digest, the portfolio."""
+"""What is said of many reviews: briefs, digest, portfolio."""

@@ -1,1 +1,1 @@
-"""The state of a review, its messages, decisions and transitions."""
+"""The state of a review, its messages, how it moves."""

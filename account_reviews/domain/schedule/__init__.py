@@ -1,1 +1,1 @@
-"""Entries of schedules.toml, when they run, and how late."""
+"""Entries of schedules.toml: when they run, how late."""

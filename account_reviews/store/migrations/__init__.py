@@ -1,1 +1,1 @@
-"""Alembic migrations, linear, one file each."""
+"""The schema `reviews`, revision by revision."""

@@ -1,1 +1,1 @@
-"""Temporal Schedules made from entries: plan, apply, pause, control."""
+"""Temporal Schedules from entries: plan, apply, control."""

@@ -1,1 +1,1 @@
-"""One file per revision; a released one is never changed."""
+"""One file per revision; a released one never changes."""

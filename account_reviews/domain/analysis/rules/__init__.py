@@ -1,4 +1,4 @@
-"""The author rules, one row each. A new rule is one file with a `propose` and one row here."""
+"""What recommends: a file per rule, a row of RULES each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""The revisions, in order of their numbers."""
+"""One file per revision; a released one never changes."""
