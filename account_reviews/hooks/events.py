@@ -40,7 +40,7 @@ class Inputs:
 
     @cached_property
     def told(self) -> Mapping[str, Any]:
-        """`keys` and `sha256`, as `domain.redaction.describe` gives them."""
+        """`keys` and `sha256`, as `domain.audit.redaction.describe` gives them."""
         return self._describe()
 
 

@@ -2,7 +2,7 @@
 
 The header is the one of the SDK's own tracing, a JSON object with a W3C `traceparent`. A process
 that exports no spans adds `undecided`: it has no say in which traces are kept, so the first worker
-that exports decides. A run without the header has the trace of `domain.audit.trace_of_run`.
+that exports decides. A run without the header has the trace of `domain.audit.events.trace_of_run`.
 """
 
 import json

@@ -18,7 +18,10 @@ from account_reviews.domain.review.phases import ALLOWED, Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewKind
 from tests.console import ROOT, blocks, commands, first_missing, in_background, shell
 
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 RUN_HERE = [
     ROOT / "docs" / name
     for name in (

@@ -112,7 +112,7 @@ def folders() -> Iterator[Path]:
         for path in (ROOT / package, *sorted((ROOT / package).rglob("*"))):
             parts = path.relative_to(ROOT).parts
             hidden = any(part.startswith(".") for part in parts)
-            if path.is_dir() and not hidden and not WITHOUT_CODE & {*parts}:
+            if not hidden and not WITHOUT_CODE & {*parts} and [*path.glob("*.py")]:
                 yield path
 
 
