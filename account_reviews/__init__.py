@@ -1,1 +1,1 @@
-"""Durable CRM account reviews with human approval, on Temporal."""
+"""Durable reviews of CRM accounts, approved by people, on Temporal."""
