@@ -1,1 +1,1 @@
-"""Durable reviews of CRM accounts, approved by people, on Temporal."""
+"""Account reviews, durable on Temporal and approved by people."""
