@@ -1,4 +1,4 @@
-"""An integrator's code, called around reviews and steps."""
+"""An integrator's code, called around each review and step."""
 
 from account_reviews.hooks.events import HookEvent, HookName
 
