@@ -20,14 +20,19 @@ from structlog.typing import EventDict, Processor
 from temporalio import activity, workflow
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, TelemetryFilter
 
-from account_reviews.domain.audit.redaction import DEFAULT, Rules, redact, redact_text
+from account_reviews.domain.audit.masks import mask_personal_data, mask_secrets
+from account_reviews.domain.audit.redaction import DEFAULT, Rules, clean, redact, redact_text
+from account_reviews.telemetry.failed_attempts import failed_attempts_from
 from account_reviews.telemetry.spans import trace_here
 from account_reviews.temporal.names import parse_review_id
 
 _MOST_WAITING: Final = 10_000
 _CORE: Final = "temporalio.core"
 _IDS: Final = "review_ids"
-_OF_THE_SDK: Final = frozenset({"temporal_workflow", "temporal_activity", "temporal_log"})
+_OF_THE_SDK: Final = ("temporal_workflow", "temporal_activity", "temporal_log")
+_TRACE: Final = "exception"
+_MOST_OF_A_TRACE: Final = 100_000
+"""Characters; a thousand frames are about as long."""
 _LOUD: Final = ("asyncio", "urllib3", "botocore", "aioboto3")
 """Libraries that tell their own inner life at info."""
 
@@ -64,7 +69,7 @@ def logging_to(
     for one in loud:
         one.setLevel(max(logging.WARNING, root.level))
     try:
-        with _ids_apart():
+        with _ids_apart(), failed_attempts_from(root.level):
             yield
     finally:
         root.removeHandler(entry)
@@ -103,7 +108,11 @@ def ids_now() -> dict[str, str | int]:
     elif activity.in_activity():
         about = activity.info()
         found = _ids_of(about.workflow_id, about.workflow_run_id, about.workflow_type)
-        found |= {"activity": about.activity_type, "attempt": about.attempt}
+        found |= {
+            "activity": about.activity_type,
+            "activity_id": about.activity_id,
+            "attempt": about.attempt,
+        }
     else:
         found = {}
     context = trace.get_current_span().get_span_context()
@@ -145,10 +154,14 @@ def _remember_ids(record: logging.LogRecord) -> bool:
 
 
 def _ids(_: Any, __: str, event: EventDict) -> EventDict:
+    about = event.get("temporal_workflow")
     for name in _OF_THE_SDK:
         event.pop(name, None)
     for name, value in event.pop(_IDS, {}).items():
         event.setdefault(name, value)
+    if isinstance(about, dict) and "workflow_id" not in event:  # a failed task ends outside of it
+        where = (about.get(name) for name in ("workflow_id", "run_id", "workflow_type"))
+        event.update(_ids_of(*where))
     return event
 
 
@@ -164,8 +177,23 @@ class _Redact:
         told: dict[str, Any] = {name: event[name] for name in self._KEPT if name in event}
         told["event"] = redact_text(str(event.get("event", "")), self._rules)
         rest = {name: value for name, value in event.items() if name not in told}
+        trace = rest.pop(_TRACE, None)
         masked = redact(rest, self._rules)
-        return told | (masked if isinstance(masked, dict) else {})
+        told |= masked if isinstance(masked, dict) else {}
+        if trace is not None:
+            told[_TRACE] = self._whole(str(trace))
+        return told
+
+    def _whole(self, trace: str) -> str:
+        """A trace has its most telling line at its end, so it is not cut like other texts."""
+        text = mask_secrets(clean(trace))
+        if self._rules.mask_personal:
+            text = mask_personal_data(text)
+        if len(text) <= _MOST_OF_A_TRACE:
+            return text
+        half = _MOST_OF_A_TRACE // 2
+        gone = len(text) - 2 * half
+        return f"{text[:half]}… {gone} characters left out …{text[-half:]}"
 
 
 def _json(_: Any, __: str, event: EventDict) -> str:

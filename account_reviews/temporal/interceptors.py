@@ -13,11 +13,17 @@ from typing import Any
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import (
+    ApplicationError,
+    ApplicationErrorCategory,
+    FailureError,
+    is_cancelled_exception,
+)
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ActivityOutboundInterceptor,
     ExecuteActivityInput,
+    ExecuteWorkflowInput,
     HandleSignalInput,
     HandleUpdateInput,
     Interceptor,
@@ -44,6 +50,14 @@ class ReviewInterceptor(Interceptor):
 
 
 class _WorkflowDoor(WorkflowInboundInterceptor):
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+        try:
+            return await super().execute_workflow(input)
+        except FailureError as error:
+            if not is_cancelled_exception(error):  # its trace leaves short, the log has all of it
+                workflow.logger.warning("the workflow failed", exc_info=True)
+            raise
+
     async def handle_signal(self, input: HandleSignalInput) -> None:
         input.args = [_one_raw_value(input.args)]
         try:
@@ -62,6 +76,7 @@ class _WorkflowDoor(WorkflowInboundInterceptor):
         except ApplicationError:
             raise
         except Exception as error:
+            workflow.logger.exception("update %s failed", input.update)
             message = f"the update failed: {type(error).__name__}"
             raise ApplicationError(message, type="internal", non_retryable=True) from error
 
