@@ -2,7 +2,8 @@
 
 Workflow side: every message reaches its handler as exactly one `RawValue`, and no exception of a
 handler can wedge a review. Activity side: errors of ours become Temporal's, and a heartbeat beats
-by itself while the activity runs. Neither adds an event.
+by itself while the activity runs. Neither adds an event. What a workflow or an update fails with
+is in the log too: its trace leaves the worker short.
 """
 
 import asyncio

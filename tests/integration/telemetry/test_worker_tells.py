@@ -222,6 +222,8 @@ async def test_log_lines_of_a_review_carry_its_ids(
     assert (line["run_id"], line["account_id"]) == (run_id, world.account.id)
     assert (line["trace_id"], line["attempt"]) == (trace_of_run(run_id), 1)
     assert line["level"] == "warning"
+    assert line["activity_id"]
+    assert "AccountNotFoundError: " in line["exception"]
     (line,) = [one for one in lines if one["event"] == "began"]
     assert (line["review_id"], line["run_id"]) == (handle.id, run_id)
     assert (line["trace_id"], line["workflow_type"]) == (trace_of_run(run_id), "AccountReview")
