@@ -52,8 +52,9 @@ async def test_a_halted_write_outlives_its_worker_and_is_made_once(
     review_id = request["review_id"]
     while (write := await pending_write(client, review_id)) is None:  # noqa: ASYNC110  nobody tells
         await asyncio.sleep(0.05)
-    since = stopped["at"][:19]
-    assert write.last_failure.message == f"writes are stopped by ann since {since}Z: wrong owner ids"
+    since = f"{stopped['at'][:19]}Z"
+    words = f"writes are stopped by ann since {since}: wrong owner ids"
+    assert write.last_failure.message == words
 
     shown = reviews.json("show", "ac-037")
     assert (shown["phase"], shown["status"]) == ("executing", "running")
