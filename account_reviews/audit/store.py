@@ -20,27 +20,9 @@ from account_reviews.domain.audit.events import (
 )
 from account_reviews.store.database import autocommit, reachable
 from account_reviews.store.outbox import document_of, spelled
+from account_reviews.store.sql_files import read_sql
 
-COLUMNS: Final = (
-    "event_id", "at", "source", "tenant", "event_type", "severity", "actor", "action", "resource",
-    "review_id", "account_id", "workflow_id", "run_id", "trace_id", "details",
-)  # fmt: skip
-"""What a writer gives. Number, transaction and time of recording are the database's own."""
-
-_TYPES: Final = {"at": "timestamptz", "details": "jsonb"}
-
-
-COLUMN_LIST: Final = ", ".join(COLUMNS)
-RECORD: Final = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in COLUMNS)
-"""For `jsonb_to_record`: the columns with their types."""
-
-INSERT: Final = (
-    f"insert into audit.audit_events ({COLUMN_LIST}) select {COLUMN_LIST} "  # noqa: S608  constants
-    f"from jsonb_to_recordset(cast(:rows as jsonb)) as given ({RECORD}) "
-    "on conflict (event_id, at) do nothing"
-)
-"""Its rows are what `in_order` gives."""
-_INSERT: Final = text(INSERT)
+_INSERT: Final = text(read_sql("account_reviews.audit", "insert_events.sql"))
 
 _SHORT, _LONG = 200, 1000
 

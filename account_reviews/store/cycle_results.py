@@ -20,7 +20,6 @@ from account_reviews.domain.cycle.state import CycleScope
 from account_reviews.domain.errors import CycleNotFoundError
 from account_reviews.domain.records import AccountSnapshot
 from account_reviews.domain.reports.owner_brief import (
-    UNASSIGNED,
     CycleFacts,
     OwnerBrief,
     ReviewedAccount,
@@ -35,36 +34,17 @@ from account_reviews.domain.reports.portfolio import (
     Waiting,
 )
 from account_reviews.store.database import reachable
-
-_OWNER = f"coalesce(nullif(a.owner_id, ''), '{UNASSIGNED}')"
+from account_reviews.store.sql_files import read_sql
 
 _CYCLE = text(
     "select cycle_id, run_id, tenant, kind, schedule_id, as_of, started_at from reviews.cycles "
     "where run_id = :run_id and tenant = :tenant"
 )
 _OWNERS = text(
-    f"select distinct {_OWNER} from reviews.cycle_accounts a where run_id = :run_id"  # noqa: S608
+    "select distinct coalesce(nullif(owner_id, ''), 'unassigned') from reviews.cycle_accounts "
+    "where run_id = :run_id"
 )
-_SNAPSHOT_PART = " || ".join(
-    f"jsonb_build_object('{name}', s.body->'{name}')"
-    for name in ("account", "owner", "deals", "modules", "totals", "fetched_at", "as_of")
-)
-"""The money and the owner: the rest of a snapshot would be most of the work."""
-
-_ACCOUNTS = text(
-    f"select a.account_id, a.account_name, {_OWNER} as owner_id, a.state, a.joined, "  # noqa: S608
-    "a.reason, a.risk_level, a.risk_score, a.review_run_id, r.review_id, r.status, r.outcome, "
-    "r.due_at, r.state->>'reason' as review_reason, r.state->'missing_sources' as missing_sources, "
-    "cast(d.body as text) as analysis, "
-    f"case when s.hash is not null then cast({_SNAPSHOT_PART} as text) end as snapshot "
-    "from reviews.cycle_accounts a "
-    "left join reviews.review_runs r on r.run_id = a.review_run_id "
-    "left join reviews.documents d on d.hash = r.analysis_hash "
-    "left join reviews.documents s "
-    "on s.hash = coalesce(r.state#>>'{snapshot,hash}', a.snapshot->>'hash') "
-    f"where a.run_id = :run_id and {_OWNER} = :owner and a.account_id > :after "
-    "order by a.account_id limit :limit"
-)
+_ACCOUNTS = text(read_sql("account_reviews.store", "reviewed_accounts.sql"))
 _SAVE_BRIEF = text(
     "insert into reviews.cycle_briefs as known (run_id, owner_id, body) "
     "values (:run_id, :owner, cast(:body as jsonb)) on conflict (run_id, owner_id) do update "
@@ -77,56 +57,11 @@ _BRIEFS = text(
     "select body - 'accounts' - 'recommendations' - 'updates' as body from reviews.cycle_briefs "
     "where run_id = :run_id order by owner_id"
 )
-_NAMES = text(
-    "select distinct on (b.owner_id) b.owner_id, b.body->>'owner_name' as name "
-    "from reviews.cycle_briefs b join reviews.cycles c on c.run_id = b.run_id "
-    "where c.tenant = :tenant and b.owner_id = any(:owners) "
-    "and b.body->>'owner_name' is not null order by b.owner_id, b.made_at desc"
-)
-_PREVIOUS = text(
-    "select cycle_id, run_id, as_of, portfolio->'risk_distribution' as risk_distribution "
-    "from reviews.cycles where tenant = :tenant and kind = :kind "
-    "and schedule_id is not distinct from cast(:schedule_id as text) "
-    "and (schedule_id is not null or portfolio->'scope' = cast(:scope as jsonb)) "
-    "and portfolio is not null and status = 'completed' and started_at < :started_at "
-    "order by started_at desc limit 1"
-)
-_LINES = (
-    "select a->>'account_id' as id, a->>'account_name' as name, b.owner_id, "
-    "a->>'risk_level' as level, (a->>'risk_score')::int as score, "
-    "a->'previous_risk' as previous, (a->>'first_review')::boolean as first "
-    "from reviews.cycle_briefs b cross join lateral jsonb_array_elements(b.body->'accounts') a "
-)
-_MOVES = text(
-    f"with now as ({_LINES} where b.run_id = :run_id), "  # noqa: S608  constants
-    f"then_ as ({_LINES} where b.run_id = :previous) "
-    "select coalesce(n.id, t.id) as account_id, coalesce(n.name, t.name) as account_name, "
-    "coalesce(n.owner_id, t.owner_id) as owner_id, n.level, n.score, n.first, n.previous, "
-    "t.level as old_level, t.score as old_score from now n full outer join then_ t on t.id = n.id "
-    "where n.id is null or t.id is null or n.level is distinct from t.level "
-    "or n.score is distinct from t.score"
-)
-_WAITING = text(
-    f"select {_OWNER} as owner_id, count(*) as open, "  # noqa: S608
-    "count(*) filter (where deadline < :now) as overdue, "
-    "count(*) filter (where requested_at < :asked_before) as unanswered "
-    "from reviews.approval_requests a where tenant = :tenant and state = 'pending' group by 1"
-)
-_DECIDED = text(
-    f"select {_OWNER} as owner_id, item->>'state' as state, "  # noqa: S608
-    "jsonb_typeof(item->'original') = 'object' as adjusted, "
-    "coalesce(item->>'decided_by', 'policy') <> 'policy' as by_person, count(*) as count "
-    "from reviews.approval_requests a "
-    "cross join lateral jsonb_array_elements(a.body->'items') item where tenant = :tenant "
-    "and cast(item->>'decided_at' as timestamptz) between :since and :now group by 1, 2, 3, 4 "
-    "union all "
-    f"select {_OWNER}, o.state, o.state = 'adjusted', "
-    "coalesce(o.by, 'policy') <> 'policy', count(*) "
-    "from reviews.proposal_outcomes o join reviews.cycle_accounts a "
-    "on a.run_id = :run_id and a.account_id = o.account_id "
-    "where o.tenant = :tenant and o.at between :since and :now and not exists "
-    "(select from reviews.approval_requests q where q.run_id = o.run_id) group by 1, 2, 3, 4"
-)
+_NAMES = text(read_sql("account_reviews.store", "owner_names.sql"))
+_PREVIOUS = text(read_sql("account_reviews.store", "previous_cycle.sql"))
+_MOVES = text(read_sql("account_reviews.store", "risk_moves.sql"))
+_WAITING = text(read_sql("account_reviews.store", "waiting_requests.sql"))
+_DECIDED = text(read_sql("account_reviews.store", "decided_items.sql"))
 _SAVE_PORTFOLIO = text(
     "update reviews.cycles set portfolio = cast(:body as jsonb) where run_id = :run_id"
 )

@@ -18,6 +18,7 @@ from account_reviews.domain.cycle.state import (
 )
 from account_reviews.domain.records import Account
 from account_reviews.store.database import reachable
+from account_reviews.store.sql_files import read_sql
 
 UNREAD: Final = -10
 """Accounts that were not read have places below zero, by the risk of their last review."""
@@ -27,29 +28,13 @@ _COLUMNS = (
     "as_of", "scheduled_at", "late", "accounts", "done", "running", "waiting", "failed",
     "joined", "missing_sources", "version", "started_at", "updated_at", "closed_at",
 )  # fmt: skip
-_SAVE = text(
-    f"insert into reviews.cycles as known ({', '.join(_COLUMNS)}) values "  # noqa: S608  constants
-    f"({', '.join('cast(:missing_sources as jsonb)' if c == 'missing_sources' else f':{c}' for c in _COLUMNS)}) "  # noqa: E501
-    "on conflict (run_id) do update set "
-    + ", ".join(f"{c} = excluded.{c}" for c in _COLUMNS if c not in ("run_id", "started_at"))
-    + " where known.version < excluded.version"
-)
+_SAVE = text(read_sql("account_reviews.store", "save_cycle.sql"))
 _MARK = text(
     "update reviews.cycle_accounts set state = :state, joined = :joined, "
     "review_run_id = coalesce(:review_run_id, review_run_id), reason = :reason "
     "where run_id = :run_id and account_id = :account_id"
 )
-_QUEUE = text(
-    "insert into reviews.cycle_accounts (run_id, account_id, position, account_name, owner_id, "
-    "risk_level, state) select :run_id, given.id, "
-    ":unread + case b.risk_level when 'critical' then 0 when 'high' then 1 when 'low' then 3 "
-    "when 'none' then 4 else 2 end, given.name, given.owner, coalesce(b.risk_level, 'unknown'), "
-    "'queued' "
-    "from unnest(cast(:ids as text[]), cast(:names as text[]), cast(:owners as text[])) "
-    "as given(id, name, owner) left join reviews.account_baselines b "
-    "on b.tenant = :tenant and b.account_id = given.id "
-    "on conflict (run_id, account_id) do nothing"
-)
+_QUEUE = text(read_sql("account_reviews.store", "queue_cycle_accounts.sql"))
 _UNREAD = text(
     "select account_id from reviews.cycle_accounts where run_id = :run_id and position < 0 "
     "order by position, account_id limit :limit"
@@ -64,25 +49,9 @@ _STILL_UNREAD = text(
 )
 _LOCK = text("select 1 from reviews.cycles where run_id = :run_id for update")
 _COUNT = text("select count(*) from reviews.cycle_accounts where run_id = :run_id")
-_PLACE = text(
-    "update reviews.cycle_accounts set position = :position, account_name = :account_name, "
-    "owner_id = :owner_id, risk_level = :risk_level, risk_score = :risk_score, "
-    "snapshot = cast(:snapshot as jsonb), state = :state, reason = :reason "
-    "where run_id = :run_id and account_id = :account_id"
-)
-_PLACE_UNREAD = text(
-    "update reviews.cycle_accounts known set position = :first + ranked.place from ("
-    "select account_id, row_number() over (order by position, account_id) - 1 as place "
-    "from reviews.cycle_accounts where run_id = :run_id and position < 0) ranked "
-    "where known.run_id = :run_id and known.account_id = ranked.account_id"
-)
-_RANK = text(
-    "update reviews.cycle_accounts known set position = ranked.place from ("
-    "select account_id, row_number() over (order by case risk_level when 'critical' then 0 "
-    "when 'high' then 1 when 'low' then 3 when 'none' then 4 else 2 end, account_id) - 1 as place "
-    "from reviews.cycle_accounts where run_id = :run_id) ranked "
-    "where known.run_id = :run_id and known.account_id = ranked.account_id"
-)
+_PLACE = text(read_sql("account_reviews.store", "place_cycle_account.sql"))
+_PLACE_UNREAD = text(read_sql("account_reviews.store", "place_unread_accounts.sql"))
+_RANK = text(read_sql("account_reviews.store", "rank_cycle_accounts.sql"))
 _NEXT = text(
     "select position, account_id, account_name, owner_id, risk_level, risk_score, snapshot, "
     "state, joined, review_run_id, reason from reviews.cycle_accounts "

@@ -23,6 +23,7 @@ from account_reviews.domain.reports.owner_brief import UNASSIGNED
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import reachable
+from account_reviews.store.sql_files import read_sql
 
 _GET = text(
     "select body from reviews.digests where tenant = :tenant and owner_id = :owner and day = :day"
@@ -31,49 +32,16 @@ _LAST = text(
     "select made_at, body as digest from reviews.digests where tenant = :tenant "
     "and owner_id = :owner and day < :day order by day desc limit 1"
 )
-_PUT = text(
-    "insert into reviews.digests as known (tenant, owner_id, day, body, made_at) "
-    "values (:tenant, :owner, :day, cast(:body as jsonb), :now) "
-    "on conflict (tenant, owner_id, day) do update set body = excluded.body, "
-    "made_at = excluded.made_at where known.body <> excluded.body"
-)
-_REVIEWS = text(
-    "select r.review_id, r.account_id, "
-    "coalesce(r.state#>>'{snapshot,account_name}', r.account_id) as account_name, "
-    "d.created_at as analysed_at, cast(d.body as text) as analysis "
-    "from reviews.review_runs r join reviews.documents d on d.hash = r.analysis_hash "
-    "where r.tenant = :tenant and r.owner_id = :owner and r.started_at <= :moment "
-    "and not exists (select from reviews.review_runs n where n.tenant = r.tenant "
-    "and n.account_id = r.account_id and n.analysis_hash is not null "
-    "and n.started_at <= :moment and (n.started_at, n.run_id) > (r.started_at, r.run_id)) "
-    "order by r.account_id"
-)
-_REQUESTS = text(
-    "select coalesce(r.state#>>'{snapshot,account_name}', q.account_id) as account_name, q.body "
-    "from reviews.approval_requests q left join reviews.review_runs r on r.run_id = q.run_id "
-    "where q.tenant = :tenant and (q.owner_id = :owner or q.body->'approvers' ? :owner) "
-    "and q.requested_at <= :moment and (q.state = 'pending' or "
-    "cast(q.body->>'closed_at' as timestamptz) > :moment) order by q.deadline, q.request_id"
-)
+_PUT = text(read_sql("account_reviews.store", "save_digest.sql"))
+_REVIEWS = text(read_sql("account_reviews.store", "digest_reviews.sql"))
+_REQUESTS = text(read_sql("account_reviews.store", "digest_requests.sql"))
 _CLOSED = text(
     "select cast(state as text) as state from reviews.review_runs "
     "where tenant = :tenant and owner_id = :owner "
     "and closed_at > :since and closed_at <= :moment order by account_id, run_id"
 )
-_NAME = text(
-    "select name from ("
-    "select state#>>'{snapshot,owner_name}' as name, started_at as at from reviews.review_runs "
-    "where tenant = :tenant and owner_id = :owner union all "
-    "select b.body->>'owner_name', b.made_at from reviews.cycle_briefs b "
-    "join reviews.cycles c on c.run_id = b.run_id where c.tenant = :tenant "
-    "and b.owner_id = :owner) found where name is not null order by at desc limit 1"
-)
-_OWNERS = text(
-    "select owner_id from reviews.review_runs where tenant = :tenant union "
-    "select owner_id from reviews.approval_requests where tenant = :tenant union "
-    "select b.owner_id from reviews.cycle_briefs b join reviews.cycles c on c.run_id = b.run_id "
-    "where c.tenant = :tenant"
-)
+_NAME = text(read_sql("account_reviews.store", "digest_owner_name.sql"))
+_OWNERS = text(read_sql("account_reviews.store", "digest_owners.sql"))
 
 
 class DigestStore:

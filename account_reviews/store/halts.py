@@ -20,6 +20,7 @@ from account_reviews.domain.base import Timestamp
 from account_reviews.domain.halts import Halt, writes_halted
 from account_reviews.store.database import reachable
 from account_reviews.store.outbox import put_into_outbox
+from account_reviews.store.sql_files import read_sql
 
 RETRY_SECONDS: Final = 30.0
 """How long a write that was halted waits until it is tried again."""
@@ -50,12 +51,7 @@ _ENTER = text(
 """No lock when the row is there already: nobody queues behind whoever waits for the writers."""
 
 _TRY = text("select pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
-_IN_FLIGHT = text(
-    "select count(*) from pg_locks where locktype = 'advisory' and objsubid = 1 "
-    "and database = (select oid from pg_database where datname = current_database()) "
-    "and mode = 'ShareLock' and granted "
-    "and ((classid::int8 << 32) | objid::int8) = hashtextextended(:name, 0)"
-)
+_IN_FLIGHT = text(read_sql("account_reviews.store", "writes_in_flight.sql"))
 
 
 class HaltGate:

@@ -8,15 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.domain.audit.facts import policy_fact
 from account_reviews.store.database import reachable
 from account_reviews.store.outbox import put_into_outbox
+from account_reviews.store.sql_files import read_sql
 
-_SEE: Final = text(
-    "with before as (select hash from reviews.policy_in_force where tenant = :tenant for update) "
-    "insert into reviews.policy_in_force as known (tenant, hash, since) "
-    "select :tenant, :hash, clock_timestamp() from (select count(*) from before) as first "
-    "on conflict (tenant) do update set hash = excluded.hash, since = excluded.since "
-    "where known.hash <> excluded.hash "
-    "returning since, (select hash from before) as before"
-)
+_SEE: Final = text(read_sql("account_reviews.store", "see_policy.sql"))
 
 
 async def see_policy(engine: AsyncEngine, tenant: str, policy_hash: str, *, actor: str) -> bool:

@@ -11,46 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.domain.base import Model
 from account_reviews.store.database import reachable
+from account_reviews.store.sql_files import read_sql
 
 BATCH: Final = 500
 DOCUMENT_AGE: Final = timedelta(days=1)
 """A document of a running step has no row yet; storing it again makes it young."""
 
-_REVIEWS = text(
-    "with old as (select run_id from reviews.review_runs where tenant = :tenant "
-    "and closed_at < :before order by closed_at limit :batch), "
-    "requests as (delete from reviews.approval_requests where run_id in (select run_id from old)) "
-    "delete from reviews.review_runs where run_id in (select run_id from old)"
-)
-_CYCLES = text(
-    "with newest as (select distinct on (kind, schedule_id) run_id from reviews.cycles "
-    "where tenant = :tenant and status = 'completed' "
-    "order by kind, schedule_id, started_at desc), "
-    "old as (select run_id from reviews.cycles where tenant = :tenant "
-    "and closed_at < :before and run_id not in (select run_id from newest) "
-    "order by closed_at limit :few), "
-    "accounts as (delete from reviews.cycle_accounts where run_id in (select run_id from old)), "
-    "briefs as (delete from reviews.cycle_briefs where run_id in (select run_id from old)) "
-    "delete from reviews.cycles where run_id in (select run_id from old)"
-)
-"""The newest complete cycle of each kind and schedule stays: the next one compares with it."""
-
-_DIGESTS = text(
-    "with old as (select tenant, owner_id, day from reviews.digests where tenant = :tenant "
-    "and day < cast(:before as timestamptz)::date limit :batch) "
-    "delete from reviews.digests d using old where (d.tenant, d.owner_id, d.day) = "
-    "(old.tenant, old.owner_id, old.day)"
-)
+_REVIEWS = text(read_sql("account_reviews.store", "delete_old_reviews.sql"))
+_CYCLES = text(read_sql("account_reviews.store", "delete_old_cycles.sql"))
+_DIGESTS = text(read_sql("account_reviews.store", "delete_old_digests.sql"))
 _REFERRED_TO = (
-    (
-        "create temporary table referred_to on commit preserve rows as "
-        "select analysis_hash as hash from reviews.review_runs union "
-        "select state #>> '{snapshot,hash}' from reviews.review_runs union "
-        "select state #>> '{memory,hash}' from reviews.review_runs union "
-        "select state #>> '{analysis,hash}' from reviews.review_runs union "
-        "select snapshot_hash from reviews.account_baselines union "
-        "select snapshot ->> 'hash' from reviews.cycle_accounts"
-    ),
+    read_sql("account_reviews.store", "collect_referred_documents.sql"),
     "delete from referred_to where hash is null",
     "create unique index on referred_to (hash)",
     "analyze referred_to",

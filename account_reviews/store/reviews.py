@@ -22,34 +22,15 @@ from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import autocommit, reachable
 from account_reviews.store.review_rows import baseline_row, outcome_rows
 from account_reviews.store.review_writes import PUT_DOCUMENT, Document, document_values, save_rows
+from account_reviews.store.sql_files import read_sql
 
 KNOWN_CHARACTERS = 16_000_000
 """Of documents that this process stored: the next step of a review reads them from memory."""
 PRIOR_LIMIT = 500
 
 _GET_DOCUMENT = text("select body from reviews.documents where hash = :hash")
-_PAST = text(
-    "select b.risk_score, b.risk_level, d.body, past.outcomes from (select 1) as once "
-    "left join (reviews.account_baselines b join reviews.documents d on d.hash = b.snapshot_hash) "
-    "on b.tenant = :tenant and b.account_id = :account_id "
-    "left join lateral (select jsonb_agg(to_jsonb(o) order by o.at desc, o.change_id) as outcomes "
-    "from (select change_id, rule, recommendation_type, state, by, at, reason, risk_level, "
-    "evidence_hash from reviews.proposal_outcomes where tenant = :tenant "
-    "and account_id = :account_id order by at desc, change_id limit :limit) o) past on true"
-)
-_LATEST_SNAPSHOT = text(
-    "select snapshot from ("
-    "(select state->'snapshot' as snapshot, 0 as place from reviews.review_runs "
-    "where tenant = :tenant "
-    "and account_id = :account_id and jsonb_typeof(state->'snapshot') = 'object' "
-    "order by started_at desc limit 1) union all "
-    "(select jsonb_build_object('hash', d.hash, 'account_name', d.body#>>'{account,name}', "
-    "'owner_id', d.body#>>'{account,owner_id}', 'owner_name', d.body#>>'{owner,name}', "
-    "'fetched_at', d.body->>'fetched_at'), 1 from reviews.account_baselines b "
-    "join reviews.documents d on d.hash = b.snapshot_hash "
-    "where b.tenant = :tenant and b.account_id = :account_id)) found order by place limit 1"
-)
-"""The baseline is there when the review itself is no longer kept."""
+_PAST = text(read_sql("account_reviews.store", "past_of_account.sql"))
+_LATEST_SNAPSHOT = text(read_sql("account_reviews.store", "latest_snapshot.sql"))
 
 
 class Past(Model):

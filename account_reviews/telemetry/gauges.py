@@ -22,6 +22,7 @@ from temporalio.client import Client
 
 from account_reviews.store.database import reachable
 from account_reviews.store.review_figures import SessionReader
+from account_reviews.store.sql_files import read_sql
 from account_reviews.temporal.open_reviews import count_running
 from account_reviews.temporal.schedules.control import ScheduleControl
 
@@ -66,12 +67,7 @@ _SEALED: Final = text(
     "select number, until_xid as xid, until_seq as seq from audit.seals "
     "order by number desc limit 1"
 )
-_UNSEALED: Final = text(
-    "select count(*) as rows, "
-    "coalesce(extract(epoch from now() - min(recorded_at)), 0) as oldest from ("
-    "select recorded_at from audit.audit_events where (xid, seq) > (:xid, :seq) "
-    "order by xid, seq limit 100000) as young"
-)
+_UNSEALED: Final = text(read_sql("account_reviews.telemetry", "unsealed_rows.sql"))
 _GAPS: Final = text(
     "select count(*) from audit.audit_events where tenant = :tenant and event_type = 'audit_gap'"
 )

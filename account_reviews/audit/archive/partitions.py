@@ -33,19 +33,14 @@ from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source, fact_id
 from account_reviews.domain.errors import ConflictError, NegativeAnswerError, UnreachableError
 from account_reviews.store.database import reachable
+from account_reviews.store.sql_files import read_sql
 
 ACTOR: Final = "upkeep"
 _LOCK: Final = text("select pg_try_advisory_lock(hashtextextended('audit-archive', 0))")
 _UNLOCK: Final = text("select pg_advisory_unlock(hashtextextended('audit-archive', 0))")
 _MAINTAIN: Final = text("select audit.maintain_audit_partitions()")
 _LEAST: Final = text("select keep from audit.retention")
-_MONTHS: Final = text(
-    "select p.relname as name, to_date(right(p.relname, 7), 'YYYY_MM')::timestamp at time zone "
-    "'UTC' as from_at, (to_date(right(p.relname, 7), 'YYYY_MM') + interval '1 month') "
-    "at time zone 'UTC' as to_at from pg_inherits i join pg_class p on p.oid = i.inhrelid "
-    "where i.inhparent = 'audit.audit_events'::regclass "
-    "and p.relname ~ '^audit_events_[0-9]{4}_[0-9]{2}$' order by 1"
-)
+_MONTHS: Final = text(read_sql("account_reviews.audit.archive", "months.sql"))
 _CLEAN: Final = text("select audit.cleanup_audit_partitions(:keep)")
 _BATCH: Final = 20_000
 _LOCKED: Final = "55P03"

@@ -19,6 +19,7 @@ from account_reviews.domain.audit.events import EventType, Severity, Source
 from account_reviews.domain.errors import BadInputError
 from account_reviews.store.database import reachable
 from account_reviews.store.review_queries import make_cursor, read_cursor
+from account_reviews.store.sql_files import read_sql
 
 DEFAULT_LIMIT: Final = 50
 MOST_LIMIT: Final = 1000
@@ -26,6 +27,7 @@ BATCH_ROWS: Final = 2000
 """Rows of one statement when many are read."""
 
 _FINAL: Final = text("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+_RUNS: Final = text(read_sql("account_reviews.audit.archive", "runs_of_review.sql"))
 _ORDER: Final = tuple(Severity)
 
 Row = dict[str, Any]
@@ -164,15 +166,9 @@ class AuditReader:
 
     async def runs_of(self, tenant: str, review_id: str) -> list[tuple[str, str, datetime]]:
         """(first run id, run id, start) of every run of a review id, oldest first."""
-        query = (
-            "select details->>'first_run_id' as first, run_id, at from audit.audit_events "
-            "where tenant = :tenant and review_id = :review_id and source = 'history' "
-            "and event_type in ('session_started', 'session_continued') "
-            "and details ? 'first_run_id' order by at, seq"
-        )
         values = {"tenant": tenant, "review_id": review_id}
         async with reachable(), self._engine.connect() as connection:
-            found = await connection.execute(text(query), values)
+            found = await connection.execute(_RUNS, values)
             return [(row.first, row.run_id, row.at) for row in found]
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.capture.crm_writes import Write, write_row
-from account_reviews.audit.store import COLUMN_LIST, RECORD, event_of, insert, refused, store_each
+from account_reviews.audit.store import event_of, insert, refused, store_each
 from account_reviews.domain.audit.events import (
     UNKNOWN_ACTOR,
     AuditEvent,
@@ -28,6 +28,7 @@ from account_reviews.domain.audit.events import (
 )
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.store.database import autocommit, reachable
+from account_reviews.store.sql_files import read_sql
 from account_reviews.telemetry import instruments
 from account_reviews.temporal.names import DEFAULT_TENANT
 
@@ -49,17 +50,7 @@ _TAKE: Final = text(
     "select id, body, put_at from reviews.audit_outbox order by id limit :most "
     "for update skip locked"
 )
-_MOVE: Final = text(
-    "with picked as (select id from reviews.audit_outbox order by id limit :most "  # noqa: S608  constants
-    "for update skip locked), "
-    "taken as (delete from reviews.audit_outbox o using picked p where o.id = p.id "
-    "returning o.id, o.body), "
-    f"added as (insert into audit.audit_events ({COLUMN_LIST}) select {COLUMN_LIST} "
-    f"from taken, jsonb_to_record(taken.body) as given ({RECORD}) order by taken.id "
-    "on conflict (event_id, at) do nothing returning at) "
-    "select (select count(*) from taken) as taken, (select count(*) from added) as added, "
-    "(select min(at) from added) as oldest"
-)
+_MOVE: Final = text(read_sql("account_reviews.audit.capture", "move_outbox.sql"))
 """Where outbox and trail stand in one database."""
 _DELETE: Final = text("delete from reviews.audit_outbox where id = any(:ids)")
 _UNAUDITED: Final = text(
@@ -68,13 +59,7 @@ _UNAUDITED: Final = text(
     "order by applied_at limit :most for update skip locked"
 )
 _MARK: Final = text("update crm.operations set audited_at = now() where operation_id = any(:ids)")
-_APPROVED: Final = text(
-    "select r.run_id, r.tenant, item->>'item_id' as change_id, item->>'decided_by' as decided_by "
-    "from reviews.review_runs r "
-    "left join lateral jsonb_array_elements(r.state->'requests') request on true "
-    "left join lateral jsonb_array_elements(request->'items') item on true "
-    "where r.run_id = any(:runs)"
-)
+_APPROVED: Final = text(read_sql("account_reviews.audit.capture", "approvers.sql"))
 
 _log = logging.getLogger(__name__)
 

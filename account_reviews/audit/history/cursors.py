@@ -10,26 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.history.event_context import RunContext
 from account_reviews.audit.history.reader import Export
-from account_reviews.audit.store import INSERT, in_order, insert, refused, store_each
+from account_reviews.audit.store import in_order, insert, refused, store_each
 from account_reviews.domain.audit.events import AuditEvent
 from account_reviews.store.database import autocommit
 from account_reviews.store.outbox import spelled
+from account_reviews.store.sql_files import read_sql
 
 _FIND: Final = text(
     "select run_id, last_event, closed, context from audit.runs where run_id = any(:ids)"
 )
-_STORE: Final = text(
-    "with moved as (insert into audit.runs (namespace, workflow_id, run_id, workflow_type, "  # noqa: S608  constants
-    "tenant, started_at, last_event, closed, context) "
-    "select namespace, workflow_id, run_id, workflow_type, tenant, started_at, last_event, closed, "
-    "context from jsonb_to_recordset(cast(:runs as jsonb)) as given (namespace text, "
-    "workflow_id text, run_id text, workflow_type text, tenant text, started_at timestamptz, "
-    "last_event bigint, closed boolean, context jsonb) "
-    "on conflict (run_id) do update set last_event = excluded.last_event, "
-    "closed = excluded.closed, context = excluded.context, updated_at = now() "
-    "where audit.runs.last_event < excluded.last_event "
-    f"or (excluded.closed and not audit.runs.closed)) {INSERT}"
-)
+_STORE: Final = text(read_sql("account_reviews.audit.history", "store_export.sql"))
 """Rows and cursors in one statement: each round trip costs more than what it brings."""
 
 

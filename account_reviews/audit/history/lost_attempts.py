@@ -20,6 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from account_reviews.audit.history.reader import CALL_SECONDS
 from account_reviews.audit.store import event_of, insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity
+from account_reviews.store.sql_files import read_sql
 
 _START: Final = "start"
 _LOCAL_LIMIT: Final = timedelta(seconds=60)
@@ -27,12 +28,7 @@ _LOCAL_LIMIT: Final = timedelta(seconds=60)
 _DEFAULT_LIMIT: Final = timedelta(seconds=5)
 _AT_ONCE: Final = 8
 
-_OPEN: Final = text(
-    "select s.* from audit.audit_events s where s.source = 'attempt' "
-    "and s.event_id like '%/start' and s.at >= coalesce(:since, '-infinity'::timestamptz) "
-    "and not exists (select from audit.audit_events e "
-    "where e.event_id = left(s.event_id, -5) || 'end') order by s.run_id, s.at"
-)
+_OPEN: Final = text(read_sql("account_reviews.audit.history", "open_attempts.sql"))
 _ON_THEIR_WAY: Final = text("select event_id from reviews.audit_outbox where event_id = any(:ids)")
 _TOLD_BY_HISTORY: Final = text(
     "select event_type, severity, at, details from audit.audit_events where run_id = :run_id "

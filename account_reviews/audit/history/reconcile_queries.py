@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source, fact_id
 from account_reviews.domain.base import Model
+from account_reviews.store.sql_files import read_sql
 from account_reviews.temporal.names import DEFAULT_TENANT, parse_review_id
 
 RECONCILER: Final = "reconciler"
@@ -35,18 +36,9 @@ _STORED: Final = text(
     "where run_id = any(:ids) and source = 'history' group by run_id"
 )
 _WITHOUT_HISTORY: Final = text(
-    "select distinct workflow_id, run_id from audit.audit_events e "
-    "where source = 'attempt' and workflow_id is not null "
-    "and at >= coalesce(:since, '-infinity'::timestamptz) "
-    "and not exists (select from audit.runs r where r.run_id = e.run_id)"
+    read_sql("account_reviews.audit.history", "runs_without_history.sql")
 )
-_CLOSE: Final = text(
-    "insert into audit.runs as r (namespace, workflow_id, run_id, workflow_type, tenant, "
-    "started_at, last_event, closed) "
-    "values (:namespace, :workflow_id, :run_id, '', :tenant, now(), :last_event, true) "
-    "on conflict (run_id) do update set closed = true, updated_at = now() where not r.closed "
-    "returning tenant, workflow_type, now() as at"
-)
+_CLOSE: Final = text(read_sql("account_reviews.audit.history", "close_run.sql"))
 
 
 async def last(engine: AsyncEngine, namespace: str) -> datetime | None:

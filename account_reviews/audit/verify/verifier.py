@@ -38,6 +38,7 @@ from account_reviews.audit.verify.segments import (
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import NotFoundError
 from account_reviews.store.database import create_engine, reachable
+from account_reviews.store.sql_files import read_sql
 
 STRETCH_ROWS: Final = 25_000
 """Rows that one process checks in one go."""
@@ -65,28 +66,12 @@ _OUTSIDE: Final = text(
     "and xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint limit :most)"
 )
 """Where no seal ever comes: before the first, and under transactions that have not begun."""
-_TWICE: Final = (
-    "with twice as (select event_id from audit.audit_events where {which} "
-    "group by event_id having count(*) > 1), "
-    "wrong as (select event_id from audit.audit_events where event_id in (select * from twice) "
-    "group by event_id having not (count(*) = 2 and bool_and(source = 'attempt') "
-    "and count(*) filter (where details ? 'lost') = 1) limit :most) "
-    "select event_id, xid, seq from audit.audit_events where event_id in (select * from wrong) "
-    "order by event_id, xid, seq"
-)
-"""An attempt that was closed as lost may have told its end after all."""
+_TWICE: Final = read_sql("account_reviews.audit.verify", "events_twice.sql")
 _TWICE_SINCE: Final = text(
     _TWICE.format(which="cast(:since as timestamptz) is null or at >= :since")
 )
 _TWICE_OF: Final = text(_TWICE.format(which="event_id = any(:ids)"))
-_UNGUARDED: Final = text(
-    "select c.relname from pg_class c where (c.oid in ('audit.audit_events'::regclass, "
-    "'audit.seals'::regclass, 'audit.archives'::regclass, 'audit.archived_rows'::regclass) "
-    "or c.oid in (select inhrelid from pg_inherits "
-    "where inhparent = 'audit.audit_events'::regclass)) and not exists (select from pg_trigger t "
-    "where t.tgrelid = c.oid and t.tgname = 'no_change_at_all' and t.tgenabled in ('O', 'A')) "
-    "order by 1"
-)
+_UNGUARDED: Final = text(read_sql("account_reviews.audit.verify", "unguarded_tables.sql"))
 _NEXT_XID: Final = text("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
 
 

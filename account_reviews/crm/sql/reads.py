@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from importlib import resources
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -29,6 +28,7 @@ from account_reviews.domain.records import (
     RecordType,
     SnapshotLimits,
 )
+from account_reviews.store.sql_files import read_sql
 
 Row = Mapping[str, Any]
 _R = TypeVar("_R", bound=Record)
@@ -44,11 +44,9 @@ _RECORDS: Final = {
     "notes": RecordType.NOTE,
     "tasks": RecordType.TASK,
 }
-_SNAPSHOTS: Final = text(
-    (resources.files("account_reviews") / "crm" / "sql" / "snapshots.sql").read_text(
-        encoding="utf-8"
-    )
-).columns(column("id", Text), column("document", JSONB))
+_SNAPSHOTS: Final = text(read_sql("account_reviews.crm.sql", "snapshots.sql")).columns(
+    column("id", Text), column("document", JSONB)
+)
 
 
 class Links:

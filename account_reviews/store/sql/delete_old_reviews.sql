@@ -1,0 +1,14 @@
+with old as (
+  select run_id from reviews.review_runs
+  where tenant = :tenant and closed_at < :before
+  order by closed_at
+  limit :batch
+),
+
+requests as (
+  delete from reviews.approval_requests
+  where run_id in (select run_id from old)
+)
+
+delete from reviews.review_runs
+where run_id in (select run_id from old)

@@ -1,0 +1,152 @@
+-- What the row holds as the statement begins.
+with before as materialized (
+  select
+    state->'history' as moves,
+    state->'timeline' as lines,
+    (state->>'timeline_dropped')::int as dropped
+  from reviews.review_runs
+  where run_id = :run_id and state->>'workflow_run_id' = :workflow_run_id
+),
+
+saved as (
+  insert into reviews.review_runs as known (
+    run_id, review_id, tenant, account_id, owner_id, name, kind, phase, status, outcome,
+    risk_level, risk_score, health_score, waiting_on, due_at, needs_attention, analysis_hash,
+    cycle_id, state, version, started_at, updated_at, closed_at
+  )
+  values (
+    :run_id, :review_id, :tenant, :account_id, :owner_id, :name, :kind, :phase, :status, :outcome,
+    :risk_level, :risk_score, :health_score, cast(:waiting_on as jsonb), :due_at,
+    :needs_attention, :analysis_hash, :cycle_id, cast(:state as jsonb), :version, :started_at,
+    :updated_at, :closed_at
+  )
+  on conflict (run_id) do update set
+    review_id = excluded.review_id,
+    tenant = excluded.tenant,
+    account_id = excluded.account_id,
+    owner_id = excluded.owner_id,
+    name = excluded.name,
+    kind = excluded.kind,
+    phase = excluded.phase,
+    status = excluded.status,
+    outcome = excluded.outcome,
+    risk_level = excluded.risk_level,
+    risk_score = excluded.risk_score,
+    health_score = excluded.health_score,
+    waiting_on = excluded.waiting_on,
+    due_at = excluded.due_at,
+    needs_attention = excluded.needs_attention,
+    analysis_hash = excluded.analysis_hash,
+    cycle_id = excluded.cycle_id,
+    state = excluded.state,
+    version = excluded.version,
+    started_at = excluded.started_at,
+    updated_at = excluded.updated_at,
+    closed_at = excluded.closed_at
+  -- Another run of the same review, as after a reset, may count from lower versions.
+  where known.version < excluded.version
+    or known.state->>'workflow_run_id' <> excluded.state->>'workflow_run_id'
+  returning run_id
+),
+
+requests as (
+  insert into reviews.approval_requests as known (
+    request_id, run_id, review_id, tenant, account_id, owner_id, state, requested_at, deadline,
+    body, version
+  )
+  select
+    request_id, run_id, review_id, tenant, account_id, owner_id, state, requested_at, deadline,
+    body, version
+  from jsonb_populate_recordset(null::reviews.approval_requests, cast(:requests as jsonb))
+  on conflict (request_id) do update set
+    state = excluded.state,
+    body = excluded.body,
+    version = excluded.version
+  where known.version < excluded.version
+),
+
+outcomes as (
+  insert into reviews.proposal_outcomes as known (
+    run_id, change_id, tenant, account_id, rule, recommendation_type, state, by, at, reason,
+    risk_level, evidence_hash
+  )
+  select
+    run_id, change_id, tenant, account_id, rule, recommendation_type, state, by, at, reason,
+    risk_level, evidence_hash
+  from jsonb_populate_recordset(null::reviews.proposal_outcomes, cast(:outcomes as jsonb))
+  on conflict (run_id, change_id) do update set
+    state = excluded.state,
+    by = excluded.by,
+    at = excluded.at,
+    reason = excluded.reason
+),
+
+baseline as (
+  insert into reviews.account_baselines as known (
+    tenant, account_id, snapshot_hash, run_id, risk_score, risk_level, taken_at
+  )
+  select tenant, account_id, snapshot_hash, run_id, risk_score, risk_level, taken_at
+  from jsonb_populate_recordset(null::reviews.account_baselines, cast(:baselines as jsonb))
+  on conflict (tenant, account_id) do update set
+    snapshot_hash = excluded.snapshot_hash,
+    run_id = excluded.run_id,
+    risk_score = excluded.risk_score,
+    risk_level = excluded.risk_level,
+    taken_at = excluded.taken_at
+  where known.taken_at <= excluded.taken_at
+),
+
+-- A document, as put_document.sql stores one.
+young as (
+  update reviews.documents set created_at = now()
+  where hash = :document_hash and created_at < now() - interval '1 hour'
+  returning 1
+),
+
+document as (
+  insert into reviews.documents (hash, kind, body)
+  select
+    cast(:document_hash as text),
+    cast(:document_kind as text),
+    cast(:document_body as jsonb)
+  from (select count(*) from young) as first
+  where cast(:document_hash as text) is not null
+  on conflict (hash) do nothing
+)
+
+insert into reviews.audit_outbox (event_id, body)
+
+select
+  fact.body->>'event_id',
+  case
+    when fact.analysis is null then fact.body
+    else jsonb_set(fact.body, '{details,recommendations}', coalesce(made.list, '[]'))
+  end || cast(:shared as jsonb)
+
+from jsonb_to_recordset(cast(:facts as jsonb))
+  as fact (list text, n int, place int, analysis text, body jsonb)
+left join lateral (
+  select jsonb_agg(jsonb_build_object(
+    'id', one->>'id',
+    'type', one->>'type',
+    'priority', one->>'priority',
+    'confidence', one->>'confidence'
+  )) as list
+  from reviews.documents d, jsonb_array_elements(d.body->'recommendations') one
+  where d.hash = fact.analysis
+) made on true
+
+-- New is what the row did not hold at that place and time.
+where exists (select from saved)
+  and not exists (
+    select from before
+    where (fact.list = 'timeline' and fact.n < dropped)
+      or (fact.body->>'at')::timestamptz = (
+        case fact.list
+          when 'timeline' then lines->(fact.n - dropped)
+          else moves->fact.n
+        end->>'at'
+      )::timestamptz
+  )
+
+order by fact.place
