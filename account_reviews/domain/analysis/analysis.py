@@ -10,7 +10,7 @@ from account_reviews.domain.analysis.health import assess_health
 from account_reviews.domain.analysis.model import Analysis, PreviousRisk, PriorOutcome, Risk
 from account_reviews.domain.analysis.recommendations import compose
 from account_reviews.domain.analysis.risk import assess_risk, needs_review, priority_score
-from account_reviews.domain.analysis.risk_signals import detect_signals
+from account_reviews.domain.analysis.risk_signals import detect_risk_signals
 from account_reviews.domain.analysis.rules.base import Context
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.memory import MemoryHit
@@ -37,7 +37,7 @@ def analyse(inputs: AnalysisInputs, policy: Policy) -> Analysis:
     """Changes, risk, health, findings, recommendations and exact writes for one account."""
     context = _read(inputs, policy)
     facts, changes = context.facts, context.changes
-    findings = collect_findings(facts, changes, context.signals)
+    findings = collect_findings(facts, changes, context.risk_signals)
     composed = compose(context, inputs.prior, _observed_at(inputs))
     attention = any(finding.requires_attention for finding in findings)
     priority = priority_score(facts, context.risk, len(changes))
@@ -54,7 +54,7 @@ def analyse(inputs: AnalysisInputs, policy: Policy) -> Analysis:
         changes=changes,
         requires_attention=attention,
         risk=context.risk,
-        signal_level=context.signals.level,
+        signal_level=context.risk_signals.level,
         health=context.health,
         engagement=context.engagement,
         findings=findings,
@@ -82,13 +82,13 @@ def _read(inputs: AnalysisInputs, policy: Policy) -> Context:
     baseline = inputs.baseline
     before = None if baseline is None else Facts(baseline, baseline.as_of, policy)
     changes = detect_changes(facts, before)
-    signals = detect_signals(facts, changes)
+    risk_signals = detect_risk_signals(facts, changes)
     return Context(
         facts=facts,
         changes=changes,
-        signals=signals,
-        risk=assess_risk(facts, changes, signals, inputs.previous_risk),
-        health=assess_health(facts, signals, inputs.memory),
+        risk_signals=risk_signals,
+        risk=assess_risk(facts, changes, risk_signals, inputs.previous_risk),
+        health=assess_health(facts, risk_signals, inputs.memory),
         engagement=engagement_score(facts),
         memory=inputs.memory or (),
         previous_owners=_previous_owners(inputs),

@@ -6,7 +6,7 @@ from account_reviews.domain.analysis.changes import is_regression
 from account_reviews.domain.analysis.evidence import cite, ref
 from account_reviews.domain.analysis.facts import Facts, StalledDeal, stage_since, whole_days
 from account_reviews.domain.analysis.model import DetectedChange, Evidence, Finding, Severity
-from account_reviews.domain.analysis.risk_signals import SEVERITIES, Signals
+from account_reviews.domain.analysis.risk_signals import SEVERITIES, RiskSignals
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.canonical import money
 from account_reviews.domain.policy.boundaries import crosses
@@ -15,18 +15,18 @@ from account_reviews.domain.records import AccountStatus, RecordType, Task
 CLOSED_TASKS = frozenset({"completed", "done", "closed", "cancelled", "canceled"})
 
 _STANDING = frozenset({"inactivity_threshold", "deal_stalled"})
-"""Told of as conditions, whether they began now or before."""
+"""Reported as conditions, whether they began now or before."""
 
 
 def collect_findings(
-    facts: Facts, changes: tuple[DetectedChange, ...], signals: Signals
+    facts: Facts, changes: tuple[DetectedChange, ...], risk_signals: RiskSignals
 ) -> tuple[Finding, ...]:
     """Changes, standing conditions and unknowns."""
     found = (
         *(_of_change(facts, change) for change in changes if change.type not in _STANDING),
         *_inactivity(facts),
         *(_stalled(facts, item) for item in facts.stalled),
-        *_signals(changes, signals),
+        *_of_risk_signals(changes, risk_signals),
         *_owner(facts),
         *_overdue(facts),
         *_unknown(facts),
@@ -135,8 +135,10 @@ def _stalled(facts: Facts, item: StalledDeal) -> Finding:
     )
 
 
-def _signals(changes: tuple[DetectedChange, ...], signals: Signals) -> Iterator[Finding]:
-    drop = signals.of("engagement_drop")
+def _of_risk_signals(
+    changes: tuple[DetectedChange, ...], risk_signals: RiskSignals
+) -> Iterator[Finding]:
+    drop = risk_signals.of("engagement_drop")
     if drop is not None:
         now, before = (item.value for item in drop.evidence)
         title = f"Contact dropped: {now} activities lately, {before} in the time before"
@@ -148,7 +150,7 @@ def _signals(changes: tuple[DetectedChange, ...], signals: Signals) -> Iterator[
             title=title,
             evidence=drop.evidence,
         )
-    status = signals.of("status_at_risk")
+    status = risk_signals.of("status_at_risk")
     if status is not None and not any(change.type == "status_change" for change in changes):
         yield Finding(
             kind=status.kind,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from account_reviews.domain.analysis.evidence import cite_count
 from account_reviews.domain.analysis.facts import Facts
 from account_reviews.domain.analysis.model import Contribution, Evidence, Health, HealthBand
-from account_reviews.domain.analysis.risk_signals import Signals
+from account_reviews.domain.analysis.risk_signals import RiskSignals
 from account_reviews.domain.memory import MemoryHit, MemoryKind
 from account_reviews.domain.policy.boundaries import crosses
 from account_reviews.domain.policy.model import Policy
@@ -20,8 +20,10 @@ CONTACT_KINDS = (MemoryKind.NOTE, MemoryKind.COMMITMENT)
 """Memories of contact. Reviews, decisions and risks are our own words, facts are not contact."""
 
 
-def assess_health(facts: Facts, signals: Signals, memory: tuple[MemoryHit, ...] | None) -> Health:
-    """Base, points for interactions, points off for each signal that fired."""
+def assess_health(
+    facts: Facts, risk_signals: RiskSignals, memory: tuple[MemoryHit, ...] | None
+) -> Health:
+    """Base, points for interactions, points off for each risk signal that fired."""
     missing = () if memory is not None else ("memory",)
     interactions = facts.interactions
     if interactions is None:
@@ -30,7 +32,7 @@ def assess_health(facts: Facts, signals: Signals, memory: tuple[MemoryHit, ...] 
     contributions = (
         Contribution(rule="base", points=facts.policy.health.base),
         *_interaction_points(facts, interactions, remembered),
-        *_signal_points(facts.policy, signals),
+        *_risk_signal_points(facts.policy, risk_signals),
     )
     score = max(0, min(100, sum(item.points for item in contributions)))
     return Health(
@@ -85,10 +87,12 @@ def _interaction_points(
         yield Contribution(rule="few_interactions", points=0, evidence=evidence)
 
 
-def _signal_points(policy: Policy, signals: Signals) -> Iterator[Contribution]:
-    for signal in signals.fired:
+def _risk_signal_points(policy: Policy, risk_signals: RiskSignals) -> Iterator[Contribution]:
+    for risk_signal in risk_signals.fired:
         yield Contribution(
-            rule=signal.kind, points=-policy.health.indicator_points, evidence=signal.evidence
+            rule=risk_signal.kind,
+            points=-policy.health.indicator_points,
+            evidence=risk_signal.evidence,
         )
 
 

@@ -52,7 +52,7 @@ class Evidence(Model):
 
 class Finding(Model):
     kind: str
-    """A signal or change type: owner_change, inactivity_threshold, unknown_last_activity, ..."""
+    """Of a risk signal or change: owner_change, inactivity_threshold, unknown_last_activity ..."""
     severity: Severity
     title: str
     requires_attention: bool = False

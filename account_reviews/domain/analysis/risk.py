@@ -12,7 +12,7 @@ from account_reviews.domain.analysis.model import (
     Risk,
     RiskLevel,
 )
-from account_reviews.domain.analysis.risk_signals import Signals
+from account_reviews.domain.analysis.risk_signals import RiskSignals
 from account_reviews.domain.policy.boundaries import crosses
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import AccountStatus
@@ -47,12 +47,12 @@ def reason(rule: str, policy: Policy) -> str:
 def assess_risk(
     facts: Facts,
     changes: tuple[DetectedChange, ...],
-    signals: Signals,
+    risk_signals: RiskSignals,
     previous: PreviousRisk | None,
 ) -> Risk:
     """The risk by the rule the policy names."""
     if facts.policy.risk.rule == "signals":
-        return _by_signals(facts.policy, signals, previous)
+        return _by_risk_signals(facts.policy, risk_signals, previous)
     return account_score(facts, changes, previous)
 
 
@@ -188,9 +188,11 @@ def _points(rule: str, points: int, *evidence: Evidence) -> Contribution:
     return Contribution(rule=rule, points=points, evidence=evidence)
 
 
-def _by_signals(policy: Policy, signals: Signals, previous: PreviousRisk | None) -> Risk:
-    """The worst signal gives the level; the score is the lowest one of that level."""
-    level = signals.level
+def _by_risk_signals(
+    policy: Policy, risk_signals: RiskSignals, previous: PreviousRisk | None
+) -> Risk:
+    """The worst risk signal gives the level; the score is the lowest one of that level."""
+    level = risk_signals.level
     bands = policy.risk.bands
     lowest = {
         RiskLevel.CRITICAL: bands.critical,
@@ -201,17 +203,17 @@ def _by_signals(policy: Policy, signals: Signals, previous: PreviousRisk | None)
     }
     contributions = tuple(
         Contribution(
-            rule=signal.kind,
-            points=lowest[RiskLevel(signal.severity.value)],
-            evidence=signal.evidence,
+            rule=risk_signal.kind,
+            points=lowest[RiskLevel(risk_signal.severity.value)],
+            evidence=risk_signal.evidence,
         )
-        for signal in signals.fired
+        for risk_signal in risk_signals.fired
     )
     return Risk(
         score=lowest.get(level),
         level=level,
         rule="signals",
         contributions=contributions,
-        unknown=signals.unknown,
+        unknown=risk_signals.unknown,
         previous=previous,
     )

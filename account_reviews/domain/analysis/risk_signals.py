@@ -1,4 +1,4 @@
-"""Signals: the conditions that make an account a risk by themselves. The level is the worst one."""
+"""Risk signals: what makes an account a risk by itself. The worst one gives the level."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,7 +13,7 @@ SEVERITIES = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 """Worst first."""
 
 
-class Signal(Model):
+class RiskSignal(Model):
     """One condition that holds now. `requires_action` is false for what is only worth watching."""
 
     kind: str
@@ -23,23 +23,23 @@ class Signal(Model):
     requires_action: bool = True
 
 
-class Signals(Model):
+class RiskSignals(Model):
     """What fired, and what could not be judged."""
 
-    fired: tuple[Signal, ...] = ()
+    fired: tuple[RiskSignal, ...] = ()
     unknown: tuple[str, ...] = ()
 
     @property
     def level(self) -> RiskLevel:
-        """The worst signal; without one `none`, or `unknown` when a signal could not be judged."""
-        found = worst(signal.severity for signal in self.fired)
+        """The worst one; without one `none`, or `unknown` when one could not be judged."""
+        found = worst(one.severity for one in self.fired)
         if found is not None:
             return RiskLevel(found.value)
         return RiskLevel.UNKNOWN if self.unknown else RiskLevel.NONE
 
-    def of(self, kind: str) -> Signal | None:
-        """The signal of that kind, when it fired."""
-        return next((signal for signal in self.fired if signal.kind == kind), None)
+    def of(self, kind: str) -> RiskSignal | None:
+        """The one of that kind, when it fired."""
+        return next((one for one in self.fired if one.kind == kind), None)
 
 
 def worst(severities: Iterable[Severity]) -> Severity | None:
@@ -47,8 +47,8 @@ def worst(severities: Iterable[Severity]) -> Severity | None:
     return min(severities, key=SEVERITIES.index, default=None)
 
 
-def detect_signals(facts: Facts, changes: tuple[DetectedChange, ...]) -> Signals:
-    """Judge every signal on the facts; `changes` tells of a new owner."""
+def detect_risk_signals(facts: Facts, changes: tuple[DetectedChange, ...]) -> RiskSignals:
+    """Judge every risk signal on the facts; a new owner is in `changes`."""
     unknown: list[str] = []
     if facts.idle is None:
         unknown.append("last_activity")
@@ -65,7 +65,7 @@ def detect_signals(facts: Facts, changes: tuple[DetectedChange, ...]) -> Signals
         *_owner_change(facts, changes),
         *_status(facts),
     )
-    return Signals(fired=fired, unknown=tuple(unknown))
+    return RiskSignals(fired=fired, unknown=tuple(unknown))
 
 
 def activity_drop(facts: Facts) -> float | None:
@@ -82,12 +82,12 @@ def activity_drop(facts: Facts) -> float | None:
     return None if before == 0 else (before - now) / before
 
 
-def _inactivity(facts: Facts) -> Iterator[Signal]:
+def _inactivity(facts: Facts) -> Iterator[RiskSignal]:
     idle, last = facts.idle, facts.last_activity
     if idle is None or last is None or not crosses("idle_signal", idle, facts.policy):
         return
     critical = crosses("idle_critical", idle, facts.policy)
-    yield Signal(
+    yield RiskSignal(
         kind="inactivity",
         severity=Severity.CRITICAL if critical else Severity.HIGH,
         description="there was no contact for a long time",
@@ -95,13 +95,13 @@ def _inactivity(facts: Facts) -> Iterator[Signal]:
     )
 
 
-def _stalled(facts: Facts) -> Iterator[Signal]:
+def _stalled(facts: Facts) -> Iterator[RiskSignal]:
     if not facts.stalled:
         return
     evidence = tuple(
         cite(item.deal, "stage", at=stage_since(item.deal, facts.as_of)) for item in facts.stalled
     )
-    yield Signal(
+    yield RiskSignal(
         kind="deal_stalled",
         severity=Severity.HIGH,
         description="open deals do not move",
@@ -109,12 +109,12 @@ def _stalled(facts: Facts) -> Iterator[Signal]:
     )
 
 
-def _engagement_drop(facts: Facts) -> Iterator[Signal]:
+def _engagement_drop(facts: Facts) -> Iterator[RiskSignal]:
     drop = activity_drop(facts)
     if drop is None or not crosses("engagement_drop", drop, facts.policy):
         return
     account, at = facts.account, facts.as_of
-    yield Signal(
+    yield RiskSignal(
         kind="engagement_drop",
         severity=Severity.MEDIUM,
         description="there was much less contact than before",
@@ -126,10 +126,10 @@ def _engagement_drop(facts: Facts) -> Iterator[Signal]:
     )
 
 
-def _owner_change(facts: Facts, changes: tuple[DetectedChange, ...]) -> Iterator[Signal]:
+def _owner_change(facts: Facts, changes: tuple[DetectedChange, ...]) -> Iterator[RiskSignal]:
     for change in changes:
         if change.type == "owner_change":
-            yield Signal(
+            yield RiskSignal(
                 kind="owner_change",
                 severity=Severity.HIGH,
                 description="the account has a new owner",
@@ -139,9 +139,9 @@ def _owner_change(facts: Facts, changes: tuple[DetectedChange, ...]) -> Iterator
             )
 
 
-def _status(facts: Facts) -> Iterator[Signal]:
+def _status(facts: Facts) -> Iterator[RiskSignal]:
     if facts.account.status is AccountStatus.AT_RISK:
-        yield Signal(
+        yield RiskSignal(
             kind="status_at_risk",
             severity=Severity.CRITICAL,
             description="the CRM calls the account at risk",

@@ -94,7 +94,7 @@ class RiskBands(Section):
 
 
 class RiskPolicy(Section):
-    """Thresholds of the signals and of the score."""
+    """Thresholds of the risk signals and of the score."""
 
     rule: Literal["account_score", "signals"] = "account_score"
     inactivity_days: Days = 30
@@ -305,7 +305,7 @@ class Retention(Section):
 
 
 class AuditPolicy(Section):
-    """What the audit trail and the logs may tell."""
+    """What the audit trail and the logs may hold."""
 
     values: Literal["hash", "masked"] = "hash"
     mask_personal: Annotated[bool, Field(strict=True)] = True

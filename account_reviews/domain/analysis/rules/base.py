@@ -14,7 +14,7 @@ from account_reviews.domain.analysis.model import (
     Risk,
     Severity,
 )
-from account_reviews.domain.analysis.risk_signals import Signals
+from account_reviews.domain.analysis.risk_signals import RiskSignals
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.fields import check_fields
 from account_reviews.domain.memory import MemoryHit, MemoryKind
@@ -32,7 +32,7 @@ class Context:
 
     facts: Facts
     changes: tuple[DetectedChange, ...]
-    signals: Signals
+    risk_signals: RiskSignals
     risk: Risk
     health: Health
     engagement: float | None

@@ -17,7 +17,7 @@ def propose(context: Context) -> list[Draft]:
     critical = crosses("idle_critical", idle, context.policy)
     priority = Severity.CRITICAL if critical else Severity.HIGH
     why = f"The last activity was {whole_days(idle)} days ago. Silence this long precedes churn."
-    drop = context.signals.of("engagement_drop")
+    drop = context.risk_signals.of("engagement_drop")
     return [
         Draft(
             number=1,
