@@ -38,7 +38,7 @@ NOTHING_BUT_HISTORY: Final = (
     "event_id", "source", "tenant", "event_type", "severity", "actor", "action", "resource",
     "review_id", "account_id", "trace_id", "details", "at",
 )  # fmt: skip
-"""Columns the history tells. Number, transaction and time of recording it does not know."""
+"""Columns the history knows. Number, transaction and time of recording it does not know."""
 
 _COPIED: Final = (
     "source, tenant, event_type, severity, actor, action, resource, review_id, account_id, "
@@ -111,7 +111,7 @@ async def _sealed(
         found[kind] += not report.ok
         if done.event_ids:
             nameable += 1
-            named += set(done.event_ids) <= {one.event_id for one in report.findings}
+            named += set(done.event_ids) <= {one.event_id for one in report.faults}
     if not (await verifier.verify()).ok:
         raise RuntimeError("a tampering was not rolled back")
     return made, found, (nameable, named)
@@ -171,9 +171,9 @@ def _tamper(kind: str, rows: Sequence[Any], chance: random.Random) -> list[str]:
         return [f"insert into audit.audit_events (event_id, at, {_COPIED}) {copied}"]
     if kind == "swap":
         both = f"event_id in ('{one}', '{other}')"
-        told = "event_type = o.event_type, action = o.action, details = o.details"
+        moved = "event_type = o.event_type, action = o.action, details = o.details"
         pairs = f"e.{both} and o.{both} and e.event_id <> o.event_id"
-        return [f"update audit.audit_events e set {told} from audit.audit_events o where {pairs}"]
+        return [f"update audit.audit_events e set {moved} from audit.audit_events o where {pairs}"]
     cut = rows[chance.randrange(1, len(rows)) :]
     ids = ", ".join(f"'{row.event_id}'" for row in cut)
     return [f"delete from audit.audit_events where event_id in ({ids})"]

@@ -16,7 +16,7 @@ from account_reviews.domain.audit.events import (
     EventType,
     Severity,
     Source,
-    fact_id,
+    audit_entry_id,
 )
 from account_reviews.store.database import autocommit, reachable
 from account_reviews.store.outbox import document_of, spelled
@@ -54,7 +54,7 @@ def in_order(events: Sequence[AuditEvent]) -> str:
 async def store_each(put: Put, events: Sequence[AuditEvent]) -> int:
     """Store with `put`; a row the database does not accept does not keep the others out.
 
-    A refused row becomes one that tells of it, severity error. Gives how many were added. A
+    A refused row becomes one that says so, severity error. Gives how many were added. A
     database that is away still raises.
     """
     try:
@@ -63,9 +63,11 @@ async def store_each(put: Put, events: Sequence[AuditEvent]) -> int:
         if not refused(error):
             raise
         if len(events) == 1:
-            told = unstorable(events[0], _first_line(error))
-            _log.error("the audit row %s cannot be stored: %s", events[0].event_id, told.details)
-            return await put([told])
+            stand_in = unstorable(events[0], _first_line(error))
+            _log.error(
+                "the audit row %s cannot be stored: %s", events[0].event_id, stand_in.details
+            )
+            return await put([stand_in])
     middle = len(events) // 2
     return await store_each(put, events[:middle]) + await store_each(put, events[middle:])
 
@@ -73,7 +75,7 @@ async def store_each(put: Put, events: Sequence[AuditEvent]) -> int:
 async def try_insert(engine: AsyncEngine) -> None:
     """Add a row and take it back. DBAPIError when the database does not let us."""
     event = AuditEvent(
-        event_id=fact_id("try", uuid4()),
+        event_id=audit_entry_id("try", uuid4()),
         at=datetime.now(UTC),
         source=Source.CLIENT,
         event_type=EventType.REQUEST_MADE,
@@ -91,7 +93,7 @@ def unstorable(event: AuditEvent, why: str) -> AuditEvent:
     """What is stored in place of a row that cannot be."""
     digest = hashlib.sha256(event.event_id.encode("utf-8", "replace")).hexdigest()
     return AuditEvent(
-        event_id=fact_id("unstorable", digest),
+        event_id=audit_entry_id("unstorable", digest),
         at=event.at,
         source=event.source,
         event_type=EventType.ERROR_OCCURRED,

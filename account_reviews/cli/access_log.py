@@ -138,7 +138,7 @@ async def tell_change(settings: "Settings", resource: str, details: dict[str, An
     from datetime import UTC, datetime
     from uuid import uuid4
 
-    from account_reviews.domain.audit.events import AuditEvent, EventType, Source, fact_id
+    from account_reviews.domain.audit.events import AuditEvent, EventType, Source, audit_entry_id
     from account_reviews.domain.errors import UnreachableError
     from account_reviews.store.database import create_engine
 
@@ -151,7 +151,7 @@ async def tell_change(settings: "Settings", resource: str, details: dict[str, An
         async with auditing(settings, engine) as audit:
             audit.log.put(
                 AuditEvent(
-                    event_id=fact_id("change", uuid4()),
+                    event_id=audit_entry_id("change", uuid4()),
                     at=datetime.now(UTC),
                     source=Source.CLIENT,
                     event_type=EventType.DATA_MODIFICATION,
@@ -170,7 +170,7 @@ def _row(audit: "AuditParts", tenant: str, name: str, words: dict[str, Any], res
     from datetime import UTC, datetime
     from uuid import uuid4
 
-    from account_reviews.domain.audit.events import AuditEvent, EventType, Source, fact_id
+    from account_reviews.domain.audit.events import AuditEvent, EventType, Source, audit_entry_id
     from account_reviews.domain.audit.redaction import describe
 
     read = READS[name]
@@ -178,7 +178,7 @@ def _row(audit: "AuditParts", tenant: str, name: str, words: dict[str, Any], res
     given = {key: value for key, value in words.items() if value not in (None, False, "", ())}
     whose = _whose(read, meant, tenant)
     return AuditEvent(
-        event_id=fact_id("read", uuid4()),
+        event_id=audit_entry_id("read", uuid4()),
         at=datetime.now(UTC),
         source=Source.CLIENT,
         event_type=EventType.DATA_ACCESS,

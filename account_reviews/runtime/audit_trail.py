@@ -96,7 +96,7 @@ async def audited(
         signing_key(settings.signing_key),
         open_anchors(settings.seals_place),
         tenant=settings.tenant,
-        tell=audit.log.put,
+        record=audit.log.put,
     )
     reconciler = Reconciler(client, engine, main, rules, settle)
     note = partial(_note_policy, main, settings.tenant, policy.hash, client.identity)

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.domain.audit.facts import halt_fact
+from account_reviews.domain.audit.facts import halt_entry
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.halts import Halt, writes_halted
@@ -86,7 +86,7 @@ class HaltStore:
     """Who stopped what. One halt of a tenant is open at most. UnreachableError when down.
 
     `retry_after`: seconds until a halted write is tried again. `rules`: what of a reason may be
-    told to the audit trail.
+    recorded in the audit trail.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class HaltStore:
     async def halt(self, tenant: str, by: str, reason: str) -> tuple[Halt, bool]:
         """Stop; gives the halt in force, and False when it was there before.
 
-        From now on no write begins. `writers_left` tells about those that had begun.
+        From now on no write begins. `writers_left` counts those that had begun.
         """
         values = {"tenant": tenant, "by": by, "reason": reason}
         while True:
@@ -115,7 +115,7 @@ class HaltStore:
                 row = (await connection.execute(_HALT, values)).mappings().one_or_none()
                 if row is not None:
                     halt = Halt.model_validate(dict(row))
-                    await put_into_outbox(connection, [halt_fact(halt, self._rules)])
+                    await put_into_outbox(connection, [halt_entry(halt, self._rules)])
                     return halt, True
             known = await self.current(tenant)
             if known is not None:  # else it was released between the two
@@ -129,7 +129,7 @@ class HaltStore:
             if row is None:
                 return None
             halt = Halt.model_validate(dict(row))
-            await put_into_outbox(connection, [halt_fact(halt, self._rules)])
+            await put_into_outbox(connection, [halt_entry(halt, self._rules)])
             return halt
 
     async def current(self, tenant: str) -> Halt | None:

@@ -1,4 +1,4 @@
-"""Facts for the audit trail, left in the transaction of what they are about."""
+"""Entries for the audit trail, left in the transaction of what they are about."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,11 +1,11 @@
-"""Which policy the workers of a tenant go by: a change of it is a fact of the audit trail."""
+"""Which policy the workers of a tenant go by: a change of it is an entry of the audit trail."""
 
 from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.domain.audit.facts import policy_fact
+from account_reviews.domain.audit.facts import policy_entry
 from account_reviews.store.database import reachable
 from account_reviews.store.outbox import put_into_outbox
 from account_reviews.store.sql_files import read_sql
@@ -20,12 +20,12 @@ async def see_policy(engine: AsyncEngine, tenant: str, policy_hash: str, *, acto
         changed = found.one_or_none()
         if changed is None:
             return False
-        fact = policy_fact(
+        entry = policy_entry(
             tenant=tenant,
             actor=actor,
             before=changed.before,
             after=policy_hash,
             at=changed.since,
         )
-        await put_into_outbox(connection, [fact])
+        await put_into_outbox(connection, [entry])
     return True

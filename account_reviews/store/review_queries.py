@@ -210,7 +210,7 @@ def _request_row(row: Mapping[str, Any]) -> RequestRow:
 
 
 def make_cursor(at: Timestamp, key: str) -> str:
-    """Where a page ended: a moment and what tells rows of one moment apart."""
+    """Where a page ended: a moment and what sets rows of one moment apart."""
     return base64.urlsafe_b64encode(json.dumps([at.isoformat(), key]).encode()).decode()
 
 

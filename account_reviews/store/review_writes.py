@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from account_reviews.domain.audit.facts import review_base, review_facts
+from account_reviews.domain.audit.facts import review_base, review_entries
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.canonical import canonical_json, hash_of
 from account_reviews.domain.review.state import ReviewState
@@ -40,14 +40,14 @@ def document_values(document: Document | None) -> dict[str, str | None]:
 
 PUT_DOCUMENT: Final = text(read_sql("account_reviews.store", "put_document.sql"))
 _SAVE = text(read_sql("account_reviews.store", "save_review.sql"))
-"""Saves the rows and tells the audit trail what is new in the review's own.
+"""Saves the rows, and leaves for the audit trail what is new in the review's own.
 
 New is what the row did not hold at that place and time: a workflow task that was lost is done again
-at another time, perhaps with a signal before it, and what it tells then is told too.
+at another time, perhaps with a signal before it, and what it records then is recorded too.
 
-What the row told before is read as it was when the statement began: when two saves meet, a fact may
+What the row held before is read as it was when the statement began: when two saves meet, a fact may
 go to the outbox twice, and the trail takes it once. After continue-as-new or a reset all that the
-state still holds is told again: a reset begins anew in the middle.
+state still holds is recorded again: a reset begins anew in the middle.
 """
 
 
@@ -64,7 +64,7 @@ async def save_rows(
     """Save the review, its requests, and what else is given, in one statement.
 
     `settled`: how its changes ended. `owner_id`: where the state knows none yet. `rules`: what the
-    audit trail may be told.
+    audit trail may record.
     """
     row = run_row(state)
     more = {
@@ -74,6 +74,6 @@ async def save_rows(
         "outcomes": json_text(list(settled)),
         "baselines": json_text([baseline] if baseline else []),
         "shared": json_text(review_base(state, current_trace.get())),
-        "facts": json_text(review_facts(state, rules)),
+        "facts": json_text(review_entries(state, rules)),
     }
     await connection.execute(_SAVE, row | more | document_values(document))

@@ -45,7 +45,7 @@ class Past(Model):
 class ReviewStore:
     """Everything the activities of a review keep in our PostgreSQL. UnreachableError when down.
 
-    `rules`: what may be told of a review to the audit trail.
+    `rules`: what may be recorded of a review in the audit trail.
     """
 
     def __init__(self, engine: AsyncEngine, rules: Rules = DEFAULT) -> None:

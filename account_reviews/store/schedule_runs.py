@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.domain.audit.facts import schedule_fact
+from account_reviews.domain.audit.facts import schedule_run_entry
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.schedule.runs import (
     KEPT_RUNS,
@@ -83,7 +83,7 @@ class ScheduleRunStore:
         async with self._transaction() as connection:
             opened = await connection.execute(_OPEN, row)
             if opened.rowcount:
-                await put_into_outbox(connection, [schedule_fact(call)])
+                await put_into_outbox(connection, [schedule_run_entry(call)])
             await connection.execute(_PRUNE, kept)
 
     async def close(self, call: CloseRun) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from account_reviews.audit.archive.export_format import is_signed, line, read_json, sign
-from account_reviews.audit.seals.faults import Finding, Kind
+from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.keys import PublicKeys, SigningKey
 from account_reviews.audit.seals.leaves import COLUMNS, document_of, is_placed, leaf_of, position_of
 from account_reviews.audit.seals.merkle import HASH_SIZE, RootBuilder
@@ -74,17 +74,17 @@ class ArchiveReport:
 
     rows: int
     seals_checked: int
-    findings: list[Finding]
+    faults: list[Fault]
     signed: bool
     """A key that is believed signed the whole file."""
 
     @property
     def ok(self) -> bool:
-        return not self.findings
+        return not self.faults
 
     def document(self) -> dict[str, Any]:
         """As JSON, with the keys that every check has."""
-        bad = [one.document() for one in self.findings]
+        bad = [one.document() for one in self.faults]
         return {
             "ok": self.ok,
             "rows": self.rows,
@@ -125,7 +125,7 @@ def check_archive(file: Path, keys: PublicKeys) -> ArchiveReport:
         raise BadInputError(f"{file} is torn or cannot be read: {error}") from None
     if not check.ended:
         check.found(Kind.MISSING, "the end of the file is gone")
-    return ArchiveReport(check.rows.count, check.seals, check.findings, check.signed)
+    return ArchiveReport(check.rows.count, check.seals, check.faults, check.signed)
 
 
 def _statement(rows: int, root: bytes, seals: int, sha256: str) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class _Check:
         self.seals = 0
         self.digest = hashlib.sha256()
         """Over the lines so far."""
-        self.findings: list[Finding] = []
+        self.faults: list[Fault] = []
         self.ended = self.signed = False
 
     def take(self, number: int, found: dict[str, Any]) -> None:
@@ -179,8 +179,8 @@ class _Check:
         number = self._seal.number if self._seal else None
         position = position_of(row) if row else None
         event_id = str(row["event_id"]) if row else None
-        self.findings.append(
-            Finding(kind=kind, why=why, seal=number, position=position, event_id=event_id)
+        self.faults.append(
+            Fault(kind=kind, why=why, seal=number, position=position, event_id=event_id)
         )
 
     def _open(self, seal: Seal) -> None:

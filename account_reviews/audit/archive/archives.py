@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from account_reviews.audit.seals.faults import Finding, Kind
+from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.keys import PublicKeys, SigningKey
 from account_reviews.audit.seals.merkle import RootBuilder
 from account_reviews.domain.canonical import canonical_json, rfc3339
@@ -89,16 +89,16 @@ async def archives(connection: AsyncConnection) -> list[Archive]:
 
 async def believed_archives(
     connection: AsyncConnection, keys: PublicKeys
-) -> tuple[tuple[int, ...], list[Finding]]:
+) -> tuple[tuple[int, ...], list[Fault]]:
     """The ids of archives whose record is signed and fits its leaves; what is wrong with others."""
-    good, findings = [], []
+    good, faults = [], []
     for archive in await archives(connection):
         why = await _fault(connection, archive, keys)
         if why is None:
             good.append(archive.id)
         else:
-            findings.append(Finding(kind=Kind.SEAL, why=f"archive {archive.file}: {why}"))
-    return tuple(good), findings
+            faults.append(Fault(kind=Kind.SEAL, why=f"archive {archive.file}: {why}"))
+    return tuple(good), faults
 
 
 async def _fault(connection: AsyncConnection, archive: Archive, keys: PublicKeys) -> str | None:

@@ -43,7 +43,7 @@ from account_reviews.domain.errors import NegativeAnswerError, ReviewNotFoundErr
 from account_reviews.store.database import reachable
 
 BEFORE_START: Final = timedelta(seconds=10)
-"""Who asked for a start is told a moment before the run begins."""
+"""Who asked for a start is recorded a moment before the run begins."""
 
 _FIRST_SEAL: Final = text("select min(number) from audit.seals where sealed_at >= :at")
 _ARCHIVED: Final = text("select leaf from audit.archived_rows where (xid, seq) = (:xid, :seq)")
@@ -61,10 +61,10 @@ class Written:
     status: str | None = None
 
     def document(self) -> dict[str, Any]:
-        """As JSON: the paths by their names, then the figures."""
+        """As JSON: the paths by their names, then the numbers of rows and the hashes."""
         paths = {name: str(file) for name, file in self.files.items()}
-        told = {"rows": self.rows, "unsealed": self.unsealed, "sha256": self.sha256}
-        return {**paths, **told, **({"status": self.status} if self.status else {})}
+        numbers = {"rows": self.rows, "unsealed": self.unsealed, "sha256": self.sha256}
+        return {**paths, **numbers, **({"status": self.status} if self.status else {})}
 
 
 class AuditExport:
@@ -279,15 +279,15 @@ class AuditExport:
     async def _proved_one_by_one(
         self, wanted: Filters, after: Position, until: Position, out: "_Lines"
     ) -> None:
-        told = 0
+        last = 0
         async with reachable(), self._engine.connect() as connection:
             prover = Prover(connection)
             async for batch in self._reader.stretch(wanted, after, until):
                 for row in batch:
                     proof = await prover.proof(position_of(row))
-                    if proof is not None and proof.seal > told:
-                        told = proof.seal
-                        out.put({"seal": prover.seals[told].document()})
+                    if proof is not None and proof.seal > last:
+                        last = proof.seal
+                        out.put({"seal": prover.seals[last].document()})
                     out.put({**row, PROOF: proof and proof.document()})
                 prover.seals.clear()
 

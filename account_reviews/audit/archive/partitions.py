@@ -30,7 +30,13 @@ from account_reviews.audit.seals.object_store import answering, is_url, open_sto
 from account_reviews.audit.seals.seal import Seal
 from account_reviews.audit.seals.store import last_seal, members_of, seal_covering
 from account_reviews.audit.store import insert
-from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source, fact_id
+from account_reviews.domain.audit.events import (
+    AuditEvent,
+    EventType,
+    Severity,
+    Source,
+    audit_entry_id,
+)
 from account_reviews.domain.errors import ConflictError, NegativeAnswerError, UnreachableError
 from account_reviews.store.database import reachable
 from account_reviews.store.sql_files import read_sql
@@ -143,7 +149,7 @@ async def _drop(engine: AsyncEngine, keep: timedelta, tenant: str) -> list[str]:
         names = list(await connection.scalars(_CLEAN, {"keep": keep}))
         now = datetime.now(UTC)
         rows = [
-            _fact(EventType.AUDIT_PARTITION_DROPPED, tenant, name, now, "dropped", {})
+            _entry(EventType.AUDIT_PARTITION_DROPPED, tenant, name, now, "dropped", {})
             for name in names
         ]
         await insert(connection, rows)
@@ -279,7 +285,7 @@ class _Archiving:
 
     async def _record(self, archive: Archive) -> None:
         details = {"file": archive.file, "rows": archive.rows, "sha256": archive.sha256}
-        fact = _fact(
+        entry = _entry(
             EventType.AUDIT_PARTITION_ARCHIVED,
             self._tenant,
             archive.partition,
@@ -297,7 +303,7 @@ class _Archiving:
                     columns=("xid", "seq", "leaf", "archive"),
                     records=self._records(start, archive),
                 )
-            await insert(connection, [fact])
+            await insert(connection, [entry])
 
     def _records(self, start: int, archive: Archive) -> list[tuple[int, int, bytes, int]]:
         return [
@@ -306,11 +312,11 @@ class _Archiving:
         ]
 
 
-def _fact(
+def _entry(
     kind: EventType, tenant: str, partition: str, at: datetime, action: str, details: dict[str, Any]
 ) -> AuditEvent:
     return AuditEvent(
-        event_id=fact_id(kind.value, partition, at.isoformat()),
+        event_id=audit_entry_id(kind.value, partition, at.isoformat()),
         at=at,
         source=Source.FACT,
         event_type=kind,

@@ -35,7 +35,7 @@ Row = Mapping[str, Any]
 
 
 def in_order(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """By time, and the end of the session last: what was told after it stands before it."""
+    """By time, and the end of the session last: what was recorded after it stands before it."""
     end = ending(rows)
     return sorted(rows, key=lambda row: (row is end, moment(row), row["seq"]))
 
@@ -143,8 +143,8 @@ def _steps(entries: Sequence[Row], names: Mapping[str, str]) -> dict[str, dict[s
             continue
         details = row["details"]
         name = str(details.get("activity") or row["action"])
-        figures = found.setdefault(name, dict.fromkeys((*names.values(), "duration_ms"), 0))
-        figures[names[row["event_type"]]] += 1
+        counts = found.setdefault(name, dict.fromkeys((*names.values(), "duration_ms"), 0))
+        counts[names[row["event_type"]]] += 1
         duration = details.get("duration_ms")
-        figures["duration_ms"] += duration if isinstance(duration, int) else 0
+        counts["duration_ms"] += duration if isinstance(duration, int) else 0
     return dict(sorted(found.items()))

@@ -1,8 +1,8 @@
 """Each try of an activity as two rows: its start and its end. A read of the CRM is a third one.
 
-Only notes are taken while the activity runs; rows are made from them in the background. Telling
-never delays or fails a try. A process that dies leaves a start without an end, which the reconciler
-closes as lost.
+Only notes are taken while the activity runs; rows are made from them in the background.
+Recording never delays or fails a try. A process that dies leaves a start without an end, which the
+reconciler closes as lost.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from account_reviews.domain.audit.events import (
     Severity,
     Source,
     attempt_id,
-    fact_id,
+    audit_entry_id,
     trace_of_run,
 )
 from account_reviews.domain.audit.redaction import Rules, describe, redact_text
@@ -48,13 +48,18 @@ CRM_READS: Final = (
 
 _START, _END = "start", "end"
 _RECORDS_NAMED: Final = 50
-_TOLD: Final = frozenset({"hash", "fetched_at", "items", "selected", "placed", "left", "status"})
-"""Of a result: what was read, in figures and hashes."""
+_NAMED: Final = frozenset({"hash", "fetched_at", "items", "selected", "placed", "left", "status"})
+"""Fields of a result that are recorded: what was read, in numbers and hashes."""
 Details = dict[str, JsonValue]
 
 
 class AttemptInterceptor(Interceptor):
-    """For the worker. `identity` is the worker's: who did it."""
+    """Records every try of an activity. `identity` is the worker's: who did it.
+
+    Client side: none. Workflow side: none. Activity side: notes when a try begins and how it ends,
+    for two rows and a third when the CRM was read or written, and sets the trace that entries
+    written inside belong to. Results and errors pass through unchanged.
+    """
 
     def __init__(self, log: AuditLog, rules: Rules, identity: str = UNKNOWN_ACTOR) -> None:
         self.log = log
@@ -166,13 +171,13 @@ def read_row(begun: _Try, ended: _Ended) -> AuditEvent:
     row = _row(begun, EventType.CRM_READ, _END, ended.at, _read(begun, ended.result))
     return replace(
         row,
-        event_id=fact_id("crm_read", row.event_id.removesuffix(f"/{_END}")),
+        event_id=audit_entry_id("crm_read", row.event_id.removesuffix(f"/{_END}")),
         source=Source.FACT,
     )
 
 
 def written_row(begun: _Try, ended: _Ended) -> AuditEvent:
-    """The CRM was written. A CRM with a ledger tells the same row from there; others only here."""
+    """The CRM was written. A CRM with a ledger gives the same row there; others only here."""
     call, result = begun.args[0], ended.result
     write = Write(
         operation_id=call.operation_id,
@@ -256,7 +261,7 @@ def _read(begun: _Try, result: Any) -> Details:
     """What a read gave, where its result says so."""
     details: Details = {}
     found = _fields(result)
-    for key in _TOLD.intersection(found):
+    for key in _NAMED.intersection(found):
         value = found[key]
         if isinstance(value, datetime):
             details[key] = rfc3339(value)

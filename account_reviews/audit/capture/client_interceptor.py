@@ -51,7 +51,7 @@ from account_reviews.domain.audit.events import (
     JsonValue,
     Severity,
     Source,
-    fact_id,
+    audit_entry_id,
 )
 from account_reviews.domain.audit.redaction import Rules, describe, redact_text
 from account_reviews.telemetry.trace_headers import trace_id_of
@@ -72,7 +72,12 @@ _T = TypeVar("_T")
 
 
 class AskingInterceptor(Interceptor):
-    """For a client. `actor` is who asks when the message names nobody; it may be changed."""
+    """Records who asked Temporal for what. `actor` asks when the message names nobody.
+
+    Client side: every start, signal, update, cancel and termination, and each change of a schedule,
+    becomes a row when its answer is there; the first three carry the header `reviews-audit`.
+    Workflow side: none. Activity side: none. `actor` may be changed; recording never blocks.
+    """
 
     def __init__(self, log: AuditLog, rules: Rules, *, tenant: str, actor: str) -> None:
         self.log = log
@@ -105,8 +110,8 @@ class Request:
 
     def header(self) -> Payload:
         """What goes along with the message."""
-        told = {"id": self.id, "actor": self.actor, "trace": self.trace}
-        return Payload(metadata={"encoding": b"json/plain"}, data=orjson.dumps(told))
+        sent = {"id": self.id, "actor": self.actor, "trace": self.trace}
+        return Payload(metadata={"encoding": b"json/plain"}, data=orjson.dumps(sent))
 
 
 class _Asking(OutboundInterceptor):
@@ -118,15 +123,15 @@ class _Asking(OutboundInterceptor):
         request = self._of_workflow(f"start {input.workflow}", input.id, None, input)
         if input.start_signal:
             request.more["signal"] = input.start_signal
-        handle = await self._told(request, super().start_workflow(input), tell=False)
+        handle = await self._recorded(request, super().start_workflow(input), record=False)
         request.run_id = handle.result_run_id
-        self._tell(request)
+        self._record(request)
         return handle
 
     async def signal_workflow(self, input: SignalWorkflowInput) -> None:
         action = f"signal {input.signal}"
         request = self._of_workflow(action, input.id, input.run_id, input)
-        await self._told(request, super().signal_workflow(input))
+        await self._recorded(request, super().signal_workflow(input))
 
     async def start_workflow_update(
         self,
@@ -136,8 +141,8 @@ class _Asking(OutboundInterceptor):
         request = self._of_workflow(f"update {input.update}", input.id, run_id, input)
         request.refused = _refused_update(input.update)
         request.more["update_id"] = input.update_id
-        handle = await self._told(request, super().start_workflow_update(input), tell=False)
-        await self._tell_outcome(request, handle, input.wait_for_stage)
+        handle = await self._recorded(request, super().start_workflow_update(input), record=False)
+        await self._record_outcome(request, handle, input.wait_for_stage)
         return handle
 
     async def start_update_with_start_workflow(
@@ -151,44 +156,44 @@ class _Asking(OutboundInterceptor):
         request.more["update_id"] = update.update_id
         update.headers = {**update.headers, AUDIT_HEADER: request.header()}
         call = super().start_update_with_start_workflow(input)
-        handle = await self._told(request, call, tell=False)
-        await self._tell_outcome(request, handle, update.wait_for_stage)
+        handle = await self._recorded(request, call, record=False)
+        await self._record_outcome(request, handle, update.wait_for_stage)
         return handle
 
     async def cancel_workflow(self, input: CancelWorkflowInput) -> None:
         run_id = input.run_id or input.first_execution_run_id
         request = self._of_workflow("cancel", input.id, run_id)
-        await self._told(request, super().cancel_workflow(input))
+        await self._recorded(request, super().cancel_workflow(input))
 
     async def terminate_workflow(self, input: TerminateWorkflowInput) -> None:
         run_id = input.run_id or input.first_execution_run_id
         request = self._of_workflow("terminate", input.id, run_id)
         request.more["reason"] = redact_text(input.reason or "", self._root.rules)
-        await self._told(request, super().terminate_workflow(input))
+        await self._recorded(request, super().terminate_workflow(input))
 
     async def create_schedule(self, input: CreateScheduleInput) -> ScheduleHandle:
         request = self._of_schedule(EventType.SCHEDULE_CREATED, "create", input.id)
-        return await self._told(request, super().create_schedule(input))
+        return await self._recorded(request, super().create_schedule(input))
 
     async def update_schedule(self, input: UpdateScheduleInput) -> None:
         request = self._of_schedule(EventType.SCHEDULE_UPDATED, "update", input.id)
-        await self._told(request, super().update_schedule(input))
+        await self._recorded(request, super().update_schedule(input))
 
     async def delete_schedule(self, input: DeleteScheduleInput) -> None:
         request = self._of_schedule(EventType.SCHEDULE_DELETED, "delete", input.id)
-        await self._told(request, super().delete_schedule(input))
+        await self._recorded(request, super().delete_schedule(input))
 
     async def pause_schedule(self, input: PauseScheduleInput) -> None:
         request = self._of_schedule(EventType.SCHEDULE_PAUSED, "pause", input.id, input.note)
-        await self._told(request, super().pause_schedule(input))
+        await self._recorded(request, super().pause_schedule(input))
 
     async def unpause_schedule(self, input: UnpauseScheduleInput) -> None:
         request = self._of_schedule(EventType.SCHEDULE_RESUMED, "resume", input.id, input.note)
-        await self._told(request, super().unpause_schedule(input))
+        await self._recorded(request, super().unpause_schedule(input))
 
     async def trigger_schedule(self, input: TriggerScheduleInput) -> None:
         request = self._of_schedule(EventType.SCHEDULE_TRIGGERED, "trigger", input.id)
-        await self._told(request, super().trigger_schedule(input))
+        await self._recorded(request, super().trigger_schedule(input))
 
     async def backfill_schedule(self, input: BackfillScheduleInput) -> None:
         request = self._of_schedule(EventType.SCHEDULE_BACKFILLED, "backfill", input.id)
@@ -196,7 +201,7 @@ class _Asking(OutboundInterceptor):
             {"from": one.start_at.isoformat(), "to": one.end_at.isoformat()}
             for one in input.backfills
         ]
-        await self._told(request, super().backfill_schedule(input))
+        await self._recorded(request, super().backfill_schedule(input))
 
     def _of_workflow(
         self, action: str, workflow_id: str, run_id: str | None, message: Any = None
@@ -230,17 +235,17 @@ class _Asking(OutboundInterceptor):
             more=more,
         )
 
-    async def _told(self, request: Request, call: Awaitable[_T], *, tell: bool = True) -> _T:
+    async def _recorded(self, request: Request, call: Awaitable[_T], *, record: bool = True) -> _T:
         try:
             result = await call
         except BaseException as error:
-            self._tell(request, error)
+            self._record(request, error)
             raise
-        if tell:
-            self._tell(request)
+        if record:
+            self._record(request)
         return result
 
-    async def _tell_outcome(
+    async def _record_outcome(
         self, request: Request, handle: WorkflowUpdateHandle[Any], stage: WorkflowUpdateStage
     ) -> None:
         """A refused update comes back as a handle with its outcome: nobody is asked again."""
@@ -249,13 +254,13 @@ class _Asking(OutboundInterceptor):
             try:
                 await handle.result()
             except WorkflowUpdateFailedError as error:
-                self._tell(request, error)
+                self._record(request, error)
                 return
             except Exception:  # noqa: BLE001  the caller decodes it too, and gets the error
                 request.more["answer"] = "unreadable"
-        self._tell(request)
+        self._record(request)
 
-    def _tell(self, request: Request, error: BaseException | None = None) -> None:
+    def _record(self, request: Request, error: BaseException | None = None) -> None:
         self._root.log.put(partial(row_of, request, self._root, error))
 
 
@@ -278,7 +283,7 @@ def row_of(request: Request, root: AskingInterceptor, error: BaseException | Non
         details |= {"code": code, "message": redact_text(message, root.rules)}
     account_id, tenant, review_id = _whose(request.workflow_id, root.tenant)
     return AuditEvent(
-        event_id=fact_id("request", request.id),
+        event_id=audit_entry_id("request", request.id),
         at=request.at,
         source=Source.CLIENT,
         event_type=kind,

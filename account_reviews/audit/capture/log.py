@@ -1,4 +1,4 @@
-"""Rows that are told by whoever knows them. Telling never blocks and never fails.
+"""Rows that are recorded by whoever knows them. Recording never blocks and never fails.
 
 They go in batches to the audit database; while that is away, to the outbox of the main database,
 from where the relay brings them; while both are away they wait here, up to a bound.
@@ -27,7 +27,7 @@ MOST_ROWS: Final = 100_000
 """Kept while no database takes them; the oldest make room."""
 
 _LAZY_ROWS: Final = 4 * BATCH_ROWS
-"""With more than these waiting, rows are made when they are told: what makes them may be large."""
+"""With more than these waiting, rows are made when they are put: what makes them may be large."""
 
 _PATIENCE: Final = 5.0
 """Seconds for one attempt while nobody waits for its end."""
@@ -36,7 +36,7 @@ _AVOID_SECONDS: Final = 5.0
 _BACK_OFF: Final = (0.25, 5.0)
 """Seconds between attempts while both are away: first and longest."""
 
-Told = AuditEvent | Callable[[], AuditEvent]
+Entry = AuditEvent | Callable[[], AuditEvent]
 """A row, or what makes it: called later, in the background, once."""
 
 _SOURCE: Final = attrgetter("source")
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 
 class AuditLog:
-    """Where rows are told. Use it as `async with`; its end stores what is left, within a bound.
+    """Takes rows for the trail. Used as `async with`; its end stores what is left, in bounded time.
 
     `engine` is the audit database's, `main` that with the outbox; they may be the same. `dropped`
     counts the rows that were lost.
@@ -63,7 +63,7 @@ class AuditLog:
         self._main = main
         self._closing_seconds = closing_seconds
         self._most = most
-        self._waiting: deque[Told] = deque()
+        self._waiting: deque[Entry] = deque()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._awake = False
@@ -72,12 +72,12 @@ class AuditLog:
         self._avoid_until = 0.0
         self.dropped = 0
 
-    def put(self, *told: Told) -> None:
-        """Tell, from any thread."""
+    def put(self, *entries: Entry) -> None:
+        """Record, from any thread."""
         if len(self._waiting) > _LAZY_ROWS:
-            told = tuple(event for one in told if (event := _made(one)) is not None)
+            entries = tuple(event for one in entries if (event := _made(one)) is not None)
         with self._lock:
-            self._waiting.extend(told)
+            self._waiting.extend(entries)
             lost = self._make_room()
             loop = self._loop
             wake = not self._awake or len(self._waiting) >= BATCH_ROWS
@@ -180,7 +180,7 @@ class AuditLog:
         """Store one batch. When it fails its rows are in their place again."""
         with self._lock:
             taken = [self._waiting.popleft() for _ in range(min(BATCH_ROWS, len(self._waiting)))]
-        events = [event for told in taken if (event := _made(told)) is not None]
+        events = [event for entry in taken if (event := _made(entry)) is not None]
         try:
             await self._write(events, patience)
         except BaseException:
@@ -219,11 +219,11 @@ class AuditLog:
         return extra
 
 
-def _made(told: Told) -> AuditEvent | None:
-    if isinstance(told, AuditEvent):
-        return told
+def _made(entry: Entry) -> AuditEvent | None:
+    if isinstance(entry, AuditEvent):
+        return entry
     try:
-        return told()
+        return entry()
     except Exception:  # noqa: BLE001  one row that cannot be made must not hold up the others
         _log.exception("an audit row could not be made")
         _count_dropped(1)

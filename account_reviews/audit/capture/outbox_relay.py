@@ -1,4 +1,4 @@
-"""Brings facts from where they were written to the trail: the outbox, and the ledger of writes.
+"""Brings entries from where they were written to the trail: the outbox, and the ledger of writes.
 
 Every worker may run one: rows that another has taken are left to it. A row is deleted, or marked,
 after the trail has it, so a crash between the two only makes it be sent again.
@@ -24,7 +24,7 @@ from account_reviews.domain.audit.events import (
     EventType,
     Severity,
     Source,
-    fact_id,
+    audit_entry_id,
 )
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.store.database import autocommit, reachable
@@ -36,13 +36,13 @@ BATCH_ROWS: Final = 250
 IDLE_SECONDS: Final = 0.4
 """Between looks while nothing comes."""
 LEDGER_SECONDS: Final = 5.0
-"""Between looks at the ledger. Whoever makes a write tells it as well: it is for lost ones."""
+"""Between looks at the ledger. Whoever makes a write records it as well: it is for lost ones."""
 _LONGEST_PAUSE: Final = 2.0
 _REST: Final = 2
 """Times as long as a step took, while there is much to do: reviews have their turn."""
 _PATIENCE: Final = 10.0
 """Seconds for the trail to take a batch."""
-_TELL_EVERY: Final = 30.0
+_REPORT_EVERY: Final = 30.0
 _APPROVAL_PATIENCE: Final = timedelta(seconds=30)
 """So long a write waits for the row of its review to say who approved it."""
 
@@ -80,7 +80,7 @@ class Relay:
         self._rules = rules
 
     async def run(self) -> NoReturn:
-        """Move what comes, for ever. What fails is told, counted and tried again."""
+        """Move what comes, for ever. What fails is logged, counted and tried again."""
         async with asyncio.TaskGroup() as group:
             group.create_task(_keep("outbox", self.outbox, IDLE_SECONDS))
             if self._crm is not None:
@@ -115,7 +115,7 @@ class Relay:
         return len(taken)
 
     async def writes(self) -> int:
-        """Tell of writes the trail has not heard of; gives how many."""
+        """Record writes that the trail does not have; gives how many."""
         assert self._crm is not None
         async with reachable(), self._crm.begin() as connection:
             found = await connection.execute(_UNAUDITED, {"most": BATCH_ROWS})
@@ -178,7 +178,7 @@ def _count(added: int, oldest: datetime | None) -> None:
 
 
 def _event(row_id: int, body: Any, put_at: datetime) -> AuditEvent:
-    """The row of the trail; a body nobody can read becomes one that tells of it."""
+    """The row of the trail; a body nobody can read becomes one that says so."""
     document = json.loads(body) if isinstance(body, str) else body
     try:
         return event_of(document)
@@ -186,7 +186,7 @@ def _event(row_id: int, body: Any, put_at: datetime) -> AuditEvent:
         digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
         _log.error("row %d of the audit outbox cannot be read: %r", row_id, error)
         return AuditEvent(
-            event_id=fact_id("unreadable", row_id, digest),
+            event_id=audit_entry_id("unreadable", row_id, digest),
             at=put_at,
             source=Source.FACT,
             event_type=EventType.ERROR_OCCURRED,
@@ -211,7 +211,7 @@ def _run(operation_id: str) -> str:
 async def _keep(name: str, step: Callable[[], Awaitable[int]], idle: float) -> NoReturn:
     """Repeat a step every `idle` seconds; while there is much to do, a third of the time."""
     clock = asyncio.get_running_loop().time
-    pause, told_at = idle, float("-inf")
+    pause, reported_at = idle, float("-inf")
     while True:
         began = clock()
         try:
@@ -220,8 +220,8 @@ async def _keep(name: str, step: Callable[[], Awaitable[int]], idle: float) -> N
         except Exception as error:  # noqa: BLE001  whatever it is, the rows wait where they are
             instruments.audit_failed("relay", type(error).__name__)
             pause = min(max(2 * pause, idle), _LONGEST_PAUSE)
-            if clock() - told_at > _TELL_EVERY:
-                told_at = clock()
+            if clock() - reported_at > _REPORT_EVERY:
+                reported_at = clock()
                 reason = str(error) or type(error).__name__
                 _log.warning("facts wait for the audit trail (%s): %s", name, reason)
         await asyncio.sleep(pause)

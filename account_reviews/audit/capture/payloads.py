@@ -97,9 +97,9 @@ def digest(payloads: Sequence[Payload]) -> str | None:
 
 def actor_of(header: Header, value: object) -> str | None:
     """Who asked: from our client's header, else from the payload's own words."""
-    told = _header(header, AUDIT_HEADER).get("actor")
-    if isinstance(told, str) and told:
-        return named(told)
+    actor = _header(header, AUDIT_HEADER).get("actor")
+    if isinstance(actor, str) and actor:
+        return named(actor)
     if isinstance(value, Mapping):
         for key in _ACTOR_KEYS:
             name = value.get(key)
@@ -110,8 +110,8 @@ def actor_of(header: Header, value: object) -> str | None:
 
 def request_of(header: Header) -> str | None:
     """The id under which our client wrote down that it asked."""
-    told = _header(header, AUDIT_HEADER).get("id")
-    return named(told) if isinstance(told, str) and told else None
+    request_id = _header(header, AUDIT_HEADER).get("id")
+    return named(request_id) if isinstance(request_id, str) and request_id else None
 
 
 def _header(header: Header, name: str) -> Mapping[str, Any]:

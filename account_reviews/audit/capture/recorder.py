@@ -1,4 +1,4 @@
-"""What a process needs to tell the trail something."""
+"""What a process needs to record something in the trail."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ class AuditParts:
 async def open_audit(
     engine: AsyncEngine, main: AsyncEngine, *, rules: Rules, tenant: str
 ) -> AsyncIterator[AuditParts]:
-    """The parts; at the end what was told is stored, within a second. The engines stay open."""
+    """The parts; at the end what was recorded is stored, within a second. The engines stay open."""
     async with AuditLog(engine, main) as log:
         asking = AskingInterceptor(log, rules, tenant=tenant, actor=local_actor())
         yield AuditParts(engine=engine, log=log, rules=rules, asking=asking)

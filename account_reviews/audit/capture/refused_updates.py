@@ -28,7 +28,7 @@ from account_reviews.domain.audit.events import (
     EventType,
     Severity,
     Source,
-    fact_id,
+    audit_entry_id,
     trace_of_run,
 )
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
@@ -36,8 +36,8 @@ from account_reviews.telemetry.trace_headers import trace_id_of
 from account_reviews.temporal import names, search_attributes
 
 _DECIDE: Final = "decide"
-_TOLD: Final = ("request_id", "decision")
-"""What is told of a refused decision: ids and words, no values."""
+_RECORDED: Final = ("request_id", "decision")
+"""What is recorded of a refused decision: ids and words, no values."""
 
 
 def refusals(
@@ -80,20 +80,20 @@ def _row(info: Info, asked: DoUpdate, failure: Failure, rules: Rules, *, at: Any
     value = value_of(asked.input)
     account_id, tenant, review_id = _whose(info)
     update_id = asked.meta.update_id or asked.id
-    told = failure_of(failure, rules)
+    reason = failure_of(failure, rules)
     details: Details = {
         "update": named(asked.name),
         "update_id": named(update_id),
-        "code": told["type"],
-        "message": told["message"],
+        "code": reason["type"],
+        "message": reason["message"],
         "input": described(asked.input, rules),
     }
     if asked.name == _DECIDE and isinstance(value, Mapping):
-        details |= {key: named(value[key]) for key in _TOLD if isinstance(value.get(key), str)}
+        details |= {key: named(value[key]) for key in _RECORDED if isinstance(value.get(key), str)}
     if request := request_of(header):
         details["asked_as"] = request
     return AuditEvent(
-        event_id=fact_id("refused", info.run_id, update_id, at=at),
+        event_id=audit_entry_id("refused", info.run_id, update_id, at=at),
         at=at,
         source=Source.CLIENT,
         event_type=(

@@ -1,8 +1,8 @@
-"""A runner around the sandbox that tells which runs have moved.
+"""A runner around the sandbox that notifies observers of runs that have moved.
 
-It stands outside of workflow code, so it may do what that must not. It tells after each activation
-that is neither a replay nor a query: before the task is reported to the server, so its events can
-be read a moment later. Activations run in threads; what it tells must take them from there.
+It stands outside of workflow code, so it may do what that must not. It notifies after each
+activation that is neither a replay nor a query: before the task is reported to the server, so its
+events can be read a moment later. Activations run in threads, and observers are called in them.
 """
 
 import logging
@@ -61,7 +61,7 @@ class Watcher(Protocol):
 
 
 class TapRunner(WorkflowRunner):
-    """Runs workflows by another runner, and tells."""
+    """Runs workflows by another runner, and notifies the watcher and the observers."""
 
     def __init__(
         self, inner: WorkflowRunner, watcher: Watcher, observers: Sequence[Observer] = ()
@@ -102,8 +102,8 @@ class _Tapped(WorkflowInstance):
         self._note_local(act, completion)
         if not act.is_replaying:
             try:
-                self._tell(act, completion)
-            except Exception:  # noqa: BLE001  a review does not fail because nobody could be told
+                self._notify(act, completion)
+            except Exception:  # noqa: BLE001  a review does not fail because nobody could be notified
                 _log.exception("what moved could not be told")
         return completion
 
@@ -117,7 +117,7 @@ class _Tapped(WorkflowInstance):
             if command.HasField("schedule_local_activity"):
                 self._local.add(command.schedule_local_activity.seq)
 
-    def _tell(self, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
+    def _notify(self, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
         jobs = {job.WhichOneof("variant") for job in act.jobs}
         if jobs <= _QUIET_JOBS:
             return
@@ -133,7 +133,7 @@ class _Tapped(WorkflowInstance):
         for observer in self._observers:
             try:
                 observer.moved(workflow_id, run_id, started=started, ended=ended)
-            except Exception:  # noqa: BLE001  others are told all the same
+            except Exception:  # noqa: BLE001  others are notified all the same
                 _log.exception("%s could not be told", type(observer).__name__)
 
     def get_serialization_context(self, command_info: object) -> SerializationContext | None:

@@ -1,4 +1,4 @@
-"""Rows of the trail against the histories they tell of, event by event."""
+"""Rows of the trail against the histories they record, event by event."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -56,8 +56,8 @@ async def compare(
 ) -> Comparison:
     """Compare every row of these runs, (workflow id, run id), with the history.
 
-    Events younger than `YOUNG` are not missed yet. What is told of values depends on `rules` and
-    on the version of this software: rows that a seal covers are proved by it, not by this.
+    Events younger than `YOUNG` are not missed yet. What is recorded of values depends on `rules`
+    and on the version of this software: rows that a seal covers are proved by it, not by this.
     UnreachableError when the database is down; RPCError or TimeoutError when Temporal is.
     """
     reader, found = HistoryReader(client, rules), Comparison()

@@ -1,4 +1,4 @@
-"""What telling an event needs: the context of its run, the words of a row, and common steps."""
+"""What recording an event needs: the context of its run, the content of a row, common steps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -104,7 +104,7 @@ _FIELDS: Final = tuple(one.name for one in fields(RunContext))
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RowContent:
     """What a row says beyond what all rows of a run share."""
 
     event_type: EventType
@@ -117,8 +117,8 @@ class Told:
     """None: the workflow itself."""
 
 
-class Teller:
-    """Tells one event. Its subclasses have a method for each type, which takes the attributes."""
+class EventRow:
+    """Reads one event. Its subclasses have a method for each type, which takes the attributes."""
 
     def __init__(
         self, run: RunKey, event: HistoryEvent, at: datetime, context: RunContext, rules: Rules

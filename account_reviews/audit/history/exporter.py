@@ -136,7 +136,9 @@ class Exporter:
                         await self._export(due)
                     await asyncio.sleep(_TICK)
         except Exception as error:  # noqa: BLE001  the end of a worker must not fail
-            _log.warning("%d runs are left to the reconciler: %s", len(self._moved), _told(error))
+            _log.warning(
+                "%d runs are left to the reconciler: %s", len(self._moved), _sentence(error)
+            )
         self._loop = None
         return not self._moved
 
@@ -193,7 +195,7 @@ class Exporter:
     async def _read(
         self, gate: asyncio.Semaphore, run_id: str, moved: _Moved, known: dict[str, Cursor]
     ) -> Export | None:
-        """What is new. None for a history that is complete, that is gone or that cannot be told."""
+        """What is new. None for a history that is complete, that is gone or cannot be recorded."""
         cursor = known.get(run_id, Cursor())
         if cursor.closed or cursor.last_event >= moved.events:
             return None
@@ -269,5 +271,5 @@ def _measure(batch: Sequence[Export], added: int) -> None:
             instruments.audit_lag((now - oldest.at).total_seconds(), "history")
 
 
-def _told(error: Exception) -> str:
+def _sentence(error: Exception) -> str:
     return str(error) or type(error).__name__

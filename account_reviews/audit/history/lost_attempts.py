@@ -1,6 +1,6 @@
-"""Attempts that began and never told their end, because their process died: closed as lost.
+"""Attempts whose end was never recorded, because their process died: closed as lost.
 
-A process that only seemed dead may tell the end of the same attempt later: then it stands twice.
+A process that only seemed dead may record the end of the same attempt later: then it stands twice.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _AT_ONCE: Final = 8
 
 _OPEN: Final = text(read_sql("account_reviews.audit.history", "open_attempts.sql"))
 _ON_THEIR_WAY: Final = text("select event_id from reviews.audit_outbox where event_id = any(:ids)")
-_TOLD_BY_HISTORY: Final = text(
+_RECORDED_ENDS: Final = text(
     "select event_type, severity, at, details from audit.audit_events where run_id = :run_id "
     "and source = 'history' and event_type = any(:types) order by at"
 )
@@ -56,7 +56,7 @@ class _Over:
 
     at: datetime
     history: str | None = None
-    """The event that tells the end of its activity."""
+    """The event that is the end of its activity."""
     done: bool = False
     """That event says that this attempt completed."""
 
@@ -67,7 +67,7 @@ class _Evidence:
 
     closed: bool
     pending: Mapping[str, PendingActivityInfo]
-    told: Sequence[Any]
+    recorded: Sequence[Any]
 
 
 async def close_lost(
@@ -131,8 +131,8 @@ async def _evidence(
             raise
     types = [kind.value for kind in (EventType.ACTIVITY_STARTED, *_ENDS, *_BREAKS)]
     async with engine.connect() as connection:
-        told = await connection.execute(_TOLD_BY_HISTORY, {"run_id": run_id, "types": types})
-        return _Evidence(closed, pending, told.all())
+        recorded = await connection.execute(_RECORDED_ENDS, {"run_id": run_id, "types": types})
+        return _Evidence(closed, pending, recorded.all())
 
 
 def _end(start: AuditEvent, evidence: _Evidence, now: datetime) -> AuditEvent | None:
@@ -167,7 +167,7 @@ def _over(start: AuditEvent, evidence: _Evidence, now: datetime) -> _Over | None
     """How a regular attempt was over, by what the history says of its activity."""
     activity_id, attempt = start.details.get("activity_id"), start.details.get("attempt")
     last: object = None
-    for row in evidence.told:
+    for row in evidence.recorded:
         if row.details.get("activity_id") != activity_id:
             continue
         if row.event_type == EventType.ACTIVITY_STARTED:
@@ -189,7 +189,7 @@ def _over(start: AuditEvent, evidence: _Evidence, now: datetime) -> _Over | None
 def _local_over(start: AuditEvent, evidence: _Evidence, now: datetime) -> _Over | None:
     """The same of a local one: Temporal knows nothing of it until it is recorded."""
     activity_id = start.details.get("activity_id")
-    for row in evidence.told:
+    for row in evidence.recorded:
         if row.at < start.at:
             continue
         same = row.details.get("activity_id") == activity_id
@@ -205,5 +205,5 @@ def _local_over(start: AuditEvent, evidence: _Evidence, now: datetime) -> _Over 
 
 
 def _limit(start: AuditEvent) -> timedelta:
-    told = start.details.get("start_to_close_seconds")
-    return timedelta(seconds=float(told)) if isinstance(told, str) else _DEFAULT_LIMIT
+    limit = start.details.get("start_to_close_seconds")
+    return timedelta(seconds=float(limit)) if isinstance(limit, str) else _DEFAULT_LIMIT

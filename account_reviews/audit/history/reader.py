@@ -28,7 +28,7 @@ _NEWS_SECONDS: Final = 0.3
 """How long the end of a long history is waited at: the service holds the call till news come."""
 _TOKENS: Final = 500
 _AT_ONCE: Final = 100
-"""Events told before others on the event loop have their turn."""
+"""Events read before others on the event loop have their turn."""
 
 
 class HistoryGoneError(Exception):
@@ -81,15 +81,15 @@ class HistoryReader:
         begin = after if context is not None else 0
         events = await self._events(run, begin)
         moved = RunContext() if context is None or not after else context.copy()
-        told: list[AuditEvent] = []
+        made: list[AuditEvent] = []
         for start in range(0, len(events), _AT_ONCE):
             if start:
                 await asyncio.sleep(0)
-            told += rows(run, events[start : start + _AT_ONCE], moved, self.rules)
-        durable = events[: len(told)]
+            made += rows(run, events[start : start + _AT_ONCE], moved, self.rules)
+        durable = events[: len(made)]
         return Export(
             run=run,
-            rows=told[after - begin :],
+            rows=made[after - begin :],
             last_event=durable[-1].event_id if durable else begin,
             closed=bool(durable) and durable[-1].event_type in CLOSING,
             context=moved,

@@ -8,13 +8,19 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.store import insert
-from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source, fact_id
+from account_reviews.domain.audit.events import (
+    AuditEvent,
+    EventType,
+    Severity,
+    Source,
+    audit_entry_id,
+)
 from account_reviews.domain.base import Model
 from account_reviews.store.sql_files import read_sql
 from account_reviews.temporal.names import DEFAULT_TENANT, parse_review_id
 
 RECONCILER: Final = "reconciler"
-"""The actor of rows that nobody asked for: they tell what was found."""
+"""The actor of rows that nobody asked for: they record what was found."""
 
 LOCK: Final = text(
     "select pg_try_advisory_xact_lock("
@@ -87,7 +93,7 @@ async def open_runs(
 
 
 async def without_history(engine: AsyncEngine, since: datetime | None) -> list[tuple[str, str]]:
-    """Runs known by what their activities told since then, and by no event."""
+    """Runs known by what their activities recorded since then, and by no event."""
     async with engine.connect() as connection:
         found = await connection.execute(_WITHOUT_HISTORY, {"since": since})
         return [(row[0], row[1]) for row in found]
@@ -102,7 +108,7 @@ async def stored(engine: AsyncEngine, run_ids: Sequence[str]) -> dict[str, int]:
         return {row.run_id: row.rows for row in found}
 
 
-async def tell_gap(engine: AsyncEngine, namespace: str, gap: "Gap") -> bool:
+async def record_gap(engine: AsyncEngine, namespace: str, gap: "Gap") -> bool:
     """Say in the trail that a history is gone; False when that was said before."""
     try:
         account_id, tenant = parse_review_id(gap.workflow_id)
@@ -114,7 +120,7 @@ async def tell_gap(engine: AsyncEngine, namespace: str, gap: "Gap") -> bool:
         if closed is None:
             return False
         event = AuditEvent(
-            event_id=fact_id("gap", gap.run_id),
+            event_id=audit_entry_id("gap", gap.run_id),
             at=closed.at,
             source=Source.FACT,
             event_type=EventType.AUDIT_GAP,

@@ -264,7 +264,7 @@ class Reconciler:
                 gap = Gap(
                     workflow_id=run.workflow_id, run_id=run.run_id, last_event=cursor.last_event
                 )
-                if await reconcile_queries.tell_gap(self._engine, self._client.namespace, gap):
+                if await reconcile_queries.record_gap(self._engine, self._client.namespace, gap):
                     report.gaps.append(gap)
                     instruments.audit_gap()
             except (RPCError, TimeoutError) as error:
@@ -302,14 +302,16 @@ def _length(duration: Duration) -> timedelta:
 
 
 def _reconciled(report: _Report, lost: int, warnings: Sequence[str]) -> Reconciled:
-    told = list(warnings)
+    sentences = list(warnings)
     if report.again:
-        told.append(f"{report.again} rows that had been stored were missing and are stored again")
+        sentences.append(
+            f"{report.again} rows that had been stored were missing and are stored again"
+        )
     if report.silent:
-        told.append(f"{len(report.silent)} histories could not be read: {report.silent[0]}")
+        sentences.append(f"{len(report.silent)} histories could not be read: {report.silent[0]}")
     if report.gaps:
         first = report.gaps[0]
-        told.append(
+        sentences.append(
             f"{len(report.gaps)} histories were deleted before they were stored whole: "
             f"{first.workflow_id}, run {first.run_id}, ends with event {first.last_event}"
         )
@@ -318,5 +320,5 @@ def _reconciled(report: _Report, lost: int, warnings: Sequence[str]) -> Reconcil
         rows_added=report.added,
         closed_as_lost=lost,
         gaps=tuple(report.gaps),
-        warnings=tuple(told),
+        warnings=tuple(sentences),
     )

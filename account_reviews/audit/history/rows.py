@@ -1,7 +1,7 @@
 """The events of a workflow's history as rows of the trail: pure, and one row per event.
 
 What later events refer to is kept in a context, so that a long history can be read in steps and
-gives the same rows wherever the steps lie. `history_events` says what is told of each type.
+gives the same rows wherever the steps lie. `event_types` says what is recorded of each type.
 """
 
 from collections.abc import Iterable
@@ -12,8 +12,8 @@ from temporalio.api.enums.v1 import EventType as Kind
 from temporalio.api.history.v1 import HistoryEvent
 
 from account_reviews.audit.capture.payloads import moment, named
-from account_reviews.audit.history.event_context import RunContext, RunKey, Told
-from account_reviews.audit.history.event_types import tell
+from account_reviews.audit.history.event_context import RowContent, RunContext, RunKey
+from account_reviews.audit.history.event_types import content_of
 from account_reviews.domain.audit.events import AuditEvent, Source, history_event_id
 from account_reviews.domain.audit.redaction import Rules
 
@@ -51,31 +51,31 @@ def rows(
         if not is_durable(event):
             break
         at = moment(event.event_time)
-        told = tell(run, event, at, context, rules)
-        made.append(_row(run, event, at, context, told))
+        content = content_of(run, event, at, context, rules)
+        made.append(_row(run, event, at, context, content))
     return made
 
 
 def _row(
-    run: RunKey, event: HistoryEvent, at: datetime, context: RunContext, told: Told
+    run: RunKey, event: HistoryEvent, at: datetime, context: RunContext, content: RowContent
 ) -> AuditEvent:
     workflow_id = named(run.workflow_id)
     return AuditEvent(
         event_id=history_event_id(run.namespace, workflow_id, run.run_id, event.event_id),
         at=at,
         source=Source.HISTORY,
-        event_type=told.event_type,
+        event_type=content.event_type,
         tenant=context.tenant,
-        actor=told.actor or _decided_by(event, context) or SERVER,
-        action=told.action,
-        resource=told.resource or workflow_id,
-        severity=told.severity,
+        actor=content.actor or _decided_by(event, context) or SERVER,
+        action=content.action,
+        resource=content.resource or workflow_id,
+        severity=content.severity,
         review_id=context.review_id,
         account_id=context.account_id,
         workflow_id=workflow_id,
         run_id=run.run_id,
         trace_id=context.trace_id,
-        details={key: value for key, value in told.details.items() if value is not None},
+        details={key: value for key, value in content.details.items() if value is not None},
     )
 
 

@@ -18,7 +18,14 @@ from account_reviews.audit.capture.payloads import (
     value_of,
     word_of,
 )
-from account_reviews.audit.history.event_context import ENDS, Teller, Told, identity, indexed, word
+from account_reviews.audit.history.event_context import (
+    ENDS,
+    EventRow,
+    RowContent,
+    identity,
+    indexed,
+    word,
+)
 from account_reviews.domain.audit.events import EventType, Severity, trace_of_run
 from account_reviews.domain.audit.redaction import redact_text
 from account_reviews.telemetry.trace_headers import trace_id_of
@@ -28,20 +35,20 @@ from account_reviews.temporal.search_attributes import SCHEDULED_AT, SCHEDULED_B
 REVIEW: Final = "AccountReview"
 
 
-class RunEvents(Teller):
+class RunEvents(EventRow):
     """The run, its messages and its workflow tasks."""
 
     # the run
 
-    def started(self, attributes: Any) -> Told:
+    def started(self, attributes: Any) -> RowContent:
         value = value_of(attributes.input.payloads)
-        facts: Mapping[str, Any] = value if isinstance(value, Mapping) else {}
-        self._open_context(attributes, facts)
+        given: Mapping[str, Any] = value if isinstance(value, Mapping) else {}
+        self._open_context(attributes, given)
         parent = attributes.parent_workflow_execution
         continued = attributes.continued_execution_run_id
         attributes_of_search = attributes.search_attributes.indexed_fields
-        kind = facts.get("kind") or facts.get("job")
-        return Told(
+        kind = given.get("kind") or given.get("job")
+        return RowContent(
             EventType.SESSION_CONTINUED if continued else EventType.SESSION_STARTED,
             self.context.workflow_type,
             {
@@ -62,11 +69,11 @@ class RunEvents(Teller):
             actor=self.context.started_by,
         )
 
-    def _open_context(self, attributes: Any, facts: Mapping[str, Any]) -> None:
+    def _open_context(self, attributes: Any, given: Mapping[str, Any]) -> None:
         context, workflow_id = self.context, self.run.workflow_id
         context.workflow_type = named(attributes.workflow_type.name)
-        account: object = facts.get("account_id")
-        tenant: object = facts.get("tenant")
+        account: object = given.get("account_id")
+        tenant: object = given.get("tenant")
         if context.workflow_type == REVIEW:
             context.review_id = named(workflow_id)
             with suppress(ValueError):
@@ -78,11 +85,11 @@ class RunEvents(Teller):
             context.tenant = named(tenant)
         first_run = attributes.first_execution_run_id or self.run.run_id
         context.trace_id = trace_id_of(attributes.header.fields) or trace_of_run(first_run)
-        told = actor_of(attributes.header, facts)
-        context.started_by = told or identity(attributes)
+        actor = actor_of(attributes.header, given)
+        context.started_by = actor or identity(attributes)
         context.started_at = self.at.isoformat()
 
-    def ended(self, attributes: Any) -> Told:
+    def ended(self, attributes: Any) -> RowContent:
         how = Kind.Name(self.event.event_type).removeprefix("EVENT_TYPE_WORKFLOW_EXECUTION_")
         status = how.lower()
         details: Details = {
@@ -99,7 +106,7 @@ class RunEvents(Teller):
             details["reason"] = redact_text(attributes.reason, self.rules)
         self._add_failure(details, attributes)
         identity = getattr(attributes, "identity", "")
-        return Told(
+        return RowContent(
             EventType.SESSION_ENDED,
             self.context.workflow_type,
             details,
@@ -107,20 +114,20 @@ class RunEvents(Teller):
             actor=named(identity) or None,
         )
 
-    def continued(self, attributes: Any) -> Told:
+    def continued(self, attributes: Any) -> RowContent:
         details: Details = {
             "new_run_id": attributes.new_execution_run_id,
             "duration_ms": self._since(self.context.started_at),
             "input": described(attributes.input.payloads, self.rules),
         }
         self._add_failure(details, attributes)
-        return Told(EventType.SESSION_CONTINUED, self.context.workflow_type, details)
+        return RowContent(EventType.SESSION_CONTINUED, self.context.workflow_type, details)
 
     # messages
 
-    def signaled(self, attributes: Any) -> Told:
+    def signaled(self, attributes: Any) -> RowContent:
         sender = attributes.external_workflow_execution
-        return Told(
+        return RowContent(
             EventType.SIGNAL_RECEIVED,
             named(attributes.signal_name),
             self._message(attributes.header, attributes.input.payloads)
@@ -133,7 +140,7 @@ class RunEvents(Teller):
             or named(attributes.identity),
         )
 
-    def update_accepted(self, attributes: Any) -> Told:
+    def update_accepted(self, attributes: Any) -> RowContent:
         request = attributes.accepted_request
         message = request.input
         actor = self._asked_by(message.header, message.args.payloads)
@@ -143,9 +150,9 @@ class RunEvents(Teller):
         self.context.begin(self.event.event_id, name, self.at, id=update_id, actor=actor)
         details = self._message(message.header, message.args.payloads)
         details |= {"update_id": update_id, "identity": named(request.meta.identity) or None}
-        return Told(EventType.UPDATE_ACCEPTED, name, details, actor=actor)
+        return RowContent(EventType.UPDATE_ACCEPTED, name, details, actor=actor)
 
-    def update_completed(self, attributes: Any) -> Told:
+    def update_completed(self, attributes: Any) -> RowContent:
         begun = self.context.end(attributes.accepted_event_id)
         outcome = attributes.outcome
         details: Details = {
@@ -158,7 +165,7 @@ class RunEvents(Teller):
             details["failure"] = failure_of(outcome.failure, self.rules)
         else:
             details["result_sha256"] = digest(outcome.success.payloads)
-        return Told(
+        return RowContent(
             EventType.UPDATE_COMPLETED,
             begun.name if begun else "update",
             details,
@@ -166,35 +173,35 @@ class RunEvents(Teller):
             actor=begun.actor if begun else None,
         )
 
-    def cancel_requested(self, attributes: Any) -> Told:
+    def cancel_requested(self, attributes: Any) -> RowContent:
         sender = attributes.external_workflow_execution
         details: Details = {
             "reason": redact_text(attributes.cause, self.rules) or None,
             "from_workflow_id": named(sender.workflow_id) or None,
         }
         actor = identity(attributes)
-        return Told(EventType.CANCEL_REQUESTED, "cancel", details, Severity.WARNING, actor)
+        return RowContent(EventType.CANCEL_REQUESTED, "cancel", details, Severity.WARNING, actor)
 
     # workflow tasks
 
-    def task_scheduled(self, attributes: Any) -> Told:
+    def task_scheduled(self, attributes: Any) -> RowContent:
         self.context.begin(self.event.event_id, "workflow task", self.at)
         details: Details = {
             "attempt": attributes.attempt,
             "task_queue": named(attributes.task_queue.name),
         }
-        return Told(EventType.WORKFLOW_TASK_SCHEDULED, "workflow task", details)
+        return RowContent(EventType.WORKFLOW_TASK_SCHEDULED, "workflow task", details)
 
-    def task_started(self, attributes: Any) -> Told:
+    def task_started(self, attributes: Any) -> RowContent:
         self._pick_up(attributes)
         return self._task(EventType.WORKFLOW_TASK_STARTED, attributes, {})
 
-    def task_completed(self, attributes: Any) -> Told:
+    def task_completed(self, attributes: Any) -> RowContent:
         self.context.worker = identity(attributes)
         details: Details = {"duration_ms": self._ended_after(attributes)}
         return self._task(EventType.WORKFLOW_TASK_COMPLETED, attributes, details)
 
-    def task_failed(self, attributes: Any) -> Told:
+    def task_failed(self, attributes: Any) -> RowContent:
         prefix = "WORKFLOW_TASK_FAILED_CAUSE_"
         details: Details = {
             "cause": word_of(WorkflowTaskFailedCause, attributes.cause, prefix),
@@ -208,7 +215,7 @@ class RunEvents(Teller):
         severity = Severity.WARNING if unhandled else Severity.ERROR
         return self._task(EventType.WORKFLOW_TASK_FAILED, attributes, details, severity)
 
-    def task_timed_out(self, attributes: Any) -> Told:
+    def task_timed_out(self, attributes: Any) -> RowContent:
         details: Details = {
             "timeout": _timeout(attributes.timeout_type),
             "duration_ms": self._ended_after(attributes),
@@ -218,10 +225,10 @@ class RunEvents(Teller):
 
     def _task(
         self, kind: EventType, attributes: Any, more: Details, severity: Severity = Severity.INFO
-    ) -> Told:
+    ) -> RowContent:
         details: Details = {"scheduled_event": attributes.scheduled_event_id, **more}
         actor = identity(attributes)
-        return Told(kind, "workflow task", details, severity, actor)
+        return RowContent(kind, "workflow task", details, severity, actor)
 
 
 def _timeout(kind: Any) -> str:

@@ -19,8 +19,8 @@ from account_reviews.audit.capture.payloads import (
 from account_reviews.audit.history.event_context import (
     ENDS,
     Begun,
-    Teller,
-    Told,
+    EventRow,
+    RowContent,
     identity,
     whole,
     word,
@@ -32,12 +32,12 @@ _LOCAL_ACTIVITY: Final = "core_local_activity"
 _KINDS: Final = frozenset(Kind.values())
 
 
-class WorkEvents(Teller):
+class WorkEvents(EventRow):
     """What the run does."""
 
     # activities
 
-    def activity_scheduled(self, attributes: Any) -> Told:
+    def activity_scheduled(self, attributes: Any) -> RowContent:
         name, activity_id = named(attributes.activity_type.name), named(attributes.activity_id)
         self.context.begin(self.event.event_id, name, self.at, id=activity_id)
         details: Details = {
@@ -47,41 +47,41 @@ class WorkEvents(Teller):
             "task_queue": named(attributes.task_queue.name),
             "start_to_close_seconds": seconds_of(attributes.start_to_close_timeout),
         }
-        return Told(EventType.ACTIVITY_SCHEDULED, name, details)
+        return RowContent(EventType.ACTIVITY_SCHEDULED, name, details)
 
-    def activity_started(self, attributes: Any) -> Told:
+    def activity_started(self, attributes: Any) -> RowContent:
         begun = self._pick_up(attributes)
         details: Details = {"attempt": attributes.attempt}
         if attributes.HasField("last_failure"):
             details["last_failure"] = failure_of(attributes.last_failure, self.rules)
         return self._activity(EventType.ACTIVITY_STARTED, attributes, begun, details)
 
-    def activity_completed(self, attributes: Any) -> Told:
+    def activity_completed(self, attributes: Any) -> RowContent:
         result = digest(attributes.result.payloads)
         return self._activity_ended(
             EventType.ACTIVITY_COMPLETED, attributes, {"result_sha256": result}
         )
 
-    def activity_failed(self, attributes: Any) -> Told:
+    def activity_failed(self, attributes: Any) -> RowContent:
         kind = EventType.ACTIVITY_FAILED
         return self._activity_ended(kind, attributes, {}, Severity.ERROR)
 
-    def activity_timed_out(self, attributes: Any) -> Told:
+    def activity_timed_out(self, attributes: Any) -> RowContent:
         kind = EventType.ACTIVITY_TIMED_OUT
         return self._activity_ended(kind, attributes, {}, Severity.WARNING)
 
-    def activity_cancel_requested(self, attributes: Any) -> Told:
+    def activity_cancel_requested(self, attributes: Any) -> RowContent:
         begun = self.context.find(attributes.scheduled_event_id)
         kind = EventType.ACTIVITY_CANCEL_REQUESTED
         return self._activity(kind, attributes, begun, {}, Severity.WARNING)
 
-    def activity_canceled(self, attributes: Any) -> Told:
+    def activity_canceled(self, attributes: Any) -> RowContent:
         kind = EventType.ACTIVITY_CANCELED
         return self._activity_ended(kind, attributes, {}, Severity.WARNING)
 
     def _activity_ended(
         self, kind: EventType, attributes: Any, more: Details, severity: Severity = Severity.INFO
-    ) -> Told:
+    ) -> RowContent:
         begun = self.context.end(attributes.scheduled_event_id)
         details: Details = {"duration_ms": self._duration(begun), **more}
         if getattr(attributes, "retry_state", 0):
@@ -97,21 +97,21 @@ class WorkEvents(Teller):
         begun: Begun | None,
         more: Details,
         severity: Severity = Severity.INFO,
-    ) -> Told:
+    ) -> RowContent:
         details: Details = {
             "activity_id": begun.id if begun else None,
             "scheduled_event": attributes.scheduled_event_id,
             **more,
         }
         actor = identity(attributes)
-        return Told(kind, begun.name if begun else "activity", details, severity, actor)
+        return RowContent(kind, begun.name if begun else "activity", details, severity, actor)
 
-    def marker(self, attributes: Any) -> Told:
+    def marker(self, attributes: Any) -> RowContent:
         data = attributes.details.get("data")
         value = value_of(data.payloads) if data is not None else None
         if attributes.marker_name != _LOCAL_ACTIVITY or not isinstance(value, Mapping):
             details = {key: described(one.payloads, self.rules) for key, one in _sorted(attributes)}
-            return Told(EventType.MARKER_RECORDED, named(attributes.marker_name), details)
+            return RowContent(EventType.MARKER_RECORDED, named(attributes.marker_name), details)
         failed = attributes.HasField("failure")
         details = {
             "activity_id": word(value.get("activity_id")),
@@ -123,7 +123,7 @@ class WorkEvents(Teller):
         if result is not None:
             details["result_sha256"] = digest(result.payloads)
         self._add_failure(details, attributes)
-        return Told(
+        return RowContent(
             EventType.LOCAL_ACTIVITY_RECORDED,
             word(value.get("activity_type")) or "activity",
             details,
@@ -132,16 +132,16 @@ class WorkEvents(Teller):
 
     # timers
 
-    def timer_started(self, attributes: Any) -> Told:
+    def timer_started(self, attributes: Any) -> RowContent:
         name = self._summary() or "timer"
         self.context.begin(self.event.event_id, name, self.at)
         details: Details = {
             "timer_id": named(attributes.timer_id),
             "seconds": seconds_of(attributes.start_to_fire_timeout),
         }
-        return Told(EventType.TIMER_STARTED, name, details)
+        return RowContent(EventType.TIMER_STARTED, name, details)
 
-    def timer_ended(self, attributes: Any) -> Told:
+    def timer_ended(self, attributes: Any) -> RowContent:
         fired = self.event.event_type == Kind.EVENT_TYPE_TIMER_FIRED
         begun = self.context.end(attributes.started_event_id)
         details: Details = {
@@ -150,23 +150,23 @@ class WorkEvents(Teller):
             "duration_ms": self._duration(begun),
         }
         kind = EventType.TIMER_FIRED if fired else EventType.TIMER_CANCELED
-        return Told(kind, begun.name if begun else "timer", details)
+        return RowContent(kind, begun.name if begun else "timer", details)
 
     # other workflows
 
-    def child_initiated(self, attributes: Any) -> Told:
+    def child_initiated(self, attributes: Any) -> RowContent:
         name = named(attributes.workflow_type.name)
         self.context.begin(self.event.event_id, name, self.at)
         details: Details = {"input": described(attributes.input.payloads, self.rules)}
         child = named(attributes.workflow_id)
-        return Told(EventType.CHILD_INITIATED, name, details, resource=child)
+        return RowContent(EventType.CHILD_INITIATED, name, details, resource=child)
 
-    def child_started(self, attributes: Any) -> Told:
+    def child_started(self, attributes: Any) -> RowContent:
         return self._child(EventType.CHILD_STARTED, attributes, {})
 
-    def child_start_failed(self, attributes: Any) -> Told:
+    def child_start_failed(self, attributes: Any) -> RowContent:
         self.context.end(attributes.initiated_event_id)
-        return Told(
+        return RowContent(
             EventType.CHILD_START_FAILED,
             named(attributes.workflow_type.name),
             {"initiated_event": attributes.initiated_event_id, "cause": _cause(attributes)},
@@ -174,7 +174,7 @@ class WorkEvents(Teller):
             resource=named(attributes.workflow_id),
         )
 
-    def child_ended(self, attributes: Any) -> Told:
+    def child_ended(self, attributes: Any) -> RowContent:
         begun = self.context.end(attributes.initiated_event_id)
         name = Kind.Name(self.event.event_type)
         status = name.removeprefix("EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_").lower()
@@ -189,9 +189,9 @@ class WorkEvents(Teller):
 
     def _child(
         self, kind: EventType, attributes: Any, more: Details, severity: Severity = Severity.INFO
-    ) -> Told:
+    ) -> RowContent:
         child = attributes.workflow_execution
-        return Told(
+        return RowContent(
             kind,
             named(attributes.workflow_type.name),
             {
@@ -203,13 +203,13 @@ class WorkEvents(Teller):
             resource=named(child.workflow_id),
         )
 
-    def external_signal_initiated(self, attributes: Any) -> Told:
+    def external_signal_initiated(self, attributes: Any) -> RowContent:
         name = named(attributes.signal_name)
         self.context.begin(self.event.event_id, name, self.at)
         details: Details = {"input": described(attributes.input.payloads, self.rules)}
         return self._external(EventType.EXTERNAL_SIGNAL_INITIATED, name, attributes, details)
 
-    def external_signal_ended(self, attributes: Any) -> Told:
+    def external_signal_ended(self, attributes: Any) -> RowContent:
         begun = self.context.end(attributes.initiated_event_id)
         failed = hasattr(attributes, "cause")
         details: Details = {"initiated_event": attributes.initiated_event_id}
@@ -227,25 +227,25 @@ class WorkEvents(Teller):
         attributes: Any,
         details: Details,
         severity: Severity = Severity.INFO,
-    ) -> Told:
+    ) -> RowContent:
         target = attributes.workflow_execution
         details = {"to_run_id": target.run_id or None, **details}
-        return Told(kind, name, details, severity, resource=named(target.workflow_id))
+        return RowContent(kind, name, details, severity, resource=named(target.workflow_id))
 
-    def search_attributes(self, attributes: Any) -> Told:
+    def search_attributes(self, attributes: Any) -> RowContent:
         fields = attributes.search_attributes.indexed_fields
         shown = {named(name): value_of([fields[name]]) for name in sorted(fields)}
         details: Details = {"attributes": redact(shown, self.rules)}
-        return Told(EventType.SEARCH_ATTRIBUTES_UPDATED, "upsert", details)
+        return RowContent(EventType.SEARCH_ATTRIBUTES_UPDATED, "upsert", details)
 
-    def other(self, attributes: Any) -> Told:
+    def other(self, attributes: Any) -> RowContent:
         name = Kind.Name(self.event.event_type) if self.event.event_type in _KINDS else ""
         short = name.removeprefix("EVENT_TYPE_").lower() or f"event type {self.event.event_type}"
         details: Details = {}
         self._add_failure(details, attributes)
         severity = Severity.ERROR if "failure" in details else Severity.INFO
         actor = identity(attributes)
-        return Told(EventType.OTHER_EVENT, short, details, severity, actor)
+        return RowContent(EventType.OTHER_EVENT, short, details, severity, actor)
 
 
 def _seconds_and_nanos(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""What a check of the trail can find."""
+"""Faults: what a check of the trail can find."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Fault:
     """One thing that is wrong. What is known of where it lies is given."""
 
     kind: Kind
@@ -30,7 +30,7 @@ class Finding:
     position: Position | None = None
     event_id: str | None = None
     rows: int = 1
-    """How many rows it stands for, where they cannot be told apart."""
+    """How many rows it stands for, where they are not known one by one."""
 
     def order(self) -> tuple[float, Position, str]:
         """By place in the trail; what has none comes last."""
@@ -50,7 +50,7 @@ class Finding:
             "why": self.why,
         }
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """One line for people."""
         where = [f"seal {self.seal}"] if self.seal is not None else []
         where += [f"row {self.position.xid}/{self.position.seq}"] if self.position else []

@@ -26,7 +26,13 @@ from account_reviews.audit.seals.leaves import BEGINNING, Position
 from account_reviews.audit.seals.members import LAST_OF_TRANSACTION, members_between
 from account_reviews.audit.seals.seal import Seal, next_seal
 from account_reviews.audit.seals.store import Member, add_seal, last_seal, seals_between
-from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source, fact_id
+from account_reviews.domain.audit.events import (
+    AuditEvent,
+    EventType,
+    Severity,
+    Source,
+    audit_entry_id,
+)
 from account_reviews.domain.errors import BadInputError, ConflictError, UnreachableError
 from account_reviews.store.database import reachable
 from account_reviews.telemetry import instruments
@@ -48,7 +54,7 @@ _HORIZON: Final = text(
 _TOGETHER: Final = 500
 """Seals read in one go."""
 
-Tell = Callable[[AuditEvent], None]
+Record = Callable[[AuditEvent], None]
 _log = logging.getLogger(__name__)
 
 
@@ -61,7 +67,7 @@ class SealingStoppedError(ConflictError):
 class Sealer:
     """Seals the trail of one audit database.
 
-    `tell` takes the row about an alarm; it must not block.
+    `record` takes the row about an alarm; it must not block.
     """
 
     def __init__(
@@ -71,7 +77,7 @@ class Sealer:
         anchors: Anchors,
         *,
         tenant: str = "default",
-        tell: Tell | None = None,
+        record: Record | None = None,
         interval: float = INTERVAL_SECONDS,
         most: int = MOST_ROWS,
     ) -> None:
@@ -79,17 +85,17 @@ class Sealer:
         self._key = key
         self._anchors = anchors
         self._tenant = tenant
-        self._tell = tell
+        self._record = record
         self._interval = interval
         self._most = most
         self._last: Seal | None = None
         self._anchored: int | None = None
         """The last seal that is in the second place too; None before it was compared."""
         self._trouble: str | None = None
-        """What was told last, so that it is told once."""
+        """What was reported last, so that it is reported once."""
 
     async def run(self) -> None:
-        """Seal until cancelled. Nothing ends it: what fails is told, counted and tried again."""
+        """Seal until cancelled. Nothing ends it: what fails is logged, counted and tried again."""
         while True:
             pause = self._interval
             try:
@@ -261,10 +267,10 @@ class Sealer:
 
     def _complain(self, what: str, error: Exception) -> None:
         instruments.audit_failed(what, type(error).__name__)
-        told = f"{what}: {error}"
-        if told != self._trouble:
-            _log.warning("the trail is not sealed now, it is tried again: %s", told)
-            self._trouble = told
+        trouble = f"{what}: {error}"
+        if trouble != self._trouble:
+            _log.warning("the trail is not sealed now, it is tried again: %s", trouble)
+            self._trouble = trouble
 
     def _alarm(self, error: SealingStoppedError) -> None:
         instruments.audit_failed("seal", type(error).__name__)
@@ -272,14 +278,14 @@ class Sealer:
             return
         self._trouble = error.message
         _log.critical("sealing is stopped: %s (%s)", error.message, error.hint)
-        if self._tell is not None:
-            self._tell(self._alarm_row(error))
+        if self._record is not None:
+            self._record(self._alarm_row(error))
 
     def _alarm_row(self, error: SealingStoppedError) -> AuditEvent:
         now = datetime.now(UTC)
         digest = hashlib.sha256(error.message.encode()).hexdigest()[:16]
         return AuditEvent(
-            event_id=fact_id("sealing_stopped", digest, now.isoformat()),
+            event_id=audit_entry_id("sealing_stopped", digest, now.isoformat()),
             at=now,
             source=Source.FACT,
             event_type=EventType.ERROR_OCCURRED,

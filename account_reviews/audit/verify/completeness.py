@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from account_reviews.audit.history.reconciler import WORKFLOW_TYPES, Comparison, compare
-from account_reviews.audit.seals.faults import Finding, Kind
+from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.leaves import BEGINNING, Position
 from account_reviews.audit.verify.verifier import Report
 from account_reviews.domain.audit.redaction import Rules
@@ -136,9 +136,9 @@ async def _judge(report: Report, engine: AsyncEngine, found: Comparison) -> None
 def _add(
     report: Report, kind: Kind, ids: Iterable[str], places: dict[str, Position], why: str
 ) -> None:
-    known = {one.event_id for one in report.findings if one.kind is kind and one.event_id}
-    report.findings += [
-        Finding(kind=kind, why=why, event_id=event_id, position=places.get(event_id))
+    known = {one.event_id for one in report.faults if one.kind is kind and one.event_id}
+    report.faults += [
+        Fault(kind=kind, why=why, event_id=event_id, position=places.get(event_id))
         for event_id in ids
         if event_id not in known
     ]

@@ -30,12 +30,12 @@ from account_reviews.audit.seals.leaves import position_of
 from account_reviews.audit.seals.seal import Seal
 from account_reviews.audit.verify.offline_checker import Checker, OfflineReport, Row
 from account_reviews.audit.verify.row_gaps import (
-    gaps_in_facts,
+    gaps_in_entries,
     gaps_in_histories,
     late_ends,
     open_attempts,
 )
-from account_reviews.audit.verify.segments import MOST_FINDINGS
+from account_reviews.audit.verify.segments import MOST_FAULTS
 from account_reviews.domain.errors import BadInputError
 
 _AUDIT, _METRICS = "_audit.json", "_metrics.json"
@@ -98,7 +98,7 @@ def check_session(
     check.run()
     if metrics is not None:
         check.compare_metrics(metrics)
-    del check.report.findings[MOST_FINDINGS:]
+    del check.report.faults[MOST_FAULTS:]
     return check.report
 
 
@@ -130,8 +130,8 @@ class _Session(Checker):
         self._twice()
         if not self._rows:
             return
-        for finding in (*gaps_in_histories(self._rows), *gaps_in_facts(self._rows)):
-            self.report.findings.append(finding)
+        for fault in (*gaps_in_histories(self._rows), *gaps_in_entries(self._rows)):
+            self.report.faults.append(fault)
         self._compare(audit_body(self._rows))
 
     def _seals(self) -> dict[int, Seal]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from account_reviews.audit.archive.export_format import PROOF, is_signed, public_from
-from account_reviews.audit.seals.faults import Finding, Kind
+from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.keys import PublicKeys
 from account_reviews.audit.seals.leaves import COLUMNS, is_placed, position_of
 from account_reviews.audit.seals.proofs import row_proof_from, verify_proof
@@ -55,7 +55,7 @@ class Checker:
             more.setdefault("event_id", event_id if isinstance(event_id, str) else None)
             if is_placed(row):
                 more.setdefault("position", position_of(row))
-        self.report.findings.append(Finding(kind=kind, why=why, **more))
+        self.report.faults.append(Fault(kind=kind, why=why, **more))
 
     def seal(self, found: object, before: Seal | None) -> Seal | None:
         """A seal that is signed, and follows the one before when that is next to it."""
@@ -79,7 +79,7 @@ class Checker:
             self.add(Kind.DIFFERING, "an entry is no row")
             return None
         row = {name: value for name, value in entry.items() if name != PROOF}
-        if set(row) != set(COLUMNS) or not is_placed(row) or not _is_told(row):
+        if set(row) != set(COLUMNS) or not is_placed(row) or not _is_readable(row):
             self.add(Kind.DIFFERING, "the row has not the columns that were sealed", row)
             return None
         return row
@@ -126,7 +126,7 @@ class Checker:
             self.add(Kind.EXTRA, why, self._unproved, rows=rows)
 
 
-def _is_told(row: Mapping[str, Any]) -> bool:
+def _is_readable(row: Mapping[str, Any]) -> bool:
     """Texts where the trail has texts, so that nothing further trips over the row."""
     needed = ("event_id", "at", "source", "event_type", "severity", "tenant", "actor", "action")
     if not all(isinstance(row[name], str) for name in needed):

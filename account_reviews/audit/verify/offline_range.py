@@ -12,7 +12,7 @@ from account_reviews.audit.seals.keys import PublicKeys
 from account_reviews.audit.seals.leaves import BEGINNING, Position, leaf_of, position_of
 from account_reviews.audit.seals.seal import Seal
 from account_reviews.audit.verify.offline_checker import Checker, OfflineReport, Row
-from account_reviews.audit.verify.segments import MOST_FINDINGS
+from account_reviews.audit.verify.segments import MOST_FAULTS
 from account_reviews.domain.errors import BadInputError
 
 _LEAF: Final = "leaf"
@@ -29,7 +29,7 @@ def check_range(lines: Iterable[bytes], public_keys: PublicKeys | None) -> Offli
     check.digest.update(first)
     for number, spelled in enumerate(stream, start=2):
         check.line(number, spelled)
-        if len(check.report.findings) >= MOST_FINDINGS:
+        if len(check.report.faults) >= MOST_FAULTS:
             return check.report
     check.finish()
     return check.report
@@ -46,7 +46,7 @@ class _Range(Checker):
         self._open: list[bytes] | None = None
         """Leaves so far of a seal whose rows have to be all there."""
         self._wrong = False
-        """A row under the open seal was told of already."""
+        """A row under the open seal was reported already."""
         self._last = BEGINNING
         self._hidden = 0
         self._rows = 0
@@ -186,7 +186,7 @@ class _Range(Checker):
 
     def _lacking(self, stop: int) -> None:
         """Seals that should have come before this number."""
-        for number in range(self._next_whole, min(stop, self._next_whole + MOST_FINDINGS)):
+        for number in range(self._next_whole, min(stop, self._next_whole + MOST_FAULTS)):
             self.add(Kind.SEAL, "the seal and its rows are gone", seal=number)
 
     def _end(self, end: object) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from account_reviews.audit.seals.anchors import Anchors
-from account_reviews.audit.seals.faults import Finding, Kind
+from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.keys import PublicKeys
 from account_reviews.audit.seals.seal import Seal
 from account_reviews.audit.seals.store import last_seal, seals_between
@@ -33,7 +33,7 @@ class Paired:
     newest: Seal | None = None
     """The last seal that is known, from wherever it is."""
     unanchored: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -70,7 +70,7 @@ class Pairing:
                     yield seal
             if not table and not place:  # the newest has a made-up number
                 break
-        self._tell_unanchored(here, there)
+        self._report_unanchored(here, there)
 
     def _judge(
         self, number: int, table: Seal | None, place: Seal | None, there: Seal | None
@@ -88,7 +88,7 @@ class Pairing:
         self._found(number, "the database has another seal than the second place")
         return place if place.is_signed(self._keys) else table
 
-    def _tell_unanchored(self, here: Seal | None, there: Seal | None) -> None:
+    def _report_unanchored(self, here: Seal | None, there: Seal | None) -> None:
         if here is None or not self._place.compared:
             return
         self.paired.unanchored = max(0, here.number - (there.number if there else 0))
@@ -100,7 +100,7 @@ class Pairing:
             )
 
     def _found(self, number: int, why: str) -> None:
-        self.paired.findings.append(Finding(kind=Kind.SEAL, seal=number, why=why))
+        self.paired.faults.append(Fault(kind=Kind.SEAL, seal=number, why=why))
 
 
 class _Place:
@@ -132,8 +132,8 @@ class _Place:
             self._waiting = None
             if seal.number <= self._seen:
                 why = f"the second place has it again behind seal {self._seen}"
-                finding = Finding(kind=Kind.SEAL, seal=seal.number, why=why)
-                self._paired.findings.append(finding)
+                fault = Fault(kind=Kind.SEAL, seal=seal.number, why=why)
+                self._paired.faults.append(fault)
                 continue
             self._seen = seal.number
             found[seal.number] = seal
@@ -150,7 +150,7 @@ class _Place:
             )
         except BadInputError as error:
             self.compared = False
-            self._paired.findings.append(Finding(kind=Kind.SEAL, why=error.message))
+            self._paired.faults.append(Fault(kind=Kind.SEAL, why=error.message))
 
 
 def _number(seal: Seal) -> int:

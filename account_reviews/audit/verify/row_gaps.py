@@ -5,20 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from account_reviews.audit.archive.review_documents import moment
-from account_reviews.audit.seals.faults import Finding, Kind
+from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.domain.audit.events import EventType, Source
 
 _CLOSING: Final = (EventType.SESSION_ENDED.value, EventType.SESSION_CONTINUED.value)
 _NUMBERED: Final = ("timeline/", "phase/")
-"""Facts that are counted from 0 in each review."""
+"""Entries that are counted from 0 in each review."""
 _END: Final = "/end"
 _MOST: Final = 100
-"""Gaps told of one run: whoever cut a thousand events out is found by the first."""
+"""Gaps reported of one run: whoever cut a thousand events out is found by the first."""
 
 Row = Mapping[str, Any]
 
 
-def gaps_in_histories(rows: Sequence[Row]) -> Iterator[Finding]:
+def gaps_in_histories(rows: Sequence[Row]) -> Iterator[Fault]:
     """Events of each run that are not there, from the first to the one that closes it."""
     runs: dict[str, dict[int, Row]] = defaultdict(dict)
     for row in rows:
@@ -27,7 +27,7 @@ def gaps_in_histories(rows: Sequence[Row]) -> Iterator[Finding]:
             if number.isdecimal() and len(number) < 10:
                 runs[prefix][int(number)] = row
             else:
-                yield Finding(
+                yield Fault(
                     kind=Kind.EXTRA, why="no event has such an id", event_id=row["event_id"]
                 )
     present = {row["run_id"] for events in runs.values() for row in events.values()}
@@ -37,9 +37,9 @@ def gaps_in_histories(rows: Sequence[Row]) -> Iterator[Finding]:
         for before in _before(events) - present:
             yield _missing(f"the run {before}, which went on in this one, is gone", events[1])
         last = events[max(events)]
-        told = _details(last)
-        closed = last["event_type"] in _CLOSING and "first_run_id" not in told
-        follower = told.get("new_run_id")
+        details = _details(last)
+        closed = last["event_type"] in _CLOSING and "first_run_id" not in details
+        follower = details.get("new_run_id")
         if closed and isinstance(follower, str) and follower not in present | {""}:
             yield _missing(f"the run {follower}, in which the review goes on, is gone", last)
         if not closed and last["run_id"] in followed:
@@ -58,7 +58,7 @@ def _details(row: Row) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def gaps_in_facts(rows: Sequence[Row]) -> Iterator[Finding]:
+def gaps_in_entries(rows: Sequence[Row]) -> Iterator[Fault]:
     """Lines of timelines that are not there, and ends of attempts without their start."""
     lines: dict[str, set[int]] = defaultdict(set)
     ids = {row["event_id"] for row in rows}
@@ -72,13 +72,13 @@ def gaps_in_facts(rows: Sequence[Row]) -> Iterator[Finding]:
             start = f"{event_id.removesuffix(_END)}/start"
             if start not in ids:
                 why = "the start of an attempt is gone"
-                yield Finding(kind=Kind.MISSING, why=why, event_id=start)
+                yield Fault(kind=Kind.MISSING, why=why, event_id=start)
     for prefix, numbers in lines.items():
         yield from _gaps(prefix, numbers, 0, "the line is gone")
 
 
 def late_ends(rows: Sequence[Row]) -> set[str]:
-    """Ends of attempts that stand twice and may: closed as lost, and told after all."""
+    """Ends of attempts that stand twice and may: closed as lost, and recorded after all."""
     ends: dict[str, list[bool]] = defaultdict(list)
     for row in rows:
         if row["source"] == Source.ATTEMPT:
@@ -87,7 +87,7 @@ def late_ends(rows: Sequence[Row]) -> set[str]:
 
 
 def open_attempts(rows: Sequence[Row]) -> list[str]:
-    """Ids of attempts that began and of whose end nothing is told, oldest first."""
+    """Ids of attempts that began and whose end is not recorded, oldest first."""
     ids = {row["event_id"] for row in rows}
     return [
         row["event_id"]
@@ -98,16 +98,16 @@ def open_attempts(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _gaps(prefix: str, numbers: set[int], first: int, why: str) -> Iterator[Finding]:
+def _gaps(prefix: str, numbers: set[int], first: int, why: str) -> Iterator[Fault]:
     """Numbers that are not there from the first to the last."""
-    told = 0
+    found = 0
     for number in range(first, max(numbers)):
         if number not in numbers:
-            yield Finding(kind=Kind.MISSING, why=why, event_id=f"{prefix}/{number}")
-            told += 1
-            if told == _MOST:
+            yield Fault(kind=Kind.MISSING, why=why, event_id=f"{prefix}/{number}")
+            found += 1
+            if found == _MOST:
                 return
 
 
-def _missing(why: str, row: Row) -> Finding:
-    return Finding(kind=Kind.MISSING, why=why, event_id=row["event_id"])
+def _missing(why: str, row: Row) -> Fault:
+    return Fault(kind=Kind.MISSING, why=why, event_id=row["event_id"])

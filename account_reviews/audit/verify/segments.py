@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.audit.seals import leaves, merkle
-from account_reviews.audit.seals.faults import Finding, Kind
+from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.keys import PublicKeys
 from account_reviews.audit.seals.leaves import Position, leaf_of_record
 from account_reviews.audit.seals.members import members_between
@@ -19,7 +19,7 @@ from account_reviews.store.database import connect
 if TYPE_CHECKING:
     import asyncpg
 
-MOST_FINDINGS: Final = 1000
+MOST_FAULTS: Final = 1000
 """Per stretch: whoever removed a million rows is found by the first."""
 
 _LEAVES: Final = "select leaves from audit.seals where number = $1"
@@ -53,7 +53,7 @@ class Checked:
     """Rows behind `after` up to `until` were compared with their seals."""
     rows: int = 0
     seals: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
 
 def check_in_process(url: str, stretch: Stretch) -> Checked:
@@ -77,7 +77,7 @@ async def check_on(connection: asyncpg.Connection[Any], stretch: Stretch) -> Che
     seal = next(seals)
     after, until = seal.after, stretch.seals[-1].until
     faults = list(_seal_faults(stretch))
-    checked = Checked(after, until, seals=len(stretch.seals), findings=faults)
+    checked = Checked(after, until, seals=len(stretch.seals), faults=faults)
     present: list[Member] = []
     async for chunk in members_between(connection, after, until, 2**62):
         checked.rows += len(chunk)
@@ -89,18 +89,18 @@ async def check_on(connection: asyncpg.Connection[Any], stretch: Stretch) -> Che
     await _close(connection, stretch, seal, present, checked)
     for seal in seals:
         await _close(connection, stretch, seal, [], checked)
-    del checked.findings[MOST_FINDINGS:]
+    del checked.faults[MOST_FAULTS:]
     return checked
 
 
-def _seal_faults(stretch: Stretch) -> Iterator[Finding]:
+def _seal_faults(stretch: Stretch) -> Iterator[Fault]:
     keys, before = PublicKeys(stretch.keys), stretch.before
     for seal in stretch.seals:
-        # A hole in the numbers is told by whoever cut the stretch; the links go on behind it.
+        # A hole in the numbers is reported by whoever cut the stretch; the links go on behind it.
         follows = before is not None or seal.number == 1
         why = fault_of(seal, before, keys) if follows else signature_fault(seal, keys)
         if why is not None:
-            yield Finding(kind=Kind.SEAL, seal=seal.number, why=why)
+            yield Fault(kind=Kind.SEAL, seal=seal.number, why=why)
         before = seal
 
 
@@ -111,7 +111,7 @@ async def _close(
     present: list[Member],
     checked: Checked,
 ) -> None:
-    if _fits(seal, present) or len(checked.findings) >= MOST_FINDINGS:
+    if _fits(seal, present) or len(checked.faults) >= MOST_FAULTS:
         return
     archived = await _archived(connection, stretch, seal)
     if archived:
@@ -120,7 +120,7 @@ async def _close(
         if _fits(seal, sorted([*present, *gone], key=lambda member: member.position)):
             return
         present = [*present, *gone]
-    checked.findings += await _pinpoint(connection, seal, present)
+    checked.faults += await _pinpoint(connection, seal, present)
 
 
 def _fits(seal: Seal, members: Sequence[Member]) -> bool:
@@ -139,27 +139,27 @@ async def _archived(
 
 async def _pinpoint(
     connection: asyncpg.Connection[Any], seal: Seal, present: list[Member]
-) -> list[Finding]:
+) -> list[Fault]:
     """Which rows are wrong, by the leaves that the seal remembers, if these are the sealed ones."""
     sealed = _sealed(await connection.fetchval(_LEAVES, seal.number), seal)
     if sealed is None:
         return [await _unknown(connection, seal, present)]
     known, there = {one.leaf for one in sealed}, {one.position for one in present}
     places, found = {one.position for one in sealed}, {one.leaf for one in present}
-    findings = []
+    faults = []
     for member in present:
         if member.leaf not in known:
             event_id = await _event_of(connection, member)
             same = member.position in places
             kind = Kind.DIFFERING if same else Kind.EXTRA
             why = "the row is not what was sealed" if same else "no such row was sealed"
-            findings.append(_finding(kind, why, seal, member.position, event_id))
-    findings += [
-        _finding(Kind.MISSING, "the row is gone", seal, member.position)
+            faults.append(_fault(kind, why, seal, member.position, event_id))
+    faults += [
+        _fault(Kind.MISSING, "the row is gone", seal, member.position)
         for member in sealed
         if member.leaf not in found and member.position not in there
     ]
-    return findings or [await _unknown(connection, seal, present)]
+    return faults or [await _unknown(connection, seal, present)]
 
 
 def _sealed(packed: bytes | None, seal: Seal) -> list[Member] | None:
@@ -172,7 +172,7 @@ def _sealed(packed: bytes | None, seal: Seal) -> list[Member] | None:
 
 async def _unknown(
     connection: asyncpg.Connection[Any], seal: Seal, present: Sequence[Member]
-) -> Finding:
+) -> Fault:
     """The seal does not fit its rows, and the database no longer says which of them is wrong."""
     lacking = seal.rows - len(present)
     if lacking > 0:
@@ -182,7 +182,7 @@ async def _unknown(
     else:
         kind, rows, why = Kind.DIFFERING, 1, f"at least one of {seal.rows} rows was changed"
     first = min(present, key=lambda one: one.position, default=None)
-    return Finding(
+    return Fault(
         kind=kind,
         why=f"{why}, of which this may be the first" if first else why,
         seal=seal.number,
@@ -199,7 +199,7 @@ async def _event_of(connection: asyncpg.Connection[Any], member: Member) -> str 
     return None
 
 
-def _finding(
+def _fault(
     kind: Kind, why: str, seal: Seal, position: Position, event_id: str | None = None
-) -> Finding:
-    return Finding(kind=kind, why=why, seal=seal.number, position=position, event_id=event_id)
+) -> Fault:
+    return Fault(kind=kind, why=why, seal=seal.number, position=position, event_id=event_id)

@@ -20,15 +20,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from account_reviews.audit.archive.archives import archives, believed_archives
 from account_reviews.audit.seals import leaves
 from account_reviews.audit.seals.anchors import Anchors
-from account_reviews.audit.seals.faults import Finding, Kind
+from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.keys import PublicKeys
 from account_reviews.audit.seals.leaves import BEGINNING, Position, position_of, row_of
 from account_reviews.audit.seals.seal import Seal
 from account_reviews.audit.seals.store import last_seal, seal_covering, seals_between
 from account_reviews.audit.verify.pairing import LATE, Pairing
-from account_reviews.audit.verify.row_gaps import Row, gaps_in_facts, gaps_in_histories
+from account_reviews.audit.verify.row_gaps import Row, gaps_in_entries, gaps_in_histories
 from account_reviews.audit.verify.segments import (
-    MOST_FINDINGS,
+    MOST_FAULTS,
     Checked,
     Stretch,
     check,
@@ -94,26 +94,26 @@ class Report:
     """Histories the trail was compared with; None when Temporal was not asked."""
     histories_gone: int = 0
     """Those Temporal no longer has: their rows are proved by seals only."""
-    findings: list[Finding] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        return not self.findings
+        return not self.faults
 
     @property
-    def first_bad(self) -> Finding | None:
+    def first_bad(self) -> Fault | None:
         """The first bad row; when only seals are wrong, the first of them."""
-        rows = [one for one in self.findings if one.kind is not Kind.SEAL]
-        return min(rows or self.findings, key=Finding.order, default=None)
+        rows = [one for one in self.faults if one.kind is not Kind.SEAL]
+        return min(rows or self.faults, key=Fault.order, default=None)
 
     def compared(self, position: Position) -> bool:
         """True when the row there was compared with its seal."""
         return any(after < position <= until for after, until in self.stretches)
 
-    def of(self, kind: Kind) -> list[Finding]:
-        """Findings of one kind, by their place in the trail."""
-        return sorted((one for one in self.findings if one.kind is kind), key=Finding.order)
+    def of(self, kind: Kind) -> list[Fault]:
+        """Faults of one kind, by their place in the trail."""
+        return sorted((one for one in self.faults if one.kind is kind), key=Fault.order)
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -221,7 +221,7 @@ class Verifier:
         """`apart`: rows are checked on connections of their own, several at a time."""
         report = Report()
         archived, wrong = await believed_archives(connection, self._keys)
-        report.findings += wrong
+        report.faults += wrong
         pairing = Pairing(connection, self._anchors, self._keys, scope.first)
         before = await seals_between(connection, scope.first - 1, scope.first - 1)
         stretches = _stretches(
@@ -238,7 +238,7 @@ class Verifier:
             async for stretch in stretches:
                 _add(await check_on(raw, stretch), report)
         paired = pairing.paired
-        report.findings += paired.findings
+        report.faults += paired.faults
         report.warnings += paired.warnings
         report.unanchored = paired.unanchored
         await self._look_around(connection, paired.newest, scope, report)
@@ -275,9 +275,9 @@ class Verifier:
         """What no seal shows: young rows, rows in odd places or twice, guards that are gone."""
         report.sealed_until = BEGINNING if newest is None else newest.until
         until = report.sealed_until._asdict()
-        for row in await connection.execute(_OUTSIDE, {**until, "most": MOST_FINDINGS}):
+        for row in await connection.execute(_OUTSIDE, {**until, "most": MOST_FAULTS}):
             why = "a row lies where none is ever sealed"
-            report.findings.append(_extra(row, why))
+            report.faults.append(_extra(row, why))
         young = (await connection.execute(_UNSEALED, until)).one()
         report.unsealed = young.rows
         if young.rows and datetime.now(UTC) - young.oldest > LATE:
@@ -288,7 +288,7 @@ class Verifier:
         seen: set[str] = set()
         for row in await _twice(connection, scope):
             if row.event_id in seen:
-                report.findings.append(_extra(row, "the event has a row already"))
+                report.faults.append(_extra(row, "the event has a row already"))
             seen.add(row.event_id)
         for (name,) in await connection.execute(_UNGUARDED):
             report.warnings.append(f"rows of audit.{name} can be changed: its trigger is off")
@@ -343,7 +343,7 @@ async def _collect(running: set[asyncio.Future[Checked]], report: Report) -> set
 def _add(checked: Checked, report: Report) -> None:
     report.rows += checked.rows
     report.seals_checked += checked.seals
-    report.findings += checked.findings
+    report.faults += checked.faults
     report.stretches.append((checked.after, checked.until))
 
 
@@ -351,9 +351,9 @@ async def _twice(connection: AsyncConnection, scope: _Scope) -> CursorResult[Any
     """Rows of events that have more than one: of the review, or of the time."""
     if scope.rows is not None:
         ids = [row["event_id"] for row in scope.rows]
-        return await connection.execute(_TWICE_OF, {"ids": ids, "most": MOST_FINDINGS})
+        return await connection.execute(_TWICE_OF, {"ids": ids, "most": MOST_FAULTS})
     since = scope.since and scope.since - _CLOCKS
-    return await connection.execute(_TWICE_SINCE, {"since": since, "most": MOST_FINDINGS})
+    return await connection.execute(_TWICE_SINCE, {"since": since, "most": MOST_FAULTS})
 
 
 async def _look_for_gaps(
@@ -369,13 +369,13 @@ async def _look_for_gaps(
         return
     old = [row for row in rows if datetime.now(UTC) - row["recorded_at"] > LATE]
     by_old = {(one.why, one.event_id) for one in _gaps(old)}
-    report.findings += [one for one in _gaps(rows) if (one.why, one.event_id) in by_old]
+    report.faults += [one for one in _gaps(rows) if (one.why, one.event_id) in by_old]
 
 
-def _gaps(rows: Sequence[Row]) -> list[Finding]:
-    return [*gaps_in_histories(rows), *gaps_in_facts(rows)]
+def _gaps(rows: Sequence[Row]) -> list[Fault]:
+    return [*gaps_in_histories(rows), *gaps_in_entries(rows)]
 
 
-def _extra(row: Any, why: str) -> Finding:
+def _extra(row: Any, why: str) -> Fault:
     position = Position(row.xid, row.seq)
-    return Finding(kind=Kind.EXTRA, why=why, position=position, event_id=row.event_id)
+    return Fault(kind=Kind.EXTRA, why=why, position=position, event_id=row.event_id)

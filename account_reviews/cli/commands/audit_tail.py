@@ -319,7 +319,7 @@ def _tell(parts: "Parts", at: datetime, written: "Written", review_id: str | Non
 
     parts.audit.log.put(
         events.AuditEvent(
-            event_id=events.fact_id("read", uuid4()),
+            event_id=events.audit_entry_id("read", uuid4()),
             at=at,
             source=events.Source.CLIENT,
             event_type=events.EventType.DATA_ACCESS,

@@ -1,4 +1,4 @@
-"""What the audit trail says: one row per fact, each with an id of its own that never changes."""
+"""What the audit trail says: one row per event, each with an id of its own that never changes."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,14 +10,14 @@ JsonValue = str | int | bool | None | list[Any] | dict[str, Any]
 
 
 class Source(StrEnum):
-    """Who knows the fact, and so how it is proved complete."""
+    """Who knows the event, and so how it is proved complete."""
 
     HISTORY = "history"
     """An event of a workflow's history: as many rows as events."""
     ATTEMPT = "attempt"
     """A try of an activity: no start without an end."""
     FACT = "fact"
-    """Written with the data it tells of, in one transaction."""
+    """An entry, written with the data it is about in one transaction."""
     CLIENT = "client"
     """Who asked for what, and who was refused: known only where it was asked."""
 
@@ -118,7 +118,7 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """One fact. `event_id` and `at` are fixed by the fact, so that telling it twice adds nothing.
+    """One row. `event_id` and `at` are fixed by what happened: recording it twice adds nothing.
 
     `at` is when it happened, in UTC. `review_id` and `account_id` stand where they are known.
     """
@@ -169,10 +169,10 @@ def write_id(operation_id: str) -> str:
     return f"write/{operation_id}"
 
 
-def fact_id(kind: str, *parts: object, at: datetime | None = None) -> str:
-    """The id of the row of a fact of ours.
+def audit_entry_id(kind: str, *parts: object, at: datetime | None = None) -> str:
+    """The id of an entry of ours.
 
-    An id stands for one row, so a fact that can come again at another time needs its time (`at`)
+    An id stands for one row, so an entry that can come again at another time needs its time (`at`)
     in it: `{kind}/{parts}@{microseconds since 1970}`.
     """
     found = "/".join((kind, *(str(part) for part in parts)))

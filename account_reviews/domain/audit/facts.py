@@ -1,4 +1,4 @@
-"""Facts that are written with what they tell of: reviews, halts, schedule runs, policy. Pure."""
+"""Entries recorded with what they are about: reviews, halts, schedule runs, policy. Pure."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,7 +12,7 @@ from account_reviews.domain.audit.events import (
     JsonValue,
     Severity,
     Source,
-    fact_id,
+    audit_entry_id,
     trace_of_run,
 )
 from account_reviews.domain.audit.redaction import Rules, redact_text
@@ -43,7 +43,7 @@ _KINDS: Final = {
     "not_verified": (EventType.ERROR_OCCURRED, Severity.WARNING),
     "malformed_signal": (EventType.ERROR_OCCURRED, Severity.WARNING),
 }
-"""Kind of a line -> how it is told; every other line is a review_note."""
+"""Kind of a line -> how it is recorded; every other line is a review_note."""
 _NOTE: Final = (EventType.REVIEW_NOTE, Severity.INFO)
 _BAD_ENDS: Final = {
     Outcome.FAILED: Severity.ERROR,
@@ -54,7 +54,7 @@ _BAD_ENDS: Final = {
 
 
 def review_base(state: ReviewState, trace: str | None) -> dict[str, Any]:
-    """What all facts of a review share, as columns of a row."""
+    """What all entries of a review share, as columns of a row."""
     return {
         "source": Source.FACT.value,
         "tenant": state.tenant,
@@ -67,15 +67,15 @@ def review_base(state: ReviewState, trace: str | None) -> dict[str, Any]:
     }
 
 
-def review_facts(state: ReviewState, rules: Rules) -> list[dict[str, Any]]:
-    """The facts of a review so far; `body` holds the other columns of each row.
+def review_entries(state: ReviewState, rules: Rules) -> list[dict[str, Any]]:
+    """The entries of a review so far; `body` holds the other columns of each row.
 
     `list` and `n` say which line (of the `timeline`) or move (of the `history`) it is, counted
     from 0 over those that are gone too; `place` is its place among all; `analysis` is the hash of
     the analysis whose recommendations belong to it.
     """
-    found = sorted([*_moves(state, rules), *_lines(state, rules)], key=lambda fact: fact[0])
-    return [{**fact, "place": place} for place, (_, fact) in enumerate(found)]
+    found = sorted([*_moves(state, rules), *_lines(state, rules)], key=lambda entry: entry[0])
+    return [{**entry, "place": place} for place, (_, entry) in enumerate(found)]
 
 
 def _lines(state: ReviewState, rules: Rules) -> Iterator[_Placed]:
@@ -86,7 +86,7 @@ def _lines(state: ReviewState, rules: Rules) -> Iterator[_Placed]:
             kind = EventType.APPROVAL_SUPERSEDED
         details |= _decision(state, line, rules) if line.kind == "approval_decided" else {}
         body = {
-            "event_id": fact_id("timeline", state.run_id, n, at=line.at),
+            "event_id": audit_entry_id("timeline", state.run_id, n, at=line.at),
             "at": rfc3339(line.at),
             "event_type": kind.value,
             "severity": severity.value,
@@ -94,10 +94,10 @@ def _lines(state: ReviewState, rules: Rules) -> Iterator[_Placed]:
             "action": line.kind,
             "details": details,
         }
-        fact = {"list": "timeline", "n": n, "body": body}
+        entry = {"list": "timeline", "n": n, "body": body}
         if line.kind == "analysed" and state.analysis is not None:
-            fact["analysis"] = state.analysis.hash
-        yield (line.at, 1, n), fact
+            entry["analysis"] = state.analysis.hash
+        yield (line.at, 1, n), entry
 
 
 def _moves(state: ReviewState, rules: Rules) -> Iterator[_Placed]:
@@ -109,7 +109,7 @@ def _moves(state: ReviewState, rules: Rules) -> Iterator[_Placed]:
             details |= _end(state, rules)
             severity = _BAD_ENDS.get(state.outcome, Severity.INFO)
         body = {
-            "event_id": fact_id("phase", state.run_id, n, at=move.at),
+            "event_id": audit_entry_id("phase", state.run_id, n, at=move.at),
             "at": rfc3339(move.at),
             "event_type": EventType.PHASE_CHANGED.value,
             "severity": severity.value,
@@ -165,15 +165,15 @@ def _items(request: ApprovalRequest, ids: tuple[str, ...]) -> list[Any]:
 
 @lru_cache(maxsize=4096)
 def _redacted(text: str, rules: Rules) -> str:
-    """Every save tells the lines so far; their texts stay the same."""
+    """Every save records the lines so far; their texts stay the same."""
     return redact_text(text, rules)
 
 
-def halt_fact(halt: Halt, rules: Rules) -> AuditEvent:
+def halt_entry(halt: Halt, rules: Rules) -> AuditEvent:
     """Somebody stopped all writes and starts, or let them go on again."""
     over = halt.released_at
     return AuditEvent(
-        event_id=fact_id("halt", halt.id, "set" if over is None else "released"),
+        event_id=audit_entry_id("halt", halt.id, "set" if over is None else "released"),
         at=over or halt.at,
         source=Source.FACT,
         event_type=EventType.WRITES_HALTED if over is None else EventType.WRITES_RELEASED,
@@ -191,7 +191,7 @@ def halt_fact(halt: Halt, rules: Rules) -> AuditEvent:
     )
 
 
-def schedule_fact(call: OpenRun) -> AuditEvent:
+def schedule_run_entry(call: OpenRun) -> AuditEvent:
     """A schedule started something, or missed its time."""
     judged = call.judgement
     details: Details = {
@@ -204,7 +204,7 @@ def schedule_fact(call: OpenRun) -> AuditEvent:
     if judged.reason:
         details["reason"] = judged.reason
     return AuditEvent(
-        event_id=fact_id("schedule_run", call.id, call.attempt),
+        event_id=audit_entry_id("schedule_run", call.id, call.attempt),
         at=judged.started_at,
         source=Source.FACT,
         event_type=EventType.SCHEDULE_MISSED if judged.missed else EventType.SCHEDULE_FIRED,
@@ -220,12 +220,12 @@ def schedule_fact(call: OpenRun) -> AuditEvent:
     )
 
 
-def policy_fact(
+def policy_entry(
     *, tenant: str, actor: str, before: str | None, after: str, at: datetime
 ) -> AuditEvent:
-    """A worker goes by another policy than the one before. Policies are told by their hashes."""
+    """A worker goes by another policy than the one before. Policies are named by their hashes."""
     return AuditEvent(
-        event_id=fact_id("configuration", tenant, after, at=at),
+        event_id=audit_entry_id("configuration", tenant, after, at=at),
         at=at,
         source=Source.FACT,
         event_type=EventType.CONFIGURATION_CHANGED,

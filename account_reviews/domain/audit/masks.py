@@ -53,7 +53,7 @@ _COOKIE: Final = re.compile(
 _ASSIGNED: Final = re.compile(
     rf"(?i)((?:{_NAMES})\d{{0,4}}\\?[\"']?=)(?!\*\*\*)[^\s\"'\\,;&)\]}}]{{1,4000}}"
 )
-_TOLD: Final = re.compile(
+_AFTER_COLON: Final = re.compile(
     rf"(?i)((?:{_NAMES})\d{{0,4}}:\s{{0,4}})"
     r"(?!\*\*\*)(?=[^\s\"',;&)]{0,4000}\d)[^\s\"',;&)]{4,4000}"
 )
@@ -108,7 +108,7 @@ def mask_secrets(text: str, *, plain_id: bool = False) -> str:
         text = _QUOTED.sub(rf"\1{REDACTED}", text)
         text = _PAIR.sub(rf"\1{REDACTED}", text)
         text = _ASSIGNED.sub(rf"\1{REDACTED}", text)
-        text = _TOLD.sub(rf"\1{REDACTED}", text)
+        text = _AFTER_COLON.sub(rf"\1{REDACTED}", text)
     if len(text) < 12:
         return text
     text = _BEARER.sub(rf"\1{REDACTED}", text)

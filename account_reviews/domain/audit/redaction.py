@@ -1,4 +1,4 @@
-"""What may be told of a value: secrets never, personal data masked, and by default only its keys.
+"""What may be recorded of a value: never secrets, personal data masked, by default only its keys.
 
 `redact` and `describe` take any value and never raise; their answers are plain JSON without
 fractions, without NUL and unpaired surrogates, and of bounded size, so that every store takes them.
@@ -44,7 +44,7 @@ _MARGIN: Final = 4_096
 """Read beyond the cut, so that a secret that lies on it is seen whole."""
 _MAX_KEY: Final = 200
 _MAX_INT: Final = 2**63 - 1
-"""Larger numbers are told as text: not every reader of JSON takes them."""
+"""Larger numbers are written as text: not every reader of JSON takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def redact_text(text: str, rules: Rules) -> str:
 
 
 def describe(value: object, rules: Rules) -> dict[str, JsonValue]:
-    """What is told of an input: `{"keys": [...], "sha256": "..."}`.
+    """Describes an input: `{"keys": [...], "sha256": "..."}`.
 
     Keys are sorted dotted paths, `[]` for the items of a list, 200 at most (`more_keys` counts the
     others). The hash is the content hash of the value; of a value without a canonical form that of
@@ -97,7 +97,7 @@ def describe(value: object, rules: Rules) -> dict[str, JsonValue]:
 
 
 def describe_json(document: JsonValue, rules: Rules) -> dict[str, JsonValue]:
-    """What `describe` tells, of a value that has just been read from JSON: at half the price."""
+    """What `describe` gives, of a value that has just been read from JSON: at half the price."""
     try:
         body = spelled(document)
     except (ValueError, RecursionError):
@@ -109,15 +109,15 @@ def _described(document: object, body: bytes, value: object, rules: Rules) -> di
     paths: set[str] = set()
     _collect(document, "", paths, 0)
     keys = sorted(paths)
-    told: dict[str, JsonValue] = {
+    description: dict[str, JsonValue] = {
         "keys": cast("list[Any]", keys[:MAX_KEYS]),
         "sha256": hashlib.sha256(body).hexdigest(),
     }
     if len(keys) > MAX_KEYS:
-        told["more_keys"] = len(keys) - MAX_KEYS
+        description["more_keys"] = len(keys) - MAX_KEYS
     if rules.values == "masked":
-        told["values"] = redact(value, rules)
-    return told
+        description["values"] = redact(value, rules)
+    return description
 
 
 def clean(text: str) -> str:
@@ -151,7 +151,7 @@ def _collect(value: object, path: str, found: set[str], depth: int) -> None:
 
 @lru_cache(maxsize=4096)
 def _key(key: str) -> str:
-    """A key as it is told: keys can be data, such as addresses."""
+    """A key as it is shown: keys can be data, such as addresses."""
     short = f"{key[:_MAX_KEY]}…" if len(key) > _MAX_KEY else key
     return _masked(short, DEFAULT, plain_id=False)
 
@@ -169,7 +169,7 @@ def _masked(text: str, rules: Rules, *, plain_id: bool) -> str:
 
 
 class _Walk:
-    """One value on its way to JSON; counts what it has told."""
+    """One value on its way to JSON; counts what it has shown."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -212,21 +212,21 @@ class _Walk:
         return int(number) if -_MAX_INT <= number <= _MAX_INT else _leaf(number)
 
     def _mapping(self, values: Mapping[object, object], depth: int) -> dict[str, Any]:
-        told: dict[str, Any] = {}
+        shown: dict[str, Any] = {}
         held, names = self._held_apart(values)
         for key, item in values.items():
             if self._left <= 0:
-                told["…"] = f"{len(values) - len(told)} more"
+                shown["…"] = f"{len(values) - len(shown)} more"
                 break
             name = key.value if isinstance(key, Enum) else key
             written = name if isinstance(name, str) else str(_leaf(name))
-            shown = _key(written)
-            while shown in told:
-                shown += "'"
+            spelled_key = _key(written)
+            while spelled_key in shown:
+                spelled_key += "'"
             if isinstance(name, bytes):
                 written = name.decode(errors="replace")
-            told[shown] = self.of(item, names if written == held else written, depth + 1)
-        return told
+            shown[spelled_key] = self.of(item, names if written == held else written, depth + 1)
+        return shown
 
     def _held_apart(self, values: Mapping[object, object]) -> tuple[str | None, str]:
         """Of `{"name": "api_key", "value": ...}` which key holds the value, and its name."""
@@ -242,17 +242,17 @@ class _Walk:
         return _kind_of(name[-_MAX_KEY:], self._rules.redact_keys) not in (None, "id")
 
     def _items(self, items: list[object], key: str, depth: int) -> list[Any]:
-        told: list[Any] = []
+        shown: list[Any] = []
         if len(items) == 2 and isinstance(items, list | tuple):
             name = _name_in(items[0])
             if name and isinstance(items[1], str | bytes | int) and self._is_sensitive(name):
                 return [self.of(items[0], key, depth + 1), self.of(items[1], name, depth + 1)]
         for item in items:
             if self._left <= 0:
-                told.append(f"… {len(items) - len(told)} more")
+                shown.append(f"… {len(items) - len(shown)} more")
                 break
-            told.append(self.of(item, key, depth + 1))
-        return told
+            shown.append(self.of(item, key, depth + 1))
+        return shown
 
 
 def _name_in(value: object) -> str | None:

@@ -136,7 +136,7 @@ async def test_sealing_into_an_object_store(
         "delete from audit.audit_events where event_id like '%/4'",
     )
     report = await trail.verify()
-    assert sorted(one.why for one in report.findings) == [
+    assert sorted(one.why for one in report.faults) == [
         "1 of 1 rows are gone",
         "the seal is gone from the database",
     ]

@@ -107,7 +107,7 @@ async def test_what_the_keys_are_worth_is_said(trail: Trail, tmp_path: Path) -> 
     assert check(trail, file).warnings == [UNSIGNED]
     stranger = signing_key(tmp_path / "another.pem")
     report = verify_export(file, PublicKeys([stranger.public]))
-    assert {finding.kind for finding in report.findings} == {Kind.SEAL}
+    assert {fault.kind for fault in report.faults} == {Kind.SEAL}
 
 
 def entry(document: dict[str, Any], number: int) -> dict[str, Any]:
@@ -264,7 +264,7 @@ def test_every_tampering_of_a_document_is_found(
     file.write_text(json.dumps(document))
     report = check(trail, file)
     assert not report.ok
-    assert kind in {finding.kind for finding in report.findings}, report.findings
+    assert kind in {fault.kind for fault in report.faults}, report.faults
     assert report.first_bad is not None
     assert verify_export(file).ok is False
 
@@ -284,7 +284,7 @@ def test_no_signature_is_needed_to_find_most(
     """Whoever changes a row can also make all figures again and leave the signature out."""
     change, kind = TAMPERINGS[name]
     file = unsigned(exported, change, tmp_path)
-    assert kind in {finding.kind for finding in check(trail, file).findings}
+    assert kind in {fault.kind for fault in check(trail, file).faults}
 
 
 def unsigned(exported: Path, change: Change, folder: Path) -> Path:
@@ -306,9 +306,9 @@ def test_a_row_without_proof_needs_the_signature(
 ) -> None:
     file = unsigned(exported, change, tmp_path)
     for report in (check(trail, file), verify_export(file)):
-        (finding,) = report.findings
-        assert (finding.kind, finding.rows) == (Kind.EXTRA, rows)
-        assert "nobody signed" in finding.why
+        (fault,) = report.faults
+        assert (fault.kind, fault.rows) == (Kind.EXTRA, rows)
+        assert "nobody signed" in fault.why
         assert not report.document()["signed"]
     file = unsigned(exported, lambda _: None, tmp_path)
     assert check(trail, file).ok, "each row is proved by a seal"
@@ -318,14 +318,14 @@ async def test_an_open_review_that_nobody_signed(trail: Trail, tmp_path: Path) -
     """Its rows may be genuine; nothing in the file shows it."""
     going_on = await export_of(trail, signed=False).session("review/ac-3", None, tmp_path, NOW)
     report = check(trail, going_on.files["audit"])
-    assert [(one.kind, one.rows) for one in report.findings] == [(Kind.EXTRA, 3)]
+    assert [(one.kind, one.rows) for one in report.faults] == [(Kind.EXTRA, 3)]
 
 
 def test_only_a_believed_key_signs_the_whole(trail: Trail, exported: Path) -> None:
     assert check(trail, exported).document()["signed"]
     assert not verify_export(exported).document()["signed"], "its own keys show nothing"
     nobody = verify_export(exported, PublicKeys())
-    assert {finding.kind for finding in nobody.findings} == {Kind.SEAL}
+    assert {fault.kind for fault in nobody.faults} == {Kind.SEAL}
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_figures_that_do_not_follow_are_found(
     (tmp_path / beside.name).write_text(json.dumps(metrics))
     for name in (exported.name, beside.name):
         report = check(trail, tmp_path / name)
-        assert [finding.why for finding in report.findings] == [
+        assert [fault.why for fault in report.faults] == [
             f"{key} of the metrics does not follow from the entries"
         ]
 

@@ -215,7 +215,7 @@ async def test_rows_cannot_be_passed_off_as_archived(trail: Sealed) -> None:
     report = await trail.verify()
     assert any("the list of its rows was changed" in one.why for one in report.of(Kind.SEAL))
     await trail.owner("update audit.archives set rows = rows + 1")
-    assert any("its signature is wrong" in one.why for one in (await trail.verify()).findings)
+    assert any("its signature is wrong" in one.why for one in (await trail.verify()).faults)
 
 
 async def test_the_function_believes_no_caller(trail: Sealed) -> None:
@@ -282,8 +282,8 @@ async def test_a_file_that_was_cut_or_spoilt(trail: Sealed) -> None:
     file, bad = trail.folder / "archive" / name, trail.folder / "bad.gz"
     keys = public_keys(trail.key_file)
     _cut_with_another_end(bad, gzip.decompress(file.read_bytes()).splitlines(keepends=True))
-    findings = check_archive(bad, keys).findings
-    assert [one.kind for one in findings] == [Kind.SEAL], findings
+    faults = check_archive(bad, keys).faults
+    assert [one.kind for one in faults] == [Kind.SEAL], faults
     bad.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(BadInputError, match="is torn"):
         check_archive(bad, keys)

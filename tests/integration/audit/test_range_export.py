@@ -66,7 +66,7 @@ async def test_a_range_holds_all_rows_between_its_seals(trail: Trail, tmp_path: 
     assert [one["why"] for one in lines if "leaf" in one] == ["of another tenant"] * 2
     assert all("emea" not in json.dumps(one) for one in lines)
     report = check(trail, file)
-    assert report.ok, report.findings
+    assert report.ok, report.faults
     assert (report.rows, report.seals_checked, report.unsealed) == (len(rows) - 3, 3, 3)
     assert len(report.warnings) == 2
     assert names_in(tmp_path) == [file.name]
@@ -87,7 +87,7 @@ async def test_a_filtered_range_proves_each_row(trail: Trail, tmp_path: Path) ->
     assert all(datetime.fromisoformat(one["at"]) >= START for one in rows)
     assert all(one["proof"]["path"] for one in rows)
     report = check(trail, file)
-    assert report.ok, report.findings
+    assert report.ok, report.faults
     assert report.rows == len(rows) == 4
 
 
@@ -234,9 +234,9 @@ def test_a_line_without_proof_needs_the_signature(
     change(lines)
     file = tmp_path / "range.jsonl"
     file.write_bytes(unsigned(lines))
-    (finding,) = check(trail, file).findings
-    assert (finding.kind, finding.rows) == (Kind.EXTRA, 1)
-    assert "nobody signed" in finding.why
+    (fault,) = check(trail, file).faults
+    assert (fault.kind, fault.rows) == (Kind.EXTRA, 1)
+    assert "nobody signed" in fault.why
 
 
 def test_leaves_instead_of_rows_are_told(

@@ -30,7 +30,7 @@ async def reader(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) 
     trail = Trail(engine, tmp_path_factory.mktemp("keys"))
     await fill(trail)
     odd = {"reason": '50 % "off" \\ for_you', "name": "Łódź"}
-    await trail.tell(
+    await trail.record(
         row("odd/1", EventType.REVIEW_NOTE, START, "ac-7", details=odd, action="Said SO"),
         row("odd/2", EventType.REVIEW_NOTE, START, "ac-7", resource="crm/deal-1"),
         row("odd/3", EventType.ERROR_OCCURRED, START, "ac-7", severity=Severity.CRITICAL),

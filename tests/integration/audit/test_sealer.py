@@ -239,7 +239,7 @@ async def running(
         await trail.add(number)
         await trail.sealer().seal_all()
     told: list[AuditEvent] = []
-    task = asyncio.create_task(trail.sealer(interval=0.01, tell=told.append).run())
+    task = asyncio.create_task(trail.sealer(interval=0.01, record=told.append).run())
     await trail.add(3)
     await until_sealed(trail, 3)
     yield told

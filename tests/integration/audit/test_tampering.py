@@ -59,9 +59,9 @@ async def test_every_tampering_is_found(trail: Sealed, kind: str) -> None:
         first = report.first_bad
         assert first is not None, (seed, done)
         assert not report.ok
-        assert done.seal in {one.seal for one in report.findings}, (seed, done, report.findings)
-        found = {one.event_id for one in report.findings}
-        assert set(done.event_ids) <= found, (seed, done, report.findings)
+        assert done.seal in {one.seal for one in report.faults}, (seed, done, report.faults)
+        found = {one.event_id for one in report.faults}
+        assert set(done.event_ids) <= found, (seed, done, report.faults)
         named += bool(done.event_ids)
         if kind in ("edit", "deletion", "insertion", "swap"):
             assert first.kind is not Kind.SEAL, (seed, done, first)
@@ -135,7 +135,7 @@ async def test_tampering_with_the_second_place(cut: Sealed, damage: str) -> None
         assert report.ok
         assert report.unanchored == 3
     else:
-        assert [one.kind for one in report.findings].count(Kind.SEAL) >= 1
+        assert [one.kind for one in report.faults].count(Kind.SEAL) >= 1
         assert report.document()["missing"] == []
 
 

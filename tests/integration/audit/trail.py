@@ -23,7 +23,7 @@ from account_reviews.domain.audit.events import (
     Severity,
     Source,
     attempt_id,
-    fact_id,
+    audit_entry_id,
     history_event_id,
     trace_of_run,
 )
@@ -52,7 +52,7 @@ class Trail:
     def keys(self) -> PublicKeys:
         return public_keys(self.home / "signing-key.pem")
 
-    async def tell(self, *events: AuditEvent) -> None:
+    async def record(self, *events: AuditEvent) -> None:
         """Add rows, in one transaction."""
         assert await insert(self.engine, events) == len(events)
 
@@ -135,19 +135,19 @@ def attempt(run_id: str, activity: str, begin: datetime, account: str = "ac-1") 
     """Start and end of a try."""
     common: dict[str, Any] = {"source": Source.ATTEMPT, "run_id": run_id}
     end = begin + timedelta(milliseconds=120)
-    told = {"activity": activity, "attempt": 1}
+    details = {"activity": activity, "attempt": 1}
     return [
         row(attempt_id(run_id, activity, 1, "start"), EventType.TOOL_INVOCATION, begin, account,
-            details=told, **common),
+            details=details, **common),
         row(attempt_id(run_id, activity, 1, "end"), EventType.TOOL_SUCCESS, end, account,
-            details={**told, "duration_ms": 120}, **common),
+            details={**details, "duration_ms": 120}, **common),
     ]  # fmt: skip
 
 
 def line(run_id: str, n: int, at: datetime, account: str = "ac-1", **more: Any) -> AuditEvent:
     """A line of a timeline."""
     return row(
-        fact_id("timeline", run_id, n), EventType.REVIEW_NOTE, at, account, run_id=run_id,
+        audit_entry_id("timeline", run_id, n), EventType.REVIEW_NOTE, at, account, run_id=run_id,
         details={"line": n}, **more,
     )  # fmt: skip
 
@@ -157,7 +157,9 @@ def read(word: str, at: datetime, account: str | None = "ac-1", **more: Any) -> 
     values: dict[str, Any] = {"source": Source.CLIENT, "actor": "bob@desk", "workflow_id": None}
     if account is None:
         values |= {"review_id": None, "account_id": None, "resource": "reviews"}
-    return row(fact_id("read", word), EventType.DATA_ACCESS, at, account or "-", **(values | more))
+    return row(
+        audit_entry_id("read", word), EventType.DATA_ACCESS, at, account or "-", **(values | more)
+    )
 
 
 OLD, FIRST, SECOND = run_name("old"), run_name("first"), run_name("second")
@@ -168,13 +170,13 @@ async def fill(trail: Trail) -> None:
     """Two reviews of ac-1, of which the newer went on in a second run; others beside them."""
     day = timedelta(days=1)
     old = START - day
-    await trail.tell(
+    await trail.record(
         *history(OLD, OLD, [begun(OLD), *steps(2), ended()], old),
         line(OLD, 0, old + timedelta(seconds=2)),
         read("of the old one", old + timedelta(minutes=1)),
     )
     await trail.seal()
-    await trail.tell(
+    await trail.record(
         read("who asked for the start", START - timedelta(seconds=2), action="start AccountReview"),
         *history(
             FIRST, FIRST,
@@ -186,18 +188,18 @@ async def fill(trail: Trail) -> None:
     )  # fmt: skip
     await trail.seal()
     later = START + timedelta(hours=1)
-    await trail.tell(
+    await trail.record(
         *history(SECOND, FIRST, [begun(FIRST, FIRST), *steps(3), ended()], later),
         line(FIRST, 2, later + timedelta(seconds=2)),
         read("after the end", later + timedelta(hours=1)),
         *history(OTHER, OTHER, [begun(OTHER), *steps(1), ended()], later, "ac-2"),
         read("of a list", later, None),
     )
-    await trail.tell(
+    await trail.record(
         *history(run_name("far"), run_name("far"), [begun("far"), ended()], later, "ac-9", "emea")
     )
     await trail.seal()
-    await trail.tell(*history(OPEN, OPEN, [begun(OPEN), *steps(2)], later, "ac-3"))
+    await trail.record(*history(OPEN, OPEN, [begun(OPEN), *steps(2)], later, "ac-3"))
 
 
 NOW = START + timedelta(days=2)

@@ -13,7 +13,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from account_reviews.audit.history.event_context import RunContext, RunKey
-from account_reviews.audit.history.event_types import TOLD
+from account_reviews.audit.history.event_types import METHODS
 from account_reviews.audit.history.rows import CLOSING, SERVER, is_durable, rows
 from account_reviews.domain.audit.events import (
     AuditEvent,
@@ -186,8 +186,8 @@ def test_every_type_of_temporal_is_told(kind: Any) -> None:
     if attributes in fields:
         getattr(event, attributes).SetInParent()
     (row,) = told([event])
-    assert (row.event_type is EventType.OTHER_EVENT) == (kind not in TOLD)
-    if kind not in TOLD:
+    assert (row.event_type is EventType.OTHER_EVENT) == (kind not in METHODS)
+    if kind not in METHODS:
         assert row.action == name
     assert row.actor
 
@@ -205,7 +205,7 @@ def test_a_cause_of_a_newer_server_is_told_by_its_number() -> None:
 
 
 def test_every_end_of_a_run_closes_it() -> None:
-    closing = {kind for kind in CLOSING if TOLD.get(kind) is not None}
+    closing = {kind for kind in CLOSING if METHODS.get(kind) is not None}
     assert closing == CLOSING
 
 
