@@ -1,6 +1,6 @@
 """CPU seconds per review with audit trail and telemetry, against the same worker without both.
 
-Three stacks stand side by side: bare (no trail, no facts in the outbox, no metrics, no traces),
+Three stacks stand side by side: bare (no trail, no entries in the outbox, no metrics, no traces),
 sampled (everything on, one trace in ten kept) and full (every trace kept). They take turns: each
 reviews a copy of the same accounts while the others rest, then the next, with the order turning, so
 that a machine that is slow for a while is slow for all. Spans go to a collector on this machine,
@@ -90,7 +90,7 @@ def collector() -> Iterator[Sink]:
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """What the worker processes started inside are told."""
+    """The environment of the worker processes started inside."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -166,7 +166,7 @@ async def measure(arguments: argparse.Namespace) -> Result:
 @asynccontextmanager
 async def side(kind: str, copies: int) -> AsyncIterator[Side]:
     """A stack with a warm worker of this kind."""
-    flags = ["--bare", "--no-facts"] if kind == "bare" else []
+    flags = ["--bare", "--no-entries"] if kind == "bare" else []
     page = f"http://{ports.LOOPBACK}:{(port := ports.any_free())}/metrics"
     async with common.fresh_stack() as bench:
         await portfolio.fill_with_copies(bench, copies + 1)
@@ -175,7 +175,7 @@ async def side(kind: str, copies: int) -> AsyncIterator[Side]:
             of_copy.setdefault(account.id.partition("-")[0], []).append(account)
         *measured, last = of_copy.values()
         execution, approver = await bench.parts.execution(), Approver(bench.parts, bench.client)
-        with collector() as sink, environment(_told(kind, sink, port)):
+        with collector() as sink, environment(_variables(kind, sink, port)):
             async with (
                 worker_process(bench, *flags) as worker,
                 scraping(None if kind == "bare" else page) as scraped,
@@ -185,7 +185,7 @@ async def side(kind: str, copies: int) -> AsyncIterator[Side]:
                 yield Side(kind, bench, worker.pid, measured, execution, approver, sink, scraped)
 
 
-def _told(kind: str, sink: Sink, port: int) -> dict[str, str]:
+def _variables(kind: str, sink: Sink, port: int) -> dict[str, str]:
     if kind == "bare":
         return {}
     return {

@@ -49,13 +49,13 @@ from bench.stock import stock_options, stock_sandbox
 from worker import build_worker
 
 
-def say(**facts: Any) -> None:
-    """Tell the driver, in one write, so that lines stay whole."""
-    os.write(sys.stdout.fileno(), f"{json.dumps(facts)}\n".encode())
+def say(**report: Any) -> None:
+    """Report to the driver, in one write, so that lines stay whole."""
+    os.write(sys.stdout.fileno(), f"{json.dumps(report)}\n".encode())
 
 
 class WatchedCrm:
-    """`CrmBackend` that tells of every call of a review.
+    """`CrmBackend` that reports every call of a review.
 
     With `hold`, each write stands still for good: every other one before it is made, the rest
     after it is made and before anybody learns of it.
@@ -151,8 +151,8 @@ async def serve(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings.load(audit_database_url=arguments.audit_database)
-    if arguments.no_facts:
-        patch.object(review_writes, "review_facts", lambda *_: []).start()
+    if arguments.no_entries:
+        patch.object(review_writes, "review_entries", lambda *_: []).start()
     sandbox = stock_sandbox() if arguments.stock else sandboxed_runner()
     async with _opened(settings, sandbox, bare=arguments.bare) as (parts, client, around):
         watched = replace(parts, crm=_crm(parts.crm, arguments))
@@ -188,7 +188,7 @@ def _crm(crm: CrmBackend, arguments: argparse.Namespace) -> CrmBackend:
         crm,
         seconds=arguments.crm_seconds,
         at_once=arguments.crm_at_once,
-        tell=lambda calls: say(calls=calls),
+        report=lambda calls: say(calls=calls),
     )
 
 
@@ -203,7 +203,7 @@ if __name__ == "__main__":
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("--stock", action="store_true", help="the SDK's default worker settings")
     flags.add_argument("--bare", action="store_true", help="without audit trail and telemetry")
-    flags.add_argument("--no-facts", action="store_true", help="and without facts of reviews")
+    flags.add_argument("--no-entries", action="store_true", help="and without entries of reviews")
     flags.add_argument("--audit-database", metavar="URL", help="the trail has its own")
     flags.add_argument("--hold-writes", action="store_true", help="each CRM write stands still")
     flags.add_argument("--crm-seconds", type=float, help="how long each CRM call takes")

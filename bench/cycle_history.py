@@ -1,6 +1,6 @@
 """The histories of a cycle over 10,000 accounts: events and bytes of each of its runs.
 
-The cycle is the product's own; its reviews are a workflow that tells its end and does no more,
+The cycle is the product's own; its reviews are a workflow that reports its end and does no more,
 since only the parent is measured.
 """
 
@@ -33,12 +33,12 @@ OWNERS = 50
 
 
 @workflow.defn(name="AccountReview")
-class TellingWorkflow:
-    """Tells its cycle that it is done."""
+class ReportingWorkflow:
+    """Reports to its cycle that it is done."""
 
     @workflow.run
     async def run(self, start: ReviewInput) -> None:
-        told = ReviewProgress(
+        progress = ReviewProgress(
             review_id=workflow.info().workflow_id,
             account_id=start.account_id,
             phase=Phase.COMPLETED,
@@ -46,7 +46,7 @@ class TellingWorkflow:
             outcome=Outcome.NOTHING_TO_DO,
         )
         handle = workflow.get_external_workflow_handle(start.cycle_id or "")
-        await handle.signal("review_progress", told)
+        await handle.signal("review_progress", progress)
 
 
 async def measure(arguments: argparse.Namespace) -> Result:
@@ -59,7 +59,7 @@ async def measure(arguments: argparse.Namespace) -> Result:
         async with Worker(
             bench.client,
             task_queue=TASK_QUEUE,
-            workflows=[ReviewCycleWorkflow, TellingWorkflow],
+            workflows=[ReviewCycleWorkflow, ReportingWorkflow],
             activities=methods,
             workflow_runner=UnsandboxedWorkflowRunner(),
             interceptors=[ReviewInterceptor()],

@@ -61,7 +61,7 @@ async def _cycle(bench: Bench, worker: WorkerProcess, *, bulk: bool) -> Run:
     handle = await start_cycle(bench.client, start)
     result = await handle.result()
     seconds = time.monotonic() - began
-    return Run(seconds, sum(one["calls"] for one in worker.told if "calls" in one), result)
+    return Run(seconds, sum(one["calls"] for one in worker.reports if "calls" in one), result)
 
 
 def _result(off: Run, on: Run) -> Result:
@@ -90,9 +90,9 @@ def _result(off: Run, on: Run) -> Result:
         ),
     ]
     for name, run in (("off", off), ("on", on)):
-        told = run.result
-        if told.failed or told.done + told.waiting != told.accounts:
-            result.broken.append(f"bulk reads {name}: {told.model_dump(mode='json')}")
+        cycle = run.result
+        if cycle.failed or cycle.done + cycle.waiting != cycle.accounts:
+            result.broken.append(f"bulk reads {name}: {cycle.model_dump(mode='json')}")
     return result
 
 

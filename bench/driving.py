@@ -33,11 +33,11 @@ _PENDING = text("select request_id from reviews.approval_requests where state = 
 
 
 class WorkerProcess:
-    """A real worker process, `bench.bench_worker`; `told` holds what it has said so far."""
+    """A real worker process, `bench.bench_worker`; `reports` holds what it has said so far."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self.told: list[dict[str, Any]] = []
+        self.reports: list[dict[str, Any]] = []
         self.ready_at = 0.0
         self._news = asyncio.Event()
         self._listener = asyncio.create_task(self._listen())
@@ -62,14 +62,14 @@ class WorkerProcess:
             )
         started = cls(process)
         await started.until(bool)
-        if not started.told:
+        if not started.reports:
             raise RuntimeError(f"the worker does not start: {_end_of_log(bench)}")
-        started.ready_at = float(started.told.pop(0)["ready"])
+        started.ready_at = float(started.reports.pop(0)["ready"])
         return started
 
     async def until(self, holds: Callable[[list[dict[str, Any]]], bool]) -> None:
-        """Wait until what it has told is enough, or it has ended."""
-        while not holds(self.told) and not self._listener.done():
+        """Wait until what it has reported is enough, or it has ended."""
+        while not holds(self.reports) and not self._listener.done():
             self._news.clear()
             await self._news.wait()
 
@@ -91,7 +91,7 @@ class WorkerProcess:
         try:
             async for line in self._process.stdout:
                 if line.startswith(b"{"):
-                    self.told.append(json.loads(line))
+                    self.reports.append(json.loads(line))
                     self._news.set()
         finally:
             self._news.set()

@@ -21,7 +21,7 @@ MOST_READS = 3
 
 
 async def measure(arguments: argparse.Namespace) -> Result:
-    """Import and review; the worker process tells of each call it makes to the CRM."""
+    """Import and review; the worker process reports each call it makes to the CRM."""
     began = time.monotonic()
     async with common.fresh_stack() as bench:
         up = time.monotonic()
@@ -37,7 +37,7 @@ async def measure(arguments: argparse.Namespace) -> Result:
                 bench, accounts, await bench.parts.execution(), in_flight=arguments.in_flight
             )
             reviewed = time.monotonic()
-            calls = list(worker.told)
+            calls = list(worker.reports)
     times = {
         "stack": up - began,
         "import": imported - up,

@@ -69,7 +69,7 @@ async def _crash(bench: Bench, arguments: argparse.Namespace, *, stock: bool) ->
     handles, requests = await _waiting_reviews(bench, accounts, stock=stock)
     groups = dict(zip(GROUPS, (requests[:half], requests[half:]), strict=True))
     await _approve_all(bench, groups["mid-activity"])
-    await doomed.until(lambda told: _held(told) == half)
+    await doomed.until(lambda reports: _held(reports) == half)
     await asyncio.sleep(SETTLED_AFTER)
 
     killed_at = await doomed.kill()
@@ -123,8 +123,8 @@ async def _approve_all(bench: Bench, requests: Sequence[ApprovalRequest]) -> Non
     await asyncio.gather(*(approve(bench.client, request) for request in requests))
 
 
-def _held(told: Sequence[dict[str, Any]]) -> int:
-    return sum("held" in line for line in told)
+def _held(reports: Sequence[dict[str, Any]]) -> int:
+    return sum("held" in line for line in reports)
 
 
 def _first_event(history: WorkflowHistory, worker: WorkerProcess) -> float:

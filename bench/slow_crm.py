@@ -26,15 +26,15 @@ IN_ONE_QUERY = 50
 
 
 class SlowCrm:
-    """`CrmBackend` in front of another; `tell` hears of every call."""
+    """`CrmBackend` in front of another; `report` is called with the number of calls it made."""
 
     def __init__(
-        self, crm: CrmBackend, *, seconds: float, at_once: int, tell: Callable[[int], None]
+        self, crm: CrmBackend, *, seconds: float, at_once: int, report: Callable[[int], None]
     ) -> None:
         self._crm = crm
         self._seconds = seconds
         self._gate = asyncio.Semaphore(at_once)
-        self._tell = tell
+        self._report = report
 
     async def list_accounts(
         self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
@@ -73,8 +73,8 @@ class SlowCrm:
         return await self._after(1, lambda: self._crm.read_back(wanted))
 
     async def capabilities(self) -> Capabilities:
-        told = await self._crm.capabilities()
-        return told.model_copy(update={"bulk_reads": IN_ONE_QUERY, "local": False})
+        capabilities = await self._crm.capabilities()
+        return capabilities.model_copy(update={"bulk_reads": IN_ONE_QUERY, "local": False})
 
     async def health(self) -> Health:
         return await self._crm.health()
@@ -84,5 +84,5 @@ class SlowCrm:
         for _ in range(calls):
             async with self._gate:
                 await asyncio.sleep(self._seconds)
-        self._tell(calls)
+        self._report(calls)
         return await work()

@@ -70,10 +70,10 @@ async def measure(arguments: argparse.Namespace) -> Result:
         for name in names if number % 2 == 0 else reversed(names):
             async with common.fresh_stack(temporal=KINDS[name].server) as bench:
                 rounds[name].append(await _round(bench, arguments, KINDS[name]))
-            told = (
+            rates = (
                 f"{one.per_second:.1f}/s at {one.in_flight}" for one in rounds[name][-1].values()
             )
-            print(f"{name}: {', '.join(told)}; {_cpu(rounds[name][-1:])}", flush=True)
+            print(f"{name}: {', '.join(rates)}; {_cpu(rounds[name][-1:])}", flush=True)
     return _result(rounds)
 
 

@@ -89,7 +89,7 @@ async def _starts(
 
 
 async def _until_shown(bench: Bench, review_id: str, run_id: str) -> None:
-    # The database tells nobody of a new row, so it is asked.
+    # The database notifies nobody of a new row, so it is asked.
     while not await _is_shown(bench, review_id, run_id):  # noqa: ASYNC110
         await asyncio.sleep(0.005)
 
