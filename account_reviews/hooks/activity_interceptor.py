@@ -1,4 +1,4 @@
-"""Tells hooks of every try of an activity. Activities do not run on replay, so neither do hooks."""
+"""Notifies hooks of every try of an activity. Activities do not run on replay, nor do hooks."""
 
 import asyncio
 import time
@@ -26,7 +26,13 @@ _SAVE: Final = "store.save_review"
 
 
 class HookInterceptor(Interceptor):
-    """The activity side, for the worker."""
+    """Notifies hooks of steps, and `sessions` of the end of a review.
+
+    Client side: none. Workflow side: none; of runs that begin or end `sessions` is notified by the
+    runner of `audit.capture.workflow_runner`. Activity side: puts `pre_*` and `post_*` events into
+    the hooks' queues around every try, and hands `sessions` the closed state when it is saved.
+    Results and errors pass through unchanged.
+    """
 
     def __init__(self, lanes: Lanes, sessions: Sessions, tenant: str, rules: Rules) -> None:
         self._lanes = lanes
@@ -65,7 +71,7 @@ class _HookDoor(ActivityInboundInterceptor):
             self._note_end(info, input)
             return answer
         step = _Step(info, input, self._tenant, self._rules)
-        self._lanes.tell(pre, partial(step.event, pre, datetime.now(UTC)))
+        self._lanes.notify(pre, partial(step.event, pre, datetime.now(UTC)))
         began = time.perf_counter()
         failed: str | None = None
         try:
@@ -74,19 +80,19 @@ class _HookDoor(ActivityInboundInterceptor):
             failed = error_type(error)
             raise
         finally:
-            told = partial(
+            event = partial(
                 step.event,
                 post,
                 datetime.now(UTC),
                 duration_seconds=time.perf_counter() - began,
                 error_type=failed,
             )
-            self._lanes.tell(post, told)
+            self._lanes.notify(post, event)
         self._note_end(info, input)
         return answer
 
     def _note_end(self, info: activity.Info, input: ExecuteActivityInput) -> None:
-        """Remember how the review ends: its end itself tells only that it has come."""
+        """Remember how the review ends: its end itself shows only that it has come."""
         if info.activity_type != _SAVE:
             return
         state = input.args[0] if input.args else None

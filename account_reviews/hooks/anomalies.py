@@ -26,7 +26,7 @@ def worked_seconds(state: ReviewState) -> float:
 
 
 def anomalies_of(state: ReviewState) -> tuple[Anomaly, ...]:
-    """What the review itself tells; whether it failed again is known by its account's others."""
+    """What the review itself shows; whether it failed again is known by its account's others."""
     found = []
     if worked_seconds(state) > SLOW_SECONDS:
         found.append(Anomaly.SLOW)

@@ -33,7 +33,7 @@ _QUIET_SECONDS: Final = 60.0
 _log = logging.getLogger(__name__)
 
 
-class Told:
+class Notice:
     """An event that is made when the first hook gets it, in the hook's thread."""
 
     def __init__(self, name: HookName, make: Callable[[], HookEvent]) -> None:
@@ -52,7 +52,7 @@ class Lane:
         self.hook = hook
         self._timeout = timeout
         self._most = most
-        self._waiting: deque[Told] = deque()
+        self._waiting: deque[Notice] = deque()
         self._changed = threading.Condition()
         self._turn = 0
         """Of the thread that may take events; one that was left behind has an older one."""
@@ -62,12 +62,12 @@ class Lane:
         self._complaints = _Complaints(hook.name)
         self._start_thread()
 
-    def put(self, told: Told) -> None:
+    def put(self, notice: Notice) -> None:
         """Have the hook called. Any thread; never blocks, never raises."""
         with self._changed:
             full = self._closing or len(self._waiting) >= self._most
             if not full:
-                self._waiting.append(told)
+                self._waiting.append(notice)
                 self._changed.notify()
         if full:
             self._complaints.count("dropped")
@@ -116,8 +116,8 @@ class Lane:
 
     def _work(self, turn: int) -> None:
         with asyncio.Runner() as runner:
-            while (told := self._take(turn)) is not None:
-                failure = self._call(runner, told)
+            while (notice := self._take(turn)) is not None:
+                failure = self._call(runner, notice)
                 with self._changed:
                     if turn != self._turn:
                         return  # left behind, and counted by then
@@ -127,7 +127,7 @@ class Lane:
                 else:
                     self._complaints.count(*failure)
 
-    def _take(self, turn: int) -> Told | None:
+    def _take(self, turn: int) -> Notice | None:
         """The next event; None when there will be none for this thread."""
         with self._changed:
             while turn == self._turn and not self._waiting and not self._closing:
@@ -137,10 +137,10 @@ class Lane:
             self._begun = time.monotonic()
             return self._waiting.popleft()
 
-    def _call(self, runner: asyncio.Runner, told: Told) -> tuple[str, str] | None:
+    def _call(self, runner: asyncio.Runner, notice: Notice) -> tuple[str, str] | None:
         """Call it; the reason and the words of its failure."""
         try:
-            answer = self.hook.calls[told.name](told.event)
+            answer = self.hook.calls[notice.name](notice.event)
             if inspect.isawaitable(answer):
                 return runner.run(_awaited(answer, self._timeout))
         except BaseException as error:  # noqa: BLE001  also SystemExit ends nothing here
@@ -183,7 +183,7 @@ class _Complaints:
 
 
 class Lanes:
-    """All hooks of a process. `tell` costs microseconds; without hooks next to nothing."""
+    """All hooks of a process. `notify` costs microseconds; without hooks next to nothing."""
 
     def __init__(
         self,
@@ -205,13 +205,13 @@ class Lanes:
         """Whether anybody listens to one of these."""
         return any(self._by_name[name] for name in names)
 
-    def tell(self, name: HookName, make: Callable[[], HookEvent]) -> None:
+    def notify(self, name: HookName, make: Callable[[], HookEvent]) -> None:
         """Have the hooks called that listen to it. Any thread; never blocks, never raises."""
         lanes = self._by_name[name]
         if lanes:
-            told = Told(name, make)
+            notice = Notice(name, make)
             for lane in lanes:
-                lane.put(told)
+                lane.put(notice)
 
     def close(self, seconds: float = CLOSING_SECONDS) -> None:
         """Let hooks come to an end within so many seconds. Blocks."""

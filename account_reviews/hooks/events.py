@@ -1,4 +1,4 @@
-"""What a hook is told. Nothing of a value: of inputs only the names of their fields and a hash."""
+"""What a hook is given. Nothing of a value: of inputs only the names of their fields and a hash."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,13 +33,13 @@ class Anomaly(StrEnum):
 
 
 class Inputs:
-    """What is told of an input; found out when somebody asks, since it can take a millisecond."""
+    """Describes an input; found out when somebody asks, since it can take a millisecond."""
 
     def __init__(self, describe: Callable[[], Mapping[str, Any]]) -> None:
         self._describe = describe
 
     @cached_property
-    def told(self) -> Mapping[str, Any]:
+    def description(self) -> Mapping[str, Any]:
         """`keys` and `sha256`, as `domain.audit.redaction.describe` gives them."""
         return self._describe()
 
@@ -89,9 +89,9 @@ class HookEvent:
     @property
     def input_keys(self) -> tuple[str, ...]:
         """Names of the input's fields: dotted paths, sorted, 200 at most."""
-        return tuple(self.inputs.told["keys"]) if self.inputs is not None else ()
+        return tuple(self.inputs.description["keys"]) if self.inputs is not None else ()
 
     @property
     def input_sha256(self) -> str | None:
         """The input's content hash."""
-        return str(self.inputs.told["sha256"]) if self.inputs is not None else None
+        return str(self.inputs.description["sha256"]) if self.inputs is not None else None

@@ -103,7 +103,7 @@ def _not_imported(name: str, error: BaseException) -> BadInputError:
 
 
 def _check(method: Call, where: str) -> None:
-    """A hook that cannot be called with one event is told of now, not at the first event."""
+    """A hook that cannot be called with one event is refused now, not at the first event."""
     try:
         signature = inspect.signature(method)
     except (TypeError, ValueError):  # written in C: nothing is known of it

@@ -1,6 +1,6 @@
 """The beginning and the end of reviews, as the runner outside the sandbox sees them.
 
-It says only that a run began or ended. What a hook is told of a beginning stands in the first
+It says only that a run began or ended. What a hook is given of a beginning stands in the first
 event of the history; of an end in the state that was saved last, else in the last event. Nobody
 waits for it: it is read in the background, and only when somebody listens.
 """
@@ -52,14 +52,14 @@ _ENDS: Final = {
 
 @dataclass(frozen=True)
 class _Closing:
-    """What the last save told of the end."""
+    """What the last save said of the end."""
 
     event: HookEvent
     anomalies: tuple[Anomaly, ...]
 
 
 class Sessions:
-    """Tells hooks of sessions, and counts what is unusual about their ends.
+    """Notifies hooks of sessions, and counts what is unusual about their ends.
 
     `moved` may be called from any thread and never raises.
     """
@@ -132,7 +132,7 @@ class Sessions:
                 self._spawn(self._over(workflow_id, run_id, closing))
 
     def _first(self, run_id: str, end: bool) -> bool:
-        """False for what was told before: a task that failed is tried again."""
+        """False for what was notified before: a task that failed is tried again."""
         if (run_id, end) in self._seen:
             return False
         self._seen[run_id, end] = None
@@ -178,7 +178,7 @@ class Sessions:
             name=HookName.SESSION_START,
             at=_moment(found),
         )
-        self._lanes.tell(HookName.SESSION_START, lambda: event)
+        self._lanes.notify(HookName.SESSION_START, lambda: event)
 
     async def _over(self, workflow_id: str, run_id: str, closing: _Closing | None) -> None:
         before = self._starts.get(run_id)
@@ -198,10 +198,10 @@ class Sessions:
         for anomaly in anomalies:
             instruments.session_anomaly(anomaly)
         event = replace(event, anomalies=anomalies)
-        self._lanes.tell(HookName.SESSION_END, lambda: event)
+        self._lanes.notify(HookName.SESSION_END, lambda: event)
 
     async def _end_by_history(self, workflow_id: str, run_id: str) -> HookEvent | None:
-        """The end as the history tells it; None when the review goes on in another run."""
+        """The end as the history has it; None when the review goes on in another run."""
         last = await self._edge(workflow_id, run_id, WorkflowHistoryEventFilterType.CLOSE_EVENT)
         status = _ENDS.get(last.event_type)
         if status is None:
@@ -251,8 +251,8 @@ class Sessions:
     async def _result(self, last: HistoryEvent) -> ReviewResult | None:
         done = last.workflow_execution_completed_event_attributes.result.payloads
         failure = last.workflow_execution_failed_event_attributes.failure
-        told = failure.application_failure_info.details.payloads
-        result: ReviewResult | None = await self._decoded(done or told, ReviewResult)
+        details = failure.application_failure_info.details.payloads
+        result: ReviewResult | None = await self._decoded(done or details, ReviewResult)
         return result
 
     async def _decoded(self, payloads: Any, model: type[Any]) -> Any:

@@ -32,10 +32,10 @@ _log = logging.getLogger(__name__)
 
 
 class EndedOutside:
-    """Closes the rows of such reviews. `tell` hears of each one, by workflow and run id.
+    """Closes the rows of such reviews. `notify` is called with each one's workflow and run id.
 
     The open row is what says that nobody has been here: of several workers that settle one after
-    another, one tells. `engine` is that of `store`.
+    another, one notifies. `engine` is that of `store`.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class EndedOutside:
         client: Client,
         engine: AsyncEngine,
         store: ReviewStore,
-        tell: Callable[[str, str], None],
+        notify: Callable[[str, str], None],
     ) -> None:
         self._client = client
         self._engine = engine
         self._store = store
-        self._tell = tell
+        self._notify = notify
         self._left: dict[str, str] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
 
@@ -56,7 +56,7 @@ class EndedOutside:
         """Settle these (workflow and run ids), and what is left. One worker at a time.
 
         UnreachableError or RPCError when a database or Temporal is down: they are left then. One
-        that cannot be settled is told, and holds up no other.
+        that cannot be settled is logged, and holds up no other.
         """
         for workflow_id, run_id in found:
             if run_id not in self._done:
@@ -66,7 +66,7 @@ class EndedOutside:
             run_id, workflow_id = next(iter(self._left.items()))
             try:
                 if await self._close(workflow_id, run_id):
-                    self._tell(workflow_id, run_id)
+                    self._notify(workflow_id, run_id)
             except (UnreachableError, RPCError):
                 raise
             except Exception as error:  # noqa: BLE001  it would come first again in every pass

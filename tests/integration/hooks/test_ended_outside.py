@@ -47,7 +47,7 @@ class Passing:
     """The small passes of one worker, what they told, and what its hook heard of it."""
 
     reconciler: Reconciler
-    told: list[str]
+    notified: list[str]
     heard: Heard
 
     async def heard_of(self, since: datetime) -> HookEvent:
@@ -61,18 +61,20 @@ class Passing:
 @asynccontextmanager
 async def passing(world: World) -> AsyncIterator[Passing]:
     """A worker's passes, without its worker."""
-    heard, told = Heard(), list[str]()
+    heard, notified = Heard(), list[str]()
     async with hooked(
         [hook_of(heard, "heard")], world.client, load_policy(None), tenant="default"
     ) as listening:
 
-        def tell(workflow_id: str, run_id: str) -> None:
-            told.append(run_id)
+        def notify(workflow_id: str, run_id: str) -> None:
+            notified.append(run_id)
             listening.observer.moved(workflow_id, run_id, started=False, ended=True)
 
-        ended = EndedOutside(world.client, world.engine, world.store, tell)
+        ended = EndedOutside(world.client, world.engine, world.store, notify)
         yield Passing(
-            Reconciler(world.client, world.engine, world.engine, Rules(), ended.settle), told, heard
+            Reconciler(world.client, world.engine, world.engine, Rules(), ended.settle),
+            notified,
+            heard,
         )
 
 
@@ -120,14 +122,14 @@ async def test_a_terminated_review_is_closed_and_told_by_one_worker(
         handle = await world.start()
         await world.request(handle)
         await one.reconciler.recent(since=since)
-        assert one.told == [], "it is open"
+        assert one.notified == [], "it is open"
         await handle.terminate("emergency")
         await listed(world, handle, "Terminated")
         event = await one.heard_of(since)
         state = await row(world, handle)
         for again in (other, one):
             await again.reconciler.recent(since=since)
-        assert (one.told, other.told) == ([handle.first_execution_run_id], [])
+        assert (one.notified, other.notified) == ([handle.first_execution_run_id], [])
     assert (event.status, event.outcome, event.review_id) == ("cancelled", None, handle.id)
     assert event.run_id == handle.first_execution_run_id
     assert (state.outcome, state.pending) == (Outcome.ABANDONED, ())
@@ -189,7 +191,7 @@ async def test_one_that_cannot_be_closed_holds_up_no_other(
             for _ in range(2):
                 await passes.reconciler.recent(since=since)
         assert counted("reviews_audit_export_errors") == {("ValidationError", "reconcile"): 1}
-    assert passes.told == [good.first_execution_run_id]
+    assert passes.notified == [good.first_execution_run_id]
     assert (await row(other, good)).outcome is Outcome.ABANDONED
 
 
@@ -200,7 +202,7 @@ async def test_a_review_that_was_reset_goes_on(world: World, since: datetime) ->
         await reset(world, handle)
         await listed(world, handle, "Terminated")
         await one.reconciler.recent(since=since)
-        assert one.told == []
+        assert one.notified == []
         assert (await row(world, handle)).outcome is None
         await world.client.get_workflow_handle(handle.id).terminate("the test is over")
 

@@ -64,8 +64,8 @@ def test_the_webhook_posts_ends(monkeypatch: pytest.MonkeyPatch, status: int) ->
     with counting() as counted, receiver(status) as (url, posted):
         monkeypatch.setenv("WEBHOOK_URL", url)
         lanes = Lanes(load("webhook:post"))
-        lanes.tell(HookName.PRE_TOOL, lambda: event(1))
-        lanes.tell(HookName.SESSION_END, lambda: end)
+        lanes.notify(HookName.PRE_TOOL, lambda: event(1))
+        lanes.notify(HookName.SESSION_END, lambda: end)
         assert posted.get(timeout=PATIENCE) == {
             "account": "acc-1", "outcome": "failed", "anomalies": ["failed"],
         }  # fmt: skip

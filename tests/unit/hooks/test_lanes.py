@@ -25,8 +25,8 @@ def counted() -> Iterator[Counted]:
         yield found
 
 
-def tell(lanes: Lanes, number: int) -> None:
-    lanes.tell(TOOL, lambda: event(number))
+def notify(lanes: Lanes, number: int) -> None:
+    lanes.notify(TOOL, lambda: event(number))
 
 
 def numbers(events: list[HookEvent]) -> list[int]:
@@ -36,13 +36,13 @@ def numbers(events: list[HookEvent]) -> list[int]:
 def test_calls_come_in_order_in_another_thread_and_are_counted(counted: Counted) -> None:
     heard, threads = Heard(), set()
 
-    def note(told: HookEvent) -> None:
+    def note(notice: HookEvent) -> None:
         threads.add(threading.current_thread())
-        heard(told)
+        heard(notice)
 
     lanes = Lanes([hook_of(note, "note")])
     for number in range(300):
-        tell(lanes, number)
+        notify(lanes, number)
     assert numbers(heard.wait(300)) == list(range(300))
     lanes.close()
     assert threading.main_thread() not in threads
@@ -55,15 +55,15 @@ def test_an_object_is_told_only_what_it_has_methods_for() -> None:
     heard = Heard()
 
     class Tools:
-        async def pre_tool(self, told: HookEvent) -> None:
+        async def pre_tool(self, notice: HookEvent) -> None:
             await asyncio.sleep(0)
-            heard(told)
+            heard(notice)
 
     lanes = Lanes([hook_of(Tools, "tools")])
     assert lanes.wanted(HookName.PRE_TOOL)
     assert not lanes.wanted(HookName.POST_TOOL, HookName.SESSION_END)
-    lanes.tell(HookName.POST_TOOL, lambda: event(1, HookName.POST_TOOL))
-    tell(lanes, 2)
+    lanes.notify(HookName.POST_TOOL, lambda: event(1, HookName.POST_TOOL))
+    notify(lanes, 2)
     assert numbers(heard.wait(1)) == [2]
     lanes.close()
     assert numbers(heard.events) == [2]
@@ -90,7 +90,7 @@ def test_one_that_raises_goes_on_and_the_others_hear_all(
     lanes = Lanes([hook_of(bad, "bad"), hook_of(heard, "good")])
     with caplog.at_level(logging.WARNING):
         for number in range(5):
-            tell(lanes, number)
+            notify(lanes, number)
         heard.wait(5)
         eventually(lambda: counted(FAILURES) == {("bad", "raised"): 5})
     lanes.close()
@@ -105,19 +105,19 @@ def test_one_that_hangs_is_given_up_and_called_for_the_next(
 ) -> None:
     heard, never = Heard(), threading.Event()
 
-    async def waits(told: HookEvent) -> None:
-        if told.run_id == "run-0":
+    async def waits(notice: HookEvent) -> None:
+        if notice.run_id == "run-0":
             await asyncio.Event().wait()
-        heard(told)
+        heard(notice)
 
-    def blocks(told: HookEvent) -> None:
-        if told.run_id == "run-0":
+    def blocks(notice: HookEvent) -> None:
+        if notice.run_id == "run-0":
             never.wait(PATIENCE)
-        heard(told)
+        heard(notice)
 
     lanes = Lanes([hook_of(waits if is_async else blocks, "slow")], timeout=0.05)
     for number in range(3):
-        tell(lanes, number)
+        notify(lanes, number)
     assert numbers(heard.wait(2)) == [1, 2]
     eventually(lambda: counted(CALLS) == {("slow",): 2})
     assert counted(FAILURES) == {("slow", "timed_out"): 1}
@@ -130,14 +130,14 @@ def test_one_that_hangs_is_given_up_and_called_for_the_next(
 def test_one_that_ignores_its_cancellation_is_left_behind(counted: Counted) -> None:
     heard, never = Heard(), threading.Event()
 
-    async def stubborn(told: HookEvent) -> None:
-        if told.run_id == "run-0":
+    async def stubborn(notice: HookEvent) -> None:
+        if notice.run_id == "run-0":
             never.wait(PATIENCE)  # blocks its loop: the time-out cannot fire
-        heard(told)
+        heard(notice)
 
     lanes = Lanes([hook_of(stubborn, "stubborn")], timeout=0.05)
-    tell(lanes, 0)
-    tell(lanes, 1)
+    notify(lanes, 0)
+    notify(lanes, 1)
     assert numbers(heard.wait(1)) == [1]
     assert counted(FAILURES) == {("stubborn", "timed_out"): 1}
     never.set()
@@ -147,16 +147,16 @@ def test_one_that_ignores_its_cancellation_is_left_behind(counted: Counted) -> N
 def test_hanging_threads_are_few_and_it_goes_on_when_one_returns(counted: Counted) -> None:
     heard, go_on = Heard(), threading.Event()
 
-    def hangs(told: HookEvent) -> None:
-        if int(told.run_id.removeprefix("run-")) < MOST_STUCK:
+    def hangs(notice: HookEvent) -> None:
+        if int(notice.run_id.removeprefix("run-")) < MOST_STUCK:
             go_on.wait(PATIENCE)
         else:
-            heard(told)
+            heard(notice)
 
     before = threading.active_count()
     lanes = Lanes([hook_of(hangs, "hangs")], timeout=0.05)
     for number in range(MOST_STUCK + 2):
-        tell(lanes, number)
+        notify(lanes, number)
     eventually(lambda: counted(FAILURES) == {("hangs", "timed_out"): MOST_STUCK})
     assert heard.events == []
     assert threading.active_count() - before <= MOST_STUCK + 1
@@ -170,16 +170,16 @@ def test_what_does_not_fit_is_dropped_and_counted_and_telling_never_waits(
 ) -> None:
     heard, entered, go_on = Heard(), threading.Event(), threading.Event()
 
-    def slow(told: HookEvent) -> None:
+    def slow(notice: HookEvent) -> None:
         entered.set()
         go_on.wait(PATIENCE)
-        heard(told)
+        heard(notice)
 
     lanes = Lanes([hook_of(slow, "slow")], timeout=PATIENCE, most=10)
-    tell(lanes, 0)
+    notify(lanes, 0)
     assert entered.wait(PATIENCE)
     for number in range(1, 31):
-        tell(lanes, number)
+        notify(lanes, number)
     assert counted(FAILURES) == {("slow", "dropped"): 20}
     go_on.set()
     assert numbers(heard.wait(11)) == list(range(11))
@@ -194,12 +194,12 @@ def test_the_end_lets_hooks_finish_and_drops_what_is_left(counted: Counted) -> N
 
     lanes = Lanes([hook_of(heard, "quick"), hook_of(hangs, "hangs")], timeout=PATIENCE)
     for number in range(50):
-        tell(lanes, number)
+        notify(lanes, number)
     lanes.close(0.5)
     never.set()
     assert numbers(heard.events) == list(range(50))
     assert counted(FAILURES) == {("hangs", "timed_out"): 1, ("hangs", "dropped"): 49}
-    tell(lanes, 51)
+    notify(lanes, 51)
     assert counted(FAILURES)["quick", "dropped"] == 1
 
 
@@ -212,7 +212,7 @@ def test_an_event_is_made_by_the_hooks_thread_and_once() -> None:
         return event(1)
 
     lanes = Lanes([hook_of(first, "first"), hook_of(second, "second")])
-    lanes.tell(TOOL, make)
+    lanes.notify(TOOL, make)
     assert first.wait(1) == second.wait(1)
     lanes.close()
     assert len(made) == 1
