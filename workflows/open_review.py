@@ -31,7 +31,7 @@ class OpenReview:
 
     def record(self, kind: str, text: str, by: str | None = None) -> None:
         """Add a line to the timeline, now."""
-        self.state.tell(workflow.now(), kind, text, by)
+        self.state.record(workflow.now(), kind, text, by)
 
 
 def open_review(start: ReviewInput) -> OpenReview:

@@ -68,7 +68,7 @@ class ReviewMessages:
     ) -> None:
         parsed = read(model, message)
         if isinstance(parsed, Malformed):
-            decisions.tell_malformed(self._review.state, name, parsed, workflow.now())
+            decisions.record_malformed(self._review.state, name, parsed, workflow.now())
         else:
             apply(self._review.state, parsed, workflow.now())
 

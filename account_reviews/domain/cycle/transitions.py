@@ -49,26 +49,26 @@ def started(
     flight = state.in_flight.get(account_id)
     if joined:
         state.joined += 1
-    if flight is not None:  # it may have told its end already
+    if flight is not None:  # it may have reported its end already
         update = {"run_id": run_id, "joined": joined, "since": now}
         state.in_flight[account_id] = flight.model_copy(update=update)
         state.mark(account_id, AccountState.RUNNING, review_run_id=run_id, joined=joined)
     state.touch(now)
 
 
-def progressed(state: CycleState, told: ReviewProgress, now: Timestamp) -> None:
+def progressed(state: CycleState, report: ReviewProgress, now: Timestamp) -> None:
     """A review waits, or is closed."""
-    if told.outcome is not None:
-        ended = AccountState.FAILED if told.outcome is Outcome.FAILED else AccountState.DONE
-    elif told.status is Status.WAITING:
+    if report.outcome is not None:
+        ended = AccountState.FAILED if report.outcome is Outcome.FAILED else AccountState.DONE
+    elif report.status is Status.WAITING:
         ended = AccountState.WAITING
     else:
         return
-    if told.account_id not in state.in_flight:
-        if told.was is not Status.WAITING or ended is AccountState.WAITING:
-            return  # not of this cycle, or told twice
+    if report.account_id not in state.in_flight:
+        if report.was is not Status.WAITING or ended is AccountState.WAITING:
+            return  # not of this cycle, or reported twice
         state.waiting -= 1
-    _land(state, told.account_id, ended, now, told.run_id)
+    _land(state, report.account_id, ended, now, report.run_id)
 
 
 def looked_up(state: CycleState, found: Found, now: Timestamp) -> None:

@@ -43,7 +43,7 @@ def propose(
     )
     state.requests = (*state.requests, request)
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
-    state.tell(now, "approval_requested", f"{count} proposed, request {request_id}")
+    state.record(now, "approval_requested", f"{count} proposed, request {request_id}")
     settle_early(state, now)
 
 
@@ -59,7 +59,7 @@ def receive(state: ReviewState, message: SubmitDecision, now: Timestamp) -> None
         decide(state, message, now)
         return
     state.early = (*state.early, message)
-    state.tell(now, "approval_early", "kept until its request is open", message.approver)
+    state.record(now, "approval_early", "kept until its request is open", message.approver)
 
 
 def settle_early(state: ReviewState, now: Timestamp) -> None:
@@ -83,7 +83,7 @@ def decide(state: ReviewState, message: SubmitDecision, now: Timestamp) -> Decis
     state.replace_request(result.request)
     state.count(decisions=1)
     text = f"{message.decision}" + (f": {message.reason}" if message.reason else "")
-    state.tell(now, "approval_decided", text, message.approver)
+    state.record(now, "approval_decided", text, message.approver)
     return DecisionAnswer(
         request_id=message.request_id,
         review_id=state.review_id,
@@ -108,13 +108,13 @@ def cancel(state: ReviewState, message: CancelReview, now: Timestamp) -> None:
     """Note that the review is to stop; the first one counts."""
     if state.cancel is None and state.outcome is None:
         state.cancel = message
-        state.tell(now, "cancelled", message.reason or "no reason given", message.by)
+        state.record(now, "cancelled", message.reason or "no reason given", message.by)
 
 
-def tell_malformed(state: ReviewState, name: str, message: Malformed, now: Timestamp) -> None:
-    """A message that cannot be used is a fact of the review's story, nothing more."""
+def record_malformed(state: ReviewState, name: str, message: Malformed, now: Timestamp) -> None:
+    """A message that cannot be used is a line of the review's timeline, nothing more."""
     state.count(malformed=1)
-    state.tell(now, "malformed_signal", f"{name}: {message.why}")
+    state.record(now, "malformed_signal", f"{name}: {message.why}")
 
 
 def expire_due(state: ReviewState, now: Timestamp) -> None:
@@ -123,7 +123,7 @@ def expire_due(state: ReviewState, now: Timestamp) -> None:
         expired = request.expire(now)
         if expired is not request:
             state.replace_request(expired)
-            state.tell(
+            state.record(
                 now, "approval_expired", f"The deadline passed, request {request.request_id}"
             )
 
@@ -168,4 +168,4 @@ def _record_refusal(
         more = {"refusals": request.refusals + 1}
         state.replace_request(request.model_copy(update=more))
     state.count(refusals=1)
-    state.tell(now, "approval_refused", refusal.message, approver)
+    state.record(now, "approval_refused", refusal.message, approver)

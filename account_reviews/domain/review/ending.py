@@ -33,13 +33,13 @@ def summarise(state: ReviewState) -> str:
     counted: dict[ItemState, int] = {}
     for _, item_state in state.changes:
         counted[item_state] = counted.get(item_state, 0) + 1
-    told = ", ".join(f"{number} {name}" for name, number in sorted(counted.items()))
+    counts = ", ".join(f"{number} {name}" for name, number in sorted(counted.items()))
     changes = f"{len(state.changes)} proposed change{'s' if len(state.changes) != 1 else ''}"
     found = state.analysis.summary if state.analysis is not None else "no analysis"
     ending = f"{state.outcome or state.phase}"
     if state.reason:
         ending += f" ({state.reason})"
-    return f"{ending}: {found}; {changes}" + (f": {told}" if told else "")
+    return f"{ending}: {found}; {changes}" + (f": {counts}" if counts else "")
 
 
 def memory_items(state: ReviewState) -> tuple[MemoryItem, ...]:

@@ -55,7 +55,7 @@ class Refresh(Model):
 
 
 class ReviewProgress(Model):
-    """What a review tells its cycle when it waits and when it closes."""
+    """What a review notifies its cycle of when it waits and when it closes."""
 
     review_id: str
     run_id: str | None = None
@@ -64,7 +64,7 @@ class ReviewProgress(Model):
     status: Status
     outcome: Outcome | None = None
     was: Status | None = None
-    """What this cycle was told before."""
+    """What this cycle was notified of before."""
 
 
 class CycleCommand(Model):

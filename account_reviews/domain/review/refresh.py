@@ -16,14 +16,14 @@ def ask(state: ReviewState, message: Refresh, now: Timestamp) -> None:
     if message.cycle_id is not None:
         state.cycle_id, state.reported = message.cycle_id, None
     state.refresh = message
-    state.tell(now, "refresh_requested", message.cycle_id or "read the account again", message.by)
+    state.record(now, "refresh_requested", message.cycle_id or "read the account again", message.by)
 
 
 def settle(state: ReviewState, now: Timestamp) -> None:
     """A closing review reads nothing any more: the next one will."""
     if state.refresh is not None:
         by, state.refresh = state.refresh.by, None
-        state.tell(now, "refresh_too_late", "the review is ending", by)
+        state.record(now, "refresh_too_late", "the review is ending", by)
 
 
 def reconcile(
@@ -46,5 +46,5 @@ def reconcile(
             state.replace_request(request.supersede(ids, now, "the account changed"))
     fresh = tuple(change for change in changes if change.change_id not in known)
     kept = len(again & known)
-    state.tell(now, "refreshed", f"{kept} kept, {gone} superseded, {len(fresh)} new")
+    state.record(now, "refreshed", f"{kept} kept, {gone} superseded, {len(fresh)} new")
     return fresh

@@ -172,7 +172,7 @@ class ReviewState(BaseModel):
     cycle_id: str | None = None
     """The cycle that hears of this review."""
     reported: Status | None = None
-    """What that cycle was told last."""
+    """What that cycle was notified of last."""
     refresh: Refresh | None = None
     """Somebody wants the account to be read again; done while the review waits."""
     counters: Counters = Counters()
@@ -237,7 +237,7 @@ class ReviewState(BaseModel):
         self.version += 1
         self.updated_at = now
 
-    def tell(self, now: Timestamp, kind: str, text: str, by: str | None = None) -> None:
+    def record(self, now: Timestamp, kind: str, text: str, by: str | None = None) -> None:
         """Add a line to the timeline; the oldest ones make room."""
         lines = (*self.timeline, TimelineEntry(at=now, kind=kind, text=text, by=by))
         extra = max(0, len(lines) - TIMELINE_LIMIT)

@@ -52,12 +52,12 @@ async def test_each_line_and_move_is_told_once_however_often_it_is_saved(
     store, state = ReviewStore(engine), fresh()
     await store.open_run(state)
     state.move(Phase.INVESTIGATING, NOW)
-    state.tell(NOW, "degraded", "CRM down")
+    state.record(NOW, "degraded", "CRM down")
     await store.save(state)
     await store.save(state)
     older = state.model_copy(deep=True)
-    state.tell(NOW + timedelta(seconds=1), "approval_refused", "mail a@b.example first", "ann")
-    state.tell(NOW + timedelta(seconds=2), "hello", "a note")
+    state.record(NOW + timedelta(seconds=1), "approval_refused", "mail a@b.example first", "ann")
+    state.record(NOW + timedelta(seconds=2), "hello", "a note")
     state.move(Phase.PLANNING, NOW + timedelta(seconds=3))
     await store.save(state)
     await store.save(older)
@@ -100,7 +100,7 @@ async def test_the_policy_says_what_is_masked(
 ) -> None:
     state, halts = fresh(), HaltStore(engine, rules=rules)
     tenant = f"t-{uuid4().hex[:8]}"
-    state.tell(NOW, "approval_refused", "mail a@b.example first", "ann")
+    state.record(NOW, "approval_refused", "mail a@b.example first", "ann")
     await ReviewStore(engine, rules).save(state)
     await halts.halt(tenant, "ann", "ask a@b.example")
     (line,) = await facts_of(engine, state)
@@ -111,10 +111,10 @@ async def test_the_policy_says_what_is_masked(
 async def test_numbers_of_lines_go_on_when_the_oldest_are_gone(engine: AsyncEngine) -> None:
     store, state = ReviewStore(engine), fresh()
     for n in range(TIMELINE_LIMIT - 5):
-        state.tell(NOW, "note", str(n))
+        state.record(NOW, "note", str(n))
     await store.save(state)
     for n in range(TIMELINE_LIMIT - 5, TIMELINE_LIMIT + 5):
-        state.tell(NOW, "note", str(n))
+        state.record(NOW, "note", str(n))
     await store.save(state)
     rows = await facts_of(engine, state)
     numbers = [row.event_id.rpartition("/")[2].partition("@")[0] for row in rows]
@@ -128,11 +128,11 @@ async def test_saves_that_race_and_a_reset_leave_each_fact_in_the_trail_once(
     store, state = ReviewStore(engine), fresh()
     versions = []
     for n in range(12):
-        state.tell(NOW + timedelta(seconds=n), "note", str(n))
+        state.record(NOW + timedelta(seconds=n), "note", str(n))
         versions.append(state.model_copy(deep=True))
     await asyncio.gather(*(store.save(version) for version in versions * 2))
     reset = versions[5].model_copy(update={"workflow_run_id": str(uuid4())}, deep=True)
-    reset.tell(NOW + timedelta(hours=1), "note", "told otherwise")
+    reset.record(NOW + timedelta(hours=1), "note", "told otherwise")
     await store.save(reset)
     relay = Relay(engine, engine, None, DEFAULT)
     while await relay.outbox():
@@ -147,17 +147,17 @@ async def test_saves_that_race_and_a_reset_leave_each_fact_in_the_trail_once(
 async def test_what_a_task_tells_that_is_done_again_is_told_too(engine: AsyncEngine) -> None:
     """The first save was never reported: its task was lost, and a signal came before the second."""
     store, begun = ReviewStore(engine), fresh()
-    begun.tell(NOW, "note", "begun")
+    begun.record(NOW, "note", "begun")
     await store.save(begun)
     lost, again = begun.model_copy(deep=True), begun.model_copy(deep=True)
-    lost.tell(NOW + timedelta(seconds=1), "analysed", "at first")
-    lost.tell(NOW + timedelta(seconds=1), "note", "the request")
+    lost.record(NOW + timedelta(seconds=1), "analysed", "at first")
+    lost.record(NOW + timedelta(seconds=1), "note", "the request")
     await store.save(lost)
-    again.tell(NOW + timedelta(seconds=5), "refresh_requested", "please")
+    again.record(NOW + timedelta(seconds=5), "refresh_requested", "please")
     await store.save(again)
-    again.tell(NOW + timedelta(seconds=5), "analysed", "once more")
-    again.tell(NOW + timedelta(seconds=6), "note", "the request")
-    again.tell(NOW + timedelta(seconds=7), "note", "decided")
+    again.record(NOW + timedelta(seconds=5), "analysed", "once more")
+    again.record(NOW + timedelta(seconds=6), "note", "the request")
+    again.record(NOW + timedelta(seconds=7), "note", "decided")
     await store.save(again)
     await store.replace(again)
     relay = Relay(engine, engine, None, DEFAULT)
@@ -173,7 +173,7 @@ async def test_what_a_task_tells_that_is_done_again_is_told_too(engine: AsyncEng
 
 async def test_a_fact_is_there_only_with_what_it_tells_of(engine: AsyncEngine) -> None:
     store, state = ReviewStore(engine), fresh()
-    state.tell(NOW, "note", "never")
+    state.record(NOW, "note", "never")
     async with engine.begin() as connection:
         await connection.execute(text("alter table reviews.approval_requests rename to away"))
     try:
