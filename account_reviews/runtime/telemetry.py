@@ -46,7 +46,7 @@ class Telemetry:
             self.observed.unwatch()
 
     def ready(self) -> str:
-        """A line that tells where the page is; empty without one."""
+        """A line that says where the page is; empty without one."""
         return f"\nmetrics page {self.url}" if self.url else ""
 
 

@@ -104,10 +104,14 @@ class Observed:
         self._lock = threading.Lock()
         self._seen: Values = {}
         self._looked_at = float("-inf")
-        for name, told in GAUGES.items():
-            meter.create_observable_gauge(name, [partial(self._observe, name)], description=told)
-        for name, told in COUNTERS.items():
-            meter.create_observable_counter(name, [partial(self._observe, name)], description=told)
+        for name, description in GAUGES.items():
+            meter.create_observable_gauge(
+                name, [partial(self._observe, name)], description=description
+            )
+        for name, description in COUNTERS.items():
+            meter.create_observable_counter(
+                name, [partial(self._observe, name)], description=description
+            )
 
     def watch(self, *sources: Source) -> None:
         """Show the figures of these from now on."""

@@ -34,7 +34,7 @@ _TRACE: Final = "exception"
 _MOST_OF_A_TRACE: Final = 100_000
 """Characters; a thousand frames are about as long."""
 _LOUD: Final = ("asyncio", "urllib3", "botocore", "aioboto3")
-"""Libraries that tell their own inner life at info."""
+"""Libraries that log their own inner life at info."""
 
 
 def core_logging() -> LoggingConfig:
@@ -174,15 +174,15 @@ class _Redact:
         self._rules = rules
 
     def __call__(self, _: Any, __: str, event: EventDict) -> MutableMapping[str, Any]:
-        told: dict[str, Any] = {name: event[name] for name in self._KEPT if name in event}
-        told["event"] = redact_text(str(event.get("event", "")), self._rules)
-        rest = {name: value for name, value in event.items() if name not in told}
+        shown: dict[str, Any] = {name: event[name] for name in self._KEPT if name in event}
+        shown["event"] = redact_text(str(event.get("event", "")), self._rules)
+        rest = {name: value for name, value in event.items() if name not in shown}
         trace = rest.pop(_TRACE, None)
         masked = redact(rest, self._rules)
-        told |= masked if isinstance(masked, dict) else {}
+        shown |= masked if isinstance(masked, dict) else {}
         if trace is not None:
-            told[_TRACE] = self._whole(str(trace))
-        return told
+            shown[_TRACE] = self._whole(str(trace))
+        return shown
 
     def _whole(self, trace: str) -> str:
         """A trace has its most telling line at its end, so it is not cut like other texts."""

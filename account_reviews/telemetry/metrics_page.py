@@ -119,9 +119,9 @@ def core_runtime(logging: LoggingConfig) -> tuple[Runtime, str]:
             unit_suffix=True,
             durations_as_seconds=True,
         )
-        told = TelemetryConfig(logging=logging, metrics=config, attach_service_name=False)
+        telemetry = TelemetryConfig(logging=logging, metrics=config, attach_service_name=False)
         try:
-            return Runtime(telemetry=told), f"http://{address}/metrics"
+            return Runtime(telemetry=telemetry), f"http://{address}/metrics"
         except ValueError:  # somebody took the port in between
             continue
     raise ConflictError("no port is free for the metrics of Temporal's SDK")

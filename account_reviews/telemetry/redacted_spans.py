@@ -1,4 +1,4 @@
-"""Spans as they may leave the process: what exceptions said is told without secrets and names."""
+"""Spans as they may leave the process: what exceptions said stands without secrets and names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,7 +27,7 @@ class RedactedSpans(SpanExporter):
 
 
 def redacted(span: ReadableSpan) -> ReadableSpan:
-    """The span itself when it tells of no error."""
+    """The span itself when it holds no error."""
     if not span.events and not span.status.description:
         return span
     words = span.status.description

@@ -26,7 +26,7 @@ SENDING: Final = "last-spans"
 
 
 def resource(service: str) -> Resource:
-    """Who is telling. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over `service`."""
+    """Which service reports. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over `service`."""
     found = Resource.create()
     unnamed = str(found.attributes[SERVICE_NAME]).startswith("unknown_service")
     return found.merge(Resource({SERVICE_NAME: service})) if unnamed else found

@@ -147,7 +147,11 @@ def _undecided(trace_id: str, span_id: str) -> Carrier:
 
 
 class TraceHeaders(Interceptor):
-    """Gives every start, signal and update a trace id. For clients that export no spans."""
+    """Gives requests a trace id, in a process that exports no spans.
+
+    Client side: every start, signal and update that has no trace header gets one, undecided.
+    Workflow side: none. Activity side: none.
+    """
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         return _WithTrace(next)

@@ -112,7 +112,15 @@ class Decided(Sampler):
 
 
 class ReviewTracing(TracingInterceptor):
-    """Traces clients and workers. Without a `sampler` no span is made, and traces pass through."""
+    """Makes spans, and passes the trace on. Without a `sampler` it makes none, and passes it on all
+    the same.
+
+    Client side: a span for every start, signal, update and query, and the trace header on it;
+    without a sampler only the header, and none on queries. Workflow side: settles the trace of the
+    run once, leaves out headers nobody can read, makes spans without length for what the workflow
+    does (none on replay), and puts the header on what it starts. Activity side: a span for every
+    try, which those made inside belong to.
+    """
 
     def __init__(self, provider: TracerProvider, sampler: Decided | None) -> None:
         super().__init__(provider.get_tracer(TRACER))
@@ -239,7 +247,7 @@ def _went_on() -> bool:
 
 
 class _TracedActivity(ActivityInboundInterceptor):
-    """A span per try. Errors are told by their class alone: messages may hold anything."""
+    """A span per try. Errors are named by their class alone: messages may hold anything."""
 
     def __init__(self, next: ActivityInboundInterceptor, root: ReviewTracing) -> None:
         super().__init__(next)

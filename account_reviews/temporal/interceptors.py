@@ -1,4 +1,4 @@
-"""What happens at the doors of workflows and activities.
+"""What happens to every message and every try of an activity on its way in and out.
 
 Workflow side: every message reaches its handler as exactly one `RawValue`, and no exception of a
 handler can wedge a review. Activity side: errors of ours become Temporal's, and a heartbeat beats
@@ -38,7 +38,14 @@ BEATS_PER_TIMEOUT = 3
 
 
 class ReviewInterceptor(Interceptor):
-    """Both sides, for the worker."""
+    """Keeps odd messages and errors of ours from wedging a review. It adds no event.
+
+    Client side: none. Workflow side: every signal and update reaches its handler as exactly one
+    `RawValue`; a signal whose handler raises is logged and left out, an update whose handler raises
+    fails with a sentence. Activity side: errors of ours become Temporal's (`to_application_error`),
+    and while the activity runs a heartbeat beats three times per heartbeat time-out, with the
+    details it gave last.
+    """
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _ActivityDoor(next)
@@ -92,14 +99,14 @@ def _one_raw_value(args: Any) -> RawValue:
     return RawValue(workflow.payload_converter().to_payload(first))
 
 
-_told: ContextVar[list[tuple[Any, ...]]] = ContextVar("heartbeat_details")
+_last_details: ContextVar[list[tuple[Any, ...]]] = ContextVar("heartbeat_details")
 """The details an activity gave last: the beat that comes by itself must not wipe them out."""
 
 
 class _RememberingDetails(ActivityOutboundInterceptor):
     def heartbeat(self, *details: Any) -> None:
         if details:
-            _told.get()[:] = [details]
+            _last_details.get()[:] = [details]
         super().heartbeat(*details)
 
 
@@ -108,7 +115,7 @@ class _ActivityDoor(ActivityInboundInterceptor):
         super().init(_RememberingDetails(outbound))
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        _told.set([tuple(activity.info().heartbeat_details)])
+        _last_details.set([tuple(activity.info().heartbeat_details)])
         beats = _start_heartbeat(activity.info().heartbeat_timeout)
         try:
             return await super().execute_activity(input)
@@ -144,4 +151,4 @@ def _start_heartbeat(timeout: timedelta | None) -> asyncio.Task[None] | None:
 async def _beat(seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
-        activity.heartbeat(*_told.get()[-1])
+        activity.heartbeat(*_last_details.get()[-1])
