@@ -28,7 +28,7 @@ async def run_demo(*, keep: bool) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
     with workspace.temporary_home() as data_dir:
-        stack = LocalStack(data_dir, restart=False, tell=note)
+        stack = LocalStack(data_dir, restart=False, notify=note)
         try:
             ending = await _play_until(asked, stack)
             if ending is not None and keep:

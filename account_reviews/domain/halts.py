@@ -24,7 +24,7 @@ class Halt(Model):
     def is_open(self) -> bool:
         return self.released_at is None
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Who, since when and why, to follow "everything is" or "writes are"."""
         at = rfc3339(self.at.replace(microsecond=0))
         return f"stopped by {self.by} since {at}: {self.reason}"
@@ -49,5 +49,5 @@ class HaltAnswer(Model):
 def writes_halted(halt: Halt, retry_after: float) -> WritesHaltedError:
     """The error of a write under `halt`; `retry_after` in seconds."""
     return WritesHaltedError(
-        f"writes are {halt.told()}", retry_after=retry_after, hint=RELEASE_HINT
+        f"writes are {halt.describe()}", retry_after=retry_after, hint=RELEASE_HINT
     )

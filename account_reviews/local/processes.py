@@ -1,4 +1,4 @@
-"""Small facts about processes and files that several parts of the local stack need."""
+"""Small questions about processes and files that several parts of the local stack ask."""
 
 import asyncio
 import fcntl
@@ -44,7 +44,7 @@ def _take(descriptor: int, path: Path, timeout: float) -> None:
 def is_alive(pid: int, *, named: str | None = None, working_in: Path | None = None) -> bool:
     """True when the process runs (a zombie does not), and is the one that is meant.
 
-    `named` and `working_in` tell it from a stranger that got the same number.
+    `named` and `working_in` set it apart from a stranger that got the same number.
     """
     found = _look(pid)
     if found is None or found[0].startswith("Z"):

@@ -18,7 +18,7 @@ from temporalio.service import RPCError
 from account_reviews.domain.errors import ConflictError, ReviewsError, UnreachableError
 from account_reviews.local import datadir, processes
 from account_reviews.local.postgres import DATABASE, EmbeddedPostgres
-from account_reviews.local.supervisor import Supervisor, Tell, how_it_ended
+from account_reviews.local.supervisor import Notify, Supervisor, how_it_ended
 from account_reviews.local.temporal_server import TUNED_SERVER, ServerSettings, TemporalServer
 from account_reviews.temporal.names import NAMESPACE
 
@@ -27,7 +27,7 @@ _LONGEST_PAUSE: Final = 30.0
 
 
 def _silent(_: str) -> None:
-    """Tells nobody."""
+    """Notifies nobody."""
 
 
 class LocalStack:
@@ -50,13 +50,13 @@ class LocalStack:
         temporal_address: str | None = None,
         database_url: str | None = None,
         temporal_settings: ServerSettings = TUNED_SERVER,
-        tell: Tell = _silent,
+        notify: Notify = _silent,
     ) -> None:
         self.data_dir = data_dir.expanduser().absolute()
         self.namespace = NAMESPACE
         self._workers = workers
         self._restart = restart
-        self._tell = tell
+        self._notify = notify
         self._external_temporal = temporal_address
         self._external_database = database_url
         self._postgres = EmbeddedPostgres(self.data_dir)
@@ -164,7 +164,7 @@ class LocalStack:
         from account_reviews.store.migrate import AUDIT, upgrade
 
         if not self._external_database:
-            self._tell("starting PostgreSQL")
+            self._notify("starting PostgreSQL")
             # First, so that a start that is interrupted is undone as well.
             undo.push_async_callback(asyncio.to_thread, self._postgres.stop)
             await asyncio.to_thread(self._postgres.start)
@@ -181,7 +181,7 @@ class LocalStack:
         if self._external_temporal:
             self.namespace = await _external_namespace(self._external_temporal)
             return
-        self._tell("starting Temporal")
+        self._notify("starting Temporal")
         undo.push_async_callback(self._temporal.stop)
         await self._temporal.start()
         self._watch(undo, self._keep_temporal())
@@ -190,13 +190,13 @@ class LocalStack:
         self._supervisor = Supervisor(
             self.environment(),
             self.data_dir / "worker.log",
-            tell=self._tell,
+            notify=self._notify,
             changed=self._write,
             restart=self._restart,
         )
         undo.push_async_callback(self._supervisor.stop)
         if self._workers:
-            self._tell(f"starting {self._workers} worker{'s' if self._workers > 1 else ''}")
+            self._notify(f"starting {self._workers} worker{'s' if self._workers > 1 else ''}")
             await asyncio.gather(*(self.start_worker() for _ in range(self._workers)))
 
     def _watch(self, undo: AsyncExitStack, work: Awaitable[None]) -> None:
@@ -213,13 +213,13 @@ class LocalStack:
         while True:
             await asyncio.sleep(_LOOK_EVERY)
             if self._postgres.pid is None:
-                self._tell("PostgreSQL is gone; starting it again")
+                self._notify("PostgreSQL is gone; starting it again")
                 await self._again(lambda: asyncio.to_thread(self._postgres.start))
 
     async def _keep_temporal(self) -> None:
         while True:
             code = await self._temporal.wait()
-            self._tell(f"Temporal {how_it_ended(code)}; starting it again")
+            self._notify(f"Temporal {how_it_ended(code)}; starting it again")
             await self._again(self._temporal.start)
 
     async def _again(self, start: Callable[[], Awaitable[None]]) -> None:
@@ -228,7 +228,7 @@ class LocalStack:
             try:
                 await start()
             except ReviewsError as error:
-                self._tell(f"{error.message}; next try in {pause:g} s")
+                self._notify(f"{error.message}; next try in {pause:g} s")
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_PAUSE, pause * 2)
             else:

@@ -1,4 +1,4 @@
-"""Keeps worker processes alive: starts them, tells when one dies, starts the next at once."""
+"""Keeps worker processes alive: starts them, reports when one dies, starts the next at once."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ _SHORT_LIFE: Final = 5.0
 """Seconds. A worker that lived shorter than this is started again after a growing pause."""
 _LONGEST_PAUSE: Final = 30.0
 
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 class Supervisor:
@@ -39,7 +39,7 @@ class Supervisor:
         env: Mapping[str, str],
         log: Path,
         *,
-        tell: Tell,
+        notify: Notify,
         changed: Callable[[], None],
         restart: bool = True,
         command: Sequence[str] = WORKER,
@@ -47,7 +47,7 @@ class Supervisor:
         self.log = log
         self._env = dict(env)
         self._restart = restart
-        self._tell = tell
+        self._notify = notify
         self._changed = changed
         self._command = command
         self._running: list[Process] = []
@@ -106,9 +106,9 @@ class Supervisor:
             self._pages.pop(process.pid, None)
             self._changed()
             if not self._restart:
-                self._tell(f"worker {process.pid} {how_it_ended(code)}; it is not restarted")
+                self._notify(f"worker {process.pid} {how_it_ended(code)}; it is not restarted")
                 return
-            self._tell(f"worker {process.pid} {how_it_ended(code)}; starting a new one")
+            self._notify(f"worker {process.pid} {how_it_ended(code)}; starting a new one")
             lived = time.monotonic() - started
             pause = 0.0 if lived > _SHORT_LIFE else min(_LONGEST_PAUSE, pause * 2 + 0.5)
             process = await self._replace(pause if code >= 0 else 0.0)
@@ -121,9 +121,9 @@ class Supervisor:
                 process = await self._spawn()
             except UnreachableError as error:
                 pause = min(_LONGEST_PAUSE, pause * 2 + 0.5)
-                self._tell(f"{error.message}; next try in {pause:g} s")
+                self._notify(f"{error.message}; next try in {pause:g} s")
             else:
-                self._tell(f"worker {process.pid} is ready")
+                self._notify(f"worker {process.pid} is ready")
                 return process
 
     async def _spawn(self) -> Process:

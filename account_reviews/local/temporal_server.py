@@ -50,7 +50,7 @@ DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
 
 
 class ServerSettings(NamedTuple):
-    """What a dev server is told beyond its defaults."""
+    """What a dev server is given beyond its defaults."""
 
     dynamic_config: Mapping[str, str]
     """Key -> JSON value."""

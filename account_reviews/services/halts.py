@@ -14,9 +14,9 @@ from account_reviews.domain.review.state import ReviewState
 from account_reviews.temporal.schedules.pause import Schedules
 
 POLL_SECONDS: Final = 0.05
-TELL_SECONDS: Final = 5.0
+NOTIFY_SECONDS: Final = 5.0
 
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 class Standing(Model):
@@ -45,7 +45,7 @@ class Standing(Model):
         }
 
 
-async def stop_all(parts: Parts, by: str, reason: str, *, tell: Tell) -> Standing:
+async def stop_all(parts: Parts, by: str, reason: str, *, notify: Notify) -> Standing:
     """Stop every write and every start, pause every schedule. Safe to repeat.
 
     When this returns no write is under way and none begins. UnreachableError when the schedules
@@ -58,10 +58,10 @@ async def stop_all(parts: Parts, by: str, reason: str, *, tell: Tell) -> Standin
         paused, _ = await _align(parts)
     except ReviewsError as error:
         trouble = error
-    await _wait_for_writers(parts, tell)
+    await _wait_for_writers(parts, notify)
     if trouble is not None:
         raise UnreachableError(
-            f"writes and starts are {halt.told()}, but the schedules could not be paused: "
+            f"writes and starts are {halt.describe()}, but the schedules could not be paused: "
             f"{trouble.message}",
             hint="run `reviews stop-all` again once Temporal answers",
         )
@@ -156,7 +156,9 @@ def _lines(halt: Halt, begin: Timestamp, end: Timestamp | None) -> list[dict[str
 
 
 def _refused(halt: Halt) -> HaltedError:
-    return HaltedError(f"nothing can be started: everything is {halt.told()}", hint=RELEASE_HINT)
+    return HaltedError(
+        f"nothing can be started: everything is {halt.describe()}", hint=RELEASE_HINT
+    )
 
 
 async def _newest(parts: Parts) -> Halt | None:
@@ -180,14 +182,14 @@ async def _align(parts: Parts) -> tuple[int, int]:
         return 0, await schedules.resume_paused(last) if last is not None else 0
 
 
-async def _wait_for_writers(parts: Parts, tell: Tell) -> None:
+async def _wait_for_writers(parts: Parts, notify: Notify) -> None:
     """Until the writes that had begun are at their end, or everything goes on again."""
     tenant, loop = parts.settings.tenant, asyncio.get_running_loop()
-    told = loop.time()
+    notified_at = loop.time()
     while left := await parts.halts.writers_left(tenant):
-        if loop.time() - told > TELL_SECONDS:
-            told = loop.time()
-            tell(f"no new write begins; waiting for the end of {left} that had begun")
+        if loop.time() - notified_at > NOTIFY_SECONDS:
+            notified_at = loop.time()
+            notify(f"no new write begins; waiting for the end of {left} that had begun")
             if await parts.halts.current(tenant) is None:
                 return
         await asyncio.sleep(POLL_SECONDS)

@@ -232,7 +232,7 @@ async def _stopped(patient: _Patient) -> str:
 
     halt = await HaltStore(patient.database()).current(patient.settings.tenant)
     if halt is not None:
-        raise NeedError(f"writes and starts are {halt.told()}", RELEASE_HINT)
+        raise NeedError(f"writes and starts are {halt.describe()}", RELEASE_HINT)
     return "nothing is stopped"
 
 
@@ -241,10 +241,10 @@ async def _crm(patient: _Patient) -> str:
     from account_reviews.store.database import create_engine
 
     if patient.settings.crm_url is None:
-        return _told(await SqlCrm(patient.database()).health())
+        return _detail(await SqlCrm(patient.database()).health())
     engine = create_engine(patient.settings.crm_url, application_name="reviews doctor")
     try:
-        return _told(await SqlCrm(engine).health())
+        return _detail(await SqlCrm(engine).health())
     finally:
         await engine.dispose()
 
@@ -253,10 +253,10 @@ async def _memory(patient: _Patient) -> str:
     from account_reviews.memory.postgres import PostgresMemory
 
     memory = PostgresMemory(patient.database(), tenant=patient.settings.tenant)
-    return _told(await memory.health())
+    return _detail(await memory.health())
 
 
-def _told(health: "Health") -> str:
+def _detail(health: "Health") -> str:
     if not health.ok:
         raise NeedError(health.detail, health.hint)
     return health.detail

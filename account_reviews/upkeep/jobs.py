@@ -83,13 +83,13 @@ async def reconcile(tools: Tools) -> JobReport:
 async def extend_biweekly(tools: Tools) -> JobReport:
     """Write more dates for biweekly schedules."""
     extended = await upkeep.extend_biweekly(tools.client, tools.tenant, tools.now)
-    return JobReport(summary=_told("extended", extended), changed=len(extended))
+    return JobReport(summary=_sentence("extended", extended), changed=len(extended))
 
 
 async def remove_done(tools: Tools) -> JobReport:
     """Delete one-time schedules that are done."""
     removed = await upkeep.remove_done(tools.client, tools.runs, tools.tenant, tools.now)
-    return JobReport(summary=_told("removed", removed), changed=len(removed))
+    return JobReport(summary=_sentence("removed", removed), changed=len(removed))
 
 
 async def digest(tools: Tools) -> JobReport:
@@ -100,7 +100,7 @@ async def digest(tools: Tools) -> JobReport:
     owners = await make_all(
         tools.engine, tools.policy, tenant=tools.tenant, day=today, now=tools.now
     )
-    return JobReport(summary=_told("made the digests of", owners), changed=len(owners))
+    return JobReport(summary=_sentence("made the digests of", owners), changed=len(owners))
 
 
 async def audit_partitions(tools: Tools) -> JobReport:
@@ -108,7 +108,7 @@ async def audit_partitions(tools: Tools) -> JobReport:
     from account_reviews.audit.archive.partitions import make_ahead
 
     made = await make_ahead(tools.trail.engine)
-    return JobReport(summary=_told("made", made), changed=len(made))
+    return JobReport(summary=_sentence("made", made), changed=len(made))
 
 
 async def audit_cleanup(tools: Tools) -> JobReport:
@@ -124,7 +124,7 @@ async def audit_cleanup(tools: Tools) -> JobReport:
         keep=tools.policy.retention.audit,
         now=tools.now,
     )
-    summary = f"{_told('archived', done.archived)}, {_told('dropped', done.dropped)}"
+    summary = f"{_sentence('archived', done.archived)}, {_sentence('dropped', done.dropped)}"
     return JobReport(summary="; ".join((summary, *done.notes)), changed=len(done.dropped))
 
 
@@ -145,7 +145,7 @@ async def audit_reconcile(tools: Tools) -> JobReport:
     )
 
 
-def _told(what: str, ids: list[str]) -> str:
+def _sentence(what: str, ids: list[str]) -> str:
     return f"{what} {', '.join(ids)}" if ids else f"{what} nothing"
 
 

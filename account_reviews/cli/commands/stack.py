@@ -62,7 +62,7 @@ def dev(
         ui=not no_ui,
         temporal_address=os.environ.get("TEMPORAL_ADDRESS") or None,
         database_url=settings.database_url,
-        tell=note,
+        notify=note,
     )
     was_ready = run(run_until_signal(stack, lambda: typer.echo(_welcome(stack))))
     note("stopped" if was_ready else "stopped before it was ready")

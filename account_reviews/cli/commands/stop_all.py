@@ -49,7 +49,7 @@ async def _stop_all(reason: str | None, by: str | None, release: bool, status: b
             return await status_of(parts)
         if release:
             return await release_all(parts, who, why)
-        return await stop_all(parts, who, why, tell=note)
+        return await stop_all(parts, who, why, notify=note)
 
 
 def _checked(option: str, text: str, longest: int) -> str:

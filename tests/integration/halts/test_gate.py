@@ -135,7 +135,7 @@ async def test_no_write_is_made_after_everything_was_stopped(
             return (await ledger(crm_engine))[0] >= WRITERS * MANY
 
         await until(busy)
-        await stop_all(parts, "ann", "bad data", tell=silent)
+        await stop_all(parts, "ann", "bad data", notify=silent)
         returned_at, (written, last) = await now(crm_engine), await ledger(crm_engine)
         already = halted
 
@@ -167,7 +167,7 @@ async def test_a_write_under_way_is_waited_for(
         writing = asyncio.ensure_future(write("run:under-way"))
         writing.add_done_callback(note("written"))
         await until(begun)
-        stopping = asyncio.ensure_future(stop_all(parts, "ann", "bad data", tell=silent))
+        stopping = asyncio.ensure_future(stop_all(parts, "ann", "bad data", notify=silent))
         stopping.add_done_callback(note("stopped"))
         await until(in_force)
         with pytest.raises(WritesHaltedError):
@@ -222,7 +222,7 @@ async def test_after_a_release_the_same_operation_is_written_once(
     parts: Parts, write: Write, crm_engine: AsyncEngine
 ) -> None:
     before, _ = await ledger(crm_engine)
-    await stop_all(parts, "ann", "bad data", tell=silent)
+    await stop_all(parts, "ann", "bad data", notify=silent)
     for _ in range(3):
         with pytest.raises(
             WritesHaltedError, match=r"writes are stopped by ann since .*: bad data"
@@ -245,14 +245,14 @@ async def test_a_writer_that_dies_holds_nobody_up(parts: Parts, engine: AsyncEng
         pid = await connection.scalar(text("select pg_backend_pid()"))
         async with engine.begin() as other:
             await other.execute(text("select pg_terminate_backend(:pid)"), {"pid": pid})
-        assert (await stop_all(parts, "ann", "bad data", tell=silent)).halted
+        assert (await stop_all(parts, "ann", "bad data", notify=silent)).halted
         await connection.invalidate()
     await gone.dispose()
 
 
 async def test_a_second_stop_changes_nothing(parts: Parts) -> None:
-    first = await stop_all(parts, "ann", "bad data", tell=silent)
-    second = await stop_all(parts, "bob", "something else", tell=silent)
+    first = await stop_all(parts, "ann", "bad data", notify=silent)
+    second = await stop_all(parts, "bob", "something else", notify=silent)
     assert (first.changed, second.changed) == (True, False)
     assert second.halt == first.halt
     assert second.halt is not None
@@ -263,7 +263,7 @@ async def test_a_second_stop_changes_nothing(parts: Parts) -> None:
 async def test_a_release_of_nothing_changes_nothing(parts: Parts) -> None:
     found = await release_all(parts, "bob", "why not")
     assert (found.halted, found.changed, found.halt) == (False, False, None)
-    await stop_all(parts, "ann", "bad data", tell=silent)
+    await stop_all(parts, "ann", "bad data", notify=silent)
     released = await release_all(parts, "bob", "all is well")
     again = await release_all(parts, "carl", "again")
     assert (released.changed, again.changed) == (True, False)
@@ -283,7 +283,7 @@ async def test_many_that_stop_at_once_make_one_halt(parts: Parts) -> None:
 
 async def test_one_tenant_does_not_stop_another(parts: Parts, engine: AsyncEngine) -> None:
     await load(engine, [sample()])
-    await stop_all(parts, "ann", "bad data", tell=silent)
+    await stop_all(parts, "ann", "bad data", notify=silent)
     other = parts.halts.gate("somebody-else")
     done = await OwnSqlCrm(engine).apply_gated(
         change(Action.ADD_NOTE, NOTE), expected_version=None, operation_id="run:other", gate=other
@@ -294,7 +294,7 @@ async def test_one_tenant_does_not_stop_another(parts: Parts, engine: AsyncEngin
 async def test_starts_are_refused_with_who_when_and_why(parts: Parts) -> None:
     async with starting(parts):
         assert await parts.halts.writers_left(parts.settings.tenant) == 1
-    standing = await stop_all(parts, "ann", "bad data", tell=silent)
+    standing = await stop_all(parts, "ann", "bad data", notify=silent)
     assert standing.halt is not None
     for refused in (ensure_not_halted(parts), starting(parts).__aenter__()):
         with pytest.raises(HaltedError) as error:
@@ -314,7 +314,7 @@ async def test_without_temporal_writes_stop_all_the_same(
     with monkeypatch.context() as broken:
         broken.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
         with pytest.raises(UnreachableError) as error:
-            await stop_all(parts, "ann", "bad data", tell=silent)
+            await stop_all(parts, "ann", "bad data", notify=silent)
         assert "writes and starts are stopped by ann" in error.value.message
         assert "the schedules could not be paused" in error.value.message
         assert error.value.exit_code == 5

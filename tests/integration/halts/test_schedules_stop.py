@@ -90,7 +90,7 @@ async def test_exactly_what_was_running_is_paused_and_resumed(
     ours = [*running, upkeep, unfiled]
     await listed(own_client, len(ours) + len(others) + 1)
 
-    standing = await stop_all(parts, "ann", "bad data", tell=silent)
+    standing = await stop_all(parts, "ann", "bad data", notify=silent)
     assert standing.schedules_paused == len(ours)
     assert standing.halt is not None
     note = f"stop-all #{standing.halt.id} by ann: bad data"
@@ -98,7 +98,7 @@ async def test_exactly_what_was_running_is_paused_and_resumed(
     assert await state_of(by_hand) == (True, BY_HAND)
     assert {await state_of(one) for one in others} == {(False, "")}
 
-    again = await stop_all(parts, "bob", "again", tell=silent)
+    again = await stop_all(parts, "bob", "again", notify=silent)
     assert (again.changed, again.schedules_paused) == (False, len(ours))
     assert {await state_of(one) for one in ours} == {(True, note)}
 
@@ -126,9 +126,9 @@ async def test_what_could_not_be_paused_is_paused_by_a_repeat(
     with monkeypatch.context() as broken:
         broken.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
         with pytest.raises(UnreachableError):
-            await stop_all(parts, "ann", "bad data", tell=silent)
+            await stop_all(parts, "ann", "bad data", notify=silent)
     assert await state_of(schedule) == (False, "")
-    standing = await stop_all(parts, "bob", "again", tell=silent)
+    standing = await stop_all(parts, "bob", "again", notify=silent)
     assert (standing.changed, standing.schedules_paused) == (False, 1)
     paused, note = await state_of(schedule)
     assert paused
@@ -149,7 +149,7 @@ async def test_the_status_counts_what_is_paused(parts: Parts, own_client: Client
     assert (await status_of(parts)).document()["halted"] is False
     await create(own_client, names.schedule_id("one", tenant), tenant=tenant)
     await listed(own_client, 1)
-    await stop_all(parts, "ann", "bad data", tell=silent)
+    await stop_all(parts, "ann", "bad data", notify=silent)
 
     async def counted() -> bool:  # the list follows within a second
         return (await status_of(parts)).schedules_paused == 1
@@ -171,7 +171,7 @@ async def test_a_stop_and_a_release_at_once_leave_no_schedule_behind(
         return await parts.halts.current(tenant) is not None
 
     for _ in range(3):
-        stopping = asyncio.ensure_future(stop_all(parts, "ann", "bad data", tell=silent))
+        stopping = asyncio.ensure_future(stop_all(parts, "ann", "bad data", notify=silent))
         await until(in_force)
         await release_all(parts, "bob", "all is well")
         await stopping

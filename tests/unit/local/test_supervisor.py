@@ -31,7 +31,7 @@ class Bench:
         self.supervisor = Supervisor(
             os.environ,
             self.log,
-            tell=self.said.append,
+            notify=self.said.append,
             changed=self._count,
             restart=restart,
             command=(sys.executable, "-u", "-c", program),
