@@ -17,7 +17,7 @@ Show = Callable[[int], None]
 """Takes how many are done."""
 
 
-class Teller:
+class Narrator:
     """Numbers the steps and remembers how long each took, in seconds."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Teller:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """One step. What is told inside stands under its heading."""
+        """One step. What is narrated inside stands under its heading."""
         typer.echo(f"\n{len(self.times) + 1}. {title}\n")
         began = time.perf_counter()
         yield
@@ -44,7 +44,7 @@ class Teller:
         print_table(("step", "time"), [*rows, ("in all", f"{self.elapsed:.1f} s")])
 
 
-def tell(text: str) -> None:
+def narrate(text: str) -> None:
     """One paragraph on stdout, as wide as the terminal and not wider than is read with ease."""
     width = min(_WIDTH, shutil.get_terminal_size().columns)
     typer.echo(textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False))
@@ -79,13 +79,13 @@ def meter(what: str, total: int) -> Iterator[Show]:
 
 
 def _quarters(what: str, total: int) -> Show:
-    told = -1
+    shown = -1
 
     def show(done: int) -> None:
-        nonlocal told
+        nonlocal shown
         quarter = 4 * done // max(1, total)
-        if quarter > told:
-            told = quarter
+        if quarter > shown:
+            shown = quarter
             note(f"{what}: {done} of {total}")
 
     return show

@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from account_reviews.bootstrap import Parts
 from account_reviews.demo.evidence import Run
-from account_reviews.demo.narration import show_document, tell
+from account_reviews.demo.narration import narrate, show_document
 from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Proof
 from account_reviews.domain.analysis.model import HealthBand, RiskLevel
@@ -29,7 +29,7 @@ async def show_brief(parts: Parts, client: Client, plans: Sequence[Plan]) -> Non
     first = next((plan for plan in plans if plan.answer is Answer.PART), plans[0])
     state, analysis, _ = await show_review(parts, client, first.row.review_id, first.row.run_id)
     show_document(render_brief(brief_of(state, analysis, parts.policy), "md"))
-    tell(
+    narrate(
         f"This is what the owner of {state.account_id} reads before deciding: what changed, how"
         " large the risk is and why, and each proposed change as the exact values that would be"
         " written. Every reason names the CRM record it comes from. Where people have decided"
@@ -61,7 +61,7 @@ async def show_portfolio(parts: Parts, runs: Sequence[Run]) -> None:
     waiting, decided = _waiting(states), _decided(states)
     grave = sum(_level(state) in (RiskLevel.CRITICAL, RiskLevel.HIGH) for state in states)
     typer.echo("")
-    tell(
+    narrate(
         "The table counts accounts: a row for each level of risk, in the middle the same accounts"
         f" by health. {grave} of {len(states)} accounts have a high or critical risk. The last two"
         f" columns say how far they are: {waiting} reviews wait for a person, and on {decided}"
@@ -102,7 +102,7 @@ def show_proof(proof: Proof) -> None:
         if len(claim.complaints) > _LISTED:
             typer.echo(f"        and {len(claim.complaints) - _LISTED} more")
     typer.echo("")
-    tell(
+    narrate(
         "Temporal was asked for the status of every review, and every review for its own state."
         " The approvals in these states were then compared with the CRM: with its ledger, in which"
         " each write leaves one row, with the fields as they read now, and with the copy of all"

@@ -54,7 +54,7 @@ class Facts:
     """Ids of all reviews that Temporal lists."""
     reviews: tuple[Witness, ...]
     given: frozenset[str]
-    """Operation ids of the items that people were told they had approved."""
+    """Operation ids of the items whose approval was reported to people."""
     ledger: tuple[Operation, ...]
     before: CrmImage
     after: CrmImage

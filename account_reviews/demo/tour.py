@@ -16,7 +16,7 @@ from account_reviews.crm.importing.importer import import_directory, parse_as_of
 from account_reviews.crm.importing.mapping import load_mapping
 from account_reviews.demo import evidence, pages, people
 from account_reviews.demo.evidence import CrmImage, Run, Standing, Witness
-from account_reviews.demo.narration import Show, Teller, meter, tell
+from account_reviews.demo.narration import Narrator, Show, meter, narrate
 from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Facts, Proof, prove
 from account_reviews.demo.workspace import AS_OF, SAMPLE
@@ -65,27 +65,27 @@ class Ending:
 
 async def play(stack: LocalStack) -> Ending:
     """All steps. NegativeAnswerError when one does not come to its end."""
-    teller = Teller()
-    with teller.step("Start everything"):
+    narrator = Narrator()
+    with narrator.step("Start everything"):
         await _start(stack)
     async with open_parts(Settings.load(), application="reviews-demo") as parts:
         scene = Scene(stack, parts, await parts.connect())
-        with teller.step("Import the sample portfolio"):
+        with narrator.step("Import the sample portfolio"):
             await _import(scene)
-        with teller.step("Review every account, and kill the worker on the way"):
+        with narrator.step("Review every account, and kill the worker on the way"):
             accounts = await find_accounts(parts, every=True)
             await _review_and_kill(scene, accounts)
-        with teller.step("Start a new worker"):
+        with narrator.step("Start a new worker"):
             await _recover(scene)
-        with teller.step("Let people decide, and kill the worker again"):
+        with narrator.step("Let people decide, and kill the worker again"):
             await _decide(scene)
-        with teller.step("Read a brief"):
+        with narrator.step("Read a brief"):
             await pages.show_brief(parts, scene.client, scene.plans)
-        with teller.step("Look at the whole portfolio"):
+        with narrator.step("Look at the whole portfolio"):
             await pages.show_portfolio(parts, scene.runs)
-        with teller.step("Prove it"):
+        with narrator.step("Prove it"):
             proof = await _prove(scene)
-    teller.summary()
+    narrator.summary()
     return Ending(proof, next(plan.row for plan in scene.plans if plan.answer is Answer.LEAVE))
 
 
@@ -93,7 +93,7 @@ async def _start(stack: LocalStack) -> None:
     await stack.start()
     os.environ.update(stack.environment())
     pids = ", ".join(str(pid) for pid in stack.worker_pids)
-    tell(
+    narrate(
         f"PostgreSQL, Temporal and one worker (process {pids}) run on this machine now, with all"
         f" they keep in {stack.data_dir}. The worker is the process that runs the code of the"
         " reviews. It keeps nothing: each step of each review is recorded by Temporal. To watch,"
@@ -107,7 +107,7 @@ async def _import(scene: Scene) -> None:
     scene.before = await evidence.crm_image(scene.parts.engine)
     rows = sum(file.inserted for file in report.files)
     accounts = _count(scene.before, RecordType.ACCOUNT)
-    tell(
+    narrate(
         f"{rows} rows of {len(report.files)} CSV files stand in the CRM: {accounts} invented"
         " accounts with their owners, contacts, deals, activities, notes and tasks, as of"
         f" {AS_OF}. The CRM of the demo is a set of tables in PostgreSQL. Its"
@@ -126,7 +126,7 @@ async def _review_and_kill(scene: Scene, accounts: list[Account]) -> None:
             await _until(lambda: _done(scene, show), lambda done: done >= total // 3)
         pid = await scene.stack.kill_worker()
     standing = await evidence.look_without_worker(scene.client, scene.runs)
-    _tell_of_the_kill(standing, total, pid)
+    _describe_the_kill(standing, total, pid)
     if not standing.begun + standing.untouched:
         raise NegativeAnswerError("the worker was killed too late: every review had come to rest")
 
@@ -153,8 +153,8 @@ async def _start_reviews(scene: Scene, accounts: list[Account]) -> None:
     await asyncio.gather(*(one(account) for account in accounts))
 
 
-def _tell_of_the_kill(standing: Standing, total: int, pid: int) -> None:
-    tell(
+def _describe_the_kill(standing: Standing, total: int, pid: int) -> None:
+    narrate(
         f"{total} reviews were started at once. When about a third of them had come as far as they"
         f" can without a person, the worker (process {pid}) was killed with SIGKILL, which leaves"
         " no time to save anything. At that moment Temporal held"
@@ -173,7 +173,7 @@ async def _recover(scene: Scene) -> None:
         tenant=scene.parts.settings.tenant, limit=_REQUESTS
     )
     items = sum(len(row.request.items) for row in waiting.items)
-    tell(
+    narrate(
         f"A new worker (process {pid}) took over. Temporal gave it the reviews that were cut off,"
         " each with the record of what it had done, and each went on from there. Of"
         f" {total} reviews {len(waiting.items)} now wait for a person, with {items} proposed"
@@ -226,7 +226,7 @@ async def _decide(scene: Scene) -> None:
     answered = [plan for plan in scene.plans if plan.decisions]
     at_work = await _answer_and_kill(scene, answered)
     await _settle(scene, answered)
-    _tell_of_decisions(scene, len(answered), at_work)
+    _describe_decisions(scene, len(answered), at_work)
 
 
 async def _answer_and_kill(scene: Scene, plans: Sequence[Plan]) -> int:
@@ -292,14 +292,14 @@ def _rests(review: Witness) -> bool:
     return state is not None and state.status is Status.WAITING and not approved_items(state)
 
 
-def _tell_of_decisions(scene: Scene, answered: int, at_work: int) -> None:
+def _describe_decisions(scene: Scene, answered: int, at_work: int) -> None:
     counted = ", ".join(
         f"{count} {answer}"
         for answer in Answer
         if (count := sum(plan.answer is answer for plan in scene.plans))
     )
     deciders = {one.approver for plan in scene.plans for one in plan.decisions}
-    tell(
+    narrate(
         f"{len(deciders)} people answered {answered} of {len(scene.plans)} requests: {counted}."
         f" They approved {len(scene.given)} changes, and each was written to the CRM as soon as it"
         " was approved. When half of the answers were given, the worker was killed once more, with"
