@@ -113,7 +113,7 @@ class ResultActivities:
         return compare(previous, moves, whole=whole)
 
     async def _assigned(self, call: MakeResults) -> set[str]:
-        """Owners in the scope of whose accounts nothing changed: they are told so."""
+        """Owners in the scope of whose accounts nothing changed: they are notified of that."""
         scope = call.scope
         if scope.changed_within_seconds is None or "crm" in call.missing_sources:
             return set()

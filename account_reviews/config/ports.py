@@ -31,7 +31,7 @@ def any_free() -> int:
 
 
 def listens(pid: int, port: int) -> bool:
-    """True when that process listens on the port; also where the system does not tell."""
+    """True when that process listens on the port; also where the system does not say."""
     try:
         tables = [Path(f"/proc/{pid}/net/{name}").read_text("ascii") for name in ("tcp", "tcp6")]
         held = {_target(path) for path in Path(f"/proc/{pid}/fd").iterdir()}

@@ -22,7 +22,7 @@ class WriteGate(Protocol):
         With `connection`, a READ COMMITTED transaction on our own database that the write is
         part of, the gate is asked in that transaction, and passed until its end. Without it the
         gate asks in a transaction of its own. WritesHaltedError when it is shut,
-        UnreachableError when nobody can tell.
+        UnreachableError when nobody knows.
         """
         ...
 

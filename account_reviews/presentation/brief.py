@@ -74,7 +74,7 @@ def shown(value: Scalar) -> str:
     return str(value)
 
 
-def told(evidence: Evidence) -> str:
+def evidence_text(evidence: Evidence) -> str:
     """What a cited field says: its value, or how it changed."""
     if evidence.before is None:
         return shown(evidence.value)
@@ -166,7 +166,7 @@ def _with_words(environment: Environment) -> Environment:
     environment.filters.update(
         {
             "shown": shown,
-            "told": told,
+            "evidence_text": evidence_text,
             "words": words,
             "moment": moment,
             "age": age,

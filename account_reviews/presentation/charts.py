@@ -64,7 +64,7 @@ def health_chart(
         )
         for band in HealthBand
     )
-    return Chart(name, "Health", _told("Accounts by health", bars), bars)
+    return Chart(name, "Health", _sentence("Accounts by health", bars), bars)
 
 
 def risk_chart(
@@ -85,7 +85,7 @@ def risk_chart(
             bars.append(Bar("", f"{old} before", _scaled(old, most), _TONES[level], then=True))
     title = "Risk" if before is None else "Risk, now and at the last cycle"
     note = None if before is None else "Hatched: the last cycle."
-    return Chart(name, title, _told("Accounts by risk level", bars), tuple(bars), note)
+    return Chart(name, title, _sentence("Accounts by risk level", bars), tuple(bars), note)
 
 
 def value_chart(owners: Iterable[Mapping[str, Any]]) -> Chart:
@@ -103,7 +103,7 @@ def value_chart(owners: Iterable[Mapping[str, Any]]) -> Chart:
         for one in found[:OWNERS]
     )
     title = "Annual revenue at risk"
-    return Chart("value", title, _told(title, bars), bars, _left_out(len(found)))
+    return Chart("value", title, _sentence(title, bars), bars, _left_out(len(found)))
 
 
 def uptake_chart(uptake: Sequence[Mapping[str, Any]]) -> Chart:
@@ -119,7 +119,7 @@ def uptake_chart(uptake: Sequence[Mapping[str, Any]]) -> Chart:
         for one in found[:OWNERS]
     )
     title = "Uptake in the last 30 days"
-    return Chart("uptake", title, _told("Accepted", bars), bars, _left_out(len(found)))
+    return Chart("uptake", title, _sentence("Accepted", bars), bars, _left_out(len(found)))
 
 
 def account_chart(lines: Sequence[Any], name: str) -> Chart:
@@ -136,7 +136,7 @@ def account_chart(lines: Sequence[Any], name: str) -> Chart:
         for line in shown
     )
     note = "The mark is the score of the last review."
-    return Chart(name, "Risk by account", _told("Risk of 100", bars), bars, note)
+    return Chart(name, "Risk by account", _sentence("Risk of 100", bars), bars, note)
 
 
 def owner_name(one: Mapping[str, Any]) -> str:
@@ -188,6 +188,6 @@ def _left_out(count: int) -> str | None:
     return f"{count - OWNERS} more owners are in the table." if count > OWNERS else None
 
 
-def _told(what: str, bars: Iterable[Bar]) -> str:
+def _sentence(what: str, bars: Iterable[Bar]) -> str:
     said = "; ".join(f"{bar.label} {bar.text}".strip() for bar in bars)
     return f"{what}: {said or 'nothing to show'}."

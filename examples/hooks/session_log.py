@@ -31,16 +31,16 @@ class SessionLog:
     def session_end(self, event: HookEvent) -> None:
         """A review has ended."""
         tools = self._calls.pop(event.workflow_id, 0)
-        told = {"outcome": event.outcome, "tool_calls": tools, "anomalies": event.anomalies}
-        self._write(event, told)
+        report = {"outcome": event.outcome, "tool_calls": tools, "anomalies": event.anomalies}
+        self._write(event, report)
 
-    def _write(self, event: HookEvent, told: Mapping[str, object]) -> None:
+    def _write(self, event: HookEvent, report: Mapping[str, object]) -> None:
         line = {
             "hook": event.name,
             "at": event.at.isoformat(),
             "account": event.account_id,
             "trace": event.trace_id,
-            **told,
+            **report,
         }
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

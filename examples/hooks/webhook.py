@@ -16,10 +16,10 @@ async def post(event: HookEvent) -> None:
     """`webhook:post`"""
     if event.name is not HookName.SESSION_END:
         return
-    told = {"account": event.account_id, "outcome": event.outcome, "anomalies": event.anomalies}
+    report = {"account": event.account_id, "outcome": event.outcome, "anomalies": event.anomalies}
     request = urllib.request.Request(
         os.environ["WEBHOOK_URL"],
-        data=json.dumps(told).encode(),
+        data=json.dumps(report).encode(),
         headers={"Content-Type": "application/json"},
     )
     await asyncio.to_thread(_send, request)

@@ -110,7 +110,7 @@ class Stage:
         return (file_no, line, outcome, digest, None, *data)
 
     async def analyze(self, connection: AsyncConnection) -> None:
-        """Tell the planner how much there is."""
+        """Let the planner know how much there is."""
         await connection.execute(text(f"analyze {self.table.name}"))
 
     async def mark_duplicates(self, connection: AsyncConnection, distinct: set[int]) -> None:

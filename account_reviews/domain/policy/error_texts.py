@@ -1,4 +1,4 @@
-"""What a bad policy value is told: the dotted key, the value, and what is allowed. One sentence."""
+"""Describes a bad policy value: the dotted key, the value, and what is allowed. One sentence."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches

@@ -149,8 +149,8 @@ def summarise(analysis: Analysis) -> str:
     elif count:
         first = f"{count} change{'' if count == 1 else 's'} since the last review."
     risk, health = analysis.risk, analysis.health
-    told = f"Risk is {risk.level}{_of_100(risk.score)}, health is {health.band.replace('_', ' ')}"
-    parts = [first, f"{told}{_of_100(health.score)}."]
+    levels = f"Risk is {risk.level}{_of_100(risk.score)}, health is {health.band.replace('_', ' ')}"
+    parts = [first, f"{levels}{_of_100(health.score)}."]
     proposed = len(analysis.proposed_changes)
     if proposed:
         parts.append(f"{proposed} CRM change{'' if proposed == 1 else 's'} proposed.")

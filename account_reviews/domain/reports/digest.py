@@ -114,7 +114,7 @@ class Digest(Model):
     waiting: tuple[WaitingRequest, ...]
     decided: tuple[ClosedReview, ...]
     seen: tuple[str, ...]
-    """Marks of all changes that stand, told today or earlier: the next digest leaves them out."""
+    """Marks of all changes that stand, shown today or earlier: the next digest leaves them out."""
 
 
 class OwnerReview(Model):
@@ -185,12 +185,12 @@ def build_digest(facts: DigestFacts, policy: Policy) -> Digest:
 
 
 def _changed_accounts(facts: DigestFacts) -> Iterator[ChangedAccount]:
-    told = frozenset(facts.last.digest.seen) if facts.last else frozenset()
+    known = frozenset(facts.last.digest.seen) if facts.last else frozenset()
     since = since_of(facts.day, facts.last)
     for review in sorted(facts.reviews, key=lambda one: one.account_id):
         if facts.last is None and review.analysed_at <= since:
             continue
-        fresh = [one for one in review.analysis.changes if _mark(review, one) not in told]
+        fresh = [one for one in review.analysis.changes if _mark(review, one) not in known]
         if fresh:
             yield ChangedAccount(
                 account_id=review.account_id,
@@ -231,10 +231,10 @@ def _deadline(request: ApprovalRequest) -> tuple[Timestamp, str]:
 
 
 def _decided(facts: DigestFacts) -> Iterator[ClosedReview]:
-    told = {one.run_id for one in facts.last.digest.decided} if facts.last else set()
+    known = {one.run_id for one in facts.last.digest.decided} if facts.last else set()
     for state in sorted(facts.closed, key=lambda one: (one.account_id, one.run_id)):
         items = {item.item_id: item for request in state.requests for item in request.items}
-        if state.run_id in told or not items or state.outcome is None or state.closed_at is None:
+        if state.run_id in known or not items or state.outcome is None or state.closed_at is None:
             continue
         yield ClosedReview(
             run_id=state.run_id,
@@ -307,10 +307,10 @@ def _why(analysis: Analysis, policy: Policy) -> tuple[Why, ...]:
         *(Why(text=one.title, evidence=one.evidence[:SHOWN]) for one in grave),
         *(Why(text=one.text, evidence=one.evidence[:SHOWN]) for one in reasons),
     ]
-    told: dict[tuple[tuple[str | None, str], ...], Why] = {}
+    by_evidence: dict[tuple[tuple[str | None, str], ...], Why] = {}
     for one in found:  # the finding and the points of one fact are one reason
-        told.setdefault(tuple((item.record.id, item.field) for item in one.evidence), one)
-    return tuple(told.values())[:SHOWN]
+        by_evidence.setdefault(tuple((item.record.id, item.field) for item in one.evidence), one)
+    return tuple(by_evidence.values())[:SHOWN]
 
 
 def _nothing_new(facts: DigestFacts) -> str:

@@ -83,8 +83,8 @@ class ReviewedAccount(Model):
 
     @property
     def failed(self) -> bool:
-        told = self.review is not None and self.review.outcome is Outcome.FAILED
-        return told or self.state is AccountState.FAILED
+        failed = self.review is not None and self.review.outcome is Outcome.FAILED
+        return failed or self.state is AccountState.FAILED
 
 
 class CycleFacts(Model):
@@ -255,7 +255,7 @@ class BriefBuilder:
         return self
 
     def finish(self, known_name: str | None = None) -> OwnerBrief:
-        """The brief. `known_name` is used when no account tells the owner's name."""
+        """The brief. `known_name` is used when no account has the owner's name."""
         cycle, name = self._cycle, min(self._names, default=known_name)
         reviewed = sum(line.changed is not None for line in self._lines)
         lines = sorted(self._lines, key=_by_risk)
@@ -398,11 +398,11 @@ def _high_priority(lines: list[AccountLine]) -> tuple[PriorityAccount, ...]:
 
 
 def _failed(account: ReviewedAccount) -> FailedAccount:
-    told = account.review.reason if account.review else None
+    reason = account.review.reason if account.review else None
     return FailedAccount(
         account_id=account.account_id,
         account_name=account.account_name,
-        reason=account.reason or told or "its review failed",
+        reason=account.reason or reason or "its review failed",
     )
 
 
@@ -421,7 +421,7 @@ def _update(account: ReviewedAccount, analysis: Analysis) -> Update:
 
 
 def update_change(change: DetectedChange) -> UpdateChange:
-    """A detected change as briefs tell it."""
+    """A detected change as briefs show it."""
     return UpdateChange(
         type=change.type,
         record=change.record,

@@ -348,7 +348,7 @@ def _kinds(move: RiskMove, *, whole: bool) -> list[str]:
 
 
 def _direction(before: PreviousRisk, after: PreviousRisk) -> int:
-    """Above 0 when the risk grew. Scores tell, or the levels where a score is unknown."""
+    """Above 0 when the risk grew. Scores say so, or the levels where a score is unknown."""
     if before.score is not None and after.score is not None and before.score != after.score:
         return after.score - before.score
     return start_rank(before.level) - start_rank(after.level)

@@ -139,8 +139,8 @@ class _Entry:
             if key in keys:
                 continue
             close = get_close_matches(key, keys, n=1)
-            told = f"did you mean {close[0]}?" if close else f"an entry has {', '.join(keys)}"
-            raise ScheduleError(f"{self._where}: {key} is not a key of a schedule; {told}")
+            hint = f"did you mean {close[0]}?" if close else f"an entry has {', '.join(keys)}"
+            raise ScheduleError(f"{self._where}: {key} is not a key of a schedule; {hint}")
 
     def _refuse_keys_of_other_kinds(self, kind: ScheduleKind) -> None:
         for key in self._table:

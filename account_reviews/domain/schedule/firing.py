@@ -1,7 +1,7 @@
 """When a schedule's local times come: calendars, cron fields, gaps of the spring. Pure.
 
-The server says when a schedule runs next; nothing here is asked for that. This tells what a file
-means, warns of local times that do not exist, and tells a scheduled run from one by hand.
+The server says when a schedule runs next; nothing here is asked for that. This says what a file
+means, warns of local times that do not exist, and sets a scheduled run apart from one by hand.
 """
 
 import re

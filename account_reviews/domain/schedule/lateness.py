@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
 
 class Judgement(Model):
-    """What a scheduled run is told of itself."""
+    """What a scheduled run knows of itself."""
 
     verdict: Verdict
     scheduled_at: Timestamp
@@ -74,8 +74,8 @@ def judge(
     elif waited > grace:
         verdict = Verdict.MISSED
         seconds = waited.total_seconds()
-        told = f"more than the grace of {grace.total_seconds():g} s"
-        reason = f"no worker took it for {seconds:.0f} s, {told}"
+        delay = f"more than the grace of {grace.total_seconds():g} s"
+        reason = f"no worker took it for {seconds:.0f} s, {delay}"
     elif lateness > ON_TIME_WITHIN + jitter:
         verdict = Verdict.LATE
     return Judgement(

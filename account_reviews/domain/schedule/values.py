@@ -65,8 +65,8 @@ def time_zone(given: Any) -> str:
     if isinstance(given, str) and given in zones:
         return given
     close = get_close_matches(str(given), zones, n=1)
-    told = f"; did you mean {close[0]!r}?" if close else ""
-    raise Refused(f"an IANA time zone such as Europe/Berlin{told}")
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise Refused(f"an IANA time zone such as Europe/Berlin{hint}")
 
 
 def clock(given: Any) -> str:
@@ -149,12 +149,12 @@ def flag(given: Any) -> bool:
     return given
 
 
-def whole_number(low: int, high: int, told: str = "") -> Callable[[Any], int]:
+def whole_number(low: int, high: int, hint: str = "") -> Callable[[Any], int]:
     """A reader of whole numbers between the two."""
 
     def read(given: Any) -> int:
         if not isinstance(given, int) or isinstance(given, bool) or not low <= given <= high:
-            ending = f"; {told}" if told else ""
+            ending = f"; {hint}" if hint else ""
             raise Refused(f"a whole number from {low} to {high}{ending}")
         return given
 
