@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.domain.audit.facts import halt_entry
+from account_reviews.domain.audit.entries import halt_entry
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.halts import Halt, writes_halted

@@ -5,7 +5,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.domain.audit.facts import policy_entry
+from account_reviews.domain.audit.entries import policy_entry
 from account_reviews.store.database import reachable
 from account_reviews.store.outbox import put_into_outbox
 from account_reviews.store.sql_files import read_sql

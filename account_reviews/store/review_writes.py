@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from account_reviews.domain.audit.facts import review_base, review_entries
+from account_reviews.domain.audit.entries import review_base, review_entries
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.canonical import canonical_json, hash_of
 from account_reviews.domain.review.state import ReviewState

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.domain.audit.facts import schedule_run_entry
+from account_reviews.domain.audit.entries import schedule_run_entry
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.schedule.runs import (
     KEPT_RUNS,
