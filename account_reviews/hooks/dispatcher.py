@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from account_reviews.hooks.events import HookEvent, HookName
-from account_reviews.hooks.loading import Hook
+from account_reviews.hooks.registry import Hook
 from account_reviews.telemetry import instruments
 
 TIMEOUT_SECONDS: Final = 5.0

@@ -12,7 +12,7 @@ from account_reviews.domain.audit.redaction import rules_of
 from account_reviews.domain.policy.model import Policy
 from account_reviews.hooks.activity_interceptor import HookInterceptor
 from account_reviews.hooks.dispatcher import CLOSING_SECONDS, TIMEOUT_SECONDS, Lanes
-from account_reviews.hooks.loading import Hook
+from account_reviews.hooks.registry import Hook
 from account_reviews.hooks.review_lifecycle import Sessions
 
 _LOOKING_UP_SECONDS: Final = 1.0

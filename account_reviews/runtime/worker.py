@@ -11,7 +11,7 @@ from temporalio.worker import Interceptor, WorkflowRunner
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
 from account_reviews.crm.sql.backend import SqlCrm
-from account_reviews.hooks.loading import load
+from account_reviews.hooks.registry import load
 from account_reviews.hooks.worker import hooked
 from account_reviews.runtime.audit_trail import audited
 from account_reviews.runtime.telemetry import telemetry

@@ -29,7 +29,7 @@ from account_reviews.domain.review.approvals import RequestState
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.hooks.events import Anomaly, HookEvent, HookName
-from account_reviews.hooks.loading import hook_of
+from account_reviews.hooks.registry import hook_of
 from account_reviews.hooks.worker import hooked
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.review_queries import ReviewReader

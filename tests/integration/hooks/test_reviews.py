@@ -20,7 +20,7 @@ from account_reviews.domain.policy.model import load_policy
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.hooks.dispatcher import Lanes
 from account_reviews.hooks.events import Anomaly, HookEvent, HookName
-from account_reviews.hooks.loading import Hook, hook_of
+from account_reviews.hooks.registry import Hook, hook_of
 from account_reviews.hooks.review_lifecycle import Sessions
 from account_reviews.hooks.worker import hooked
 from account_reviews.memory.in_memory import InMemoryMemory

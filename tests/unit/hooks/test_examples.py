@@ -15,7 +15,7 @@ import pytest
 
 from account_reviews.hooks.dispatcher import Lanes
 from account_reviews.hooks.events import Anomaly, HookName
-from account_reviews.hooks.loading import load
+from account_reviews.hooks.registry import load
 from tests.unit.hooks.helpers import PATIENCE, counting, event
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "hooks"

@@ -10,7 +10,7 @@ import pytest
 
 from account_reviews.hooks.dispatcher import MOST_STUCK, Lanes
 from account_reviews.hooks.events import HookEvent, HookName
-from account_reviews.hooks.loading import hook_of
+from account_reviews.hooks.registry import hook_of
 from tests.unit.hooks.helpers import PATIENCE, Counted, Heard, counting, event
 from tests.waiting import eventually
 

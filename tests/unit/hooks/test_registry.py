@@ -12,7 +12,7 @@ import pytest
 from account_reviews.domain.errors import BadInputError
 from account_reviews.hooks import loading
 from account_reviews.hooks.events import HookName
-from account_reviews.hooks.loading import hook_of, load
+from account_reviews.hooks.registry import hook_of, load
 from tests.unit.hooks.helpers import event
 
 MODULE = """
