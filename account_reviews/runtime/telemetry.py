@@ -14,7 +14,7 @@ from temporalio.worker import Interceptor
 
 from account_reviews.config.settings import Settings
 from account_reviews.telemetry import instruments, logs, metrics_page, trace_exporter
-from account_reviews.telemetry.activity_metrics import Metering
+from account_reviews.telemetry.activity_interceptor import Metering
 from account_reviews.telemetry.gauges import Observed, Source
 from account_reviews.telemetry.tracing import ReviewTracing
 
