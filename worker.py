@@ -17,10 +17,10 @@ from temporalio.worker import Interceptor, Worker
 from account_reviews.config.settings import Settings
 from account_reviews.runtime.garbage_collection import pass_over_what_is_there
 from account_reviews.runtime.worker import open_worker_parts
-from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.names import TASK_QUEUE
 from account_reviews.temporal.sandbox import activity_methods, sandboxed_runner
 from account_reviews.temporal.tuning import TUNED
+from account_reviews.temporal.worker_interceptor import ReviewInterceptor
 from workflows.account_review import AccountReviewWorkflow
 from workflows.review_cycle import ReviewCycleWorkflow
 from workflows.upkeep import UpkeepWorkflow

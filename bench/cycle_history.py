@@ -20,9 +20,9 @@ from account_reviews.domain.review.messages import ReviewProgress
 from account_reviews.domain.review.phases import Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewInput
 from account_reviews.services.cycles import cycle_input, start_cycle
-from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.names import TASK_QUEUE
 from account_reviews.temporal.sandbox import activity_methods
+from account_reviews.temporal.worker_interceptor import ReviewInterceptor
 from bench import common
 from bench.common import Bench, Result, Row
 from workflows.review_cycle import ReviewCycleWorkflow

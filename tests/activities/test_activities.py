@@ -43,7 +43,7 @@ from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.protocol import RecallQuery
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
-from account_reviews.temporal.interceptors import to_application_error
+from account_reviews.temporal.worker_interceptor import to_application_error
 from activities.analysis import AnalysisActivities
 from activities.crm import ApprovedContentChangedError, CrmActivities
 from activities.memory import MemoryActivities

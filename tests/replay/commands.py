@@ -22,8 +22,8 @@ from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.worker import Replayer, WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.workflow import Info
 
-from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.sandbox import sandboxed_runner
+from account_reviews.temporal.worker_interceptor import ReviewInterceptor
 from worker import WORKFLOWS
 
 HISTORIES: Final = Path(__file__).parent / "histories"

@@ -39,8 +39,8 @@ from account_reviews.domain.audit.redaction import DEFAULT
 from account_reviews.domain.errors import ReviewAlreadyRunningError, UnreachableError
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.telemetry.trace_headers import TraceHeaders, trace_id_of
-from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.sandbox import sandboxed_runner
+from account_reviews.temporal.worker_interceptor import ReviewInterceptor
 from tests.integration.audit.rows import trail
 from tests.waiting import until
 from tests.workflows.conftest import World, create_task, decision, make_world

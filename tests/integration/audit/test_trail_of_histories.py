@@ -20,8 +20,8 @@ from account_reviews.audit.history.reader import LONG, Export, HistoryReader
 from account_reviews.audit.history.reconcile_queries import Gap
 from account_reviews.audit.history.reconciler import compare
 from account_reviews.domain.audit.events import EventType, Severity
-from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.sandbox import sandboxed_runner
+from account_reviews.temporal.worker_interceptor import ReviewInterceptor
 from tests.integration.audit.live import (
     PATIENCE,
     RULES,

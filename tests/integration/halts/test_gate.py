@@ -27,7 +27,7 @@ from account_reviews.services.halts import (
 )
 from account_reviews.store.database import create_engine
 from account_reviews.store.halts import RETRY_SECONDS, HaltStore
-from account_reviews.temporal.interceptors import to_application_error
+from account_reviews.temporal.worker_interceptor import to_application_error
 from tests.integration.crm.loading import load, sample
 from tests.integration.crm.test_crm_contract import change
 from tests.waiting import until

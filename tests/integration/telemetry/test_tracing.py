@@ -36,8 +36,8 @@ from account_reviews.domain.review.approvals import Terms
 from account_reviews.telemetry import trace_headers
 from account_reviews.telemetry.trace_exporter import Traces
 from account_reviews.telemetry.trace_headers import TraceHeaders
-from account_reviews.temporal.interceptors import ReviewInterceptor
 from account_reviews.temporal.sandbox import sandboxed_runner
+from account_reviews.temporal.worker_interceptor import ReviewInterceptor
 from tests.integration.telemetry.conftest import Connect
 from tests.replay.commands import load
 from tests.replay.test_replay import ALL

@@ -11,7 +11,7 @@ from account_reviews.cli import output
 from account_reviews.domain.audit.redaction import DEFAULT, redact
 from account_reviews.domain.errors import ReviewsError, UnreachableError
 from account_reviews.temporal.failures import DATA_CONVERTER
-from account_reviews.temporal.interceptors import to_application_error
+from account_reviews.temporal.worker_interceptor import to_application_error
 
 CANARY = "kjh4-CANARY-9s8df"
 URL = f"postgresql://reviews:{CANARY}@db.example.com/reviews"
