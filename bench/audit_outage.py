@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
-from account_reviews.store.migrate import AUDIT, upgrade
+from account_reviews.store.migration import AUDIT, upgrade
 from bench import common, portfolio, trail
 from bench.common import Bench, Result, Row, percentile, spread
 from bench.driving import accounts_of, worker_process

@@ -70,7 +70,7 @@ def postgres(short_dir: Path) -> Iterator[EmbeddedPostgres]:
 async def template_database(postgres: EmbeddedPostgres) -> str:
     """The name of a migrated database without rows; nobody connects to it."""
     from account_reviews.store.database import create_engine
-    from account_reviews.store.migrate import AUDIT, upgrade
+    from account_reviews.store.migration import AUDIT, upgrade
 
     postgres.create_database(_TEMPLATE)
     engine = create_engine(postgres.url(_TEMPLATE), application_name="tests")

@@ -161,7 +161,7 @@ class LocalStack:
 
     async def _start_database(self, undo: AsyncExitStack) -> None:
         from account_reviews.store.database import create_engine
-        from account_reviews.store.migrate import AUDIT, upgrade
+        from account_reviews.store.migration import AUDIT, upgrade
 
         if not self._external_database:
             self._notify("starting PostgreSQL")

@@ -179,7 +179,7 @@ async def _database(patient: _Patient) -> str:
 
 
 async def _revision(patient: _Patient) -> str:
-    from account_reviews.store.migrate import current_revision, head_revision
+    from account_reviews.store.migration import current_revision, head_revision
 
     found, wanted = await current_revision(patient.database()), head_revision()
     if found != wanted:
@@ -208,7 +208,7 @@ async def _audit_database(engine: "AsyncEngine") -> str:
     from sqlalchemy.exc import DBAPIError
 
     from account_reviews.audit.store import try_insert
-    from account_reviews.store.migrate import AUDIT, current_revision, head_revision
+    from account_reviews.store.migration import AUDIT, current_revision, head_revision
 
     found, wanted = await current_revision(engine, AUDIT), head_revision(AUDIT)
     if found != wanted:

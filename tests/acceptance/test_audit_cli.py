@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.audit.store import insert
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
-from account_reviews.store.migrate import AUDIT, upgrade
+from account_reviews.store.migration import AUDIT, upgrade
 from tests.acceptance.conftest import PATIENCE, Reviews, rows
 from tests.integration.audit.rows import event
 

@@ -24,7 +24,7 @@ from account_reviews.domain.review.approvals import Terms
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.database import create_engine
-from account_reviews.store.migrate import upgrade
+from account_reviews.store.migration import upgrade
 from tests.replay.commands import HISTORIES, write_missing
 from tests.replay.cycles import CYCLE_SCENARIOS, REVIEWS_OF_CYCLES
 from tests.replay.upkeep import UPKEEP_SCENARIOS

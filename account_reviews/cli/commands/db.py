@@ -7,7 +7,7 @@ import typer
 from account_reviews.cli.output import Format, Output, leave, print_json, run
 
 if TYPE_CHECKING:
-    from account_reviews.store.migrate import Schema
+    from account_reviews.store.migration import Schema
     from account_reviews.upkeep.rebuild import RebuildReport
 
 
@@ -72,21 +72,21 @@ class Step(NamedTuple):
 
 async def _upgrade() -> tuple[Step, Step]:
     from account_reviews.config.settings import Settings
-    from account_reviews.store import migrate
+    from account_reviews.store import migration
 
     settings = Settings.load()
-    main = await _bring_up(settings.require_database_url(), migrate.REVIEWS)
-    return main, await _bring_up(settings.require_audit_database_url(), migrate.AUDIT)
+    main = await _bring_up(settings.require_database_url(), migration.REVIEWS)
+    return main, await _bring_up(settings.require_audit_database_url(), migration.AUDIT)
 
 
 async def _bring_up(url: str, schema: "Schema") -> Step:
-    from account_reviews.store import migrate
+    from account_reviews.store import migration
     from account_reviews.store.database import create_engine
 
     engine = create_engine(url, application_name="reviews-db", command_timeout=None)
     try:
-        before = await migrate.current_revision(engine, schema)
-        await migrate.upgrade(engine, schema)
-        return Step(before, await migrate.current_revision(engine, schema))
+        before = await migration.current_revision(engine, schema)
+        await migration.upgrade(engine, schema)
+        return Step(before, await migration.current_revision(engine, schema))
     finally:
         await engine.dispose()

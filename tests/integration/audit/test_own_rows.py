@@ -25,7 +25,7 @@ from account_reviews.domain.audit.redaction import DEFAULT
 from account_reviews.domain.errors import UnreachableError
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
-from account_reviews.store.migrate import AUDIT, upgrade
+from account_reviews.store.migration import AUDIT, upgrade
 from account_reviews.store.outbox import put_into_outbox
 from tests.integration.audit.rows import event, outbox, trail
 from tests.unit.hooks.helpers import counting

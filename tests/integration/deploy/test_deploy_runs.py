@@ -17,7 +17,7 @@ from account_reviews.local import namespace
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer, find_cli
 from account_reviews.store.database import create_engine
-from account_reviews.store.migrate import current_revision, head_revision
+from account_reviews.store.migration import current_revision, head_revision
 from account_reviews.temporal.names import RETENTION_DAYS
 from tests.integration.deploy.compose import ROOT, environment, services
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from account_reviews.local.postgres import EmbeddedPostgres
-from account_reviews.store.migrate import AUDIT, head_revision
+from account_reviews.store.migration import AUDIT, head_revision
 from tests.integration.deploy.compose import ROOT
 
 SOURCES = (

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.local import namespace
-from account_reviews.store.migrate import current_revision, head_revision
+from account_reviews.store.migration import current_revision, head_revision
 from account_reviews.temporal.names import RETENTION_DAYS
 from tests import network
 

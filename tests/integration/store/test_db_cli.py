@@ -11,7 +11,7 @@ import pytest
 
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import connect
-from account_reviews.store.migrate import AUDIT, head_revision
+from account_reviews.store.migration import AUDIT, head_revision
 
 
 def reviews(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

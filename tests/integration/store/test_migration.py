@@ -13,7 +13,7 @@ from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.memory import tables as memory_tables
 from account_reviews.store import tables as store_tables
 from account_reviews.store.database import create_engine
-from account_reviews.store.migrate import current_revision, head_revision, upgrade
+from account_reviews.store.migration import current_revision, head_revision, upgrade
 
 _numbers = count(1)
 
