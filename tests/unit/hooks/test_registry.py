@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from account_reviews.domain.errors import BadInputError
-from account_reviews.hooks import loading
+from account_reviews.hooks import registry
 from account_reviews.hooks.events import HookName
 from account_reviews.hooks.registry import hook_of, load
 from tests.unit.hooks.helpers import event
@@ -117,19 +117,19 @@ def test_what_cannot_be_used_is_said_in_one_sentence(setting: str, why: str) -> 
 @pytest.mark.usefixtures("modules")
 def test_entry_points_are_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
     offered = [
-        EntryPoint("zeta", "ours_for_hooks:two", loading.GROUP),
-        EntryPoint("alpha", "ours_for_hooks:Several", loading.GROUP),
+        EntryPoint("zeta", "ours_for_hooks:two", registry.GROUP),
+        EntryPoint("alpha", "ours_for_hooks:Several", registry.GROUP),
         EntryPoint("theirs", "nowhere_at_all:one", "another.group"),
     ]
 
     def entry_points(*, group: str) -> EntryPoints:
         return EntryPoints(offered).select(group=group)
 
-    monkeypatch.setattr(loading, "entry_points", entry_points)
+    monkeypatch.setattr(registry, "entry_points", entry_points)
     assert [hook.name for hook in load("ours_for_hooks:one")] == [
         "ours_for_hooks:one", "alpha", "zeta",
     ]  # fmt: skip
-    offered.append(EntryPoint("bad", "nowhere_at_all:one", loading.GROUP))
+    offered.append(EntryPoint("bad", "nowhere_at_all:one", registry.GROUP))
     with pytest.raises(BadInputError, match="the entry point 'bad' of account_reviews"):
         load(None)
 
