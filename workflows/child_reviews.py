@@ -25,7 +25,7 @@ from account_reviews.temporal import names, start_options
 from activities.cycles import CycleActivities
 from workflows import policies
 from workflows.account_review import AccountReviewWorkflow
-from workflows.messages import tell
+from workflows.messages import signal
 from workflows.steps import StepError, run_step
 
 BACKFILL_PRIORITY = 5
@@ -138,7 +138,7 @@ async def _start_or_join(
         try:
             return await _start(review, review_id, priority_key, account)
         except WorkflowAlreadyStartedError:
-            if await tell(review_id, "refresh", again):
+            if await signal(review_id, "refresh", again):
                 return None
     message = f"the review {review_id} opened and closed {_TRIES} times while it was started"
     raise ApplicationError(message, type="start_raced")

@@ -1,4 +1,4 @@
-"""Messages of workflows: reading what a handler is given, telling another workflow."""
+"""Messages of workflows: reading what a handler is given, signalling another workflow."""
 
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ def read_or_refuse(model: type[_Message], message: RawValue) -> _Message:
     return parsed
 
 
-async def tell(workflow_id: str, name: str, message: Model) -> bool:
+async def signal(workflow_id: str, name: str, message: Model) -> bool:
     """Signal another workflow. False when it is closed or was never there."""
     try:
         await workflow.get_external_workflow_handle(workflow_id).signal(name, message)

@@ -1,4 +1,4 @@
-"""A review and its cycle: read the account again when it asks, tell it how the review stands."""
+"""A review and its cycle: read the account again when it asks, signal it how the review stands."""
 
 from temporalio import workflow
 
@@ -8,7 +8,7 @@ from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.refresh import reconcile
 from account_reviews.domain.review.state import ReviewState
 from workflows.gather import NoDataError, analyse, gather
-from workflows.messages import tell
+from workflows.messages import signal
 from workflows.open_review import OpenReview
 from workflows.steps import StepError
 
@@ -55,6 +55,6 @@ def news_for_cycle(state: ReviewState) -> ReviewProgress | None:
 
 
 async def report(cycle_id: str | None, news: ReviewProgress | None) -> None:
-    """Tell the cycle; one that is closed is no error."""
+    """Signal the cycle; one that is closed is no error."""
     if cycle_id is not None and news is not None:
-        await tell(cycle_id, "review_progress", news)
+        await signal(cycle_id, "review_progress", news)

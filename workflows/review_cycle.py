@@ -1,4 +1,4 @@
-"""A whole portfolio in one go: list, read, review by risk, tell the owners.
+"""A whole portfolio in one go: list, read, review by risk, brief the owners.
 
 `_cycle` reads like the business process. Listing and reading stand in `portfolio`, the reviews as
 children in `children`. The list of accounts is a table; the state holds counters and what works.
@@ -151,8 +151,8 @@ class ReviewCycleWorkflow:
         apply(read_or_refuse(CycleCommand, message))
         return self.progress()
 
-    def _progressed(self, told: ReviewProgress) -> None:
-        transitions.progressed(self._state, told, workflow.now())
+    def _progressed(self, progress: ReviewProgress) -> None:
+        transitions.progressed(self._state, progress, workflow.now())
 
     def _pause(self, command: CycleCommand) -> None:
         transitions.pause(self._state, command.by, workflow.now())
@@ -224,7 +224,7 @@ class ReviewCycleWorkflow:
             transitions.stop(state, CycleStatus.FAILED, reason, workflow.now())
         await self._save()
         if not state.missed:
-            await self._tell_owners()
+            await self._make_briefs()
         transitions.close(state, workflow.now())
         if state.schedule_id is not None and not state.missed:
             await schedule_runs.close_run(
@@ -234,7 +234,7 @@ class ReviewCycleWorkflow:
                 error=state.reason,
             )
 
-    async def _tell_owners(self) -> None:
+    async def _make_briefs(self) -> None:
         """A brief for every owner, and the portfolio report."""
         state, start = self._state, self._start
         call = MakeResults(

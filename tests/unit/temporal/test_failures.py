@@ -26,8 +26,8 @@ from temporalio.exceptions import (
 from account_reviews.domain.audit.masks import mask_secrets
 from account_reviews.domain.errors import WritesHaltedError
 from account_reviews.temporal.failures import DATA_CONVERTER
-from account_reviews.temporal.interceptors import to_application_error
 from account_reviews.temporal.short_failures import CAUSES, LIMIT, cut, short_path
+from account_reviews.temporal.worker_interceptor import to_application_error
 from tests.long_paths import FOLDER, compiled
 
 SENTENCE = "writes are stopped by ann since 2026-10-01T06:00:00Z: wrong owner ids"
