@@ -16,7 +16,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import DYNAMIC_CONFIG, TUNED_SERVER, TemporalServer
-from tests import network
+from tests.support import network
+
+pytest_plugins = ["tests.support.fixtures"]
 
 ROOM = 8 * 2**30
 """Bytes that have to be free in memory; a session uses less than half of it."""

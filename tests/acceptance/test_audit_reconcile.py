@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.acceptance.conftest import Reviews
+from tests.support.commands import Reviews
 
 
 def test_reconcile_tells_what_it_found(reviews: Reviews) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.local.stack import LocalStack
-from tests.acceptance.conftest import Answer, Reviews, rows
+from tests.support.commands import Answer, Reviews, rows
 
 KEYS = {
     *("ok", "rows", "first_bad", "missing", "extra", "differing", "bad_seals", "seals_checked"),

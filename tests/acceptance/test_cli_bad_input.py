@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.config import ports
 from account_reviews.local.stack import LocalStack
-from tests.acceptance.conftest import ROOT, Reviews, rows
+from tests.support.commands import Reviews, rows
+from tests.support.paths import ROOT
 
 FAR_PAST = "0001-01-01T00:00:00+00:00"
 

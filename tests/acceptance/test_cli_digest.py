@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.acceptance.conftest import Reviews
+from tests.support.commands import Reviews
 
 KEYS = {
     *("owner_id", "owner_name", "day", "since", "nothing_new", "summary", "first_accounts"),

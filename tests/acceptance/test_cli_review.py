@@ -11,7 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.local.stack import LocalStack
-from tests.acceptance.conftest import ROOT, Reviews, rows
+from tests.support.commands import Reviews, rows
+from tests.support.paths import ROOT
 
 STARTED = {*("review_id", "workflow_id", "run_id", "account_id", "name", "phase", "status")}
 LISTED = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import Reviews
+from tests.support.commands import Reviews
 
 FILE = """
 name = "{name}"

@@ -8,8 +8,8 @@ import pytest
 
 from account_reviews.config import ports
 from account_reviews.local.stack import LocalStack
-from tests.acceptance.conftest import IMPORT, Reviews
-from tests.acceptance.forks import Forks
+from tests.support.commands import IMPORT, Reviews
+from tests.support.forks import Forks
 
 COUNTS = {"accounts", "done", "running", "waiting", "failed", "joined"}
 SHOWN = {"cycle_id", "kind", "status", "reason", "started_at", "closed_at", "briefs", "portfolio"}

@@ -22,7 +22,7 @@ from account_reviews.local import processes
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.database import create_engine
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 _CLI = (sys.executable, "-m", "account_reviews.cli")
 _numbers = count(1)

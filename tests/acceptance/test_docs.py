@@ -16,7 +16,8 @@ from account_reviews.domain.review.approvals import RequestState
 from account_reviews.domain.review.messages import RefusalCode
 from account_reviews.domain.review.phases import ALLOWED, Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewKind
-from tests.console import ROOT, blocks, commands, first_missing, in_background, shell
+from tests.support.console import blocks, commands, first_missing, in_background, shell
+from tests.support.paths import ROOT
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.console import ROOT, commands, in_background, shell
+from tests.support.console import commands, in_background, shell
+from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs" / "hooks.md"
 START = "reviews dev --no-ui"

@@ -21,10 +21,10 @@ from account_reviews.local import processes
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.stack import LocalStack
 from account_reviews.store.database import create_engine
-from tests.acceptance.conftest import CLI, IMPORT, Reviews, rows
-from tests.acceptance.forks import Forks
-from tests.acceptance.trail import trail_is_whole
-from tests.waiting import eventually, until
+from tests.support.commands import CLI, IMPORT, Reviews, rows
+from tests.support.forks import Forks
+from tests.support.stack_trail import trail_is_whole
+from tests.support.waiting import eventually, until
 
 SAMPLE_TASKS, SAMPLE_NOTES = 22, 50
 TIMES = 5

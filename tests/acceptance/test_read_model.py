@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.acceptance.conftest import Reviews, rows
+from tests.support.commands import Reviews, rows
 
 TABLES = {"review_runs": "run_id", "approval_requests": "request_id"}
 

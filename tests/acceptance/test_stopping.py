@@ -12,7 +12,8 @@ from temporalio.client import Client
 from account_reviews.config import ports
 from account_reviews.local import processes
 from account_reviews.local.stack import LocalStack
-from tests.acceptance.conftest import ROOT, Reviews, rows
+from tests.support.commands import Reviews, rows
+from tests.support.paths import ROOT
 
 KEYS = {
     *("halted", "by", "reason", "at", "released_by", "released_reason", "released_at"),

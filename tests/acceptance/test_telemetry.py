@@ -15,8 +15,8 @@ from temporalio.client import Client
 from account_reviews.config import ports
 from account_reviews.local.stack import LocalStack
 from account_reviews.telemetry import trace_headers
-from tests.acceptance.conftest import Reviews
-from tests.waiting import until
+from tests.support.commands import Reviews
+from tests.support.waiting import until
 
 
 class Sink(http.server.ThreadingHTTPServer):

@@ -47,7 +47,7 @@ from account_reviews.temporal.worker_interceptor import to_application_error
 from activities.analysis import AnalysisActivities
 from activities.crm import ApprovedContentChangedError, CrmActivities
 from activities.memory import MemoryActivities
-from tests.unit.reviews.states import task_change
+from tests.support.review_states import task_change
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 

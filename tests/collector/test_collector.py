@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.console import ROOT
+from tests.support.paths import ROOT
 
 COLLECTOR = ROOT / "deploy" / "otel" / "collector.yaml"
 

@@ -27,6 +27,7 @@ from account_reviews.temporal.worker_interceptor import ReviewInterceptor
 from worker import WORKFLOWS
 
 HISTORIES: Final = Path(__file__).parent / "histories"
+ALL: Final = tuple(sorted(HISTORIES.glob("*/*.json")))
 
 _DETAILS: Final[dict[str, Callable[[Any], str]]] = {
     "schedule_activity": lambda one: one.activity_type,

@@ -10,9 +10,7 @@ from account_reviews.domain.records import AccountSnapshot
 from account_reviews.domain.review.state import ReviewInput
 from account_reviews.temporal import names
 from starter import start_review
-from tests.waiting import until
-from tests.workflows.conftest import World
-from tests.workflows.cycles import (
+from tests.support.cycles import (
     AS_OF,
     Cycle,
     Portfolio,
@@ -22,6 +20,8 @@ from tests.workflows.cycles import (
     make_portfolio,
     state_of,
 )
+from tests.support.waiting import until
+from tests.support.world import World
 from workflows.account_review import AccountReviewWorkflow
 
 Handle = WorkflowHandle[Any, Any]

@@ -28,7 +28,7 @@ from account_reviews.store.migration import upgrade
 from tests.replay.commands import HISTORIES, write_missing
 from tests.replay.cycles import CYCLE_SCENARIOS, REVIEWS_OF_CYCLES
 from tests.replay.upkeep import UPKEEP_SCENARIOS
-from tests.workflows.conftest import (
+from tests.support.world import (
     Handle,
     World,
     create_task,

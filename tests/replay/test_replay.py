@@ -7,6 +7,7 @@ from temporalio import workflow
 
 from account_reviews.domain.review.phases import Outcome
 from tests.replay.commands import (
+    ALL,
     HISTORIES,
     commands_of,
     difference,
@@ -17,8 +18,6 @@ from tests.replay.commands import (
 from tests.replay.record import FOLDER, RECORDED
 from tests.replay.reordered import ReorderedReviewWorkflow
 from worker import WORKFLOWS
-
-ALL = sorted(HISTORIES.glob("*/*.json"))
 
 ENDINGS = {
     Outcome.COMPLETED: "completed_by_signal",

@@ -7,10 +7,10 @@ from typing import Any
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from tests.integration.schedules.conftest import Place, entry
-from tests.integration.schedules.test_runs import Jobs, ended, fired, soon, worker
-from tests.waiting import until
-from tests.workflows.conftest import World
+from tests.support.scheduled_jobs import Jobs, ended, fired, soon, worker
+from tests.support.schedules import Place, entry
+from tests.support.waiting import until
+from tests.support.world import World
 
 Handle = WorkflowHandle[Any, Any]
 

@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -14,8 +13,8 @@ from account_reviews.crm.importing.mapping import load_mapping
 from account_reviews.crm.sql import tables
 from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.records import RecordType, SnapshotLimits
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data" / "crm_sales_opportunities"
 MAPPING = ROOT / "examples" / "mappings" / "crm_sales_opportunities.yaml"
 AS_OF = datetime(2017, 12, 31, tzinfo=UTC)

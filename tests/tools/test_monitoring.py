@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.console import ROOT
+from tests.support.paths import ROOT
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 

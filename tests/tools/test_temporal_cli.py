@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.console import ROOT, Shell, commands, in_background, shell
+from tests.support.console import Shell, commands, in_background, shell
+from tests.support.paths import ROOT
 
 PORTFOLIO = "examples/portfolio --mapping examples/portfolio/mapping.yaml --as-of 2026-10-01"
 

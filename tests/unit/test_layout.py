@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from account_reviews.temporal import names, search_attributes
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 CODE = ("workflows", "activities", "account_reviews", "tests", "bench", "examples")
 HEAVY = ("temporalio", "sqlalchemy", "pydantic", "asyncpg", "alembic", "jinja2", "opentelemetry")
 REPEATS = 5

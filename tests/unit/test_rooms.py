@@ -10,7 +10,8 @@ from pathlib import Path
 import grimp
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 PACKAGES = ("workflows", "activities", "account_reviews")
 ABOVE_WORKER = {"account_reviews.cli"}
 ABOVE_STARTER = {
@@ -127,3 +128,17 @@ def test_the_layout_block_names_every_folder_by_its_docstring() -> None:
     others = {path: sentence for path, sentence in block().items() if path not in said}
     assert {path: sentence for path, sentence in block().items() if path in said} == said
     assert all((ROOT / path).exists() for path in others), others
+
+
+def test_tests_share_modules_and_lie_as_the_rooms_they_test() -> None:
+    package = ROOT / "account_reviews"
+    rooms = {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_dir()}
+    for path in (ROOT / "tests").rglob("*.py"):
+        where = path.relative_to(ROOT / "tests")
+        shared = {
+            name for name in imports_of(path) if re.match(r"tests\..*(conftest|\.test_)", name)
+        }
+        assert not shared, f"{where} imports {shared}: what tests share stands in tests/support"
+        if where.parts[0] in ("unit", "integration") and path.name.startswith("test_"):
+            room = "/".join(where.parts[1:-1])
+            assert room in rooms | {"", "deploy", "support"}, f"{where} mirrors no room"

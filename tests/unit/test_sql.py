@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from account_reviews.store.sql_files import read_sql
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 MOST_LINES = 3
 """Of a statement in Python."""
 WIDEST = 100

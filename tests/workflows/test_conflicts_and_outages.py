@@ -11,7 +11,7 @@ from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.steps import ApplyResult
-from tests.workflows.conftest import AS_OF, World, create_task, decision, eventually, set_status
+from tests.support.world import AS_OF, World, create_task, decision, eventually, set_status
 from workflows.account_review import AccountReviewWorkflow
 
 

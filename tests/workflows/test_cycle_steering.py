@@ -11,9 +11,9 @@ from temporalio.exceptions import CancelledError
 from account_reviews.domain.cycle.state import CycleScope, CycleStatus
 from account_reviews.domain.records import AccountStatus
 from account_reviews.temporal import names
-from tests.waiting import until
-from tests.workflows.conftest import Handle
-from tests.workflows.cycles import AS_OF, account, gated, make_portfolio, state_of
+from tests.support.cycles import AS_OF, account, gated, make_portfolio, state_of
+from tests.support.waiting import until
+from tests.support.world import Handle
 from workflows.account_review import AccountReviewWorkflow
 
 

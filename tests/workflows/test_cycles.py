@@ -12,9 +12,7 @@ from account_reviews.domain.cycle.state import CycleScope, CycleStatus
 from account_reviews.domain.review.state import ReviewInput
 from account_reviews.temporal import names
 from starter import start_review
-from tests.waiting import until
-from tests.workflows.conftest import Handle
-from tests.workflows.cycles import (
+from tests.support.cycles import (
     AS_OF,
     account,
     at_risk,
@@ -22,6 +20,8 @@ from tests.workflows.cycles import (
     make_portfolio,
     state_of,
 )
+from tests.support.waiting import until
+from tests.support.world import Handle
 from workflows.account_review import AccountReviewWorkflow
 
 

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.phases import Outcome, Phase, Status
 from account_reviews.store.review_queries import ReviewReader
-from tests.workflows.conftest import Handle, World, create_task, decision, set_status
+from tests.support.world import Handle, World, create_task, decision, set_status
 from workflows.account_review import AccountReviewWorkflow
 
 

@@ -23,8 +23,8 @@ from account_reviews.telemetry.logs import logging_to
 from account_reviews.temporal.failures import DATA_CONVERTER
 from account_reviews.temporal.short_failures import LIMIT
 from activities.crm import CrmActivities
-from tests.long_paths import FOLDER, compiled
-from tests.workflows.conftest import Handle, World, create_task, decision, make_world
+from tests.support.long_paths import FOLDER, compiled
+from tests.support.world import Handle, World, create_task, decision, make_world
 
 FRAMES = 40
 SECRET = "Zq7Xw9Kj5Vb3"

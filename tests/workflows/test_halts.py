@@ -19,7 +19,7 @@ from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.steps import ApplyChange
 from activities.crm import CrmActivities
 from activities.halts import HaltActivities
-from tests.workflows.conftest import Handle, World, create_task, decision, eventually
+from tests.support.world import Handle, World, create_task, decision, eventually
 from workflows.account_review import AccountReviewWorkflow
 
 NEVER = 600.0

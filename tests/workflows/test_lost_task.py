@@ -2,7 +2,7 @@
 
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.phases import Outcome
-from tests.workflows.conftest import Handle, World, create_task, decision
+from tests.support.world import Handle, World, create_task, decision
 from workflows.account_review import AccountReviewWorkflow
 
 

@@ -7,7 +7,7 @@ from temporalio.testing import TimeSkipper
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import Terms
 from account_reviews.domain.review.phases import Outcome, Status
-from tests.workflows.conftest import World, create_task, decision
+from tests.support.world import World, create_task, decision
 
 
 async def test_72_hours_without_an_answer_expire(world: World) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.local.postgres import EmbeddedPostgres
-from tests.integration.audit.live import Trail, open_trail
+from tests.support.live_trail import Trail, open_trail
 
 
 @pytest.fixture

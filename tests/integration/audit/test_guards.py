@@ -18,7 +18,7 @@ from account_reviews.audit.store import insert
 from account_reviews.audit.verify.offline import verify_export
 from account_reviews.store.database import create_engine
 from bench.tampering import event
-from tests.integration.audit.sealed import Sealed, fresh
+from tests.support.sealed_trail import Sealed, fresh
 
 WRITER = "an_application"
 FAR = datetime(2199, 1, 1, tzinfo=UTC)

@@ -11,13 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
 from account_reviews.crm.sql.backend import SqlCrm
-from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import (
     AccountNotFoundError,
     CrmInvalidError,
     CrmRecordNotFoundError,
 )
-from account_reviews.domain.proposals import Action, ProposedChange, change_id, proposal_hash
+from account_reviews.domain.proposals import Action, ProposedChange
 from account_reviews.domain.records import (
     Activity,
     ActivityType,
@@ -28,7 +27,8 @@ from account_reviews.domain.records import (
     RecordType,
     SnapshotLimits,
 )
-from tests.integration.crm.loading import AS_OF, ILSE, TOMAS, ago, load, read_one, sample
+from tests.support.crm import ACCOUNT, change, ref
+from tests.support.crm_loading import AS_OF, ILSE, TOMAS, ago, load, read_one, sample
 
 LIMITS = SnapshotLimits()
 Filled = Callable[..., Any]
@@ -52,33 +52,6 @@ def filled(request: pytest.FixtureRequest) -> Filled:
     return sql
 
 
-def change(
-    action: Action,
-    after: dict[str, Scalar],
-    record: RecordRef | None = None,
-    account_id: str = "ac-1",
-) -> ProposedChange:
-    target = record or RecordRef(
-        type=RecordType.TASK if action is Action.CREATE_TASK else RecordType.NOTE
-    )
-    return ProposedChange(
-        change_id=change_id(action, target, account_id, "test", after),
-        action=action,
-        account_id=account_id,
-        record=target,
-        after=after,
-        hash=proposal_hash(action, target, {}, after),
-        rule="test",
-        title="A change",
-        rationale="because the test says so",
-    )
-
-
-def ref(kind: RecordType, record_id: str) -> RecordRef:
-    return RecordRef(type=kind, id=record_id)
-
-
-ACCOUNT = ref(RecordType.ACCOUNT, "ac-1")
 DEAL = ref(RecordType.DEAL, "ac-1-d1")
 CONTACT = ref(RecordType.CONTACT, "ac-1-c1")
 

@@ -9,7 +9,8 @@ import yaml
 from account_reviews.local.temporal_server import DYNAMIC_CONFIG
 from account_reviews.temporal.names import RETENTION_DAYS
 from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
-from tests.integration.deploy.compose import OURS, ROOT, services, tool
+from tests.support.compose import OURS, services, tool
+from tests.support.paths import ROOT
 
 NAMESPACE_SCRIPT = ROOT / "deploy/temporal/setup-namespace.sh"
 

@@ -19,7 +19,8 @@ from account_reviews.local.temporal_server import TemporalServer, find_cli
 from account_reviews.store.database import create_engine
 from account_reviews.store.migration import current_revision, head_revision
 from account_reviews.temporal.names import RETENTION_DAYS
-from tests.integration.deploy.compose import ROOT, environment, services
+from tests.support.compose import environment, services
+from tests.support.paths import ROOT
 
 _READY_SECONDS = 30
 

@@ -33,9 +33,10 @@ from account_reviews.runtime.telemetry import telemetry
 from account_reviews.runtime.worker import watched_sources
 from account_reviews.telemetry.gauges import COUNTERS, Source, Values
 from account_reviews.temporal.names import TASK_QUEUE
-from tests.integration.deploy.compose import ROOT, tool
-from tests.integration.deploy.promql import Asked, asked
-from tests.integration.telemetry.counted import count_everything
+from tests.support.compose import tool
+from tests.support.counted import count_everything
+from tests.support.paths import ROOT
+from tests.support.promql import Asked, asked
 
 DEPLOY = ROOT / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))

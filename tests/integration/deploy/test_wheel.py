@@ -11,7 +11,7 @@ import pytest
 
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.migration import AUDIT, head_revision
-from tests.integration.deploy.compose import ROOT
+from tests.support.paths import ROOT
 
 SOURCES = (
     "pyproject.toml", "README.md", "LICENSE", "worker.py", "starter.py", "workflows", "activities",

@@ -27,9 +27,9 @@ from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.protocol import MemoryHit, RecallQuery
 from account_reviews.telemetry.trace_exporter import Traces
 from account_reviews.temporal.sandbox import sandboxed_runner
-from tests.unit.hooks.helpers import PATIENCE, Counted, Heard, counting
-from tests.waiting import eventually
-from tests.workflows.conftest import World, create_task, decision, make_world
+from tests.support.hooks import PATIENCE, Counted, Heard, counting
+from tests.support.waiting import eventually
+from tests.support.world import World, create_task, decision, make_world
 from workflows.account_review import AccountReviewWorkflow
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from pathlib import Path
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
@@ -13,9 +12,10 @@ from account_reviews.config import ports
 from account_reviews.telemetry import instruments, metrics_page
 from account_reviews.telemetry.gauges import COUNTERS, GAUGES, Observed, Source, Values
 from account_reviews.telemetry.instruments import Instruments
-from tests.integration.telemetry.counted import count_everything
+from tests.support.counted import count_everything
+from tests.support.paths import ROOT
 
-PAGE = Path(__file__).parents[3] / "docs" / "telemetry.md"
+PAGE = ROOT / "docs" / "telemetry.md"
 ROW = re.compile(r"^\| `((?:orchestrator|reviews)_\w+)` \|([^|]*)\| (.*) \|$", re.MULTILINE)
 OBSERVED_LABELS = {
     "reviews_open_sessions": {"phase", "status"},

@@ -38,11 +38,10 @@ from account_reviews.telemetry.trace_exporter import Traces
 from account_reviews.telemetry.trace_headers import TraceHeaders
 from account_reviews.temporal.sandbox import sandboxed_runner
 from account_reviews.temporal.worker_interceptor import ReviewInterceptor
-from tests.integration.telemetry.conftest import Connect
-from tests.replay.commands import load
-from tests.replay.test_replay import ALL
-from tests.workflows.conftest import decision, make_world, set_status
-from tests.workflows.cycles import at_risk, make_portfolio
+from tests.replay.commands import ALL, load
+from tests.support.connecting import Connect
+from tests.support.cycles import at_risk, make_portfolio
+from tests.support.world import decision, make_world, set_status
 from worker import WORKFLOWS
 from workflows.account_review import AccountReviewWorkflow
 

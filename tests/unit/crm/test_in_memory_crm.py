@@ -7,8 +7,8 @@ from account_reviews.crm.protocol import AccountFilter
 from account_reviews.domain.errors import CrmRecordNotFoundError, CrmUnavailableError
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import RecordType, SnapshotLimits
-from tests.integration.crm.loading import AS_OF, ILSE, TOMAS, sample
-from tests.integration.crm.test_crm_contract import ACCOUNT, change
+from tests.support.crm import ACCOUNT, change
+from tests.support.crm_loading import AS_OF, ILSE, TOMAS, sample
 
 
 @pytest.fixture

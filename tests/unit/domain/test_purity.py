@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-DOMAIN = Path(__file__).parents[3] / "account_reviews/domain"
+from tests.support.paths import ROOT
+
+DOMAIN = ROOT / "account_reviews/domain"
 
 ALLOWED = {"account_reviews", "pydantic", "pydantic_core", "orjson"}
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import Any
@@ -16,9 +15,10 @@ import pytest
 from account_reviews.hooks.dispatcher import Lanes
 from account_reviews.hooks.events import Anomaly, HookName
 from account_reviews.hooks.registry import load
-from tests.unit.hooks.helpers import PATIENCE, counting, event
+from tests.support.hooks import PATIENCE, counting, event
+from tests.support.paths import ROOT
 
-EXAMPLES = Path(__file__).parents[3] / "examples" / "hooks"
+EXAMPLES = ROOT / "examples" / "hooks"
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from account_reviews.domain.errors import BadInputError
 from account_reviews.hooks import registry
 from account_reviews.hooks.events import HookName
 from account_reviews.hooks.registry import hook_of, load
-from tests.unit.hooks.helpers import event
+from tests.support.hooks import event
 
 MODULE = """
 import functools, asyncio

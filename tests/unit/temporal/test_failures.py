@@ -28,7 +28,7 @@ from account_reviews.domain.errors import WritesHaltedError
 from account_reviews.temporal.failures import DATA_CONVERTER
 from account_reviews.temporal.short_failures import CAUSES, LIMIT, cut, short_path
 from account_reviews.temporal.worker_interceptor import to_application_error
-from tests.long_paths import FOLDER, compiled
+from tests.support.long_paths import FOLDER, compiled
 
 SENTENCE = "writes are stopped by ann since 2026-10-01T06:00:00Z: wrong owner ids"
 SECRET = "Zq7Xw9Kj5Vb3Nf1Hd8Pm"

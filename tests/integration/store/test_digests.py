@@ -1,0 +1,172 @@
+"""Digests of the sample portfolio, on a real PostgreSQL."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from account_reviews.crm.in_memory import InMemoryCrm
+from account_reviews.crm.protocol import AccountFilter, AccountPage
+from account_reviews.domain.errors import CrmUnavailableError, NotFoundError
+from account_reviews.domain.reports.digest import Digest
+from account_reviews.services.digests import find_owner, make, make_all
+from account_reviews.store.digests import DigestStore
+from tests.support.portfolio_world import FIRST, HOUR, World
+
+DAY = FIRST.date()
+TOMORROW = DAY + timedelta(days=1)
+MORNING = FIRST + 6 * HOUR
+NEXT_MORNING = MORNING + 24 * HOUR
+OWNERS = ["ow-1", "ow-4"]
+
+
+@pytest.fixture(scope="module")
+async def crm_of_first_week(engine: AsyncEngine) -> AsyncEngine:
+    await World(engine).load(FIRST)
+    return engine
+
+
+@pytest.fixture
+async def world(crm_of_first_week: AsyncEngine) -> World:
+    """A tenant; the accounts of two owners were reviewed at midnight."""
+    world = World(crm_of_first_week)
+    rows = await world.rows(
+        "select id from crm.accounts where owner_id = any(:owners) order by id", owners=OWNERS
+    )
+    await world.make(await world.cycle(FIRST, ids=[row["id"] for row in rows]))
+    return world
+
+
+async def digest(world: World, owner: str, now: datetime = MORNING) -> Digest:
+    made: Digest = await make(
+        world.engine, world.policy, tenant=world.tenant, owner_id=owner, day=now.date(), now=now
+    )
+    return made
+
+
+async def test_the_same_facts_give_the_same_digest(world: World) -> None:
+    query = "select body, made_at from reviews.digests where tenant = :tenant"
+    first = await digest(world, "ow-4")
+    rows = await world.rows(query)
+    assert await digest(world, "ow-4", MORNING + HOUR) == first
+    assert await world.rows(query) == rows
+    assert await DigestStore(world.engine).get(world.tenant, "ow-4", DAY) == first
+    assert not first.nothing_new
+    assert first.owner_name == "Oren Salvat"
+
+
+async def test_it_tells_the_owners_accounts_and_no_others(world: World) -> None:
+    mine = {row["account_id"] for row in await world.rows(
+        "select account_id from reviews.review_runs where tenant = :tenant and owner_id = 'ow-4'"
+    )}  # fmt: skip
+    found = await digest(world, "ow-4")
+    assert {one.account_id for one in found.changed} == mine
+    assert {one.account_id for one in found.waiting} <= mine
+    assert len(found.first_accounts) == 3
+    assert all(one.why and one.account_id in mine for one in found.first_accounts)
+    deadlines = [one.deadline for one in found.waiting]
+    assert deadlines == sorted(deadlines)
+
+
+async def test_the_next_morning_tells_what_decisions_did(world: World) -> None:
+    await digest(world, "ow-4")
+    reviews = [one for one in await world.open_reviews() if one.snapshot.owner_id == "ow-4"]  # type: ignore[union-attr]
+    for review in reviews:
+        await world.decide(review, "approve", MORNING + HOUR)
+    found = await digest(world, "ow-4", NEXT_MORNING)
+    assert found.since == MORNING
+    assert not found.changed
+    assert not found.waiting
+    assert {one.run_id for one in found.decided} == {one.run_id for one in reviews}
+    told = [change for one in found.decided for change in one.changes]
+    assert {(one.state, one.by, one.verified) for one in told} == {("executed", "anna", True)}
+    third = await digest(world, "ow-4", NEXT_MORNING + 24 * HOUR)
+    assert third.nothing_new
+    assert third.summary == f"Nothing new for Oren Salvat on {TOMORROW + timedelta(days=1)}."
+
+
+async def test_a_deadline_that_passed_is_overdue(world: World) -> None:
+    found = await digest(world, "ow-4", FIRST + timedelta(days=4))
+    assert found.waiting
+    assert all(one.overdue for one in found.waiting)
+
+
+async def test_who_else_must_approve_is_told_too(world: World) -> None:
+    (review, *_) = await world.open_reviews()
+    request = review.pending[0].model_copy(update={"approvers": ("ow-1", "compliance")})
+    review.replace_request(request)
+    review.touch(FIRST)
+    await world.reviews.save(review)
+    found = await digest(world, "compliance")
+    assert [one.request_id for one in found.waiting] == [request.request_id]
+    assert found.changed == ()
+
+
+async def test_an_account_that_went_to_somebody_else_is_told_there(world: World) -> None:
+    (snapshot,) = (await world.snapshots(FIRST, ["ac-034"])).values()
+    owner = snapshot.account.owner_id
+    assert "ac-034" in {one.account_id for one in (await digest(world, owner)).changed}
+    moved = snapshot.model_copy(
+        update={"account": snapshot.account.model_copy(update={"owner_id": "ow-5"})}
+    )
+    await world.review(moved, MORNING + HOUR)
+    later = MORNING + 2 * HOUR
+    assert "ac-034" in {one.account_id for one in (await digest(world, "ow-5", later)).changed}
+    assert "ac-034" not in {one.account_id for one in (await digest(world, owner, later)).changed}
+
+
+async def test_everybody_gets_one(world: World) -> None:
+    made = await make_all(world.engine, world.policy, tenant=world.tenant, day=DAY, now=MORNING)
+    assert made == OWNERS
+    rows = await world.rows("select owner_id, body from reviews.digests where tenant = :tenant")
+    assert {row["owner_id"] for row in rows} == set(OWNERS)
+    again = await make_all(world.engine, world.policy, tenant=world.tenant, day=DAY, now=MORNING)
+    assert again == made
+    assert (
+        await world.rows("select owner_id, body from reviews.digests where tenant = :tenant")
+        == rows
+    )
+
+
+async def test_a_day_that_is_over_shows_what_waited_then(world: World) -> None:
+    before = await digest(world, "ow-4", FIRST + 23 * HOUR)
+    for review in await world.open_reviews():
+        await world.decide(review, "reject", FIRST + 30 * HOUR)
+    late = await make(
+        world.engine,
+        world.policy,
+        tenant=world.tenant,
+        owner_id="ow-4",
+        day=DAY,
+        now=datetime.now(UTC) + timedelta(days=3650),
+    )
+    assert {one.request_id for one in late.waiting} == {one.request_id for one in before.waiting}
+    assert late.decided == ()
+
+
+class Down(InMemoryCrm):
+    """A CRM that does not answer."""
+
+    async def list_accounts(
+        self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
+    ) -> AccountPage:
+        raise CrmUnavailableError("the CRM is down")
+
+
+async def test_an_owner_is_found_by_id_or_name(world: World) -> None:
+    engine, crm, tenant = world.engine, world.crm, world.tenant
+    assert await find_owner(engine, crm, tenant, "ow-4") == "ow-4"
+    assert await find_owner(engine, crm, tenant, "Oren Salvat") == "ow-4"
+    assert await find_owner(engine, crm, "other-tenant", "ow-4") == "ow-4"
+    with pytest.raises(NotFoundError, match="no owner 'nobody'"):
+        await find_owner(engine, crm, tenant, "nobody")
+    assert await find_owner(engine, Down(()), tenant, "ow-4") == "ow-4"
+    with pytest.raises(NotFoundError, match="no review knows"):
+        await find_owner(engine, Down(()), tenant, "Oren Salvat")
+
+
+async def test_an_owner_of_nothing_reviewed_has_nothing_new(world: World) -> None:
+    quiet = World(world.engine)
+    found = await digest(quiet, "ow-4")
+    assert found.nothing_new
+    assert found.summary == "Nothing new for ow-4 on 2026-10-01."

@@ -1,0 +1,242 @@
+"""Reviews on a real server, with an analysis and a CRM the test chooses."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from account_reviews.crm.in_memory import InMemoryCrm
+from account_reviews.domain.analysis.model import HealthBand, RiskLevel
+from account_reviews.domain.proposals import Action, ProposedChange, change_id, proposal_hash
+from account_reviews.domain.records import (
+    Account,
+    AccountSnapshot,
+    AccountStatus,
+    Owner,
+    RecordRef,
+    RecordType,
+    SnapshotLimits,
+)
+from account_reviews.domain.review.approvals import ApprovalRequest, Terms
+from account_reviews.domain.review.state import (
+    AnalysisResult,
+    Execution,
+    ReviewInput,
+    ReviewResult,
+    ReviewState,
+)
+from account_reviews.domain.review.steps import AnalyseAccount
+from account_reviews.memory.in_memory import InMemoryMemory
+from account_reviews.store.halts import RETRY_SECONDS, HaltStore
+from account_reviews.store.reviews import ReviewStore
+from account_reviews.temporal.sandbox import sandboxed_runner
+from activities.crm import CrmActivities
+from activities.memory import MemoryActivities
+from activities.store import StoreActivities
+from starter import start_review
+from worker import build_worker
+from workflows.account_review import AccountReviewWorkflow
+
+AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
+
+
+Handle = WorkflowHandle[AccountReviewWorkflow, ReviewResult]
+
+
+class FixedAnalysis:
+    """The rules, replaced by a fixed answer: workflow tests are not about the rules."""
+
+    def __init__(self, store: ReviewStore) -> None:
+        self._store = store
+        self.changes: tuple[ProposedChange, ...] = ()
+        self.terms = Terms()
+        self.calls = 0
+
+    @activity.defn(name="analysis.analyse")
+    async def analyse(self, call: AnalyseAccount) -> AnalysisResult:
+        self.calls += 1
+        stored = await self._store.put_document("analysis", {"recommendations": []})
+        return AnalysisResult(
+            hash=stored,
+            risk_level=RiskLevel.HIGH,
+            risk_score=60,
+            health_score=40,
+            health_band=HealthBand.AT_RISK,
+            needs_review=True,
+            requires_attention=True,
+            changes_detected=True,
+            changes=self.changes,
+            approvers=("owner-1",),
+            terms=self.terms,
+            policy_hash="policy",
+            summary=f"risk high, memory {'read' if call.memory_hash else 'missing'}",
+        )
+
+
+def create_task(account: Account, subject: str = "Call them") -> ProposedChange:
+    record = RecordRef(type=RecordType.TASK)
+    after = {"subject": subject, "priority": "high", "owner_id": "owner-1"}
+    return _change(Action.CREATE_TASK, record, account, {}, dict(after), subject)
+
+
+def set_status(account: Account, status: str = "At Risk") -> ProposedChange:
+    record = RecordRef(
+        type=RecordType.ACCOUNT, id=account.id, name=account.name, version=account.version
+    )
+    before = {"status": str(account.status)}
+    return _change(
+        Action.UPDATE_ACCOUNT, record, account, dict(before), {"status": status}, "Mark it"
+    )
+
+
+def _change(
+    action: Action,
+    record: RecordRef,
+    account: Account,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    title: str,
+) -> ProposedChange:
+    return ProposedChange(
+        change_id=change_id(action, record, account.id, "rule", after),
+        action=action,
+        account_id=account.id,
+        record=record,
+        before=before,
+        after=after,
+        hash=proposal_hash(action, record, before, after),
+        rule="rule",
+        title=title,
+        rationale="Because the test says so, at some length.",
+    )
+
+
+@dataclass
+class World:
+    """What one test works with. Each has an account, a task queue and backends of its own."""
+
+    client: Client
+    engine: AsyncEngine
+    account: Account
+    crm: InMemoryCrm
+    memory: InMemoryMemory
+    store: ReviewStore
+    analysis: FixedAnalysis
+    task_queue: str = field(default_factory=lambda: f"test-{uuid4().hex[:12]}")
+    halted_retry: float = RETRY_SECONDS
+    execution: Execution = field(
+        default_factory=lambda: Execution(crm_reads="local", memory="local", own="local")
+    )
+
+    def owners(self) -> list[object]:
+        return [
+            CrmActivities(self.crm, self.store, SnapshotLimits(), self.halts().gate),
+            MemoryActivities(self.memory, self.store),
+            StoreActivities(self.store),
+            self.analysis,
+        ]
+
+    def halts(self) -> HaltStore:
+        return HaltStore(self.engine, self.halted_retry)
+
+    def status(self) -> str | None:
+        """The account's status in the CRM now."""
+        account = self.crm.find(RecordType.ACCOUNT, self.account.id)
+        assert isinstance(account, Account)
+        return account.status
+
+    def set_status(self, status: str) -> None:
+        """Somebody else edits the account."""
+        self.crm.edit(RecordType.ACCOUNT, self.account.id, status=status)
+
+    def worker(self, **options: Any) -> Worker:
+        options.setdefault("workflow_runner", sandboxed_runner(strict=True))
+        return build_worker(self.client, self.owners(), task_queue=self.task_queue, **options)
+
+    async def start(self, client: Client | None = None, **fields: Any) -> Handle:
+        start = ReviewInput(
+            **{
+                "account_id": self.account.id,
+                "started_by": "starter",
+                "as_of": AS_OF,
+                "execution": self.execution,
+                "give_up_after_seconds": 5,
+                "memory_patience_seconds": 0.5,
+                **fields,
+            }
+        )
+        handle, _ = await start_review(
+            client or self.client, start, self.account, task_queue=self.task_queue
+        )
+        return handle
+
+    async def request(self, handle: Handle, count: int = 1) -> ApprovalRequest:
+        """The pending request, once the review has had `count` of them."""
+        state = await eventually(
+            lambda: handle.query(AccountReviewWorkflow.snapshot),
+            lambda state: len(state.requests) >= count and bool(state.pending),
+        )
+        return state.pending[-1]
+
+    @asynccontextmanager
+    async def review(self, **fields: Any) -> AsyncIterator[Handle]:
+        async with self.worker():
+            yield await self.start(**fields)
+
+
+async def eventually(
+    ask: Callable[[], Awaitable[ReviewState]], holds: Callable[[ReviewState], bool]
+) -> ReviewState:
+    """Ask until it holds. A review that closes meanwhile will never get there."""
+    while True:
+        answer = await ask()
+        if holds(answer):
+            return answer
+        assert answer.closed_at is None, answer.summary
+        await asyncio.sleep(0.02)
+
+
+def decision(request: ApprovalRequest, verdict: str = "approve", **fields: Any) -> dict[str, Any]:
+    return {
+        "request_id": request.request_id,
+        "decision": verdict,
+        "approver": "ann",
+        **fields,
+    }
+
+
+def make_world(client: Client, engine: AsyncEngine) -> World:
+    """An active account with an owner, and nothing proposed."""
+    account = Account(
+        id=f"acc-{uuid4().hex[:8]}",
+        version="1",
+        name="Acme",
+        owner_id="owner-1",
+        status=AccountStatus.ACTIVE,
+    )
+    owner = Owner(id="owner-1", version="1", name="Olga Owner")
+    snapshot = AccountSnapshot(
+        account=account,
+        owner=owner,
+        modules=frozenset({RecordType.ACCOUNT, RecordType.OWNER, RecordType.TASK}),
+        fetched_at=AS_OF,
+        as_of=AS_OF,
+    )
+    store = ReviewStore(engine)
+    return World(
+        client=client,
+        engine=engine,
+        account=account,
+        crm=InMemoryCrm([snapshot]),
+        memory=InMemoryMemory(),
+        store=store,
+        analysis=FixedAnalysis(store),
+    )

@@ -1,0 +1,137 @@
+"""The mapping file: what it takes, and how it says what is wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from account_reviews.crm.importing.fields import MODULES
+from account_reviews.crm.importing.mapping import load_mapping, parse_mapping
+from account_reviews.domain.errors import BadInputError
+from tests.support.paths import ROOT
+
+EXAMPLES = ROOT / "examples"
+OWNER_FIELDS = {"id": "ID", "name": "Name"}
+
+
+def owners(**changes: Any) -> dict[str, Any]:
+    return {"files": [{"file": "o.csv", "module": "owners", "fields": OWNER_FIELDS, **changes}]}
+
+
+def deals(**fields: Any) -> dict[str, Any]:
+    base = {"id": "ID", "account_id": "A", "name": "N", "stage": "S"}
+    return {"files": [{"file": "d.csv", "module": "deals", "fields": {**base, **fields}}]}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.glob("**/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_the_examples_are_valid(path: Path) -> None:
+    assert load_mapping(path).files
+
+
+WRONG: list[tuple[object, str]] = [
+    (None, "m.yaml: a mapping file starts with `files:`"),
+    ({"files": []}, "m.yaml: files: "),
+    ({"file": []}, "m.yaml: unknown key 'file'; the keys are files"),
+    (owners(colour="red"), "m.yaml: o.csv: unknown key 'colour'; the keys are file, module"),
+    (owners(module="people"), "m.yaml: o.csv, module: unknown module 'people'; the modules are"),
+    (owners(fields={"id": "ID"}), "m.yaml: o.csv: owners needs the field name"),
+    (
+        owners(fields={**OWNER_FIELDS, "nmae": "Name"}),
+        "m.yaml: o.csv: owners has no field 'nmae'; its fields are id, name, email, active",
+    ),
+    (
+        owners(fields={**OWNER_FIELDS, "email": {"colum": "E"}}),
+        "m.yaml: o.csv, fields, email: unknown key 'colum'; the keys are column, first_of",
+    ),
+    (
+        owners(fields={**OWNER_FIELDS, "email": {"column": "E", "constant": "x"}}),
+        (
+            "m.yaml: o.csv, fields, email: give one of column, first_of, template, constant"
+            " (found column and constant)"
+        ),
+    ),
+    (
+        owners(fields={**OWNER_FIELDS, "email": {"slug": "true"}}),
+        (
+            "m.yaml: o.csv, fields, email: give one of column, first_of, template, constant"
+            " (found none of them)"
+        ),
+    ),
+    (
+        owners(fields={**OWNER_FIELDS, "email": {"column": "E", "scale": "2"}}),
+        "m.yaml: o.csv: scale does not fit email, which is a text field",
+    ),
+    (deals(amount={"column": "A", "scale": "inf"}), "m.yaml: d.csv, fields, amount, scale: "),
+    (
+        deals(closing_date={"column": "C", "dates": ["day"]}),
+        "m.yaml: d.csv, fields, closing_date: 'day' is not a date format",
+    ),
+    (owners(dates=["%d %Q"]), "m.yaml: o.csv: '%d %Q' is not a date format"),
+    (owners(time_zone="Noon"), "m.yaml: o.csv, time_zone: unknown time zone 'Noon'"),
+    (owners(file="../o.csv"), "m.yaml: ../o.csv, file: '../o.csv' must be the name of a file"),
+    (owners(encoding="utf-7"), "m.yaml: o.csv, encoding: "),
+    (owners(delimiter=";;"), "m.yaml: o.csv, delimiter: "),
+    (owners(fields={**OWNER_FIELDS, "custom.x": "X"}), "m.yaml: o.csv: owners has no field"),
+    ({"files": ["x"]}, "m.yaml: files[0]: "),
+]
+
+
+@pytest.mark.parametrize(("document", "message"), WRONG, ids=[text[8:60] for _, text in WRONG])
+def test_a_mistake_is_named_with_its_place(document: object, message: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        parse_mapping(document, "m.yaml")
+    assert caught.value.message.startswith(message)
+    assert "\n" not in caught.value.message
+    assert caught.value.exit_code == 2
+
+
+def test_everything_in_the_file_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(
+        "files:\n- file: o.csv\n  module: owners\n  distinct: true\n  null: [No, 1.50]\n"
+        "  fields:\n    id: 01\n    name: {constant: 2026-10-01}\n"
+        "    active: {column: A, values: {No: no, yes: Yes}}\n"
+    )
+    entry = load_mapping(path).files[0]
+    assert entry.null == ("No", "1.50")
+    assert entry.distinct is True
+    assert entry.fields["id"].column == "01"
+    assert entry.fields["name"].constant == "2026-10-01"
+    assert entry.fields["active"].values == {"No": "no", "yes": "Yes"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("files:\n- file: a\n  file: b\n", "key 'file' appears twice"),
+        ("files: [", "is not valid YAML"),
+        ("- a\n- b\n", "starts with `files:`"),
+        ("", "starts with `files:`"),
+    ],
+)
+def test_a_file_that_cannot_be_read(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(content)
+    with pytest.raises(BadInputError, match=message) as caught:
+        load_mapping(path)
+    assert "\n" not in caught.value.message
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="does not exist"):
+        load_mapping(tmp_path / "m.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInputError, match="cannot be read"):
+        load_mapping(tmp_path / "binary.yaml")
+
+
+def test_the_documentation_lists_every_field() -> None:
+    text = (EXAMPLES.parent / "docs" / "crm-import.md").read_text()
+    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+    for module in MODULES.values():
+        for name, field in module.fields.items():
+            shown = "custom.NAME" if name == "custom" else name
+            marked = f"**`{shown}`**" if field.required else f" `{shown}`"
+            assert marked in rows[module.name]

@@ -1,0 +1,286 @@
+"""Pages of briefs, portfolios and digests: escaped, alone, readable without colours."""
+
+import json
+import re
+from datetime import date, timedelta
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from account_reviews.domain.analysis.model import PreviousRisk, RiskLevel
+from account_reviews.domain.canonical import plain
+from account_reviews.domain.cycle.state import CycleScope, CycleStatus
+from account_reviews.domain.reports.owner_brief import OwnerBrief
+from account_reviews.domain.reports.portfolio import (
+    PortfolioParts,
+    PreviousCycle,
+    RiskMove,
+    SinceLast,
+    Waiting,
+    build_portfolio,
+    compare,
+    parts_of,
+)
+from account_reviews.presentation import charts
+from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
+from account_reviews.presentation.digest import render_digest
+from account_reviews.store.cycle_queries import CycleRow
+from tests.support.accounts import CYCLE, brief_of, reviewed, with_risk
+from tests.support.build import AS_OF
+from tests.support.digests import CHANGED, closed_review, digest_of, of_account, request
+
+EVIL = '<script>alert("x")</script>'
+SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
+KEYS = (
+    "cycle_id", "kind", "status", "reason", "accounts", "done", "running", "waiting", "failed",
+    "joined", "started_at", "closed_at", "briefs", "portfolio",
+)  # fmt: skip
+BRIEF_KEYS = (
+    "owner_id", "owner_name", "owner_email", "cycle_id", "kind", "period_start", "period_end",
+    "generated_at", "accounts_reviewed", "accounts_with_changes", "high_priority_accounts",
+    "updates", "recommendations", "total_recommendations", "critical_recommendations",
+    "estimated_review_time_minutes", "degraded", "missing_sources", "failed_accounts",
+    "stalled_deals", "overdue_follow_ups", "summary", "status",
+)  # fmt: skip
+PORTFOLIO_KEYS = (
+    "total_accounts", "health_distribution", "risk_distribution", "revenue", "at_risk_value",
+    "pipeline", "overdue_approvals", "open_approvals", "uptake", "since_last", "degraded",
+    "missing_sources", "failed_accounts",
+)  # fmt: skip
+
+
+def row(**fields: Any) -> CycleRow:
+    values: dict[str, Any] = {
+        "run_id": "run-1",
+        "cycle_id": "cycle/one",
+        "kind": "weekly",
+        "status": CycleStatus.COMPLETED,
+        "reason": None,
+        "schedule_id": None,
+        "started_by": "ann",
+        "as_of": AS_OF,
+        "scheduled_at": None,
+        "late": False,
+        "accounts": 4,
+        "done": 3,
+        "running": 0,
+        "waiting": 1,
+        "failed": 0,
+        "joined": 0,
+        "missing_sources": (),
+        "started_at": AS_OF,
+        "updated_at": AS_OF,
+        "closed_at": AS_OF,
+        **fields,
+    }
+    return CycleRow(**values)
+
+
+def briefs(name: str = "Amber Works") -> list[OwnerBrief]:
+    grave = with_risk(
+        reviewed("ACC-1", "silent", first=True, account_name=name), 90, RiskLevel.CRITICAL
+    )
+    return [
+        brief_of(grave, reviewed("ACC-2"), missing_sources=("memory",)),
+        brief_of(reviewed("ACC-3", owner_id="ben"), owner="ben"),
+        brief_of(reviewed("ACC-4", "poor", owner_id="unassigned"), owner="unassigned"),
+    ]
+
+
+def document(name: str = "Amber Works", *, owners: int = 3) -> dict[str, Any]:
+    made = briefs(name)
+    total = sum((parts_of(one) for one in made), PortfolioParts())
+    before = dict.fromkeys(RiskLevel, 1)
+    previous = PreviousCycle(
+        cycle_id="cycle/zero", run_id="r", as_of=AS_OF, risk_distribution=before
+    )
+    move = RiskMove(
+        account_id="ACC-1",
+        account_name=name,
+        owner_id="anna",
+        before=PreviousRisk(score=10, level=RiskLevel.LOW),
+        after=PreviousRisk(score=90, level=RiskLevel.CRITICAL),
+    )
+    report = build_portfolio(
+        CYCLE,
+        CycleScope(),
+        total,
+        approvals={"anna": Waiting(open=2, overdue=1)},
+        decided=[],
+        since_last=compare(previous, [move], whole=True),
+    )
+    stored: Any = plain({"briefs": made, "portfolio": report.document()})
+    return cycle_document(row(), stored["briefs"][:owners], stored["portfolio"])
+
+
+def test_the_document_has_the_keys_of_the_contract() -> None:
+    shown = document()
+    assert tuple(shown)[:12] == KEYS[:12]
+    assert set(KEYS) <= set(shown)
+    for brief in shown["briefs"]:
+        assert set(BRIEF_KEYS) <= set(brief)
+    assert set(PORTFOLIO_KEYS) <= set(shown["portfolio"])
+    assert shown["portfolio"]["overdue_approvals"] == 1
+    assert json.loads(render_cycle(shown, "json")) == shown
+
+
+def test_a_cycle_without_results_is_shown_too() -> None:
+    shown = cycle_document(row(status=CycleStatus.RUNNING, closed_at=None), [], None)
+    assert shown["portfolio"] is None
+    for form in ("md", "html"):
+        assert "The results are made when its reviews work no more" in render_cycle(shown, form)
+
+
+@pytest.mark.parametrize("owners", [1, 3])
+def test_html_escapes_what_comes_from_the_crm(owners: int) -> None:
+    page = render_cycle(document(EVIL, owners=owners), "html")
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("owners", [1, 3])
+def test_markdown_shows_what_comes_from_the_crm_as_it_is(owners: int) -> None:
+    page = render_cycle(document(f"{EVIL}\n# Head | *bold*", owners=owners), "markdown")
+    assert "<script" not in page
+    assert "\\# Head \\| \\*bold\\*" in page
+    assert not re.search(r"^# Head", page, re.MULTILINE)
+
+
+def test_html_stands_alone() -> None:
+    page = render_cycle(document(), "html")
+    assert page.startswith("<!doctype html>")
+    assert "default-src 'none'" in page
+    for what in ("<script", "<img", "<link", "src=", "@import", "http://", "https://fonts"):
+        assert what not in page
+
+
+def test_every_chart_says_what_it_shows() -> None:
+    drawn = SVG.findall(render_cycle(document(), "html"))
+    assert len(drawn) >= 4
+    ids: list[str] = []
+    for text in drawn:
+        chart = ET.fromstring(text)
+        assert chart.get("role") == "img"
+        title, desc = chart.find("title"), chart.find("desc")
+        assert title is not None
+        assert desc is not None
+        assert desc.text
+        assert (chart.get("aria-labelledby") or "").split() == [title.get("id"), desc.get("id")]
+        bars = [one for one in chart.iter("rect") if "bar" in (one.get("class") or "")]
+        values = [one for one in chart.iter("text") if one.get("class") == "value"]
+        assert len(values) >= len(bars)
+        ids += [one.get("id") or "" for one in chart.iter() if one.get("id")]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_past_is_hatched_and_not_only_coloured() -> None:
+    chart = charts.risk_chart({"high": 3}, {"high": 1})
+    now, before = chart.bars[2], chart.bars[3]
+    assert (now.text, now.then) == ("3 now", False)
+    assert (before.text, before.then) == ("1 before", True)
+    assert "high 3 now" in chart.description
+
+
+def test_unknown_money_is_said_and_has_no_bar() -> None:
+    owner = {
+        "owner_id": "ben",
+        "owner_name": None,
+        "accounts_at_risk": 2,
+        "at_risk_value": None,
+        "at_risk_value_unknown_accounts": 2,
+    }
+    (bar,) = charts.value_chart([owner]).bars
+    assert (bar.label, bar.text, bar.length) == ("ben", "unknown (2)", 0)
+    page = render_cycle(document(), "md")
+    assert "| annual revenue | 120,000 | 1 |" in page
+
+
+def test_many_owners_are_cut_and_it_is_said() -> None:
+    uptake = [
+        {"owner_id": f"o{n}", "owner_name": None, "decided": 0, "acceptance_rate": None}
+        for n in range(20)
+    ]
+    chart = charts.uptake_chart(uptake)
+    assert len(chart.bars) == charts.OWNERS
+    assert chart.note == "8 more owners are in the table."
+    assert chart.bars[0].text == "nothing decided"
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_colours_reach_wcag_aa_in_both_themes(theme: int) -> None:
+    style = render_cycle(document(), "html").split("<style>")[1]
+    root = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[theme]
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", root))
+    for text in ("ink", "soft", "link"):
+        for ground in ("paper", "panel"):
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    assert contrast(colours["ink"], colours["notice"]) >= 4.5
+    for tone in ("good", "cool", "warm", "hot", "worst", "plain"):
+        assert contrast(colours[tone], colours["on"]) >= 4.5, tone
+        assert contrast(colours[tone], colours["panel"]) >= 3, tone
+
+
+def test_one_owner_gets_his_brief_and_nothing_of_others() -> None:
+    for form in ("md", "html"):
+        page = render_cycle(document(owners=1), form)
+        assert "Amber Works" in page
+        assert "memory" in page
+        assert "ACC-3" not in page
+        assert "Accounts nobody owns" not in page
+
+
+def test_a_brief_without_changes_says_so() -> None:
+    stored: Any = plain(brief_of(reviewed()))
+    for form in ("md", "html"):
+        assert "No updates" in render_cycle(cycle_document(row(), [stored], None), form)
+
+
+def busy_digest(name: str = "Amber Works") -> Any:
+    first = of_account("A", CHANGED, account_name=name)
+    waits = request("A", AS_OF - timedelta(hours=1)).model_copy(update={"account_name": name})
+    return digest_of([first], requests=(waits,), closed=(closed_review("B"),))
+
+
+def test_a_digest_shows_its_four_parts() -> None:
+    page = render_digest(busy_digest(), "markdown")
+    for head in ("Look at these first", "What changed", "What waits for you", "decisions did"):
+        assert head in page
+    assert "OVERDUE since 2025-06-30 11:00 UTC" in page
+    assert "executed, verified: Call them, decided by anna" in page
+    assert "Active → At Risk" in page
+    assert json.loads(render_digest(busy_digest(), "json"))["day"] == "2025-06-30"
+
+
+def test_a_digest_escapes_what_comes_from_the_crm() -> None:
+    assert "<script" not in render_digest(busy_digest(EVIL), "html")
+    assert "<script" not in render_digest(busy_digest(EVIL), "md")
+    assert "&lt;script&gt;" in render_digest(busy_digest(EVIL), "html")
+
+
+def test_a_digest_without_news_is_one_line() -> None:
+    quiet = digest_of(day=date(2025, 7, 1))
+    assert render_digest(quiet, "md") == "Nothing new for Anna Lee on 2025-07-01."
+    page = render_digest(quiet, "html")
+    assert page.count("<p>") == 1
+    assert "<h2>" not in page
+
+
+def test_nothing_to_compare_with_is_said() -> None:
+    shown = document()
+    shown["portfolio"]["since_last"] = plain(SinceLast())
+    assert "There is no earlier cycle to compare with." in render_cycle(shown, "md")
+    assert "There is no earlier cycle to compare with." in render_cycle(shown, "html")
