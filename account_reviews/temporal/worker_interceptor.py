@@ -1,10 +1,4 @@
-"""What happens to every message and every try of an activity on its way in and out.
-
-Workflow side: every message reaches its handler as exactly one `RawValue`, and no exception of a
-handler can wedge a review. Activity side: errors of ours become Temporal's, and a heartbeat beats
-by itself while the activity runs. Neither adds an event. What a workflow or an update fails with
-is in the log too: its trace leaves the worker short.
-"""
+"""What happens to every message and every try of an activity on its way in and out."""
 
 import asyncio
 from contextvars import ContextVar
@@ -42,9 +36,10 @@ class ReviewInterceptor(Interceptor):
 
     Client side: none. Workflow side: every signal and update reaches its handler as exactly one
     `RawValue`; a signal whose handler raises is logged and left out, an update whose handler raises
-    fails with a sentence. Activity side: errors of ours become Temporal's (`to_application_error`),
-    and while the activity runs a heartbeat beats three times per heartbeat time-out, with the
-    details it gave last.
+    fails with a sentence; what a workflow or an update fails with is logged with its whole trace,
+    which leaves the worker short. Activity side: errors of ours become Temporal's
+    (`to_application_error`), and while the activity runs a heartbeat beats three times per
+    heartbeat time-out, with the details it gave last.
     """
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
