@@ -1,4 +1,4 @@
-"""Which failed attempts of activities are told in the log, and how loudly.
+"""Which failed attempts of activities stand in the log, and how loudly.
 
 What leaves a worker with a failure is a short trace; the whole one is in the log. The SDK tells
 every failed attempt once, with its trace: failures that are tried again at debug, the others as
