@@ -22,7 +22,8 @@ from account_reviews.audit.seals.store import Member, add_seal, members_of, pack
 from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Source, history_event_id
 
-BEGAN: Final = datetime(2026, 11, 2, 8, tzinfo=UTC)
+BEGAN: Final = datetime(datetime.now(UTC).year - 1, 11, 2, 8, tzinfo=UTC)
+"""Always over, and always younger than a trail is kept."""
 _UNGUARDED: Final = text("set local session_replication_role = replica")
 _ROW: Final = text(f"{leaves.SELECT} from audit.audit_events where (xid, seq) = (:xid, :seq)")
 _DELETE: Final = text("delete from audit.audit_events where (xid, seq) = (:xid, :seq)")

@@ -14,7 +14,7 @@ from account_reviews.audit.seals.sealer import Sealer
 from account_reviews.audit.seals.store import seals_between
 from account_reviews.audit.store import insert
 from account_reviews.audit.verify.verifier import Report, Verifier
-from bench.tampering import event
+from bench.tampering import BEGAN, event
 
 TABLES = (
     "audit.audit_events, audit.seals, audit.archived_rows, audit.archives, audit.runs, "
@@ -68,7 +68,9 @@ class Sealed:
 
 
 async def fresh(engine: AsyncEngine, folder: Path, place: str | None = None) -> Sealed:
-    """An empty trail, its key and its second place in `folder`."""
+    """An empty trail with the month of its rows, its key and its second place in `folder`."""
     trail = Sealed(engine, folder, open_anchors(place or str(folder / "seals.jsonl")))
-    await trail.owner(f"truncate {TABLES}")
+    await trail.owner(
+        f"truncate {TABLES}", f"select audit.create_audit_partition('{BEGAN:%Y-%m-%d}')"
+    )
     return trail

@@ -7,6 +7,7 @@ import json
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from account_reviews.audit.archive.partitions import CleanedUp, clean_up, make_a
 from account_reviews.audit.seals.faults import Kind
 from account_reviews.audit.seals.keys import PublicKeys, public_keys
 from account_reviews.audit.seals.merkle import EMPTY_ROOT
-from account_reviews.audit.store import insert
+from account_reviews.audit.store import insert, store_each
 from account_reviews.domain.errors import BadInputError, NegativeAnswerError, UnreachableError
 from bench.tampering import event
 from tests.support.sealed_trail import Sealed, fresh
@@ -102,15 +103,24 @@ async def _delete(engine: AsyncEngine, table: str) -> None:
 
 
 async def test_many_make_the_same_months_while_rows_come(trail: Sealed) -> None:
-    await old_rows(trail, *(OLD + n * 31 * DAY for n in range(4)))
+    """Rows too that chose the default partition and wait for it while their month is made."""
+    months = [OLD + n * 31 * DAY for n in range(4)]
+    await old_rows(trail, *months)
+
+    async def add(number: int) -> None:
+        row = replace(event(number), at=months[number % 4])
+        assert await store_each(partial(insert, trail.engine), [row]) == 1
+
     made = await asyncio.gather(
-        *(make_ahead(trail.engine) for _ in range(6)),
-        *(trail.add(n) for n in range(100, 120)),
+        *(make_ahead(trail.engine) for _ in range(6)), *(add(n) for n in range(100, 120))
     )
     assert sorted(name for names in made if names for name in names) == [
         f"audit_events_{YEAR}_{month:02}" for month in (3, 5, 6, 7)
     ]
-    assert len(await rows_of(trail.engine, "audit.audit_events")) == 24
+    assert await rows_of(trail.engine, "audit.audit_events_default") == []
+    async with trail.engine.connect() as connection:
+        query = "select count(*) from audit.audit_events where event_type = 'activity_completed'"
+        assert await connection.scalar(text(query)) == 24
 
 
 async def test_old_months_are_archived_and_dropped(trail: Sealed) -> None:
@@ -141,13 +151,16 @@ async def test_old_months_are_archived_and_dropped(trail: Sealed) -> None:
 
 
 async def test_what_is_younger_than_it_is_kept_stays(trail: Sealed) -> None:
-    edge = datetime.now(UTC) - YEARS
-    await old_rows(trail, edge - DAY, edge + DAY)
+    """A month is, as long as a moment of it is: the month in which the time to keep began."""
+    edge = datetime.now(UTC) + timedelta(hours=1) - YEARS  # the same month for an hour
+    month = edge.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    older = month - 32 * DAY
+    await old_rows(trail, older, month, edge)
     await trail.sealer().seal_all()
     await make_ahead(trail.engine)
     done = await tidy(trail)
-    assert done.dropped == []
-    assert len(await rows_of(trail.engine, "audit.audit_events")) == 2
+    assert done.dropped == [f"audit_events_{older:%Y_%m}"]
+    assert len(await rows_of(trail.engine, f"audit.audit_events_{month:%Y_%m}")) == 2
     shorter = await tidy(trail, keep=timedelta(days=30))
     assert shorter.dropped == []
     assert "keeps the trail for 2555 days, although the policy says 30" in shorter.notes[0]
@@ -173,17 +186,19 @@ async def test_a_row_that_came_after_the_archive_is_not_dropped_with_it(trail: S
     assert (report.ok, report.unsealed) == (True, 0), report.document()
 
 
-EDITED = "update audit.audit_events set actor = 'x' where at < '2018-01-01'"
+EDITED = f"update audit.audit_events set actor = 'x' where at < '{YEAR + 1}-01-01'"
 ADDED = (
     "insert into audit.audit_events (event_id, at, seq, xid, source, tenant, event_type, "
     "severity, actor, action, resource) select 'new', at, seq + 1000, xid, source, tenant, "
     "event_type, severity, actor, action, resource from audit.audit_events "
-    "where at < '2018-01-01' limit 1"
+    f"where at < '{YEAR + 1}-01-01' limit 1"
 )
 
 
 @pytest.mark.parametrize(
-    ("change", "words"), [(EDITED, "not what was sealed"), (ADDED, "never sealed")]
+    ("change", "words"),
+    [(EDITED, "not what was sealed"), (ADDED, "never sealed")],
+    ids=["edited", "added"],
 )
 async def test_what_was_tampered_with_is_not_tidied_away(
     trail: Sealed, change: str, words: str
