@@ -2,7 +2,8 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from temporalio.client import (
@@ -64,11 +65,14 @@ async def test_a_second_apply_changes_nothing(place: Place) -> None:
 async def test_plan_shows_next_times_and_leaves_nothing(place: Place) -> None:
     (planned,) = await place.plan(DAILY)
     assert len(planned.next_runs) == 5
-    assert {(at.hour, at.minute) for at in planned.next_runs} == {(4, 0)}, "winter in Berlin"
+    berlin = {at.astimezone(ZoneInfo("Europe/Berlin")).time() for at in planned.next_runs}
+    assert berlin == {time(5)}
     assert await listed(place.client, place.tenant) == {}
     await place.apply(DAILY)
     (again,) = await place.plan(DAILY)
-    assert again.next_runs == planned.next_runs
+    # One may have come meanwhile.
+    assert again.next_runs[:4] in (planned.next_runs[:4], planned.next_runs[1:])
+    place.now = datetime(2026, 11, 21, tzinfo=UTC)
     early = 'kind = "daily"\nat = "02:30"\ntime_zone = "Europe/Paris"'
     (warned,) = await place.plan(entry(early, "daily"))
     assert "there is no 02:30 in Europe/Paris on 2027-03-28" in warned.warnings[0]
