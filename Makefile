@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
-TOOLS := $(CURDIR)/.tools/bin
+TOOLS := .tools/bin
 TCTL_VERSION := v1.15.2
 PROMETHEUS_VERSION := v0.313.5
 COLLECTOR_VERSION := v0.157.0
@@ -11,7 +11,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
     --no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types fmt test-tools test-collector requirements clean
+.PHONY: help setup demo test lint types fmt test-anywhere test-tools test-collector requirements clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -52,17 +52,20 @@ fmt: setup  ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+test-anywhere:  ## Test under load, on odd days, in odd places, with other Pythons; ONLY=dates for one of these
+	@tests/anywhere/run $(ONLY)
+
 test-tools: setup $(TOOLS)/tctl $(TOOLS)/promtool  ## Test with tctl and promtool; builds them, which needs Go
-	@TCTL=$(TOOLS)/tctl PROMTOOL=$(TOOLS)/promtool $(BIN)/python -m pytest tests/tools $(ARGS)
+	@TCTL="$$PWD/$(TOOLS)/tctl" PROMTOOL="$$PWD/$(TOOLS)/promtool" $(BIN)/python -m pytest tests/tools $(ARGS)
 
 test-collector: setup $(TOOLS)/otelcol  ## Test the collector's file; builds a collector, which needs Go
-	@OTELCOL=$(TOOLS)/otelcol $(BIN)/python -m pytest tests/collector $(ARGS)
+	@OTELCOL="$$PWD/$(TOOLS)/otelcol" $(BIN)/python -m pytest tests/collector $(ARGS)
 
 # An old module with new Go: its dependencies reach into the runtime, which needs -checklinkname=0.
 $(TOOLS)/tctl:
 	@command -v go >/dev/null || { echo "tctl is built from source: install Go, or put tctl 1.15 at $@" >&2; exit 2; }
 	@mkdir -p $(TOOLS)
-	GOBIN=$(TOOLS) go install -ldflags=-checklinkname=0 go.temporal.io/server/cmd/tools/cli@$(TCTL_VERSION)
+	GOBIN="$$PWD/$(TOOLS)" go install -ldflags=-checklinkname=0 go.temporal.io/server/cmd/tools/cli@$(TCTL_VERSION)
 	@mv $(TOOLS)/cli $@
 
 # Its module asks for replacements, which `go install` refuses: it is built from a module around it.
@@ -70,17 +73,17 @@ $(TOOLS)/tctl:
 $(TOOLS)/promtool:
 	@command -v go >/dev/null || { echo "promtool is built from source: install Go, or put promtool 3 at $@" >&2; exit 2; }
 	@mkdir -p $(TOOLS)
-	@place=$$(mktemp -d) && cd $$place && go mod init promtool && \
+	@place=$$(mktemp -d) target="$$PWD/$@" && cd $$place && go mod init promtool && \
 	    GOFLAGS=-mod=mod go get github.com/prometheus/prometheus/cmd/promtool@$(PROMETHEUS_VERSION) && \
-	    go build -tags remove_all_sd,enable_dns_sd -ldflags='-s -w' -o $@ \
+	    go build -tags remove_all_sd,enable_dns_sd -ldflags='-s -w' -o "$$target" \
 	        github.com/prometheus/prometheus/cmd/promtool && rm -rf $$place
 
 $(TOOLS)/otelcol: tests/collector/otelcol.yaml
 	@command -v go >/dev/null || { echo "otelcol is built from source: install Go, or put the collector at $@" >&2; exit 2; }
 	@mkdir -p $(TOOLS)
-	@place=$$(mktemp -d) && cp $< $$place && cd $$place && \
+	@place=$$(mktemp -d) target="$$PWD/$@" && cp $< $$place && cd $$place && \
 	    GOBIN=$$place go install go.opentelemetry.io/collector/cmd/builder@$(COLLECTOR_VERSION) && \
-	    ./builder --config otelcol.yaml && mv otelcol $@ && rm -rf $$place
+	    ./builder --config otelcol.yaml && mv otelcol "$$target" && rm -rf $$place
 
 requirements: setup  ## Write requirements/*.txt anew; UPGRADE=1 takes newer versions
 	$(COMPILE) pyproject.toml requirements/build.in -o requirements/runtime.txt
@@ -88,5 +91,5 @@ requirements: setup  ## Write requirements/*.txt anew; UPGRADE=1 takes newer ver
 	echo uv | $(COMPILE) - -o requirements/uv.txt
 
 clean:  ## Remove .venv, caches and build leftovers; .reviews and .tools stay
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,6 +22,8 @@ pytest_plugins = ["tests.support.fixtures"]
 
 ROOM = 8 * 2**30
 """Bytes that have to be free in memory; a session uses less than half of it."""
+SERVERS = frozenset({"temporal_server", "stack", "reviews", "dev"})
+"""Fixtures that start a Temporal server, each in whatever file defines it."""
 _TEMPLATE = "reviews_template"
 _numbers = count(1)
 
@@ -35,6 +37,14 @@ def pytest_configure() -> None:
     # What a shell runs in the background ignores Ctrl-C, and so would the commands of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     network.block()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what has its Temporal server from a fixture; tests that start one say so themselves."""
+    for item in items:
+        if not SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("temporal")
 
 
 @pytest.fixture(autouse=True)

@@ -73,6 +73,7 @@ def wait_for(file: Path, words: str, seconds: float = 60) -> str:
     return text
 
 
+@pytest.mark.temporal
 def test_the_whole_demo() -> None:
     # Settings of the shell must not lead it to another server, database or CRM.
     elsewhere = {
@@ -112,6 +113,7 @@ def test_the_whole_demo() -> None:
     nothing_is_left(done.stdout)
 
 
+@pytest.mark.temporal
 def test_ctrl_c_in_the_middle_stops_everything(tmp_path: Path) -> None:
     said, progress = tmp_path / "out", tmp_path / "err"
     with said.open("wb") as out, progress.open("wb") as err:
@@ -129,6 +131,7 @@ def test_ctrl_c_in_the_middle_stops_everything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("against", "code"), [((), 0), (("task 7 is new",), 1)])
+@pytest.mark.temporal
 def test_keep_waits_for_ctrl_c_and_a_failed_proof_is_said(
     tmp_path: Path, against: tuple[str, ...], code: int
 ) -> None:
@@ -159,6 +162,7 @@ def test_without_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "dev-stack" in (caught.value.hint or "")
 
 
+@pytest.mark.temporal
 def test_without_the_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(workspace, "SAMPLE", tmp_path / "portfolio")
     with pytest.raises(NotFoundError, match="sample portfolio") as caught:

@@ -123,6 +123,7 @@ def refused(done: subprocess.CompletedProcess[str], code: int) -> str:
     return lines[0]
 
 
+@pytest.mark.temporal
 def test_it_starts_serves_and_leaves_nothing_behind(start: Start, data_dir: Path) -> None:
     dev = start("--no-worker")
     stack = dev.wait_ready()
@@ -144,6 +145,7 @@ def test_it_starts_serves_and_leaves_nothing_behind(start: Start, data_dir: Path
     assert processes_of(data_dir) == []
 
 
+@pytest.mark.temporal
 async def test_after_kill_9_the_next_one_goes_on(start: Start, data_dir: Path) -> None:
     first = start("--no-ui")
     stack = first.wait_ready()
@@ -175,6 +177,7 @@ async def test_after_kill_9_the_next_one_goes_on(start: Start, data_dir: Path) -
     assert processes_of(data_dir) == []
 
 
+@pytest.mark.temporal
 def test_servers_that_die_are_started_again(start: Start, data_dir: Path) -> None:
     dev = start("--no-worker", "--no-ui")
     stack = dev.wait_ready()
@@ -193,6 +196,7 @@ def test_servers_that_die_are_started_again(start: Start, data_dir: Path) -> Non
     assert processes_of(data_dir) == []
 
 
+@pytest.mark.temporal
 def test_a_dead_worker_is_replaced(start: Start, data_dir: Path) -> None:
     dev = start("--no-ui", "--workers", "2")
     before = dev.wait_ready()["worker_pids"]
@@ -210,6 +214,7 @@ def test_a_dead_worker_is_replaced(start: Start, data_dir: Path) -> None:
     assert not any(processes.is_alive(pid) for pid in (*before, *after))
 
 
+@pytest.mark.temporal
 @pytest.mark.parametrize("after", [0.1, 0.9])
 def test_a_signal_during_the_start_leaves_nothing(
     start: Start, data_dir: Path, after: float
@@ -223,6 +228,7 @@ def test_a_signal_during_the_start_leaves_nothing(
     assert processes_of(data_dir) == []
 
 
+@pytest.mark.temporal
 def test_taken_ports(data_dir: Path, start: Start) -> None:
     with socket.create_server((ports.LOOPBACK, 0)) as other:
         taken = str(other.getsockname()[1])

@@ -150,6 +150,7 @@ def env(short_dir: Path, request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.temporal
 def test_the_commands_of_the_readme_work(env: dict[str, str]) -> None:
     steps = commands((ROOT / "README.md").read_text(encoding="utf-8"))
     start = next(number for number, step in enumerate(steps) if step.text == START)
@@ -163,6 +164,7 @@ def test_the_commands_of_the_readme_work(env: dict[str, str]) -> None:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: page.stem)
+@pytest.mark.temporal
 def test_the_commands_of_a_page_work(env: dict[str, str], page: Path) -> None:
     portfolio = "examples/portfolio --mapping examples/portfolio/mapping.yaml --as-of 2026-10-01"
     with (

@@ -16,6 +16,7 @@ START = "reviews dev --no-ui"
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.temporal
 def test_the_commands_of_the_page_work(short_dir: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     env = kept | {

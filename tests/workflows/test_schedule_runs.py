@@ -113,7 +113,7 @@ async def test_what_a_person_triggered_is_never_missed(place: Place, jobs: Jobs)
 
 
 async def test_a_backfill_is_never_missed(place: Place, jobs: Jobs) -> None:
-    await place.apply(entry('kind = "daily"\njob = "remove_done"\n' + GRACE))
+    await place.apply(entry('kind = "daily"\njob = "remove_done"\npaused = true\n' + GRACE))
     start = datetime(2026, 10, 1, tzinfo=UTC)
     times = await place.control.backfill("a", start, start + timedelta(days=3))
     await fired(place)
@@ -196,6 +196,7 @@ async def test_an_unknown_job_fails(place: Place, engine: AsyncEngine) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.temporal
 async def test_a_killed_server_loses_no_schedule_and_makes_up_once(
     short_dir: Path, engine: AsyncEngine, jobs: Jobs
 ) -> None:

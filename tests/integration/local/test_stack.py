@@ -22,6 +22,7 @@ async def _eventually(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.temporal
 async def test_workers_come_and_go(short_dir: Path) -> None:
     data_dir = short_dir / "stack"
     async with LocalStack(data_dir, ui=False, temporal_port=ports.any_free()) as stack:
@@ -42,6 +43,7 @@ async def test_workers_come_and_go(short_dir: Path) -> None:
     await stack.stop()
 
 
+@pytest.mark.temporal
 async def test_a_refused_start_can_be_repeated(short_dir: Path) -> None:
     data_dir = short_dir / "refused"
     data_dir.mkdir()

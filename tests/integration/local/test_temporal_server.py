@@ -13,6 +13,8 @@ from account_reviews.local import namespace, processes
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.temporal.names import RETENTION_DAYS
 
+pytestmark = pytest.mark.temporal
+
 
 def _gone(pid: int) -> bool:
     return not processes.is_alive(pid)
