@@ -18,7 +18,7 @@ from account_reviews.audit.store import insert
 from account_reviews.audit.verify.offline import verify_export
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
-from account_reviews.store.migrate import AUDIT, upgrade
+from account_reviews.store.migration import AUDIT, upgrade
 from bench.tampering import event
 from tests.support.sealed_trail import Sealed, fresh
 
