@@ -1,5 +1,6 @@
 """What a command does when its output goes nowhere. No service is needed."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,6 @@ def test_a_reader_that_goes_away_is_no_error(form: str) -> None:
 
 
 def test_output_that_is_closed(tmp_path: Path) -> None:
-    command = f"{' '.join(POLICY)} >&-"
+    command = f"{shlex.join(POLICY)} >&-"
     done = subprocess.run(command, shell=True, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
