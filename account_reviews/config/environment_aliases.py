@@ -3,6 +3,7 @@
 Our own name always wins over an alias.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -71,7 +72,7 @@ _NO_EFFECT: Final[Mapping[str, str]] = {
     "ENABLE_FAILOVER": _BREAKER,
     "HEALTH_CHECK_INTERVAL": "nothing is checked in the background; run `reviews doctor`",
     "ACCOUNT_REVIEW_CADENCE": "schedules are declared in a file, see docs/schedules.md",
-    "MAX_CONCURRENT_ACCOUNTS": "this release has no review cycles",
+    "MAX_CONCURRENT_ACCOUNTS": "set cycle.window in the policy",
     "NOTES_LOOKBACK_DAYS": "notes share ACTIVITY_LOOKBACK_DAYS",
     "DATA_SCOUT_TIMEOUT": "time-outs are fixed by kind of work in workflows/policies.py",
     "ZOHO_API_TIMEOUT": "this release has no Zoho backend",
@@ -81,7 +82,7 @@ _NO_EFFECT: Final[Mapping[str, str]] = {
 """A name, or the start of names (ending in `_`), and why it sets nothing."""
 
 
-def without_effect(environment: Mapping[str, str]) -> dict[str, str]:
+def without_effect(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The known names in the environment that set nothing, each with the reason."""
     found = {}
     for name in sorted(environment):
@@ -92,7 +93,7 @@ def without_effect(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def read(
-    aliases: Mapping[str, Alias], environment: Mapping[str, str]
+    aliases: Mapping[str, Alias], environment: Mapping[str, str] = os.environ
 ) -> dict[str, tuple[str, Any]]:
     """Target -> (name that set it, value). BadInputError names the variable that does not fit."""
     found: dict[str, tuple[str, Any]] = {}

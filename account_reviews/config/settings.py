@@ -2,31 +2,34 @@
 
 import json
 import os
-import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
-
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from account_reviews.config import environment_aliases
 from account_reviews.domain.errors import BadInputError, PolicyError, UnreachableError
 
 if TYPE_CHECKING:
+    from account_reviews.domain.audit.redaction import Rules
     from account_reviews.domain.policy.model import Policy
     from account_reviews.domain.records import SnapshotLimits
 
-_MOST = 10_000
+PREFIX: Final = "REVIEWS_"
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+_PATHS: Final = ("data_dir", "audit_signing_key", "policy_file")
+_MOST: Final = 10_000
 """The largest number a snapshot limit may have."""
 
 
-class Settings(BaseSettings):
-    """`REVIEWS_*` of the environment; the `TEMPORAL_*` part is read by the SDK's own loader."""
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """`REVIEWS_*` of the environment; the `TEMPORAL_*` part is read by the SDK's own loader.
 
-    model_config = SettingsConfigDict(
-        env_prefix="REVIEWS_", frozen=True, extra="ignore", env_ignore_empty=True
-    )
+    A plain dataclass: every command reads it, and a library for settings costs more than most
+    commands do.
+    """
 
     data_dir: Path = Path(".reviews")
     database_url: str | None = None
@@ -44,21 +47,18 @@ class Settings(BaseSettings):
     policy_file: Path | None = None
     crm_url: str | None = None
     """None: the SQL backend in the main database."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: str = "info"
+    """One of LOG_LEVELS."""
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
         """Read the environment; BadInputError names the variable that does not fit."""
-        given = {name: value for name, value in flags.items() if value is not None}
-        if not os.environ.get("REVIEWS_DATABASE_URL"):
-            given.setdefault("database_url", environment_aliases.database_url(os.environ))
-        try:
-            return cls(**given)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = "REVIEWS_" + "_".join(str(part) for part in first["loc"]).upper()
-            value = str(first["input"])
-            raise BadInputError(f"{name} is {value!r}: {first['msg'].lower()}") from None
+        given = _given(os.environ, [field.name for field in fields(cls)])
+        if "database_url" not in given:
+            url = environment_aliases.database_url(os.environ)
+            given |= {} if url is None else {"database_url": url}
+        given |= {name: value for name, value in flags.items() if value is not None}
+        return cls(**{name: _checked(name, value) for name, value in given.items()})
 
     @cached_property
     def stack(self) -> dict[str, Any]:
@@ -99,15 +99,29 @@ class Settings(BaseSettings):
         """Where months of the trail are written before they are dropped."""
         return self.audit_archive or str(self.data_dir / "audit" / "archive")
 
+    def audit_rules(self) -> "Rules":
+        """What of a value the audit trail may hold. PolicyError as `policy`.
+
+        Where nobody changed the shipped policy these are its rules, and it is not read.
+        """
+        from account_reviews.domain.audit.redaction import DEFAULT, rules_of
+
+        changed = self.policy_file is not None or environment_aliases.read(
+            environment_aliases.POLICY
+        )
+        return rules_of(self.policy()) if changed else DEFAULT
+
     def policy(self) -> "Policy":
         """The policy: REVIEWS_POLICY_FILE over aliases of the environment over the shipped file.
 
         PolicyError names the key, its value and what is allowed.
         """
+        import tomllib
+
         from account_reviews.domain.policy.model import SHIPPED, load_policy, policy_from
 
         policy = load_policy(self.policy_file)
-        set_by_alias = environment_aliases.read(environment_aliases.POLICY, os.environ)
+        set_by_alias = environment_aliases.read(environment_aliases.POLICY)
         if not set_by_alias:
             return policy
         source = self.policy_file or SHIPPED
@@ -127,11 +141,52 @@ class Settings(BaseSettings):
         """How much of an account a snapshot takes in. BadInputError when an alias does not fit."""
         from account_reviews.domain.records import SnapshotLimits
 
-        found = environment_aliases.read(environment_aliases.LIMITS, os.environ)
+        found = environment_aliases.read(environment_aliases.LIMITS)
         for name, value in found.values():
             if not 1 <= value <= _MOST:
                 raise BadInputError(f"{name} is {value}, but must be from 1 to {_MOST}")
         return SnapshotLimits(**{field: value for field, (_, value) in found.items()})
+
+
+def is_set(name: str) -> bool:
+    """True when the environment gives the variable a value."""
+    return bool(os.environ.get(name))
+
+
+def is_debugging() -> bool:
+    """True when REVIEWS_LOG_LEVEL is debug, also where other settings do not fit."""
+    return os.environ.get("REVIEWS_LOG_LEVEL", "").lower() == "debug"
+
+
+def _given(environment: Mapping[str, str], names: list[str]) -> dict[str, Any]:
+    """The settings that are set, by name. Upper and lower case mean the same, empty is unset."""
+    known = {f"{PREFIX}{name}".upper(): name for name in names}
+    return {
+        known[name.upper()]: value
+        for name, value in environment.items()
+        if value and name.upper() in known
+    }
+
+
+def _checked(name: str, value: Any) -> Any:
+    """The value as the setting has it. BadInputError says what it must be."""
+    wrong = None
+    if name == "log_level" and value not in LOG_LEVELS:
+        *others, last = (repr(level) for level in LOG_LEVELS)
+        wrong = f"input should be {', '.join(others)} or {last}"
+    elif isinstance(value, str) and not _is_unicode(value):
+        wrong = "input should be a valid string, unable to parse raw data as a unicode string"
+    if wrong is not None:
+        raise BadInputError(f"{PREFIX}{name.upper()} is {value!r}: {wrong}")
+    return Path(value) if name in _PATHS else value
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _runs(pid: object) -> bool:

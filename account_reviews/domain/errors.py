@@ -1,4 +1,6 @@
-"""Every error of the product. The docstring is the default message.
+"""The errors that reach people and programs. The docstring is the default message.
+
+What one room raises and means by it more than these may derive from them there.
 
 `retryable` says whether trying again can help; the activity boundary turns it into Temporal's
 `non_retryable`, deciding by class and never by message. `exit_code` is what the CLI answers.

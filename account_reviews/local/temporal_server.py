@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from account_reviews.config import ports
+from account_reviews.config.temporal import temporal_program
 from account_reviews.domain.errors import BadInputError, UnreachableError
 from account_reviews.local import namespace, processes
 from account_reviews.temporal.names import NAMESPACE
@@ -204,7 +205,7 @@ class TemporalServer:
 
 def find_cli() -> Path:
     """The `temporal` program: TEMPORAL_CLI_PATH, beside the Python interpreter, on PATH."""
-    named = os.environ.get("TEMPORAL_CLI_PATH")
+    named = temporal_program()
     if named:
         if not os.access(named, os.X_OK) or Path(named).is_dir():
             raise BadInputError(

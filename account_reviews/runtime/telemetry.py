@@ -13,6 +13,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.worker import Interceptor
 
 from account_reviews.config.settings import Settings
+from account_reviews.config.telemetry import Address, metrics_address
 from account_reviews.telemetry import instruments, logs, metrics_page, trace_exporter
 from account_reviews.telemetry.activity_interceptor import Metering
 from account_reviews.telemetry.gauges import Observed, Source
@@ -53,7 +54,7 @@ class Telemetry:
 @asynccontextmanager
 async def telemetry(settings: Settings) -> AsyncIterator[Telemetry]:
     """Log, measure and trace this process. BadInputError or ConflictError for bad settings."""
-    address = metrics_page.wanted()
+    address = metrics_address()
     with ExitStack() as stack:
         stack.enter_context(logs.logging_to(level=settings.log_level))
         traces = trace_exporter.Traces(SERVICE)
@@ -67,7 +68,7 @@ async def telemetry(settings: Settings) -> AsyncIterator[Telemetry]:
 
 
 def _measured(
-    stack: ExitStack, address: metrics_page.Address, tracing: ReviewTracing, core: LoggingConfig
+    stack: ExitStack, address: Address, tracing: ReviewTracing, core: LoggingConfig
 ) -> Telemetry:
     runtime, core_url = metrics_page.core_runtime(core)
     registry = CollectorRegistry()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from temporalio.client import Interceptor
 
-from account_reviews.telemetry.trace_headers import TraceHeaders, exports_spans
+from account_reviews.config.telemetry import exports_spans
+from account_reviews.telemetry.trace_headers import TraceHeaders
 
 if TYPE_CHECKING:
     from account_reviews.telemetry.trace_exporter import Traces

@@ -1,15 +1,12 @@
 """The page Prometheus reads: our instruments and the SDK's own metrics, on one address.
 
-Settings are OpenTelemetry's: OTEL_EXPORTER_PROMETHEUS_HOST and _PORT (localhost, 9464; a taken
-port makes it the next free one, 0 any free one), OTEL_METRICS_EXPORTER (`prometheus`; `none` for
-no page) and OTEL_SDK_DISABLED.
+Where it is wanted, `config.telemetry` says.
 """
 
 import errno
 import gzip
-import os
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
@@ -21,16 +18,18 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from temporalio.runtime import LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig
 
 from account_reviews.config import ports
+from account_reviews.config.telemetry import (
+    DEFAULT_HOST,
+    METRICS_EXPORTER,
+    PAGE_HOST,
+    PAGE_PORT,
+    Address,
+)
 from account_reviews.domain.errors import BadInputError, ConflictError
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-DEFAULT_HOST: Final = "localhost"
-DEFAULT_PORT: Final = 9464
-_HOST: Final = "OTEL_EXPORTER_PROMETHEUS_HOST"
-_PORT: Final = "OTEL_EXPORTER_PROMETHEUS_PORT"
-_EXPORTER: Final = "OTEL_METRICS_EXPORTER"
 _PORTS_TRIED: Final = 100
 _TRIES: Final = 10
 _CORE_SECONDS: Final = 1.0
@@ -41,32 +40,6 @@ _CORE_UP_HEAD: Final = (
 )
 _QUICK: Final = 1
 """Level of compression."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where the page is wanted."""
-
-    host: str
-    port: int
-
-
-def wanted(env: Mapping[str, str] = os.environ) -> Address | None:
-    """The address by the settings, None for no page. BadInputError names what does not fit."""
-    if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return None
-    exporter = env.get(_EXPORTER, "").strip().lower() or "prometheus"
-    if exporter == "none":
-        return None
-    if exporter != "prometheus":
-        raise BadInputError(
-            f"{_EXPORTER} is {exporter!r}, but must be prometheus or none",
-            hint="a collector reads the page of each worker; see docs/telemetry.md",
-        )
-    written = env.get(_PORT, "").strip() or str(DEFAULT_PORT)
-    if not written.isascii() or not written.isdigit() or int(written) > 65535:
-        raise BadInputError(f"{_PORT} is {written!r}, but must be a port, or 0 for any free one")
-    return Address(env.get(_HOST, "").strip() or DEFAULT_HOST, int(written))
 
 
 @dataclass(frozen=True)
@@ -97,7 +70,7 @@ def serve(registry: CollectorRegistry, core_url: str, address: Address) -> Page:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 continue
             raise BadInputError(
-                f"{_HOST} is {address.host!r}, which is no address of this machine"
+                f"{PAGE_HOST} is {address.host!r}, which is no address of this machine"
             ) from error
         server.set_app(_application(registry, core_url))
         host = DEFAULT_HOST if address.host in ("0.0.0.0", "::", "") else address.host  # noqa: S104  compared
@@ -105,7 +78,7 @@ def serve(registry: CollectorRegistry, core_url: str, address: Address) -> Page:
         return Page(f"http://{shown}:{server.server_port}/metrics", server, thread)
     raise ConflictError(
         f"no port from {address.port} to {last - 1} is free for the metrics page",
-        hint=f"set {_PORT} to another one, or {_EXPORTER}=none",
+        hint=f"set {PAGE_PORT} to another one, or {METRICS_EXPORTER}=none",
     )
 
 

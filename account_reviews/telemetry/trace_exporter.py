@@ -5,7 +5,6 @@ OTEL_TRACES_EXPORTER is `otlp`. Otherwise no exporter runs and nothing is record
 review has its trace id all the same.
 """
 
-import os
 import threading
 from typing import Final
 
@@ -14,13 +13,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from account_reviews.domain.errors import BadInputError
+from account_reviews.config.telemetry import check_protocol, exports_spans
 from account_reviews.telemetry.redacted_spans import RedactedSpans
-from account_reviews.telemetry.trace_headers import exports_spans
 from account_reviews.telemetry.tracing import Decided, GivenIds, ReviewTracing
 
-_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-_HTTP: Final = "http/protobuf"
 SENDING: Final = "last-spans"
 """The thread that sends what is left."""
 
@@ -66,8 +62,5 @@ class Traces:
 def _otlp() -> SpanExporter:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    given = ((name, os.environ.get(name, "").strip()) for name in _PROTOCOLS)
-    name, protocol = next((one for one in given if one[1]), ("", _HTTP))
-    if protocol != _HTTP:
-        raise BadInputError(f"{name} is {protocol!r}, but only {_HTTP} is spoken here")
+    check_protocol()
     return OTLPSpanExporter()

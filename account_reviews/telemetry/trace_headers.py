@@ -6,7 +6,6 @@ that exports decides. A run without the header has the trace of `domain.audit.ev
 """
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -27,13 +26,10 @@ from temporalio.client import (
 )
 
 from account_reviews.domain.audit.events import trace_of_run
-from account_reviews.domain.errors import BadInputError
 
 HEADER: Final = "_tracer-data"
 UNDECIDED: Final = "undecided"
 TRACEPARENT: Final = "traceparent"
-
-_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 Carrier = dict[str, Any]
 Headers = Mapping[str, Payload]
@@ -54,16 +50,6 @@ class _Read(NamedTuple):
 
 
 _NOTHING: Final = _Read({}, None)
-
-
-def exports_spans(env: Mapping[str, str] = os.environ) -> bool:
-    """Whether the settings ask for an exporter of spans. BadInputError for one we do not have."""
-    if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return False
-    exporter = env.get("OTEL_TRACES_EXPORTER", "").strip().lower()
-    if exporter not in ("", "otlp", "none"):
-        raise BadInputError(f"OTEL_TRACES_EXPORTER is {exporter!r}, but must be otlp or none")
-    return exporter == "otlp" or (not exporter and any(env.get(name) for name in _ENDPOINTS))
 
 
 def carrier_of(headers: Headers) -> Carrier:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from account_reviews.cli.output import Format, Output, print_json, run
+from account_reviews.cli.options import Output
+from account_reviews.cli.output import Format, print_json, run
 from account_reviews.presentation.terminal import note, print_table
 
 if TYPE_CHECKING:
@@ -68,32 +69,32 @@ def without_password(url: str) -> str:
 
 
 async def _collect() -> tuple[list[Item], dict[str, str]]:
-    import os
+    from dataclasses import fields
 
     from account_reviews.config import environment_aliases
     from account_reviews.config.settings import Settings
 
     settings = Settings.load()
-    items = [_own(settings, field) for field in type(settings).model_fields]
+    items = [_own(settings, field.name) for field in fields(settings)]
     items += _temporal(settings)
     limits, policy = settings.snapshot_limits(), settings.policy()
-    set_limits = environment_aliases.read(environment_aliases.LIMITS, os.environ)
+    set_limits = environment_aliases.read(environment_aliases.LIMITS)
     for field, value in limits:
         name = f"snapshot.{field}"
         items.append(Item(name, str(value), set_limits.get(field, ("default",))[0]))
-    for key, (alias, _) in environment_aliases.read(environment_aliases.POLICY, os.environ).items():
+    for key, (alias, _) in environment_aliases.read(environment_aliases.POLICY).items():
         section, _, field = key.partition(".")
         value = policy.model_dump(mode="json")[section][field]
         items.append(Item(f"policy.{key}", str(value), alias))
-    return items, environment_aliases.without_effect(os.environ)
+    return items, environment_aliases.without_effect()
 
 
 def _own(settings: "Settings", field: str) -> Item:
-    import os
+    from account_reviews.config.settings import is_set
 
     name = f"REVIEWS_{field.upper()}"
     value = getattr(settings, field)
-    origin = "environment" if os.environ.get(name) else "default"
+    origin = "environment" if is_set(name) else "default"
     if field == "database_url" and origin == "default":
         value, origin = _database(settings)
     if field in _PLACES:
@@ -113,8 +114,7 @@ def _database(settings: "Settings") -> tuple[str | None, str]:
 
 
 def _temporal(settings: "Settings") -> list[Item]:
-    import os
-
+    from account_reviews.config.settings import is_set
     from account_reviews.domain.errors import UnreachableError
     from account_reviews.temporal.client import connect_options
 
@@ -128,7 +128,7 @@ def _temporal(settings: "Settings") -> list[Item]:
         ("TEMPORAL_NAMESPACE", "namespace", "namespace"),
     ):
         value = options.get(key)
-        if os.environ.get(name):
+        if is_set(name):
             origin = "environment"
         elif value is not None and settings.stack.get(stacked) == value:
             origin = "stack.json"

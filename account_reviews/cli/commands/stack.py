@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from account_reviews.cli.output import Format, Output, fail, leave, print_json, run
+from account_reviews.cli.options import Output
+from account_reviews.cli.output import Format, fail, leave, print_json, run
 from account_reviews.presentation.terminal import note
 
 if TYPE_CHECKING:
@@ -43,9 +44,8 @@ def dev(
 
     With TEMPORAL_ADDRESS or REVIEWS_DATABASE_URL set, that one is used and not started.
     """
-    import os
-
     from account_reviews.config.settings import Settings
+    from account_reviews.config.temporal import temporal_address
     from account_reviews.domain.errors import ReviewsError
     from account_reviews.local.stack import LocalStack, run_until_signal
 
@@ -60,7 +60,7 @@ def dev(
         temporal_port=temporal_port,
         ui_port=ui_port,
         ui=not no_ui,
-        temporal_address=os.environ.get("TEMPORAL_ADDRESS") or None,
+        temporal_address=temporal_address(),
         database_url=settings.database_url,
         notify=note,
     )

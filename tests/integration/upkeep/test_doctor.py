@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -97,7 +98,7 @@ async def test_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 async def test_an_empty_database(settings: Settings, postgres: EmbeddedPostgres) -> None:
     postgres.create_database("empty")
-    report = await examine(settings.model_copy(update={"database_url": postgres.url("empty")}))
+    report = await examine(replace(settings, database_url=postgres.url("empty")))
     failed = _failed(report)
     assert set(failed) == {
         *("database revision", "audit trail", "stop-all", "crm", "memory", "workers")
@@ -114,7 +115,7 @@ async def test_an_unknown_namespace(settings: Settings, monkeypatch: pytest.Monk
 async def test_a_bad_policy(settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     file.write_text("[risk]\ninactivity_days = 'soon'\n")
-    failed = _failed(await examine(settings.model_copy(update={"policy_file": file})))
+    failed = _failed(await examine(replace(settings, policy_file=file)))
     assert "risk.inactivity_days" in failed["policy"].detail
 
 

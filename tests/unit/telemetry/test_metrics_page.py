@@ -12,11 +12,11 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, Gauge, generate_latest, start_http_server
 
-from account_reviews.config import ports
+from account_reviews.config import ports, telemetry
+from account_reviews.config.telemetry import Address
 from account_reviews.domain.errors import BadInputError, ConflictError
 from account_reviews.telemetry import instruments, metrics_page
 from account_reviews.telemetry.gauges import Observed, Source, Values
-from account_reviews.telemetry.metrics_page import Address
 from tests.support.metrics import samples
 
 NOWHERE = f"http://{ports.LOOPBACK}:1/metrics"
@@ -115,7 +115,7 @@ def test_no_free_port_at_all_is_said(registry: CollectorRegistry) -> None:
     ],
 )
 def test_settings_of_the_page(env: dict[str, str], address: Address | None) -> None:
-    assert metrics_page.wanted(env) == address
+    assert telemetry.metrics_address(env) == address
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_settings_of_the_page(env: dict[str, str], address: Address | None) -> N
 )
 def test_settings_that_do_not_fit(name: str, value: str) -> None:
     with pytest.raises(BadInputError, match=name):
-        metrics_page.wanted({name: value})
+        telemetry.metrics_address({name: value})
 
 
 def test_the_sdks_page_that_is_gone_is_told(registry: CollectorRegistry) -> None:

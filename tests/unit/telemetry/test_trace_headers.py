@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 from temporalio.api.common.v1 import Payload
 
+from account_reviews.config.telemetry import exports_spans
 from account_reviews.domain.audit.events import trace_of_run
 from account_reviews.domain.errors import BadInputError
 from account_reviews.telemetry import trace_headers
@@ -83,12 +84,12 @@ def test_a_carrier_is_the_callers_own() -> None:
     ],
 )
 def test_when_spans_are_exported(env: dict[str, str], exports: bool) -> None:
-    assert trace_headers.exports_spans(env) is exports
+    assert exports_spans(env) is exports
 
 
 def test_an_exporter_that_is_not_there_is_refused() -> None:
     with pytest.raises(BadInputError, match="OTEL_TRACES_EXPORTER is 'zipkin'"):
-        trace_headers.exports_spans({"OTEL_TRACES_EXPORTER": "zipkin"})
+        exports_spans({"OTEL_TRACES_EXPORTER": "zipkin"})
 
 
 def run_ids(count: int) -> list[str]:
