@@ -20,7 +20,7 @@ Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_l
 class Fields(BaseModel):
     """The writable fields of one action; an unknown field is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class CreateTaskFields(Fields):

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from account_reviews.domain.analysis.model import RiskLevel
 from account_reviews.domain.base import Model, Timestamp
@@ -50,7 +50,7 @@ class CycleInput(Model):
     kind: str = "on_demand"
     """`daily`, `weekly`, `on_demand`, or a name of the policy's `cycle.kinds`."""
     tenant: str = "default"
-    scope: CycleScope = CycleScope()
+    scope: CycleScope = Field(default_factory=CycleScope)
     name: str | None = None
     started_by: str = "unknown"
     as_of: Timestamp | None = None
@@ -68,7 +68,7 @@ class CycleInput(Model):
     """How long a CRM that is down is waited for."""
     schedule_id: str | None = None
     grace_seconds: float = 300
-    execution: Execution = Execution()
+    execution: Execution = Field(default_factory=Execution)
     history_limit: int = 4000
     """Continue as new after this many events."""
     resumed: "CycleState | None" = None
@@ -96,7 +96,7 @@ class AccountMark(Model):
 class CycleState(BaseModel):
     """All of a cycle but its list of accounts, which stands in `cycle_accounts`."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     cycle_id: str
     run_id: str
@@ -315,6 +315,3 @@ class Found(Model):
 
 class LookUpResult(Model):
     found: tuple[Found, ...]
-
-
-CycleInput.model_rebuild()

@@ -63,7 +63,7 @@ class Approvals(Section):
     reason_required_on_reject: Annotated[bool, Field(strict=True)] = True
     auto: tuple[Action, ...] = ()
     max_conflict_rounds: Annotated[int, Field(strict=True, ge=1, le=100)] = 3
-    routes: Routes = Routes()
+    routes: Routes = Field(default_factory=Routes)
 
 
 class Attention(Section):
@@ -103,8 +103,8 @@ class RiskPolicy(Section):
     stalled_critical_days: Days = 45
     engagement_drop: Share = 0.5
     stalled_by_stage: dict[DealStage, Days] = Field(default_factory=dict)
-    score: RiskScore = RiskScore()
-    bands: RiskBands = RiskBands()
+    score: RiskScore = Field(default_factory=RiskScore)
+    bands: RiskBands = Field(default_factory=RiskBands)
 
 
 class HealthBands(Section):
@@ -126,7 +126,7 @@ class HealthPolicy(Section):
     some_points: Points = 10
     no_interactions_points: Points = 20
     indicator_points: Points = 10
-    bands: HealthBands = HealthBands()
+    bands: HealthBands = Field(default_factory=HealthBands)
 
 
 class EngagementPolicy(Section):
@@ -198,7 +198,7 @@ class UrgencyPolicy(Section):
     priority_weight: Share = 0.4
     confidence_weight: Share = 0.3
     time_weight: Share = 0.3
-    factors: UrgencyFactors = UrgencyFactors()
+    factors: UrgencyFactors = Field(default_factory=UrgencyFactors)
 
 
 class Expiry(Section):
@@ -232,8 +232,8 @@ class RecommendationPolicy(Section):
     upsell_share: Share = 0.3
     renewal_days: Days = 90
     max_writes: Annotated[int, Field(strict=True, ge=1, le=50)] = 3
-    expiry: Expiry = Expiry()
-    task_due: TaskDue = TaskDue()
+    expiry: Expiry = Field(default_factory=Expiry)
+    task_due: TaskDue = Field(default_factory=TaskDue)
 
 
 class BriefPolicy(Section):
@@ -316,23 +316,23 @@ class Policy(Section):
     """The whole policy. Source: `policy.toml`, or the file REVIEWS_POLICY_FILE names."""
 
     version: Annotated[str, Field(strict=True, min_length=1, max_length=50)] = "1"
-    approvals: Approvals = Approvals()
-    attention: Attention = Attention()
-    risk: RiskPolicy = RiskPolicy()
-    health: HealthPolicy = HealthPolicy()
-    engagement: EngagementPolicy = EngagementPolicy()
-    priority: PriorityPolicy = PriorityPolicy()
-    confidence: ConfidencePolicy = ConfidencePolicy()
-    urgency: UrgencyPolicy = UrgencyPolicy()
-    recommendations: RecommendationPolicy = RecommendationPolicy()
-    brief: BriefPolicy = BriefPolicy()
-    resume: Resume = Resume()
-    idle: Idle = Idle()
-    admission: Admission = Admission()
-    cycle: Cycle = Cycle()
-    schedules: SchedulePolicy = SchedulePolicy()
-    retention: Retention = Retention()
-    audit: AuditPolicy = AuditPolicy()
+    approvals: Approvals = Field(default_factory=Approvals)
+    attention: Attention = Field(default_factory=Attention)
+    risk: RiskPolicy = Field(default_factory=RiskPolicy)
+    health: HealthPolicy = Field(default_factory=HealthPolicy)
+    engagement: EngagementPolicy = Field(default_factory=EngagementPolicy)
+    priority: PriorityPolicy = Field(default_factory=PriorityPolicy)
+    confidence: ConfidencePolicy = Field(default_factory=ConfidencePolicy)
+    urgency: UrgencyPolicy = Field(default_factory=UrgencyPolicy)
+    recommendations: RecommendationPolicy = Field(default_factory=RecommendationPolicy)
+    brief: BriefPolicy = Field(default_factory=BriefPolicy)
+    resume: Resume = Field(default_factory=Resume)
+    idle: Idle = Field(default_factory=Idle)
+    admission: Admission = Field(default_factory=Admission)
+    cycle: Cycle = Field(default_factory=Cycle)
+    schedules: SchedulePolicy = Field(default_factory=SchedulePolicy)
+    retention: Retention = Field(default_factory=Retention)
+    audit: AuditPolicy = Field(default_factory=AuditPolicy)
 
     @cached_property
     def hash(self) -> str:

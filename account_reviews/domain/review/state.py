@@ -70,7 +70,7 @@ class ReviewInput(Model):
     """How long a CRM that is down is waited for when there is no older snapshot."""
     memory_patience_seconds: float = 10
     """How long the memory is waited for before the review goes on without history."""
-    execution: Execution = Execution()
+    execution: Execution = Field(default_factory=Execution)
     history_limit: int | None = None
     """Continue as new after this many events; None leaves it to the server's advice."""
     cycle_id: str | None = None
@@ -133,7 +133,7 @@ class AnalysisResult(Model):
 class ReviewState(BaseModel):
     """All of a review, in one model: what queries answer and what continue-as-new carries."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     review_id: str
     run_id: str
@@ -175,7 +175,7 @@ class ReviewState(BaseModel):
     """What that cycle was notified of last."""
     refresh: Refresh | None = None
     """Somebody wants the account to be read again; done while the review waits."""
-    counters: Counters = Counters()
+    counters: Counters = Field(default_factory=Counters)
     version: int = 0
     error_count: int = 0
     last_error: str | None = None
@@ -274,6 +274,3 @@ class ReviewResult(Model):
     started_at: Timestamp
     finalized_at: Timestamp
     duration_seconds: float
-
-
-ReviewInput.model_rebuild()

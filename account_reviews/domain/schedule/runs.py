@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.review.state import Execution
 from account_reviews.domain.schedule.lateness import Judgement
@@ -41,7 +43,7 @@ class UpkeepInput(Model):
     schedule_id: str | None = None
     """None: started by hand; no row is written."""
     grace_seconds: float = 300
-    execution: Execution = Execution()
+    execution: Execution = Field(default_factory=Execution)
 
 
 class JobReport(Model):
