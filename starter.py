@@ -5,6 +5,7 @@ The same code as `reviews start`.
 
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import Priority, WorkflowIDConflictPolicy
@@ -15,12 +16,11 @@ from account_reviews.domain.records import Account
 from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.state import NEWEST_LOGIC, ReviewInput, ReviewResult, ReviewState
 from account_reviews.temporal import names, start_options
-from workflows.account_review import AccountReviewWorkflow
 
 
 async def start_review(
     client: Client, start: ReviewInput, account: Account, *, task_queue: str = names.TASK_QUEUE
-) -> tuple[WorkflowHandle[AccountReviewWorkflow, ReviewResult], ReviewState]:
+) -> tuple[WorkflowHandle[Any, ReviewResult], ReviewState]:
     """Start one review and give its handle and first state.
 
     ReviewAlreadyRunningError when the account is under review.
@@ -29,8 +29,9 @@ async def start_review(
     now = datetime.now(UTC)
     try:
         handle = await client.start_workflow(
-            AccountReviewWorkflow.run,
+            names.REVIEW_WORKFLOW,
             start.model_copy(update={"logic": NEWEST_LOGIC}),
+            result_type=ReviewResult,
             id=review_id,
             task_queue=task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,

@@ -1,62 +1,201 @@
-"""The composition root: the only place where real things are constructed."""
+"""The composition root: the only place where real things are constructed.
+
+Each is made, and what it is made of imported, when it is asked for: a command that lists reviews
+needs a connection and a query, and neither an engine, a CRM nor Temporal.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
-
-from account_reviews.audit.capture.outbox_relay import Relay
 from account_reviews.audit.capture.recorder import AuditParts, open_audit
 from account_reviews.config.settings import Settings
-from account_reviews.crm.protocol import CrmBackend
-from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
-from account_reviews.domain.audit.redaction import rules_of
-from account_reviews.domain.base import Timestamp
-from account_reviews.domain.policy.model import Policy
-from account_reviews.domain.review.state import Execution
-from account_reviews.memory.postgres import PostgresMemory
-from account_reviews.memory.protocol import MemoryBackend
-from account_reviews.store.cycle_queries import CycleReader
-from account_reviews.store.cycle_results import CycleResultStore
-from account_reviews.store.cycles import CycleStore
-from account_reviews.store.database import create_engine, normalise_url
-from account_reviews.store.halts import HaltStore
-from account_reviews.store.review_queries import ReviewReader
-from account_reviews.store.reviews import ReviewStore
-from account_reviews.store.schedule_runs import ScheduleRunStore
-from account_reviews.telemetry.client_tracing import client_tracing
-from account_reviews.temporal.client import connect
-from activities.analysis import AnalysisActivities
-from activities.crm import CrmActivities
-from activities.cycles import CycleActivities
-from activities.halts import HaltActivities
-from activities.memory import MemoryActivities
-from activities.results import ResultActivities
-from activities.schedules import ScheduleActivities
-from activities.store import StoreActivities
+from account_reviews.store.addresses import normalise_url
+from account_reviews.store.statements import Statements
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+    from temporalio.client import Client
+
+    from account_reviews.audit.capture.outbox_relay import Relay
+    from account_reviews.crm.protocol import CrmBackend
+    from account_reviews.domain.base import Timestamp
+    from account_reviews.domain.policy.model import Policy
+    from account_reviews.domain.review.state import Execution
+    from account_reviews.memory.postgres import PostgresMemory
+    from account_reviews.store.cycle_queries import CycleReader
+    from account_reviews.store.digest_queries import DigestReader
+    from account_reviews.store.digest_writes import DigestStore
+    from account_reviews.store.halt_queries import HaltReader
+    from account_reviews.store.halts import HaltStore
+    from account_reviews.store.review_figures import SessionReader
+    from account_reviews.store.review_queries import ReviewReader
+    from account_reviews.store.reviews import ReviewStore
+    from account_reviews.store.schedule_run_queries import ScheduleRunReader
+    from account_reviews.store.schedule_runs import ScheduleRunStore
 
 
-@dataclass(frozen=True)
+@dataclass
+class Databases:
+    """One engine and one plain connection per database, closed with `stack`."""
+
+    application: str
+    stack: AsyncExitStack
+    _engines: "dict[str, AsyncEngine]" = field(default_factory=dict)
+    _statements: dict[str, Statements] = field(default_factory=dict)
+
+    def engine(self, url: str) -> "AsyncEngine":
+        """What writes to that database."""
+        from account_reviews.store.database import create_engine
+
+        place = normalise_url(url)
+        if place not in self._engines:
+            self._engines[place] = create_engine(url, application_name=self.application)
+            self.stack.push_async_callback(self._engines[place].dispose)
+        return self._engines[place]
+
+    def statements(self, url: str) -> Statements:
+        """What reads from that database."""
+        place = normalise_url(url)
+        if place not in self._statements:
+            self._statements[place] = self.more_statements(url)
+        return self._statements[place]
+
+    def more_statements(self, url: str) -> Statements:
+        """Another connection, for what must not wait for others nor keep them waiting."""
+        opened = Statements(url, application_name=self.application)
+        self.stack.push_async_callback(opened.close)
+        return opened
+
+
+@dataclass
 class Parts:
-    """Everything real that a process works with."""
+    """Everything real that a process works with. A part is built when it is asked for."""
 
     settings: Settings
-    policy: Policy
-    engine: AsyncEngine
-    crm: CrmBackend
-    memory: MemoryBackend
-    store: ReviewStore
-    reader: ReviewReader
-    schedule_runs: ScheduleRunStore
-    cycles: CycleReader
-    halts: HaltStore
     audit: AuditParts
-    relay: Relay
+    databases: Databases
+
+    # What reads.
+
+    @cached_property
+    def statements(self) -> Statements:
+        """The main database."""
+        return self.databases.statements(self.settings.require_database_url())
+
+    @cached_property
+    def reader(self) -> "ReviewReader":
+        from account_reviews.store.review_queries import ReviewReader
+
+        return ReviewReader(self.statements)
+
+    @cached_property
+    def cycles(self) -> "CycleReader":
+        from account_reviews.store.cycle_queries import CycleReader
+
+        return CycleReader(self.statements)
+
+    @cached_property
+    def schedule_history(self) -> "ScheduleRunReader":
+        from account_reviews.store.schedule_run_queries import ScheduleRunReader
+
+        return ScheduleRunReader(self.statements)
+
+    @cached_property
+    def halt_history(self) -> "HaltReader":
+        from account_reviews.store.halt_queries import HaltReader
+
+        return HaltReader(self.statements)
+
+    @cached_property
+    def slow_statements(self) -> Statements:
+        """The main database, for queries over much that keep nobody else waiting."""
+        return self.databases.more_statements(self.settings.require_database_url())
+
+    @cached_property
+    def digests(self) -> "DigestReader":
+        from account_reviews.store.digest_queries import DigestReader
+
+        return DigestReader(self.slow_statements)
+
+    @cached_property
+    def figures(self) -> "SessionReader":
+        from account_reviews.store.review_figures import SessionReader
+
+        return SessionReader(self.slow_statements)
+
+    # What rules and writes.
+
+    @cached_property
+    def policy(self) -> "Policy":
+        return self.settings.policy()
+
+    @cached_property
+    def engine(self) -> "AsyncEngine":
+        """The main database."""
+        return self.databases.engine(self.settings.require_database_url())
+
+    @cached_property
+    def crm(self) -> "CrmBackend":
+        from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
+
+        if self.settings.crm_url is None:
+            return OwnSqlCrm(self.engine)
+        return SqlCrm(self.databases.engine(self.settings.crm_url))
+
+    @cached_property
+    def memory(self) -> "PostgresMemory":
+        from account_reviews.memory.postgres import PostgresMemory
+
+        return PostgresMemory(self.engine, tenant=self.settings.tenant)
+
+    @cached_property
+    def store(self) -> "ReviewStore":
+        from account_reviews.store.reviews import ReviewStore
+
+        return ReviewStore(self.engine, self.audit.rules)
+
+    @cached_property
+    def schedule_runs(self) -> "ScheduleRunStore":
+        from account_reviews.store.schedule_runs import ScheduleRunStore
+
+        return ScheduleRunStore(self.engine)
+
+    @cached_property
+    def halts(self) -> "HaltStore":
+        from account_reviews.store.halts import HaltStore
+
+        return HaltStore(self.engine, rules=self.audit.rules)
+
+    @cached_property
+    def digest_store(self) -> "DigestStore":
+        from account_reviews.store.digest_writes import DigestStore
+
+        return DigestStore(self.engine)
+
+    @cached_property
+    def relay(self) -> "Relay":
+        from account_reviews.audit.capture.outbox_relay import Relay
+
+        crm_url = self.settings.crm_url
+        crm = self.engine if crm_url is None else self.databases.engine(crm_url)
+        return Relay(self.engine, self.audit.engine, crm, self.audit.rules)
 
     def activities(self) -> list[object]:
         """One instance of each activity class, but for the upkeep jobs of a worker."""
+        from account_reviews.store.cycle_results import CycleResultStore
+        from account_reviews.store.cycles import CycleStore
+        from activities.analysis import AnalysisActivities
+        from activities.crm import CrmActivities
+        from activities.cycles import CycleActivities
+        from activities.halts import HaltActivities
+        from activities.memory import MemoryActivities
+        from activities.results import ResultActivities
+        from activities.schedules import ScheduleActivities
+        from activities.store import StoreActivities
+
         return [
             CrmActivities(self.crm, self.store, self.settings.snapshot_limits(), self.halts.gate),
             HaltActivities(self.halts),
@@ -76,16 +215,23 @@ class Parts:
             ),
         ]
 
-    async def connect(self) -> Client:
+    async def connect(self) -> "Client":
         """Temporal, as a command asks it: traced and recorded. Errors of `temporal.client`."""
+        from account_reviews.telemetry.client_tracing import client_tracing
+        from account_reviews.temporal.client import connect
+
         return await connect(self.settings, interceptors=[client_tracing(), self.audit.asking])
 
-    async def default_as_of(self) -> Timestamp | None:
+    async def default_as_of(self) -> "Timestamp | None":
         """The `--as-of` of the last CRM import; None when the CRM is of today."""
+        from account_reviews.crm.sql.backend import SqlCrm
+
         return await self.crm.last_as_of() if isinstance(self.crm, SqlCrm) else None
 
-    async def execution(self) -> Execution:
+    async def execution(self) -> "Execution":
         """Which steps run locally, from what the backends say of themselves."""
+        from account_reviews.domain.review.state import Execution
+
         crm, memory = await self.crm.capabilities(), await self.memory.capabilities()
         return Execution(
             crm_reads="local" if crm.local else "regular",
@@ -95,40 +241,23 @@ class Parts:
 
 @asynccontextmanager
 async def open_parts(settings: Settings, *, application: str) -> AsyncIterator[Parts]:
-    """Build all parts and dispose of them. PolicyError, BadInputError or UnreachableError."""
-    policy = settings.policy()
+    """What builds the parts, and disposes of those that were built.
+
+    PolicyError, BadInputError or UnreachableError for settings that no part can be built from.
+    """
+    rules = settings.audit_rules()
+    main, trail = settings.require_database_url(), settings.require_audit_database_url()
+    for url in (main, settings.crm_url, trail):
+        normalise_url(url or main)
     async with AsyncExitStack() as stack:
-        engines: dict[str, AsyncEngine] = {}
-
-        def engine_of(url: str) -> AsyncEngine:
-            """One engine per database."""
-            place = normalise_url(url)
-            if place not in engines:
-                engines[place] = create_engine(url, application_name=application)
-                stack.push_async_callback(engines[place].dispose)
-            return engines[place]
-
-        engine = engine_of(settings.require_database_url())
-        crm: SqlCrm = OwnSqlCrm(engine)
-        crm_engine = engine
-        if settings.crm_url is not None:
-            crm_engine = engine_of(settings.crm_url)
-            crm = SqlCrm(crm_engine)
-        trail, rules = engine_of(settings.require_audit_database_url()), rules_of(policy)
+        databases = Databases(application, stack)
         audit = await stack.enter_async_context(
-            open_audit(trail, engine, rules=rules, tenant=settings.tenant)
+            open_audit(
+                databases.statements(trail),
+                databases.statements(main),
+                lambda: databases.engine(trail),
+                rules=rules,
+                tenant=settings.tenant,
+            )
         )
-        yield Parts(
-            settings=settings,
-            policy=policy,
-            engine=engine,
-            crm=crm,
-            memory=PostgresMemory(engine, tenant=settings.tenant),
-            store=ReviewStore(engine, rules),
-            reader=ReviewReader(engine),
-            schedule_runs=ScheduleRunStore(engine),
-            cycles=CycleReader(engine),
-            halts=HaltStore(engine, rules=rules),
-            audit=audit,
-            relay=Relay(engine, trail, crm_engine, rules),
-        )
+        yield Parts(settings=settings, audit=audit, databases=databases)

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -44,6 +43,7 @@ from account_reviews.runtime.worker import open_worker_parts
 from account_reviews.store import review_writes
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.sandbox import sandboxed_runner
+from bench.common import with_crm
 from bench.slow_crm import SlowCrm
 from bench.stock import stock_options, stock_sandbox
 from worker import build_worker
@@ -155,7 +155,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         patch.object(review_writes, "review_entries", lambda *_: []).start()
     sandbox = stock_sandbox() if arguments.stock else sandboxed_runner()
     async with _opened(settings, sandbox, bare=arguments.bare) as (parts, client, around):
-        watched = replace(parts, crm=_crm(parts.crm, arguments))
+        watched = with_crm(parts, _crm(parts.crm, arguments))
         options = around | (stock_options() if arguments.stock else {}) | dict(arguments.option)
         async with build_worker(client, watched.activities(), **options):
             if not arguments.stock:

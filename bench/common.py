@@ -12,7 +12,8 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from copy import copy
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -104,7 +105,9 @@ async def fill_crm(bench: Bench, directory: Path, mapping: Path, as_of: str) -> 
 
 def with_crm(parts: Parts, crm: CrmBackend) -> Parts:
     """The same parts on another CRM."""
-    return replace(parts, crm=crm)
+    other: Parts = copy(parts)
+    other.crm = crm
+    return other
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -19,7 +19,7 @@ from account_reviews.domain.records import Account
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import Execution, ReviewInput, ReviewResult, ReviewState
 from account_reviews.local import processes, tether
-from account_reviews.services.reviews import find_accounts
+from account_reviews.services.accounts import find_accounts
 from account_reviews.store.database import autocommit
 from bench.common import ROOT, Bench
 from starter import start_review

@@ -17,6 +17,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import DYNAMIC_CONFIG, TUNED_SERVER, TemporalServer
 from tests.support import network
+from tests.support.connections import close_all
 
 pytest_plugins = ["tests.support.fixtures"]
 
@@ -109,6 +110,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
     engine = create_engine(database_url, application_name="tests")
     yield engine
+    await close_all()
     await engine.dispose()
 
 

@@ -1,21 +1,19 @@
 """Who looked at what through the commands, and changed what: one row of the audit trail for each.
 
-The command and its words come from the option parser, so that no verb has to tell of itself. A verb
+The command and its words come from the option parser, so that no verb has to record itself. A verb
 that finds out whose data it shows says so with `about`.
 """
 
 from collections.abc import Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
+
+from account_reviews.cli.parameters import spare
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from sqlalchemy.ext.asyncio import AsyncEngine
-
     from account_reviews.audit.capture.recorder import AuditParts
     from account_reviews.config.settings import Settings
 
@@ -67,8 +65,8 @@ def about(review_id: str) -> None:
 
 
 @contextmanager
-def telling_reads(audit: "AuditParts", tenant: str) -> Iterator[None]:
-    """Tell of the read that is made inside, also of one that found nothing."""
+def recording_reads(audit: "AuditParts") -> Iterator[None]:
+    """Record the read that is made inside, also one that found nothing."""
     name, words = _command()
     if name not in READS:
         yield
@@ -81,7 +79,7 @@ def telling_reads(audit: "AuditParts", tenant: str) -> Iterator[None]:
         result = getattr(error, "code", type(error).__name__)
         raise
     finally:
-        audit.log.put(_row(audit, tenant, name, words, result))
+        audit.log.put(_row(audit, name, words, result))
 
 
 def hush() -> None:
@@ -91,32 +89,24 @@ def hush() -> None:
     logging.getLogger("account_reviews.audit").setLevel(logging.CRITICAL)
 
 
-@asynccontextmanager
-async def auditing(settings: "Settings", main: "AsyncEngine") -> "AsyncIterator[AuditParts]":
-    """The way to the trail for a command that works without a session."""
-    from account_reviews.audit.capture.recorder import open_audit
-    from account_reviews.domain.audit.redaction import rules_of
-    from account_reviews.store.database import create_engine
-
-    hush()
-    own = None
-    if settings.audit_database_url is not None:
-        own = create_engine(settings.audit_database_url, application_name="reviews-cli")
-    try:
-        rules = rules_of(settings.policy())
-        async with open_audit(own or main, main, rules=rules, tenant=settings.tenant) as audit:
-            yield audit
-    finally:
-        if own is not None:
-            await own.dispose()
-
-
 class _Watched(TyperCommand):
     """A verb that is remembered with its parameters while it runs."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        spare(self.get_params(ctx))
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         _running[:] = [(ctx.command_path.partition(" ")[2], dict(ctx.params))]
         return super().invoke(ctx)
+
+
+class Group(TyperGroup):
+    """The verbs, or some of them, for `cls` of an application."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        spare(self.get_params(ctx))
+        return super().parse_args(ctx, args)
 
 
 def watch(app: typer.Typer) -> None:
@@ -124,6 +114,7 @@ def watch(app: typer.Typer) -> None:
     for command in app.registered_commands:
         command.cls = _Watched
     for group in app.registered_groups:
+        group.cls = Group
         if group.typer_instance is not None:
             watch(group.typer_instance)
 
@@ -133,40 +124,37 @@ def _command() -> tuple[str, dict[str, Any]]:
     return _running[-1] if _running else ("", {})
 
 
-async def tell_change(settings: "Settings", resource: str, details: dict[str, Any]) -> None:
-    """Tell of data this command has changed; nothing happens where there is no main database."""
+async def record_change(settings: "Settings", resource: str, details: dict[str, Any]) -> None:
+    """Record that this command has changed data; nothing happens without a main database."""
     from datetime import UTC, datetime
     from uuid import uuid4
 
+    from account_reviews.bootstrap import open_parts
     from account_reviews.domain.audit.events import AuditEvent, EventType, Source, audit_entry_id
     from account_reviews.domain.errors import UnreachableError
-    from account_reviews.store.database import create_engine
 
     try:
-        url = settings.require_database_url()
+        settings.require_database_url()
     except UnreachableError:
         return
-    engine = create_engine(url, application_name="reviews-cli")
-    try:
-        async with auditing(settings, engine) as audit:
-            audit.log.put(
-                AuditEvent(
-                    event_id=audit_entry_id("change", uuid4()),
-                    at=datetime.now(UTC),
-                    source=Source.CLIENT,
-                    event_type=EventType.DATA_MODIFICATION,
-                    tenant=settings.tenant,
-                    actor=who_says() or audit.asking.actor,
-                    action=f"reviews {_command()[0]}",
-                    resource=resource,
-                    details=details,
-                )
+    hush()
+    async with open_parts(settings, application="reviews-cli") as parts:
+        parts.audit.log.put(
+            AuditEvent(
+                event_id=audit_entry_id("change", uuid4()),
+                at=datetime.now(UTC),
+                source=Source.CLIENT,
+                event_type=EventType.DATA_MODIFICATION,
+                tenant=settings.tenant,
+                actor=who_says() or parts.audit.actor,
+                action=f"reviews {_command()[0]}",
+                resource=resource,
+                details=details,
             )
-    finally:
-        await engine.dispose()
+        )
 
 
-def _row(audit: "AuditParts", tenant: str, name: str, words: dict[str, Any], result: str) -> Any:
+def _row(audit: "AuditParts", name: str, words: dict[str, Any], result: str) -> Any:
     from datetime import UTC, datetime
     from uuid import uuid4
 
@@ -176,14 +164,14 @@ def _row(audit: "AuditParts", tenant: str, name: str, words: dict[str, Any], res
     read = READS[name]
     meant = words.get(read.parameter)
     given = {key: value for key, value in words.items() if value not in (None, False, "", ())}
-    whose = _whose(read, meant, tenant)
+    whose = _whose(read, meant, audit.tenant)
     return AuditEvent(
         event_id=audit_entry_id("read", uuid4()),
         at=datetime.now(UTC),
         source=Source.CLIENT,
         event_type=EventType.DATA_ACCESS,
-        tenant=tenant,
-        actor=audit.asking.actor,
+        tenant=audit.tenant,
+        actor=audit.actor,
         action=f"reviews {name}",
         resource=f"{read.kind}/{meant}" if meant else read.kind,
         review_id=whose.get("review_id"),

@@ -2,35 +2,47 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import typer
 
 from account_reviews.cli import access_log, usage
 from account_reviews.cli.output import Format, fail, leave
+from account_reviews.config.terminal import completes
 from account_reviews.presentation.terminal import note
 from account_reviews.runtime.garbage_collection import collect_seldom
 
-app = typer.Typer(
-    name="reviews",
-    help="Durable CRM account reviews with human approval, on Temporal.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+VERBS: Final = {
+    "dev": "stack", "doctor": "stack", "demo": "demo", "worker": "worker", "start": "start",
+    "list": "show", "show": "show", "watch": "show", "brief": "show", "history": "show",
+    "approvals": "approvals", "cycles": "cycles", "digest": "digest", "schedules": "schedules",
+    "stop-all": "stop_all", "audit": "audit", "metrics": "metrics", "crm": "crm", "db": "db",
+    "memory": "memory", "policy": "policy", "config": "config",
+}  # fmt: skip
+"""Each verb and group, in the order of `--help`, with its module of `cli.commands`.
 
-MODULES = (
-    "stack", "demo", "worker", "start", "show", "approvals", "cycles", "digest", "schedules",
-    "stop_all", "audit", "metrics", "crm", "db", "memory", "policy", "config",
-)  # fmt: skip
-"""Each has `register(app)`, which adds its verbs."""
+A module has `register(app)`, which adds its verbs. That of the verb that is typed is loaded.
+"""
 
-for _name in MODULES:
-    import_module(f"account_reviews.cli.commands.{_name}").register(app)
-access_log.watch(app)
+
+def build(modules: Iterable[str] = VERBS.values()) -> typer.Typer:
+    """The commands of these modules, of all when none are named."""
+    app = typer.Typer(
+        name="reviews",
+        cls=access_log.Group,
+        help="Durable CRM account reviews with human approval, on Temporal.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_no_options)  # so that one verb alone is a verb too
+    for name in dict.fromkeys(modules):
+        import_module(f"account_reviews.cli.commands.{name}").register(app)
+    access_log.watch(app)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -42,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     output = Format.JSON if usage.wants_json(words) else Format.TABLE
     try:
         usage.check_words(words)
-        app(words, standalone_mode=False, prog_name="reviews")
+        build(_modules_of(words))(words, standalone_mode=False, prog_name="reviews")
     except typer.Exit as stop:
         leave(stop.exit_code)
     except (typer.Abort, KeyboardInterrupt):
@@ -58,6 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             leave(2)
         fail(usage.as_bad_input(error, words) or error, output)
     leave(0)
+
+
+def _no_options() -> None:
+    pass
+
+
+def _modules_of(words: Sequence[str]) -> Iterable[str]:
+    """The module of the verb that comes first; all for help, completion and unknown verbs."""
+    known = words and words[0] in VERBS and not completes()
+    return [VERBS[words[0]]] if known else VERBS.values()
 
 
 def _spell_wait(words: list[str]) -> list[str]:

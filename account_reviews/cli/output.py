@@ -1,14 +1,12 @@
 """How commands answer: tables for people, one JSON document for programs, one-sentence errors."""
 
-import asyncio
 import errno
 import json
 import os
 import sys
-import traceback
 from collections.abc import Coroutine
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
@@ -28,11 +26,6 @@ class Format(StrEnum):
     JSON = "json"
 
 
-Output = Annotated[
-    Format, typer.Option("--output", "-o", help="table for people, json for programs.")
-]
-
-
 def print_json(document: object) -> None:
     """One JSON document on stdout. Models and times take their canonical form."""
     from account_reviews.domain.canonical import plain
@@ -50,7 +43,7 @@ def print_line(document: object) -> None:
 def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
     """One sentence on stderr (JSON with -o json) and the error's exit code, without secrets.
 
-    An error that is not ours is told in one sentence too, with its traceback only when
+    An error that is not ours becomes one sentence too, with its traceback only when
     REVIEWS_LOG_LEVEL is debug.
     """
     from account_reviews.domain.audit.masks import mask_secrets
@@ -69,12 +62,15 @@ def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
 
 
 def _unexpected(error: Exception) -> "ReviewsError":
+    import traceback
+
+    from account_reviews.config.settings import is_debugging
     from account_reviews.domain.audit.masks import mask_secrets
     from account_reviews.domain.errors import ReviewsError, UnreachableError
 
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return UnreachableError(_unwritten(error))
-    if os.environ.get("REVIEWS_LOG_LEVEL", "").lower() == "debug":
+    if is_debugging():
         note(mask_secrets("".join(traceback.format_exception(error)).rstrip()))
     return ReviewsError(
         " ".join(f"unexpected {type(error).__name__}: {error}".split()),
@@ -110,6 +106,8 @@ def _end_of_pipe() -> NoReturn:
 
 def run(work: Coroutine[Any, Any, _T], output: Format = Format.TABLE) -> _T:
     """Run a command's coroutine; every error becomes its sentence and exit code."""
+    import asyncio
+
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:

@@ -4,9 +4,12 @@ import json
 import math
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING
 
-from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import BadInputError
+
+if TYPE_CHECKING:
+    from account_reviews.domain.base import Scalar
 
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 """The years a review may speak of: the rules add and subtract years from them."""
@@ -14,7 +17,7 @@ FIRST_YEAR, LAST_YEAR = 1970, 2199
 _ALIASES = {"timeout": "expired", "modified": "adjusted"}
 
 
-def parse_time(value: str, option: str | None = None) -> Timestamp:
+def parse_time(value: str, option: str | None = None) -> datetime:
     """A date is 00:00 UTC of that day; a time needs its zone.
 
     BadInputError otherwise, which names the option when it is given.
@@ -53,7 +56,7 @@ def parse_choice(option: str, value: str, allowed: Iterable[str]) -> str:
     return word
 
 
-def parse_metadata(value: str) -> dict[str, Scalar]:
+def parse_metadata(value: str) -> "dict[str, Scalar]":
     """A flat JSON object. BadInputError names what is wrong."""
     try:
         found = json.loads(value, parse_constant=_no_constant)
@@ -72,7 +75,7 @@ def parse_metadata(value: str) -> dict[str, Scalar]:
     return found
 
 
-def parse_settings(pairs: list[str]) -> dict[str, Scalar]:
+def parse_settings(pairs: list[str]) -> "dict[str, Scalar]":
     """FIELD=VALUE pairs. `true`, `false` and `null` mean what they say; all else is text."""
     found: dict[str, Scalar] = {}
     for pair in pairs:

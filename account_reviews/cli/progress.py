@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Show = Callable[["CycleView"], None]
 
 
-def told(seen: "CycleView") -> str:
+def described(seen: "CycleView") -> str:
     """`12 done, 3 running, 4 waiting, 0 failed, 1 joined, about 20 s left`."""
     counts = ("done", "running", "waiting", "failed", "joined")
     text = ", ".join(f"{getattr(seen, name)} {name}" for name in counts)
@@ -43,7 +43,7 @@ def cycle_meter() -> Iterator[Show]:
         task = bar.add_task("", total=None)
         yield lambda seen: bar.update(
             task,
-            description=told(seen),
+            description=described(seen),
             total=seen.accounts or None,
             completed=seen.finished,
         )
@@ -58,6 +58,6 @@ def _lines() -> Show:
         quarter = 4 * seen.finished // max(1, seen.accounts)
         if seen.closed_at is not None or last < quarter < 4:
             last = quarter
-            note(f"{seen.finished} of {seen.accounts}: {told(seen)}")
+            note(f"{seen.finished} of {seen.accounts}: {described(seen)}")
 
     return show

@@ -1,36 +1,53 @@
 """What a command needs while it runs: settings, parts, and Temporal when it is asked for."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
     from account_reviews.bootstrap import Parts
+    from account_reviews.services.reviews import Connect
 
 
 @asynccontextmanager
 async def open_session() -> "AsyncIterator[Parts]":
     """The parts of this process, from the environment and the running stack.
 
-    What the command reads is told to the audit trail at its end.
+    What the command reads is recorded in the audit trail at its end.
     """
     from account_reviews.bootstrap import open_parts
-    from account_reviews.cli.access_log import hush, telling_reads, who_says
+    from account_reviews.cli.access_log import hush, recording_reads, who_says
     from account_reviews.config.settings import Settings
-    from account_reviews.temporal.client import answering
 
     hush()
     async with open_parts(Settings.load(), application="reviews-cli") as parts:
-        parts.audit.asking.actor = who_says() or parts.audit.asking.actor
-        with telling_reads(parts.audit, parts.settings.tenant), answering():
+        parts.audit.actor = who_says() or parts.audit.actor
+        with recording_reads(parts.audit), _explaining():
             yield parts
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """Turn every failed call to Temporal inside into our error.
+
+    There is none where the SDK was never loaded, and it is not loaded to find that out.
+    """
+    try:
+        yield
+    except Exception as error:
+        service = sys.modules.get("temporalio.service")
+        if service is None or not isinstance(error, service.RPCError):
+            raise
+        from account_reviews.temporal.client import explained
+
+        raise explained(error) from error
 
 
 async def temporal(parts: "Parts") -> "Client":
     """A connection; UnreachableError when there is none."""
-
     return await parts.connect()
 
 
@@ -42,3 +59,15 @@ async def temporal_if_there(parts: "Parts") -> "Client | None":
         return await parts.connect()
     except UnreachableError:
         return None
+
+
+def temporal_when_needed(parts: "Parts") -> "Connect":
+    """The same for whoever may not need it; asked again it gives the same answer."""
+    found: list[Client | None] = []
+
+    async def connect() -> "Client | None":
+        if not found:
+            found.append(await temporal_if_there(parts))
+        return found[0]
+
+    return connect

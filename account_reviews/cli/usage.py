@@ -1,4 +1,4 @@
-"""What a command line that cannot be read is told: one sentence, on every command alike."""
+"""The answer to a command line that cannot be read: one sentence, on every command alike."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _PARSER_WORDS = re.compile(r"^(Value error|Assertion failed), ")
 
 def wants_json(words: Sequence[str]) -> bool:
     """True when the words ask for JSON, however far the parser came."""
-    pairs = zip(words, [*words[1:], ""], strict=True)
+    pairs = zip(words, [*words[1:], ""], strict=False)  # of no words there is no pair
     return any(
         word in ("-ojson", "-o=json", "--output=json")
         or (word in ("-o", "--output") and following == "json")
@@ -24,12 +24,12 @@ def as_bad_input(error: Exception, words: Sequence[str]) -> "BadInputError | Non
     """The parser's complaint as our error; None when it is not one of the parser."""
     from account_reviews.domain.errors import BadInputError
 
-    tell = getattr(error, "format_message", None)
-    if tell is None:
+    complaint = getattr(error, "format_message", None)
+    if complaint is None:
         return None
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "reviews"
-    sentence = _about_the_value(error, words) or str(tell()).rstrip(".")
+    sentence = _about_the_value(error, words) or str(complaint()).rstrip(".")
     return BadInputError(sentence, hint=f"try: {path} --help")
 
 
@@ -62,7 +62,7 @@ def _about_the_value(error: Any, words: Sequence[str]) -> str | None:
 
 
 def _given(names: Sequence[str], words: Sequence[str]) -> str | None:
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for word, following in zip(words, [*words[1:], None], strict=False):
         name, equals, value = word.partition("=")
         if name in names and name.startswith("-"):
             return value if equals else following

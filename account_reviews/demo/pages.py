@@ -26,8 +26,12 @@ _LISTED = 10
 
 async def show_brief(parts: Parts, client: Client, plans: Sequence[Plan]) -> None:
     """The brief of a review that was answered in part, else of the first one that asked."""
+
+    async def connected() -> Client:
+        return client
+
     first = next((plan for plan in plans if plan.answer is Answer.PART), plans[0])
-    state, analysis, _ = await show_review(parts, client, first.row.review_id, first.row.run_id)
+    state, analysis, _ = await show_review(parts, connected, first.row.review_id, first.row.run_id)
     show_document(render_brief(brief_of(state, analysis, parts.policy), "md"))
     narrate(
         f"This is what the owner of {state.account_id} reads before deciding: what changed, how"

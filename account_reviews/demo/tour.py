@@ -28,8 +28,8 @@ from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecisio
 from account_reviews.domain.review.phases import Status
 from account_reviews.domain.review.state import ReviewInput
 from account_reviews.local.stack import LocalStack
+from account_reviews.services.accounts import find_accounts
 from account_reviews.services.decisions import decide
-from account_reviews.services.reviews import find_accounts
 from account_reviews.store.review_queries import RequestRow
 from account_reviews.temporal.names import operation_id
 from starter import start_review

@@ -11,7 +11,6 @@ from enum import Enum
 from typing import Final, cast
 
 import orjson
-from pydantic import BaseModel
 
 
 def money(value: Decimal) -> str:
@@ -47,8 +46,6 @@ def plain(value: object) -> object:  # noqa: C901,PLR0912  one case per kind
             return rfc3339(value)
         case date():
             return value.isoformat()
-        case BaseModel():
-            return plain(value.model_dump(mode="python"))
         case Mapping():
             items = cast("Mapping[object, object]", value).items()
             return {str(plain(key)): plain(item) for key, item in items}
@@ -56,6 +53,8 @@ def plain(value: object) -> object:  # noqa: C901,PLR0912  one case per kind
             return [plain(item) for item in cast("list[object]", value)]
         case set() | frozenset():
             return sorted((plain(item) for item in cast("set[object]", value)), key=json.dumps)
+        case _ if hasattr(value, "model_dump"):  # a model, and pydantic need not be there
+            return plain(value.model_dump(mode="python"))
         case _:
             raise TypeError(f"{type(value).__name__} has no canonical form")
 

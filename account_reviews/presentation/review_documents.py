@@ -1,18 +1,18 @@
 """The JSON documents the CLI shows: keys are a contract, see docs/design.md."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from account_reviews.domain.analysis.model import Analysis
-from account_reviews.domain.halts import Halt
-from account_reviews.domain.proposals import ItemState, ProposedChange
-from account_reviews.domain.review.approvals import ApprovalRequest
-from account_reviews.domain.review.state import ReviewState
-from account_reviews.domain.review.views import resumable_view
-from account_reviews.store.review_queries import RequestRow, RunRow
+if TYPE_CHECKING:
+    from account_reviews.domain.analysis.model import Analysis
+    from account_reviews.domain.halts import Halt
+    from account_reviews.domain.proposals import ItemState, ProposedChange
+    from account_reviews.domain.review.approvals import ApprovalRequest
+    from account_reviews.domain.review.state import ReviewState
+    from account_reviews.store.review_queries import RequestRow, RunRow
 
 
-def started_document(state: ReviewState, *, joined: bool = False) -> dict[str, Any]:
+def started_document(state: "ReviewState", *, joined: bool = False) -> dict[str, Any]:
     """The answer of `start`."""
     return {
         "review_id": state.review_id,
@@ -27,12 +27,12 @@ def started_document(state: ReviewState, *, joined: bool = False) -> dict[str, A
     }
 
 
-def run_document(row: RunRow) -> dict[str, Any]:
+def run_document(row: "RunRow") -> dict[str, Any]:
     """A line of `list`."""
-    return {"workflow_id": row.review_id, **row.model_dump()}
+    return {"workflow_id": row.review_id, **row._asdict()}
 
 
-def change_document(change: ProposedChange, state: ItemState) -> dict[str, Any]:
+def change_document(change: "ProposedChange", state: "ItemState") -> dict[str, Any]:
     return {
         "change_id": change.change_id,
         "action": change.action,
@@ -49,7 +49,7 @@ def change_document(change: ProposedChange, state: ItemState) -> dict[str, Any]:
     }
 
 
-def request_document(request: ApprovalRequest) -> dict[str, Any]:
+def request_document(request: "ApprovalRequest") -> dict[str, Any]:
     """An approval request as `approvals list` and `show` give it."""
     return {
         "request_id": request.request_id,
@@ -78,7 +78,7 @@ def request_document(request: ApprovalRequest) -> dict[str, Any]:
     }
 
 
-def request_row_document(row: RequestRow) -> dict[str, Any]:
+def request_row_document(row: "RequestRow") -> dict[str, Any]:
     return {
         **request_document(row.request),
         "review_id": row.review_id,
@@ -88,14 +88,16 @@ def request_row_document(row: RequestRow) -> dict[str, Any]:
 
 
 def review_document(
-    state: ReviewState,
-    analysis: Analysis | None,
+    state: "ReviewState",
+    analysis: "Analysis | None",
     *,
     source: str,
     age_seconds: float | None = None,
-    halt: Halt | None = None,
+    halt: "Halt | None" = None,
 ) -> dict[str, Any]:
     """The answer of `show`. `halt` is what keeps an open review from writing now."""
+    from account_reviews.domain.review.views import resumable_view
+
     ended = state.closed_at or state.updated_at
     return {
         "review_id": state.review_id,
@@ -143,7 +145,7 @@ def review_document(
     }
 
 
-def _analysis_part(analysis: Analysis | None) -> dict[str, Any]:
+def _analysis_part(analysis: "Analysis | None") -> dict[str, Any]:
     if analysis is None:
         unknown: dict[str, Any] = {
             "score": None,
@@ -171,7 +173,7 @@ def _analysis_part(analysis: Analysis | None) -> dict[str, Any]:
 
 
 def timeline_document(
-    state: ReviewState, more: Sequence[dict[str, Any]] = ()
+    state: "ReviewState", more: Sequence[dict[str, Any]] = ()
 ) -> list[dict[str, Any]]:
     """Phase moves and lines of the story, oldest first, with `more` that it does not know."""
     moves = [

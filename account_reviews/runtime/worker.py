@@ -11,6 +11,7 @@ from temporalio.worker import Interceptor, WorkflowRunner
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
 from account_reviews.crm.sql.backend import SqlCrm
+from account_reviews.domain.base import build_models
 from account_reviews.hooks.registry import load
 from account_reviews.hooks.worker import hooked
 from account_reviews.runtime.audit_trail import audited
@@ -47,6 +48,7 @@ async def open_worker_parts(
     UnreachableError.
     """
     hooks = load(settings.hooks)
+    build_models()
     async with (
         telemetry(settings) as measured,
         open_parts(settings, application="reviews-worker") as parts,
@@ -87,7 +89,7 @@ def watched_sources(parts: Parts, client: Client) -> list[gauges.Source]:
         instruments.crm_limit_remaining("sql", 1.0)  # a database of ours has no limit
     tenant = parts.settings.tenant
     return [
-        gauges.reviews_source(parts.engine),
+        gauges.reviews_source(parts.figures),
         gauges.audit_source(parts.audit.engine, tenant),
         gauges.running_source(client),
         gauges.schedules_source(client, tenant),
@@ -97,4 +99,4 @@ def watched_sources(parts: Parts, client: Client) -> list[gauges.Source]:
 def _upkeep_jobs(parts: Parts) -> UpkeepJobs:
     settings = parts.settings
     audit = AuditTools(parts.audit.engine, settings.signing_key, settings.archive_place)
-    return UpkeepJobs(parts.engine, parts.store, parts.policy, audit)
+    return UpkeepJobs(parts.engine, parts.store, parts.policy, audit, parts.digests)

@@ -2,9 +2,10 @@
 
 import asyncio
 import uuid
+from contextlib import suppress
 from typing import Any
 
-from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as UpdateTimeoutError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -15,6 +16,7 @@ from account_reviews.domain.errors import (
     ConflictError,
     NegativeAnswerError,
     NotFoundError,
+    ReviewsError,
     UnreachableError,
 )
 from account_reviews.domain.review.approvals import ApprovalRequest, RequestState
@@ -24,16 +26,18 @@ from account_reviews.domain.review.messages import (
     RefusalCode,
     SubmitDecision,
 )
-from account_reviews.services.reviews import handle_of
-from account_reviews.store.review_queries import RequestRow
+from account_reviews.services.review_workflows import ReviewHandle, handle_of
+from account_reviews.store.review_queries import RequestRow, ReviewReader
+from account_reviews.temporal import names
 from account_reviews.temporal.client import explained
-from workflows.account_review import AccountReviewWorkflow
 
 UPDATE_SECONDS = 10.0
 _BAD = {RefusalCode.REASON_REQUIRED, RefusalCode.BAD_ADJUSTMENT, "bad_shape"}
 EARLY_TRIES = 20
 EARLY_PAUSE = 0.25
 """Seconds between tries for a request whose row stands while the workflow opens it once more."""
+SEEN_SECONDS = 2.0
+SEEN_PAUSE = 0.02
 _MISSING = {RefusalCode.UNKNOWN_ITEM, RefusalCode.UNKNOWN_REQUEST}
 
 
@@ -63,13 +67,30 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
         return _answer_of_closed(row, decision_id)
 
 
-async def _send(
-    handle: WorkflowHandle[AccountReviewWorkflow, Any], body: dict[str, Any], decision_id: str
-) -> DecisionAnswer:
+async def until_seen(
+    reader: ReviewReader, tenant: str, before: RequestRow, answer: DecisionAnswer
+) -> None:
+    """Wait until the read model has a decision, so that whoever made it sees it there.
+
+    For SEEN_SECONDS at most: the decision stands, and its row comes when a worker can write it.
+    `before` is the row as it was when the decision was sent.
+    """
+    known = {item.item_id for item in before.request.items if item.decided_by is not None}
+    if known.issuperset(item.item_id for item in answer.items):
+        return  # a repeated decision, which changes nothing
+    with suppress(ReviewsError):  # what was decided is, whoever can look
+        for _ in range(round(SEEN_SECONDS / SEEN_PAUSE)):
+            row = await reader.find_request(tenant, answer.request_id)
+            if row.request != before.request:
+                return
+            await asyncio.sleep(SEEN_PAUSE)
+
+
+async def _send(handle: ReviewHandle, body: dict[str, Any], decision_id: str) -> DecisionAnswer:
     for tried in range(EARLY_TRIES):
         try:
             answer: DecisionAnswer = await handle.execute_update(
-                "decide", body, id=decision_id, result_type=DecisionAnswer
+                names.DECIDE_UPDATE, body, id=decision_id, result_type=DecisionAnswer
             )
             return answer
         except WorkflowUpdateFailedError as error:

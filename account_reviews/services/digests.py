@@ -2,8 +2,6 @@
 
 from datetime import date
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import CrmError, NotFoundError
@@ -15,11 +13,13 @@ from account_reviews.domain.reports.digest import (
     moment_of,
     since_of,
 )
-from account_reviews.store.digests import DigestStore
+from account_reviews.store.digest_queries import DigestReader
+from account_reviews.store.digest_writes import DigestStore
 
 
 async def make(
-    engine: AsyncEngine,
+    reader: DigestReader,
+    store: DigestStore,
     policy: Policy,
     *,
     tenant: str,
@@ -31,18 +31,17 @@ async def make(
 
     A day that is over is shown as it was at its end. UnreachableError when the database is down.
     """
-    store = DigestStore(engine)
     moment = moment_of(day, now)
-    last = await store.last(tenant, owner_id, day)
+    last = await reader.last(tenant, owner_id, day)
     facts = DigestFacts(
         owner_id=owner_id,
-        owner_name=await store.owner_name(tenant, owner_id),
+        owner_name=await reader.owner_name(tenant, owner_id),
         day=day,
         moment=moment,
         last=last,
-        reviews=tuple(await store.reviews(tenant, owner_id, moment)),
-        requests=tuple(await store.requests(tenant, owner_id, moment)),
-        closed=tuple(await store.closed(tenant, owner_id, since_of(day, last), moment)),
+        reviews=tuple(await reader.reviews(tenant, owner_id, moment)),
+        requests=tuple(await reader.requests(tenant, owner_id, moment)),
+        closed=tuple(await reader.closed(tenant, owner_id, since_of(day, last), moment)),
     )
     digest = build_digest(facts, policy)
     await store.put(tenant, digest, moment)
@@ -50,18 +49,24 @@ async def make(
 
 
 async def make_all(
-    engine: AsyncEngine, policy: Policy, *, tenant: str, day: date, now: Timestamp
+    reader: DigestReader,
+    store: DigestStore,
+    policy: Policy,
+    *,
+    tenant: str,
+    day: date,
+    now: Timestamp,
 ) -> list[str]:
     """Make the digest of every known owner, one after the other; gives their ids."""
-    owners = await DigestStore(engine).owners(tenant)
+    owners = await reader.owners(tenant)
     for owner in owners:
-        await make(engine, policy, tenant=tenant, owner_id=owner, day=day, now=now)
+        await make(reader, store, policy, tenant=tenant, owner_id=owner, day=day, now=now)
     return owners
 
 
-async def find_owner(engine: AsyncEngine, crm: CrmBackend, tenant: str, owner: str) -> str:
+async def find_owner(reader: DigestReader, crm: CrmBackend, tenant: str, owner: str) -> str:
     """The id of an owner given by id or exact name. NotFoundError."""
-    if owner in await DigestStore(engine).owners(tenant):
+    if owner in await reader.owners(tenant):
         return owner
     try:
         page = await crm.list_accounts(AccountFilter(owner=owner), limit=1)

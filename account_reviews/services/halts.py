@@ -11,7 +11,6 @@ from account_reviews.domain.errors import HaltedError, ReviewsError, Unreachable
 from account_reviews.domain.halts import RELEASE_HINT, Halt
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.temporal.schedules.pause import Schedules
 
 POLL_SECONDS: Final = 0.05
 NOTIFY_SECONDS: Final = 5.0
@@ -92,6 +91,8 @@ async def release_all(parts: Parts, by: str, reason: str) -> Standing:
 
 async def status_of(parts: Parts) -> Standing:
     """How it stands. Temporal being away is no error."""
+    from account_reviews.temporal.schedules.pause import Schedules
+
     halt = await _newest(parts)
     try:
         client = await parts.connect()
@@ -103,7 +104,7 @@ async def status_of(parts: Parts) -> Standing:
 
 async def ensure_not_halted(parts: Parts) -> None:
     """HaltedError says who stopped everything, since when and why."""
-    halt = await parts.halts.current(parts.settings.tenant)
+    halt = await parts.halt_history.current(parts.settings.tenant)
     if halt is not None:
         raise _refused(halt)
 
@@ -128,7 +129,7 @@ async def halt_lines(parts: Parts, state: ReviewState) -> list[dict[str, Any]]:
     spells = _writing_spells(state)
     if not spells:
         return []
-    halts = await parts.halts.history(state.tenant, since=spells[0][0], limit=1000)
+    halts = await parts.halt_history.history(state.tenant, since=spells[0][0], limit=1000)
     return [line for spell in spells for halt in halts for line in _lines(halt, *spell)]
 
 
@@ -162,7 +163,7 @@ def _refused(halt: Halt) -> HaltedError:
 
 
 async def _newest(parts: Parts) -> Halt | None:
-    halts = await parts.halts.history(parts.settings.tenant, limit=1)
+    halts = await parts.halt_history.history(parts.settings.tenant, limit=1)
     return halts[0] if halts else None
 
 
@@ -171,11 +172,13 @@ async def _align(parts: Parts) -> tuple[int, int]:
 
     One command at a time: a release that comes while a stop still pauses has the last word.
     """
+    from account_reviews.temporal.schedules.pause import Schedules
+
     tenant = parts.settings.tenant
     client = await parts.connect()
     schedules = Schedules(client, tenant)
     async with parts.halts.alone(tenant):
-        halt = await parts.halts.current(tenant)
+        halt = await parts.halt_history.current(tenant)
         if halt is not None:
             return await schedules.pause_all(halt), 0
         last = await _newest(parts)
@@ -190,6 +193,6 @@ async def _wait_for_writers(parts: Parts, notify: Notify) -> None:
         if loop.time() - notified_at > NOTIFY_SECONDS:
             notified_at = loop.time()
             notify(f"no new write begins; waiting for the end of {left} that had begun")
-            if await parts.halts.current(tenant) is None:
+            if await parts.halt_history.current(tenant) is None:
                 return
         await asyncio.sleep(POLL_SECONDS)

@@ -53,7 +53,7 @@ async def list_schedules(
     """A page of schedules by id."""
     there = control(parts, client)
     ids, cursor = await there.page(after, limit)
-    missed = await parts.schedule_runs.missed(parts.settings.tenant, ids)
+    missed = await parts.schedule_history.missed(parts.settings.tenant, ids)
     found = await there.describe_all(ids)
     items = [schedule_document(name, one, missed.get(name, 0)) for name, one in found]
     return {"items": items, "next_cursor": cursor}
@@ -62,7 +62,7 @@ async def list_schedules(
 async def show_schedule(parts: Parts, client: Client, entry_id: str) -> dict[str, Any]:
     """One schedule with everything the server keeps of it."""
     standing = await control(parts, client).get(entry_id)
-    missed = await parts.schedule_runs.missed(parts.settings.tenant, [entry_id])
+    missed = await parts.schedule_history.missed(parts.settings.tenant, [entry_id])
     return detail_document(entry_id, standing, missed.get(entry_id, 0))
 
 
@@ -71,7 +71,7 @@ async def history(
 ) -> ScheduleRunPage:
     """Runs of a schedule, newest first, also of one that was deleted. ScheduleNotFoundError."""
     tenant = parts.settings.tenant
-    page = await parts.schedule_runs.history(tenant, entry_id, cursor=cursor, limit=limit)
+    page = await parts.schedule_history.history(tenant, entry_id, cursor=cursor, limit=limit)
     if not page.items and cursor is None:
         await control(parts, client).get(entry_id)
     return page

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.domain.audit.entries import halt_entry
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
-from account_reviews.domain.base import Timestamp
 from account_reviews.domain.halts import Halt, writes_halted
 from account_reviews.store.database import reachable
 from account_reviews.store.outbox import put_into_outbox
@@ -38,11 +37,6 @@ _RELEASE = text(
 )
 _CURRENT = text(
     f"select {_COLUMNS} from reviews.halts where tenant = :tenant and released_at is null"  # noqa: S608  constants
-)
-_HISTORY = text(
-    f"select {_COLUMNS} from reviews.halts where tenant = :tenant "  # noqa: S608  constants
-    "and (cast(:since as timestamptz) is null or released_at is null or released_at >= :since) "
-    "order by id desc limit :limit"
 )
 _ENTER = text(
     "select pg_advisory_xact_lock_shared(hashtextextended(:writes, 0)) where not exists "
@@ -136,15 +130,6 @@ class HaltStore:
         """The halt in force, or None."""
         async with reachable(), self._engine.connect() as connection:
             return await _read(connection, tenant)
-
-    async def history(
-        self, tenant: str, *, since: Timestamp | None = None, limit: int = 50
-    ) -> tuple[Halt, ...]:
-        """Halts, newest first; with `since` those that were in force then or later."""
-        values = {"tenant": tenant, "since": since, "limit": limit}
-        async with reachable(), self._engine.connect() as connection:
-            rows = (await connection.execute(_HISTORY, values)).mappings()
-            return tuple(Halt.model_validate(dict(row)) for row in rows)
 
     async def writers_left(self, tenant: str) -> int:
         """Writes and starts that had begun and go on. 0: none does, also none that hides."""

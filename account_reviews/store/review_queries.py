@@ -1,28 +1,36 @@
 """Reading the read model: lists with keyset cursors, one review, one request."""
 
-import base64
-import binascii
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import Field
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
-from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.errors import BadInputError, RequestNotFoundError, ReviewNotFoundError
-from account_reviews.domain.review.approvals import ApprovalRequest
-from account_reviews.domain.review.state import ReviewState
-from account_reviews.store.database import reachable
+from account_reviews.store.cursors import after, make_cursor
+from account_reviews.store.sql_files import read_sql
+from account_reviews.store.statements import Row, Statements
+
+if TYPE_CHECKING:
+    from account_reviews.domain.review.approvals import ApprovalRequest
+    from account_reviews.domain.review.state import ReviewState
 
 RUN_FILTERS = ("owner", "account", "phase", "status", "kind", "outcome", "risk_level", "name")
-_COLUMN = {"owner": "owner_id", "account": "account_id"}
+_LIST_RUNS = read_sql("account_reviews.store", "list_runs.sql")
+_FIND_RUN = read_sql("account_reviews.store", "find_run.sql")
+_PROGRESS = (
+    "select run_id, phase, status, outcome from reviews.review_runs where run_id = any(:ids)"
+)
+_LIST_REQUESTS = read_sql("account_reviews.store", "list_requests.sql")
+_FIND_REQUEST = (
+    "select run_id, review_id, owner_id, body from reviews.approval_requests "
+    "where tenant = :tenant and request_id = :request_id"
+)
+_DOCUMENT = "select body from reviews.documents where hash = :hash"
 
 
-class RunRow(Model):
-    """One review as lists show it."""
+class RunRow(NamedTuple):
+    """One review as lists show it. Times are in UTC."""
 
     run_id: str
     review_id: str
@@ -35,40 +43,49 @@ class RunRow(Model):
     outcome: str | None
     risk_level: str | None
     waiting_on: tuple[str, ...]
-    due_at: Timestamp | None
+    due_at: datetime | None
     needs_attention: bool
-    started_at: Timestamp
-    updated_at: Timestamp
+    started_at: datetime
+    updated_at: datetime
 
 
-class RunDetail(Model):
-    state: ReviewState
+class RunDetail(NamedTuple):
+    """One review with everything its row holds."""
+
+    state: "ReviewState"
     age_seconds: float
     """How old the row is."""
 
 
-class RequestRow(Model):
+class RequestRow(NamedTuple):
     """An approval request with the run it belongs to."""
 
     run_id: str
     review_id: str
     owner_id: str | None
-    request: ApprovalRequest
+    request: "ApprovalRequest"
 
 
-class RunPage(Model):
+class RunPage(NamedTuple):
+    """Reviews, and where the next page begins; None on the last."""
+
     items: tuple[RunRow, ...]
     next_cursor: str | None = None
 
 
-class RequestPage(Model):
+class RequestPage(NamedTuple):
+    """Requests, and where the next page begins; None on the last."""
+
     items: tuple[RequestRow, ...]
     next_cursor: str | None = None
 
 
-class RunFilter(Model):
+@dataclass(frozen=True, kw_only=True)
+class RunFilter:
+    """Which reviews are listed."""
+
     tenant: str = "default"
-    where: dict[str, str] = Field(default_factory=dict)
+    where: dict[str, str] = field(default_factory=dict)
     """Keys of RUN_FILTERS."""
     needs_attention: bool | None = None
     open_only: bool = False
@@ -77,23 +94,24 @@ class RunFilter(Model):
 class ReviewReader:
     """Queries for people and programs. UnreachableError when the database is down."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
 
     async def list_runs(self, wanted: RunFilter, *, cursor: str | None, limit: int) -> RunPage:
         """Newest first."""
-        clauses, values = _clauses(wanted)
-        if cursor is not None:
-            clauses.append("(started_at, run_id) < (:after_at, :after_id)")
-            values |= dict(zip(("after_at", "after_id"), read_cursor(cursor), strict=True))
-        query = (
-            "select run_id, review_id, account_id, owner_id, name, kind, phase, status, outcome, "  # noqa: S608
-            "risk_level, waiting_on, due_at, needs_attention, started_at, updated_at "
-            f"from reviews.review_runs where {' and '.join(clauses)} "
-            "order by started_at desc, run_id desc limit :limit"
+        for name in wanted.where:
+            if name not in RUN_FILTERS:
+                raise BadInputError(f"lists cannot be filtered by {name!r}")
+        rows = await self._statements.rows(
+            _LIST_RUNS,
+            tenant=wanted.tenant,
+            needs_attention=wanted.needs_attention,
+            open_only=wanted.open_only,
+            limit=limit + 1,
+            **{**dict.fromkeys(RUN_FILTERS), **wanted.where},
+            **after(cursor),
         )
-        rows = await self._rows(query, {**values, "limit": limit + 1})
-        items = tuple(RunRow.model_validate(dict(row)) for row in rows[:limit])
+        items = tuple(_run_row(row) for row in rows[:limit])
         last = items[-1] if len(rows) > limit else None
         return RunPage(
             items=items, next_cursor=make_cursor(last.started_at, last.run_id) if last else None
@@ -103,27 +121,21 @@ class ReviewReader:
         self, *, tenant: str, review_id: str, run_id: str | None = None
     ) -> RunDetail:
         """The review of that id: the given run, else the open one, else the newest."""
-        query = (
-            "select state, extract(epoch from now() - updated_at) as age from reviews.review_runs "
-            "where tenant = :tenant and review_id = :review_id "
-            "and (cast(:run_id as text) is null or run_id = :run_id) "
-            "order by (closed_at is null) desc, started_at desc limit 1"
+        from account_reviews.domain.review.state import ReviewState
+
+        row = await self._statements.row(
+            _FIND_RUN, tenant=tenant, review_id=review_id, run_id=run_id
         )
-        rows = await self._rows(query, {"tenant": tenant, "review_id": review_id, "run_id": run_id})
-        if not rows:
+        if row is None:
             which = f"run {run_id} of {review_id}" if run_id else f"{review_id!r}"
             raise ReviewNotFoundError(f"there is no review {which}", hint="see `reviews list`")
-        state = ReviewState.model_validate(rows[0]["state"])
-        return RunDetail(state=state, age_seconds=max(0.0, float(rows[0]["age"])))
+        state = ReviewState.model_validate_json(row["state"])
+        return RunDetail(state=state, age_seconds=max(0.0, float(row["age"])))
 
-    async def progress_of(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    async def progress_of(self, run_ids: Sequence[str]) -> dict[str, Row]:
         """run id -> phase, status and outcome, for those that have a row."""
-        rows = await self._rows(
-            "select run_id, phase, status, outcome from reviews.review_runs "
-            "where run_id = any(:ids)",
-            {"ids": list(run_ids)},
-        )
-        return {row["run_id"]: dict(row) for row in rows}
+        rows = await self._statements.rows(_PROGRESS, ids=list(run_ids))
+        return {row["run_id"]: row for row in rows}
 
     async def list_requests(
         self,
@@ -136,19 +148,15 @@ class ReviewReader:
         limit: int = 50,
     ) -> RequestPage:
         """Soonest deadline first."""
-        clauses, values = ["tenant = :tenant"], {"tenant": tenant, "limit": limit + 1}
-        for name, value in (("state", state), ("owner_id", owner), ("account_id", account)):
-            if value is not None:
-                clauses.append(f"{name} = :{name}")
-                values[name] = value
-        if cursor is not None:
-            clauses.append("(deadline, request_id) > (:after_at, :after_id)")
-            values |= dict(zip(("after_at", "after_id"), read_cursor(cursor), strict=True))
-        query = (
-            "select run_id, review_id, owner_id, body from reviews.approval_requests "  # noqa: S608
-            f"where {' and '.join(clauses)} order by deadline, request_id limit :limit"
+        rows = await self._statements.rows(
+            _LIST_REQUESTS,
+            tenant=tenant,
+            state=state,
+            owner=owner,
+            account=account,
+            limit=limit + 1,
+            **after(cursor),
         )
-        rows = await self._rows(query, values)
         items = tuple(_request_row(row) for row in rows[:limit])
         last = items[-1].request if len(rows) > limit else None
         return RequestPage(
@@ -157,76 +165,29 @@ class ReviewReader:
 
     async def find_request(self, tenant: str, request_id: str) -> RequestRow:
         """RequestNotFoundError for an unknown id."""
-        rows = await self._rows(
-            "select run_id, review_id, owner_id, body from reviews.approval_requests "
-            "where tenant = :tenant and request_id = :request_id",
-            {"tenant": tenant, "request_id": request_id},
-        )
-        if not rows:
+        row = await self._statements.row(_FIND_REQUEST, tenant=tenant, request_id=request_id)
+        if row is None:
             raise RequestNotFoundError(
                 f"there is no approval request {request_id!r}", hint="see `reviews approvals list`"
             )
-        return _request_row(rows[0])
+        return _request_row(row)
 
     async def document(self, stored: str | None) -> Any:
         """A stored document, None when there is none."""
-        rows = await self._rows(
-            "select body from reviews.documents where hash = :hash", {"hash": stored}
-        )
-        return rows[0]["body"] if rows else None
-
-    async def _rows(self, query: str, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        async with self._connection() as connection:
-            result = await connection.execute(text(query), dict(values))
-            return [dict(row) for row in result.mappings()]
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
-        async with reachable(), self._engine.connect() as connection:
-            yield connection
+        row = await self._statements.row(_DOCUMENT, hash=stored)
+        return None if row is None else json.loads(row["body"])
 
 
-def _clauses(wanted: RunFilter) -> tuple[list[str], dict[str, Any]]:
-    clauses, values = ["tenant = :tenant"], {"tenant": wanted.tenant}
-    for name, value in wanted.where.items():
-        if name not in RUN_FILTERS:
-            raise BadInputError(f"lists cannot be filtered by {name!r}")
-        clauses.append(f"{_COLUMN.get(name, name)} = :{name}")
-        values[name] = value
-    if wanted.needs_attention is not None:
-        clauses.append("needs_attention" if wanted.needs_attention else "not needs_attention")
-    if wanted.open_only:
-        clauses.append("closed_at is null")
-    return clauses, values
+def _run_row(row: Row) -> RunRow:
+    return RunRow(**{**row, "waiting_on": tuple(json.loads(row["waiting_on"]))})
 
 
-def _request_row(row: Mapping[str, Any]) -> RequestRow:
+def _request_row(row: Row) -> RequestRow:
+    from account_reviews.domain.review.approvals import ApprovalRequest
+
     return RequestRow(
         run_id=row["run_id"],
         review_id=row["review_id"],
         owner_id=row["owner_id"],
-        request=ApprovalRequest.model_validate(row["body"]),
+        request=ApprovalRequest.model_validate_json(row["body"]),
     )
-
-
-def make_cursor(at: Timestamp, key: str) -> str:
-    """Where a page ended: a moment and what sets rows of one moment apart."""
-    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), key]).encode()).decode()
-
-
-def read_cursor(cursor: str) -> tuple[Timestamp, str]:
-    """The inverse of `make_cursor`. BadInputError for anything else."""
-    try:
-        found = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        parsed = _CursorParts(at=found[0], key=found[1])
-        parsed.key.encode()
-    except (ValueError, binascii.Error, KeyError, IndexError, TypeError):
-        raise BadInputError(f"{cursor!r} is not a cursor of this list") from None
-    if "\x00" in parsed.key:
-        raise BadInputError(f"{cursor!r} is not a cursor of this list")
-    return parsed.at, parsed.key
-
-
-class _CursorParts(Model):
-    at: Timestamp
-    key: str

@@ -13,8 +13,8 @@ from account_reviews.domain.audit.entries import review_base, review_entries
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.canonical import canonical_json, hash_of
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.store.outbox import current_trace
-from account_reviews.store.outbox import spelled as json_text
+from account_reviews.store.outbox_rows import current_trace
+from account_reviews.store.outbox_rows import spelled as json_text
 from account_reviews.store.review_rows import approval_row, run_row
 from account_reviews.store.sql_files import read_sql
 

@@ -151,9 +151,8 @@ class Observed:
         self._seen = seen
 
 
-def reviews_source(engine: AsyncEngine) -> Source:
+def reviews_source(reader: SessionReader) -> Source:
     """The read model."""
-    reader = SessionReader(engine)
 
     async def ask() -> Values:
         running, ends = await reader.running(), await reader.ends(_DAY_HOURS)

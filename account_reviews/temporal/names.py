@@ -10,6 +10,12 @@ NAMESPACE: Final = "default"
 RETENTION_DAYS: Final = 30
 DEFAULT_TENANT: Final = "default"
 
+REVIEW_WORKFLOW: Final = "AccountReview"
+SNAPSHOT_QUERY: Final = "snapshot"
+DECIDE_UPDATE: Final = "decide"
+"""What a client says to a review. The code of workflows is no client's to import: it brings along
+every activity, and with them every library that they need."""
+
 TOOLS: Final = ("crm.", "memory.")
 """How the activities begin that call other systems: an auditor and a hook know them as tools."""
 

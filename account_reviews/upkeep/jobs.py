@@ -12,6 +12,7 @@ from temporalio.client import Client
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.schedule.runs import JobReport, RunJob, UpkeepJob
+from account_reviews.store.digest_queries import DigestReader
 from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
@@ -40,6 +41,7 @@ class Tools:
     tenant: str
     now: datetime
     audit: AuditTools | None = None
+    digests: DigestReader | None = None
 
     @property
     def trail(self) -> AuditTools:
@@ -95,10 +97,13 @@ async def remove_done(tools: Tools) -> JobReport:
 async def digest(tools: Tools) -> JobReport:
     """Make today's digest (UTC) of every owner."""
     from account_reviews.services.digests import make_all
+    from account_reviews.store.digest_writes import DigestStore
 
-    today = tools.now.date()
+    if tools.digests is None:
+        raise BadInputError("this worker reads no digests")
+    store, today = DigestStore(tools.engine), tools.now.date()
     owners = await make_all(
-        tools.engine, tools.policy, tenant=tools.tenant, day=today, now=tools.now
+        tools.digests, store, tools.policy, tenant=tools.tenant, day=today, now=tools.now
     )
     return JobReport(summary=_sentence("made the digests of", owners), changed=len(owners))
 
@@ -170,6 +175,7 @@ class UpkeepJobs:
     store: ReviewStore
     policy: Policy
     audit: AuditTools | None = None
+    digests: DigestReader | None = None
 
     async def run(self, call: RunJob, client: Client, now: datetime) -> JobReport:
         """Run one job to its end. BadInputError for an unknown one."""
@@ -188,5 +194,6 @@ class UpkeepJobs:
             tenant=call.tenant,
             now=now,
             audit=self.audit,
+            digests=self.digests,
         )
         return await JOBS[job](tools)

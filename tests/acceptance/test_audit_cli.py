@@ -31,10 +31,11 @@ def closed(reviews: Reviews) -> dict[str, Any]:
     request = reviews.request(ACCOUNT)
     assert reviews.quick("approvals", "approve", request["request_id"], "--as", "ann").code == 0
     state: dict[str, Any] = reviews.closed(ACCOUNT)
-    reviews.until(
-        *("audit", "tail", "--review", ACCOUNT, "--type", "session_ended"),
-        holds=lambda page: bool(page["items"]),
-    )
+    for kind in ("session_ended", "crm_write"):  # each comes on a way of its own
+        reviews.until(
+            *("audit", "tail", "--review", ACCOUNT, "--type", kind),
+            holds=lambda page: bool(page["items"]),
+        )
     return state
 
 

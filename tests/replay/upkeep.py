@@ -82,7 +82,7 @@ UPKEEP_SCENARIOS: tuple[Callable[[World], Awaitable[Handle]], ...] = (
 
 
 def _place(world: World) -> Place:
-    return Place(world.client, ScheduleRunStore(world.engine))
+    return Place(world.client, ScheduleRunStore(world.engine), world.engine)
 
 
 async def _scheduled(place: Place, jobs: Jobs) -> Handle:

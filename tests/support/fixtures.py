@@ -67,7 +67,7 @@ async def parts(
 @pytest.fixture
 async def place(client: Client, engine: AsyncEngine) -> AsyncIterator[Place]:
     """An empty tenant; whatever it has left is deleted, so that nothing fires later."""
-    place = Place(client, ScheduleRunStore(engine))
+    place = Place(client, ScheduleRunStore(engine), engine)
     yield place
     gate = asyncio.Semaphore(32)
 

@@ -14,14 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.audit.capture.workflow_runner import Moved, Observer, TapRunner
+from account_reviews.audit.event_rows import event_of
 from account_reviews.audit.history.exporter import Exporter
 from account_reviews.audit.history.reader import HistoryReader
 from account_reviews.audit.history.reconciler import Reconciled, Reconciler
-from account_reviews.audit.store import event_of
 from account_reviews.domain.audit.events import AuditEvent
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.local.postgres import EmbeddedPostgres
-from account_reviews.store.database import asyncpg_dsn, create_engine
+from account_reviews.store.addresses import asyncpg_dsn
+from account_reviews.store.database import create_engine
 from account_reviews.temporal.sandbox import sandboxed_runner
 from tests.support.world import World, make_world
 

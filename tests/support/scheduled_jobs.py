@@ -49,7 +49,7 @@ async def worker(place: Place, jobs: object) -> AsyncIterator[None]:
 
 
 async def rows(place: Place, entry_id: str = "a") -> list[ScheduleRun]:
-    return list((await place.runs.history(place.tenant, entry_id)).items)
+    return list((await place.history.history(place.tenant, entry_id)).items)
 
 
 async def ended(place: Place, count: int = 1) -> list[ScheduleRun]:

@@ -4,16 +4,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.schedule.entry import ScheduleFile
 from account_reviews.domain.schedule.file import Known, parse_schedules
 from account_reviews.domain.schedule.runs import UpkeepJob
+from account_reviews.store.schedule_run_queries import ScheduleRunReader
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.schedules.control import ScheduleControl
 from account_reviews.temporal.schedules.entries import Builder, utc_now
 from account_reviews.temporal.schedules.plan import Planned, Planner
+from tests.support.connections import statements_on
 
 KNOWN = Known(jobs=tuple(UpkeepJob), cycles=("daily", "weekly", "on_demand"))
 
@@ -32,10 +35,15 @@ class Place:
 
     client: Client
     runs: ScheduleRunStore
+    engine: AsyncEngine
     policy: Policy = field(default_factory=Policy)
     tenant: str = field(default_factory=lambda: f"t-{uuid4().hex[:8]}")
     task_queue: str = field(default_factory=lambda: f"test-{uuid4().hex[:12]}")
     now: datetime | None = None
+
+    @property
+    def history(self) -> ScheduleRunReader:
+        return ScheduleRunReader(statements_on(self.engine))
 
     @property
     def builder(self) -> Builder:

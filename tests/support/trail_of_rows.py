@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.archive.export import AuditExport
+from account_reviews.audit.archive.reader import AuditReader
 from account_reviews.audit.seals.anchors import open_anchors
 from account_reviews.audit.seals.keys import PublicKeys, SigningKey, public_keys, signing_key
 from account_reviews.audit.seals.sealer import Sealer
@@ -27,6 +28,7 @@ from account_reviews.domain.audit.events import (
     history_event_id,
     trace_of_run,
 )
+from tests.support.connections import statements_on
 
 START = datetime(2026, 10, 1, 8, tzinfo=UTC)
 _SPACE = UUID("6f0d1a52-6d0e-4f0e-8c11-5bb1f4a3a9d4")
@@ -207,7 +209,14 @@ NOW = START + timedelta(days=2)
 
 
 def export_of(trail: Trail, *, signed: bool = True) -> AuditExport:
-    return AuditExport(trail.engine, "default", trail.keys, trail.key if signed else None)
+    reader = AuditReader(statements_on(trail.engine))
+    return AuditExport(
+        trail.engine,
+        reader,
+        "default",
+        trail.keys,
+        trail.key if signed else None,
+    )
 
 
 def check(trail: Trail, file: Path) -> OfflineReport:

@@ -7,7 +7,7 @@ from uuid import uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.audit.store import event_of
+from account_reviews.audit.event_rows import event_of
 from account_reviews.domain.audit.events import AuditEvent, EventType, Source
 
 AT = datetime(2026, 11, 21, 8, 30, 0, 123456, tzinfo=UTC)

@@ -15,12 +15,6 @@ MOST_LINES = 3
 """Of a statement in Python."""
 WIDEST = 100
 BEGINNING = re.compile(r"\s*\(*\s*(select|insert|update|delete|with)\b", re.IGNORECASE)
-NOT_YET = {
-    "account_reviews/store/review_figures.py",
-    "account_reviews/store/review_queries.py",
-    "account_reviews/store/schedule_runs.py",
-}
-"""Modules whose statements have not moved into files yet."""
 
 
 def modules() -> Iterator[tuple[str, str]]:
@@ -109,7 +103,7 @@ def test_nested_f_strings_are_found(code: str, found: list[int]) -> None:
 
 
 def test_statements_in_python_are_short() -> None:
-    found = {path: long_statements(code) for path, code in modules() if path not in NOT_YET}
+    found = {path: long_statements(code) for path, code in modules()}
     assert {path: lines for path, lines in found.items() if lines} == {}
 
 

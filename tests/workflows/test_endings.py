@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.phases import Outcome, Phase, Status
 from account_reviews.store.review_queries import ReviewReader
+from tests.support.connections import statements_on
 from tests.support.world import Handle, World, create_task, decision, set_status
 from workflows.account_review import AccountReviewWorkflow
 
@@ -32,7 +33,7 @@ async def test_an_approved_change_stands_in_the_crm(world: World) -> None:
     assert set(result.changes.values()) == {ItemState.EXECUTED}
     assert world.status() == "At Risk"
     assert len(world.crm.operations) == 2
-    detail = await ReviewReader(world.engine).find_run(
+    detail = await ReviewReader(statements_on(world.engine)).find_run(
         tenant="default", review_id=handle.id, run_id=result.run_id
     )
     assert detail.state.status is Status.COMPLETED
@@ -132,7 +133,9 @@ async def test_cancel_by_signal_stops_before_the_next_write(world: World) -> Non
     assert result.outcome is Outcome.CANCELLED
     assert result.status is Status.CANCELLED
     assert "wrong account" in result.summary
-    found = await ReviewReader(world.engine).find_request("default", request.request_id)
+    found = await ReviewReader(statements_on(world.engine)).find_request(
+        "default", request.request_id
+    )
     assert found.request.state == "cancelled"
     assert len(world.crm.operations) == 0
 
@@ -145,7 +148,9 @@ async def test_a_native_cancel_closes_and_ends_canceled(world: World) -> None:
         with pytest.raises(WorkflowFailureError) as failure:
             await handle.result()
     assert isinstance(failure.value.cause, CancelledError)
-    detail = await ReviewReader(world.engine).find_run(tenant="default", review_id=handle.id)
+    detail = await ReviewReader(statements_on(world.engine)).find_run(
+        tenant="default", review_id=handle.id
+    )
     assert detail.state.outcome is Outcome.CANCELLED
 
 

@@ -100,7 +100,7 @@ async def test_a_run_that_waits_longer_than_the_grace_is_missed(place: Place, jo
     assert (row.status, row.late, jobs.calls) == ("missed", True, 0)
     assert "more than the grace of 4 s" in str(row.error)
     assert result["status"] == "missed"
-    assert await place.runs.missed(place.tenant, ["a", "b"]) == {"a": 1}
+    assert await place.history.missed(place.tenant, ["a", "b"]) == {"a": 1}
 
 
 async def test_what_a_person_triggered_is_never_missed(place: Place, jobs: Jobs) -> None:
@@ -206,7 +206,7 @@ async def test_a_killed_server_loses_no_schedule_and_makes_up_once(
     await server.start()
     try:
         client = await Client.connect(server.address, data_converter=pydantic_data_converter)
-        place = Place(client, ScheduleRunStore(engine))
+        place = Place(client, ScheduleRunStore(engine), engine)
         ids = [f"daily-{number}" for number in range(20)]
         daily = "".join(entry('kind = "daily"\ntime_zone = "Europe/Berlin"', one) for one in ids)
         file = read(daily + entry('kind = "interval"\nevery_minutes = 1\njob = "remove_done"'))

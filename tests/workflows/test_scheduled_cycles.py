@@ -31,7 +31,7 @@ async def ended(place: Place) -> ScheduleRun:
     """The row of the only run, once it has ended."""
 
     async def runs() -> Any:
-        return await place.runs.history(place.tenant, "a", limit=10)
+        return await place.history.history(place.tenant, "a", limit=10)
 
     page = await until(
         runs, lambda page: bool(page.items) and page.items[0].status.value != "running"

@@ -74,13 +74,18 @@ class AuditExport:
     """
 
     def __init__(
-        self, engine: AsyncEngine, tenant: str, keys: PublicKeys, key: SigningKey | None
+        self,
+        engine: AsyncEngine,
+        reader: AuditReader,
+        tenant: str,
+        keys: PublicKeys,
+        key: SigningKey | None,
     ) -> None:
         self._engine = engine
         self._tenant = tenant
         self._keys = keys
         self._key = key
-        self._reader = AuditReader(engine)
+        self._reader = reader
 
     # one review
 

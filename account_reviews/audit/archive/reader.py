@@ -11,23 +11,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from account_reviews.audit.seals.leaves import SELECT, Position, document_of, position_of, row_of
 from account_reviews.domain.audit.events import EventType, Severity, Source
 from account_reviews.domain.errors import BadInputError
-from account_reviews.store.database import reachable
-from account_reviews.store.review_queries import make_cursor, read_cursor
+from account_reviews.store.cursors import make_cursor, read_cursor
 from account_reviews.store.sql_files import read_sql
+from account_reviews.store.statements import Statements
 
 DEFAULT_LIMIT: Final = 50
 MOST_LIMIT: Final = 1000
 BATCH_ROWS: Final = 2000
 """Rows of one statement when many are read."""
 
-_FINAL: Final = text("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-_RUNS: Final = text(read_sql("account_reviews.audit.archive", "runs_of_review.sql"))
+_FINAL: Final = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+_RUNS: Final = read_sql("account_reviews.audit.archive", "runs_of_review.sql")
 _ORDER: Final = tuple(Severity)
 
 Row = dict[str, Any]
@@ -79,8 +76,8 @@ class Page:
 class AuditReader:
     """Queries on the trail. UnreachableError when its database is down."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
 
     async def page(
         self,
@@ -107,8 +104,7 @@ class AuditReader:
             clauses.append("xid < :below")
             values["below"] = below
         values["limit"] = limit + 1
-        async with reachable(), self._engine.connect() as connection:
-            rows = await _newest(connection, clauses, values)
+        rows = await self._newest(clauses, values)
         more = len(rows) > limit
         last = rows[limit - 1] if more else None
         return Page(
@@ -118,8 +114,7 @@ class AuditReader:
 
     async def final_below(self) -> int:
         """Transactions with smaller numbers have ended: no row of theirs can come any more."""
-        async with reachable(), self._engine.connect() as connection:
-            return int(await connection.scalar(_FINAL) or 0)
+        return int(await self._statements.scalar(_FINAL) or 0)
 
     async def following(
         self, wanted: Filters, after: Position, *, limit: int = BATCH_ROWS
@@ -157,8 +152,7 @@ class AuditReader:
             "limit": limit,
         }
         query = _query(clauses, "xid, seq")
-        async with reachable(), self._engine.connect() as connection:
-            return [document_of(row) for row in await _rows(connection, query, values)]
+        return [document_of(row) for row in await self._rows(query, values)]
 
     async def exists(self, wanted: Filters) -> bool:
         """True when there is any such row."""
@@ -166,10 +160,23 @@ class AuditReader:
 
     async def runs_of(self, tenant: str, review_id: str) -> list[tuple[str, str, datetime]]:
         """(first run id, run id, start) of every run of a review id, oldest first."""
-        values = {"tenant": tenant, "review_id": review_id}
-        async with reachable(), self._engine.connect() as connection:
-            found = await connection.execute(_RUNS, values)
-            return [(row.first, row.run_id, row.at) for row in found]
+        rows = await self._statements.rows(_RUNS, tenant=tenant, review_id=review_id)
+        return [(row["first"], row["run_id"], row["at"]) for row in rows]
+
+    async def _newest(self, clauses: Sequence[str], values: dict[str, Any]) -> list[Row]:
+        """Newest first. What many rows hold is found among the newest, without reading all."""
+        order = "at desc, seq desc"
+        if "text" in values:
+            others = " and ".join(clause for clause in clauses if clause != _TEXT)
+            among = f"(select * from audit.audit_events where {others} order by {order} limit "  # noqa: S608  bound
+            query = _query([_TEXT], order, f"{among}{_NEWEST_FIRST}) newest")
+            rows = await self._rows(query, values)
+            if len(rows) == values["limit"]:
+                return rows
+        return await self._rows(_query(clauses, order), values)
+
+    async def _rows(self, query: str, values: dict[str, Any]) -> list[Row]:
+        return [row_of(row) for row in await self._statements.rows(query, **values)]
 
 
 def conditions(wanted: Filters) -> tuple[list[str], dict[str, Any]]:
@@ -202,7 +209,7 @@ def conditions(wanted: Filters) -> tuple[list[str], dict[str, Any]]:
     return clauses, values
 
 
-_TEXT: Final = "concat_ws(E'\\n', action, resource, details\\:\\:text) collate \"C\" ilike :text"
+_TEXT: Final = "concat_ws(E'\\n', action, resource, details::text) collate \"C\" ilike :text"
 """No index: one would cost every row that is written more than the few searches are worth."""
 _NEWEST_FIRST: Final = 20_000
 """Rows that a search for a text looks through before it looks through all."""
@@ -222,31 +229,8 @@ def _at_least(severity: Severity | None) -> list[str] | None:
     return [one.value for one in _ORDER[_ORDER.index(severity) :]]
 
 
-def _query(clauses: Sequence[str], order: str) -> str:
+def _query(clauses: Sequence[str], order: str, source: str = "audit.audit_events") -> str:
     return (
-        f"{SELECT} from audit.audit_events where {' and '.join(clauses)} "  # values are bound
+        f"{SELECT} from {source} where {' and '.join(clauses)} "  # values are bound
         f"order by {order} limit :limit"
     )
-
-
-async def _newest(
-    connection: AsyncConnection, clauses: Sequence[str], values: dict[str, Any]
-) -> list[Row]:
-    """Newest first. What many rows hold is found among the newest, without reading all."""
-    order = "at desc, seq desc"
-    if "text" in values:
-        others = " and ".join(clause for clause in clauses if clause != _TEXT)
-        query = (
-            f"{SELECT} from (select * from audit.audit_events where {others} "  # noqa: S608  bound
-            f"order by {order} limit {_NEWEST_FIRST}) newest where {_TEXT} "
-            f"order by {order} limit :limit"
-        )
-        rows = await _rows(connection, query, values)
-        if len(rows) == values["limit"]:
-            return rows
-    return await _rows(connection, _query(clauses, order), values)
-
-
-async def _rows(connection: AsyncConnection, query: str, values: dict[str, Any]) -> list[Row]:
-    found = await connection.execute(text(query), values)
-    return [row_of(dict(row)) for row in found.mappings()]

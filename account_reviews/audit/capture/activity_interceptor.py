@@ -36,7 +36,7 @@ from account_reviews.domain.audit.redaction import Rules, describe, redact_text
 from account_reviews.domain.canonical import hash_of, rfc3339, spelled
 from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.review.steps import ApplyResult
-from account_reviews.store.outbox import current_trace
+from account_reviews.store.outbox_rows import current_trace
 from account_reviews.telemetry.trace_headers import trace_id_of
 from account_reviews.temporal import names
 from account_reviews.temporal.failures import error_type

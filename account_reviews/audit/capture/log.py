@@ -6,20 +6,19 @@ from where the relay brings them; while both are away they wait here, up to a bo
 
 import asyncio
 import logging
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from operator import attrgetter
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from account_reviews.audit.store import insert, store_each
+from account_reviews.audit.event_rows import INSERT, in_order, store_each
 from account_reviews.domain.audit.events import AuditEvent
-from account_reviews.store.outbox import put_into_outbox
+from account_reviews.store.outbox_rows import PUT, in_place
+from account_reviews.store.statements import Statements
 
 BATCH_SECONDS: Final = 0.4
 BATCH_ROWS: Final = 500
@@ -47,19 +46,19 @@ _log = logging.getLogger(__name__)
 class AuditLog:
     """Takes rows for the trail. Used as `async with`; its end stores what is left, in bounded time.
 
-    `engine` is the audit database's, `main` that with the outbox; they may be the same. `dropped`
+    `trail` is the audit database, `main` that with the outbox; they may be the same. `dropped`
     counts the rows that were lost.
     """
 
     def __init__(
         self,
-        engine: AsyncEngine,
-        main: AsyncEngine,
+        trail: Statements,
+        main: Statements,
         *,
         closing_seconds: float = 1.0,
         most: int = MOST_ROWS,
     ) -> None:
-        self._engine = engine
+        self._trail = trail
         self._main = main
         self._closing_seconds = closing_seconds
         self._most = most
@@ -197,7 +196,7 @@ class AuditLog:
         if clock() >= self._avoid_until:
             try:
                 async with asyncio.timeout(patience):
-                    added = await store_each(partial(insert, self._engine), events)
+                    added = await store_each(self._insert, events)
                 _measure(events, added)
                 return
             except Exception as error:  # noqa: BLE001  the outbox is there for all of them
@@ -206,9 +205,11 @@ class AuditLog:
         async with asyncio.timeout(patience):
             await store_each(self._put, events)
 
+    async def _insert(self, events: Sequence[AuditEvent]) -> int:
+        return await self._trail.execute(INSERT, rows=in_order(events)) if events else 0
+
     async def _put(self, events: Sequence[AuditEvent]) -> int:
-        async with self._main.begin() as connection:
-            return await put_into_outbox(connection, events)
+        return await self._main.execute(PUT, rows=in_place(events)) if events else 0
 
     def _make_room(self) -> int:
         """Drop what is too much, the oldest first; gives how much. Under the lock."""
@@ -232,34 +233,36 @@ def _made(entry: Entry) -> AuditEvent | None:
 
 def _measure(events: Sequence[AuditEvent], added: int) -> None:
     """Count a batch that is in the trail now, and how long the oldest of each source took."""
-    from account_reviews.telemetry import instruments
-
+    counted = _instruments()
+    if counted is None:
+        return
     now, again = datetime.now(UTC), len(events) - added
     for source, rows in Counter(map(_SOURCE, events)).most_common():
         known = min(again, rows)
         again -= known
         if rows == known:
             continue
-        instruments.audit_rows_written(rows - known, source.value)
+        counted.audit_rows_written(rows - known, source.value)
         oldest = next(event.at for event in events if event.source is source)
-        instruments.audit_lag((now - oldest).total_seconds(), source.value)
+        counted.audit_lag((now - oldest).total_seconds(), source.value)
 
 
 def _complain(what: str, error: Exception) -> None:
-    from account_reviews.telemetry import instruments
-
-    instruments.audit_failed("log", type(error).__name__)
+    if counted := _instruments():
+        counted.audit_failed("log", type(error).__name__)
     _log.warning("%s: %s: %s", what, type(error).__name__, error)
 
 
 def _count_waiting(rows: int) -> None:
-    from account_reviews.telemetry import instruments
-
-    instruments.audit_waiting(rows)
+    if counted := _instruments():
+        counted.audit_waiting(rows)
 
 
 def _count_dropped(rows: int) -> None:
-    if rows:
-        from account_reviews.telemetry import instruments
+    if rows and (counted := _instruments()):
+        counted.audit_rows_dropped(rows)
 
-        instruments.audit_rows_dropped(rows)
+
+def _instruments() -> Any:
+    """Who counts, in a process that has loaded it; a command that only looks does not."""
+    return sys.modules.get("account_reviews.telemetry.instruments")

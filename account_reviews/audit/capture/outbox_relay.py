@@ -17,7 +17,8 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.capture.crm_writes import Write, write_row
-from account_reviews.audit.store import event_of, insert, refused, store_each
+from account_reviews.audit.event_rows import event_of, refused, store_each
+from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import (
     UNKNOWN_ACTOR,
     AuditEvent,

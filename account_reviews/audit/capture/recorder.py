@@ -1,36 +1,66 @@
 """What a process needs to record something in the trail."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-
-from sqlalchemy.ext.asyncio import AsyncEngine
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from account_reviews.audit.capture.actors import local_actor
-from account_reviews.audit.capture.client_interceptor import AskingInterceptor
 from account_reviews.audit.capture.log import AuditLog
 from account_reviews.domain.audit.redaction import Rules
+from account_reviews.store.statements import Statements
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from account_reviews.audit.capture.client_interceptor import AskingInterceptor
 
 
-@dataclass(frozen=True)
+@dataclass
 class AuditParts:
-    """The audit database and the ways into it.
+    """The audit database and the ways into it; the main database unless it has one of its own.
 
-    `engine` is the main one unless the trail has a database of its own. `asking` is for every
-    client of this process.
+    `statements` reads the trail, `log` takes what is recorded. `actor` is who asks when nothing
+    else says so.
     """
 
-    engine: AsyncEngine
+    statements: Statements
+    open_engine: "Callable[[], AsyncEngine]"
     log: AuditLog
     rules: Rules
-    asking: AskingInterceptor
+    tenant: str
+    actor: str = field(default_factory=local_actor)
+
+    @property
+    def engine(self) -> "AsyncEngine":
+        """For those who work on many rows of the trail."""
+        return self.open_engine()
+
+    @cached_property
+    def asking(self) -> "AskingInterceptor":
+        """For every client of this process."""
+        from account_reviews.audit.capture.client_interceptor import AskingInterceptor
+
+        asking = AskingInterceptor(self.log, self.rules, tenant=self.tenant, actor=local_actor())
+        asking.actor = self.actor
+        return asking
 
 
 @asynccontextmanager
 async def open_audit(
-    engine: AsyncEngine, main: AsyncEngine, *, rules: Rules, tenant: str
+    trail: Statements,
+    main: Statements,
+    open_engine: "Callable[[], AsyncEngine]",
+    *,
+    rules: Rules,
+    tenant: str,
 ) -> AsyncIterator[AuditParts]:
-    """The parts; at the end what was recorded is stored, within a second. The engines stay open."""
-    async with AuditLog(engine, main) as log:
-        asking = AskingInterceptor(log, rules, tenant=tenant, actor=local_actor())
-        yield AuditParts(engine=engine, log=log, rules=rules, asking=asking)
+    """The parts; at the end what was recorded is stored, within a second.
+
+    The connections stay open, for whoever opened them.
+    """
+    async with AuditLog(trail, main) as log:
+        yield AuditParts(
+            statements=trail, open_engine=open_engine, log=log, rules=rules, tenant=tenant
+        )

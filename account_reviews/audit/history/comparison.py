@@ -10,13 +10,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from account_reviews.audit.event_rows import event_of
 from account_reviews.audit.history.reader import HistoryGoneError, HistoryReader
 from account_reviews.audit.seals.leaves import SELECT
-from account_reviews.audit.store import event_of
 from account_reviews.domain.audit.events import AuditEvent
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.store.database import reachable
-from account_reviews.store.outbox import document_of
+from account_reviews.store.outbox_rows import document_of
 
 YOUNG: Final = timedelta(seconds=5)
 """An event of so short ago may be on its way to the trail."""

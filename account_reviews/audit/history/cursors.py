@@ -8,12 +8,13 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from account_reviews.audit.event_rows import in_order, refused, store_each
 from account_reviews.audit.history.event_context import RunContext
 from account_reviews.audit.history.reader import Export
-from account_reviews.audit.store import in_order, insert, refused, store_each
+from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent
 from account_reviews.store.database import autocommit
-from account_reviews.store.outbox import spelled
+from account_reviews.store.outbox_rows import spelled
 from account_reviews.store.sql_files import read_sql
 
 _FIND: Final = text(

@@ -17,8 +17,9 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from account_reviews.audit.event_rows import event_of
 from account_reviews.audit.history.reader import CALL_SECONDS
-from account_reviews.audit.store import event_of, insert
+from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity
 from account_reviews.store.sql_files import read_sql
 

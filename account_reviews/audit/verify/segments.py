@@ -14,7 +14,7 @@ from account_reviews.audit.seals.leaves import Position, leaf_of_record
 from account_reviews.audit.seals.members import members_between
 from account_reviews.audit.seals.seal import Seal, fault_of, signature_fault
 from account_reviews.audit.seals.store import Member, unpack
-from account_reviews.store.database import connect
+from account_reviews.store.statements import connect
 
 if TYPE_CHECKING:
     import asyncpg

@@ -5,14 +5,14 @@ from typing import Annotated, Any
 import typer
 
 from account_reviews.cli.access_log import about
-from account_reviews.cli.output import Format, Output, print_json, run
-from account_reviews.cli.session import open_session, temporal, temporal_if_there
+from account_reviews.cli.options import Account, Cursor, Limit, Output, Owner, Reason
+from account_reviews.cli.output import Format, print_json, run
+from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import print_table
 
 Request = Annotated[str, typer.Argument(help="The request id.")]
 Items = Annotated[list[str] | None, typer.Option("--item", help="Only this item; repeatable.")]
 As = Annotated[str, typer.Option("--as", help="Who decides.")]
-Reason = Annotated[str | None, typer.Option("--reason", help="Why.")]
 Hash = Annotated[str | None, typer.Option("--hash", help="What you saw; refused when it changed.")]
 _OPTION = {"approver": "--as", "reason": "--reason", "request_id": "REQUEST"}
 """What a person calls the fields of a decision."""
@@ -33,11 +33,11 @@ def register(app: typer.Typer) -> None:
 
 
 def list_command(
-    owner: Annotated[str | None, typer.Option(help="Owner id.")] = None,
-    account: Annotated[str | None, typer.Option(help="Account id.")] = None,
+    owner: Owner = None,
+    account: Account = None,
     state: Annotated[str, typer.Option(help="pending, another state, or any.")] = "pending",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
-    cursor: Annotated[str | None, typer.Option(help="Where the last page ended.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     output: Output = Format.TABLE,
 ) -> None:
     """List requests, soonest deadline first."""
@@ -84,18 +84,12 @@ def show_command(request: Request, output: Output = Format.TABLE) -> None:
 
 
 async def _show(request_id: str, output: Format) -> None:
-    from account_reviews.presentation.review_documents import request_document, request_row_document
-    from account_reviews.services.reviews import show_review
+    from account_reviews.presentation.review_documents import request_row_document
 
     async with open_session() as parts:
         row = await parts.reader.find_request(parts.settings.tenant, request_id)
         about(row.review_id)
-        document = request_row_document(row)
-        client = await temporal_if_there(parts)
-        state, _, _ = await show_review(parts, client, row.review_id, row.run_id)
-    live = state.request(request_id)
-    if live is not None:
-        document |= request_document(live)
+    document = request_row_document(row)
     print_json(document) if output is Format.JSON else _print_request(document)
 
 
@@ -181,7 +175,7 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
     from account_reviews.cli.parsing import parse_settings
     from account_reviews.domain.errors import BadInputError
     from account_reviews.domain.review.messages import SubmitDecision
-    from account_reviews.services.decisions import decide
+    from account_reviews.services.decisions import decide, until_seen
 
     pairs = fields.pop("set", None)
     if pairs is not None and (fields["item_ids"] is None or not pairs):
@@ -197,6 +191,7 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
     async with open_session() as parts:
         row = await parts.reader.find_request(parts.settings.tenant, request_id)
         answer = await decide(await temporal(parts), row, decision)
+        await until_seen(parts.reader, parts.settings.tenant, row, answer)
     if output is Format.JSON:
         print_json(answer)
         return

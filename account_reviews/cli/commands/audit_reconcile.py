@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from account_reviews.cli.output import Format, Output, leave, print_json, run
+from account_reviews.cli.options import Output
+from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, print_table
 

@@ -1,13 +1,13 @@
 """`reviews audit tail` and `export`: finding rows of the trail, and taking them along."""
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from account_reviews.cli.output import Format, Output, print_json, print_line, run
+from account_reviews.cli.options import Account, Cursor, Limit, Output
+from account_reviews.cli.output import Format, print_json, print_line, run
 from account_reviews.cli.session import open_session
 from account_reviews.presentation.terminal import note, print_table
 
@@ -21,7 +21,6 @@ AWAY_SECONDS = 2.0
 """Between tries while the database is away."""
 
 Review = Annotated[str | None, typer.Option(help="A review id or an account id.")]
-Account = Annotated[str | None, typer.Option(help="Account id.")]
 Actor = Annotated[str | None, typer.Option(help="Who did it.")]
 Types = Annotated[list[str] | None, typer.Option("--type", help="A type of row; repeat for more.")]
 Since = Annotated[str | None, typer.Option(help="From then on: a date or a time with its zone.")]
@@ -50,8 +49,8 @@ def tail_command(
     severity: Severity = None,
     source: Source = None,
     text: Text = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
-    cursor: Annotated[str | None, typer.Option(help="Where the last page ended.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Show rows of the audit trail, newest first; with -f oldest first, and as they come."""
@@ -80,7 +79,7 @@ async def _tail(
         raise BadInputError("-f begins with the newest rows", hint="leave --cursor out")
     wanted = _filters(given)
     async with open_session() as parts:
-        reader = AuditReader(parts.audit.engine)
+        reader = AuditReader(parts.audit.statements)
         if given["review"] is not None:
             await _need_review(parts, reader, wanted)
         if follow:
@@ -195,6 +194,8 @@ async def _follow(reader: "AuditReader", wanted: "Filters", limit: int, output: 
 
 
 async def _pause(rows: "list[Row]", *, away: bool) -> None:
+    import asyncio
+
     if away:
         await asyncio.sleep(AWAY_SECONDS)
     elif not rows:
@@ -293,7 +294,7 @@ async def _export(
         else:
             assert to is not None
             written = await export.range(wanted, to, now)
-        _tell(parts, now, written, wanted.review_id)
+        _record(parts, now, written, wanted.review_id)
     return written
 
 
@@ -302,15 +303,17 @@ def _exporter(parts: "Parts") -> "AuditExport":
     import os
 
     from account_reviews.audit.archive.export import AuditExport
+    from account_reviews.audit.archive.reader import AuditReader
     from account_reviews.audit.seals.keys import public_keys, signing_key
 
     settings = parts.settings
     file = settings.signing_key
     key = signing_key(file) if os.access(file, os.R_OK) else None
-    return AuditExport(parts.audit.engine, settings.tenant, public_keys(file), key)
+    reader = AuditReader(parts.audit.statements)
+    return AuditExport(parts.audit.engine, reader, settings.tenant, public_keys(file), key)
 
 
-def _tell(parts: "Parts", at: datetime, written: "Written", review_id: str | None) -> None:
+def _record(parts: "Parts", at: datetime, written: "Written", review_id: str | None) -> None:
     """An export is a read: who took what along, and the hash of the files."""
     from uuid import uuid4
 
@@ -324,7 +327,7 @@ def _tell(parts: "Parts", at: datetime, written: "Written", review_id: str | Non
             source=events.Source.CLIENT,
             event_type=events.EventType.DATA_ACCESS,
             tenant=parts.settings.tenant,
-            actor=parts.audit.asking.actor,
+            actor=parts.audit.actor,
             action="reviews audit export",
             resource=review_id or "audit",
             review_id=review_id,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from account_reviews.cli.output import Format, Output, leave, print_json, run
+from account_reviews.cli.options import Output
+from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal_if_there
 from account_reviews.presentation.terminal import note, print_table
 
@@ -131,11 +132,11 @@ def _print(document: dict[str, Any]) -> None:
         note(f"warning: {warning}")
     first = document["first_bad"]
     if first is not None:
-        typer.echo(f"first bad: {_told(first)}")
+        typer.echo(f"first bad: {_described(first)}")
     names = ("differing", "missing", "extra", "bad_seals")
     found = [one for name in names for one in document.get(name, ())]
     for one in found[:SHOWN]:
-        typer.echo(f"{_kind(one)}{_told(one)}")
+        typer.echo(f"{_kind(one)}{_described(one)}")
     if len(found) > SHOWN:
         typer.echo(f"and {len(found) - SHOWN} more; -o json shows all")
 
@@ -152,7 +153,7 @@ def _kind(finding: Any) -> str:
     return f"{finding['kind']}: " if isinstance(finding, dict) and "kind" in finding else ""
 
 
-def _told(finding: Any) -> str:
+def _described(finding: Any) -> str:
     """One line: where it lies, and what is wrong."""
     if not isinstance(finding, dict):
         return str(finding)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from account_reviews.cli.output import Format, Output, leave, print_json, run
+from account_reviews.cli.options import Output
+from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.presentation.terminal import note, print_table
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ async def _import(
         report = await import_directory(
             engine, directory, rules, as_of=moment, on_error=on_error.value
         )
-        await _tell(report)
+        await _record(report)
         return report
     except ImportRefusedError as refused:
         _refuse(refused, output)
@@ -90,9 +91,9 @@ async def _import(
         await engine.dispose()
 
 
-async def _tell(report: "ImportReport") -> None:
-    """An import changes the CRM without a review: the audit trail hears of it."""
-    from account_reviews.cli.access_log import tell_change
+async def _record(report: "ImportReport") -> None:
+    """An import changes the CRM without a review: the audit trail holds it."""
+    from account_reviews.cli.access_log import record_change
     from account_reviews.config.settings import Settings
 
     counts = {
@@ -101,7 +102,7 @@ async def _tell(report: "ImportReport") -> None:
         }
         for file in report.files
     }  # fmt: skip
-    await tell_change(Settings.load(), "crm", dict(counts))
+    await record_change(Settings.load(), "crm", dict(counts))
 
 
 async def _ping() -> "Health":

@@ -1,12 +1,22 @@
 """`reviews cycles`: review whole portfolios, follow them, pause, resume, cancel."""
 
 import asyncio
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from account_reviews.cli.output import Format, Output, leave, print_json, run
+from account_reviews.cli.options import (
+    AllAccounts,
+    AllOfOwner,
+    AsOf,
+    Cursor,
+    DocumentFormat,
+    Form,
+    Limit,
+    Output,
+    Reason,
+)
+from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal, temporal_if_there
 from account_reviews.presentation.terminal import print_table
 
@@ -14,19 +24,13 @@ if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
     from account_reviews.domain.cycle.state import CycleScope, CycleView
     from account_reviews.services.cycles import Handle
+    from account_reviews.store.cycle_queries import CycleRow
 
 WATCH_SECONDS = 0.3
 COUNTS = ("accounts", "done", "running", "waiting", "failed", "joined")
 
 Cycle = Annotated[str, typer.Argument(help="A cycle id.")]
 By = Annotated[str | None, typer.Option("--as", "--by", help="Who acts.")]
-Reason = Annotated[str | None, typer.Option(help="Why.")]
-
-
-class ReportFormat(StrEnum):
-    MARKDOWN = "md"
-    HTML = "html"
-    JSON = "json"
 
 
 def register(app: typer.Typer) -> None:
@@ -42,14 +46,14 @@ def register(app: typer.Typer) -> None:
 
 
 def start_command(
-    owner: Annotated[str | None, typer.Option(help="All accounts of this owner.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All accounts.")] = False,
+    owner: AllOfOwner = None,
+    every: AllAccounts = False,
     accounts: Annotated[
         list[str] | None, typer.Option(help="Account ids, with commas or one by one.")
     ] = None,
     segment: Annotated[str | None, typer.Option(help="Only this segment.")] = None,
     kind: Annotated[str, typer.Option(help="A cycle kind of the policy.")] = "on_demand",
-    as_of: Annotated[str | None, typer.Option(help="The clock of the rules.")] = None,
+    as_of: AsOf = None,
     window: Annotated[
         int | None, typer.Option(min=1, max=50, help="Reviews that work at once.")
     ] = None,
@@ -110,7 +114,7 @@ async def _scope(
     from account_reviews.crm.protocol import AccountFilter
     from account_reviews.domain.cycle.state import CycleScope
     from account_reviews.domain.errors import BadInputError, NotFoundError
-    from account_reviews.services.reviews import find_accounts
+    from account_reviews.services.accounts import find_accounts
 
     given = {"--owner": owner is not None, "--all": every, "--accounts": bool(accounts)}
     chosen = [name for name, is_there in given.items() if is_there]
@@ -152,8 +156,8 @@ async def _follow(handle: "Handle") -> "CycleView":
 def list_command(
     status: Annotated[str | None, typer.Option()] = None,
     kind: Annotated[str | None, typer.Option()] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
-    cursor: Annotated[str | None, typer.Option(help="Where the last page ended.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     output: Output = Format.TABLE,
 ) -> None:
     """List cycles, newest first."""
@@ -187,22 +191,20 @@ async def _list(
 def show_command(
     cycle: Cycle,
     owner: Annotated[str | None, typer.Option(help="Only this owner's brief.")] = None,
-    form: Annotated[ReportFormat, typer.Option("--format", "-f")] = ReportFormat.MARKDOWN,
+    form: Form = DocumentFormat.MARKDOWN,
     output: Output = Format.TABLE,
 ) -> None:
     """Show how a cycle stands, its portfolio report and the briefs of the owners."""
-    run(_show(cycle, owner, ReportFormat.JSON if output is Format.JSON else form), output)
+    run(_show(cycle, owner, DocumentFormat.JSON if output is Format.JSON else form), output)
 
 
-async def _show(cycle: str, owner: str | None, form: ReportFormat) -> None:
+async def _show(cycle: str, owner: str | None, form: DocumentFormat) -> None:
     from account_reviews.domain.errors import NotFoundError
     from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
-    from account_reviews.services.cycles import ask, handle_of
 
     async with open_session() as parts:
         row = await parts.cycles.find(parts.settings.tenant, cycle)
-        client = await temporal_if_there(parts) if row.closed_at is None else None
-        live = await ask(handle_of(client, row)) if client is not None else None
+        live = await _live(parts, row) if row.closed_at is None else None
         if live is not None:
             row = row.model_copy(update={name: getattr(live, name) for name in COUNTS})
         briefs = await parts.cycles.briefs(row.run_id, owner)
@@ -213,10 +215,18 @@ async def _show(cycle: str, owner: str | None, form: ReportFormat) -> None:
             )
         portfolio = await parts.cycles.portfolio(row.run_id)
     document = cycle_document(row, briefs, portfolio)
-    if form is ReportFormat.JSON:
+    if form is DocumentFormat.JSON:
         print_json(document)
     else:
         typer.echo(render_cycle(document, form.value))
+
+
+async def _live(parts: "Parts", row: "CycleRow") -> "CycleView | None":
+    """What an open cycle says of itself; None when nobody answers."""
+    from account_reviews.services.cycles import ask, handle_of
+
+    client = await temporal_if_there(parts)
+    return await ask(handle_of(client, row)) if client is not None else None
 
 
 def pause_command(

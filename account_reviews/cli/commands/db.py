@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from account_reviews.cli.output import Format, Output, leave, print_json, run
+from account_reviews.cli.options import Output
+from account_reviews.cli.output import Format, leave, print_json, run
 
 if TYPE_CHECKING:
     from account_reviews.store.migration import Schema
@@ -48,8 +49,8 @@ def upgrade(output: Output = Format.TABLE) -> None:
     if output is Format.JSON:
         print_json({**main.document(), "audit": audit.document()})
         return
-    main.tell("database")
-    audit.tell("audit trail")
+    main.describe("database")
+    audit.describe("audit trail")
 
 
 class Step(NamedTuple):
@@ -62,7 +63,7 @@ class Step(NamedTuple):
         """As programs get it."""
         return {"from": self.before, "to": self.after}
 
-    def tell(self, what: str) -> None:
+    def describe(self, what: str) -> None:
         """As people get it."""
         if self.before == self.after:
             typer.echo(f"the {what} is up to date: {self.after}")

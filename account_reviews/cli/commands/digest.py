@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from account_reviews.cli.output import Format, Output, run
+from account_reviews.cli.options import Output
+from account_reviews.cli.output import Format, run
 from account_reviews.cli.session import open_session
 from account_reviews.presentation.terminal import note
 
@@ -48,17 +49,22 @@ async def _digest(
     from account_reviews.cli.parsing import parse_day
     from account_reviews.presentation.digest import render_digest
     from account_reviews.services.digests import find_owner, make
-    from account_reviews.store.digests import DigestStore
 
     now = datetime.now(UTC)
     chosen = parse_day(day, now.date()) if day else now.date()
     async with open_session() as parts:
         tenant = parts.settings.tenant
-        owner_id = await find_owner(parts.engine, parts.crm, tenant, owner)
-        digest = await DigestStore(parts.engine).get(tenant, owner_id, chosen)
+        owner_id = await find_owner(parts.digests, parts.crm, tenant, owner)
+        digest = await parts.digests.get(tenant, owner_id, chosen)
         if digest is None or fresh:
             digest = await make(
-                parts.engine, parts.policy, tenant=tenant, owner_id=owner_id, day=chosen, now=now
+                parts.digests,
+                parts.digest_store,
+                parts.policy,
+                tenant=tenant,
+                owner_id=owner_id,
+                day=chosen,
+                now=now,
             )
     _answer(render_digest(digest, form.value), file)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from account_reviews.cli.output import Format, Output, print_json, run
+from account_reviews.cli.options import Output
+from account_reviews.cli.output import Format, print_json, run
 from account_reviews.presentation.terminal import print_table
 
 if TYPE_CHECKING:
@@ -111,16 +112,7 @@ def _kind(name: str) -> MemoryKind:
 
 @asynccontextmanager
 async def _memory() -> AsyncIterator[PostgresMemory]:
-    from account_reviews.cli.access_log import auditing, telling_reads
-    from account_reviews.config.settings import Settings
-    from account_reviews.memory.postgres import PostgresMemory
-    from account_reviews.store.database import create_engine
+    from account_reviews.cli.session import open_session
 
-    settings = Settings.load()
-    engine = create_engine(settings.require_database_url(), application_name="reviews-memory")
-    try:
-        async with auditing(settings, engine) as audit:
-            with telling_reads(audit, settings.tenant):
-                yield PostgresMemory(engine, tenant=settings.tenant)
-    finally:
-        await engine.dispose()
+    async with open_session() as parts:
+        yield parts.memory

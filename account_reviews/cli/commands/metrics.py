@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from account_reviews.cli.output import Format, Output, print_json, run
+from account_reviews.cli.options import Output
+from account_reviews.cli.output import Format, print_json, run
 from account_reviews.presentation.terminal import print_table
 
 if TYPE_CHECKING:
@@ -42,10 +43,9 @@ def metrics(
 
 async def _figures() -> dict[str, Any]:
     from account_reviews.cli.session import open_session
-    from account_reviews.store.review_figures import SessionReader
 
     async with open_session() as parts:
-        summary = await SessionReader(parts.engine).summary(parts.settings.tenant)
+        summary = await parts.figures.summary(parts.settings.tenant)
         return {"open_in_temporal": await _open_in_temporal(parts), **summary}
 
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from account_reviews.cli.output import Format, Output, fail, print_json
+from account_reviews.cli.options import Output
+from account_reviews.cli.output import Format, fail, print_json
 from account_reviews.presentation.terminal import print_table
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from account_reviews.cli.output import Format, Output, print_json, run
+from account_reviews.cli.options import Cursor, Limit, Output
+from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, print_table
 
@@ -16,8 +17,6 @@ Schedule = Annotated[str, typer.Argument(help="A schedule id.")]
 File = Annotated[
     Path | None, typer.Option("--file", "-f", help="A schedule file; the shipped one if left out.")
 ]
-Limit = Annotated[int, typer.Option(min=1, max=1000)]
-Cursor = Annotated[str | None, typer.Option(help="Where the last page ended.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -196,8 +195,8 @@ async def _trigger(schedule: str, output: Format) -> None:
         "workflow_id": workflow_id,
         "run_id": started.first_execution_run_id if started else None,
     }
-    told = f"{schedule} runs: {workflow_id}" if started else f"{schedule} will run"
-    _answer(answer, told, output)
+    sentence = f"{schedule} runs: {workflow_id}" if started else f"{schedule} will run"
+    _answer(answer, sentence, output)
 
 
 def backfill_command(
@@ -264,11 +263,11 @@ async def _history(schedule: str, limit: int, cursor: str | None, output: Format
         note(f"more: --cursor {page.next_cursor}")
 
 
-def _answer(document: dict[str, Any], told: str, output: Format) -> None:
+def _answer(document: dict[str, Any], sentence: str, output: Format) -> None:
     if output is Format.JSON:
         print_json(document)
     else:
-        typer.echo(told)
+        typer.echo(sentence)
 
 
 def _state(one: dict[str, Any]) -> str:

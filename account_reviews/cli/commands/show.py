@@ -1,29 +1,32 @@
 """Looking at reviews: `list`, `show`, `watch`, `brief`, `history`."""
 
-import asyncio
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from account_reviews.cli.output import Format, Output, print_json, print_line, run
-from account_reviews.cli.session import open_session, temporal_if_there
+from account_reviews.cli.options import (
+    Account,
+    Cursor,
+    DocumentFormat,
+    Form,
+    Limit,
+    Output,
+    Owner,
+)
+from account_reviews.cli.output import Format, print_json, print_line, run
+from account_reviews.cli.session import open_session, temporal_when_needed
 from account_reviews.presentation.terminal import print_table
 
 if TYPE_CHECKING:
+    from enum import StrEnum
+
     from account_reviews.bootstrap import Parts
 
 Review = Annotated[str, typer.Argument(help="A review id or an account id.")]
 Run = Annotated[str | None, typer.Option("--run", help="An older review, by its run id.")]
-Limit = Annotated[int, typer.Option(min=1, max=1000)]
-Cursor = Annotated[str | None, typer.Option(help="Where the last page ended.")]
 WATCH_SECONDS = 0.5
-
-
-class BriefFormat(StrEnum):
-    MARKDOWN = "md"
-    HTML = "html"
-    JSON = "json"
+_CHOICES = ("phase", "status", "kind", "outcome", "risk_level")
+"""Filters that take one of a few words."""
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +39,8 @@ def register(app: typer.Typer) -> None:
 
 
 def list_command(
-    owner: Annotated[str | None, typer.Option(help="Owner id.")] = None,
-    account: Annotated[str | None, typer.Option(help="Account id.")] = None,
+    owner: Owner = None,
+    account: Account = None,
     phase: Annotated[str | None, typer.Option()] = None,
     status: Annotated[str | None, typer.Option()] = None,
     kind: Annotated[str | None, typer.Option()] = None,
@@ -101,6 +104,16 @@ async def _list(
 def _checked(where: dict[str, str]) -> dict[str, str]:
     """BadInputError for a word that no review can have there."""
     from account_reviews.cli.parsing import parse_choice
+
+    return {
+        name: parse_choice(f"--{name.replace('_', '-')}", value, _words(name))
+        if name in _CHOICES
+        else value
+        for name, value in where.items()
+    }
+
+
+def _words(name: str) -> "type[StrEnum]":
     from account_reviews.domain.analysis.model import RiskLevel
     from account_reviews.domain.review.phases import Outcome, Phase, Status
     from account_reviews.domain.review.state import ReviewKind
@@ -112,12 +125,7 @@ def _checked(where: dict[str, str]) -> dict[str, str]:
         "outcome": Outcome,
         "risk_level": RiskLevel,
     }
-    return {
-        name: parse_choice(f"--{name.replace('_', '-')}", value, words[name])
-        if name in words
-        else value
-        for name, value in where.items()
-    }
+    return words[name]
 
 
 def show_command(review: Review, run_id: Run = None, output: Output = Format.TABLE) -> None:
@@ -137,8 +145,7 @@ async def _show(review: str, run_id: str | None, output: Format) -> None:
 async def _document(parts: "Parts", review: str, run_id: str | None) -> dict[str, Any]:
     from account_reviews.services.reviews import show_review
 
-    client = await temporal_if_there(parts)
-    _, _, document = await show_review(parts, client, review, run_id)
+    _, _, document = await show_review(parts, temporal_when_needed(parts), review, run_id)
     return document
 
 
@@ -148,21 +155,23 @@ def watch_command(review: Review, run_id: Run = None, output: Output = Format.TA
 
 
 async def _watch(review: str, run_id: str | None, output: Format) -> None:
+    import asyncio
+
     from account_reviews.presentation.review_documents import timeline_document
     from account_reviews.services.halts import halt_lines
     from account_reviews.services.reviews import show_review
 
-    told: list[dict[str, Any]] = []
+    shown: list[dict[str, Any]] = []
     async with open_session() as parts:
-        client = await temporal_if_there(parts)
+        connect = temporal_when_needed(parts)
         while True:
-            state, _, _ = await show_review(parts, client, review, run_id)
+            state, _, _ = await show_review(parts, connect, review, run_id)
             run_id = state.run_id
             lines = timeline_document(state, await halt_lines(parts, state))
             for line in lines:
-                if line not in told:
+                if line not in shown:
                     print_line(line) if output is Format.JSON else _print_line(line)
-            told = lines
+            shown = lines
             if state.closed_at is not None:
                 if output is Format.TABLE:
                     typer.echo(state.summary)
@@ -181,8 +190,8 @@ async def _history(review: str, run_id: str | None, output: Format) -> None:
     from account_reviews.services.reviews import show_review
 
     async with open_session() as parts:
-        client = await temporal_if_there(parts)
-        state, _, _ = await show_review(parts, client, review, run_id)
+        connect = temporal_when_needed(parts)
+        state, _, _ = await show_review(parts, connect, review, run_id)
         lines = timeline_document(state, await halt_lines(parts, state))
     if output is Format.JSON:
         print_json({"items": lines, "next_cursor": None})
@@ -194,20 +203,20 @@ async def _history(review: str, run_id: str | None, output: Format) -> None:
 def brief_command(
     review: Review,
     run_id: Run = None,
-    form: Annotated[BriefFormat, typer.Option("--format", "-f")] = BriefFormat.MARKDOWN,
+    form: Form = DocumentFormat.MARKDOWN,
     output: Output = Format.TABLE,
 ) -> None:
     """The brief of a review for its account owner: Markdown, HTML or JSON."""
-    run(_brief(review, run_id, BriefFormat.JSON if output is Format.JSON else form), output)
+    run(_brief(review, run_id, DocumentFormat.JSON if output is Format.JSON else form), output)
 
 
-async def _brief(review: str, run_id: str | None, form: BriefFormat) -> None:
+async def _brief(review: str, run_id: str | None, form: DocumentFormat) -> None:
     from account_reviews.presentation.brief import brief_of, render_brief
     from account_reviews.services.reviews import show_review
 
     async with open_session() as parts:
-        client = await temporal_if_there(parts)
-        state, analysis, _ = await show_review(parts, client, review, run_id)
+        connect = temporal_when_needed(parts)
+        state, analysis, _ = await show_review(parts, connect, review, run_id)
         policy = parts.policy
     typer.echo(render_brief(brief_of(state, analysis, policy), form.value))
 

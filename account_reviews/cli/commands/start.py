@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from account_reviews.cli.output import Format, Output, leave, print_json, run
+from account_reviews.cli.options import AllAccounts, AllOfOwner, AsOf, Output
+from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, print_table
 
@@ -52,8 +53,8 @@ def register(app: typer.Typer) -> None:
 
 def start_command(
     accounts: Annotated[list[str] | None, typer.Argument(help="Account ids.")] = None,
-    owner: Annotated[str | None, typer.Option(help="All accounts of this owner.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All accounts.")] = False,
+    owner: AllOfOwner = None,
+    every: AllAccounts = False,
     file: Annotated[Path | None, typer.Option(help="One account id per line.")] = None,
     kind: Annotated[Kind, typer.Option(help="Why it runs.")] = Kind.ON_DEMAND,
     name: Annotated[str | None, typer.Option(help="A name for the review.")] = None,
@@ -61,7 +62,7 @@ def start_command(
     agent: Annotated[str, typer.Option(help="Who works on it.")] = "unknown",
     metadata: Annotated[str, typer.Option(help="A JSON object kept with the review.")] = "{}",
     by: Annotated[str | None, typer.Option("--by", help="Who starts it.")] = None,
-    as_of: Annotated[str | None, typer.Option(help="The clock of the rules.")] = None,
+    as_of: AsOf = None,
     plan_only: Annotated[bool, typer.Option(help="Show everything, write nothing.")] = False,
     if_running: Annotated[IfRunning, typer.Option(help="When one is open.")] = IfRunning.FAIL,
     wait: Annotated[
@@ -100,8 +101,8 @@ async def _start(
     until: Wait | None,
     output: Format,
 ) -> int:
+    from account_reviews.services.accounts import find_accounts
     from account_reviews.services.halts import ensure_not_halted
-    from account_reviews.services.reviews import find_accounts
 
     _check_choice(ids, owner, every, file)
     single = len(set(ids)) == 1
@@ -211,7 +212,7 @@ async def _start_one(
 
 async def _wait_for(parts: "Parts", rows: list[dict[str, Any]], until: Wait) -> None:
     run_ids = [row["run_id"] for row in rows if "run_id" in row]
-    told = time.monotonic()
+    said = time.monotonic()
     while True:
         found = await parts.reader.progress_of(run_ids)
         for row in rows:
@@ -220,8 +221,8 @@ async def _wait_for(parts: "Parts", rows: list[dict[str, Any]], until: Wait) -> 
         left = [run_id for run_id in run_ids if not _is_done(found.get(run_id), until)]
         if not left:
             return
-        if time.monotonic() - told > 5:
-            told = time.monotonic()
+        if time.monotonic() - said > 5:
+            said = time.monotonic()
             note(f"waiting for {len(left)} of {len(run_ids)} reviews")
         await asyncio.sleep(POLL_SECONDS)
 

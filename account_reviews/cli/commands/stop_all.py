@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from account_reviews.cli.output import Format, Output, print_json, run
+from account_reviews.cli.options import Output, Reason
+from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session
 from account_reviews.presentation.terminal import note, print_table
 
@@ -20,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def stop_all_command(
-    reason: Annotated[str | None, typer.Option(help="Why.")] = None,
+    reason: Reason = None,
     by: Annotated[str | None, typer.Option("--as", help="Who acts.")] = None,
     release: Annotated[bool, typer.Option("--release", help="Let everything go on.")] = False,
     status: Annotated[bool, typer.Option("--status", help="Only tell how it stands.")] = False,

@@ -14,14 +14,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Final, Literal, cast
-
-from pydantic import BaseModel, SecretBytes, SecretStr
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from account_reviews.domain.audit.events import JsonValue
 from account_reviews.domain.audit.masks import REDACTED, mask_personal_data, mask_secrets
 from account_reviews.domain.canonical import money, plain, rfc3339, spelled
-from account_reviews.domain.policy.model import Policy
+
+if TYPE_CHECKING:
+    from account_reviews.domain.policy.model import Policy
 
 __all__ = [
     "DEFAULT",
@@ -62,7 +62,7 @@ SECRETS_ONLY: Final = Rules(mask_personal=False)
 """For what a person reads who knows the names already."""
 
 
-def rules_of(policy: Policy) -> Rules:
+def rules_of(policy: "Policy") -> Rules:
     """The rules of a policy."""
     audit = policy.audit
     return Rules(
@@ -191,7 +191,7 @@ class _Walk:
                 return self._number(value, kind)
             case Enum():
                 return self.of(value.value, key, depth)
-            case BaseModel() if depth < MAX_DEPTH:
+            case _ if depth < MAX_DEPTH and _is_model(value):
                 return self.of(_dumped(value), key, depth)
             case Mapping() if depth < MAX_DEPTH:
                 return self._mapping(cast("Mapping[object, object]", value), depth)
@@ -266,8 +266,6 @@ def _name_in(value: object) -> str | None:
 
 def _leaf(value: object) -> JsonValue:
     match value:
-        case SecretStr() | SecretBytes():
-            return REDACTED
         case None | bool():
             return value
         case float():
@@ -282,13 +280,19 @@ def _leaf(value: object) -> JsonValue:
             return value.isoformat()
         case bytes() | bytearray() | memoryview():
             return f"<{len(value)} bytes>"
-        case BaseModel() | Mapping() | list() | tuple() | set() | frozenset():
-            return "<too deep>"
+        case _ if hasattr(value, "get_secret_value"):
+            return REDACTED
         case _:
-            return f"<{type(value).__name__}>"
+            deep = isinstance(value, Mapping | list | tuple | set | frozenset) or _is_model(value)
+            return "<too deep>" if deep else f"<{type(value).__name__}>"
 
 
-def _dumped(model: BaseModel) -> dict[str, object]:
+def _is_model(value: object) -> bool:
+    """True for a pydantic model. Whoever has none need not have pydantic."""
+    return hasattr(type(value), "__pydantic_fields__")
+
+
+def _dumped(model: Any) -> dict[str, object]:
     """The fields as they are; a model in a model is asked for its own."""
     return {**model.__dict__, **(model.__pydantic_extra__ or {})}
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 from temporalio.client import (
@@ -29,8 +29,10 @@ from account_reviews.domain.schedule.entry import (
     is_past,
     warnings_of,
 )
-from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.schedules.entries import MANAGED_BY, Builder, Standing, find, listed
+
+if TYPE_CHECKING:
+    from account_reviews.store.schedule_runs import ScheduleRunStore
 
 NEXT_SHOWN: Final = 5
 PREVIEW_PREFIX: Final = "preview-of-"
@@ -71,7 +73,7 @@ class Planner:
 
     client: Client
     builder: Builder
-    runs: ScheduleRunStore
+    runs: "ScheduleRunStore"
     clock: Callable[[], datetime]
 
     async def plan(self, file: ScheduleFile) -> list[Planned]:

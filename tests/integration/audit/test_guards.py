@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.archive.export import AuditExport
 from account_reviews.audit.archive.partitions import clean_up, make_ahead
-from account_reviews.audit.archive.reader import Filters
+from account_reviews.audit.archive.reader import AuditReader, Filters
 from account_reviews.audit.seals.keys import public_keys
 from account_reviews.audit.store import insert
 from account_reviews.audit.verify.offline import verify_export
@@ -20,6 +20,7 @@ from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
 from account_reviews.store.migration import AUDIT, upgrade
 from bench.tampering import event
+from tests.support.connections import statements_on
 from tests.support.sealed_trail import Sealed, fresh
 
 WRITER = "an_application"
@@ -252,7 +253,14 @@ async def test_no_row_keeps_others_from_being_sealed(
     assert await writer.sealer().seal_all() == 1
     assert (await trail.verify()).ok
     assert (await trail.verifier().verify_review("default", "review/odd")).ok
-    export = AuditExport(trail.engine, "default", public_keys(trail.key_file), None)
+    reader = AuditReader(statements_on(trail.engine))
+    export = AuditExport(
+        trail.engine,
+        reader,
+        "default",
+        public_keys(trail.key_file),
+        None,
+    )
     wanted = Filters(tenant="default", since=datetime(2000, 1, 1, tzinfo=UTC), until=FAR)
     await export.range(wanted, tmp_path / "range.jsonl", datetime.now(UTC))
     assert verify_export(tmp_path / "range.jsonl", public_keys(trail.key_file)).ok

@@ -257,7 +257,7 @@ async def test_a_second_stop_changes_nothing(parts: Parts) -> None:
     assert second.halt == first.halt
     assert second.halt is not None
     assert (second.halt.by, second.halt.reason) == ("ann", "bad data")
-    assert len(await parts.halts.history(parts.settings.tenant)) == 1
+    assert len(await parts.halt_history.history(parts.settings.tenant)) == 1
 
 
 async def test_a_release_of_nothing_changes_nothing(parts: Parts) -> None:

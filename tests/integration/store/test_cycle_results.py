@@ -19,6 +19,7 @@ from account_reviews.domain.records import AccountStatus
 from account_reviews.domain.reports.portfolio import MakeResults, ResultsMade
 from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
 from account_reviews.store.cycle_queries import CycleReader
+from tests.support.connections import statements_on
 from tests.support.portfolio_world import FIRST, HOUR, SECOND, World
 
 DAILY = CycleScope(statuses=(AccountStatus.ACTIVE, AccountStatus.AT_RISK), changed_within_seconds=1)
@@ -242,7 +243,7 @@ async def test_briefs_of_owners_who_left_the_cycle_go(weeks: Weeks) -> None:
 
 async def test_pages_are_made_of_what_is_stored(weeks: Weeks) -> None:
     world = weeks.world
-    reader = CycleReader(world.engine)
+    reader = CycleReader(statements_on(world.engine))
     row = await reader.find(world.tenant, weeks.second.cycle_id)
     briefs = await reader.briefs(row.run_id)
     document = cycle_document(row, briefs, await reader.portfolio(row.run_id))

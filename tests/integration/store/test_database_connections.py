@@ -11,7 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.domain.errors import CrmUnavailableError, UnreachableError
-from account_reviews.store.database import asyncpg_dsn, connect, create_engine, reachable
+from account_reviews.store.addresses import asyncpg_dsn
+from account_reviews.store.database import create_engine, reachable
+from account_reviews.store.statements import connect
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from account_reviews.crm.protocol import AccountFilter, AccountPage
 from account_reviews.domain.errors import CrmUnavailableError, NotFoundError
 from account_reviews.domain.reports.digest import Digest
 from account_reviews.services.digests import find_owner, make, make_all
-from account_reviews.store.digests import DigestStore
+from account_reviews.store.digest_queries import DigestReader
+from account_reviews.store.digest_writes import DigestStore
+from tests.support.connections import statements_on
 from tests.support.portfolio_world import FIRST, HOUR, World
 
 DAY = FIRST.date()
@@ -37,9 +39,14 @@ async def world(crm_of_first_week: AsyncEngine) -> World:
     return world
 
 
+def kept(world: World) -> tuple[DigestReader, DigestStore]:
+    """Where digests are read from and kept."""
+    return DigestReader(statements_on(world.engine)), DigestStore(world.engine)
+
+
 async def digest(world: World, owner: str, now: datetime = MORNING) -> Digest:
     made: Digest = await make(
-        world.engine, world.policy, tenant=world.tenant, owner_id=owner, day=now.date(), now=now
+        *kept(world), world.policy, tenant=world.tenant, owner_id=owner, day=now.date(), now=now
     )
     return made
 
@@ -50,7 +57,7 @@ async def test_the_same_facts_give_the_same_digest(world: World) -> None:
     rows = await world.rows(query)
     assert await digest(world, "ow-4", MORNING + HOUR) == first
     assert await world.rows(query) == rows
-    assert await DigestStore(world.engine).get(world.tenant, "ow-4", DAY) == first
+    assert await DigestReader(statements_on(world.engine)).get(world.tenant, "ow-4", DAY) == first
     assert not first.nothing_new
     assert first.owner_name == "Oren Salvat"
 
@@ -116,11 +123,11 @@ async def test_an_account_that_went_to_somebody_else_is_told_there(world: World)
 
 
 async def test_everybody_gets_one(world: World) -> None:
-    made = await make_all(world.engine, world.policy, tenant=world.tenant, day=DAY, now=MORNING)
+    made = await make_all(*kept(world), world.policy, tenant=world.tenant, day=DAY, now=MORNING)
     assert made == OWNERS
     rows = await world.rows("select owner_id, body from reviews.digests where tenant = :tenant")
     assert {row["owner_id"] for row in rows} == set(OWNERS)
-    again = await make_all(world.engine, world.policy, tenant=world.tenant, day=DAY, now=MORNING)
+    again = await make_all(*kept(world), world.policy, tenant=world.tenant, day=DAY, now=MORNING)
     assert again == made
     assert (
         await world.rows("select owner_id, body from reviews.digests where tenant = :tenant")
@@ -133,7 +140,7 @@ async def test_a_day_that_is_over_shows_what_waited_then(world: World) -> None:
     for review in await world.open_reviews():
         await world.decide(review, "reject", FIRST + 30 * HOUR)
     late = await make(
-        world.engine,
+        *kept(world),
         world.policy,
         tenant=world.tenant,
         owner_id="ow-4",
@@ -154,15 +161,16 @@ class Down(InMemoryCrm):
 
 
 async def test_an_owner_is_found_by_id_or_name(world: World) -> None:
-    engine, crm, tenant = world.engine, world.crm, world.tenant
-    assert await find_owner(engine, crm, tenant, "ow-4") == "ow-4"
-    assert await find_owner(engine, crm, tenant, "Oren Salvat") == "ow-4"
-    assert await find_owner(engine, crm, "other-tenant", "ow-4") == "ow-4"
+    reader, _ = kept(world)
+    crm, tenant = world.crm, world.tenant
+    assert await find_owner(reader, crm, tenant, "ow-4") == "ow-4"
+    assert await find_owner(reader, crm, tenant, "Oren Salvat") == "ow-4"
+    assert await find_owner(reader, crm, "other-tenant", "ow-4") == "ow-4"
     with pytest.raises(NotFoundError, match="no owner 'nobody'"):
-        await find_owner(engine, crm, tenant, "nobody")
-    assert await find_owner(engine, Down(()), tenant, "ow-4") == "ow-4"
+        await find_owner(reader, crm, tenant, "nobody")
+    assert await find_owner(reader, Down(()), tenant, "ow-4") == "ow-4"
     with pytest.raises(NotFoundError, match="no review knows"):
-        await find_owner(engine, Down(()), tenant, "Oren Salvat")
+        await find_owner(reader, Down(()), tenant, "Oren Salvat")
 
 
 async def test_an_owner_of_nothing_reviewed_has_nothing_new(world: World) -> None:

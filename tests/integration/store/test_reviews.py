@@ -15,6 +15,7 @@ from account_reviews.domain.review.phases import Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.review_queries import ReviewReader, RunFilter
 from account_reviews.store.reviews import ReviewStore
+from tests.support.connections import statements_on
 from tests.support.review_states import NOW, analysis_result, fresh, task_change
 
 HOUR = timedelta(hours=1)
@@ -27,7 +28,7 @@ def store(engine: AsyncEngine) -> ReviewStore:
 
 @pytest.fixture
 def reader(engine: AsyncEngine) -> ReviewReader:
-    return ReviewReader(engine)
+    return ReviewReader(statements_on(engine))
 
 
 async def waiting(store: ReviewStore, account: str | None = None) -> ReviewState:

@@ -14,10 +14,12 @@ from account_reviews.domain.review.phases import Outcome, Phase
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.domain.schedule.lateness import Judgement, Verdict
 from account_reviews.domain.schedule.runs import KEPT_RUNS, CloseRun, OpenRun, RunStatus
+from account_reviews.store.digest_queries import DigestReader
 from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.schedules.upkeep import extend_biweekly, remove_done
 from account_reviews.upkeep.jobs import Tools, digest, retention
+from tests.support.connections import statements_on
 from tests.support.review_states import fresh
 from tests.support.schedules import Place, entry
 from tests.support.waiting import until
@@ -188,7 +190,16 @@ async def test_digests_are_made_for_every_owner(place: Place, engine: AsyncEngin
         state.snapshot = state.snapshot.model_copy(update={"owner_id": owner})
         state.touch(NOW)
         await store.save(state)
-    tools = Tools(place.client, engine, store, place.runs, Policy(), place.tenant, NOW)
+    tools = Tools(
+        place.client,
+        engine,
+        store,
+        place.runs,
+        Policy(),
+        place.tenant,
+        NOW,
+        digests=DigestReader(statements_on(engine)),
+    )
     report = await digest(tools)
     assert (report.summary, report.changed) == ("made the digests of ow-1, ow-2", 2)
     await digest(tools)
@@ -239,9 +250,9 @@ async def test_done_schedules_are_removed_and_stay_done(place: Place) -> None:
     )
     removed = await remove_done(place.client, place.runs, place.tenant, later)
     assert sorted(removed) == ["never", "ran"]
-    (row,) = (await place.runs.history(place.tenant, "ran")).items
+    (row,) = (await place.history.history(place.tenant, "ran")).items
     assert (row.status, row.workflow_id, row.scheduled_at) == ("failed", handle.id, at)
-    (row,) = (await place.runs.history(place.tenant, "never")).items
+    (row,) = (await place.history.history(place.tenant, "never")).items
     assert (row.status, row.scheduled_at) == ("missed", at)
     place.now = later
     assert await place.steps(ran + never + future) == {
@@ -266,8 +277,8 @@ async def test_rows_are_written_once_and_the_last_thousand_are_kept(place: Place
     tenant, runs = place.tenant, place.runs
     for number in range(KEPT_RUNS + 5):
         await runs.open(opened(tenant, number))
-    first = await runs.history(tenant, "s", limit=600)
-    rest = await runs.history(tenant, "s", limit=600, cursor=first.next_cursor)
+    first = await place.history.history(tenant, "s", limit=600)
+    rest = await place.history.history(tenant, "s", limit=600, cursor=first.next_cursor)
     ids = [one.id for one in (*first.items, *rest.items)]
     assert ids == [f"{tenant}-{number:05}" for number in range(KEPT_RUNS + 4, 4, -1)]
     assert rest.next_cursor is None
@@ -279,7 +290,7 @@ async def test_rows_are_written_once_and_the_last_thousand_are_kept(place: Place
     for _ in range(2):
         await runs.close(done)
         await runs.open(newest)
-        row = (await runs.history(tenant, "s", limit=1)).items[0]
+        row = (await place.history.history(tenant, "s", limit=1)).items[0]
         assert (row.status, row.accounts_processed, row.duration_seconds) == ("success", 12, 90)
         assert (row.late, row.lateness_seconds) == (True, 2.5)
 
@@ -290,8 +301,8 @@ async def test_a_later_attempt_opens_a_failed_row_again(place: Place) -> None:
     await place.runs.open(first)
     await place.runs.close(failed)
     await place.runs.open(first)
-    (row,) = (await place.runs.history(place.tenant, "s")).items
+    (row,) = (await place.history.history(place.tenant, "s")).items
     assert (row.status, row.error) == ("failed", "broken")
     await place.runs.open(first.model_copy(update={"attempt": 2}))
-    (row,) = (await place.runs.history(place.tenant, "s")).items
+    (row,) = (await place.history.history(place.tenant, "s")).items
     assert (row.status, row.error, row.duration_seconds) == ("running", None, None)

@@ -11,6 +11,7 @@ from account_reviews.domain.errors import ReviewNotFoundError
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.store.review_queries import ReviewReader
 from account_reviews.upkeep.read_model import Reconciled, reconcile
+from tests.support.connections import statements_on
 from tests.support.world import Handle, World, create_task
 
 WEEK = timedelta(days=7)
@@ -44,7 +45,7 @@ async def until_listed(world: World, handle: Handle, status: str) -> None:
 
 async def test_a_row_that_was_left_open_is_closed(world: World, tenant: str) -> None:
     world.analysis.changes = (create_task(world.account),)
-    reader = ReviewReader(world.engine)
+    reader = ReviewReader(statements_on(world.engine))
     async with world.review(tenant=tenant) as handle:
         await world.request(handle)
         assert await run(world, tenant) == Reconciled(), "it is open there too"
@@ -58,7 +59,7 @@ async def test_a_row_that_was_left_open_is_closed(world: World, tenant: str) -> 
 
 async def test_a_missing_row_is_made(world: World, tenant: str) -> None:
     world.analysis.changes = (create_task(world.account),)
-    reader = ReviewReader(world.engine)
+    reader = ReviewReader(statements_on(world.engine))
     async with world.review(tenant=tenant) as handle:
         await world.request(handle)
         await forget(world, handle)
@@ -69,7 +70,7 @@ async def test_a_missing_row_is_made(world: World, tenant: str) -> None:
 
 
 async def test_what_retention_took_does_not_come_back(world: World, tenant: str) -> None:
-    reader = ReviewReader(world.engine)
+    reader = ReviewReader(statements_on(world.engine))
     async with world.review(tenant=tenant) as handle:
         await handle.result()
         await forget(world, handle)

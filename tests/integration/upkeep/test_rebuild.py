@@ -5,12 +5,13 @@ from sqlalchemy import text
 from account_reviews.domain.review.phases import Outcome, Status
 from account_reviews.store.review_queries import ReviewReader
 from account_reviews.upkeep.rebuild import rebuild
+from tests.support.connections import statements_on
 from tests.support.world import World, create_task, decision
 
 
 async def test_rows_that_are_gone_come_back(world: World) -> None:
     world.analysis.changes = (create_task(world.account),)
-    reader = ReviewReader(world.engine)
+    reader = ReviewReader(statements_on(world.engine))
     async with world.review() as handle:
         request = await world.request(handle)
         await handle.execute_update("decide", decision(request, "reject", reason="no"))
@@ -32,7 +33,7 @@ async def test_rows_that_are_gone_come_back(world: World) -> None:
 
 async def test_a_terminated_review_is_closed_in_the_read_model(world: World) -> None:
     world.analysis.changes = (create_task(world.account),)
-    reader = ReviewReader(world.engine)
+    reader = ReviewReader(statements_on(world.engine))
     async with world.review() as handle:
         request = await world.request(handle)
         await handle.terminate("emergency")

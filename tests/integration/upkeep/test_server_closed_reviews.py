@@ -35,6 +35,7 @@ from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.review_queries import ReviewReader
 from account_reviews.upkeep import rebuild
 from account_reviews.upkeep.server_closed_reviews import EndedOutside
+from tests.support.connections import statements_on
 from tests.support.hooks import Heard, counting
 from tests.support.waiting import until
 from tests.support.world import Handle, World, create_task, make_world
@@ -111,7 +112,9 @@ async def listed(world: World, handle: Handle, status: str) -> None:
 
 
 async def row(world: World, handle: Handle) -> ReviewState:
-    found = await ReviewReader(world.engine).find_run(tenant="default", review_id=handle.id)
+    found = await ReviewReader(statements_on(world.engine)).find_run(
+        tenant="default", review_id=handle.id
+    )
     return found.state
 
 

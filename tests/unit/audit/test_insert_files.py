@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source
-from account_reviews.store.outbox import document_of
+from account_reviews.store.outbox_rows import document_of
 from account_reviews.store.sql_files import read_sql
 
 FILES = (

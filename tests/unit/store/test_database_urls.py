@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import URL, make_url
 
 from account_reviews.domain.errors import BadInputError
-from account_reviews.store.database import asyncpg_dsn, normalise_url
+from account_reviews.store.addresses import asyncpg_dsn, normalise_url
 
 
 @pytest.mark.parametrize(

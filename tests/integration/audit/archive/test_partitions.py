@@ -17,10 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.archive.archive_files import check_archive
 from account_reviews.audit.archive.partitions import CleanedUp, clean_up, make_ahead
+from account_reviews.audit.event_rows import store_each
 from account_reviews.audit.seals.faults import Kind
 from account_reviews.audit.seals.keys import PublicKeys, public_keys
 from account_reviews.audit.seals.merkle import EMPTY_ROOT
-from account_reviews.audit.store import insert, store_each
+from account_reviews.audit.store import insert
 from account_reviews.domain.errors import BadInputError, NegativeAnswerError, UnreachableError
 from bench.tampering import event
 from tests.support.sealed_trail import Sealed, fresh

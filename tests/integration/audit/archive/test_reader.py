@@ -13,6 +13,7 @@ from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity, Source
 from account_reviews.domain.errors import BadInputError, UnreachableError
 from account_reviews.store.database import create_engine
+from tests.support.connections import statements_on
 from tests.support.trail_of_rows import (
     FIRST,
     OLD,
@@ -35,7 +36,7 @@ async def reader(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) 
         row("odd/2", EventType.REVIEW_NOTE, START, "ac-7", resource="crm/deal-1"),
         row("odd/3", EventType.ERROR_OCCURRED, START, "ac-7", severity=Severity.CRITICAL),
     )
-    return AuditReader(engine)
+    return AuditReader(statements_on(engine))
 
 
 async def ids(reader: AuditReader, **wanted: Any) -> list[str]:
@@ -202,5 +203,5 @@ async def test_runs_are_known_by_their_first_events(reader: AuditReader) -> None
 async def test_a_trail_that_is_away_is_said_so() -> None:
     engine = create_engine("postgresql://nobody@127.0.0.1:1/nothing", application_name="tests")
     with pytest.raises(UnreachableError):
-        await AuditReader(engine).page(Filters(tenant="default"))
+        await AuditReader(statements_on(engine)).page(Filters(tenant="default"))
     await engine.dispose()

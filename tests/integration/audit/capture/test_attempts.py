@@ -41,6 +41,7 @@ from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.telemetry.trace_headers import TraceHeaders, trace_id_of
 from account_reviews.temporal.sandbox import sandboxed_runner
 from account_reviews.temporal.worker_interceptor import ReviewInterceptor
+from tests.support.connections import statements_on
 from tests.support.trail_rows import trail
 from tests.support.waiting import until
 from tests.support.world import World, create_task, decision, make_world
@@ -146,7 +147,7 @@ class Watched:
 async def watched(
     client: Client, engine: AsyncEngine, temporal_server: TemporalServer
 ) -> AsyncIterator[Watched]:
-    async with AuditLog(engine, engine) as log:
+    async with AuditLog(statements_on(engine), statements_on(engine)) as log:
         asking = AskingInterceptor(log, DEFAULT, tenant="default", actor="root@here")
         own = await Client.connect(
             temporal_server.address,

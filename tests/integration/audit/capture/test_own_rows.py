@@ -27,6 +27,7 @@ from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
 from account_reviews.store.migration import AUDIT, upgrade
 from account_reviews.store.outbox import put_into_outbox
+from tests.support.connections import statements_on
 from tests.support.hooks import counting
 from tests.support.trail_rows import event, outbox, trail
 from tests.support.waiting import until
@@ -97,7 +98,7 @@ async def test_what_no_text_can_hold_does_not_wedge_the_log(engine: AsyncEngine)
     bad = replace(
         rows[1], actor="a\0nn", details={"k\0": ["half \ud83d of a pair", "\0"], "n": 2**80}
     )
-    async with AuditLog(engine, engine) as log:
+    async with AuditLog(statements_on(engine), statements_on(engine)) as log:
         log.put(rows[0], bad, rows[2])
         assert await log.flush(10)
     first, cleaned, last = await trail(engine, rows[0].event_id.removesuffix("0"))
@@ -112,7 +113,7 @@ async def test_a_row_the_database_refuses_is_told_and_holds_up_nobody(engine: As
     rows = some(5)
     long = "".join(str(uuid4()) for _ in range(400))
     rows[2] = replace(rows[2], actor=long)  # no index takes it
-    async with AuditLog(engine, engine) as log:
+    async with AuditLog(statements_on(engine), statements_on(engine)) as log:
         log.put(*rows, lambda: 1 / 0)  # type: ignore[arg-type,return-value]
         assert await log.flush(10)
     found = await trail(engine, rows[0].event_id.removesuffix("0"))
@@ -128,7 +129,7 @@ async def test_a_row_the_database_refuses_is_told_and_holds_up_nobody(engine: As
 
 async def test_telling_from_many_threads(engine: AsyncEngine) -> None:
     rows = some(2000)
-    async with AuditLog(engine, engine) as log:
+    async with AuditLog(statements_on(engine), statements_on(engine)) as log:
         parts = [rows[start::8] for start in range(8)]
         threads = [threading.Thread(target=_tell, args=(log, part)) for part in parts]
         for thread in threads:
@@ -154,7 +155,7 @@ async def test_a_dead_trail_sends_rows_over_the_outbox_each_once(
 ) -> None:
     rows = some(60)
     relay = asyncio.create_task(Relay(engine, apart.engine, None, DEFAULT).run())
-    async with AuditLog(apart.engine, engine) as log:
+    async with AuditLog(statements_on(apart.engine), statements_on(engine)) as log:
         log.put(*rows[:20])
         assert await log.flush(10)
         await apart.kill()
@@ -180,7 +181,9 @@ async def test_a_dead_trail_sends_rows_over_the_outbox_each_once(
 async def test_without_any_database_the_newest_rows_are_kept(nowhere: AsyncEngine) -> None:
     rows = some(25)
     with counting() as counted:
-        async with AuditLog(nowhere, nowhere, most=10, closing_seconds=0.5) as log:
+        async with AuditLog(
+            statements_on(nowhere), statements_on(nowhere), most=10, closing_seconds=0.5
+        ) as log:
             log.put(*rows)
             assert not await log.flush(0.5)
             assert (len(log), log.dropped) == (10, 15)
@@ -192,7 +195,7 @@ async def test_without_any_database_the_newest_rows_are_kept(nowhere: AsyncEngin
 async def test_what_is_told_is_counted_once_a_batch_by_its_sources(engine: AsyncEngine) -> None:
     attempts, asked = some(7, source=Source.ATTEMPT), some(2, source=Source.CLIENT)
     with counting() as counted:
-        async with AuditLog(engine, engine) as log:
+        async with AuditLog(statements_on(engine), statements_on(engine)) as log:
             log.put(*attempts, *asked)
             assert await log.flush(10)
             log.put(*attempts)
@@ -212,7 +215,10 @@ async def test_a_database_that_never_answers_delays_the_end_by_its_bound(
         hanging = create_engine(
             f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d", application_name="tests"
         )
-        async with asyncio.timeout(8), AuditLog(hanging, engine) as log:
+        async with (
+            asyncio.timeout(8),
+            AuditLog(statements_on(hanging), statements_on(engine)) as log,
+        ):
             log.put(*rows)
         await hanging.dispose()
     assert await outbox(engine, rows[0].event_id.removesuffix("0")) == rows

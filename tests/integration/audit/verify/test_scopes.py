@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.archive.export import AuditExport
 from account_reviews.audit.archive.partitions import clean_up, make_ahead
+from account_reviews.audit.archive.reader import AuditReader
 from account_reviews.audit.history.comparison import Comparison
 from account_reviews.audit.seals.faults import Kind
 from account_reviews.audit.seals.keys import public_keys
@@ -22,6 +23,7 @@ from account_reviews.domain.audit.events import AuditEvent, EventType, Source, a
 from account_reviews.domain.errors import NotFoundError
 from account_reviews.store.database import create_engine
 from bench.tampering import event
+from tests.support.connections import statements_on
 from tests.support.sealed_trail import Sealed, fresh
 
 SEALS = 6
@@ -164,7 +166,14 @@ async def test_a_try_that_was_closed_as_lost_may_end_after_all(
 
     async def judged() -> set[bool]:
         await trail.sealer().seal_all()
-        export = AuditExport(trail.engine, "default", public_keys(trail.key_file), None)
+        reader = AuditReader(statements_on(trail.engine))
+        export = AuditExport(
+            trail.engine,
+            reader,
+            "default",
+            public_keys(trail.key_file),
+            None,
+        )
         written = await export.session(REVIEW, None, tmp_path, datetime.now(UTC))
         offline = verify_export(written.files["audit"], public_keys(trail.key_file))
         return {(await trail.verify()).ok, (await of_review(trail)).ok, offline.ok}

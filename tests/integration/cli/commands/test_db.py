@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from account_reviews.local.postgres import EmbeddedPostgres
-from account_reviews.store.database import connect
 from account_reviews.store.migration import AUDIT, head_revision
+from account_reviews.store.statements import connect
 
 
 def reviews(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -106,7 +106,7 @@ async def test_delete_leaves_runs_alone(place: Place) -> None:
 
 async def test_other_tenants_are_not_seen(place: Place) -> None:
     await place.apply(DAILY)
-    other = Place(place.client, place.runs)
+    other = Place(place.client, place.runs, place.engine)
     with pytest.raises(ScheduleNotFoundError):
         await other.control.get("daily")
     assert await other.control.page(None, 10) == ([], None)

@@ -1,0 +1,36 @@
+"""Reviews as their workflows answer."""
+
+import asyncio
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
+from temporalio.service import RPCError
+
+from account_reviews.domain.review.state import ReviewState
+from account_reviews.temporal import names
+
+QUERY_SECONDS = 2.0
+
+ReviewHandle = WorkflowHandle[Any, Any]
+
+
+async def ask(
+    handle: ReviewHandle,
+) -> ReviewState | None:
+    """What an open review says of itself; None when nobody answers."""
+    try:
+        asked = handle.query(names.SNAPSHOT_QUERY, result_type=ReviewState)
+        state: ReviewState = await asyncio.wait_for(asked, QUERY_SECONDS)
+    except (TimeoutError, RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+        return None
+    return state
+
+
+def handle_of(client: Client, review_id: str, run_id: str | None = None) -> ReviewHandle:
+    """The review's workflow; with `run_id` that review of the account, over all its runs."""
+    return client.get_workflow_handle(review_id, first_execution_run_id=run_id)

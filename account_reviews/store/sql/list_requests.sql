@@ -1,0 +1,16 @@
+-- A page of approval requests, soonest deadline first. A value that is null does not narrow it.
+select run_id, review_id, owner_id, body
+
+from reviews.approval_requests
+
+where tenant = :tenant
+  and (cast(:state as text) is null or state = :state)
+  and (cast(:owner as text) is null or owner_id = :owner)
+  and (cast(:account as text) is null or account_id = :account)
+  and (
+    cast(:after_at as timestamptz) is null
+    or (deadline, request_id) > (:after_at, cast(:after_id as text))
+  )
+
+order by deadline, request_id
+limit :limit

@@ -1,0 +1,106 @@
+"""What a command that only reads may import: its time is imports, nearly all of it.
+
+A library that is not listed costs everybody who types the command. `docs/design.md` says why
+reading goes without an engine, without Temporal and mostly without rich.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from account_reviews.domain.review.decisions import propose
+from account_reviews.domain.review.phases import Outcome, Phase, Status
+from account_reviews.domain.review.state import ReviewState
+from account_reviews.store.reviews import ReviewStore
+from tests.support.paths import ROOT
+from tests.support.review_states import NOW, analysis_result, fresh, task_change
+
+PARSER = {"typer", "shellingham", "annotated_doc"}
+"""Typer and what it needs to read a command line and to print a help text."""
+DRIVER = {"asyncpg", "orjson"}
+"""The database, and JSON."""
+MODELS = {
+    "pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection",
+}  # fmt: skip
+"""Stored reviews and requests, read back as what they were."""
+LIST = PARSER | DRIVER
+WHOLE = LIST | MODELS
+
+OPEN, CLOSED, REQUEST = "acc-open", "acc-closed", "req-1"
+COMMANDS = {
+    "--help": PARSER,
+    "list": LIST,
+    "list -o json": LIST,
+    "audit tail": LIST,
+    "audit tail -o json": LIST,
+    "approvals list": WHOLE,
+    f"approvals show {REQUEST}": WHOLE,
+    f"show {CLOSED}": WHOLE,
+    f"show {CLOSED} -o json": WHOLE,
+    f"history {CLOSED}": WHOLE,
+    f"watch {CLOSED}": WHOLE,
+    "cycles list": WHOLE,
+}
+_IMPORTED = re.compile(r"^import time: *\d+ \| *\d+ \| *(\w+)", re.MULTILINE)
+_OURS = {"account_reviews", "__main__", "org"}
+"""`org` is what `copy` of the standard library tries for Jython."""
+_BEGINNING = ("__editable__", "_distutils", "_sysconfigdata", "_virtualenv", "sitecustomize")
+
+
+@pytest.fixture(scope="module")
+async def reviewed(engine: AsyncEngine) -> None:
+    """A review that is closed, and one that waits for an answer."""
+    store = ReviewStore(engine)
+    closed = fresh(CLOSED)
+    await store.open_run(closed)
+    closed.move(Phase.INVESTIGATING, NOW)
+    closed.move(Phase.PLANNING, NOW)
+    closed.close(Outcome.NOTHING_TO_DO, NOW)
+    await store.save(closed)
+    waiting = fresh(OPEN)
+    await store.open_run(waiting)
+    _ask(waiting)
+    await store.save(waiting)
+
+
+def _ask(state: ReviewState) -> None:
+    """Let it wait for a person."""
+    state.move(Phase.INVESTIGATING, NOW)
+    state.analysis = analysis_result("a" * 64, (task_change(state.account_id),))
+    state.move(Phase.PLANNING, NOW)
+    propose(state, state.analysis.changes, REQUEST, NOW)
+    state.move(Phase.APPROVAL, NOW, status=Status.WAITING)
+
+
+@pytest.mark.usefixtures("reviewed")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_reading_command_imports_no_more_than_it_needs(
+    command: str, database_url: str, tmp_path: Path
+) -> None:
+    imported, said = run(command, database_url, tmp_path)
+    assert "typer" in imported
+    assert imported - COMMANDS[command] == set(), said
+
+
+def run(command: str, database_url: str, data_dir: Path) -> tuple[set[str], str]:
+    """Libraries that a command has imported, and what it said."""
+    env = {**os.environ, "REVIEWS_DATABASE_URL": database_url, "REVIEWS_DATA_DIR": str(data_dir)}
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "account_reviews.cli", *command.split()],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip(), "it has found something"
+    imported = set(_IMPORTED.findall(done.stderr)) - set(sys.stdlib_module_names) - _OURS
+    # The interpreter's own beginning: the finder of an editable install and the like.
+    return {name for name in imported if not name.startswith(_BEGINNING)}, done.stdout
