@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from account_reviews.cli.app import app
+from account_reviews.cli.app import build
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import RequestState
 from account_reviews.domain.review.messages import RefusalCode
@@ -27,7 +27,7 @@ RUN_HERE = [
     ROOT / "docs" / name
     for name in (
         *("approving.md", "cycles.md", "cycle-results.md", "schedules.md", "stopping.md"),
-        *("telemetry.md", "audit.md"),
+        *("telemetry.md", "audit.md", "completion.md"),
     )
 ]
 """Pages whose commands run here beside the README; those of temporal-cli.md run in tests/tools."""
@@ -45,7 +45,7 @@ def verbs(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 
 def all_verbs() -> list[tuple[str, ...]]:
-    found = list(verbs(typer.main.get_command(app)))
+    found = list(verbs(typer.main.get_command(build())))
     assert ("approvals", "approve") in found
     return found
 
