@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from account_reviews.cli.commands.config import without_password
 from account_reviews.config import environment_aliases
 from account_reviews.config.settings import Settings
+from account_reviews.domain.audit.redaction import DEFAULT, rules_of
 from account_reviews.domain.errors import BadInputError, PolicyError, UnreachableError
 
 _WORD = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Z"]), min_size=1).filter(
@@ -134,3 +135,49 @@ def test_the_stack_of_a_dead_process_is_not_there(tmp_path: Path) -> None:
 )
 def test_passwords_are_hidden(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+def test_the_audit_rules_of_an_unchanged_policy_are_known() -> None:
+    settings = Settings.load()
+    assert settings.audit_rules() == rules_of(settings.policy()) == DEFAULT
+
+
+def test_the_audit_rules_of_a_changed_policy_are_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('[audit]\nredact_keys = ["badge"]\n')
+    monkeypatch.setenv("REVIEWS_POLICY_FILE", str(file))
+    assert Settings.load().audit_rules().redact_keys == ("badge",)
+    file.write_text("[audit]\nredact = 1\n")
+    with pytest.raises(PolicyError, match="redact"):
+        Settings.load().audit_rules()
+
+
+@pytest.mark.parametrize("name", ["INACTIVITY_THRESHOLD_DAYS", "APPROVAL_TIMEOUT"])
+def test_an_alias_is_checked_although_no_rule_is_asked_for(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "soon")
+    with pytest.raises(BadInputError, match=name):
+        Settings.load().audit_rules()
+
+
+def test_what_does_not_fit_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVIEWS_LOG_LEVEL", "loud")
+    with pytest.raises(BadInputError) as caught:
+        Settings.load()
+    assert caught.value.message == (
+        "REVIEWS_LOG_LEVEL is 'loud': input should be 'debug', 'info', 'warning' or 'error'"
+    )
+    monkeypatch.setenv("REVIEWS_LOG_LEVEL", "debug")
+    monkeypatch.setenv("REVIEWS_TENANT", "half \udce4 letter")
+    with pytest.raises(BadInputError, match="REVIEWS_TENANT is"):
+        Settings.load()
+
+
+def test_names_are_read_in_any_case_and_flags_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("reviews_tenant", "small")
+    monkeypatch.setenv("REVIEWS_DATA_DIR", "/from/environment")
+    settings = Settings.load(data_dir="/from/flag", tenant=None)
+    assert (settings.tenant, settings.data_dir) == ("small", Path("/from/flag"))
