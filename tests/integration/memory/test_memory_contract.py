@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -273,7 +273,7 @@ async def test_a_refused_batch_leaves_nothing(memory: MemoryBackend) -> None:
 odd_text = st.text(st.characters(exclude_categories=()), max_size=40)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(body=odd_text, title=st.none() | odd_text, words=odd_text, language=odd_text)
 async def test_odd_text_is_stored_and_searched_for(
     memory: MemoryBackend, body: str, title: str | None, words: str, language: str

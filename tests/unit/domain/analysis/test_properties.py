@@ -40,7 +40,7 @@ from tests.support.build import (
     snapshot,
 )
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=60)
 
 WIDE = policy_with(recommendations__max=50)
 

@@ -30,7 +30,7 @@ from tests.support.accounts import (
 )
 from tests.support.build import AS_OF, POLICY, policy_with, snapshot
 
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25)
 
 
 def of_owner(accounts: list[ReviewedAccount], owner: str = "anna") -> list[ReviewedAccount]:
