@@ -43,10 +43,10 @@ def sealed(reviews: Reviews, folder: Path) -> Path:
     """The audit document of the review, once a seal covers all of it."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        told = reviews.json("audit", "export", "--review", ACCOUNT, "--to", str(folder))
-        if told["unsealed"] == 0:
-            return Path(told["audit"])
-        assert time.monotonic() < deadline, told
+        exported = reviews.json("audit", "export", "--review", ACCOUNT, "--to", str(folder))
+        if exported["unsealed"] == 0:
+            return Path(exported["audit"])
+        assert time.monotonic() < deadline, exported
         time.sleep(0.3)
 
 
@@ -129,14 +129,14 @@ def test_an_export_is_a_read_with_the_hash_of_its_files(
     reviews: Reviews, closed: dict[str, Any], tmp_path: Path
 ) -> None:
     words = ("audit", "export", "--review", ACCOUNT, "--to", str(tmp_path))
-    told = reviews.json(*words)
+    exported = reviews.json(*words)
     page = reviews.until(
-        *("audit", "tail", "--review", ACCOUNT, "--text", told["sha256"]["audit"]),
+        *("audit", "tail", "--review", ACCOUNT, "--text", exported["sha256"]["audit"]),
         holds=lambda page: bool(page["items"]),
     )
     (row,) = page["items"]
     assert (row["event_type"], row["action"]) == ("data_access", "reviews audit export")
-    assert row["details"]["sha256"] == told["sha256"]
+    assert row["details"]["sha256"] == exported["sha256"]
     said = reviews.quick(*words)
     assert said.code == 0
     assert str(tmp_path / f"review_{ACCOUNT}_audit.json") in said.out
@@ -146,10 +146,10 @@ def test_a_range_is_exported_and_checked(
     reviews: Reviews, closed: dict[str, Any], tmp_path: Path
 ) -> None:
     file = tmp_path / "range.jsonl"
-    told = reviews.json("audit", "export", "--since", "2026-01-01", "--to", str(file))
-    assert told["file"] == str(file)
+    exported = reviews.json("audit", "export", "--since", "2026-01-01", "--to", str(file))
+    assert exported["file"] == str(file)
     lines = file.read_text().splitlines()
-    assert sum('"event_id"' in one for one in lines) == told["rows"]
+    assert sum('"event_id"' in one for one in lines) == exported["rows"]
     assert reviews.json("audit", "verify", "--offline", str(file))["ok"] is True
     some = tmp_path / "some.jsonl"
     words = ("--since", "2026-01-01", "--type", "crm_write", "--to", str(some))

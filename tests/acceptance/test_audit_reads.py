@@ -20,7 +20,7 @@ ROWS = (
 )
 
 
-async def told(engine: AsyncEngine, *, since: str = "nothing") -> list[dict[str, Any]]:
+async def recorded(engine: AsyncEngine, *, since: str = "nothing") -> list[dict[str, Any]]:
     """Rows that were added after the last row of that action."""
     return await rows(engine, ROWS, after=since)
 
@@ -35,7 +35,7 @@ async def test_every_look_at_a_review_is_a_row(reviews: Reviews, stack_engine: A
     reviews.json("memory", "search", "call of ann@example.com", "--account", account)
     assert reviews.quick("brief", account).code == 0
     assert reviews.quick("history", "no-such-account").code == 3
-    found = await told(stack_engine, since="reviews memory timeline")
+    found = await recorded(stack_engine, since="reviews memory timeline")
     assert [(one["action"], one["resource"], one["account_id"]) for one in found] == [
         ("reviews show", f"review/{account}", account),
         ("reviews approvals show", f"approval/{request['request_id']}", account),
@@ -54,7 +54,7 @@ async def test_every_look_at_a_review_is_a_row(reviews: Reviews, stack_engine: A
     )
     assert refused.code == 2
     reviews.json("approvals", "approve", request["request_id"], "--as", "ann")
-    asked = await told(stack_engine, since="reviews history")
+    asked = await recorded(stack_engine, since="reviews history")
     kinds = [(one["action"], one["event_type"], one["actor"]) for one in asked]
     assert ("update decide", EventType.APPROVAL_REFUSED, "eve") in kinds
     assert ("update decide", EventType.REQUEST_MADE, "ann") in kinds

@@ -109,10 +109,10 @@ async def test_a_sealed_review_and_what_is_done_to_it(
         assert found["first_bad"]["event_id"] == row["event_id"]
         assert found["first_bad"]["kind"] == "differing"
         assert (found["first_bad"]["xid"], found["first_bad"]["seq"]) == (row["xid"], row["seq"])
-        told = reviews.quick("audit", "verify", "--review", "ac-014")
-        assert told.code == 1
-        assert "NOT as it was written" in told.out
-        assert f"first bad: {row['event_id']}" in told.out
+        verdict = reviews.quick("audit", "verify", "--review", "ac-014")
+        assert verdict.code == 1
+        assert "NOT as it was written" in verdict.out
+        assert f"first bad: {row['event_id']}" in verdict.out
     cut = f"delete from audit.audit_events where event_id = '{row['event_id']}'"
     async with unsealed(stack_engine), tampered(stack_engine, row["review_id"], cut):
         assert reviews.quick("audit", "reconcile").code == 0
@@ -128,9 +128,9 @@ def whole_trail(reviews: Reviews) -> dict[str, Any]:
     """The whole trail, which every test of this stack adds to."""
     code, found = verify(reviews)
     assert code == 0, found
-    told = reviews.quick("audit", "verify", "--since", "2026-01-01")
-    assert told.code == 0
-    assert "whole and unaltered" in told.out
+    verdict = reviews.quick("audit", "verify", "--since", "2026-01-01")
+    assert verdict.code == 0
+    assert "whole and unaltered" in verdict.out
     return found
 
 

@@ -256,9 +256,9 @@ async def test_a_fault_of_the_program_is_one_sentence_too(
     (row,) = await rows(stack_engine, query, run_id=run_id)
     await spoil(stack_engine, run_id, {"odd": 1})
     refused(reviews, Bad(("show", "ac-013"), 2, ("unexpected ValidationError", "debug")))
-    told = reviews.debugged("show", "ac-013", REVIEWS_LOG_LEVEL="debug")
-    assert "Traceback" in told.err
-    assert told.code == 2
+    printed = reviews.debugged("show", "ac-013", REVIEWS_LOG_LEVEL="debug")
+    assert "Traceback" in printed.err
+    assert printed.code == 2
     await spoil(stack_engine, run_id, row["state"])
 
 

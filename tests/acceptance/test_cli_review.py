@@ -81,12 +81,12 @@ def test_all_accounts_of_an_owner(reviews: Reviews) -> None:
     ]
 
 
-def test_a_file_and_everything_a_review_can_be_told(reviews: Reviews, tmp_path: Path) -> None:
+def test_a_file_and_everything_a_review_can_be_given(reviews: Reviews, tmp_path: Path) -> None:
     file = tmp_path / "accounts.txt"
     file.write_text("# ours\nac-005\n\nac-006\n", encoding="utf-8")
-    told = ("--kind", "manual", "--name", "Spring", "--purpose", "audit", "--agent", "desk")
+    given = ("--kind", "manual", "--name", "Spring", "--purpose", "audit", "--agent", "desk")
     more = ("--metadata", '{"ticket": "T-1", "n": 2}', "--by", "ann", "--as-of", "2026-09-20")
-    document = reviews.json("start", "--file", str(file), *told, *more, "--wait")
+    document = reviews.json("start", "--file", str(file), *given, *more, "--wait")
     assert [one["account_id"] for one in document["items"]] == ["ac-005", "ac-006"]
     shown = reviews.json("show", "ac-006")
     said = {
@@ -131,14 +131,14 @@ async def test_a_review_that_runs_is_joined_on_request(
     assert [("error" in one) for one in mixed["items"]] == [False, True]
 
 
-def test_waiting_for_the_end_tells_a_bad_one(reviews: Reviews) -> None:
+def test_waiting_for_the_end_reports_a_bad_one(reviews: Reviews) -> None:
     waiting = reviews.begin("start", "ac-042", "--wait", "closed", "-o", "json")
     requests = reviews.until(
         *("approvals", "list", "--account", "ac-042"), holds=lambda page: bool(page["items"])
     )
     request_id = requests["items"][0]["request_id"]
-    told = ("--as", "ann", "--reason", "not now")
-    assert reviews.json("approvals", "reject", request_id, *told)["state"] == "rejected"
+    words = ("--as", "ann", "--reason", "not now")
+    assert reviews.json("approvals", "reject", request_id, *words)["state"] == "rejected"
     out, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 1, err
     assert json.loads(out)["outcome"] == "rejected"
@@ -217,10 +217,10 @@ def test_brief_history_and_watch(reviews: Reviews) -> None:
     out, err = watching.communicate(timeout=60)
     assert watching.returncode == 0, err
     lines = [json.loads(line) for line in out.splitlines()]
-    told = reviews.json("history", "ac-040")["items"]
-    assert [line["text"] for line in lines] == [line["text"] for line in told]
-    assert "approval_decided" in [line["kind"] for line in told]
-    assert told == sorted(told, key=lambda line: line["at"])
+    history = reviews.json("history", "ac-040")["items"]
+    assert [line["text"] for line in lines] == [line["text"] for line in history]
+    assert "approval_decided" in [line["kind"] for line in history]
+    assert history == sorted(history, key=lambda line: line["at"])
 
 
 async def test_decisions_item_by_item(reviews: Reviews, stack_engine: AsyncEngine) -> None:

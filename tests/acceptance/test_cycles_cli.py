@@ -46,9 +46,9 @@ def test_a_cycle_of_an_owner(reviews: Reviews, cycle: dict[str, Any]) -> None:
     assert shown["portfolio"]["total_accounts"] == cycle["accounts"]
     listed = reviews.json("cycles", "list", "--status", "completed")["items"]
     assert cycle["cycle_id"] in {one["cycle_id"] for one in listed}
-    told = reviews.quick("cycles", "show", cycle["cycle_id"])
-    assert told.code == 0
-    assert told.out.startswith("# Portfolio report")
+    report = reviews.quick("cycles", "show", cycle["cycle_id"])
+    assert report.code == 0
+    assert report.out.startswith("# Portfolio report")
 
 
 def test_a_cycle_tells_how_far_it_is(reviews: Reviews) -> None:

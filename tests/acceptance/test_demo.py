@@ -32,11 +32,11 @@ main.play = play
 main.what_to_try = lambda stack, left: f"data {stack.data_dir} stays"
 cli(["demo", "--keep"])
 """
-"""The demo without a story: what is told of its end, and how it ends."""
+"""The demo without a story: its proof, and how it ends."""
 
 
 def home_of(said: str) -> Path:
-    """The directory the demo told of."""
+    """The directory the demo names."""
     found = re.search(r"/tmp/reviews-demo-\w+", said)
     assert found is not None, said
     return Path(found[0])
@@ -92,20 +92,24 @@ def test_the_whole_demo() -> None:
         env={**os.environ, **elsewhere},
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    told = " ".join(done.stdout.split())
-    reviews = re.search(r"holds every review .*?: (\d+) of (\d+) \((\d+) ended, (\d+) wait\)", told)
-    assert reviews is not None, told
+    output = " ".join(done.stdout.split())
+    reviews = re.search(
+        r"holds every review .*?: (\d+) of (\d+) \((\d+) ended, (\d+) wait\)", output
+    )
+    assert reviews is not None, output
     assert reviews[1] == reviews[2] == "64"
     assert int(reviews[3]) + int(reviews[4]) == 64
     assert int(reviews[4]) > 0
-    changes = re.search(r"holds every approved change .*? exactly once: (\d+) of (\d+)", told)
-    assert changes is not None, told
+    changes = re.search(r"holds every approved change .*? exactly once: (\d+) of (\d+)", output)
+    assert changes is not None, output
     assert changes[1] == changes[2]
     assert int(changes[1]) > 20
-    assert f"holds nothing was written without an approval: {changes[1]} writes" in told
-    assert "FAILS" not in told
-    cut = re.search(r"(\d+) in the middle of their work, and (\d+) that nobody had looked at", told)
-    assert cut is not None, told
+    assert f"holds nothing was written without an approval: {changes[1]} writes" in output
+    assert "FAILS" not in output
+    cut = re.search(
+        r"(\d+) in the middle of their work, and (\d+) that nobody had looked at", output
+    )
+    assert cut is not None, output
     assert int(cut[1]) + int(cut[2]) > 0
     assert done.stderr.count("was killed by SIGKILL") == 2
     assert "reviewed: 64 of 64" in done.stderr
@@ -123,9 +127,9 @@ def test_ctrl_c_in_the_middle_stops_everything(tmp_path: Path) -> None:
         code = demo.wait(60)
     finally:
         demo.kill()
-    told = progress.read_text(encoding="utf-8")
-    assert code == 130, told
-    assert "Traceback" not in told
+    output = progress.read_text(encoding="utf-8")
+    assert code == 130, output
+    assert "Traceback" not in output
     nothing_is_left(said.read_text(encoding="utf-8"))
 
 
@@ -139,8 +143,8 @@ def test_keep_waits_for_ctrl_c_and_a_failed_proof_is_said(
         command = [sys.executable, "-c", _FAKE, *against]
         demo = subprocess.Popen(command, stdout=out, stderr=err)
     try:
-        told = wait_for(said, "stays")
-        assert home_of(told).is_dir()
+        output = wait_for(said, "stays")
+        assert home_of(output).is_dir()
         assert demo.poll() is None
         demo.send_signal(signal.SIGINT)
         assert demo.wait(30) == code
@@ -148,7 +152,7 @@ def test_keep_waits_for_ctrl_c_and_a_failed_proof_is_said(
         demo.kill()
     sentence = progress.read_text(encoding="utf-8").splitlines()[1:]
     assert sentence == [f"the proof does not hold: {one}" for one in against]
-    nothing_is_left(told)
+    nothing_is_left(output)
 
 
 def test_without_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:

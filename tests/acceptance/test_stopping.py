@@ -51,7 +51,7 @@ async def test_a_halted_write_outlives_its_worker_and_is_made_once(
     approved = reviews.json("approvals", "approve", request["request_id"], "--as", "ann")
     assert approved["state"] == "approved"
     review_id = request["review_id"]
-    while (write := await pending_write(client, review_id)) is None:  # noqa: ASYNC110  nobody tells
+    while (write := await pending_write(client, review_id)) is None:  # noqa: ASYNC110  nobody notifies
         await asyncio.sleep(0.05)
     since = f"{stopped['at'][:19]}Z"
     words = f"writes are stopped by ann since {since}: wrong owner ids"
@@ -61,8 +61,8 @@ async def test_a_halted_write_outlives_its_worker_and_is_made_once(
     assert (shown["phase"], shown["status"]) == ("executing", "running")
     assert shown["halted"] == {name: stopped[name] for name in ("by", "reason", "at")}
     assert "writes are stopped by ann since" in reviews.quick("show", "ac-037").out
-    told = reviews.json("history", "ac-037")["items"]
-    assert [line["by"] for line in told if line["kind"] == "writes_halted"] == ["ann"]
+    history = reviews.json("history", "ac-037")["items"]
+    assert [line["by"] for line in history if line["kind"] == "writes_halted"] == ["ann"]
 
     worker = await stack.kill_worker()
     assert not processes.is_alive(worker)
@@ -83,8 +83,8 @@ async def test_a_halted_write_outlives_its_worker_and_is_made_once(
     assert sorted(one["operation_id"] for one in ledger) == sorted(
         f"{request['run_id']}:{item['item_id']}" for item in request["items"]
     )
-    told = reviews.json("history", "ac-037")["items"]
-    kinds = [line["kind"] for line in told]
+    history = reviews.json("history", "ac-037")["items"]
+    kinds = [line["kind"] for line in history]
     assert kinds.index("writes_halted") < kinds.index("writes_released")
     assert kinds.index("writes_released") < kinds.index("item_executed")
 
@@ -116,7 +116,7 @@ def test_nothing_is_started_while_everything_is_stopped(reviews: Reviews) -> Non
 
 
 @pytest.mark.usefixtures("released")
-def test_who_when_and_why_is_told(reviews: Reviews) -> None:
+def test_who_when_and_why_is_shown(reviews: Reviews) -> None:
     stopped = reviews.json(*STOP)
     status = reviews.json("stop-all", "--status")
     assert {**status, "changed": True} == stopped

@@ -1,4 +1,4 @@
-"""Events to tell, and what was counted of them."""
+"""Events to notify of, and what was counted of them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""A trail in a database of its own, and workers whose runs it is told of."""
+"""A trail in a database of its own, and workers whose runs it is notified of."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,7 +32,7 @@ PATIENCE = 30
 
 @dataclass
 class Watcher:
-    """What the tap tells."""
+    """What the tap notifies of."""
 
     exporter: Exporter | None = None
     moves: list[tuple[str, Moved]] = field(default_factory=list)

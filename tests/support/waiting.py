@@ -1,4 +1,4 @@
-"""Waiting for what happens by itself, as in another process, and tells nobody."""
+"""Waiting for what happens by itself, as in another process, and notifies nobody."""
 
 import asyncio
 import time

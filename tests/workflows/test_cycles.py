@@ -225,7 +225,7 @@ async def test_too_many_failed_reviews_stop_the_cycle(client: Client, engine: As
 async def test_a_later_attempt_of_a_cycle_is_a_cycle_of_its_own(
     client: Client, engine: AsyncEngine
 ) -> None:
-    """Schedules may start a failed cycle again; it must read and tell anew, not go on."""
+    """Schedules may start a failed cycle again; it must read and report anew, not go on."""
     portfolio = make_portfolio(client, engine, at_risk("risk-9"))
     ids = ("risk-9", *(f"nobody-{number}" for number in range(9)))
     retry = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=2)

@@ -87,8 +87,8 @@ async def test_who_stopped_a_write_is_read_in_temporal_and_why_in_the_log(world:
     assert 'File "account_reviews/store/halts.py"' in failure.cause.stack_trace
     assert FOLDER not in str(failure)
 
-    told = [one for one in lines(stream) if one.get("activity") == "crm.apply_change"]
-    failed = [one for one in told if "exception" in one]
+    logged = [one for one in lines(stream) if one.get("activity") == "crm.apply_change"]
+    failed = [one for one in logged if "exception" in one]
     assert [one["attempt"] for one in failed if one["attempt"] < 8] == [1, 2, 4]
     assert {one["event"] for one in failed} == {"Completing activity as failed"}
     assert {one["level"] for one in failed} == {"info"}

@@ -126,7 +126,7 @@ async def test_a_cancel_in_the_middle_of_a_halted_try_is_a_cancel(
     async with world.engine.begin() as connection:
         await connection.execute(lock, {"name": f"reviews-writes:{tenant}"})
         write = asyncio.ensure_future(environment.run(activities.apply_change, call))
-        while not await connection.scalar(text(WAITING)):  # noqa: ASYNC110  nobody tells
+        while not await connection.scalar(text(WAITING)):  # noqa: ASYNC110  nobody notifies
             await asyncio.sleep(0.02)
         await world.halts().halt(tenant, "ann", "bad data")
         environment.cancel()

@@ -21,9 +21,9 @@ async def test_a_decision_before_the_request_is_open_counts(world: World) -> Non
     async with world.worker():
         request = await world.request(handle)
         state = await handle.query(AccountReviewWorkflow.snapshot)
-        told = [line.kind for line in state.timeline]
-        assert told.index("approval_early") < told.index("approval_requested")
-        assert "approval_refused" in told
+        kinds = [line.kind for line in state.timeline]
+        assert kinds.index("approval_early") < kinds.index("approval_requested")
+        assert "approval_refused" in kinds
         await handle.signal("submit_decision", decision(request))
         result = await handle.result()
     assert result.outcome is Outcome.COMPLETED

@@ -59,9 +59,9 @@ async def test_an_odd_signal_is_told_and_the_review_goes_on(
             lambda: handle.query(AccountReviewWorkflow.snapshot),
             lambda state: state.counters.malformed == 1,
         )
-        told = [line.text for line in state.timeline if line.kind == "malformed_signal"]
-        assert len(told) == 1
-        assert part in told[0]
+        texts = [line.text for line in state.timeline if line.kind == "malformed_signal"]
+        assert len(texts) == 1
+        assert part in texts[0]
         await handle.execute_update("decide", decision(request))
         result = await handle.result()
     assert result.outcome is Outcome.COMPLETED

@@ -10,7 +10,7 @@ import pytest
 POLICY = (sys.executable, "-m", "account_reviews.cli", "policy", "show")
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
             POLICY, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60

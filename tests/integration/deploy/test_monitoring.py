@@ -324,7 +324,7 @@ def server_with_page() -> Iterator[tuple[str, str]]:
     port, page = ports.any_free(), ports.any_free()
     words = ["server", "start-dev", "--headless", "--port", str(port), "--log-level", "never"]
     words += ["--metrics-port", str(page)]
-    # How often it tells of its backlog; otherwise once a minute.
+    # How often it reports its backlog; otherwise once a minute.
     words += ["--dynamic-config-value", 'matching.backlogMetricsEmitInterval="200ms"']
     with subprocess.Popen([find_cli(), *words]) as process:
         try:
@@ -367,15 +367,15 @@ async def test_what_dashboards_and_alerts_ask_for_is_on_the_pages(
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
     settings = Settings.load(database_url=database_url)
-    async with telemetry(settings) as told, open_parts(settings, application="tests") as parts:
-        assert told.url is not None
-        assert told.observed is not None
-        client = await Client.connect(temporal_server.address, runtime=told.runtime)
-        async with told.watching(watched_sources(parts, client)):
-            told.observed.watch(Source("test", one_of_each))
+    async with telemetry(settings) as measured, open_parts(settings, application="tests") as parts:
+        assert measured.url is not None
+        assert measured.observed is not None
+        client = await Client.connect(temporal_server.address, runtime=measured.runtime)
+        async with measured.watching(watched_sources(parts, client)):
+            measured.observed.watch(Source("test", one_of_each))
             count_everything()
             await use_temporal(client)
-            there = labels_of(await fetched(told.url))
+            there = labels_of(await fetched(measured.url))
     there |= await server_labels() | OWN_NAMES
     for where, expression in expressions():
         wanted = asked(expression)

@@ -1,4 +1,4 @@
-"""Hooks on a real worker: they are told the truth, and whatever they do no review notices."""
+"""Hooks on a real worker: they hear the truth, and whatever they do no review notices."""
 
 import asyncio
 import threading
@@ -90,7 +90,9 @@ def of(events: Sequence[HookEvent], name: HookName) -> list[HookEvent]:
     return [event for event in events if event.name is name]
 
 
-async def test_a_review_is_told_from_start_to_end(world: World, counted: Counted) -> None:
+async def test_hooks_are_notified_of_a_review_from_start_to_end(
+    world: World, counted: Counted
+) -> None:
     world.analysis.changes = (create_task(world.account),)
     heard = Heard()
     async with working(world, hook_of(heard, "heard")):
@@ -159,16 +161,16 @@ async def test_hooks_that_raise_hang_and_crawl_are_not_noticed(
         await handle.signal("submit_decision", decision(await world.request(handle)))
         result = await handle.result()
         await until(ended(heard))
-        told = len(heard.events)
-        await until(lambda: counted("reviews_hook_failures").get(("raises", "raised")) == told)
+        notified = len(heard.events)
+        await until(lambda: counted("reviews_hook_failures").get(("raises", "raised")) == notified)
         await until(lambda: counted("reviews_hook_failures").get(("blocks", "timed_out"), 0) > 0)
     never.set()
     assert result.outcome is Outcome.COMPLETED
-    assert counted("reviews_hook_calls") == {("heard",): told}
+    assert counted("reviews_hook_calls") == {("heard",): notified}
     failures = counted("reviews_hook_failures")
     for name in ("hangs", "blocks"):
         lost = failures[name, "timed_out"] + failures.get((name, "dropped"), 0)
-        assert lost == told, "each event is counted once"
+        assert lost == notified, "each event is counted once"
 
 
 class Meeting(InMemoryMemory):
@@ -309,7 +311,7 @@ async def test_without_hooks_anomalies_are_counted_all_the_same(
 
 
 async def test_an_end_that_another_worker_saved_is_read_from_the_history(world: World) -> None:
-    """Only the runner's side of a worker is here: nobody tells it what was saved."""
+    """Only the runner's side of a worker is here: nobody notifies it of what was saved."""
     world.analysis.changes = (create_task(world.account),)
     heard = Heard()
     lanes = Lanes([hook_of(heard, "heard")])

@@ -1,4 +1,4 @@
-"""What a worker tells while it works: ids in the log, counts on the page, and no word on replay."""
+"""What a worker shows while it works: ids in the log, counts on the page, and no word on replay."""
 
 import asyncio
 import io
@@ -41,7 +41,7 @@ from tests.support.world import World, decision, make_world, set_status
 
 
 @pytest.fixture
-async def told(
+async def running(
     monkeypatch: pytest.MonkeyPatch, temporal_server: TemporalServer, database_url: str
 ) -> AsyncIterator[tuple[Telemetry, Client]]:
     """The telemetry of a worker process, and its client."""
@@ -49,20 +49,20 @@ async def told(
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_server.address)
     settings = Settings.load(database_url=database_url, log_level="error")
     async with (
-        telemetry(settings) as told,
+        telemetry(settings) as measured,
         open_parts(settings, application="tests") as parts,
     ):
-        client = await connect(settings, runtime=told.runtime, interceptors=[told.tracing])
-        async with told.watching(watched_sources(parts, client)):
-            yield told, client
+        client = await connect(settings, runtime=measured.runtime, interceptors=[measured.tracing])
+        async with measured.watching(watched_sources(parts, client)):
+            yield measured, client
 
 
-async def page_of(told: Telemetry) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
+async def page_of(measured: Telemetry) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
     """The page as Prometheus reads it. No family is there twice."""
-    assert told.url
+    assert measured.url
 
     def read() -> str:
-        with urllib.request.urlopen(told.url or "", timeout=10) as answer:
+        with urllib.request.urlopen(measured.url or "", timeout=10) as answer:
             return str(answer.read().decode())
 
     text = await asyncio.to_thread(read)
@@ -71,23 +71,23 @@ async def page_of(told: Telemetry) -> dict[str, dict[tuple[tuple[str, str], ...]
     return samples(text)
 
 
-async def reviewed(world: World, told: Telemetry) -> None:
+async def reviewed(world: World, measured: Telemetry) -> None:
     """One review with one approved change, taken over by a second worker on its way."""
     world.analysis.changes = (set_status(world.account),)
-    async with world.worker(interceptors=told.interceptors):
+    async with world.worker(interceptors=measured.interceptors):
         handle = await world.start()
         request = await world.request(handle)
-    async with world.worker(interceptors=told.interceptors):
+    async with world.worker(interceptors=measured.interceptors):
         await handle.signal("submit_decision", decision(request))
         await handle.result()
 
 
 async def test_a_review_is_counted_once_although_it_was_replayed(
-    told: tuple[Telemetry, Client], engine: AsyncEngine
+    running: tuple[Telemetry, Client], engine: AsyncEngine
 ) -> None:
-    tells, client = told
-    await reviewed(make_world(client, engine), tells)
-    found = await page_of(tells)
+    measured, client = running
+    await reviewed(make_world(client, engine), measured)
+    found = await page_of(measured)
     calls = {
         dict(labels)["tool"]: value
         for labels, value in found["orchestrator_tool_invocations_total"].items()
@@ -110,12 +110,12 @@ async def test_a_review_is_counted_once_although_it_was_replayed(
 
 
 async def test_counters_of_another_process_are_not_touched(
-    told: tuple[Telemetry, Client],
+    running: tuple[Telemetry, Client],
 ) -> None:
-    tells, _ = told
+    measured, _ = running
     instruments.crm_rate_limited()
     instruments.schedule_run("weekly", "late", 12.5)
-    found = await page_of(tells)
+    found = await page_of(measured)
     assert found["reviews_crm_rate_limit_hits_total"] == {(): 1}
     assert found["reviews_schedule_lateness_seconds_sum"] == {(("schedule_id", "weekly"),): 12.5}
     runs = (("schedule_id", "weekly"), ("verdict", "late"))
@@ -123,10 +123,10 @@ async def test_counters_of_another_process_are_not_touched(
 
 
 async def test_active_is_what_temporal_has_open_with_or_without_a_row(
-    told: tuple[Telemetry, Client], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    running: tuple[Telemetry, Client], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A CRM that hangs keeps a review from having a row; a terminated one keeps its open row."""
-    tells, client = told
+    measured, client = running
 
     async def hangs(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
@@ -140,11 +140,11 @@ async def test_active_is_what_temporal_has_open_with_or_without_a_row(
         await ended.request(left_behind)
         both = [without_row.id, left_behind.id]
         open_ones = await until(lambda: open_in_temporal(client), lambda ids: {*both} <= ids)
-        await shows_active(tells, len(open_ones))
+        await shows_active(measured, len(open_ones))
         await left_behind.terminate("emergency")
         await until(lambda: open_in_temporal(client), lambda ids: left_behind.id not in ids)
-        await shows_active(tells, len(open_ones) - 1)
-        rows = (await page_of(tells))["reviews_open_sessions"]
+        await shows_active(measured, len(open_ones) - 1)
+        rows = (await page_of(measured))["reviews_open_sessions"]
         assert rows == {(("phase", "approval"), ("status", "waiting")): 1}
         await without_row.terminate("the test is over")
         await rebuild(client, ended.store, only=f"WorkflowId = '{left_behind.id}'")
@@ -156,24 +156,24 @@ async def open_in_temporal(client: Client) -> set[str]:
     return {found.id async for found in client.list_workflows(query)}
 
 
-async def shows_active(told: Telemetry, number: int) -> None:
+async def shows_active(measured: Telemetry, number: int) -> None:
     """Wait until the gauge says so: it may be some seconds old."""
     await until(
-        lambda: page_of(told),
+        lambda: page_of(measured),
         lambda page: page["orchestrator_active_sessions"] == {(): number},
     )
 
 
 async def test_an_open_review_is_active_whoever_died(
-    told: tuple[Telemetry, Client], engine: AsyncEngine
+    running: tuple[Telemetry, Client], engine: AsyncEngine
 ) -> None:
-    tells, client = told
+    measured, client = running
     world = make_world(client, engine)
     world.analysis.changes = (set_status(world.account),)
     async with world.worker():  # counts nothing: its process is another one
         handle = await world.start()
         request = await world.request(handle)
-    found = await page_of(tells)
+    found = await page_of(measured)
     waiting = (("phase", "approval"), ("status", "waiting"))
     assert found["reviews_open_sessions"] == {waiting: 1}
     assert found["reviews_approvals_pending"] == {(): 1}
@@ -190,11 +190,11 @@ async def test_the_page_answers_without_the_database(
         url = f"postgresql://u@{ports.LOOPBACK}:{silent.getsockname()[1]}/d"
         settings = Settings.load(database_url=url, log_level="error")
         async with (
-            telemetry(settings) as told,
+            telemetry(settings) as measured,
             open_parts(settings, application="tests") as parts,
-            told.watching(watched_sources(parts, client)),
+            measured.watching(watched_sources(parts, client)),
         ):
-            found = await page_of(told)
+            found = await page_of(measured)
     up = {dict(labels)["source"]: value for labels, value in found["reviews_source_up"].items()}
     assert up == {"database": 0, "audit_database": 0, "temporal": 1, "temporal_schedules": 1}
     assert "reviews_open_sessions" not in found

@@ -196,8 +196,8 @@ async def test_a_further_attempt_goes_on_after_the_last_owner(weeks: Weeks) -> N
     await _mark(weeks, '{"mark": true}')
     environment = ActivityEnvironment()
     environment.info = _with_details(environment, "ow-3")
-    told: list[Any] = []
-    environment.on_heartbeat = lambda *details: told.append(details)
+    beats: list[Any] = []
+    environment.on_heartbeat = lambda *details: beats.append(details)
     call = MakeResults(
         run_id=weeks.second.run_id,
         tenant=world.tenant,
@@ -205,7 +205,7 @@ async def test_a_further_attempt_goes_on_after_the_last_owner(weeks: Weeks) -> N
         missing_sources=("memory",),
     )
     assert await world.make_in(environment, call, SECOND + HOUR) == weeks.made
-    assert told == [("ow-4",), ("ow-5",), ("ow-6",), ("ow-8",), ("unassigned",)]
+    assert beats == [("ow-4",), ("ow-5",), ("ow-6",), ("ow-8",), ("unassigned",)]
     briefs = await world.briefs(weeks.second)
     assert {owner for owner, brief in briefs.items() if "mark" in brief} == {
         "ow-1", "ow-2", "ow-3",
@@ -271,7 +271,7 @@ async def test_owners_without_changes_are_told_so(weeks: Weeks) -> None:
     assert quiet["period_start"] == "2026-10-07T23:59:59Z"
 
 
-async def test_without_a_crm_only_owners_in_the_cycle_are_told(weeks: Weeks) -> None:
+async def test_without_a_crm_only_owners_in_the_cycle_are_known(weeks: Weeks) -> None:
     world = World(weeks.world.engine)
     cycle = await world.cycle(SECOND, ids=["ac-019"], kind="daily", missing_sources=("crm",))
     made = await world.make(cycle, scope=DAILY)

@@ -85,8 +85,8 @@ async def test_the_next_morning_tells_what_decisions_did(world: World) -> None:
     assert not found.changed
     assert not found.waiting
     assert {one.run_id for one in found.decided} == {one.run_id for one in reviews}
-    told = [change for one in found.decided for change in one.changes]
-    assert {(one.state, one.by, one.verified) for one in told} == {("executed", "anna", True)}
+    described = [change for one in found.decided for change in one.changes]
+    assert {(one.state, one.by, one.verified) for one in described} == {("executed", "anna", True)}
     third = await digest(world, "ow-4", NEXT_MORNING + 24 * HOUR)
     assert third.nothing_new
     assert third.summary == f"Nothing new for Oren Salvat on {TOMORROW + timedelta(days=1)}."

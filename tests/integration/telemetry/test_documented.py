@@ -58,11 +58,11 @@ async def everything() -> dict[str, tuple[str, set[str]]]:
 async def test_the_table_is_the_page() -> None:
     found = await everything()
     shown = {name: labels for name, (_, labels) in found.items()}
-    told = {
+    documented = {
         name: set(re.findall(r"`(\w+)`", labels))
         for name, labels, _ in ROW.findall(PAGE.read_text(encoding="utf-8"))
     }
-    assert told == shown
+    assert documented == shown
     assert all(text for text, _ in found.values()), "every metric has a help text"
     observed = {*GAUGES, *(f"{name}_total" for name in COUNTERS)} - {"reviews_source_up"}
     marked = {

@@ -45,14 +45,14 @@ EVENT_OF_THE_FIRST_TASK = 4
 
 @dataclass
 class Passing:
-    """The small passes of one worker, what they told, and what its hook heard of it."""
+    """The small passes of one worker, what they notified of, and what its hook heard of it."""
 
     reconciler: Reconciler
     notified: list[str]
     heard: Heard
 
     async def heard_of(self, since: datetime) -> HookEvent:
-        """Pass once; gives the end that was told."""
+        """Pass once; gives the end that was notified of."""
         await self.reconciler.recent(since=since)
         (found,) = await asyncio.to_thread(self.heard.wait, 1)
         assert found.name is HookName.SESSION_END

@@ -61,9 +61,9 @@ def test_no_words_give_the_help_text() -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_words_are_completed(shell: str, typed: str, offered: str) -> None:
     place = str(len(typed.split()))
-    told = {name: text.format(place if name == "COMP_CWORD" else typed)
+    environment = {name: text.format(place if name == "COMP_CWORD" else typed)
             for name, text in SHELLS[shell].items()}  # fmt: skip
-    done = run(_REVIEWS_COMPLETE=f"complete_{shell}", **told)
+    done = run(_REVIEWS_COMPLETE=f"complete_{shell}", **environment)
     assert done.stderr == ""
     assert offered in done.stdout
     assert "defer" not in done.stdout

@@ -93,11 +93,11 @@ def test_snapshot_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         Settings.load().snapshot_limits()
 
 
-def test_names_without_effect_are_told() -> None:
-    told = environment_aliases.without_effect(
+def test_names_without_effect_are_reported() -> None:
+    reported = environment_aliases.without_effect(
         {"REDIS_HOST": "x", "REDIS_PORT": "1", "HOME": "/", "REDIS": ""}
     )
-    assert list(told) == ["REDIS_HOST", "REDIS_PORT"]
+    assert list(reported) == ["REDIS_HOST", "REDIS_PORT"]
 
 
 def test_no_alias_is_also_without_effect() -> None:

@@ -1,4 +1,4 @@
-"""A hook harms nobody: not the one who tells, not another hook, not its own next call."""
+"""A hook harms nobody: not the one who notifies, not another hook, not its own next call."""
 
 import asyncio
 import logging

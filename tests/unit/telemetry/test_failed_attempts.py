@@ -15,10 +15,10 @@ from temporalio.testing import ActivityEnvironment
 from account_reviews.telemetry.logs import logging_to
 
 WARNED, BENIGN = activity.logger.warning, activity.logger.debug
-"""How the SDK tells a failure, and one that is expected."""
+"""How the SDK logs a failure, and one that is expected."""
 
 
-def attempt(number: int, error: Exception, tell: Any = BENIGN, activity_id: str = "7") -> None:
+def attempt(number: int, error: Exception, log: Any = BENIGN, activity_id: str = "7") -> None:
     """What the SDK does with an activity that fails."""
 
     def run() -> None:
@@ -27,7 +27,7 @@ def attempt(number: int, error: Exception, tell: Any = BENIGN, activity_id: str 
             raise error
         except Exception:  # noqa: BLE001
             extra = {"__temporal_error_identifier": "ActivityFailure"}
-            tell("Completing activity as failed", exc_info=True, extra=extra)
+            log("Completing activity as failed", exc_info=True, extra=extra)
 
     environment = ActivityEnvironment()
     environment.info = replace(
@@ -40,21 +40,21 @@ def attempt(number: int, error: Exception, tell: Any = BENIGN, activity_id: str 
     environment.run(run)
 
 
-def told(stream: io.StringIO) -> list[tuple[int, str]]:
+def logged(stream: io.StringIO) -> list[tuple[int, str]]:
     found = [json.loads(line) for line in stream.getvalue().splitlines()]
     return [(line["attempt"], line["level"]) for line in found]
 
 
-@pytest.mark.parametrize(("tell", "level"), [(BENIGN, "info"), (WARNED, "warning")])
-def test_the_same_failure_is_told_ever_less(tell: Any, level: str) -> None:
+@pytest.mark.parametrize(("log", "level"), [(BENIGN, "info"), (WARNED, "warning")])
+def test_the_same_failure_is_logged_ever_less(log: Any, level: str) -> None:
     stream = io.StringIO()
     with logging_to(stream):
         for number in range(1, 1_001):
-            attempt(number, OSError(f"no answer within {number} s"), tell)
-    assert told(stream) == [(2**power, level) for power in range(10)]
+            attempt(number, OSError(f"no answer within {number} s"), log)
+    assert logged(stream) == [(2**power, level) for power in range(10)]
 
 
-def test_a_failure_with_other_words_or_of_another_type_is_told() -> None:
+def test_a_failure_with_other_words_or_of_another_type_is_logged() -> None:
     stream = io.StringIO()
     errors: Sequence[Exception] = [
         *(OSError("no answer"), OSError("no answer"), OSError("no answer"), OSError("refused")),
@@ -64,7 +64,7 @@ def test_a_failure_with_other_words_or_of_another_type_is_told() -> None:
     with logging_to(stream):
         for number, error in enumerate(errors, start=101):
             attempt(number, error)
-    assert told(stream) == [(number, "info") for number in (101, 104, 106, 108)]
+    assert logged(stream) == [(number, "info") for number in (101, 104, 106, 108)]
 
 
 def test_each_activity_is_counted_for_itself() -> None:
@@ -73,7 +73,7 @@ def test_each_activity_is_counted_for_itself() -> None:
         for number in (5, 6, 7):
             for name in ("7", "8"):
                 attempt(number, OSError("no answer"), activity_id=name)
-    assert told(stream) == [(5, "info"), (5, "info")]
+    assert logged(stream) == [(5, "info"), (5, "info")]
 
 
 def test_at_debug_all_is_told_and_once() -> None:
@@ -88,12 +88,12 @@ def test_at_debug_all_is_told_and_once() -> None:
     assert len([one for one in lines if one["event"] == "Starting activity"]) == 4
 
 
-def test_at_warning_what_is_tried_again_is_not_told() -> None:
+def test_at_warning_what_is_tried_again_is_not_logged() -> None:
     stream = io.StringIO()
     with logging_to(stream, level="warning"):
         attempt(1, OSError("no answer"))
         attempt(1, OSError("no answer"), WARNED, activity_id="8")
-    assert told(stream) == [(1, "warning")]
+    assert logged(stream) == [(1, "warning")]
 
 
 def test_a_line_has_the_ids_and_the_whole_trace() -> None:
@@ -107,7 +107,7 @@ def test_a_line_has_the_ids_and_the_whole_trace() -> None:
     assert line["exception"].endswith("token=***REDACTED*** the end")
 
 
-def test_of_an_endless_trace_both_ends_are_told() -> None:
+def test_of_an_endless_trace_both_ends_are_logged() -> None:
     stream = io.StringIO()
     with logging_to(stream):
         attempt(1, OSError("w " * 100_000 + "the end"))
@@ -126,7 +126,7 @@ def test_the_logger_of_the_sdk_is_given_back() -> None:
 
 
 def test_a_failed_workflow_task_has_the_ids_of_its_workflow() -> None:
-    """The SDK tells of it when it has left the workflow."""
+    """The SDK logs it when it has left the workflow."""
     stream = io.StringIO()
     details = {"workflow_id": "review/ac-017", "run_id": "run-1", "workflow_type": "AccountReview"}
     with logging_to(stream):

@@ -1,4 +1,4 @@
-"""The log's lines: which keys, and nothing that must not be told."""
+"""The log's lines: which keys, and nothing that must not be logged."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 def test_each_record_is_one_line_of_json(stream: io.StringIO) -> None:
     with logging_to(stream, level="info"):
         log.info("read %s rows\nof %s", 3, "one table", extra={"rows": 3})
-        log.debug("not told")
+        log.debug("not logged")
     (line,) = lines(stream)
     assert line["event"] == "read 3 rows\nof one table"
     assert (line["level"], line["logger"], line["rows"]) == ("info", "tests.telemetry", 3)
@@ -35,9 +35,9 @@ def test_each_record_is_one_line_of_json(stream: io.StringIO) -> None:
 
 def test_levels_are_kept(stream: io.StringIO) -> None:
     with logging_to(stream, level="warning"):
-        log.info("not told")
-        log.warning("told")
-    assert [line["event"] for line in lines(stream)] == ["told"]
+        log.info("not logged")
+        log.warning("logged")
+    assert [line["event"] for line in lines(stream)] == ["logged"]
 
 
 def test_secrets_and_personal_data_are_masked_wherever_they_stand(stream: io.StringIO) -> None:

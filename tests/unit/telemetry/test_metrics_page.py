@@ -132,7 +132,7 @@ def test_settings_that_do_not_fit(name: str, value: str) -> None:
         telemetry.metrics_address({name: value})
 
 
-def test_the_sdks_page_that_is_gone_is_told(registry: CollectorRegistry) -> None:
+def test_the_sdks_page_that_is_gone_is_reported(registry: CollectorRegistry) -> None:
     gone = f"http://{ports.LOOPBACK}:{ports.any_free()}/metrics"
     assert samples(metrics_page.text(registry, gone).decode()) == {
         "reviews_sdk_metrics_up": {(): 0}

@@ -22,19 +22,22 @@ def test_errors_are_told_without_secrets() -> None:
     span.record_exception(ValueError(SECRET))
     span.set_status(Status(StatusCode.ERROR, f"ValueError: {SECRET}"))
     span.end()
-    told = finished(spans, traces)
-    assert "hunter2" not in told.to_json()
-    assert "ann@example.org" not in told.to_json()
-    assert told.events[0].attributes is not None
-    assert told.events[0].attributes["exception.type"] == "ValueError"
-    assert told.events[0].timestamp
-    assert (told.status.status_code, told.name) == (StatusCode.ERROR, "StartWorkflow:AccountReview")
-    assert told.attributes == {"account": "ac-001"}
-    assert told.resource.attributes["service.name"] == "worker"
-    assert told.context == span.get_span_context()
-    assert told.start_time
-    assert told.end_time
-    assert told.instrumentation_scope is not None
+    exported = finished(spans, traces)
+    assert "hunter2" not in exported.to_json()
+    assert "ann@example.org" not in exported.to_json()
+    assert exported.events[0].attributes is not None
+    assert exported.events[0].attributes["exception.type"] == "ValueError"
+    assert exported.events[0].timestamp
+    assert (exported.status.status_code, exported.name) == (
+        StatusCode.ERROR,
+        "StartWorkflow:AccountReview",
+    )
+    assert exported.attributes == {"account": "ac-001"}
+    assert exported.resource.attributes["service.name"] == "worker"
+    assert exported.context == span.get_span_context()
+    assert exported.start_time
+    assert exported.end_time
+    assert exported.instrumentation_scope is not None
 
 
 def test_a_span_without_errors_stays_as_it_is() -> None:

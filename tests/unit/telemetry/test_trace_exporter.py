@@ -83,7 +83,7 @@ def test_the_name_of_the_service(
     assert resource("worker").attributes["service.name"] == name
 
 
-def test_resource_attributes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resource_attributes_are_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test")
     found = resource("worker").attributes
     assert (found["deployment.environment"], found["service.name"]) == ("test", "worker")

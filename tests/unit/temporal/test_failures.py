@@ -259,8 +259,8 @@ def test_what_came_from_elsewhere_is_masked_and_short_too() -> None:
 @pytest.mark.parametrize("number", [50, 5_000])
 def test_of_many_causes_the_first_and_the_root_are_left(number: int) -> None:
     failure = sent(chained([RuntimeError(f"cause {at}") for at in range(number)]))
-    told = [one.message for one in chain_of(failure)]
-    assert told == [*(f"cause {at}" for at in range(CAUSES)), f"cause {number - 1}"]
+    messages = [one.message for one in chain_of(failure)]
+    assert messages == [*(f"cause {at}" for at in range(CAUSES)), f"cause {number - 1}"]
     assert chain_of(failure)[-1].stack_trace == f"  … {number - CAUSES - 1} causes before\n"
 
 
@@ -268,9 +268,9 @@ def test_of_many_causes_the_first_and_the_root_are_left(number: int) -> None:
 def test_a_chain_that_comes_back_to_itself_ends(length: int) -> None:
     errors = [RuntimeError(f"cause {at}") for at in range(length)]
     chained([*errors, errors[0]])
-    told = [one.message for one in chain_of(sent(errors[0]))]
-    assert told[0] == "cause 0"
-    assert len(told) == min(length, CAUSES + 1)
+    messages = [one.message for one in chain_of(sent(errors[0]))]
+    assert messages[0] == "cause 0"
+    assert len(messages) == min(length, CAUSES + 1)
 
 
 class MuteError(Exception):
@@ -321,7 +321,7 @@ def test_retries_go_by_the_same_marks_as_before() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "shown"),
     [
         (__file__, "tests/unit/temporal/test_failures.py"),
         (json.__file__, "json/__init__.py"),
@@ -335,5 +335,5 @@ def test_retries_go_by_the_same_marks_as_before() -> None:
         ("<string>", "<string>"),
     ],
 )
-def test_paths_begin_where_a_thing_is_installed(path: str, told: str) -> None:
-    assert short_path(path) == told
+def test_paths_begin_where_a_thing_is_installed(path: str, shown: str) -> None:
+    assert short_path(path) == shown

@@ -38,7 +38,7 @@ def stays(monkeypatch: pytest.MonkeyPatch) -> None:
         RuntimeError(f"Authorization: Bearer {CANARY}"),
     ],
 )
-def test_no_secret_is_told_on_a_terminal(
+def test_no_secret_is_shown_on_a_terminal(
     error: Exception,
     level: str,
     form: output.Format,
@@ -48,12 +48,12 @@ def test_no_secret_is_told_on_a_terminal(
     monkeypatch.setenv("REVIEWS_LOG_LEVEL", level)
     with pytest.raises(EndedError):
         output.fail(error, form)
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "REDACTED" in told.err
-    assert "CANARY" not in told.err
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "REDACTED" in shown.err
+    assert "CANARY" not in shown.err
     if form is output.Format.JSON:
-        body = json.loads(told.err.splitlines()[-1])["error"]
+        body = json.loads(shown.err.splitlines()[-1])["error"]
         assert set(body) == {"code", "message", "hint"}
 
 
@@ -75,15 +75,15 @@ async def test_no_secret_goes_into_a_history() -> None:
         failing()
     except ReviewsError as error:
         ours = error
-    told = to_application_error(ours)
-    told.__cause__ = ours
-    for exception in (told, ours, RuntimeError(f"token={CANARY}"), ApplicationError(URL)):
+    converted = to_application_error(ours)
+    converted.__cause__ = ours
+    for exception in (converted, ours, RuntimeError(f"token={CANARY}"), ApplicationError(URL)):
         failure = Failure()
         await DATA_CONVERTER.encode_failure(exception, failure)
         assert "CANARY" not in str(failure)
         assert "REDACTED" in failure.message
     failure = Failure()
-    await DATA_CONVERTER.encode_failure(told, failure)
+    await DATA_CONVERTER.encode_failure(converted, failure)
     assert failure.cause.cause.message == "no route to " + URL.replace(CANARY, "***REDACTED***")
     assert "raise UnreachableError" in failure.cause.stack_trace
     assert failure.application_failure_info.type == "UnreachableError"
@@ -99,8 +99,8 @@ def test_a_log_line_is_redacted_whatever_its_shape() -> None:
         ],
         "owner": "call 555-123-4567, ann@corp.example",
     }
-    told = redact(line, DEFAULT)
-    assert "CANARY" not in json.dumps(told)
-    assert isinstance(told, dict)
-    assert told["account_id"] == "5843104000000424162"
-    assert told["owner"] == "call ***-***-****, ***@***.***"
+    kept = redact(line, DEFAULT)
+    assert "CANARY" not in json.dumps(kept)
+    assert isinstance(kept, dict)
+    assert kept["account_id"] == "5843104000000424162"
+    assert kept["owner"] == "call ***-***-****, ***@***.***"

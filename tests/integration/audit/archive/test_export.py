@@ -63,10 +63,10 @@ async def test_a_review_is_exported_whole_with_its_end_last(trail: Trail, tmp_pa
     assert audit["metadata"] | {"started_by": "ann"} == audit["metadata"]
     assert audit["metadata"]["run_ids"] == [FIRST, SECOND]
     assert audit["entries"][-1]["event_type"] == "session_ended"
-    told = [entry["event_id"] for entry in audit["entries"]]
-    assert told[0] == "read/who asked for the start"
-    assert "read/after the end" in told
-    assert "read/of the old one" not in told
+    ids = [entry["event_id"] for entry in audit["entries"]]
+    assert ids[0] == "read/who asked for the start"
+    assert "read/after the end" in ids
+    assert "read/of the old one" not in ids
     assert set(audit["entries"][0]) == {*COLUMNS, "proof"}
     assert metrics["total_events"] == sum(metrics["event_counts"].values()) == ENTRIES
     assert metrics["duration_seconds"] == 3604.0

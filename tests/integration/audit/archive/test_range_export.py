@@ -237,7 +237,7 @@ def test_a_line_without_proof_needs_the_signature(
     assert "nobody signed" in fault.why
 
 
-def test_leaves_instead_of_rows_are_told(
+def test_leaves_instead_of_rows_are_reported(
     trail: Trail, range_lines: list[bytes], tmp_path: Path
 ) -> None:
     """Whoever has an export can hide a row behind its hash, as those of other tenants are."""

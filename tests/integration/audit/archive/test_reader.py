@@ -145,7 +145,7 @@ def late(word: str) -> AuditEvent:
 
 
 async def test_what_commits_late_is_not_missed(reader: AuditReader, engine: AsyncEngine) -> None:
-    """The older transaction ends after the younger: both are told, in their order, each once."""
+    """The older transaction ends after the younger: both are read, in their order, each once."""
     more, _ = await follower(reader)
     async with engine.connect() as slow:
         await insert(slow, [late("slow")])
@@ -175,7 +175,7 @@ async def test_following_in_small_steps_tells_all(reader: AuditReader) -> None:
     assert await reader.following(wanted, position) == ([], position)
 
 
-async def test_a_stretch_ends_where_it_is_told(
+async def test_a_stretch_ends_where_it_is_asked_to(
     reader: AuditReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("account_reviews.audit.archive.reader.BATCH_ROWS", 5)

@@ -110,7 +110,7 @@ class Odd:
 
 @dataclass
 class Watched:
-    """A world whose worker and client tell the trail."""
+    """A world whose worker and client record in the trail."""
 
     world: World
     log: AuditLog
@@ -186,15 +186,15 @@ async def test_every_way_a_try_can_end(watched: Watched, task_queue: str) -> Non
     assert len(starts) == len(ends(rows)) == 3 + 3 + 3 + 1 + 1
     assert all(row.source is Source.ATTEMPT and row.actor == "worker-1" for row in rows)
     keys = ("activity", "local", "attempt")
-    told = [
+    recorded = [
         (*(row.details[key] for key in keys), row.event_type.value, row.details.get("error_type"))
         for row in ends(rows)
     ]
     for local in (True, False):
         for attempt in (1, 2):
-            assert ("odd.fails", local, attempt, "task_failed", "UnreachableError") in told
-        assert ("odd.fails", local, 3, "task_completed", None) in told
-    assert ("odd.breaks", True, 1, "task_failed", "ValueError") in told
+            assert ("odd.fails", local, attempt, "task_failed", "UnreachableError") in recorded
+        assert ("odd.fails", local, 3, "task_completed", None) in recorded
+    assert ("odd.breaks", True, 1, "task_failed", "ValueError") in recorded
     cancelled = [row for row in ends(rows) if row.details.get("error_type") == "Cancelled"]
     reasons = [row.details["cancel_reasons"] for row in cancelled]
     assert reasons == [["not_found"], ["cancel_requested"]]
@@ -208,7 +208,7 @@ async def test_every_way_a_try_can_end(watched: Watched, task_queue: str) -> Non
 
 
 async def _is_there(watched: Watched, prefix: str, error_type: str) -> bool:
-    """A try that ended so is told."""
+    """A try that ended so is recorded."""
     found = await watched.rows(prefix)
     return any(row.details.get("error_type") == error_type for row in found)
 
@@ -291,8 +291,10 @@ async def test_requests_that_come_to_nothing_are_told_too(
     with pytest.raises(RPCError, match="completed"):
         await handle.signal("cancel_review", {"by": "bob"})
     rows = [row for row in await watched.rows("request/") if row.workflow_id == handle.id]
-    told = [(row.action, row.actor, row.details["result"], row.details.get("code")) for row in rows]
-    assert told == [
+    recorded = [
+        (row.action, row.actor, row.details["result"], row.details.get("code")) for row in rows
+    ]
+    assert recorded == [
         ("start AccountReview", "starter", "accepted", None),
         ("start AccountReview", "starter", "refused", WorkflowAlreadyStartedError.__name__),
         ("signal cancel_review", "bob", "accepted", None),

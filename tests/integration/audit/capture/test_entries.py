@@ -1,4 +1,4 @@
-"""Facts stand in the transaction of what they tell of, and come into the trail once each."""
+"""Facts stand in the transaction of what they are about, and come into the trail once each."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ def fresh() -> ReviewState:
     )
 
 
-def told(rows: list[AuditEvent]) -> list[str]:
+def actions(rows: list[AuditEvent]) -> list[str]:
     return [row.action for row in rows]
 
 
@@ -46,7 +46,7 @@ async def facts_of(engine: AsyncEngine, state: ReviewState) -> list[AuditEvent]:
     return [row for row in await outbox(engine) if row.run_id == state.run_id]
 
 
-async def test_each_line_and_move_is_told_once_however_often_it_is_saved(
+async def test_each_line_and_move_is_recorded_once_however_often_it_is_saved(
     engine: AsyncEngine,
 ) -> None:
     store, state = ReviewStore(engine), fresh()
@@ -66,7 +66,7 @@ async def test_each_line_and_move_is_told_once_however_often_it_is_saved(
     await store.save(state)
     await store.save(state)
     rows = await facts_of(engine, state)
-    assert told(rows) == [
+    assert actions(rows) == [
         "initializing -> investigating", "degraded", "approval_refused", "hello",
         "investigating -> planning", "planning -> failed",
     ]  # fmt: skip
@@ -132,7 +132,7 @@ async def test_saves_that_race_and_a_reset_leave_each_fact_in_the_trail_once(
         versions.append(state.model_copy(deep=True))
     await asyncio.gather(*(store.save(version) for version in versions * 2))
     reset = versions[5].model_copy(update={"workflow_run_id": str(uuid4())}, deep=True)
-    reset.record(NOW + timedelta(hours=1), "note", "told otherwise")
+    reset.record(NOW + timedelta(hours=1), "note", "recorded otherwise")
     await store.save(reset)
     relay = Relay(engine, engine, None, DEFAULT)
     while await relay.outbox():
@@ -141,7 +141,7 @@ async def test_saves_that_race_and_a_reset_leave_each_fact_in_the_trail_once(
     ids = [row.event_id for row in rows]
     assert len(ids) == len(set(ids)), "an id stands for one row"
     texts = sorted(str(row.details["text"]) for row in rows)
-    assert texts == sorted([*(str(n) for n in range(12)), "told otherwise"])
+    assert texts == sorted([*(str(n) for n in range(12)), "recorded otherwise"])
 
 
 async def test_what_a_task_tells_that_is_done_again_is_told_too(engine: AsyncEngine) -> None:
@@ -165,8 +165,8 @@ async def test_what_a_task_tells_that_is_done_again_is_told_too(engine: AsyncEng
         pass
     rows = await trail(engine, f"timeline/{begun.run_id}/")
     assert len(rows) == len({row.event_id for row in rows})
-    told = [str(row.details["text"]) for row in sorted(rows, key=lambda row: row.at)]
-    assert told == [
+    actions = [str(row.details["text"]) for row in sorted(rows, key=lambda row: row.at)]
+    assert actions == [
         "begun", "at first", "the request", "please", "once more", "the request", "decided",
     ]  # fmt: skip
 

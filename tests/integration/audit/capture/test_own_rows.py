@@ -1,4 +1,4 @@
-"""Rows that are told: into the trail, past a dead one, and back into it, each once."""
+"""Rows that are recorded: into the trail, past a dead one, and back into it, each once."""
 
 import asyncio
 import json
@@ -118,20 +118,20 @@ async def test_a_row_the_database_refuses_is_told_and_holds_up_nobody(engine: As
         assert await log.flush(10)
     found = await trail(engine, rows[0].event_id.removesuffix("0"))
     assert found == [*rows[:2], *rows[3:]]
-    (told,) = [
+    (recorded,) = [
         one
         for one in await trail(engine, "unstorable/")
         if one.details["event_id"] == rows[2].event_id
     ]
-    assert (told.event_type, told.severity) == (EventType.ERROR_OCCURRED, Severity.ERROR)
-    assert long.startswith(told.actor)
+    assert (recorded.event_type, recorded.severity) == (EventType.ERROR_OCCURRED, Severity.ERROR)
+    assert long.startswith(recorded.actor)
 
 
 async def test_telling_from_many_threads(engine: AsyncEngine) -> None:
     rows = some(2000)
     async with AuditLog(statements_on(engine), statements_on(engine)) as log:
         parts = [rows[start::8] for start in range(8)]
-        threads = [threading.Thread(target=_tell, args=(log, part)) for part in parts]
+        threads = [threading.Thread(target=_put, args=(log, part)) for part in parts]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -145,7 +145,7 @@ async def test_telling_from_many_threads(engine: AsyncEngine) -> None:
     assert {one.event_id for one in await trail(engine, prefix)} == {one.event_id for one in rows}
 
 
-def _tell(log: AuditLog, rows: Sequence[AuditEvent]) -> None:
+def _put(log: AuditLog, rows: Sequence[AuditEvent]) -> None:
     for one in rows:
         log.put(one)
 
@@ -295,12 +295,12 @@ async def test_writes_of_the_ledger_are_told_with_before_and_after(engine: Async
     await _write(engine, engine, run, at)
     relay = Relay(engine, engine, engine, DEFAULT)
     assert (await relay.writes(), await relay.writes()) == (1, 0)
-    (told,) = await trail(engine, f"write/{run}:")
-    assert told.event_id == f"write/{run}:change-1"
-    assert (told.actor, told.tenant, told.at) == ("ann", "acme", at)
-    assert (told.action, told.resource) == ("update_contact", "contact/c-1")
-    assert (told.review_id, told.run_id) == ("review/acme/a-1", run)
-    before, after = told.details["before"], told.details["after"]
+    (recorded,) = await trail(engine, f"write/{run}:")
+    assert recorded.event_id == f"write/{run}:change-1"
+    assert (recorded.actor, recorded.tenant, recorded.at) == ("ann", "acme", at)
+    assert (recorded.action, recorded.resource) == ("update_contact", "contact/c-1")
+    assert (recorded.review_id, recorded.run_id) == ("review/acme/a-1", run)
+    before, after = recorded.details["before"], recorded.details["after"]
     assert isinstance(before, dict)
     assert isinstance(after, dict)
     assert (before["title"], after["title"]) == ("CTO", "CEO")
@@ -336,8 +336,8 @@ async def test_a_crm_and_a_trail_of_their_own(
     finally:
         await crm.dispose()
     assert await trail(apart.engine, rows[0].event_id.removesuffix("0")) == rows
-    (told,) = await trail(apart.engine, f"write/{run}:")
-    assert (told.actor, told.tenant, told.at) == ("ann", "acme", at)
+    (recorded,) = await trail(apart.engine, f"write/{run}:")
+    assert (recorded.actor, recorded.tenant, recorded.at) == ("ann", "acme", at)
 
 
 async def _until_nobody_waits_for_an_approval(engine: AsyncEngine, run: str) -> None:

@@ -1,4 +1,4 @@
-"""Attempts whose end nobody told: who closes them, and how."""
+"""Attempts whose end nobody recorded: who closes them, and how."""
 
 import asyncio
 from dataclasses import replace
@@ -71,8 +71,8 @@ async def test_what_waits_in_the_outbox_is_brought_without_a_worker(trail: Trail
     assert (await trail.reconcile()).closed_as_lost == 0
     query = text("select event_type from audit.audit_events where event_id = :id")
     async with trail.engine.connect() as connection:
-        told = await connection.scalar(query, {"id": end.event_id})
-    assert told == EventType.TASK_COMPLETED
+        recorded = await connection.scalar(query, {"id": end.event_id})
+    assert recorded == EventType.TASK_COMPLETED
 
 
 async def test_an_attempt_that_completed_is_not_told_as_failed(trail: Trail) -> None:

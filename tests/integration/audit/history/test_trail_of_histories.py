@@ -294,7 +294,7 @@ async def test_a_deleted_history_is_told_once_as_a_gap(trail: Trail) -> None:
     assert compared.gone == [run_id]
     found = await trail.reconcile()
     assert found.gaps == (Gap(workflow_id=handle.id, run_id=run_id, last_event=2),)
-    assert any("deleted before they were stored whole" in told for told in found.warnings)
+    assert any("deleted before they were stored whole" in sentence for sentence in found.warnings)
     query = text("select * from audit.audit_events where event_type = 'audit_gap'")
     async with trail.engine.connect() as connection:
         (row,) = (await connection.execute(query)).mappings().all()

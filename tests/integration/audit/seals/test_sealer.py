@@ -238,11 +238,11 @@ async def running(
     for number in (1, 2):
         await trail.add(number)
         await trail.sealer().seal_all()
-    told: list[AuditEvent] = []
-    task = asyncio.create_task(trail.sealer(interval=0.01, record=told.append).run())
+    recorded: list[AuditEvent] = []
+    task = asyncio.create_task(trail.sealer(interval=0.01, record=recorded.append).run())
     await trail.add(3)
     await until_sealed(trail, 3)
-    yield told
+    yield recorded
     task.cancel()
     await asyncio.wait([task])
 

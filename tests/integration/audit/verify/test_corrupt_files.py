@@ -84,8 +84,8 @@ def test_details_that_nobody_wrote(trail: Trail, document: dict[str, Any], tmp_p
     """Where the rows lead from run to run, and whatever figures are made of."""
     file = tmp_path / "some_audit.json"
     names = ("first_run_id", "new_run_id", "continued_run_id", "status", "outcome", "duration_ms")
-    telling = ("session_started", "session_continued", "session_ended", "tool_success")
-    for entry in [one for one in document["entries"] if one["event_type"] in telling]:
+    kinds = ("session_started", "session_continued", "session_ended", "tool_success")
+    for entry in [one for one in document["entries"] if one["event_type"] in kinds]:
         kept = entry["details"]
         for name in names:
             for odd in ODD[::2]:

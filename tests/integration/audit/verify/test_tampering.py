@@ -152,7 +152,7 @@ async def test_an_event_that_is_there_twice(cut: Sealed) -> None:
     assert [one.why for one in report.of(Kind.EXTRA)] == ["the event has a row already"]
 
 
-async def test_guards_that_are_off_are_told(cut: Sealed) -> None:
+async def test_guards_that_are_off_are_reported(cut: Sealed) -> None:
     month = f"audit.audit_events_{BEGAN:%Y_%m}"
     await cut.owner(f"alter table {month} disable trigger no_change_at_all")
     try:

@@ -82,8 +82,8 @@ async def test_a_change_is_told_field_by_field(place: Place) -> None:
     await place.apply(DAILY)
     text = DAILY + 'at = "06:15"\nowner = "ow-1"\ngrace = "10m"\n'
     (planned,) = await place.plan(text)
-    told = {one["field"]: (one["before"], one["after"]) for one in planned.changes}
-    assert told == {
+    described = {one["field"]: (one["before"], one["after"]) for one in planned.changes}
+    assert described == {
         "at": ("05:00", "06:15"),
         "owner": (None, "ow-1"),
         "grace": ("300s", "600s"),

@@ -39,7 +39,7 @@ def review(name: str) -> list[HistoryEvent]:
     return events_of(HISTORIES / "AccountReview" / f"{name}.1.json")
 
 
-def told(events: list[HistoryEvent], run: RunKey = RUN) -> list[AuditEvent]:
+def recorded(events: list[HistoryEvent], run: RunKey = RUN) -> list[AuditEvent]:
     return rows(run, events, RunContext(), RULES)
 
 
@@ -61,7 +61,7 @@ def leaves(value: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("path", ALL, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_each_event_is_one_row_whatever_the_steps(path: Path) -> None:
     events = events_of(path)
-    whole = told(events)
+    whole = recorded(events)
     prefix = f"{RUN.namespace}/{RUN.workflow_id}/{RUN.run_id}"
     assert [row.event_id for row in whole] == [
         f"{prefix}/{number}" for number in range(1, len(events) + 1)
@@ -84,7 +84,7 @@ def test_each_event_is_one_row_whatever_the_steps(path: Path) -> None:
 
 
 def test_a_review_tells_who_did_what() -> None:
-    whole = told(review("completed_by_update"))
+    whole = recorded(review("completed_by_update"))
     (start,) = of_type(whole, EventType.SESSION_STARTED)
     assert (start.actor, start.action, start.account_id) == (
         "starter",
@@ -116,8 +116,8 @@ def test_a_review_tells_who_did_what() -> None:
     assert whole[-1].details["status"] == "completed"
 
 
-def test_no_value_of_an_input_is_told() -> None:
-    text = json.dumps([row.details for row in told(review("completed_by_update"))])
+def test_no_value_of_an_input_is_recorded() -> None:
+    text = json.dumps([row.details for row in recorded(review("completed_by_update"))])
     assert "because" not in text, "the reason of the decision"
     assert "Call them" not in text, "the subject of the task"
 
@@ -134,11 +134,11 @@ def test_no_value_of_an_input_is_told() -> None:
     ],
 )
 def test_how_bad_it_is(name: str, kind: EventType, severity: Severity) -> None:
-    assert severity in {row.severity for row in of_type(told(review(name)), kind)}
+    assert severity in {row.severity for row in of_type(recorded(review(name)), kind)}
 
 
 def test_a_failure_is_told_with_its_causes() -> None:
-    timed_out = of_type(told(review("sources_down")), EventType.ACTIVITY_TIMED_OUT)
+    timed_out = of_type(recorded(review("sources_down")), EventType.ACTIVITY_TIMED_OUT)
     failure: Any = timed_out[0].details["failure"]
     assert failure["type"] == "schedule_to_close timeout"
     assert failure["causes"][0] == {
@@ -150,7 +150,7 @@ def test_a_failure_is_told_with_its_causes() -> None:
 
 
 def test_runs_that_go_on_share_a_trace() -> None:
-    whole = told(review("continued_as_new"))
+    whole = recorded(review("continued_as_new"))
     kinds = {row.event_type for row in whole}
     assert EventType.SESSION_CONTINUED in kinds
     start: Any = whole[0].details
@@ -159,7 +159,7 @@ def test_runs_that_go_on_share_a_trace() -> None:
 
 def test_a_cycle_tells_of_its_reviews() -> None:
     path = HISTORIES / "ReviewCycle" / "completed.1.json"
-    whole = told(events_of(path), RunKey("default", "cycle/one", "run"))
+    whole = recorded(events_of(path), RunKey("default", "cycle/one", "run"))
     started = of_type(whole, EventType.CHILD_STARTED)
     assert started
     assert all(row.resource.startswith("review/") for row in started)
@@ -175,18 +175,18 @@ def test_what_the_server_only_shows_is_no_row() -> None:
     shown.CopyFrom(events[1])
     shown.task_id = 0
     assert not is_durable(shown)
-    assert len(told([*events[:4], shown, *events[4:]])) == 4
+    assert len(recorded([*events[:4], shown, *events[4:]])) == 4
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind.values() if kind])
-def test_every_type_of_temporal_is_told(kind: Any) -> None:
+def test_every_type_of_temporal_is_recorded(kind: Any) -> None:
     name = Kind.Name(kind).removeprefix("EVENT_TYPE_").lower()
     event = HistoryEvent(event_id=1, event_type=kind, task_id=1)
     fields = {field.name for field in HistoryEvent.DESCRIPTOR.oneofs_by_name["attributes"].fields}
     attributes = f"{name}_event_attributes"
     if attributes in fields:
         getattr(event, attributes).SetInParent()
-    (row,) = told([event])
+    (row,) = recorded([event])
     assert (row.event_type is EventType.OTHER_EVENT) == (kind not in METHODS)
     if kind not in METHODS:
         assert row.action == name
@@ -194,14 +194,14 @@ def test_every_type_of_temporal_is_told(kind: Any) -> None:
 
 
 def test_a_type_of_a_newer_server_is_told_by_its_number() -> None:
-    (row,) = told([HistoryEvent(event_id=1, event_type=9999, task_id=1)])  # type: ignore[arg-type]
+    (row,) = recorded([HistoryEvent(event_id=1, event_type=9999, task_id=1)])  # type: ignore[arg-type]
     assert (row.event_type, row.action) == (EventType.OTHER_EVENT, "event type 9999")
 
 
 def test_a_cause_of_a_newer_server_is_told_by_its_number() -> None:
     event = HistoryEvent(event_id=1, event_type=Kind.EVENT_TYPE_WORKFLOW_TASK_FAILED, task_id=1)
     event.workflow_task_failed_event_attributes.cause = 9999  # type: ignore[assignment]
-    (row,) = told([event])
+    (row,) = recorded([event])
     assert row.details["cause"] == "9999"
 
 
@@ -229,7 +229,7 @@ def test_anything_at_all_can_be_a_signal() -> None:
         signal.signal_name = "odd\0name"
         signal.identity = "me@host"
         signal.input.payloads.extend(payloads)
-        (row,) = told([event])
+        (row,) = recorded([event])
         assert "\0" not in row.action
         assert "\0" not in row.actor
         assert not any(isinstance(leaf, float) for leaf in leaves(row.details))
@@ -244,8 +244,8 @@ def test_who_asked_comes_from_our_client_first() -> None:
     signal.identity = "me@host"
     data = {"encoding": b"json/plain"}
     signal.input.payloads.append(Payload(metadata=data, data=b'{"by": "bob"}'))
-    assert told([event])[0].actor == "bob"
+    assert recorded([event])[0].actor == "bob"
     header = Payload(metadata=data, data=b'{"id": "ask-1", "actor": "ann", "trace": null}')
     signal.header.fields["reviews-audit"].CopyFrom(header)
-    (row,) = told([event])
+    (row,) = recorded([event])
     assert (row.actor, row.details["request"]) == ("ann", "ask-1")

@@ -96,7 +96,7 @@ def test_the_exact_list_counts_not_the_capped_one() -> None:
     assert interactions.evidence[0].value == len(BUSY) + 1
 
 
-def test_the_previous_risk_is_told() -> None:
+def test_the_previous_risk_is_shown() -> None:
     before = PreviousRisk(score=70, level=RiskLevel.HIGH)
     assert review(snapshot(), previous_risk=before).risk.previous == before
 

@@ -1,4 +1,4 @@
-"""What is told of values: no secret, no personal data, and every id as it is."""
+"""What is kept of values: no secret, no personal data, and every id as it is."""
 
 import hashlib
 import json
@@ -54,14 +54,14 @@ PLAIN_NAMES = (
 @pytest.mark.parametrize("name", SECRET_NAMES)
 def test_secret_fields_are_redacted_at_any_depth(name: str) -> None:
     held = {"a": [{"b": ({name: CANARY}, {name: [CANARY, {"x": CANARY}]})}], name: {"deep": CANARY}}
-    told = json.dumps(redact(held, DEFAULT))
-    assert CANARY not in told
-    assert told.count(REDACTED) == 3
+    kept = json.dumps(redact(held, DEFAULT))
+    assert CANARY not in kept
+    assert kept.count(REDACTED) == 3
     assert redact({name: None}, DEFAULT) == {name: None}
 
 
 @pytest.mark.parametrize("name", PLAIN_NAMES)
-def test_other_fields_are_told(name: str) -> None:
+def test_other_fields_are_kept(name: str) -> None:
     assert redact({name: "12 of them"}, DEFAULT) == {name: "12 of them"}
 
 
@@ -78,10 +78,10 @@ def test_a_name_beside_its_value_counts() -> None:
         {"value": {"x": CANARY}, "name": "client_secret"},
     )
     for held in secret:
-        told = redact({"list": [held, held]}, DEFAULT)
-        assert CANARY not in json.dumps(told)
-        assert json.dumps(told).count(REDACTED) == 2
-        assert redact(told, DEFAULT) == told
+        kept = redact({"list": [held, held]}, DEFAULT)
+        assert CANARY not in json.dumps(kept)
+        assert json.dumps(kept).count(REDACTED) == 2
+        assert redact(kept, DEFAULT) == kept
     assert redact([["pin code", CANARY], ["pinCode", CANARY]], Rules(redact_keys=("pincode",))) == [
         ["pin code", CANARY],
         ["pinCode", REDACTED],
@@ -109,8 +109,8 @@ def test_numbers_of_texts_can_be_secrets() -> None:
 
 def test_a_number_of_tokens_is_told_and_a_list_of_tokens_is_not() -> None:
     held = {"tokens": 12, "input_tokens": 5, "api_tokens": ["abc"], "ids": ["a"]}
-    told = {"tokens": 12, "input_tokens": 5, "api_tokens": REDACTED, "ids": ["a"]}
-    assert redact(held, DEFAULT) == told
+    kept = {"tokens": 12, "input_tokens": 5, "api_tokens": REDACTED, "ids": ["a"]}
+    assert redact(held, DEFAULT) == kept
 
 
 def test_the_policy_names_more_secret_fields() -> None:
@@ -211,11 +211,11 @@ def test_personal_data_is_told_where_the_policy_says_so() -> None:
 
 @pytest.mark.parametrize("text", SECRET_TEXTS)
 @pytest.mark.parametrize("rules", [DEFAULT, SECRETS_ONLY])
-def test_no_secret_of_a_text_is_told(text: str, rules: Rules) -> None:
+def test_no_secret_of_a_text_is_kept(text: str, rules: Rules) -> None:
     for around in ("{}", "see ({}) there", "line\n{}\nline"):
-        told = redact_text(around.format(text), rules)
-        assert "CANARY" not in told
-        assert redact_text(told, rules) == told
+        kept = redact_text(around.format(text), rules)
+        assert "CANARY" not in kept
+        assert redact_text(kept, rules) == kept
 
 
 @pytest.mark.parametrize("text", SURVIVE)
@@ -231,12 +231,12 @@ def test_our_ids_survive(uuid: UUID, raw: bytes, number: int, at: datetime) -> N
     for text in (str(uuid), f"{uuid}:{raw.hex()}/1/start", digest, at.isoformat()):
         assert redact_text(text, DEFAULT) == text
     held = {"trace_id": uuid.hex, "changeIds": [raw.hex()], "n": number, "snapshot_ref": digest}
-    told = redact(held, DEFAULT)
-    assert isinstance(told, dict)
-    assert told["trace_id"] == uuid.hex
-    assert told["changeIds"] == [raw.hex()]
-    assert told["snapshot_ref"] == digest
-    assert str(told["n"]) == str(number)
+    kept = redact(held, DEFAULT)
+    assert isinstance(kept, dict)
+    assert kept["trace_id"] == uuid.hex
+    assert kept["changeIds"] == [raw.hex()]
+    assert kept["snapshot_ref"] == digest
+    assert str(kept["n"]) == str(number)
 
 
 @given(st.from_regex(r"[1-9][0-9]{9,18}", fullmatch=True))
@@ -260,8 +260,8 @@ def luhn(number: str) -> bool:
 
 def test_phone_fields_are_masked_whatever_they_look_like() -> None:
     held = {"phone": "5551234567", "mobilePhone": "0171/1234", "Fax": 4930901820, "phone_id": "77"}
-    told = dict.fromkeys(("phone", "mobilePhone", "Fax"), "***-***-****") | {"phone_id": "77"}
-    assert redact(held, DEFAULT) == told
+    kept = dict.fromkeys(("phone", "mobilePhone", "Fax"), "***-***-****") | {"phone_id": "77"}
+    assert redact(held, DEFAULT) == kept
     assert redact(held, SECRETS_ONLY) == held
 
 
@@ -293,16 +293,16 @@ def test_models_are_told_like_mappings() -> None:
         "state": "approved",
         "at": "2026-10-01T00:00:00Z",
     }
-    told = describe(outer(), DEFAULT)
-    assert told["keys"] == [
+    kept = describe(outer(), DEFAULT)
+    assert kept["keys"] == [
         *("at", "inner", "inner[].amount", "inner[].password", "secretly", "state"),
     ]
 
 
 def test_inputs_are_told_by_keys_and_hash() -> None:
     held = {"b": {"c": 1.5, "d": [{"e": 1}, {"f": 2}]}, "a": CANARY}
-    told = describe(held, DEFAULT)
-    assert told == {
+    kept = describe(held, DEFAULT)
+    assert kept == {
         "keys": ["a", "b", "b.c", "b.d", "b.d[].e", "b.d[].f"],
         "sha256": content_hash(held),
     }
@@ -376,8 +376,8 @@ def test_a_value_that_comes_from_json_is_described_alike(value: Any, rules: Rule
 
 @given(ANYTHING)
 def test_telling_twice_changes_nothing(value: Any) -> None:
-    told = redact(value, DEFAULT)
-    assert redact(told, DEFAULT) == told
+    kept = redact(value, DEFAULT)
+    assert redact(kept, DEFAULT) == kept
 
 
 def test_size_and_depth_are_bounded() -> None:
@@ -395,13 +395,13 @@ def test_size_and_depth_are_bounded() -> None:
     assert isinstance(wide, dict)
     assert len(wide) == MAX_NODES
     assert wide["…"] == f"{50_000 - MAX_NODES + 1} more"
-    told = describe({f"k{number}": 1 for number in range(500)}, DEFAULT)
-    assert (len(told["keys"] or ""), told["more_keys"]) == (200, 300)  # type: ignore[arg-type]
+    kept = describe({f"k{number}": 1 for number in range(500)}, DEFAULT)
+    assert (len(kept["keys"] or ""), kept["more_keys"]) == (200, 300)  # type: ignore[arg-type]
     cut = redact_text("word " * 400_000, DEFAULT)
     assert cut == ("word " * 800) + f"… {2_000_000 - MAX_TEXT} more characters"
 
 
-def test_a_secret_on_the_cut_is_not_told() -> None:
+def test_a_secret_on_the_cut_is_not_kept() -> None:
     for before in range(MAX_TEXT - 60, MAX_TEXT + 5):
         text = "x " * (before // 2) + f"password={CANARY}" + " y" * 5_000
         assert "CANARY" not in redact_text(text, DEFAULT)

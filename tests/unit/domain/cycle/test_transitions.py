@@ -1,4 +1,4 @@
-"""A cycle's counters, whatever its reviews tell and in whatever order."""
+"""A cycle's counters, whatever its reviews report and in whatever order."""
 
 from datetime import UTC, datetime
 
@@ -46,7 +46,9 @@ def fresh(accounts: int = len(NAMES)) -> CycleState:
     )
 
 
-def told(name: str, outcome: Outcome | None = None, was: Status | None = None) -> ReviewProgress:
+def progress(
+    name: str, outcome: Outcome | None = None, was: Status | None = None
+) -> ReviewProgress:
     phase, status = FINAL[outcome] if outcome else (Phase.APPROVAL, Status.WAITING)
     return ReviewProgress(
         review_id=f"review/{name}",
@@ -73,11 +75,11 @@ def test_every_account_is_in_one_place(story: list[tuple[str, str, Outcome]]) ->
                 transitions.started(state, name, f"run-{name}", NOW, joined=False)
                 where[name] = "running"
             case "waits", _:
-                transitions.progressed(state, told(name), NOW)
+                transitions.progressed(state, progress(name), NOW)
                 where[name] = "waiting" if where[name] == "running" else where[name]
             case "closed", before:
                 was = Status.WAITING if before == "waiting" else None
-                transitions.progressed(state, told(name, outcome, was), NOW)
+                transitions.progressed(state, progress(name, outcome, was), NOW)
                 if before in ("running", "waiting"):
                     where[name] = "failed" if outcome is Outcome.FAILED else "done"
             case (("lost" | "silent"), before):
@@ -97,16 +99,16 @@ def test_every_account_is_in_one_place(story: list[tuple[str, str, Outcome]]) ->
 def test_a_review_that_closes_later_is_counted_once() -> None:
     state = fresh()
     take_off(state, "a")
-    transitions.progressed(state, told("a"), NOW)
+    transitions.progressed(state, progress("a"), NOW)
     assert (state.waiting, state.done) == (1, 0)
-    transitions.progressed(state, told("a", Outcome.COMPLETED, Status.WAITING), NOW)
+    transitions.progressed(state, progress("a", Outcome.COMPLETED, Status.WAITING), NOW)
     assert (state.waiting, state.done) == (0, 1)
 
 
 def test_strangers_change_nothing() -> None:
     state = fresh()
-    transitions.progressed(state, told("nobody", Outcome.FAILED), NOW)
-    transitions.progressed(state, told("nobody"), NOW)
+    transitions.progressed(state, progress("nobody", Outcome.FAILED), NOW)
+    transitions.progressed(state, progress("nobody"), NOW)
     assert state == fresh()
 
 

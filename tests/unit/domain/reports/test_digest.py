@@ -89,8 +89,8 @@ def test_an_account_that_waits_is_worth_a_look_although_it_is_calm() -> None:
 def test_decisions_tell_what_they_did_once() -> None:
     first = digest_of(closed=(closed_review("A"), closed_review("B", verified=False)))
     assert [one.outcome for one in first.decided] == [Outcome.COMPLETED] * 2
-    told = [one.changes[0] for one in first.decided]
-    assert [(one.state, one.by, one.verified) for one in told] == [
+    described = [one.changes[0] for one in first.decided]
+    assert [(one.state, one.by, one.verified) for one in described] == [
         ("executed", "anna", True),
         ("executed", "anna", False),
     ]

@@ -1,4 +1,4 @@
-"""Whatever arrives at a door is parsed or told, never raised."""
+"""Whatever arrives at a door is parsed or described, never raised."""
 
 import json
 
