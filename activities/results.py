@@ -129,7 +129,7 @@ class ResultActivities:
             try:
                 page = await self._crm.list_accounts(where, cursor=cursor, limit=LIST_PAGE)
             except CrmError as error:
-                activity.logger.warning("owners without changes are not told: %s", error)
+                activity.logger.warning("owners without changes cannot be listed: %s", error)
                 return owners
             owners |= {account.owner_id or UNASSIGNED for account in page.items}
             cursor = page.next_cursor

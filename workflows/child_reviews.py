@@ -101,7 +101,7 @@ class Reviews:
         transitions.started(state, account.account_id, run_id, workflow.now(), joined=child is None)
 
     def _ended(self, account_id: str, child: Child) -> None:
-        """A child closed. Most have told it themselves; a terminated one has not."""
+        """A child closed. Most have notified us themselves; a terminated one has not."""
         error = None if child.cancelled() else child.exception()
         if account_id not in self._state.in_flight:
             return

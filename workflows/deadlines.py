@@ -8,7 +8,7 @@ from account_reviews.domain.review.approvals import ApprovalRequest
 
 
 class Deadlines:
-    """Tells when a pending request is due."""
+    """Says when a pending request is due."""
 
     def __init__(self) -> None:
         self._timers: dict[str, asyncio.Task[None]] = {}

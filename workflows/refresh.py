@@ -36,7 +36,7 @@ async def refresh(review: OpenReview) -> tuple[ProposedChange, ...]:
 
 
 def news_for_cycle(state: ReviewState) -> ReviewProgress | None:
-    """What its cycle was not told yet: that the review waits, or that it is closed.
+    """What its cycle was not notified of yet: that the review waits, or that it is closed.
 
     Noted in the state before it is saved, so that rows and workflow hold the same.
     """

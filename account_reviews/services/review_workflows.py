@@ -19,9 +19,7 @@ QUERY_SECONDS = 2.0
 ReviewHandle = WorkflowHandle[Any, Any]
 
 
-async def ask(
-    handle: ReviewHandle,
-) -> ReviewState | None:
+async def ask(handle: ReviewHandle) -> ReviewState | None:
     """What an open review says of itself; None when nobody answers."""
     try:
         asked = handle.query(names.SNAPSHOT_QUERY, result_type=ReviewState)

@@ -1,10 +1,10 @@
 """Which failed attempts of activities stand in the log, and how loudly.
 
-What leaves a worker with a failure is a short trace; the whole one is in the log. The SDK tells
+What leaves a worker with a failure is a short trace; the whole one is in the log. The SDK logs
 every failed attempt once, with its trace: failures that are tried again at debug, the others as
 warnings. A halted write is tried again for hours, so neither all of them nor none is right: at
-`info` the first attempt a process sees is told, the 2nd, 4th, 8th, 16th and so on, and each that
-fails with other words than the one before. The rest is told at `debug`.
+`info` the first attempt a process sees is logged, the 2nd, 4th, 8th, 16th and so on, and each that
+fails with other words than the one before. The rest is logged at `debug`.
 """
 
 import logging
@@ -28,7 +28,7 @@ _NUMBERS: Final = re.compile(r"\d+")
 
 @contextmanager
 def failed_attempts_from(level: int) -> Iterator[None]:
-    """While inside, the SDK's lines of activities are told from `level` on, failures as above."""
+    """While inside, the SDK's lines of activities are logged from `level` on, failures as above."""
     logger = activity.logger.base_logger
     chosen = _Chosen(level)
     before = logger.level

@@ -104,7 +104,7 @@ class _Tapped(WorkflowInstance):
             try:
                 self._notify(act, completion)
             except Exception:  # noqa: BLE001  a review does not fail because nobody could be notified
-                _log.exception("what moved could not be told")
+                _log.exception("nobody could be notified of what moved")
         return completion
 
     def _note_local(
@@ -134,7 +134,7 @@ class _Tapped(WorkflowInstance):
             try:
                 observer.moved(workflow_id, run_id, started=started, ended=ended)
             except Exception:  # noqa: BLE001  others are notified all the same
-                _log.exception("%s could not be told", type(observer).__name__)
+                _log.exception("%s could not be notified", type(observer).__name__)
 
     def get_serialization_context(self, command_info: object) -> SerializationContext | None:
         return self._inside.get_serialization_context(command_info)  # type: ignore[arg-type]  # see above

@@ -210,7 +210,7 @@ class Exporter:
                 raise
             except Exception as error:  # noqa: BLE001  it must not hold up the others
                 instruments.audit_failed("telling", type(error).__name__)
-                _log.exception("%s, run %s, cannot be told", moved.workflow_id, run_id)
+                _log.exception("%s, run %s, cannot be recorded", moved.workflow_id, run_id)
         return None
 
     async def _store(self, batch: Sequence[Export]) -> None:

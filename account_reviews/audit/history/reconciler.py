@@ -271,7 +271,7 @@ class Reconciler:
                 report.silent.append(f"{run.workflow_id} ({str(error) or 'no answer in time'})")
             except Exception as error:  # noqa: BLE001  it must not stop the others
                 instruments.audit_failed("telling", type(error).__name__)
-                _log.exception("%s, run %s, cannot be told", run.workflow_id, run.run_id)
+                _log.exception("%s, run %s, cannot be recorded", run.workflow_id, run.run_id)
                 report.silent.append(f"{run.workflow_id} ({type(error).__name__})")
         return None
 
