@@ -28,6 +28,8 @@ Limit = Annotated[int, typer.Option(min=1, max=1000)]
 Cursor = Annotated[str | None, typer.Option(help="Where the last page ended.")]
 Account = Annotated[str | None, typer.Option(help="Account id.")]
 Owner = Annotated[str | None, typer.Option(help="Owner id.")]
+InStatus = Annotated[str | None, typer.Option()]
+OfKind = Annotated[str | None, typer.Option()]
 
 # Which accounts a review or a cycle is started of.
 

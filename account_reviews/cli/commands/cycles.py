@@ -12,7 +12,9 @@ from account_reviews.cli.options import (
     Cursor,
     DocumentFormat,
     Form,
+    InStatus,
     Limit,
+    OfKind,
     Output,
     Reason,
 )
@@ -154,8 +156,8 @@ async def _follow(handle: "Handle") -> "CycleView":
 
 
 def list_command(
-    status: Annotated[str | None, typer.Option()] = None,
-    kind: Annotated[str | None, typer.Option()] = None,
+    status: InStatus = None,
+    kind: OfKind = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     output: Output = Format.TABLE,
