@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.worker import Interceptor, Worker
 
 from account_reviews.config.settings import Settings
+from account_reviews.domain.base import build_models
 from account_reviews.runtime.garbage_collection import pass_over_what_is_there
 from account_reviews.runtime.worker import open_worker_parts
 from account_reviews.temporal.names import TASK_QUEUE
@@ -37,6 +38,7 @@ def build_worker(
     **options: Any,
 ) -> Worker:
     """A worker for the workflows and the activities of `owners`; `options` override TUNED."""
+    build_models()  # so that no workflow task does it
     methods = [method for owner in owners for method in activity_methods(owner)]
     # Few threads: more of them only fight the event loop and its heartbeats for the interpreter.
     options.setdefault("workflow_task_executor", ThreadPoolExecutor(2, "workflow"))

@@ -11,7 +11,6 @@ from temporalio.worker import Interceptor, WorkflowRunner
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
 from account_reviews.crm.sql.backend import SqlCrm
-from account_reviews.domain.base import build_models
 from account_reviews.hooks.registry import load
 from account_reviews.hooks.worker import hooked
 from account_reviews.runtime.audit_trail import audited
@@ -48,7 +47,6 @@ async def open_worker_parts(
     UnreachableError.
     """
     hooks = load(settings.hooks)
-    build_models()
     async with (
         telemetry(settings) as measured,
         open_parts(settings, application="reviews-worker") as parts,
