@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from account_reviews.audit.capture.outbox_relay import Relay
-    from account_reviews.crm.protocol import CrmBackend
+    from account_reviews.crm.protocol import AccountSource, CrmBackend
     from account_reviews.domain.base import Timestamp
     from account_reviews.domain.policy.model import Policy
     from account_reviews.domain.review.state import Execution
@@ -28,13 +28,16 @@ if TYPE_CHECKING:
     from account_reviews.store.cycle_queries import CycleReader
     from account_reviews.store.digest_queries import DigestReader
     from account_reviews.store.digest_writes import DigestStore
+    from account_reviews.store.halt_gate import StartGate
     from account_reviews.store.halt_queries import HaltReader
     from account_reviews.store.halts import HaltStore
     from account_reviews.store.review_figures import SessionReader
     from account_reviews.store.review_queries import ReviewReader
+    from account_reviews.store.review_writes import FirstRows
     from account_reviews.store.reviews import ReviewStore
     from account_reviews.store.schedule_run_queries import ScheduleRunReader
     from account_reviews.store.schedule_runs import ScheduleRunStore
+    from account_reviews.store.transactions import Transactions
 
 
 @dataclass
@@ -66,6 +69,14 @@ class Databases:
     def more_statements(self, url: str) -> Statements:
         """Another connection, for what must not wait for others nor keep them waiting."""
         opened = Statements(url, application_name=self.application)
+        self.stack.push_async_callback(opened.close)
+        return opened
+
+    def transactions(self, url: str) -> "Transactions":
+        """Plain connections for transactions on that database."""
+        from account_reviews.store.transactions import Transactions
+
+        opened = Transactions(url, application_name=self.application)
         self.stack.push_async_callback(opened.close)
         return opened
 
@@ -125,6 +136,29 @@ class Parts:
         from account_reviews.store.review_figures import SessionReader
 
         return SessionReader(self.slow_statements)
+
+    # What a start needs.
+
+    @cached_property
+    def accounts(self) -> "AccountSource":
+        """The CRM's accounts."""
+        from account_reviews.crm.sql.accounts import SqlAccounts
+
+        crm_url = self.settings.crm_url
+        return SqlAccounts(self.databases.statements(crm_url) if crm_url else self.statements)
+
+    @cached_property
+    def start_gate(self) -> "StartGate":
+        from account_reviews.store.halt_gate import StartGate
+
+        opened = self.databases.transactions(self.settings.require_database_url())
+        return StartGate(opened, self.settings.tenant)
+
+    @cached_property
+    def first_rows(self) -> "FirstRows":
+        from account_reviews.store.review_writes import FirstRows
+
+        return FirstRows(self.statements, self.audit.rules)
 
     # What rules and writes.
 
@@ -224,18 +258,20 @@ class Parts:
 
     async def default_as_of(self) -> "Timestamp | None":
         """The `--as-of` of the last CRM import; None when the CRM is of today."""
-        from account_reviews.crm.sql.backend import SqlCrm
+        from account_reviews.crm.sql.accounts import SqlAccounts
 
-        return await self.crm.last_as_of() if isinstance(self.crm, SqlCrm) else None
+        accounts = self.accounts
+        return await accounts.last_as_of() if isinstance(accounts, SqlAccounts) else None
 
     async def execution(self) -> "Execution":
         """Which steps run locally, from what the backends say of themselves."""
         from account_reviews.domain.review.state import Execution
+        from account_reviews.memory.capabilities import POSTGRES
 
-        crm, memory = await self.crm.capabilities(), await self.memory.capabilities()
+        crm = await self.accounts.capabilities()
         return Execution(
             crm_reads="local" if crm.local else "regular",
-            memory="local" if memory.local else "regular",
+            memory="local" if POSTGRES.local else "regular",
         )
 
 

@@ -54,14 +54,20 @@ class Wanted(Model):
     fields: tuple[str, ...]
 
 
-class CrmBackend(Protocol):
-    """A CRM. Errors are the `Crm*Error` classes of `domain.errors`; implementations never retry."""
+class AccountSource(Protocol):
+    """What a start asks of a CRM. Errors are the `Crm*Error` classes of `domain.errors`."""
 
     async def list_accounts(
         self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
     ) -> AccountPage:
         """Accounts ordered by id."""
         ...
+
+    async def capabilities(self) -> Capabilities: ...
+
+
+class CrmBackend(AccountSource, Protocol):
+    """A CRM. Errors are the `Crm*Error` classes of `domain.errors`; implementations never retry."""
 
     async def snapshot(
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
@@ -90,7 +96,5 @@ class CrmBackend(Protocol):
         One read of the CRM, however many records.
         """
         ...
-
-    async def capabilities(self) -> Capabilities: ...
 
     async def health(self) -> Health: ...

@@ -30,6 +30,7 @@ from account_reviews.domain.backends import Health
 from account_reviews.domain.errors import BadInputError, MemoryUnavailableError
 from account_reviews.domain.memory import MemoryHit, MemoryItem, MemoryKind, MemorySource
 from account_reviews.memory import rules
+from account_reviews.memory.capabilities import POSTGRES
 from account_reviews.memory.protocol import MemoryCapabilities, MemoryRef, RecallQuery, TimelinePage
 from account_reviews.memory.tables import memory_items
 from account_reviews.store.database import autocommit, reachable
@@ -134,7 +135,7 @@ class PostgresMemory:
         )
 
     async def capabilities(self) -> MemoryCapabilities:
-        return MemoryCapabilities(name="postgres", max_batch=500, local=True)
+        return POSTGRES
 
     async def health(self) -> Health:
         """Asks the table; a memory that cannot answer is an answer too."""

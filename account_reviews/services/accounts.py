@@ -18,7 +18,7 @@ async def find_accounts(
     found: list[Account] = []
     cursor: str | None = None
     while True:
-        page = await parts.crm.list_accounts(where, cursor=cursor)
+        page = await parts.accounts.list_accounts(where, cursor=cursor)
         found.extend(page.items)
         cursor = page.next_cursor
         if cursor is None:

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from account_reviews.crm.protocol import AccountFilter, CrmBackend
+from account_reviews.crm.protocol import AccountFilter, AccountSource
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import CrmError, NotFoundError
 from account_reviews.domain.policy.model import Policy
@@ -64,7 +64,7 @@ async def make_all(
     return owners
 
 
-async def find_owner(reader: DigestReader, crm: CrmBackend, tenant: str, owner: str) -> str:
+async def find_owner(reader: DigestReader, crm: AccountSource, tenant: str, owner: str) -> str:
     """The id of an owner given by id or exact name. NotFoundError."""
     if owner in await reader.owners(tenant):
         return owner

@@ -112,9 +112,8 @@ async def ensure_not_halted(parts: Parts) -> None:
 @asynccontextmanager
 async def starting(parts: Parts) -> AsyncIterator[None]:
     """One start may be made inside, and `stop_all` waits for its end. HaltedError."""
-    tenant = parts.settings.tenant
     try:
-        async with parts.halts.gate(tenant).open_for_write():
+        async with parts.start_gate.open_for_start():
             yield
     except HaltedError:
         await ensure_not_halted(parts)

@@ -16,6 +16,7 @@ from account_reviews.store.addresses import normalise_url
 from account_reviews.store.statements import (
     COMMAND_SECONDS,
     CONNECT_SECONDS,
+    as_error,
     connect,
     unreachable,
 )
@@ -77,16 +78,12 @@ async def reachable(error: type[ReviewsError] = UnreachableError) -> AsyncIterat
     try:
         yield
     except UnreachableError as caught:
-        raise _as(error, caught) from caught
+        raise as_error(error, caught) from caught
     except (OSError, exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as caught:
         found = _unreachable(caught)
         if found is None:
             raise
-        raise _as(error, found) from caught
-
-
-def _as(error: type[ReviewsError], found: UnreachableError) -> ReviewsError:
-    return found if isinstance(found, error) else error(found.message, hint=found.hint)
+        raise as_error(error, found) from caught
 
 
 def _unreachable(error: Exception) -> UnreachableError | None:

@@ -1,49 +1,38 @@
-"""The kill switch as a row, and the gate that reads it in the transaction of each write.
-
-A writer takes a shared lock of its tenant and then reads the row. Whoever stops everything commits
-the row first and then waits until no writer holds the lock: a writer that came before is waited
-for, one that comes later sees the row. The lock is the transaction's own, so a process that dies
-in the middle of a write lets it go.
-"""
+"""The kill switch as a row, and the gate that every write of a worker passes (`halt_gate`)."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.domain.audit.entries import halt_entry
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
-from account_reviews.domain.halts import Halt, writes_halted
+from account_reviews.domain.halts import Halt
 from account_reviews.store.database import reachable
+from account_reviews.store.halt_gate import (
+    COLUMNS,
+    RETRY_SECONDS,
+    lock_of_writes,
+    pass_gate,
+    read_halt,
+)
 from account_reviews.store.outbox import put_into_outbox
 from account_reviews.store.sql_files import read_sql
-
-RETRY_SECONDS: Final = 30.0
-"""How long a write that was halted waits until it is tried again."""
+from account_reviews.store.transactions import Ask
 
 _POLL_SECONDS: Final = 0.05
-_COLUMNS: Final = "id, tenant, by, reason, at, released_by, released_reason, released_at"
 
 _HALT = text(
     "insert into reviews.halts (tenant, by, reason) values (:tenant, :by, :reason) "  # noqa: S608  constants
-    f"on conflict (tenant) where released_at is null do nothing returning {_COLUMNS}"
+    f"on conflict (tenant) where released_at is null do nothing returning {COLUMNS}"
 )
 _RELEASE = text(
     "update reviews.halts set released_by = :by, released_reason = :reason, "  # noqa: S608  constants
-    f"released_at = now() where tenant = :tenant and released_at is null returning {_COLUMNS}"
+    f"released_at = now() where tenant = :tenant and released_at is null returning {COLUMNS}"
 )
-_CURRENT = text(
-    f"select {_COLUMNS} from reviews.halts where tenant = :tenant and released_at is null"  # noqa: S608  constants
-)
-_ENTER = text(
-    "select pg_advisory_xact_lock_shared(hashtextextended(:writes, 0)) where not exists "
-    "(select 1 from reviews.halts where tenant = :tenant and released_at is null)"
-)
-"""No lock when the row is there already: nobody queues behind whoever waits for the writers."""
-
 _TRY = text("select pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 _IN_FLIGHT = text(read_sql("account_reviews.store", "writes_in_flight.sql"))
 
@@ -60,20 +49,13 @@ class HaltGate:
     async def open_for_write(
         self, connection: AsyncConnection | None = None
     ) -> AsyncIterator[None]:
-        """Pass the gate for one write, or for one start. WritesHaltedError, UnreachableError."""
+        """Pass the gate for one write. WritesHaltedError, UnreachableError."""
         async with AsyncExitStack() as stack:
             async with reachable():
                 if connection is None:
                     connection = await stack.enter_async_context(self._engine.connect())
-                await self._pass(connection)
+                await pass_gate(_asking(connection), self._tenant, self._retry_after)
             yield
-
-    async def _pass(self, connection: AsyncConnection) -> None:
-        lock = {"tenant": self._tenant, "writes": _writes(self._tenant)}
-        await connection.execute(_ENTER, lock)
-        halt = await _read(connection, self._tenant)
-        if halt is not None:
-            raise writes_halted(halt, self._retry_after)
 
 
 class HaltStore:
@@ -129,11 +111,11 @@ class HaltStore:
     async def current(self, tenant: str) -> Halt | None:
         """The halt in force, or None."""
         async with reachable(), self._engine.connect() as connection:
-            return await _read(connection, tenant)
+            return await read_halt(_asking(connection), tenant)
 
     async def writers_left(self, tenant: str) -> int:
         """Writes and starts that had begun and go on. 0: none does, also none that hides."""
-        name = {"name": _writes(tenant)}
+        name = {"name": lock_of_writes(tenant)}
         async with reachable(), self._engine.connect() as connection:
             if await connection.scalar(_TRY, name):
                 return 0
@@ -152,10 +134,11 @@ class HaltStore:
             yield
 
 
-async def _read(connection: AsyncConnection, tenant: str) -> Halt | None:
-    row = (await connection.execute(_CURRENT, {"tenant": tenant})).mappings().one_or_none()
-    return None if row is None else Halt.model_validate(dict(row))
+def _asking(connection: AsyncConnection) -> Ask:
+    """Statements in the transaction of this connection."""
 
+    async def ask(statement: str, /, **values: Any) -> list[dict[str, Any]]:
+        found = await connection.execute(text(statement), values)
+        return [dict(row) for row in found.mappings()]
 
-def _writes(tenant: str) -> str:
-    return f"reviews-writes:{tenant}"
+    return ask

@@ -6,9 +6,6 @@ Each row is a projection of the state, guarded by its growing version: all of it
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from account_reviews.domain.audit.entries import review_base, review_entries
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.canonical import canonical_json, hash_of
@@ -17,6 +14,7 @@ from account_reviews.store.outbox_rows import current_trace
 from account_reviews.store.outbox_rows import spelled as json_text
 from account_reviews.store.review_rows import approval_row, run_row
 from account_reviews.store.sql_files import read_sql
+from account_reviews.store.statements import Statements
 
 
 class Document(NamedTuple):
@@ -38,9 +36,11 @@ def document_values(document: Document | None) -> dict[str, str | None]:
     return dict(zip(("document_hash", "document_kind", "document_body"), given, strict=True))
 
 
-PUT_DOCUMENT: Final = text(read_sql("account_reviews.store", "put_document.sql"))
-_SAVE = text(read_sql("account_reviews.store", "save_review.sql"))
+PUT_DOCUMENT: Final = read_sql("account_reviews.store", "put_document.sql")
+SAVE: Final = read_sql("account_reviews.store", "save_review.sql")
 """Saves the rows, and leaves for the audit trail what is new in the review's own.
+
+Its values are what `save_values` gives.
 
 New is what the row did not hold at that place and time: a workflow task that was lost is done again
 at another time, perhaps with a signal before it, and what it records then is recorded too.
@@ -51,8 +51,7 @@ state still holds is recorded again: a reset begins anew in the middle.
 """
 
 
-async def save_rows(
-    connection: AsyncConnection,
+def save_values(
     state: ReviewState,
     rules: Rules,
     *,
@@ -60,8 +59,8 @@ async def save_rows(
     baseline: dict[str, Any] | None = None,
     document: Document | None = None,
     owner_id: str | None = None,
-) -> None:
-    """Save the review, its requests, and what else is given, in one statement.
+) -> dict[str, Any]:
+    """The review, its requests, and what else is given, for `SAVE`.
 
     `settled`: how its changes ended. `owner_id`: where the state knows none yet. `rules`: what the
     audit trail may record.
@@ -76,4 +75,19 @@ async def save_rows(
         "shared": json_text(review_base(state, current_trace.get())),
         "facts": json_text(review_entries(state, rules)),
     }
-    await connection.execute(_SAVE, row | more | document_values(document))
+    return row | more | document_values(document)
+
+
+class FirstRows:
+    """Shows reviews that were just started, over a plain connection. UnreachableError when down.
+
+    `rules`: what the audit trail may record.
+    """
+
+    def __init__(self, statements: Statements, rules: Rules) -> None:
+        self._statements = statements
+        self._rules = rules
+
+    async def open_run(self, opening: ReviewState) -> None:
+        """As `ReviewStore.open_run`, without a snapshot."""
+        await self._statements.execute(SAVE, **save_values(opening, self._rules))

@@ -21,13 +21,21 @@ from account_reviews.domain.records import AccountSnapshot, SnapshotRef
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import autocommit, reachable
 from account_reviews.store.review_rows import baseline_row, outcome_rows
-from account_reviews.store.review_writes import PUT_DOCUMENT, Document, document_values, save_rows
+from account_reviews.store.review_writes import (
+    PUT_DOCUMENT,
+    SAVE,
+    Document,
+    document_values,
+    save_values,
+)
 from account_reviews.store.sql_files import read_sql
 
 KNOWN_CHARACTERS = 16_000_000
 """Of documents that this process stored: the next step of a review reads them from memory."""
 PRIOR_LIMIT = 500
 
+_PUT_DOCUMENT = text(PUT_DOCUMENT)
+_SAVE = text(SAVE)
 _GET_DOCUMENT = text("select body from reviews.documents where hash = :hash")
 _PAST = text(read_sql("account_reviews.store", "past_of_account.sql"))
 _LATEST_SNAPSHOT = text(read_sql("account_reviews.store", "latest_snapshot.sql"))
@@ -58,7 +66,7 @@ class ReviewStore:
         """Store a document once under the hash of its content and give the hash."""
         document = Document.of(kind, body)
         async with self._statements() as connection:
-            await connection.execute(PUT_DOCUMENT, document_values(document))
+            await connection.execute(_PUT_DOCUMENT, document_values(document))
         self._keep(document)
         return document.hash
 
@@ -71,7 +79,7 @@ class ReviewStore:
         if documents:
             rows = [document_values(one) for one in sorted(documents)]
             async with self._transaction() as connection:
-                await connection.execute(PUT_DOCUMENT, rows)
+                await connection.execute(_PUT_DOCUMENT, rows)
         return [one.hash for one in documents]
 
     async def get_document(self, stored: str) -> Any:
@@ -89,8 +97,9 @@ class ReviewStore:
         """Show a fresh review in the read model, and store its snapshot. Gives the hash."""
         document = Document.of("snapshot", snapshot.model_dump()) if snapshot else None
         owner_id = snapshot.account.owner_id if snapshot else None
+        values = save_values(opening, self._rules, document=document, owner_id=owner_id)
         async with self._statements() as connection:
-            await save_rows(connection, opening, self._rules, document=document, owner_id=owner_id)
+            await connection.execute(_SAVE, values)
         if document is None:
             return ""
         self._keep(document)
@@ -128,7 +137,8 @@ class ReviewStore:
     ) -> None:
         ended = state.outcome is not None and state.analysis is not None
         baseline = baseline_row(state) if ended and state.commits_baseline else None
-        await save_rows(connection, state, self._rules, settled=settled, baseline=baseline)
+        values = save_values(state, self._rules, settled=settled, baseline=baseline)
+        await connection.execute(_SAVE, values)
 
     def _keep(self, document: Document) -> None:
         """It never changes under its hash. A huge one is read again instead."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from account_reviews.domain.errors import UnreachableError
+from account_reviews.domain.errors import ReviewsError, UnreachableError
 from account_reviews.store.addresses import asyncpg_dsn, normalised
 
 COMMAND_SECONDS: Final = 30.0
@@ -170,6 +170,11 @@ def unreachable(error: Exception, *, lost: bool = False) -> UnreachableError | N
     if state.startswith(_UNREACHABLE_CLASSES) or lost or closed:
         return UnreachableError(f"the connection to the database is lost: {reason(error)}")
     return None
+
+
+def as_error(error: type[ReviewsError], found: UnreachableError) -> ReviewsError:
+    """The same said by the `error` of a backend."""
+    return found if isinstance(found, error) else error(found.message, hint=found.hint)
 
 
 def reason(error: BaseException) -> str:

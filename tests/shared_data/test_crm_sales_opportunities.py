@@ -13,6 +13,7 @@ from account_reviews.crm.importing.mapping import load_mapping
 from account_reviews.crm.sql import tables
 from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.records import RecordType, SnapshotLimits
+from tests.support.crm_loading import last_as_of
 from tests.support.paths import ROOT
 
 DATA = ROOT.parent / "shared" / "data" / "crm_sales_opportunities"
@@ -41,7 +42,7 @@ async def test_again_changes_nothing(report: ImportReport, engine: AsyncEngine) 
     again = await import_directory(engine, DATA, load_mapping(MAPPING), as_of=AS_OF)
     assert all(file.inserted == file.updated == 0 for file in again.files)
     assert [file.unchanged for file in again.files] == [35, 6, 85, 7375]
-    assert await SqlCrm(engine).last_as_of() == AS_OF
+    assert await last_as_of(engine) == AS_OF
 
 
 async def test_stages_are_ours(report: ImportReport, engine: AsyncEngine) -> None:

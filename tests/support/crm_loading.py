@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.crm.protocol import CrmBackend, Wanted
 from account_reviews.crm.sql import tables
+from account_reviews.crm.sql.accounts import SqlAccounts
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.records import (
     Account,
@@ -29,6 +30,7 @@ from account_reviews.domain.records import (
     StageChange,
     Task,
 )
+from tests.support.connections import statements_on
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
 ALL_MODULES = frozenset(RecordType)
@@ -146,3 +148,13 @@ async def read_one(
     """Fields of one record as the CRM shows them now."""
     (shown,) = await crm.read_back((Wanted(record=record, fields=fields),))
     return shown
+
+
+def accounts_of(engine: AsyncEngine) -> SqlAccounts:
+    """The CRM of that database as a start asks it."""
+    return SqlAccounts(statements_on(engine))
+
+
+async def last_as_of(engine: AsyncEngine) -> datetime | None:
+    """The moment that the last import named."""
+    return await accounts_of(engine).last_as_of()

@@ -35,7 +35,8 @@ from account_reviews.domain.review.state import (
 )
 from account_reviews.domain.review.steps import AnalyseAccount
 from account_reviews.memory.in_memory import InMemoryMemory
-from account_reviews.store.halts import RETRY_SECONDS, HaltStore
+from account_reviews.store.halt_gate import RETRY_SECONDS
+from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.sandbox import sandboxed_runner
 from activities.crm import CrmActivities

@@ -129,7 +129,7 @@ async def _scope(
         await find_accounts(parts, ids=ids)
         return CycleScope(account_ids=ids, segment=segment)
     where = AccountFilter(owner=owner, segment=segment)
-    if not (await parts.crm.list_accounts(where, limit=1)).items:
+    if not (await parts.accounts.list_accounts(where, limit=1)).items:
         whose = f" of owner {owner!r}" if owner else ""
         which = f" in segment {segment!r}" if segment else ""
         raise NotFoundError(f"the CRM has no accounts{whose}{which}")

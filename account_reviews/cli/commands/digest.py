@@ -54,7 +54,7 @@ async def _digest(
     chosen = parse_day(day, now.date()) if day else now.date()
     async with open_session() as parts:
         tenant = parts.settings.tenant
-        owner_id = await find_owner(parts.digests, parts.crm, tenant, owner)
+        owner_id = await find_owner(parts.digests, parts.accounts, tenant, owner)
         digest = await parts.digests.get(tenant, owner_id, chosen)
         if digest is None or fresh:
             digest = await make(

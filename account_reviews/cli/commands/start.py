@@ -206,7 +206,7 @@ async def _start_one(
         if not join:
             raise
         return started_document(await open_review(parts, client, account.id), joined=True)
-    await parts.store.open_run(state)
+    await parts.first_rows.open_run(state)
     return started_document(state)
 
 

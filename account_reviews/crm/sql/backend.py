@@ -2,17 +2,19 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from typing import Final
 
-from sqlalchemy import ARRAY, RowMapping, func, select
+from sqlalchemy import ARRAY, RowMapping, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.crm.gate import WriteGate
 from account_reviews.crm.protocol import AccountFilter, AccountPage, Capabilities, Wanted
 from account_reviews.crm.record_writes import wire
-from account_reviews.crm.sql.reads import Links, build, read_accounts, read_snapshots
-from account_reviews.crm.sql.tables import TABLES, accounts, imports
+from account_reviews.crm.sql.accounts import CAPABILITIES
+from account_reviews.crm.sql.reads import read_snapshots
+from account_reviews.crm.sql.rows import LIST_ACCOUNTS, Links, list_values, page_of
+from account_reviews.crm.sql.tables import TABLES, accounts
 from account_reviews.crm.sql.writes import apply_change
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
@@ -22,14 +24,11 @@ from account_reviews.domain.errors import (
     CrmUnavailableError,
 )
 from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.records import (
-    Account,
-    AccountSnapshot,
-    RecordType,
-    SnapshotLimits,
-)
+from account_reviews.domain.records import AccountSnapshot, RecordType, SnapshotLimits
 from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.store.database import autocommit, reachable
+
+_LIST_ACCOUNTS: Final = text(LIST_ACCOUNTS)
 
 
 class SqlCrm:
@@ -49,10 +48,10 @@ class SqlCrm:
         self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
     ) -> AccountPage:
         """Accounts ordered by id; the cursor is the last id of the page before."""
-        async with reachable(CrmUnavailableError), self._engine.connect() as connection:
-            rows = await read_accounts(connection, where, cursor, limit + 1)
-        items = tuple(build(Account, RecordType.ACCOUNT, row, self._links) for row in rows[:limit])
-        return AccountPage(items=items, next_cursor=items[-1].id if len(rows) > limit else None)
+        values = list_values(where, cursor, limit)
+        async with reachable(CrmUnavailableError), self._autocommit.connect() as connection:
+            found = (await connection.execute(_LIST_ACCOUNTS, values)).mappings()
+        return page_of([dict(row) for row in found], limit, self._links)
 
     async def snapshot(
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
@@ -124,13 +123,7 @@ class SqlCrm:
 
     async def capabilities(self) -> Capabilities:
         """Version checks, a ledger in the same transaction, bulk and local reads."""
-        return Capabilities(
-            name="sql",
-            optimistic_lock=True,
-            transactional_ledger=True,
-            bulk_reads=200,
-            local=True,
-        )
+        return CAPABILITIES
 
     async def health(self) -> Health:
         """Whether the CRM answers, and how many accounts it holds. Never raises for an outage."""
@@ -142,13 +135,6 @@ class SqlCrm:
             return Health(ok=False, detail=error.message, hint=error.hint)
         hint = None if count else "fill it with `reviews crm import`"
         return Health(ok=True, detail=f"the SQL CRM holds {count} accounts", hint=hint)
-
-    async def last_as_of(self) -> datetime | None:
-        """The moment the files of the last import speak of; None when it named none."""
-        query = select(imports.c.as_of).order_by(imports.c.id.desc()).limit(1)
-        async with reachable(CrmUnavailableError), self._engine.connect() as connection:
-            found: datetime | None = await connection.scalar(query)
-        return found
 
 
 class OwnSqlCrm(SqlCrm):

@@ -1,37 +1,16 @@
-"""Reading accounts out of the SQL CRM."""
+"""Reading all of an account out of the SQL CRM, through an engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Text, and_, column, exists, func, or_, select, text
+from sqlalchemy import Text, column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from account_reviews.crm.protocol import AccountFilter
-from account_reviews.crm.sql.tables import (
-    accounts,
-    activities,
-    contacts,
-    deals,
-    notes,
-    owners,
-    tasks,
-)
-from account_reviews.domain.errors import BadInputError
-from account_reviews.domain.records import (
-    AccountSnapshot,
-    DealStage,
-    Record,
-    RecordType,
-    SnapshotLimits,
-)
+from account_reviews.crm.sql.rows import Links
+from account_reviews.domain.records import AccountSnapshot, DealStage, RecordType, SnapshotLimits
 from account_reviews.store.sql_files import read_sql
-
-Row = Mapping[str, Any]
-_R = TypeVar("_R", bound=Record)
 
 _CLOSED: Final = [stage.value for stage in DealStage if stage.is_closed]
 _RECORDS: Final = {
@@ -47,75 +26,6 @@ _RECORDS: Final = {
 _SNAPSHOTS: Final = text(read_sql("account_reviews.crm.sql", "snapshots.sql")).columns(
     column("id", Text), column("document", JSONB)
 )
-
-
-class Links:
-    """Links to records, from a template with {type} and {id}. BadInputError for another one."""
-
-    def __init__(self, template: str | None) -> None:
-        self._template = template
-        try:
-            self.url(RecordType.ACCOUNT, "1")
-        except (LookupError, ValueError):
-            raise BadInputError(
-                f"the link template {template!r} cannot be used",
-                hint="write it like https://crm.example.com/{type}/{id}",
-            ) from None
-
-    def url(self, record_type: RecordType, record_id: str) -> str | None:
-        """The link of a record, None without a template."""
-        if self._template is None:
-            return None
-        return self._template.format(type=record_type.value, id=quote(record_id, safe=""))
-
-
-def build(model: type[_R], record_type: RecordType, row: Row, links: Links) -> _R:
-    """A row as its model; the version becomes text."""
-    values = {name: _whole(value) for name, value in row.items()}
-    values |= {"version": str(row["version"]), "url": links.url(record_type, row["id"])}
-    return model.model_validate(values)
-
-
-def _whole(value: object) -> object:
-    """The driver gives 90000 as 9E+4, which would be written so wherever it travels."""
-    return Decimal(format(value, "f")) if isinstance(value, Decimal) else value
-
-
-async def read_accounts(
-    connection: AsyncConnection, where: AccountFilter, cursor: str | None, limit: int
-) -> list[dict[str, Any]]:
-    """Up to `limit` accounts after `cursor`, by id."""
-    query = select(accounts).order_by(accounts.c.id).limit(limit)
-    if cursor is not None:
-        query = query.where(accounts.c.id > cursor)
-    if where.account_ids is not None:
-        query = query.where(accounts.c.id == func.any(list(where.account_ids)))
-    if where.owner is not None:
-        named = select(owners.c.id).where(owners.c.name == where.owner)
-        query = query.where(or_(accounts.c.owner_id == where.owner, accounts.c.owner_id.in_(named)))
-    if where.segment is not None:
-        query = query.where(accounts.c.segment == where.segment)
-    if where.statuses:
-        wanted = accounts.c.status.in_([status.value for status in where.statuses])
-        query = query.where(or_(wanted, accounts.c.status.is_(None)))
-    if where.changed_since is not None:
-        query = query.where(_changed(where.changed_since))
-    return await _rows(connection, query)
-
-
-def _changed(since: datetime) -> ColumnElement[bool]:
-    """The account or a record of it changed, or nobody knows when it did."""
-    undated = and_(accounts.c.modified_at.is_(None), accounts.c.last_activity_at.is_(None))
-    own = or_(accounts.c.modified_at >= since, accounts.c.last_activity_at >= since, undated)
-    moments = (
-        activities.c.at, contacts.c.created_at, deals.c.modified_at, deals.c.created_at,
-        deals.c.stage_changed_at, notes.c.created_at, tasks.c.created_at,
-    )  # fmt: skip
-    touched = (
-        exists().where(moment.table.c.account_id == accounts.c.id, moment >= since)
-        for moment in moments
-    )
-    return or_(own, *touched)
 
 
 async def read_snapshots(
@@ -155,7 +65,3 @@ def _add_links(found: dict[str, Any], links: Links) -> None:
         held = found.get(name, ())
         for record in held if isinstance(held, list) else [held] if held else ():
             record["url"] = links.url(kind, record["id"])
-
-
-async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in (await connection.execute(query)).mappings()]

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from account_reviews.crm.record_writes import Write, created_id, plan_write, wire_fields
-from account_reviews.crm.sql.reads import Links
+from account_reviews.crm.sql.rows import Links
 from account_reviews.crm.sql.tables import (
     TABLES,
     account_owner_changes,

@@ -1,9 +1,10 @@
-"""What a command that only reads may import: its time is imports, nearly all of it.
+"""What a command that only reads or starts may import: its time is imports, nearly all of it.
 
 A library that is not listed costs everybody who types the command. `docs/design.md` says why
-reading goes without an engine, without Temporal and mostly without rich.
+this goes without an engine, reading without Temporal and mostly without rich.
 """
 
+import asyncio
 import os
 import re
 import subprocess
@@ -17,8 +18,11 @@ from account_reviews.domain.review.decisions import propose
 from account_reviews.domain.review.phases import Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.reviews import ReviewStore
+from tests.support.connections import statements_on
+from tests.support.crm_loading import load, sample
 from tests.support.paths import ROOT
 from tests.support.review_states import NOW, analysis_result, fresh, task_change
+from tests.support.waiting import until
 
 PARSER = {"typer", "shellingham", "annotated_doc"}
 """Typer and what it needs to read a command line and to print a help text."""
@@ -28,8 +32,11 @@ MODELS = {
     "pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection",
 }  # fmt: skip
 """Stored reviews and requests, read back as what they were."""
+SDK = {"temporalio", "google", "grpc", "nexusrpc"}
+"""Temporal, and how it is spoken to."""
 LIST = PARSER | DRIVER
 WHOLE = LIST | MODELS
+START = WHOLE | SDK
 
 OPEN, CLOSED, REQUEST = "acc-open", "acc-closed", "req-1"
 COMMANDS = {
@@ -47,7 +54,7 @@ COMMANDS = {
     "cycles list": WHOLE,
 }
 _IMPORTED = re.compile(r"^import time: *\d+ \| *\d+ \| *(\w+)", re.MULTILINE)
-_OURS = {"account_reviews", "__main__", "org"}
+_OURS = {"account_reviews", "starter", "__main__", "org"}
 """`org` is what `copy` of the standard library tries for Jython."""
 _BEGINNING = ("__editable__", "_distutils", "_sysconfigdata", "_virtualenv", "sitecustomize")
 
@@ -85,6 +92,31 @@ def test_a_reading_command_imports_no_more_than_it_needs(
     imported, said = run(command, database_url, tmp_path)
     assert "typer" in imported
     assert imported - COMMANDS[command] == set(), said
+
+
+@pytest.mark.usefixtures("parts")
+@pytest.mark.parametrize(
+    "command", ["start ac-1", "start ac-2 --wait", "start ac-3 --if-running join -o json"]
+)
+async def test_a_start_needs_the_sdk_and_no_engine(
+    engine: AsyncEngine, database_url: str, tmp_path: Path, command: str
+) -> None:
+    account_id = command.split()[1]
+    await load(engine, [sample(account_id)])
+    started = asyncio.to_thread(run, command, database_url, tmp_path)
+    (imported, said), _ = await asyncio.gather(started, _come_to_rest(engine, account_id))
+    assert "temporalio" in imported
+    assert imported - START == set(), said
+
+
+async def _come_to_rest(engine: AsyncEngine, account_id: str) -> None:
+    """Let the review that is started seem to wait for an answer: no worker is there."""
+    waits = "update reviews.review_runs set status = 'waiting' where account_id = :account_id"
+
+    async def is_there() -> bool:
+        return await statements_on(engine).execute(waits, account_id=account_id) == 1
+
+    await until(is_there)
 
 
 def run(command: str, database_url: str, data_dir: Path) -> tuple[set[str], str]:

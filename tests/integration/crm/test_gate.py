@@ -26,7 +26,8 @@ from account_reviews.services.halts import (
     stop_all,
 )
 from account_reviews.store.database import create_engine
-from account_reviews.store.halts import RETRY_SECONDS, HaltStore
+from account_reviews.store.halt_gate import RETRY_SECONDS
+from account_reviews.store.halts import HaltStore
 from account_reviews.temporal.worker_interceptor import to_application_error
 from tests.support.crm import change
 from tests.support.crm_loading import load, sample
@@ -306,6 +307,58 @@ async def test_starts_are_refused_with_who_when_and_why(parts: Parts) -> None:
         assert error.value.message.endswith(": bad data")
         assert "stop-all --release" in (error.value.hint or "")
         assert (error.value.exit_code, error.value.code) == (4, "halted")
+
+
+async def test_a_stop_waits_for_every_start_under_way(parts: Parts) -> None:
+    """Also for several at once, each on its own, and for none that comes later."""
+    tenant, may_end = parts.settings.tenant, asyncio.Event()
+
+    async def start() -> None:
+        async with starting(parts):
+            await may_end.wait()
+
+    async def all_begun() -> bool:
+        return await parts.halts.writers_left(tenant) == MANY
+
+    async def is_halted() -> bool:
+        return await parts.halts.current(tenant) is not None
+
+    begun = [asyncio.ensure_future(start()) for _ in range(MANY)]
+    await until(all_begun)
+    stopping = asyncio.ensure_future(stop_all(parts, "ann", "bad data", notify=silent))
+    await until(is_halted)
+    with pytest.raises(HaltedError):
+        async with starting(parts):
+            pytest.fail("the gate is open")
+    assert await parts.halts.writers_left(tenant) == MANY
+    assert not stopping.done()
+    may_end.set()
+    await asyncio.gather(*begun)
+    assert (await stopping).halted
+    assert await parts.halts.writers_left(tenant) == 0
+
+
+async def test_a_stop_that_comes_while_a_start_queues_is_seen(
+    parts: Parts, engine: AsyncEngine
+) -> None:
+    tenant = parts.settings.tenant
+
+    async def start() -> None:
+        async with starting(parts):
+            pytest.fail("the gate is open")
+
+    async def queues() -> bool:
+        async with engine.connect() as other:
+            return bool(await other.scalar(text(QUEUED)))
+
+    async with engine.begin() as connection:
+        lock = text("select pg_advisory_xact_lock(hashtextextended(:name, 0))")
+        await connection.execute(lock, {"name": f"reviews-writes:{tenant}"})
+        begun = asyncio.ensure_future(start())
+        await until(queues)
+        await parts.halts.halt(tenant, "ann", "bad data")
+    with pytest.raises(HaltedError, match="nothing can be started"):
+        await begun
 
 
 async def test_without_temporal_writes_stop_all_the_same(

@@ -25,7 +25,7 @@ from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import RecordType, SnapshotLimits
 from account_reviews.store.database import create_engine
 from tests.support.crm import ACCOUNT, change
-from tests.support.crm_loading import AS_OF, clear, read_one
+from tests.support.crm_loading import AS_OF, clear, last_as_of, read_one
 from tests.support.paths import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -105,7 +105,7 @@ async def test_records_arrive_with_all_that_hangs_on_them(
     assert found.modules == {RecordType.OWNER, RecordType.ACCOUNT, RecordType.DEAL}
     assert found.deals[0].stage_changed_at == datetime(2026, 9, 1, tzinfo=UTC)
     assert [step.at for step in found.deals[0].stage_history] == [found.deals[0].stage_changed_at]
-    assert await crm.last_as_of() == AS_OF
+    assert await last_as_of(engine) == AS_OF
 
 
 async def test_the_same_files_again_change_nothing(engine: AsyncEngine, files: Write) -> None:
@@ -241,7 +241,7 @@ async def test_a_bad_row_stops_everything(engine: AsyncEngine, files: Write, cas
     assert len(problem.value or "") <= 60
     assert caught.value.problem_count == 1
     assert await count(engine, tables.owners) == 0
-    assert await SqlCrm(engine).last_as_of() is None
+    assert await last_as_of(engine) is None
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -1,0 +1,51 @@
+"""What a start asks the SQL CRM, over a plain connection: a command needs no engine for it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Final
+
+from account_reviews.crm.protocol import AccountFilter, AccountPage, Capabilities
+from account_reviews.crm.sql.rows import LIST_ACCOUNTS, Links, list_values, page_of
+from account_reviews.domain.errors import CrmUnavailableError, UnreachableError
+from account_reviews.store.statements import Statements, as_error
+
+CAPABILITIES: Final = Capabilities(
+    name="sql", optimistic_lock=True, transactional_ledger=True, bulk_reads=200, local=True
+)
+_LAST_AS_OF: Final = "select as_of from crm.imports order by id desc limit 1"
+
+
+class SqlAccounts:
+    """`AccountSource` on the schema `crm` of a database. CrmUnavailableError when it is down."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+        self._links = Links(None)
+
+    async def list_accounts(
+        self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
+    ) -> AccountPage:
+        """As `SqlCrm.list_accounts`, with the same statement."""
+        values = list_values(where, cursor, limit)
+        with _reachable():
+            rows = await self._statements.rows(LIST_ACCOUNTS, **values)
+        return page_of(rows, limit, self._links)
+
+    async def capabilities(self) -> Capabilities:
+        """As of `SqlCrm`; nobody is asked."""
+        return CAPABILITIES
+
+    async def last_as_of(self) -> datetime | None:
+        """The moment the files of the last import speak of; None when it named none."""
+        with _reachable():
+            found: datetime | None = await self._statements.scalar(_LAST_AS_OF)
+        return found
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except UnreachableError as error:
+        raise as_error(CrmUnavailableError, error) from error
