@@ -26,6 +26,7 @@ DEFAULT_UI_PORT: Final = 8233
 
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL")
 """Without them each change waits for the disk several times, and readers for writers."""
+_IN_USE: Final = "address already in use"
 _READY_TIMEOUT: Final = 60.0
 _ENOUGH: Final = "100000"
 _RATE_LIMITS: Final = (
@@ -103,9 +104,11 @@ class TemporalServer:
             with self._open_log() as log:
                 try:
                     await self._launch(program, port, ui_port, log)
-                except UnreachableError:
+                except UnreachableError as error:
                     await self.stop()
-                    if attempts_left and not (ports.is_free(port) and ports.is_free(ui_port)):
+                    # The other program may be gone again.
+                    lost = _IN_USE in error.message or not all(map(ports.is_free, (port, ui_port)))
+                    if attempts_left and lost:
                         continue
                     raise
             self._wanted = port, ui_port

@@ -1,20 +1,41 @@
-"""What reviews need, checked one by one, each with what to do when it is missing."""
+"""What reviews need, checked one by one, each with what to do when it is missing.
+
+All that a check uses is imported here, before its time begins: on a busy machine the imports take
+longer than an answer may.
+"""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from account_reviews.audit.store import try_insert
 from account_reviews.config.settings import Settings
+from account_reviews.crm.sql.backend import SqlCrm
+from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Model
 from account_reviews.domain.errors import ReviewsError
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
-    from temporalio.client import Client
-
-    from account_reviews.domain.backends import Health
+from account_reviews.domain.halts import RELEASE_HINT
+from account_reviews.local import namespace
+from account_reviews.memory.postgres import PostgresMemory
+from account_reviews.store.database import create_engine
+from account_reviews.store.halts import HaltStore
+from account_reviews.store.migration import AUDIT, current_revision, head_revision
+from account_reviews.telemetry.client_tracing import client_tracing
+from account_reviews.temporal.client import connect
+from account_reviews.temporal.names import RETENTION_DAYS, TASK_QUEUE
+from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 
 _PATIENCE: Final = 3.0
 """Seconds for one check."""
@@ -51,17 +72,17 @@ class _Patient:
     """What the checks look at. A part stays None when it cannot be reached."""
 
     settings: Settings
-    client: "Client | None" = None
-    engine: "AsyncEngine | None" = None
+    client: Client | None = None
+    engine: AsyncEngine | None = None
     lost: dict[str, str] = field(default_factory=dict)
 
-    def temporal(self) -> "Client":
+    def temporal(self) -> Client:
         """The client, or why there is none."""
         if self.client is None:
             raise NeedError("not checked, since Temporal does not answer", "see the check temporal")
         return self.client
 
-    def database(self) -> "AsyncEngine":
+    def database(self) -> AsyncEngine:
         """The engine, or why there is none."""
         if self.engine is None:
             raise NeedError(
@@ -105,9 +126,6 @@ async def _run(name: str, examination: Examination, patient: _Patient) -> Check:
 
 
 async def _temporal(patient: _Patient) -> str:
-    from account_reviews.telemetry.client_tracing import client_tracing
-    from account_reviews.temporal.client import connect
-
     patient.client = await connect(
         patient.settings, need_namespace=False, interceptors=[client_tracing()]
     )
@@ -115,10 +133,6 @@ async def _temporal(patient: _Patient) -> str:
 
 
 async def _namespace(patient: _Patient) -> str:
-    from temporalio.service import RPCError
-
-    from account_reviews.local import namespace
-
     client = patient.temporal()
     try:
         await namespace.retention_days(client)
@@ -132,9 +146,6 @@ async def _namespace(patient: _Patient) -> str:
 
 
 async def _search_attributes(patient: _Patient) -> str:
-    from account_reviews.local import namespace
-    from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
-
     client = patient.temporal()
     missing = await namespace.missing_attributes(client)
     if missing:
@@ -147,9 +158,6 @@ async def _search_attributes(patient: _Patient) -> str:
 
 
 async def _retention(patient: _Patient) -> str:
-    from account_reviews.local import namespace
-    from account_reviews.temporal.names import RETENTION_DAYS
-
     client = patient.temporal()
     days = await namespace.retention_days(client)
     if days < RETENTION_DAYS:
@@ -162,10 +170,6 @@ async def _retention(patient: _Patient) -> str:
 
 
 async def _database(patient: _Patient) -> str:
-    from sqlalchemy import text
-
-    from account_reviews.store.database import create_engine
-
     url = patient.settings.require_database_url()
     engine = create_engine(url, application_name="reviews doctor")
     try:
@@ -179,8 +183,6 @@ async def _database(patient: _Patient) -> str:
 
 
 async def _revision(patient: _Patient) -> str:
-    from account_reviews.store.migration import current_revision, head_revision
-
     found, wanted = await current_revision(patient.database()), head_revision()
     if found != wanted:
         raise NeedError(
@@ -192,8 +194,6 @@ async def _revision(patient: _Patient) -> str:
 
 async def _audit_trail(patient: _Patient) -> str:
     """Whether its tables are of this release, and take a row; the row is taken back."""
-    from account_reviews.store.database import create_engine
-
     settings = patient.settings
     if settings.audit_database_url is None:
         return await _audit_database(patient.database())
@@ -204,12 +204,7 @@ async def _audit_trail(patient: _Patient) -> str:
         await engine.dispose()
 
 
-async def _audit_database(engine: "AsyncEngine") -> str:
-    from sqlalchemy.exc import DBAPIError
-
-    from account_reviews.audit.store import try_insert
-    from account_reviews.store.migration import AUDIT, current_revision, head_revision
-
+async def _audit_database(engine: AsyncEngine) -> str:
     found, wanted = await current_revision(engine, AUDIT), head_revision(AUDIT)
     if found != wanted:
         raise NeedError(
@@ -227,9 +222,6 @@ async def _audit_database(engine: "AsyncEngine") -> str:
 
 
 async def _stopped(patient: _Patient) -> str:
-    from account_reviews.domain.halts import RELEASE_HINT
-    from account_reviews.store.halts import HaltStore
-
     halt = await HaltStore(patient.database()).current(patient.settings.tenant)
     if halt is not None:
         raise NeedError(f"writes and starts are {halt.describe()}", RELEASE_HINT)
@@ -237,9 +229,6 @@ async def _stopped(patient: _Patient) -> str:
 
 
 async def _crm(patient: _Patient) -> str:
-    from account_reviews.crm.sql.backend import SqlCrm
-    from account_reviews.store.database import create_engine
-
     if patient.settings.crm_url is None:
         return _detail(await SqlCrm(patient.database()).health())
     engine = create_engine(patient.settings.crm_url, application_name="reviews doctor")
@@ -250,21 +239,17 @@ async def _crm(patient: _Patient) -> str:
 
 
 async def _memory(patient: _Patient) -> str:
-    from account_reviews.memory.postgres import PostgresMemory
-
     memory = PostgresMemory(patient.database(), tenant=patient.settings.tenant)
     return _detail(await memory.health())
 
 
-def _detail(health: "Health") -> str:
+def _detail(health: Health) -> str:
     if not health.ok:
         raise NeedError(health.detail, health.hint)
     return health.detail
 
 
 async def _time_zones(_: _Patient) -> str:
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
-
     for name in _ZONES:
         try:
             ZoneInfo(name)
@@ -280,12 +265,6 @@ async def _policy(patient: _Patient) -> str:
 
 
 async def _workers(patient: _Patient) -> str:
-    from temporalio.api.enums.v1 import TaskQueueType
-    from temporalio.api.taskqueue.v1 import TaskQueue
-    from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-
-    from account_reviews.temporal.names import TASK_QUEUE
-
     client = patient.temporal()
     answer = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(

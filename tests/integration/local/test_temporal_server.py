@@ -10,7 +10,7 @@ from temporalio.client import Client
 from account_reviews.config import ports
 from account_reviews.domain.errors import ConflictError, UnreachableError
 from account_reviews.local import namespace, processes
-from account_reviews.local.temporal_server import TemporalServer
+from account_reviews.local.temporal_server import TemporalServer, find_cli
 from account_reviews.temporal.names import RETENTION_DAYS
 
 pytestmark = pytest.mark.temporal
@@ -95,6 +95,23 @@ async def test_a_server_on_the_port_is_not_taken_for_ours() -> None:
     finally:
         await ours.stop()
         await theirs.stop()
+
+
+async def test_a_port_that_was_taken_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is free again when one looks."""
+    program, tried = tmp_path / "temporal", tmp_path / "tried"
+    program.write_text(
+        f"#!/bin/sh\n[ -e '{tried}' ] && exec '{find_cli()}' \"$@\"\ntouch '{tried}'\n"
+        "echo 'Error: listen tcp 127.0.0.1:7233: bind: address already in use' >&2\nexit 1\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("TEMPORAL_CLI_PATH", str(program))
+    server = TemporalServer(ui=False)
+    await server.start()
+    await server.stop()
+    assert tried.exists()
 
 
 async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """The doctor finds what is wrong and says what to do."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +97,26 @@ async def test_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     failed = _failed(report)
     assert {check.name for check in report.checks} - set(failed) == {"time zones", "policy"}
     assert all(check.hint for check in failed.values())
+
+
+_LATE = """
+import asyncio, sys
+from account_reviews.config.settings import Settings
+from account_reviews.upkeep.doctor import examine
+slow = {"asyncpg", "opentelemetry", "sqlalchemy", "temporalio"}
+before = set(sys.modules)
+asyncio.run(examine(Settings.load()))
+print(*sorted(slow & set(sys.modules) - before))
+"""
+
+
+def test_no_library_is_imported_while_a_check_waits(settings: Settings) -> None:
+    """On a busy machine that takes longer than a check may, and nothing would seem to answer."""
+    env = {**os.environ, "REVIEWS_DATABASE_URL": settings.require_database_url()}
+    done = subprocess.run(
+        [sys.executable, "-c", _LATE], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"
 
 
 async def test_an_empty_database(settings: Settings, postgres: EmbeddedPostgres) -> None:
