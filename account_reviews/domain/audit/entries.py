@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.domain.audit.events import (
     UNKNOWN_ACTOR,
@@ -22,7 +22,9 @@ from account_reviews.domain.review.approvals import ApprovalRequest, RequestStat
 from account_reviews.domain.review.messages import TimelineEntry
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.domain.schedule.runs import OpenRun
+
+if TYPE_CHECKING:
+    from account_reviews.domain.schedule.runs import OpenRun
 
 SYSTEM: Final = "system"
 """The actor of what the product does by itself."""
@@ -191,7 +193,7 @@ def halt_entry(halt: Halt, rules: Rules) -> AuditEvent:
     )
 
 
-def schedule_run_entry(call: OpenRun) -> AuditEvent:
+def schedule_run_entry(call: "OpenRun") -> AuditEvent:
     """A schedule started something, or missed its time."""
     judged = call.judgement
     details: Details = {
