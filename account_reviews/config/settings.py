@@ -158,6 +158,15 @@ def is_debugging() -> bool:
     return os.environ.get("REVIEWS_LOG_LEVEL", "").lower() == "debug"
 
 
+def is_unicode(text: str) -> bool:
+    """False where bytes that are not UTF-8 came in."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _given(environment: Mapping[str, str], names: list[str]) -> dict[str, Any]:
     """The settings that are set, by name. Upper and lower case mean the same, empty is unset."""
     known = {f"{PREFIX}{name}".upper(): name for name in names}
@@ -174,19 +183,11 @@ def _checked(name: str, value: Any) -> Any:
     if name == "log_level" and value not in LOG_LEVELS:
         *others, last = (repr(level) for level in LOG_LEVELS)
         wrong = f"input should be {', '.join(others)} or {last}"
-    elif isinstance(value, str) and not _is_unicode(value):
+    elif isinstance(value, str) and not is_unicode(value):
         wrong = "input should be a valid string, unable to parse raw data as a unicode string"
     if wrong is not None:
         raise BadInputError(f"{PREFIX}{name.upper()} is {value!r}: {wrong}")
     return Path(value) if name in _PATHS else value
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _runs(pid: object) -> bool:

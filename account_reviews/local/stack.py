@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
+from account_reviews.config.temporal import sdk_variables
 from account_reviews.domain.errors import ConflictError, ReviewsError, UnreachableError
 from account_reviews.local import datadir, processes
 from account_reviews.local.postgres import DATABASE, EmbeddedPostgres
@@ -311,7 +312,7 @@ async def run_until_signal(stack: LocalStack, ready: Callable[[], None]) -> bool
 
 async def _external_namespace(address: str) -> str:
     """Connect once to a Temporal that is not ours; gives the namespace. UnreachableError."""
-    variables = {**os.environ, "TEMPORAL_ADDRESS": address}
+    variables = {**sdk_variables(), "TEMPORAL_ADDRESS": address}
     config = ClientConfig.load_client_connect_config(override_env_vars=variables)
     try:
         client = await asyncio.wait_for(Client.connect(**config), 10)

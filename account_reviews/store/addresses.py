@@ -11,6 +11,7 @@ _DRIVER: Final = "postgresql+asyncpg"
 _SCHEMES: Final = ("postgres", "postgresql", _DRIVER)
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SSL_FLAGS: Final = {"true": "require", "false": "disable"}
+_LAST_PORT: Final = 65_535
 _HINT: Final = "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 _URL: Final = re.compile(
     r"""(?P<scheme>[\w+]+)://
@@ -90,7 +91,7 @@ def asyncpg_dsn(url: str) -> str:
 def _parse(url: str) -> Address:
     found = _URL.match(url.strip())
     port = None if found is None else found["port"]
-    if found is None or (port and not port.isdecimal()):
+    if found is None or (port is not None and not _is_port(port)):
         raise BadInputError("the database URL cannot be read", hint=_HINT)
     if found["scheme"] not in _SCHEMES:
         raise BadInputError(
@@ -107,10 +108,15 @@ def _parse(url: str) -> Address:
         user=_unquoted(found["user"]),
         password=_unquoted(found["password"]),
         host=found["host"] or found["host6"],
-        port=int(port) if port else None,
+        port=None if port is None else int(port),
         database=_unquoted(found["database"]),
         query=query,
     )
+
+
+def _is_port(text: str) -> bool:
+    """False for an empty text too: a port that was forgotten is not one that was left out."""
+    return text.isdecimal() and int(text) <= _LAST_PORT
 
 
 def _unquoted(part: str | None) -> str | None:

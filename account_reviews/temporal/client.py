@@ -12,6 +12,7 @@ from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.config.settings import Settings
+from account_reviews.config.temporal import sdk_variables
 from account_reviews.domain.errors import (
     BadInputError,
     NotFoundError,
@@ -99,8 +100,11 @@ def explained(error: RPCError) -> ReviewsError:
 
 def connect_options(settings: Settings) -> dict[str, Any]:
     """What `Client.connect` takes, from the official environment names, files and stack.json."""
+    variables = sdk_variables()
     try:
-        options: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
+        options: dict[str, Any] = dict(
+            ClientConfig.load_client_connect_config(override_env_vars=variables)
+        )
     except RuntimeError as error:
         raise BadInputError(f"the Temporal settings cannot be read: {error}") from None
     if not options.get("target_host"):
