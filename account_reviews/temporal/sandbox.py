@@ -1,12 +1,18 @@
 """How workflow code runs, in the worker and in replays alike."""
 
+import sys
+from dataclasses import replace
 from typing import Any
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker.workflow_sandbox import (
+    SandboxedWorkflowRunner,
+    SandboxMatcher,
+    SandboxRestrictions,
+)
 from temporalio.workflow import Info
 
 PURE = (
@@ -54,7 +60,26 @@ def sandboxed_runner(*, strict: bool = False) -> ReviewSandbox:
     replays do it; a worker does not, since it costs a tenth of its CPU.
     """
     passed = PURE if strict else (*PURE, "workflows")
-    return ReviewSandbox(restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed))
+    allowed = replace(SandboxRestrictions.default, invalid_module_members=_members())
+    return ReviewSandbox(restrictions=allowed.with_passthrough_modules(*passed))
+
+
+def _members() -> SandboxMatcher:
+    """The SDK's, and on Python 3.13 `os.path` may be called, which it allows from 3.14 on.
+
+    There the lines of a trace are looked up by an import that the sandbox sees. Refused, no error
+    whose source is gone could be shown, and the task would fail for the showing.
+    """
+    members = SandboxRestrictions.invalid_module_members_default
+    if sys.version_info[:2] != (3, 13):
+        return members
+    of_os = members.children["os"]
+    allowed = replace(
+        of_os,
+        children={**of_os.children, "path": SandboxMatcher.none},
+        exclude={*of_os.exclude, "path"},
+    )
+    return replace(members, children={**members.children, "os": allowed})
 
 
 def activity_methods(owner: object) -> list[Any]:
