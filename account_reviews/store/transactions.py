@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 import asyncpg
 
+from account_reviews.domain.errors import UnreachableError
 from account_reviews.store.statements import Row, connect, numbered, reachable_connection
 
 _BEGIN: Final = "begin isolation level read committed"
@@ -40,8 +41,12 @@ class Transactions:
 
             async def ask(statement: str, /, **values: Any) -> list[Row]:
                 query, names = numbered(statement)
-                with reachable_connection():
-                    found = await connection.fetch(query, *(values[name] for name in names))
+                try:
+                    with reachable_connection():
+                        found = await connection.fetch(query, *(values[name] for name in names))
+                except UnreachableError:
+                    connection.terminate()  # the driver may not have noticed its end yet
+                    raise
                 return [dict(row) for row in found]
 
             yield ask
@@ -64,7 +69,7 @@ class Transactions:
         """What was done inside is done, also when the connection is lost by now."""
         try:
             await connection.execute("rollback", timeout=_END_SECONDS)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except Exception:  # noqa: BLE001  whatever the driver says, it is not used again
             connection.terminate()
         except BaseException:
             connection.terminate()
