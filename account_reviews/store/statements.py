@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from account_reviews.domain.errors import ReviewsError, UnreachableError
+from account_reviews.domain.errors import BadInputError, ReviewsError, UnreachableError
 from account_reviews.store.addresses import asyncpg_dsn, normalised
 
 COMMAND_SECONDS: Final = 30.0
@@ -25,6 +25,12 @@ _CLOSE_SECONDS: Final = 1.0
 _VALUE: Final = re.compile(r"(?<![:\w]):(\w+)")
 """`:name`, but neither the cast `::type` nor a time within a text."""
 
+_NOT_CONNECTED: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # no server is what `target_session_attrs` asks for
+)
 _UNREACHABLE_CLASSES: Final = ("08", "28", "57P")
 """SQLSTATE prefixes: connection lost, login refused, server going down."""
 _UNREACHABLE_STATES: Final = {
@@ -41,7 +47,10 @@ Row = dict[str, Any]
 async def connect(
     url: str, *, application_name: str, command_timeout: float | None = COMMAND_SECONDS
 ) -> "asyncpg.Connection[Any]":
-    """One plain asyncpg connection in UTC. UnreachableError when there is none to be had."""
+    """One plain asyncpg connection in UTC. UnreachableError when there is none to be had.
+
+    BadInputError for an address that the driver cannot make sense of.
+    """
     address = normalised(url)
     settings = {"timezone": "UTC"}
     if "application_name" not in address.query:
@@ -53,10 +62,14 @@ async def connect(
             command_timeout=command_timeout,
             server_settings=settings,
         )
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except _NOT_CONNECTED as error:
         raise UnreachableError(
             f"cannot connect to the database {address.shown()}: {reason(error)}",
             hint="check that it runs and that REVIEWS_DATABASE_URL is right",
+        ) from error
+    except (ValueError, LookupError, ArithmeticError) as error:
+        raise BadInputError(
+            f"the database URL {address.shown()} cannot be used: {reason(error)}"
         ) from error
 
 

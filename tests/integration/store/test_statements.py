@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from account_reviews.domain.errors import UnreachableError
-from account_reviews.store.statements import Statements
+from account_reviews.domain.errors import BadInputError, ReviewsError, UnreachableError
+from account_reviews.store.statements import Statements, connect
 
 NOWHERE = "postgresql://u:secret@127.0.0.1:1/db"
 
@@ -119,3 +119,18 @@ async def test_a_statement_that_is_given_up_leaves_the_connection_usable(
         async with asyncio.timeout(0.1):
             await statements.scalar("select pg_sleep(0.3)")
     assert await statements.scalar("select 1") == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "words"),
+    [
+        ("port=five", BadInputError, "cannot be used: invalid literal"),
+        ("target_session_attrs=read-only", UnreachableError, "None of the hosts match"),
+        ("target_session_attrs=best", UnreachableError, "target_session_attrs"),
+    ],
+)
+async def test_an_address_that_the_driver_cannot_use_is_one_sentence(
+    database_url: str, query: str, kind: type[ReviewsError], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        await connect(f"{database_url}&{query}", application_name="t")
