@@ -53,7 +53,7 @@ class Settings:
     @classmethod
     def load(cls, **flags: Any) -> Self:
         """Read the environment; BadInputError names the variable that does not fit."""
-        given = _given(os.environ, [field.name for field in fields(cls)])
+        given = _given(os.environ)
         if "database_url" not in given:
             url = environment_aliases.database_url(os.environ)
             given |= {} if url is None else {"database_url": url}
@@ -167,9 +167,14 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def _given(environment: Mapping[str, str], names: list[str]) -> dict[str, Any]:
+def set_by_environment() -> frozenset[str]:
+    """The settings that the environment gives a value."""
+    return frozenset(_given(os.environ))
+
+
+def _given(environment: Mapping[str, str]) -> dict[str, Any]:
     """The settings that are set, by name. Upper and lower case mean the same, empty is unset."""
-    known = {f"{PREFIX}{name}".upper(): name for name in names}
+    known = {f"{PREFIX}{field.name}".upper(): field.name for field in fields(Settings)}
     return {
         known[name.upper()]: value
         for name, value in environment.items()

@@ -90,11 +90,11 @@ async def _collect() -> tuple[list[Item], dict[str, str]]:
 
 
 def _own(settings: "Settings", field: str) -> Item:
-    from account_reviews.config.settings import is_set
+    from account_reviews.config.settings import set_by_environment
 
     name = f"REVIEWS_{field.upper()}"
     value = getattr(settings, field)
-    origin = "environment" if is_set(name) else "default"
+    origin = "environment" if field in set_by_environment() else "default"
     if field == "database_url" and origin == "default":
         value, origin = _database(settings)
     if field in _PLACES:
