@@ -36,9 +36,10 @@ $(VENV)/.installed: requirements/dev.txt requirements/uv.txt pyproject.toml | $(
 demo: setup  ## See a review from start to end; KEEP=1 leaves the stack running
 	$(BIN)/reviews demo $(if $(KEEP),--keep)
 
-# Two processes, each with servers of its own; the tests of a file stay together.
+# Three processes for two cores, since tests wait a good part of their time; each has servers of its
+# own, and the tests of a file stay together.
 test: setup  ## Run the tests; ARGS goes to pytest
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 lint: setup  ## Check style and the direction of imports
 	$(BIN)/ruff check .
