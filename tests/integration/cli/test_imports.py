@@ -54,8 +54,8 @@ COMMANDS = {
     "cycles list": WHOLE,
 }
 _IMPORTED = re.compile(r"^import time: *\d+ \| *\d+ \| *(\w+)", re.MULTILINE)
-_OURS = {"account_reviews", "starter", "__main__", "org"}
-"""`org` is what `copy` of the standard library tries for Jython."""
+_OURS = {"account_reviews", "starter", "__main__", "org", "_wmi"}
+"""The standard library tries `org` for Jython, and `_wmi` for Windows."""
 _BEGINNING = ("__editable__", "_distutils", "_sysconfigdata", "_virtualenv", "sitecustomize")
 
 
