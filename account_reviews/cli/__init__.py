@@ -1,5 +1,15 @@
-"""The `reviews` command. Imports typer at the top, no more."""
+"""The `reviews` command. It loads the rest where Ctrl-C is answered already."""
 
-from account_reviews.cli.app import main
+import os
+from collections.abc import Sequence
+from typing import NoReturn
 
-__all__ = ["main"]
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Entry point of the console script, of worker.py and of starter.py."""
+    try:
+        from account_reviews.cli.app import main as run
+
+        run(arguments)
+    except KeyboardInterrupt:  # while modules were loaded, or at the very end
+        os._exit(130)

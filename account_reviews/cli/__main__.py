@@ -1,6 +1,6 @@
 """`python -m account_reviews.cli`, the same as `reviews`."""
 
-from account_reviews.cli.app import main
+from account_reviews.cli import main
 
 if __name__ == "__main__":
     main()

@@ -46,7 +46,7 @@ def build(modules: Iterable[str] = VERBS.values()) -> typer.Typer:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Entry point of the console script, of worker.py and of starter.py."""
+    """Run the verb these words name, those of the process without any; ends the process."""
     collect_seldom()
     # Warnings of our modules are for the worker's log; a person gets one sentence.
     logging.getLogger("account_reviews").addHandler(logging.NullHandler())
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     output = Format.JSON if usage.wants_json(words) else Format.TABLE
     try:
         usage.check_words(words)
-        build(_modules_of(words))(words, standalone_mode=False, prog_name="reviews")
+        code = build(_modules_of(words))(words, standalone_mode=False, prog_name="reviews")
     except typer.Exit as stop:
         leave(stop.exit_code)
     except (typer.Abort, KeyboardInterrupt):
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             note(help_text)
             leave(2)
         fail(usage.as_bad_input(error, words) or error, output)
-    leave(0)
+    leave(code if isinstance(code, int) else 0)  # verbs give None, the parser 130 after Ctrl-C
 
 
 def _no_options() -> None:

@@ -106,11 +106,12 @@ def _end_of_pipe() -> NoReturn:
 
 def run(work: Coroutine[Any, Any, _T], output: Format = Format.TABLE) -> _T:
     """Run a command's coroutine; every error becomes its sentence and exit code."""
-    import asyncio
-
     try:
+        import asyncio
+
         return asyncio.run(work)
     except KeyboardInterrupt:
+        work.close()  # it may never have begun
         leave(130)
     except BrokenPipeError:
         _end_of_pipe()

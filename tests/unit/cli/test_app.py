@@ -54,6 +54,29 @@ def test_no_words_give_the_help_text() -> None:
     assert "Traceback" not in done.stderr
 
 
+_INTERRUPTED = """
+import sys
+
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "{module}":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, CtrlC())
+from account_reviews.cli import main
+main(["list"])
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "account_reviews.cli.commands.show", "asyncio"])
+def test_ctrl_c_while_modules_are_loaded_ends_it_quietly(module: str) -> None:
+    program = [sys.executable, "-c", _INTERRUPTED.format(module=module)]
+    done = subprocess.run(
+        program, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [("appr", "approvals"), ("approvals app", "approve"), ("list --ph", "--phase")],
