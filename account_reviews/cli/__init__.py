@@ -1,4 +1,4 @@
-"""The `reviews` command. It loads the rest where Ctrl-C is answered already."""
+"""The `reviews` command. It imports what is typed, and no more."""
 
 import os
 from collections.abc import Sequence
