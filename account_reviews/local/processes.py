@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -72,6 +72,19 @@ def _look(pid: int) -> tuple[str, str] | None:
         return None
     name = text[text.index("(") + 1 : text.rindex(")")]
     return text[text.rindex(")") + 2], name
+
+
+async def to_its_end(work: Callable[[], None]) -> None:
+    """Run it in a thread. Whoever is cancelled meanwhile goes on when it has ended.
+
+    A thread cannot be interrupted: what it begins after we looked would never be undone.
+    """
+    task = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def spawn(

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -168,8 +169,8 @@ class LocalStack:
             self._notify("starting PostgreSQL")
             # First, so that a start that is interrupted is undone as well.
             undo.push_async_callback(asyncio.to_thread, self._postgres.stop)
-            await asyncio.to_thread(self._postgres.start)
-            await asyncio.to_thread(self._postgres.create_database, DATABASE)
+            await processes.to_its_end(self._postgres.start)
+            await processes.to_its_end(partial(self._postgres.create_database, DATABASE))
             self._watch(undo, self._keep_postgres())
         engine = create_engine(self.database_url, application_name="reviews dev")
         try:
@@ -215,7 +216,7 @@ class LocalStack:
             await asyncio.sleep(_LOOK_EVERY)
             if self._postgres.pid is None:
                 self._notify("PostgreSQL is gone; starting it again")
-                await self._again(lambda: asyncio.to_thread(self._postgres.start))
+                await self._again(lambda: processes.to_its_end(self._postgres.start))
 
     async def _keep_temporal(self) -> None:
         while True:
