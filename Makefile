@@ -37,9 +37,9 @@ demo: setup  ## See a review from start to end; KEEP=1 leaves the stack running
 	$(BIN)/reviews demo $(if $(KEEP),--keep)
 
 # Three processes for two cores, since tests wait a good part of their time; each has servers of its
-# own, the tests of a file stay together, and the acceptance tests, which take longest, come first.
+# own, and the tests of a file stay together.
 test: setup  ## Run the tests; ARGS goes to pytest
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 lint: setup  ## Check style and the direction of imports
 	$(BIN)/ruff check .
