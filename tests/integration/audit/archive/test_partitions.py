@@ -90,7 +90,11 @@ async def test_rows_of_a_month_that_was_not_there_move_into_it(trail: Sealed) ->
             assert name == MARCH
     assert await rows_of(trail.engine, f"audit.{MARCH}") == before[:1]
     assert await rows_of(trail.engine, "audit.audit_events_default") == before[1:]
-    assert await make_ahead(trail.engine) == [f"audit_events_{YEAR}_04", f"audit_events_{YEAR}_05"]
+    made = await make_ahead(trail.engine)  # a month may have begun since the table was made
+    assert [name for name in made if str(YEAR) in name] == [
+        f"audit_events_{YEAR}_04",
+        f"audit_events_{YEAR}_05",
+    ]
     assert await rows_of(trail.engine, "audit.audit_events_default") == []
     assert await rows_of(trail.engine, "audit.audit_events") == before
     assert (await trail.verify()).ok
@@ -115,7 +119,7 @@ async def test_many_make_the_same_months_while_rows_come(trail: Sealed) -> None:
     made = await asyncio.gather(
         *(make_ahead(trail.engine) for _ in range(6)), *(add(n) for n in range(100, 120))
     )
-    assert sorted(name for names in made if names for name in names) == [
+    assert sorted(name for names in made for name in names or () if str(YEAR) in name) == [
         f"audit_events_{YEAR}_{month:02}" for month in (3, 5, 6, 7)
     ]
     assert await rows_of(trail.engine, "audit.audit_events_default") == []
