@@ -25,8 +25,11 @@ from account_reviews.domain.review.phases import (
     check_move,
 )
 
-NEWEST_LOGIC = 1
-"""What starters set as `ReviewInput.logic`: each number is an order of commands."""
+NEWEST_LOGIC = 2
+"""What starters set as `ReviewInput.logic`: each number is an order of commands.
+
+1 is the first; 2 saves and reports before it remembers, and looks unknown outcomes up.
+"""
 TIMELINE_LIMIT = 200
 """Lines kept in the state; the event history holds all."""
 
