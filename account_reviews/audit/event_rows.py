@@ -22,6 +22,8 @@ INSERT: Final = read_sql("account_reviews.audit", "insert_events.sql")
 """Its rows are what `in_order` gives."""
 
 _SHORT, _LONG = 200, 1000
+_AT_FAULT: Final = (TypeError, ValueError, ArithmeticError, LookupError, RecursionError)
+"""What making or spelling an odd row raises."""
 
 Put = Callable[[Sequence[AuditEvent]], Awaitable[int]]
 
@@ -81,7 +83,7 @@ def refused(error: Exception) -> bool:
     """True when the rows are at fault, not the database: another try would end the same way."""
     state = str(getattr(_of_driver(error), "sqlstate", None) or "")
     # 22: data, 23: constraints, 54: limits of the server.
-    return state.startswith(("22", "23", "54")) or isinstance(error, TypeError | ValueError)
+    return state.startswith(("22", "23", "54")) or isinstance(error, _AT_FAULT)
 
 
 def event_of(row: Mapping[str, Any]) -> AuditEvent:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from account_reviews.domain.errors import UnreachableError
+from account_reviews.audit.outages import is_away
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import reachable
 from account_reviews.store.reviews import ReviewStore
@@ -67,9 +67,10 @@ class EndedOutside:
             try:
                 if await self._close(workflow_id, run_id):
                     self._notify(workflow_id, run_id)
-            except (UnreachableError, RPCError):
-                raise
-            except Exception as error:  # noqa: BLE001  it would come first again in every pass
+            except Exception as error:
+                if is_away(error):
+                    raise
+                # It would come first again in every pass.
                 instruments.audit_failed("reconcile", type(error).__name__)
                 _log.exception("the rows of %s, run %s, cannot be closed", workflow_id, run_id)
             del self._left[run_id]

@@ -9,18 +9,18 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.service import RPCError
 
 from account_reviews.audit.capture.workflow_runner import Moved
 from account_reviews.audit.history.cursors import Cursor, cursor_of, cursors, store
 from account_reviews.audit.history.reader import Export, HistoryGoneError, HistoryReader
+from account_reviews.audit.outages import is_away
 from account_reviews.telemetry import instruments
 
 QUIET_SECONDS: Final = 0.4
@@ -171,9 +171,10 @@ class Exporter:
                 if answer is None:
                     del left[run_id]
             for batch in _batches([one for one in answers if isinstance(one, Export)]):
-                await self._store(batch)
+                for export in await self._store(batch):
+                    self._again_unless_complete(export, left[export.run.run_id])
                 for export in batch:
-                    self._again_unless_complete(export, left.pop(export.run.run_id))
+                    del left[export.run.run_id]
             for answer in answers:
                 if isinstance(answer, BaseException):
                     raise answer
@@ -206,20 +207,30 @@ class Exporter:
                 )
             except HistoryGoneError:
                 _log.warning("the history of %s, run %s, is gone", moved.workflow_id, run_id)
-            except (RPCError, TimeoutError):
-                raise
-            except Exception as error:  # noqa: BLE001  it must not hold up the others
-                instruments.audit_failed("telling", type(error).__name__)
-                _log.exception("%s, run %s, cannot be recorded", moved.workflow_id, run_id)
+            except Exception as error:
+                if is_away(error):
+                    raise
+                _left_to_the_reconciler(moved.workflow_id, run_id, error)
         return None
 
-    async def _store(self, batch: Sequence[Export]) -> None:
+    async def _store(self, batch: Sequence[Export]) -> Sequence[Export]:
+        """Gives what is stored: a run whose rows nobody can store holds up no other."""
         try:
-            async with asyncio.timeout(_STORE_SECONDS):
-                added = await store(self.engine, batch)
-        except BaseException:
-            self._probe = True
-            raise
+            await self._together(batch)
+        except Exception as error:
+            if is_away(error):
+                self._probe = True
+                raise
+            if len(batch) > 1:
+                return [one for export in batch for one in await self._store([export])]
+            run = batch[0].run
+            _left_to_the_reconciler(run.workflow_id, run.run_id, error)
+            return []
+        return batch
+
+    async def _together(self, batch: Sequence[Export]) -> None:
+        async with asyncio.timeout(_STORE_SECONDS):
+            added = await store(self.engine, batch)
         _measure(batch, added)
         for export in batch:
             self._known[export.run.run_id] = cursor_of(export)
@@ -250,17 +261,22 @@ class Exporter:
         self._news.set()
 
 
-def _batches(exports: Sequence[Export]) -> list[list[Export]]:
-    """Together at most so many rows, but at least one run."""
+def _batches(exports: Iterable[Export]) -> list[list[Export]]:
+    """Together at most so many rows, but at least one run; a run may have no new rows."""
     batches: list[list[Export]] = []
-    rows = _BATCH_ROWS
+    room = 0
     for export in exports:
-        rows += len(export.rows)
-        if rows > _BATCH_ROWS:
+        if not batches or len(export.rows) > room:
             batches.append([])
-            rows = len(export.rows)
+            room = _BATCH_ROWS
         batches[-1].append(export)
+        room -= len(export.rows)
     return batches
+
+
+def _left_to_the_reconciler(workflow_id: str, run_id: str, error: Exception) -> None:
+    instruments.audit_failed("telling", type(error).__name__)
+    _log.error("%s, run %s, cannot be recorded", workflow_id, run_id, exc_info=error)
 
 
 def _measure(batch: Sequence[Export], added: int) -> None:

@@ -30,6 +30,7 @@ from account_reviews.audit.history.reader import (
     HistoryReader,
 )
 from account_reviews.audit.history.reconcile_queries import Gap
+from account_reviews.audit.outages import is_away
 from account_reviews.domain.audit.events import Source
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.base import Model
@@ -248,9 +249,7 @@ class Reconciler:
             behind.append((run, cursor))
         reads = (self._read(gate, run, cursor, report) for run, cursor in behind)
         exports = [one for one in await asyncio.gather(*reads) if one is not None]
-        added = await store(self._engine, exports)
-        report.added += added
-        _measure(exports, added)
+        await self._store(exports, report)
 
     async def _read(
         self, gate: asyncio.Semaphore, run: _Run, cursor: Cursor, report: _Report
@@ -269,17 +268,41 @@ class Reconciler:
                     instruments.audit_gap()
             except (RPCError, TimeoutError) as error:
                 report.silent.append(f"{run.workflow_id} ({str(error) or 'no answer in time'})")
-            except Exception as error:  # noqa: BLE001  it must not stop the others
-                instruments.audit_failed("telling", type(error).__name__)
-                _log.exception("%s, run %s, cannot be recorded", run.workflow_id, run.run_id)
-                report.silent.append(f"{run.workflow_id} ({type(error).__name__})")
+            except Exception as error:
+                if is_away(error):
+                    raise
+                _note_odd(run.workflow_id, run.run_id, error, report)
         return None
+
+    async def _store(self, exports: Sequence[Export], report: _Report) -> None:
+        """Store them together; one by one when one of them cannot be stored."""
+        try:
+            added = await store(self._engine, exports)
+        except Exception as error:
+            if is_away(error):
+                raise
+            if len(exports) > 1:
+                for one in exports:
+                    await self._store([one], report)
+                return
+            run = exports[0].run
+            _note_odd(run.workflow_id, run.run_id, error, report)
+            return
+        report.added += added
+        _measure(exports, added)
+
+
+def _note_odd(workflow_id: str, run_id: str, error: Exception, report: _Report) -> None:
+    """A history that nobody can record must not stop the others."""
+    instruments.audit_failed("telling", type(error).__name__)
+    _log.error("%s, run %s, cannot be recorded", workflow_id, run_id, exc_info=error)
+    report.silent.append(f"{workflow_id} ({type(error).__name__})")
 
 
 def _measure(exports: Sequence[Export], added: int) -> None:
-    if added:
+    oldest = min((one.rows[0].at for one in exports if one.rows), default=None)
+    if added and oldest is not None:
         instruments.audit_rows_written(added, Source.HISTORY.value)
-        oldest = min(one.rows[0].at for one in exports if one.rows)
         instruments.audit_lag((datetime.now(UTC) - oldest).total_seconds(), Source.HISTORY.value)
 
 

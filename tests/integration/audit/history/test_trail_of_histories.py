@@ -1,7 +1,8 @@
 """The trail against real histories: live, after outages, repaired, tampered with and deleted."""
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -104,6 +105,36 @@ async def test_the_tap_tells_what_to_wait_for(trail: Trail) -> None:
     assert reported.event_type is EventType.WORKFLOW_TASK_COMPLETED, "the task that asked"
 
 
+async def test_a_refused_update_of_a_quiet_review_holds_up_no_other(trail: Trail) -> None:
+    quiet, other = trail.world, make_world(trail.client, trail.world.engine)
+    quiet.analysis.changes = (create_task(quiet.account),)
+    other.task_queue = quiet.task_queue  # where the CRM has no such account: it fails soon
+    async with trail.worker() as watcher:
+        handle = await quiet.start()
+        await quiet.request(handle)
+        run_id = handle.first_execution_run_id or ""
+        events = await length(trail, handle.id, run_id)
+        await until(at_least(trail, run_id, events))
+        moves = len(watcher.moves)
+        with pytest.raises(Exception, match="update failed"):
+            await handle.execute_update("decide", {"request_id": "nope", "decision": "approve"})
+        assert await length(trail, handle.id, run_id) == events, "it left nothing in the history"
+        assert len(watcher.moves) > moves, "the exporter is asked to look all the same"
+        second = await other.start()
+        await until(at_least(trail, second.first_execution_run_id or "", 3))
+        assert watcher.exporter is not None
+        await until(_as_empty(watcher.exporter))
+        await handle.terminate()
+    assert watcher.failures == 0
+
+
+def _as_empty(exporter: Exporter) -> Callable[[], Awaitable[bool]]:
+    async def empty() -> bool:
+        return not len(exporter)
+
+    return empty
+
+
 class Blind(HistoryReader):
     """Reads all histories but one."""
 
@@ -132,6 +163,36 @@ async def test_a_history_that_cannot_be_told_holds_up_no_other(trail: Trail) -> 
     found = await reconciler.full(now=datetime.now(UTC), settle=0)
     assert [odd.id in warning for warning in found.warnings] == [True]
     assert await trail.rows(odd.first_execution_run_id or "") == []
+    await odd.terminate()
+    await handle.terminate()
+
+
+class Strange(HistoryReader):
+    """What it makes of one history, nobody can store."""
+
+    strange: str = ""
+
+    async def export(self, workflow_id: str, run_id: str, *more: Any) -> Export:
+        export = await super().export(workflow_id, run_id, *more)
+        return replace(export, context=None) if workflow_id == self.strange else export  # type: ignore[arg-type]  # the fault
+
+
+async def test_a_history_that_cannot_be_stored_holds_up_no_other(trail: Trail) -> None:
+    reconciler = trail.reconciler()
+    reader = Strange(trail.client, RULES)
+    reconciler._reader = reader
+    odd = await trail.world.start()
+    reader.strange = odd.id
+    other = make_world(trail.client, trail.world.engine)
+    handle = await other.start()
+    exporter = Exporter(reader, trail.engine)
+    exporter.start()
+    for one in (odd, handle):
+        exporter.moved(one.id, one.first_execution_run_id or "", Moved(1))
+    assert await exporter.flush(PATIENCE)
+    assert len(await trail.rows(handle.first_execution_run_id or "")) == 2
+    found = await reconciler.full(now=datetime.now(UTC), settle=0)
+    assert [odd.id in warning for warning in found.warnings] == [True]
     await odd.terminate()
     await handle.terminate()
 
