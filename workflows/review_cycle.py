@@ -13,6 +13,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from account_reviews.domain.characters import escaped_in_markdown
 from account_reviews.domain.cycle import transitions
 from account_reviews.domain.cycle.state import (
     CycleInput,
@@ -267,9 +268,9 @@ class ReviewCycleWorkflow:
     def _show(self) -> None:
         seen = self.progress()
         workflow.set_current_details(
-            f"**{seen.status}** {seen.reason or ''}\n\n{seen.done} done, {seen.running} running, "
-            f"{seen.waiting} waiting, {seen.failed} failed, {seen.queued} queued "
-            f"of {seen.accounts} accounts"
+            f"**{seen.status}** {escaped_in_markdown(seen.reason or '')}\n\n"
+            f"{seen.done} done, {seen.running} running, {seen.waiting} waiting, "
+            f"{seen.failed} failed, {seen.queued} queued of {seen.accounts} accounts"
         )
 
 

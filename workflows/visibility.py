@@ -6,6 +6,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
 
 from account_reviews.domain.canonical import rfc3339
+from account_reviews.domain.characters import escaped_in_markdown
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.temporal import search_attributes
 
@@ -43,15 +44,17 @@ def show_details(state: ReviewState) -> None:
     """Markdown for the Temporal UI. Costs no event."""
     lines = [f"**{state.phase}** ({state.status})"]
     if state.analysis is not None:
-        lines.append(state.analysis.summary)
+        lines.append(escaped_in_markdown(state.analysis.summary))
     for request in state.pending:
-        who = ", ".join(request.approvers) or "anybody"
+        who = escaped_in_markdown(", ".join(request.approvers) or "anybody")
         lines.append(
             f"Waits for {who} until {rfc3339(request.deadline)}, request `{request.request_id}`:"
         )
-        lines += [f"- {item.change.title}: {item.state}" for item in request.items]
+        lines += [
+            f"- {escaped_in_markdown(item.change.title)}: {item.state}" for item in request.items
+        ]
     if state.missing_sources:
         lines.append(f"Degraded: {', '.join(state.missing_sources)} missing")
     if state.summary:
-        lines.append(state.summary)
+        lines.append(escaped_in_markdown(state.summary))
     workflow.set_current_details("\n\n".join(lines))

@@ -11,7 +11,7 @@ import typer
 from account_reviews.cli import access_log, usage
 from account_reviews.cli.output import Format, fail, leave
 from account_reviews.config.terminal import completes
-from account_reviews.presentation.terminal import note
+from account_reviews.presentation.terminal import print_text, spare_characters
 from account_reviews.runtime.garbage_collection import collect_seldom
 
 VERBS: Final = {
@@ -48,6 +48,7 @@ def build(modules: Iterable[str] = VERBS.values()) -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the verb these words name, those of the process without any; ends the process."""
     collect_seldom()
+    spare_characters()
     # Warnings of our modules are for the worker's log; a person gets one sentence.
     logging.getLogger("account_reviews").addHandler(logging.NullHandler())
     words = _spell_wait(list(sys.argv[1:] if arguments is None else arguments))
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:  # noqa: BLE001  nobody is to see a traceback
         help_text = usage.help_of(error)
         if help_text is not None:
-            note(help_text)
+            print_text(help_text, err=True)
             leave(2)
         fail(usage.as_bad_input(error, words) or error, output)
     leave(code if isinstance(code, int) else 0)  # verbs give None, the parser 130 after Ctrl-C

@@ -8,9 +8,7 @@ from collections.abc import Coroutine
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-import typer
-
-from account_reviews.presentation.terminal import note
+from account_reviews.presentation.terminal import note, print_json_text, print_text
 
 if TYPE_CHECKING:
     from account_reviews.domain.errors import ReviewsError
@@ -30,14 +28,14 @@ def print_json(document: object) -> None:
     """One JSON document on stdout. Models and times take their canonical form."""
     from account_reviews.domain.canonical import plain
 
-    typer.echo(json.dumps(plain(document), indent=2, ensure_ascii=False))
+    print_json_text(json.dumps(plain(document), indent=2, ensure_ascii=False))
 
 
 def print_line(document: object) -> None:
     """One JSON line, for streams."""
     from account_reviews.domain.canonical import plain
 
-    typer.echo(json.dumps(plain(document), ensure_ascii=False))
+    print_json_text(json.dumps(plain(document), ensure_ascii=False))
 
 
 def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
@@ -55,9 +53,9 @@ def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
     hint = None if error.hint is None else mask_secrets(error.hint)
     if output is Format.JSON:
         body = {"code": error.code, "message": message, "hint": hint}
-        typer.echo(json.dumps({"error": body}, ensure_ascii=False), err=True)
+        print_json_text(json.dumps({"error": body}, ensure_ascii=False), err=True)
     else:
-        typer.echo(f"{message}" + (f" ({hint})" if hint else ""), err=True)
+        note(message + (f" ({hint})" if hint else ""))
     leave(error.exit_code)
 
 
@@ -71,7 +69,8 @@ def _unexpected(error: Exception) -> "ReviewsError":
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return UnreachableError(_unwritten(error))
     if is_debugging():
-        note(mask_secrets("".join(traceback.format_exception(error)).rstrip()))
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        print_text(mask_secrets(trace), err=True)
     return ReviewsError(
         " ".join(f"unexpected {type(error).__name__}: {error}".split()),
         hint="this is a fault of the program; REVIEWS_LOG_LEVEL=debug shows where",

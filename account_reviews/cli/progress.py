@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from account_reviews.domain.characters import shown_on_one_line
 from account_reviews.presentation.terminal import note
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def cycle_meter() -> Iterator[Show]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     if not console.is_interactive:
         yield _lines()
         return
@@ -37,13 +38,13 @@ def cycle_meter() -> Iterator[Show]:
         TextColumn("cycle"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda seen: bar.update(
             task,
-            description=described(seen),
+            description=shown_on_one_line(described(seen)),
             total=seen.accounts or None,
             completed=seen.finished,
         )

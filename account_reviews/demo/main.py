@@ -3,14 +3,12 @@
 import asyncio
 import signal
 
-import typer
-
 from account_reviews.demo import workspace
 from account_reviews.demo.pages import what_to_try
 from account_reviews.demo.tour import Ending, play
 from account_reviews.domain.errors import NegativeAnswerError
 from account_reviews.local.stack import LocalStack
-from account_reviews.presentation.terminal import note
+from account_reviews.presentation.terminal import note, print_text
 
 INTERRUPTED = 130
 
@@ -32,7 +30,7 @@ async def run_demo(*, keep: bool) -> int:
         try:
             ending = await _play_until(asked, stack)
             if ending is not None and keep:
-                typer.echo("\n" + what_to_try(stack, ending.left))
+                print_text("\n" + what_to_try(stack, ending.left))
                 await asked.wait()
         finally:
             note("stopping everything")

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import typer
-
-from account_reviews.presentation.terminal import note, print_table
+from account_reviews.presentation.terminal import note, print_table, print_text, say
 
 _WIDTH: Final = 96
 
@@ -32,14 +30,16 @@ class Narrator:
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """One step. What is narrated inside stands under its heading."""
-        typer.echo(f"\n{len(self.times) + 1}. {title}\n")
+        say()
+        say(f"{len(self.times) + 1}. {title}")
+        say()
         began = time.perf_counter()
         yield
         self.times.append((title, time.perf_counter() - began))
 
     def summary(self) -> None:
         """The steps and their times."""
-        typer.echo("\nSummary\n")
+        print_text("\nSummary\n")
         rows = [(title, f"{seconds:.1f} s") for title, seconds in self.times]
         print_table(("step", "time"), [*rows, ("in all", f"{self.elapsed:.1f} s")])
 
@@ -47,7 +47,7 @@ class Narrator:
 def narrate(text: str) -> None:
     """One paragraph on stdout, as wide as the terminal and not wider than is read with ease."""
     width = min(_WIDTH, shutil.get_terminal_size().columns)
-    typer.echo(textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False))
+    print_text(textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False))
 
 
 def show_document(markdown: str) -> None:
@@ -55,11 +55,11 @@ def show_document(markdown: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    console = Console()
+    console = Console(emoji=False)
     if console.is_interactive:
         console.print(Markdown(markdown))
     else:
-        typer.echo(markdown)
+        print_text(markdown)
 
 
 @contextmanager

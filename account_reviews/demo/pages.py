@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
 from temporalio.client import Client
 
 from account_reviews.bootstrap import Parts
@@ -17,7 +16,7 @@ from account_reviews.domain.analysis.model import HealthBand, RiskLevel
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.local.stack import LocalStack
 from account_reviews.presentation.brief import brief_of, render_brief
-from account_reviews.presentation.terminal import print_table
+from account_reviews.presentation.terminal import print_table, say
 from account_reviews.services.reviews import show_review
 from account_reviews.store.review_queries import RequestRow
 
@@ -64,7 +63,7 @@ async def show_portfolio(parts: Parts, runs: Sequence[Run]) -> None:
     print_table(columns, [*rows, _line("all", states, bands)])
     waiting, decided = _waiting(states), _decided(states)
     grave = sum(_level(state) in (RiskLevel.CRITICAL, RiskLevel.HIGH) for state in states)
-    typer.echo("")
+    say()
     narrate(
         "The table counts accounts: a row for each level of risk, in the middle the same accounts"
         f" by health. {grave} of {len(states)} accounts have a high or critical risk. The last two"
@@ -98,14 +97,14 @@ def show_proof(proof: Proof) -> None:
     """The writes counted by kind, then each claim and whether it holds."""
     counts = [[one.action, one.approved, one.ledger, one.shown] for one in proof.counts]
     print_table(("write", "approved", "in the CRM's ledger", "read back"), counts)
-    typer.echo("")
+    say()
     for claim in proof.claims:
-        typer.echo(f"{'holds ' if claim.holds else 'FAILS '} {claim.sentence}")
+        say(f"{'holds ' if claim.holds else 'FAILS '} {claim.sentence}")
         for complaint in claim.complaints[:_LISTED]:
-            typer.echo(f"        {complaint}")
+            say(f"        {complaint}")
         if len(claim.complaints) > _LISTED:
-            typer.echo(f"        and {len(claim.complaints) - _LISTED} more")
-    typer.echo("")
+            say(f"        and {len(claim.complaints) - _LISTED} more")
+    say()
     narrate(
         "Temporal was asked for the status of every review, and every review for its own state."
         " The approvals in these states were then compared with the CRM: with its ledger, in which"

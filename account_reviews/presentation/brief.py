@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from account_reviews.domain.analysis.model import Analysis, Evidence
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.canonical import plain
+from account_reviews.domain.characters import escaped_in_markdown, shown_on_one_line
 from account_reviews.domain.errors import NotFoundError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.reports.brief import Brief, build_brief
@@ -21,8 +22,6 @@ from account_reviews.domain.review.state import ReviewState
 Format = Literal["md", "html", "json"]
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-
-_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!])")
 
 
 def brief_of(state: ReviewState, analysis: Analysis | None, policy: Policy) -> Brief:
@@ -50,13 +49,6 @@ def render_brief(brief: Brief, format: Format) -> str:  # noqa: A002  the word u
             return html_templates().get_template("brief.html.j2").render(brief=brief)
         case "md":
             return markdown_templates().get_template("brief.md.j2").render(brief=brief)
-
-
-def escape_markdown(value: object) -> str:
-    """Text that Markdown shows as it is, on one line."""
-    text = " ".join(str(value).split())
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _SPECIAL.sub(r"\\\1", text)
 
 
 class _Ready(str):
@@ -121,15 +113,20 @@ def web_link(url: str | None) -> str | None:
 
 def _markdown_link(text: object, url: str | None) -> _Ready:
     target = web_link(url)
-    escaped = escape_markdown(text)
+    escaped = escaped_in_markdown(str(text))
     if target is None:
         return _Ready(escaped)
     address = target.replace("(", "%28").replace(")", "%29").replace("|", "%7C")
     return _Ready(f"[{escaped}]({address})")
 
 
+def _finalize_html(value: object) -> object:
+    """Escaped by the template engine, and without what would act on the text around it."""
+    return shown_on_one_line(value) if type(value) is str else value
+
+
 def _finalize(value: object) -> object:
-    return value if isinstance(value, _Ready) else escape_markdown(value)
+    return value if isinstance(value, _Ready) else escaped_in_markdown(str(value))
 
 
 @cache
@@ -154,6 +151,7 @@ def html_templates() -> Environment:
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         autoescape=True,
+        finalize=_finalize_html,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

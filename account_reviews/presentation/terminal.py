@@ -1,22 +1,24 @@
-"""Tables and remarks on a terminal."""
+"""Lines, tables and remarks on a terminal: all that the commands print passes through here."""
 
 import os
 import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
 from typing import Final
 
 import typer
 
 from account_reviews.config import terminal as config
+from account_reviews.domain.characters import escaped_in_json, shown_on_one_line
 
 _WIDTH_OF_FILES: Final = 200
 """Columns of a table that no terminal shows."""
 _GAP: Final = "  "
 _BOLD: Final = "\x1b[1m{}\x1b[0m"
-_DRAWN: Final = re.compile(r"[^ -~]|:(?!\d\d:)[^\s:]+:")
-"""What takes more than its characters: other scripts, line ends, names such as `:warning:`."""
+_DRAWN: Final = re.compile(r"[^ -~]")
+"""What takes more or less room than one column."""
 
 
 def print_table(
@@ -27,7 +29,7 @@ def print_table(
     Where every line fits and is plain text it is written here. Otherwise rich folds and draws it,
     whose import takes longer than most of our queries.
     """
-    cells = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [list(map(_cell, row)) for row in rows]
     lines = None if title else _plain_lines(columns, cells)
     if lines is None:
         _draw_table(columns, cells, title)
@@ -37,9 +39,36 @@ def print_table(
     typer.echo("\n".join([_BOLD.format(header) if bold else header, *others]))
 
 
+def say(text: str = "") -> None:
+    """One line of an answer, on stdout, whatever stands in it."""
+    typer.echo(shown_on_one_line(text))
+
+
 def note(text: str) -> None:
-    """Progress and remarks, on stderr."""
-    typer.echo(text, err=True)
+    """One line of progress, or a remark, on stderr."""
+    typer.echo(shown_on_one_line(text), err=True)
+
+
+def print_text(text: str, *, err: bool = False) -> None:
+    """A text of several lines that we have laid out."""
+    typer.echo("\n".join(map(shown_on_one_line, text.split("\n"))), err=err)
+
+
+def print_json_text(text: str, *, err: bool = False) -> None:
+    """JSON as it was dumped; what a terminal would obey or cannot show is escaped."""
+    stream = sys.stderr if err else sys.stdout
+    typer.echo(escaped_in_json(text, getattr(stream, "encoding", None)), err=err)
+
+
+def spare_characters() -> None:
+    """From now on a character that the terminal cannot show is replaced, and fails nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else shown_on_one_line(str(value))
 
 
 def _plain_lines(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str] | None:
@@ -73,7 +102,7 @@ def _draw_table(columns: Sequence[str], cells: Sequence[Sequence[str]], title: s
         table.add_column(column, overflow="fold")
     for row in cells:
         table.add_row(*row)
-    console = Console()
+    console = Console(emoji=False, markup=False)
     if not console.is_terminal:
-        console = Console(width=_WIDTH_OF_FILES)
-    console.print(table, markup=False)
+        console = Console(emoji=False, markup=False, width=_WIDTH_OF_FILES)
+    console.print(table)

@@ -20,6 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.base import Timestamp
+from account_reviews.domain.characters import escaped_in_markdown
 from account_reviews.domain.cycle.start import cycle_by_policy
 from account_reviews.domain.cycle.state import (
     CycleInput,
@@ -87,7 +88,7 @@ async def start_cycle(client: Client, start: CycleInput) -> Handle:
         task_timeout=start_options.TASK_TIMEOUT,
         priority=Priority(priority_key=start.priority_key, fairness_key=start.scope.owner),
         static_summary=f"Cycle {start.kind}",
-        static_details=f"Started by {start.started_by}",
+        static_details=f"Started by {escaped_in_markdown(start.started_by)}",
         search_attributes=start_options.owned_by(start.tenant, start.scope.owner),
     )
 

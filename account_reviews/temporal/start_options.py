@@ -5,6 +5,7 @@ from typing import Final
 
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
+from account_reviews.domain.characters import escaped_in_markdown, shown_on_one_line
 from account_reviews.domain.review.state import ReviewInput
 from account_reviews.temporal import search_attributes
 
@@ -17,12 +18,13 @@ A first task at twice the normal load takes up to five seconds, nearly all of it
 
 def summary(account_name: str) -> str:
     """The line the Temporal UI shows in lists."""
-    return f"Review of {account_name}"
+    return f"Review of {shown_on_one_line(account_name)}"
 
 
 def details(start: ReviewInput) -> str:
     """What the Temporal UI shows of a review."""
-    return f"Account {start.account_id}, {start.kind}, started by {start.started_by}"
+    who = escaped_in_markdown(start.started_by)
+    return f"Account {escaped_in_markdown(start.account_id)}, {start.kind}, started by {who}"
 
 
 def owned_by(tenant: str, owner_id: str | None) -> TypedSearchAttributes:

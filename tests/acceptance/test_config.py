@@ -6,12 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
-def _show(tmp_path: Path, *flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
+
+def _show(
+    tmp_path: Path, *flags: str, encoding: str | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "account_reviews.cli", "config", "show", *flags],
         capture_output=True,
         text=True,
+        encoding=encoding,
         check=False,
         env={**os.environ, "REVIEWS_DATA_DIR": str(tmp_path), **variables},
     )
@@ -54,3 +59,16 @@ def test_a_bad_value_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == "MAX_NOTES_PER_ACCOUNT is 'some', but must be a whole number\n"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8"])
+def test_an_answer_is_given_in_every_encoding(tmp_path: Path, encoding: str) -> None:
+    tenant = "Prüfung 🚀 \u202e"
+    given = {"PYTHONIOENCODING": encoding, "REVIEWS_TENANT": tenant}
+    done = _show(tmp_path, "-o", "json", encoding=encoding, **given)
+    assert (done.returncode, done.stderr) == (0, "")
+    items = {one["name"]: one["value"] for one in json.loads(done.stdout)["items"]}
+    assert items["REVIEWS_TENANT"] == tenant
+    table = _show(tmp_path, encoding=encoding, **given)
+    assert (table.returncode, table.stderr) == (0, "")
+    assert "fung" in table.stdout

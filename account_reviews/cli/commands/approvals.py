@@ -8,7 +8,7 @@ from account_reviews.cli.access_log import about
 from account_reviews.cli.options import Account, Cursor, Limit, Output, Owner, Reason
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session, temporal
-from account_reviews.presentation.terminal import print_table
+from account_reviews.presentation.terminal import print_table, say
 
 Request = Annotated[str, typer.Argument(help="The request id.")]
 Items = Annotated[list[str] | None, typer.Option("--item", help="Only this item; repeatable.")]
@@ -198,18 +198,19 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
     print_table(
         ("item", "state", "remark"), [[one.item_id, one.state, one.message] for one in answer.items]
     )
-    typer.echo(f"the request is {answer.state}")
+    say(f"the request is {answer.state}")
 
 
 def _print_request(document: dict[str, Any]) -> None:
-    typer.echo(f"request {document['request_id']} of {document['review_id']}: {document['state']}")
-    typer.echo(f"  due {document['deadline']:%Y-%m-%d %H:%M:%SZ}, needs {document['required'].n}")
+    say(f"request {document['request_id']} of {document['review_id']}: {document['state']}")
+    say(f"  due {document['deadline']:%Y-%m-%d %H:%M:%SZ}, needs {document['required'].n}")
     for item in document["items"]:
-        typer.echo(f"\n  {item['item_id']}  {item['action']}: {item['title']}  [{item['state']}]")
-        typer.echo(f"    why: {item['rationale']}")
+        say()
+        say(f"  {item['item_id']}  {item['action']}: {item['title']}  [{item['state']}]")
+        say(f"    why: {item['rationale']}")
         for name, after in item["after"].items():
             before = item["before"].get(name)
-            typer.echo(f"    {name}: {before!r} -> {after!r}")
+            say(f"    {name}: {before!r} -> {after!r}")
     for decision in document["decisions"]:
         reason = f": {decision['reason']}" if decision["reason"] else ""
-        typer.echo(f"  {decision['decision']} by {decision['by']}{reason}")
+        say(f"  {decision['decision']} by {decision['by']}{reason}")

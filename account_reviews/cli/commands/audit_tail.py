@@ -9,7 +9,7 @@ import typer
 from account_reviews.cli.options import Account, Cursor, Limit, Output
 from account_reviews.cli.output import Format, print_json, print_line, run
 from account_reviews.cli.session import open_session
-from account_reviews.presentation.terminal import note, print_table
+from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.audit.archive.export import AuditExport, Written
@@ -163,7 +163,7 @@ def _print_page(page: "Page", output: Format) -> None:
         print_json({"items": [_shown(row) for row in page.items], "next_cursor": page.next_cursor})
         return
     columns = ("at", "event_type", "actor", "action", "resource", "severity", "source")
-    rows = [[_at(row["at"]), *(_cell(row[name]) for name in columns[1:])] for row in page.items]
+    rows = [[_at(row["at"]), *(row[name] for name in columns[1:])] for row in page.items]
     print_table(columns, rows)
     if page.next_cursor:
         note(f"more: --cursor {page.next_cursor}")
@@ -207,10 +207,8 @@ def _print_row(row: "Row", output: Format) -> None:
         print_line(_shown(row))
     else:
         severity = "" if row["severity"] == "info" else f"  [{row['severity']}]"
-        words = " ".join(_cell(row[name]) for name in ("action", "resource"))
-        typer.echo(
-            f"{_at(row['at'])}  {row['event_type']:<26} {words}  by {_cell(row['actor'])}{severity}"
-        )
+        words = f"{row['action']} {row['resource']}"
+        say(f"{_at(row['at'])}  {row['event_type']:<26} {words}  by {row['actor']}{severity}")
 
 
 def _shown(row: "Row") -> dict[str, Any]:
@@ -224,11 +222,6 @@ def _shown(row: "Row") -> dict[str, Any]:
 
 def _at(at: str) -> str:
     return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S}Z"
-
-
-def _cell(words: str) -> str:
-    """One line, whatever somebody wrote into a name: no control character reaches a terminal."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in words)
 
 
 def export_command(
@@ -263,8 +256,8 @@ def export_command(
         print_json(written.document())
         return
     for name, file in written.files.items():
-        typer.echo(f"{name}: {file}")
-    typer.echo(f"{written.rows} rows, {written.unsealed} of them not sealed yet")
+        say(f"{name}: {file}")
+    say(f"{written.rows} rows, {written.unsealed} of them not sealed yet")
 
 
 async def _export(

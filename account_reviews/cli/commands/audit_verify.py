@@ -9,7 +9,7 @@ import typer
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal_if_there
-from account_reviews.presentation.terminal import note, print_table
+from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.audit.seals.keys import PublicKeys
@@ -132,13 +132,13 @@ def _print(document: dict[str, Any]) -> None:
         note(f"warning: {warning}")
     first = document["first_bad"]
     if first is not None:
-        typer.echo(f"first bad: {_described(first)}")
+        say(f"first bad: {_described(first)}")
     names = ("differing", "missing", "extra", "bad_seals")
     found = [one for name in names for one in document.get(name, ())]
     for one in found[:SHOWN]:
-        typer.echo(f"{_kind(one)}{_described(one)}")
+        say(f"{_kind(one)}{_described(one)}")
     if len(found) > SHOWN:
-        typer.echo(f"and {len(found) - SHOWN} more; -o json shows all")
+        say(f"and {len(found) - SHOWN} more; -o json shows all")
 
 
 def _verdict(document: dict[str, Any]) -> str:

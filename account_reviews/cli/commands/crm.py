@@ -9,7 +9,7 @@ import typer
 
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, leave, print_json, run
-from account_reviews.presentation.terminal import note, print_table
+from account_reviews.presentation.terminal import note, print_json_text, print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.crm.importing.csv_stream import Problem
@@ -60,7 +60,8 @@ def ping(output: Output = Format.TABLE) -> None:
     if output is Format.JSON:
         print_json(health)
     else:
-        typer.echo(health.detail + (f" ({health.hint})" if health.hint else ""), err=not health.ok)
+        put = say if health.ok else note
+        put(health.detail + (f" ({health.hint})" if health.hint else ""))
     if not health.ok:
         leave(5)
 
@@ -133,7 +134,7 @@ def _refuse(refused: "ImportRefusedError", output: Format) -> NoReturn:
             "problems": [problem.model_dump() for problem in refused.problems],
             "problem_count": refused.problem_count,
         }
-        note(json.dumps({"error": body}, ensure_ascii=False))
+        print_json_text(json.dumps({"error": body}, ensure_ascii=False), err=True)
     else:
         _list_problems(refused.problems, refused.problem_count)
         note(f"{refused.message} ({refused.hint})")

@@ -20,7 +20,7 @@ from account_reviews.cli.options import (
 )
 from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal, temporal_if_there
-from account_reviews.presentation.terminal import print_table
+from account_reviews.presentation.terminal import note, print_table, print_text, say
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
@@ -187,7 +187,7 @@ async def _list(
     ]
     print_table((*columns, "started_at"), rows)
     if page.next_cursor:
-        typer.echo(f"more: --cursor {page.next_cursor}", err=True)
+        note(f"more: --cursor {page.next_cursor}")
 
 
 def show_command(
@@ -220,7 +220,7 @@ async def _show(cycle: str, owner: str | None, form: DocumentFormat) -> None:
     if form is DocumentFormat.JSON:
         print_json(document)
     else:
-        typer.echo(render_cycle(document, form.value))
+        print_text(render_cycle(document, form.value))
 
 
 async def _live(parts: "Parts", row: "CycleRow") -> "CycleView | None":
@@ -270,10 +270,8 @@ async def _command(
 
 
 def _print_one(document: dict[str, Any]) -> None:
-    typer.echo(
-        f"{document['cycle_id']}: {document['status']} {document.get('reason') or ''}".strip()
-    )
+    say(f"{document['cycle_id']}: {document['status']} {document.get('reason') or ''}".strip())
     if "accounts" in document:
-        typer.echo("  " + ", ".join(f"{document[name]} {name}" for name in COUNTS))
+        say("  " + ", ".join(f"{document[name]} {name}" for name in COUNTS))
     if document.get("paused_by"):
-        typer.echo(f"  paused by {document['paused_by']}")
+        say(f"  paused by {document['paused_by']}")

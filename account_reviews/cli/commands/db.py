@@ -6,6 +6,7 @@ import typer
 
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, leave, print_json, run
+from account_reviews.presentation.terminal import note, say
 
 if TYPE_CHECKING:
     from account_reviews.store.migration import Schema
@@ -26,9 +27,9 @@ def rebuild(output: Output = Format.TABLE) -> None:
     if output is Format.JSON:
         print_json({"rebuilt": report.rebuilt, "failed": report.failed})
     else:
-        typer.echo(f"rebuilt {report.rebuilt} reviews")
+        say(f"rebuilt {report.rebuilt} reviews")
         for review in report.failed:
-            typer.echo(f"no answer from {review}", err=True)
+            note(f"no answer from {review}")
     leave(1 if report.failed else 0)
 
 
@@ -66,9 +67,9 @@ class Step(NamedTuple):
     def describe(self, what: str) -> None:
         """As people get it."""
         if self.before == self.after:
-            typer.echo(f"the {what} is up to date: {self.after}")
+            say(f"the {what} is up to date: {self.after}")
         else:
-            typer.echo(f"{what} upgraded: {self.before or 'empty'} -> {self.after}")
+            say(f"{what} upgraded: {self.before or 'empty'} -> {self.after}")
 
 
 async def _upgrade() -> tuple[Step, Step]:

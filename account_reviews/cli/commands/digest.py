@@ -9,7 +9,7 @@ import typer
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, run
 from account_reviews.cli.session import open_session
-from account_reviews.presentation.terminal import note
+from account_reviews.presentation.terminal import note, print_json_text, print_text
 
 
 class DigestFormat(StrEnum):
@@ -66,15 +66,18 @@ async def _digest(
                 day=chosen,
                 now=now,
             )
-    _answer(render_digest(digest, form.value), file)
+    document = render_digest(digest, form.value)
+    if file is not None:
+        _write(document, file)
+    elif form is DigestFormat.JSON:
+        print_json_text(document)
+    else:
+        print_text(document)
 
 
-def _answer(document: str, file: Path | None) -> None:
+def _write(document: str, file: Path) -> None:
     from account_reviews.domain.errors import BadInputError
 
-    if file is None:
-        typer.echo(document)
-        return
     try:
         file.write_text(f"{document}\n", encoding="utf-8")
     except OSError as error:

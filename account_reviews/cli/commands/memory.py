@@ -10,7 +10,7 @@ import typer
 
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, print_json, run
-from account_reviews.presentation.terminal import print_table
+from account_reviews.presentation.terminal import note, print_table
 
 if TYPE_CHECKING:
     from account_reviews.memory.postgres import FoundItem, PostgresMemory
@@ -70,7 +70,7 @@ def timeline(
         return
     print_table(["when", "kind", "what", "source"], [_row(hit) for hit in page.items])
     if page.next_cursor is not None:
-        typer.echo(f"more: --cursor {page.next_cursor}", err=True)
+        note(f"more: --cursor {page.next_cursor}")
 
 
 def _row(hit: MemoryHit) -> tuple[str, str, str, str]:

@@ -6,7 +6,7 @@ import typer
 
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, print_json, run
-from account_reviews.presentation.terminal import print_table
+from account_reviews.presentation.terminal import print_table, print_text
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
@@ -29,7 +29,7 @@ def metrics(
 ) -> None:
     """Show how many reviews there are, how old, how they ended and what was decided."""
     if page or url:
-        typer.echo(run(_page(url), output), nl=False)
+        print_text(run(_page(url), output).rstrip("\n"))
         return
     document = run(_figures(), output)
     if output is Format.JSON:

@@ -7,7 +7,7 @@ import typer
 
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, fail, print_json
-from account_reviews.presentation.terminal import print_table
+from account_reviews.presentation.terminal import print_table, say
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +32,7 @@ def show(output: Output = Format.TABLE) -> None:
     if output is Format.JSON:
         print_json({**as_document(policy), "file": str(source or SHIPPED)})
         return
-    typer.echo(f"{source or SHIPPED}: version {policy.version}, hash {policy.hash[:12]}")
+    say(f"{source or SHIPPED}: version {policy.version}, hash {policy.hash[:12]}")
     print_table(("key", "value"), flat(policy))
 
 
@@ -56,4 +56,4 @@ def check(
     if output is Format.JSON:
         print_json({"ok": True, "file": name, "version": policy.version, "hash": policy.hash})
         return
-    typer.echo(f"{name} is valid: version {policy.version}, hash {policy.hash[:12]}")
+    say(f"{name} is valid: version {policy.version}, hash {policy.hash[:12]}")

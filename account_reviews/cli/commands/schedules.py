@@ -8,7 +8,7 @@ import typer
 from account_reviews.cli.options import Cursor, Limit, Output
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session, temporal
-from account_reviews.presentation.terminal import note, print_table
+from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.temporal.schedules.plan import Planned
@@ -70,7 +70,7 @@ def _print_planned(planned: "list[Planned]", output: Format) -> None:
     print_table(("action", "id", "spec", "time zone", "next"), rows)
     for one in items:
         for change in one["changes"]:
-            typer.echo(f"{one['id']}: {change['field']} {change['before']} -> {change['after']}")
+            say(f"{one['id']}: {change['field']} {change['before']} -> {change['after']}")
         for warning in one["warnings"]:
             note(f"{one['id']}: {warning}")
 
@@ -116,15 +116,15 @@ async def _show(schedule: str, output: Format) -> None:
         print_json(found)
         return
     work = f"{found['cycle']} cycle" if found["cycle"] else found["job"]
-    typer.echo(f"{found['id']}: {found['spec']} ({found['time_zone']}), {work}, {_state(found)}")
+    say(f"{found['id']}: {found['spec']} ({found['time_zone']}), {work}, {_state(found)}")
     if found["note"]:
-        typer.echo(f"  note: {found['note']}")
-    typer.echo(f"  runs {found['runs']}  missed {found['missed']}  skipped {found['skipped']}")
-    typer.echo(f"  grace {found['grace']}  overlap {found['overlap']}  jitter {found['jitter']}")
+        say(f"  note: {found['note']}")
+    say(f"  runs {found['runs']}  missed {found['missed']}  skipped {found['skipped']}")
+    say(f"  grace {found['grace']}  overlap {found['overlap']}  jitter {found['jitter']}")
     for at in found["next_runs"]:
-        typer.echo(f"  next {_local(at, found['time_zone'])}")
+        say(f"  next {_local(at, found['time_zone'])}")
     for one in found["last_runs"]:
-        typer.echo(f"  ran  {_local(one['started_at'], found['time_zone'])}  {one['workflow_id']}")
+        say(f"  ran  {_local(one['started_at'], found['time_zone'])}  {one['workflow_id']}")
 
 
 def next_command(
@@ -148,7 +148,7 @@ async def _next(schedule: str, count: int, output: Format) -> None:
         print_json({"items": items, "next_cursor": None})
         return
     for at in times:
-        typer.echo(_local(at, zone))
+        say(_local(at, zone))
     if not times:
         note(f"schedule {schedule} does not run any more")
 
@@ -267,7 +267,7 @@ def _answer(document: dict[str, Any], sentence: str, output: Format) -> None:
     if output is Format.JSON:
         print_json(document)
     else:
-        typer.echo(sentence)
+        say(sentence)
 
 
 def _state(one: dict[str, Any]) -> str:

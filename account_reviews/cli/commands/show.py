@@ -17,7 +17,13 @@ from account_reviews.cli.options import (
 )
 from account_reviews.cli.output import Format, print_json, print_line, run
 from account_reviews.cli.session import open_session, temporal_when_needed
-from account_reviews.presentation.terminal import print_table
+from account_reviews.presentation.terminal import (
+    note,
+    print_json_text,
+    print_table,
+    print_text,
+    say,
+)
 
 if TYPE_CHECKING:
     from enum import StrEnum
@@ -100,7 +106,7 @@ async def _list(
     )  # fmt: skip
     print_table(columns, [[_short(item[name]) for name in columns] for item in items])
     if page.next_cursor:
-        typer.echo(f"more: --cursor {page.next_cursor}", err=True)
+        note(f"more: --cursor {page.next_cursor}")
 
 
 def _checked(where: dict[str, str]) -> dict[str, str]:
@@ -176,7 +182,7 @@ async def _watch(review: str, run_id: str | None, output: Format) -> None:
             shown = lines
             if state.closed_at is not None:
                 if output is Format.TABLE:
-                    typer.echo(state.summary)
+                    say(state.summary)
                 return
             await asyncio.sleep(WATCH_SECONDS)
 
@@ -220,26 +226,27 @@ async def _brief(review: str, run_id: str | None, form: DocumentFormat) -> None:
         connect = temporal_when_needed(parts)
         state, analysis, _ = await show_review(parts, connect, review, run_id)
         policy = parts.policy
-    typer.echo(render_brief(brief_of(state, analysis, policy), form.value))
+    put = print_json_text if form is DocumentFormat.JSON else print_text
+    put(render_brief(brief_of(state, analysis, policy), form.value))
 
 
 def _print_review(document: dict[str, Any]) -> None:
     risk, health = document["risk"], document["health"]
     title = document["account_name"] or document["account_id"]
-    typer.echo(f"{title} ({document['review_id']}, run {document['run_id']})")
-    typer.echo(f"  {document['phase']} / {document['status']}  {document['outcome'] or ''}")
+    say(f"{title} ({document['review_id']}, run {document['run_id']})")
+    say(f"  {document['phase']} / {document['status']}  {document['outcome'] or ''}")
     scores = f"health {health['band']} {_short(health['score'])}"
-    typer.echo(f"  risk {risk['level']} {_short(risk['score'])}   {scores}")
+    say(f"  risk {risk['level']} {_short(risk['score'])}   {scores}")
     if document["degraded"]:
-        typer.echo(f"  degraded: {', '.join(document['missing_sources'])} missing")
+        say(f"  degraded: {', '.join(document['missing_sources'])} missing")
     if document["source"] == "projection" and document["closed_at"] is None:
-        typer.echo(f"  from the read model, {document['age_seconds']:.0f} s old")
+        say(f"  from the read model, {document['age_seconds']:.0f} s old")
     if document["halted"]:
         halt = document["halted"]
         since = f"{halt['by']} since {_short(halt['at'])}"
-        typer.echo(f"  writes are stopped by {since}: {halt['reason']}")
+        say(f"  writes are stopped by {since}: {halt['reason']}")
     for finding in document["findings"]:
-        typer.echo(f"  - [{finding['severity']}] {finding['title']}")
+        say(f"  - [{finding['severity']}] {finding['title']}")
     if document["changes"]:
         rows = [
             [change["change_id"], change["action"], change["title"], change["state"]]
@@ -248,13 +255,13 @@ def _print_review(document: dict[str, Any]) -> None:
         print_table(("change", "action", "title", "state"), rows)
     for request in document["approvals"]:
         due = _short(request["deadline"])
-        typer.echo(f"  request {request['request_id']}: {request['state']}, due {due}")
-    typer.echo(f"  {document['summary']}")
+        say(f"  request {request['request_id']}: {request['state']}, due {due}")
+    say(f"  {document['summary']}")
 
 
 def _print_line(line: dict[str, Any]) -> None:
     by = f" by {line['by']}" if line["by"] else ""
-    typer.echo(f"{_short(line['at'])}  {line['kind']:<20} {line['text']}{by}")
+    say(f"{_short(line['at'])}  {line['kind']:<20} {line['text']}{by}")
 
 
 def _short(value: Any) -> str:

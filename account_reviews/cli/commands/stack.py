@@ -7,7 +7,7 @@ import typer
 
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, fail, leave, print_json, run
-from account_reviews.presentation.terminal import note
+from account_reviews.presentation.terminal import note, print_table, print_text
 
 if TYPE_CHECKING:
     from account_reviews.local.stack import LocalStack
@@ -64,14 +64,12 @@ def dev(
         database_url=settings.database_url,
         notify=note,
     )
-    was_ready = run(run_until_signal(stack, lambda: typer.echo(_welcome(stack))))
+    was_ready = run(run_until_signal(stack, lambda: print_text(_welcome(stack))))
     note("stopped" if was_ready else "stopped before it was ready")
 
 
 def doctor(output: Output = Format.TABLE) -> None:
     """Check every part that reviews need and say what to do about each that fails."""
-    from account_reviews.presentation.terminal import print_table
-
     report = run(_examine(), output)
     if output is Format.JSON:
         print_json(report)

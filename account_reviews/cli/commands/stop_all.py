@@ -7,7 +7,7 @@ import typer
 from account_reviews.cli.options import Output, Reason
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session
-from account_reviews.presentation.terminal import note, print_table
+from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.services.halts import Standing
@@ -67,10 +67,10 @@ def _checked(option: str, text: str, longest: int) -> str:
 def _print(standing: "Standing", *, by_command: bool, release: bool) -> None:
     halt = standing.halt
     if by_command and not standing.changed:
-        typer.echo("nothing was stopped" if release else "everything was stopped already")
+        say("nothing was stopped" if release else "everything was stopped already")
     if halt is None:
         if not by_command:
-            typer.echo("nothing is stopped, and nothing ever was")
+            say("nothing is stopped, and nothing ever was")
         return
     rows = [
         ("everything is", "stopped" if halt.is_open else "going on"),

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from account_reviews.crm.importing.fields import CUSTOM, Kind, ModuleField
 from account_reviews.crm.importing.mapping import PLACEHOLDER, FileMapping, Rule
 from account_reviews.domain.canonical import plain
+from account_reviews.domain.characters import is_blank
 
 Value = str | int | float | Decimal | bool | date | datetime | list[str] | None
 Row = Mapping[str, str]
@@ -61,8 +62,11 @@ class RowReader:
         """The columns of the table that it fills."""
 
     def clean(self, row: Row) -> Row:
-        """The row stripped of spaces, with the spellings of `replace` put right."""
-        found = {column: text.strip() for column, text in row.items()}
+        """The row stripped of spaces, with the spellings of `replace` put right.
+
+        A cell in which there is nothing to read is empty.
+        """
+        found = {column: "" if is_blank(text) else text.strip() for column, text in row.items()}
         for column, better in self._mapping.replace.items():
             found[column] = better.get(found[column], found[column])
         return found

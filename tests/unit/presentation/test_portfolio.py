@@ -271,6 +271,25 @@ def test_a_digest_escapes_what_comes_from_the_crm() -> None:
     assert "&lt;script&gt;" in render_digest(busy_digest(EVIL), "html")
 
 
+@pytest.mark.parametrize("form", ["md", "html"])
+def test_no_name_turns_its_line_around_or_acts_on_a_terminal(form: str) -> None:
+    name = "abc\u202egnp\x1b[2K\x9b8m\u2066"
+    pages = (render_digest(busy_digest(name), form), render_cycle(document(name), form))
+    for page in pages:
+        assert "abc\N{REPLACEMENT CHARACTER}gnp\N{REPLACEMENT CHARACTER}[2K" in page.replace(
+            "\\", ""
+        )
+        assert not set(page) & set("\u202e\u2066\x1b\x9b")
+
+
+@pytest.mark.parametrize("name", ["1. FC Beispiel", "+ Plus GmbH", "- Minus GmbH"])
+def test_a_name_stays_whole_where_a_list_begins_with_it(name: str) -> None:
+    from markdown_it import MarkdownIt
+
+    for page in (render_digest(busy_digest(name), "md"), render_cycle(document(name), "md")):
+        assert f"<li>{name} (" in MarkdownIt().render(page)
+
+
 def test_a_digest_without_news_is_one_line() -> None:
     quiet = digest_of(day=date(2025, 7, 1))
     assert render_digest(quiet, "md") == "Nothing new for Anna Lee on 2025-07-01."

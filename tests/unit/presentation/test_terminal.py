@@ -44,18 +44,44 @@ def test_a_table_looks_the_same_with_and_without_rich(table: tuple[Any, Any]) ->
     for row in rows:
         drawn.add_row(*row)
     out = StringIO()
-    Console(file=out, width=200).print(drawn, markup=False)
+    Console(file=out, width=200, emoji=False, markup=False).print(drawn)
     assert out.getvalue() == "\n".join([*lines, ""])
 
 
-@pytest.mark.parametrize("cell", [":warning:", ":100:", "a\nb", "\N{WARNING SIGN}", "x" * 201])
+@pytest.mark.parametrize("cell", ["a\nb", "\N{WARNING SIGN}", "x" * 201])
 def test_what_rich_draws_is_left_to_it(cell: str) -> None:
     assert terminal._plain_lines(["a"], [[cell]]) is None
 
 
-@pytest.mark.parametrize("cell", ["12:30:45", "2026-11-29 18:58:47Z", "[bold]x[/]", ""])
+@pytest.mark.parametrize("cell", ["12:30:45", "2026-11-29 18:58:47Z", "[bold]x[/]", ":skull:", ""])
 def test_what_is_plain_is_not(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert terminal._plain_lines(["a"], [[cell]]) is not None
     assert printed(capsys, terminal.print_table, ["a"], [[cell]]) == printed(
         capsys, terminal._draw_table, ["a"], [[cell]], ""
     )
+
+
+@pytest.mark.parametrize("drawn", [True, False], ids=["rich", "plain"])
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("Acme\x1b[2K", "Acme\N{REPLACEMENT CHARACTER}[2K"),
+        ("a\n\nfalse  row", "a  false  row"),
+        (":skull:", ":skull:"),
+        ("[red]x", "[red]x"),
+    ],
+)
+def test_a_cell_draws_nothing_but_itself(
+    cell: str, shown: str, drawn: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest = "\N{WARNING SIGN}" if drawn else "x"
+    out = printed(capsys, terminal.print_table, ["name", "rest"], [[cell, rest]])
+    assert out.splitlines()[1:] == [f"{shown}  {rest}"] or out.splitlines()[1].startswith(shown)
+    assert len(out.splitlines()) == 2
+
+
+def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.say("Beta\n\x1b(0lines")
+    assert capsys.readouterr().out == "Beta \N{REPLACEMENT CHARACTER}(0lines\n"
+    terminal.note("\x9b2J\rnothing")
+    assert capsys.readouterr().err == "\N{REPLACEMENT CHARACTER}2J nothing\n"

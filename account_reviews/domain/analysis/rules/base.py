@@ -16,6 +16,7 @@ from account_reviews.domain.analysis.model import (
 )
 from account_reviews.domain.analysis.risk_signals import RiskSignals
 from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.characters import written_on_one_line
 from account_reviews.domain.fields import check_fields
 from account_reviews.domain.memory import MemoryHit, MemoryKind
 from account_reviews.domain.policy.model import Policy
@@ -173,9 +174,8 @@ def line(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Printable, on one line."""
-    kept = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(kept.split())
+    """On one line, without what acts on the text around it."""
+    return written_on_one_line(text)
 
 
 def _due(context: Context, priority: Severity) -> datetime:

@@ -179,3 +179,9 @@ def test_a_digest_tells_values_and_fields_apart() -> None:
     }  # fmt: skip
     assert len(seen) == 8
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u3164", " \u2060\ufeff "])
+def test_a_name_of_nothing_is_empty(text: str) -> None:
+    assert read("accounts.name", text) == "name is empty, but needed"
+    assert read("accounts.industry", text) is None
