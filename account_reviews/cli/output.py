@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Coroutine
 from enum import StrEnum
@@ -49,14 +50,20 @@ def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
 
     if not isinstance(error, ReviewsError):
         error = _unexpected(error)
-    message = mask_secrets(error.message)
-    hint = None if error.hint is None else mask_secrets(error.hint)
+    typed = _typed()
+    message = mask_secrets(error.message, known=typed)
+    hint = None if error.hint is None else mask_secrets(error.hint, known=typed)
     if output is Format.JSON:
         body = {"code": error.code, "message": message, "hint": hint}
         print_json_text(json.dumps({"error": body}, ensure_ascii=False), err=True)
     else:
         note(message + (f" ({hint})" if hint else ""))
     leave(error.exit_code)
+
+
+def _typed() -> set[str]:
+    """Long words of the command line: an id that was typed is told as it was typed."""
+    return {word for text in sys.argv[1:] for word in re.findall("[A-Za-z0-9]{32,}", text)}
 
 
 def _unexpected(error: Exception) -> "ReviewsError":

@@ -20,8 +20,7 @@ from structlog.typing import EventDict, Processor
 from temporalio import activity, workflow
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, TelemetryFilter
 
-from account_reviews.domain.audit.masks import mask_personal_data, mask_secrets
-from account_reviews.domain.audit.redaction import DEFAULT, Rules, clean, redact, redact_text
+from account_reviews.domain.audit.redaction import DEFAULT, Rules, redact, redact_text
 from account_reviews.telemetry.failed_attempts import failed_attempts_from
 from account_reviews.telemetry.spans import trace_here
 from account_reviews.temporal.names import parse_review_id
@@ -186,9 +185,7 @@ class _Redact:
 
     def _whole(self, trace: str) -> str:
         """A trace has its most telling line at its end, so it is not cut like other texts."""
-        text = mask_secrets(clean(trace))
-        if self._rules.mask_personal:
-            text = mask_personal_data(text)
+        text = redact_text(trace, self._rules, most=len(trace))
         if len(text) <= _MOST_OF_A_TRACE:
             return text
         half = _MOST_OF_A_TRACE // 2

@@ -23,6 +23,7 @@ from temporalio.service import RPCError
 from account_reviews.audit.store import try_insert
 from account_reviews.config.settings import Settings
 from account_reviews.crm.sql.backend import SqlCrm
+from account_reviews.domain.audit.masks import mask_secrets
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Model
 from account_reviews.domain.errors import ReviewsError
@@ -113,16 +114,22 @@ async def _run(name: str, examination: Examination, patient: _Patient) -> Check:
     try:
         detail = await asyncio.wait_for(examination(patient), _PATIENCE)
     except NeedError as error:
-        return Check(name=name, ok=False, detail=str(error), hint=error.hint)
+        return _failed(name, str(error), error.hint)
     except ReviewsError as error:
-        return Check(name=name, ok=False, detail=error.message, hint=error.hint)
+        return _failed(name, error.message, error.hint)
     except TimeoutError:
         detail = f"no answer within {_PATIENCE:g} s"
-        return Check(name=name, ok=False, detail=detail, hint="see whether it runs and is not busy")
+        return _failed(name, detail, "see whether it runs and is not busy")
     except Exception as error:  # noqa: BLE001 - a check that breaks is a finding, not a crash
         detail = f"{type(error).__name__}: {error}"
-        return Check(name=name, ok=False, detail=detail, hint="this is unexpected; see the logs")
+        return _failed(name, detail, "this is unexpected; see the logs")
     return Check(name=name, ok=True, detail=detail)
+
+
+def _failed(name: str, detail: str, hint: str | None) -> Check:
+    """What failed may quote what it was given, such as an address with a password."""
+    hint = None if hint is None else mask_secrets(hint)
+    return Check(name=name, ok=False, detail=mask_secrets(detail), hint=hint)
 
 
 async def _temporal(patient: _Patient) -> str:

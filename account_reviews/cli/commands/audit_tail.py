@@ -172,6 +172,7 @@ def _print_page(page: "Page", output: Format) -> None:
 async def _follow(reader: "AuditReader", wanted: "Filters", limit: int, output: Format) -> NoReturn:
     """The newest rows, then every row that comes, in the order of transactions."""
     from account_reviews.audit.seals.leaves import Position
+    from account_reviews.domain.audit.masks import mask_secrets
     from account_reviews.domain.errors import UnreachableError
 
     below = await reader.final_below()
@@ -186,7 +187,7 @@ async def _follow(reader: "AuditReader", wanted: "Filters", limit: int, output: 
         except UnreachableError as error:
             rows = []
             if not away:
-                note(f"{error.message}; going on as soon as it is there again")
+                note(f"{mask_secrets(error.message)}; going on as soon as it is there again")
             away = True
         for row in rows:
             _print_row(row, output)

@@ -5,72 +5,68 @@ What our ids, hashes, dates, amounts and versions look like is left as it is.
 """
 
 import re
+from collections.abc import Collection
 from typing import Final
 
-REDACTED: Final = "***REDACTED***"
+from account_reviews.domain.audit.field_names import kind_of
+from account_reviews.domain.audit.named_values import NAMED, REDACTED, mask_named
+
+__all__ = ["REDACTED", "mask_personal_data", "mask_secrets"]
+
 EMAIL: Final = "***@***.***"
 PHONE: Final = "***-***-****"
 SSN: Final = "***-**-****"
 CARD: Final = "****-****-****-****"
+IBAN: Final = "**** **** ****"
 LONG_KEY: Final = "****"
 
-_NAMES: Final = (
-    r"pass(?:word|wd|phrase)s?|pwd|api[-_ ]?keys?|secrets?|token|authorization|"
-    r"(?:private|secret|access|signing|encryption|master)[-_ ]?key|credentials?|cookie|jwt"
-)
-_NAMED: Final = re.compile(rf"(?i){_NAMES}")
-"""Without one of the words nothing below can be found: most texts are done with one look."""
 _PEM: Final = re.compile(
     r"-----BEGIN [A-Z0-9 ]{1,60}-----.*?(?:-----END [A-Z0-9 ]{1,60}-----|\Z)", re.DOTALL
 )
 _URL: Final = re.compile(
-    r"(://[^\s:/@\"']{0,200}):(?!\*{3}@|\d{1,5}(?:[/?#\s]|$))[^\s\"'<>]{0,1000}@"
+    r"(://(?P<user>[^\s:/@\"']{0,200})):(?!\*{3}@)(?P<secret>[^\s\"<>]{0,1000})@"
 )
-"""User and password of an address. A port is no password, nor is one that is masked already."""
+"""User and password of an address. What is masked already is none."""
+_PORT: Final = re.compile(r"\d{1,5}(?:[/?#]|\Z)")
+_QUERY: Final = re.compile(
+    r"(?i)([?&](?:sig|signature|x-(?:amz|goog)-(?:signature|credential|security-token)|key|code|hmac"
+    r"|auth|sas|sv_sig|pass)=)(?!\*\*\*)[^&#\s\"'<>]{1,4000}"
+)
+"""Parameters of an address that sign it or open it."""
 _AUTHORIZATION: Final = re.compile(
     r"(?i)\b(authorization\\?[\"']?\s{0,4}[:=]\s{0,4}(?:b?\\?[\"'])?)"
     r"(?:(?:basic|bearer|digest|token|negotiate|zoho-oauthtoken)\s{1,4})?[^\s\"'\\,;]{4,4000}"
 )
 _BEARER: Final = re.compile(r"(?i)\b(bearer\s{1,4})[A-Za-z0-9._~+/=-]{8,4000}")
-_TEXT_VALUE: Final = (
-    r"b?(?:\\\"(?:[^\"\\]|\\[^\"]){0,4000}\\\""
-    r"|\"(?:[^\"\\]|\\.){0,4000}\"|'(?:[^'\\]|\\.){0,4000}')"
-)
-"""In quotes, which may be escaped themselves, or those of bytes."""
-_QUOTED: Final = re.compile(
-    rf"(?i)((?:{_NAMES})\d{{0,4}}\\?[\"']?\s{{0,4}}[:=]\s{{0,4}})"
-    rf"(?:{_TEXT_VALUE}|-?\d[\d.]{{3,40}}(?=[\s,}}\])]|$))"
-)
-_PAIR: Final = re.compile(
-    rf"(?i)([(\[]\s{{0,4}}b?\\?[\"'][\w .-]{{0,60}}?(?:{_NAMES})\d{{0,4}}\\?[\"']"
-    rf"\s{{0,4}},\s{{0,4}}){_TEXT_VALUE}(?=\s{{0,4}}[)\]])"
-)
-"""A name and a value in brackets, as headers are often held."""
 _COOKIE: Final = re.compile(
     r"(?i)\b((?:set-)?cookie2?:[ \t]{0,4})(?=[!-<>-~]{1,256}=)[^\r\n]{1,8000}"
 )
 """All of the line: which of its parts is the secret one its name does not say."""
-_ASSIGNED: Final = re.compile(
-    rf"(?i)((?:{_NAMES})\d{{0,4}}\\?[\"']?=)(?!\*\*\*)[^\s\"'\\,;&)\]}}]{{1,4000}}"
-)
-_AFTER_COLON: Final = re.compile(
-    rf"(?i)((?:{_NAMES})\d{{0,4}}:\s{{0,4}})"
-    r"(?!\*\*\*)(?=[^\s\"',;&)]{0,4000}\d)[^\s\"',;&)]{4,4000}"
-)
-"""After a colon a word is prose, as in "token: missing"; with a digit in it, it is a value."""
 _JWT: Final = re.compile(
-    r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{4,8000}(?:\.[A-Za-z0-9_-]{0,8000})?"
+    r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,8000}(?:\.[A-Za-z0-9_-]{0,32000}){1,4}"
 )
+"""Signed ones have three parts, encrypted ones five, of which the second may be empty."""
 _PREFIXED: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk)[-_](?:[a-z0-9]{2,12}[-_]){0,3}|gh[pousr]_|github_pat_|glpat-|"
-    r"xox[abeprs]-|pat-[a-z]{2,3}\d-|AKIA|ASIA|AIza)[A-Za-z0-9_-]{12,400}"
+    r"(?<![A-Za-z0-9])(?:(?:(?:sk|pk|rk)[-_](?:[a-z0-9]{2,12}[-_]){0,3}|gh[pousr]_|github_pat_|"
+    r"glpat-|xox[abeprs]-|xapp-|pat-[a-z]{2,3}\d-|AKIA|ASIA|AIza|ya29\.|whsec_|shp(?:at|ss|ca|pa)_|"
+    r"npm_|pypi-|dop_v1_|hf_|key-(?=[0-9a-f]{32}))[A-Za-z0-9_-]{12,400}"
+    r"|SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,120}"
+    r"|1000\.[0-9a-f]{32}\.[0-9a-f]{32}|SK[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}"
+    r"|(?<=hooks\.slack\.com/services/)[A-Za-z0-9/]{16,200})"
 )
-"""Keys that say by their beginning what they are."""
-_LONG: Final = re.compile(r"(?<![A-Za-z0-9])(?![0-9a-f]{64}(?![A-Za-z0-9]))[A-Za-z0-9]{32,}")
-"""A SHA-256 in small letters is one of ours."""
+"""Keys that say by their form what they are."""
+_LONG: Final = re.compile(
+    r"(?P<path>(?<![^\s\"'(\[=<>,:])(?<!GET )(?<!PUT )(?<!HEAD )(?<!POST )(?<!PATCH )(?<!DELETE )"
+    r"(?:~|\.{1,2})?/(?!/)[^\s\"'()<>|,;?&=#]{1,4096})"
+    r"|(?<![A-Za-z0-9])(?P<long>[A-Za-z0-9]{32,})"
+)
+"""What is part of the path of a file is a name there."""
+_HASH: Final = re.compile(r"(?:[0-9a-f]{32}|[0-9A-F]{32}|[0-9a-f]{40}|[0-9a-f]{64})")
+"""Ids of cycles, decisions, traces and accounts, and hashes."""
+_WORD: Final = re.compile(r"[A-Za-z]?(?:[a-z]+|[A-Z]+)")
 
 _EMAIL: Final = re.compile(
-    r"(?<![\w.%+'*-])[\w.%+'-]{1,128}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}(?<![.-])"
+    r"(?<![\w.%+'*-])[\w.%+'-]{1,128}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}(?<![.-])"
 )
 _SSN: Final = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
 _PHONE: Final = re.compile(
@@ -79,9 +75,12 @@ _PHONE: Final = re.compile(
     r"|\+[1-9]\d{0,2}(?:[ .-]?\(\d{1,4}\)|[ .-]\d{1,5})(?:[ .-]?\d{2,5}){1,4}"
     r"|(?:\+?1[ .-])?(?:\(\d{3}\) ?|\d{3}[.-])\d{3}[ .-]\d{4}"
     r"|\d{3} \d{3} \d{4}"
+    r"|\(?0[1-9]\d{1,4}\)?(?:[ /-]|(?<=\)))\d{3,8}(?:[ -]\d{2,5}){0,3}"
+    r"|0[1-9](?:[ .]\d{2}){4}"
     r")(?![\w-]|\.\d| \d)"
 )
-"""Only what is written like a phone number: ten digits in a row are an id."""
+"""Only what is written like a phone number, with a country or an area before it: ten digits in
+a row are an id."""
 _CARDS: Final = re.compile(
     r"(?<![\w.])(?:\d{14,16}|(?<!-)\d{4}([ -])\d{4}\1\d{4}\1\d{4}|(?<!-)\d{4}([ -])\d{6}\2\d{5})"
     r"(?![\w-]|\.\d)"
@@ -91,52 +90,106 @@ _ISSUERS: Final = re.compile(
     r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14}|3(?:0[0-5]|[68]\d)\d{11})"
 )
 """Length and first digits of a card. The long record ids of a CRM are none of these."""
+_IBAN: Final = re.compile(
+    r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?P<gap>[ -]?)[A-Z0-9]{4}(?:(?P=gap)[A-Z0-9]{4}){1,6}"
+    r"(?:(?P=gap)[A-Z0-9]{1,3})?(?![A-Za-z0-9])"
+)
+_IBAN_COUNTRIES: Final = {
+    15: "NO",
+    16: "BE",
+    18: "DK FO FI GL NL",
+    19: "MK SI",
+    20: "AT BA EE KZ LT LU XK",
+    21: "CH HR LI LV",
+    22: "BG BH CR DE GB GE IE ME RS VA",
+    23: "AE GI IL IQ OM TL",
+    24: "AD CZ ES MD PK RO SA SE SK TN VG",
+    25: "PT ST",
+    26: "IS TR",
+    27: "BI DJ FR GR IT MC MR SM",
+    28: "AL AZ BY CY DO GT HU LB PL SV",
+    29: "BR EG PS QA UA",
+    30: "JO KW MU",
+    31: "MT SC",
+    32: "LC",
+}
+"""Length of an account number, and the countries that have it."""
+_PERSONAL: Final = re.compile(
+    r"(\\?[\"'](?P<name>[\w .-]{1,80})\\?[\"']\s{0,4}:\s{0,4})"
+    r"(?:(?P<quote>\\?[\"'])[^\"'\\]{0,100}\d[^\"'\\]{0,100}(?P=quote)|\d{6,20}(?![\d.]))"
+)
+"""A field of an object in a text, of which the name says what it holds."""
+_MASKS: Final = {"phone": PHONE, "ssn": SSN, "card": CARD, "iban": IBAN}
 
 
-def mask_secrets(text: str, *, plain_id: bool = False) -> str:
+def mask_secrets(text: str, *, plain_id: bool = False, known: Collection[str] = ()) -> str:
     """Passwords, keys and tokens as `***REDACTED***`, long keys as `****`.
 
-    `plain_id`: the text is known to be an id or a hash, so that its length says nothing.
+    `plain_id`: the text is known to be an id or a hash, so that its length says nothing. `known`
+    holds words that the reader has given himself, which are no keys however long they are.
     """
     if "-----BEGIN" in text:
         text = _PEM.sub(LONG_KEY, text)
     if "://" in text and "@" in text:
-        text = _URL.sub(rf"\1:{REDACTED}@", text)
-    if (":" in text or "=" in text or "," in text) and _NAMED.search(text):
-        text = _COOKIE.sub(rf"\1{REDACTED}", text)
-        text = _AUTHORIZATION.sub(rf"\1{REDACTED}", text)
-        text = _QUOTED.sub(rf"\1{REDACTED}", text)
-        text = _PAIR.sub(rf"\1{REDACTED}", text)
-        text = _ASSIGNED.sub(rf"\1{REDACTED}", text)
-        text = _AFTER_COLON.sub(rf"\1{REDACTED}", text)
+        text = _URL.sub(_address, text)
+    if "=" in text:
+        text = _QUERY.sub(rf"\1{REDACTED}", text)
+    if NAMED.search(text):
+        if ":" in text or "=" in text:
+            text = _COOKIE.sub(rf"\1{REDACTED}", text)
+            text = _AUTHORIZATION.sub(rf"\1{REDACTED}", text)
+        text = mask_named(text)
     if len(text) < 12:
         return text
     text = _BEARER.sub(rf"\1{REDACTED}", text)
     text = _JWT.sub(LONG_KEY, text)
     text = _PREFIXED.sub(LONG_KEY, text)
     if not plain_id and len(text) >= 32:
-        text = _LONG.sub(_long, text)
+        text = _LONG.sub(lambda found: _long(found, known), text)
     return text
 
 
 def mask_personal_data(text: str, *, plain_id: bool = False) -> str:
-    """E-mail addresses, phone numbers, social security and card numbers, each as its mask."""
-    if "@" in text:
+    """E-mail addresses, phone, social security, card and account numbers, each as its mask."""
+    if "@" in text or "%40" in text:
         text = _EMAIL.sub(EMAIL, text)
     if plain_id or len(text) < 10:
         return text
+    if ":" in text:
+        text = _PERSONAL.sub(_named_personal, text)
+    text = _IBAN.sub(_iban, text)
     text = _CARDS.sub(_card, text)
     text = _SSN.sub(SSN, text)
     return _PHONE.sub(_phone, text)
 
 
-def _long(found: re.Match[str]) -> str:
-    return found[0] if found[0].isdigit() else LONG_KEY
+def _address(found: re.Match[str]) -> str:
+    """A number before a path is the port of a host, and the password of whoever is none."""
+    host = "." in found["user"] or found["user"] == "localhost"
+    if host and _PORT.match(found["secret"]):
+        return found[0]
+    return f"{found[1]}:{REDACTED}@"
+
+
+def _long(found: re.Match[str], known: Collection[str]) -> str:
+    text = found[0]
+    if found["path"] or text.isdigit() or _HASH.fullmatch(text) or _WORD.fullmatch(text):
+        return text
+    return text if text in known else LONG_KEY
 
 
 def _phone(found: re.Match[str]) -> str:
     digits = sum(map(str.isdigit, found[0]))
-    return PHONE if 8 <= digits <= 15 else found[0]
+    least = 9 if found[0].lstrip("(").startswith("0") else 8
+    return PHONE if least <= digits <= 15 else found[0]
+
+
+def _named_personal(found: re.Match[str]) -> str:
+    mask = _MASKS.get(kind_of(found["name"]) or "")
+    if mask is None:
+        return found[0]
+    quote = found["quote"] or ""
+    return f"{found[1]}{quote}{mask}{quote}"
 
 
 def _card(found: re.Match[str]) -> str:
@@ -150,3 +203,12 @@ def _luhn(digits: str) -> bool:
         number = int(digit) * (1 + place % 2)
         total += number - 9 if number > 9 else number
     return total % 10 == 0
+
+
+def _iban(found: re.Match[str]) -> str:
+    """Only with the length of its country and the right check digits."""
+    number = "".join(filter(str.isalnum, found[0]))
+    if number[:2] not in _IBAN_COUNTRIES.get(len(number), ""):
+        return found[0]
+    checked = int("".join(str(int(sign, 36)) for sign in number[4:] + number[:4])) % 97 == 1
+    return IBAN if checked else found[0]

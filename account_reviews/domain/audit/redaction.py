@@ -6,8 +6,6 @@ fractions, without NUL and unpaired surrogates, and of bounded size, so that eve
 
 import hashlib
 import math
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,7 +15,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from account_reviews.domain.audit.events import JsonValue
-from account_reviews.domain.audit.masks import REDACTED, mask_personal_data, mask_secrets
+from account_reviews.domain.audit.field_names import HELD, LABELS, MAX_KEY, Kind, kind_of
+from account_reviews.domain.audit.masks import (
+    CARD,
+    IBAN,
+    PHONE,
+    REDACTED,
+    SSN,
+    mask_personal_data,
+    mask_secrets,
+)
 from account_reviews.domain.canonical import money, plain, rfc3339, spelled
 
 if TYPE_CHECKING:
@@ -42,7 +49,6 @@ MAX_TEXT: Final = 4_000
 """Characters of one text."""
 _MARGIN: Final = 4_096
 """Read beyond the cut, so that a secret that lies on it is seen whole."""
-_MAX_KEY: Final = 200
 _MAX_INT: Final = 2**63 - 1
 """Larger numbers are written as text: not every reader of JSON takes them."""
 
@@ -75,9 +81,12 @@ def redact(value: object, rules: Rules) -> JsonValue:
     return _Walk(rules).of(value, "", 0)
 
 
-def redact_text(text: str, rules: Rules) -> str:
-    """A text without secrets, and without personal data when the rules say so."""
-    return _masked(text, rules, plain_id=False)
+def redact_text(text: str, rules: Rules, *, most: int = MAX_TEXT) -> str:
+    """A text without secrets, and without personal data when the rules say so.
+
+    Of a text longer than `most` characters the beginning is shown, and how much there is more.
+    """
+    return _masked(text, rules, most=most)
 
 
 def describe(value: object, rules: Rules) -> dict[str, JsonValue]:
@@ -152,19 +161,19 @@ def _collect(value: object, path: str, found: set[str], depth: int) -> None:
 @lru_cache(maxsize=4096)
 def _key(key: str) -> str:
     """A key as it is shown: keys can be data, such as addresses."""
-    short = f"{key[:_MAX_KEY]}…" if len(key) > _MAX_KEY else key
-    return _masked(short, DEFAULT, plain_id=False)
+    short = f"{key[:MAX_KEY]}…" if len(key) > MAX_KEY else key
+    return _masked(short, DEFAULT)
 
 
-def _masked(text: str, rules: Rules, *, plain_id: bool) -> str:
-    longer = len(text) - MAX_TEXT
+def _masked(text: str, rules: Rules, kind: Kind | None = None, most: int = MAX_TEXT) -> str:
+    longer = len(text) - most
     if longer > 0:
-        text = text[: MAX_TEXT + _MARGIN]
-    text = mask_secrets(clean(text), plain_id=plain_id)
+        text = text[: most + _MARGIN]
+    text = mask_secrets(clean(text), plain_id=kind in ("id", "other_id"))
     if rules.mask_personal:
-        text = mask_personal_data(text, plain_id=plain_id)
+        text = mask_personal_data(text, plain_id=kind == "id")
     if longer > 0:
-        return f"{text[:MAX_TEXT]}… {longer} more characters"
+        return f"{text[:most]}… {longer} more characters"
     return text
 
 
@@ -177,7 +186,7 @@ class _Walk:
 
     def of(self, value: object, key: str, depth: int) -> JsonValue:
         self._left -= 1
-        kind = _kind_of(key, self._rules.redact_keys) if key else None
+        kind = kind_of(key, self._rules.redact_keys) if key else None
         if kind == "secret" and value is not None:
             return REDACTED
         if kind == "tokens" and _holds_text(value):
@@ -201,19 +210,19 @@ class _Walk:
             case _:
                 return _leaf(value)
 
-    def _text(self, text: str, kind: str | None) -> str:
+    def _text(self, text: str, kind: Kind | None) -> str:
         if self._rules.mask_personal and kind in _PERSONAL and any(map(str.isalnum, text)):
             return _PERSONAL[kind]
-        return _masked(text, self._rules, plain_id=kind == "id")
+        return _masked(text, self._rules, kind)
 
-    def _number(self, number: int, kind: str | None) -> JsonValue:
+    def _number(self, number: int, kind: Kind | None) -> JsonValue:
         if self._rules.mask_personal and kind in _PERSONAL:
             return _PERSONAL[kind]
         return int(number) if -_MAX_INT <= number <= _MAX_INT else _leaf(number)
 
     def _mapping(self, values: Mapping[object, object], depth: int) -> dict[str, Any]:
         shown: dict[str, Any] = {}
-        held, names = self._held_apart(values)
+        names = self._name_apart(values)
         for key, item in values.items():
             if self._left <= 0:
                 shown["…"] = f"{len(values) - len(shown)} more"
@@ -225,21 +234,20 @@ class _Walk:
                 spelled_key += "'"
             if isinstance(name, bytes):
                 written = name.decode(errors="replace")
-            shown[spelled_key] = self.of(item, names if written == held else written, depth + 1)
+            named = names if names and _is_held(written, item) else written
+            shown[spelled_key] = self.of(item, named, depth + 1)
         return shown
 
-    def _held_apart(self, values: Mapping[object, object]) -> tuple[str | None, str]:
-        """Of `{"name": "api_key", "value": ...}` which key holds the value, and its name."""
-        for held, labels in _APART:
-            if held in values:
-                for label in labels:
-                    name = values.get(label)
-                    if isinstance(name, str) and self._is_sensitive(name):
-                        return held, name
-        return None, ""
+    def _name_apart(self, values: Mapping[object, object]) -> str:
+        """Of `{"name": "api_key", "value": ...}` the name; empty when it says nothing."""
+        for label, name in values.items():
+            is_label = isinstance(label, str) and label.casefold() in LABELS
+            if is_label and isinstance(name, str) and self._is_sensitive(name):
+                return name
+        return ""
 
     def _is_sensitive(self, name: str) -> bool:
-        return _kind_of(name[-_MAX_KEY:], self._rules.redact_keys) not in (None, "id")
+        return kind_of(name, self._rules.redact_keys) not in (None, "id", "other_id")
 
     def _items(self, items: list[object], key: str, depth: int) -> list[Any]:
         shown: list[Any] = []
@@ -258,8 +266,8 @@ class _Walk:
 def _name_in(value: object) -> str | None:
     """What may be the name of what stands beside it, as in a list of headers: one word."""
     if isinstance(value, bytes):
-        value = value[: _MAX_KEY + 1].decode(errors="replace")
-    if not isinstance(value, str) or not 0 < len(value) <= _MAX_KEY or " " in value:
+        value = value[: MAX_KEY + 1].decode(errors="replace")
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_KEY or " " in value:
         return None
     return value
 
@@ -297,58 +305,13 @@ def _dumped(model: Any) -> dict[str, object]:
     return {**model.__dict__, **(model.__pydantic_extra__ or {})}
 
 
-# What a field's name says of its value.
-
-_APART: Final = (("value", ("name", "key")), ("Value", ("Name", "Key")))
-"""Where the value stands, and where its name."""
-
-_SECRET: Final = (
-    *("password", "passwords", "passwd", "pwd", "passphrase", "passwordhash", "passwdhash"),
-    *("apikey", "apikeys", "secret", "secrets", "token", "authorization", "authheader"),
-    *("privatekey", "secretkey", "accesskey", "signingkey", "encryptionkey", "masterkey"),
-    *("credential", "credentials", "cookie", "cookies", "jwt", "bearer"),
-)
-"""Ends of names, without what separates words: `apiKey`, `API-KEY` and `x_api_key` end so."""
-
-_TOKENS: Final = "tokens"
-"""Mostly a number of them; secrets when they are texts."""
-_PHONE: Final = ("phone", "phonenumber", "mobile", "mobilenumber", "fax", "telephone", "cellphone")
-_SSN: Final = ("ssn", "socialsecuritynumber")
-_CARD: Final = ("cardnumber", "creditcard", "pan")
-_ID: Final = ("id", "ids", "hash", "hashes", "sha256", "ref", "refs", "digest", "uuid", "root")
-_ID_WORDS: Final = re.compile(r"(?:^|[^A-Za-z0-9]|(?<=[a-z0-9])(?=[A-Z]))([A-Za-z0-9]+)$")
-_NOT_ALNUM: Final = re.compile(r"[\W_]+")
-_PERSONAL: Final[dict[str | None, str]] = {
-    "phone": "***-***-****",
-    "ssn": "***-**-****",
-    "card": "****-****-****-****",
-}
+_PERSONAL: Final[dict[str | None, str]] = {"phone": PHONE, "ssn": SSN, "card": CARD, "iban": IBAN}
 
 
-@lru_cache(maxsize=8192)
-def _kind_of(key: str, extra: tuple[str, ...]) -> str | None:
-    """`secret`, `tokens`, `phone`, `ssn`, `card`, `id`, or None."""
-    compact = _compact(key)
-    bare = compact.rstrip("0123456789").removesuffix("value")
-    if bare.endswith(_SECRET) or compact.endswith(_SECRET):
-        return "secret"
-    if any(compact.endswith(_compact(name)) for name in extra if _compact(name)):
-        return "secret"
-    if compact.endswith(_TOKENS):
-        return "tokens"
-    if bare.endswith(_PHONE):
-        return "phone"
-    if bare.endswith(_SSN):
-        return "ssn"
-    if bare in _CARD or bare.endswith(_CARD[0]):
-        return "card"
-    last = _ID_WORDS.search(key)
-    return "id" if last and last.group(1).lower() in _ID else None
-
-
-def _compact(key: str) -> str:
-    short = key[-_MAX_KEY:]
-    return _NOT_ALNUM.sub("", unicodedata.normalize("NFKC", short).casefold())
+def _is_held(key: str, value: object) -> bool:
+    """True for what a name that stands beside it is of; several values are some only as texts."""
+    word = key.casefold()
+    return word in HELD and (word != "values" or _holds_text(value))
 
 
 def _holds_text(value: object) -> bool:
