@@ -44,6 +44,7 @@ from account_reviews.store.cycles import CycleStore, unknown_account
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal import names, search_attributes
+from account_reviews.temporal.executions import is_open, is_paused
 
 PAGE: Final = 200
 """Accounts per page of the CRM's list, and at most per bulk read."""
@@ -159,9 +160,10 @@ class CycleActivities:
                 reason="its review is gone from Temporal",
             )
         status = shown.status
-        if status is WorkflowExecutionStatus.RUNNING:
+        if is_open(shown):
             waits = shown.typed_search_attributes.get(search_attributes.REVIEW_STATUS) == "waiting"
-            state = AccountState.WAITING if waits else AccountState.RUNNING
+            # One that is paused in Temporal would keep its place until somebody unpauses it.
+            state = AccountState.WAITING if waits or is_paused(shown) else AccountState.RUNNING
             return Found(account_id=flight.account_id, state=state)
         if status is WorkflowExecutionStatus.COMPLETED:
             return Found(account_id=flight.account_id, state=AccountState.DONE)

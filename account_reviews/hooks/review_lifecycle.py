@@ -26,6 +26,7 @@ from account_reviews.hooks.dispatcher import Lanes
 from account_reviews.hooks.events import Anomaly, HookEvent, HookName
 from account_reviews.telemetry import instruments
 from account_reviews.telemetry.trace_headers import trace_id_of
+from account_reviews.temporal.executions import quoted
 from account_reviews.temporal.names import parse_review_id
 
 CALL_SECONDS: Final = 10.0
@@ -265,7 +266,7 @@ class Sessions:
     async def _failed_before(self, workflow_id: str, run_id: str) -> bool:
         """Whether the account's review before this one failed."""
         before = self._client.list_workflows(
-            f"WorkflowId = '{workflow_id}' AND ExecutionStatus != 'Running'"
+            f"WorkflowId = {quoted(workflow_id)} AND CloseTime is not null"
             " AND ExecutionStatus != 'ContinuedAsNew'",
             limit=5,
         )

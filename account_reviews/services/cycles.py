@@ -6,7 +6,6 @@ from typing import Any
 
 from temporalio.client import (
     Client,
-    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
@@ -37,6 +36,7 @@ from account_reviews.domain.errors import (
 from account_reviews.store.cycle_queries import CycleRow
 from account_reviews.temporal import names, start_options
 from account_reviews.temporal.client import explained
+from account_reviews.temporal.executions import is_open, is_paused, unpause_hint
 from workflows.review_cycle import ReviewCycleWorkflow
 
 Handle = WorkflowHandle[ReviewCycleWorkflow, CycleResult]
@@ -109,7 +109,7 @@ async def ask(handle: Handle) -> CycleView | None:
 async def last_view(handle: Handle) -> CycleView | None:
     """How a closed cycle ended, from its result; None while it is open."""
     shown = await handle.describe()
-    if shown.status is WorkflowExecutionStatus.RUNNING:
+    if is_open(shown):
         return None
     at = shown.close_time or shown.start_time
     try:
@@ -151,6 +151,10 @@ async def command(handle: Handle, name: str, message: dict[str, Any]) -> CycleVi
     except WorkflowUpdateFailedError as error:
         raise BadInputError(str(error.cause or error)) from None
     except RPCError as error:
+        if error.status is RPCStatusCode.FAILED_PRECONDITION and is_paused(await handle.describe()):
+            raise ConflictError(
+                f"the cycle {handle.id} is paused in Temporal", hint=unpause_hint(handle.id)
+            ) from None
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise explained(error) from None
         raise ConflictError(f"the cycle {handle.id} is closed") from None

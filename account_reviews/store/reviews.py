@@ -7,7 +7,7 @@ is idempotent, so that an activity may run twice.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from cachetools import LRUCache
@@ -17,7 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from account_reviews.domain.analysis.model import PriorOutcome, RiskLevel
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.domain.base import Model, Timestamp
+from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import AccountSnapshot, SnapshotRef
+from account_reviews.domain.review.approvals import ApprovalRequest, RequestState
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import autocommit, reachable
 from account_reviews.store.review_rows import baseline_row, outcome_rows
@@ -39,6 +41,31 @@ _SAVE = text(SAVE)
 _GET_DOCUMENT = text("select body from reviews.documents where hash = :hash")
 _PAST = text(read_sql("account_reviews.store", "past_of_account.sql"))
 _LATEST_SNAPSHOT = text(read_sql("account_reviews.store", "latest_snapshot.sql"))
+
+_SEEN = text(
+    "select version, state->>'workflow_run_id' from reviews.review_runs where run_id = :run_id"
+)
+_SEEN_LOCKED = text(f"{_SEEN.text} for update")
+_DELETE_RUN = text("delete from reviews.review_runs where run_id = :run_id")
+_DELETE_REQUESTS = text(
+    "delete from reviews.approval_requests where run_id = :run_id and request_id = any(:known)"
+)
+_PENDING_REQUESTS = text(
+    "select body from reviews.approval_requests where run_id = :run_id and state = 'pending' "
+    "and request_id <> all(:known)"
+)
+_END_REQUEST = text(
+    "update reviews.approval_requests set state = :state, body = cast(:body as jsonb) "
+    "where request_id = :id"
+)
+_STORED = text("select hash from reviews.documents where hash = any(:hashes)")
+
+
+class Seen(NamedTuple):
+    """Which save a row is of."""
+
+    version: int
+    workflow_run_id: str
 
 
 class Past(Model):
@@ -116,21 +143,64 @@ class ReviewStore:
             await self._save(connection, state, settled)
         return settled
 
-    async def replace(self, state: ReviewState) -> None:
-        """Write the rows of a review anew, whatever stood there."""
-        settled = await self._settled(state)
-        async with self._transaction() as connection:
-            for table in ("review_runs", "approval_requests"):
-                await connection.execute(
-                    text(f"delete from reviews.{table} where run_id = :run_id"),  # noqa: S608
-                    {"run_id": state.run_id},
-                )
-            await self._save(connection, state, settled)
+    async def seen(self, run_id: str) -> Seen | None:
+        """What `replace` compares with; None without a row. Look before asking for the state."""
+        async with self._statements() as connection:
+            row = (await connection.execute(_SEEN, {"run_id": run_id})).one_or_none()
+        return None if row is None else Seen(*row)
 
-    async def _settled(self, state: ReviewState) -> list[dict[str, Any]]:
+    async def replace(self, state: ReviewState, *, seen: Seen | None) -> bool:
+        """Write the rows of a review anew, whatever stood there when it was `seen`.
+
+        False, and nothing is written, when the review itself has saved since: what it saved is
+        newer than what it had answered. Requests that it does not know of, as of the run before a
+        reset, end as superseded.
+        """
+        settled = await self._settled(state, patient=True)
+        async with self._transaction() as connection:
+            row = (await connection.execute(_SEEN_LOCKED, {"run_id": state.run_id})).one_or_none()
+            if (None if row is None else Seen(*row)) != seen:
+                return False
+            await connection.execute(_DELETE_RUN, {"run_id": state.run_id})
+            await self._end_strange_requests(connection, state)
+            await self._save(connection, state, settled)
+        return True
+
+    async def _end_strange_requests(self, connection: AsyncConnection, state: ReviewState) -> None:
+        """And remove those it knows, which are written anew."""
+        values = {"run_id": state.run_id, "known": [one.request_id for one in state.requests]}
+        await connection.execute(_DELETE_REQUESTS, values)
+        for body in (await connection.execute(_PENDING_REQUESTS, values)).scalars().all():
+            ended = ApprovalRequest.model_validate(body).close_open_items(
+                ItemState.SUPERSEDED,
+                state.updated_at,
+                "the review goes on without it",
+                as_state=RequestState.SUPERSEDED,
+            )
+            document = orjson.dumps(ended.model_dump(mode="json")).decode()
+            changed = {"id": ended.request_id, "state": ended.state.value, "body": document}
+            await connection.execute(_END_REQUEST, changed)
+
+    async def missing_documents(self, state: ReviewState) -> tuple[str, ...]:
+        """What its rows can no longer show, of `snapshot`, `memory`, `analysis`."""
+        named = {"snapshot": state.snapshot, "memory": state.memory, "analysis": state.analysis}
+        hashes = {kind: one.hash for kind, one in named.items() if one is not None}
+        async with self._statements() as connection:
+            found = await connection.execute(_STORED, {"hashes": sorted(set(hashes.values()))})
+            stored = set(found.scalars())
+        return tuple(kind for kind, name in hashes.items() if name not in stored)
+
+    async def _settled(self, state: ReviewState, *, patient: bool = False) -> list[dict[str, Any]]:
+        """`patient`: retention or a lost database may have taken the analysis."""
         if state.outcome is None or state.analysis is None:
             return []
-        return outcome_rows(state, await self.get_document(state.analysis.hash))
+        try:
+            analysis = await self.get_document(state.analysis.hash)
+        except KeyError:
+            if not patient:
+                raise
+            analysis = {"recommendations": []}
+        return outcome_rows(state, analysis)
 
     async def _save(
         self, connection: AsyncConnection, state: ReviewState, settled: Sequence[dict[str, Any]]

@@ -5,11 +5,13 @@ from typing import Final
 
 from temporalio.client import Client
 
-_RUNNING: Final = "WorkflowType = 'AccountReview' AND ExecutionStatus = 'Running'"
+from account_reviews.temporal.executions import OPEN, quoted
+
+_OPEN: Final = f"WorkflowType = 'AccountReview' AND {OPEN}"
 _CALL: Final = timedelta(seconds=5)
 
 
 async def count_running(client: Client, tenant: str | None = None) -> int:
     """Open reviews; of all tenants without one. Lists follow about a second behind. RPCError."""
-    query = f"{_RUNNING} AND Tenant = '{tenant}'" if tenant else _RUNNING
+    query = f"{_OPEN} AND Tenant = {quoted(tenant)}" if tenant else _OPEN
     return (await client.count_workflows(query, rpc_timeout=_CALL)).count

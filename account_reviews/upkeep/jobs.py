@@ -18,6 +18,9 @@ from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.schedules import upkeep
 
+_NAMED: Final = 10
+"""Reviews that a summary names."""
+
 
 @dataclass(frozen=True)
 class AuditTools:
@@ -77,8 +80,12 @@ async def reconcile(tools: Tools) -> JobReport:
     )
     summary = (
         f"closed {found.closed} rows that were left open, made {found.missing} that were missing, "
-        f"{found.unknown} open rows are unknown to Temporal, {len(found.failed)} did not answer"
+        f"{len(found.gone)} open rows are unknown to Temporal, {len(found.failed)} did not answer"
     )
+    if found.gone:
+        summary += f"; unknown, to be ended with `reviews cancel`: {_few(found.gone)}"
+    if found.paused:
+        summary += f"; paused in Temporal: {_few(found.paused)}"
     return JobReport(summary=summary, changed=found.closed + found.missing)
 
 
@@ -148,6 +155,11 @@ async def audit_reconcile(tools: Tools) -> JobReport:
         summary="; ".join((summary, *found.warnings)),
         changed=found.rows_added + found.closed_as_lost + len(found.gaps),
     )
+
+
+def _few(names: tuple[str, ...]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _sentence(what: str, ids: list[str]) -> str:

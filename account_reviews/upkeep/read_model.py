@@ -3,26 +3,37 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from account_reviews.domain.base import Model
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.store.database import reachable
 from account_reviews.store.reviews import ReviewStore
+from account_reviews.store.sql_files import read_sql
+from account_reviews.temporal.executions import (
+    OPEN,
+    Standing,
+    describe,
+    first_run_of,
+    quoted,
+    standing_of,
+    was_reset,
+)
 from account_reviews.upkeep.rebuild import ALL_REVIEWS, rebuild
 
 _AT_ONCE: Final = 8
 _BATCH: Final = 1000
 _OPEN = text(
-    "select run_id, review_id from reviews.review_runs where tenant = :tenant "
-    "and closed_at is null order by run_id"
+    "select run_id, review_id, state->>'workflow_run_id' as last_run_id "
+    "from reviews.review_runs where tenant = :tenant and closed_at is null order by run_id"
 )
 _KNOWN = text("select run_id from reviews.review_runs where run_id = any(:ids)")
+GONE_ERROR: Final = "Temporal does not know this review any more: end it with `reviews cancel`"
+_MARK_GONE = text(read_sql("account_reviews.store", "mark_gone_reviews.sql"))
 _T = TypeVar("_T")
 
 
@@ -33,8 +44,10 @@ class Reconciled(Model):
     """Reviews whose row was open while Temporal has them closed."""
     missing: int = 0
     """Reviews that had no row."""
-    unknown: int = 0
-    """Open rows of reviews that Temporal does not know: left as they are."""
+    gone: tuple[str, ...] = ()
+    """Open rows of reviews that Temporal does not know: a person ends them."""
+    paused: tuple[str, ...] = ()
+    """Reviews that are paused in Temporal, and so could not be asked."""
     failed: tuple[str, ...] = ()
     """Reviews that did not answer."""
 
@@ -53,45 +66,61 @@ async def reconcile(
     Reviews that were closed longer ago than `kept` are not missed: retention took their rows.
     UnreachableError when the database or Temporal is down.
     """
-    stale, unknown = await _left_behind(client, engine, tenant)
-    closed = [await rebuild(client, store, only=f"WorkflowId = '{one}'") for one in stale]
-    gone = await _without_row(client, engine, tenant, now - kept)
-    made = [await rebuild(client, store, only=f"RunId = '{one}'") for one in gone]
+    since = now - kept
+    rows = await standings(client, engine, tenant)
+    stale = sorted({row.review_id for row in rows if row.standing is Standing.CLOSED})
+    gone = [row for row in rows if row.standing is Standing.GONE]
+    await _mark_gone(engine, gone)
+    closed = [
+        await rebuild(client, store, only=f"WorkflowId = {quoted(one)}", closed_since=since)
+        for one in stale
+    ]
+    strange = await _without_row(client, engine, tenant, since)
+    made = [await rebuild(client, store, only=f"RunId = '{one}'") for one in strange]
+    both = (*closed, *made)
     return Reconciled(
         closed=sum(report.rebuilt > 0 for report in closed),
         missing=sum(report.rebuilt for report in made),
-        unknown=unknown,
-        failed=tuple(name for report in (*closed, *made) for name in report.failed),
+        gone=tuple(row.review_id for row in gone),
+        paused=tuple(name for report in both for name in report.paused),
+        failed=tuple(name for report in both for name in report.failed),
     )
 
 
-async def _left_behind(client: Client, engine: AsyncEngine, tenant: str) -> tuple[list[str], int]:
-    """Review ids with an open row that is not open in Temporal, and how many it does not know."""
+class OpenRow(NamedTuple):
+    """An open row, and how its review stands in Temporal."""
+
+    review_id: str
+    run_id: str
+    standing: Standing
+
+
+async def standings(client: Client, engine: AsyncEngine, tenant: str) -> list[OpenRow]:
+    """Each open row of the tenant. UnreachableError, RPCError."""
     async with reachable(), engine.connect() as connection:
         rows = (await connection.execute(_OPEN, {"tenant": tenant})).all()
 
-    async def is_open(row: tuple[str, str]) -> bool | None:
-        run_id, review_id = row
-        try:
-            found = await client.get_workflow_handle(review_id).describe()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
-        same = found.raw_info.first_run_id == run_id
-        return same and found.status is WorkflowExecutionStatus.RUNNING
+    async def one(row: Row[tuple[str, str, str]]) -> OpenRow:
+        standing = await standing_of(client, row.review_id, row.run_id, row.last_run_id)
+        return OpenRow(row.review_id, row.run_id, standing)
 
-    answers = await _each(((row.run_id, row.review_id) for row in rows), is_open)
-    stale = {row.review_id for row, is_it in zip(rows, answers, strict=True) if is_it is False}
-    return sorted(stale), sum(is_it is None for is_it in answers)
+    return await _each(rows, one)
+
+
+async def _mark_gone(engine: AsyncEngine, rows: Iterable[OpenRow]) -> None:
+    """Have lists and `show` say so. A save of the review itself, should it come back, wins."""
+    ids = [row.run_id for row in rows]
+    if ids:
+        async with reachable(), engine.begin() as connection:
+            await connection.execute(_MARK_GONE, {"ids": ids, "error": GONE_ERROR})
 
 
 async def _without_row(
     client: Client, engine: AsyncEngine, tenant: str, since: datetime
 ) -> list[str]:
-    """Newest run ids of reviews that Temporal has and the table has not."""
-    recent = f"(ExecutionStatus = 'Running' or CloseTime > '{rfc3339(since)}')"
-    wanted = f"{ALL_REVIEWS} and Tenant = '{tenant}' and {recent}"
+    """Last run ids of reviews that Temporal has and the table has not."""
+    recent = f"({OPEN} or CloseTime > '{rfc3339(since)}')"
+    wanted = f"{ALL_REVIEWS} and Tenant = {quoted(tenant)} and {recent}"
     listed = [
         found
         async for found in client.list_workflows(wanted)
@@ -99,15 +128,10 @@ async def _without_row(
     ]
     known = await _known(engine, [found.run_id for found in listed])
     unsure = [found for found in listed if found.run_id not in known]
-    firsts = await _each(unsure, lambda found: _first_run(client, found))
-    known |= await _known(engine, firsts)
-    return [found.run_id for found, first in zip(unsure, firsts, strict=True) if first not in known]
-
-
-async def _first_run(client: Client, found: WorkflowExecution) -> str:
-    """A review that continued as new has its row under its first run id."""
-    described = await client.get_workflow_handle(found.id, run_id=found.run_id).describe()
-    return described.raw_info.first_run_id or found.run_id
+    described = await _each(unsure, lambda found: describe(client, found.id, found.run_id))
+    last = [one for one in described if one is not None and not was_reset(one)]
+    known |= await _known(engine, [first_run_of(one) for one in last])
+    return [one.run_id for one in last if first_run_of(one) not in known]
 
 
 async def _known(engine: AsyncEngine, ids: list[str]) -> set[str]:

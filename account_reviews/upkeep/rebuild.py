@@ -1,66 +1,159 @@
 """Rebuild the read model: each review that Temporal knows is asked for its state."""
 
 import asyncio
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
 
 from temporalio.client import (
     Client,
     WorkflowExecution,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
 )
 from temporalio.service import RPCError
 
+from account_reviews.audit.outages import is_away
 from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.review.decisions import close_from_outside
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.reviews import ReviewStore
+from account_reviews.temporal.executions import describe, first_run_of, is_paused, was_reset
 from workflows.account_review import AccountReviewWorkflow
 
-AT_ONCE = 4
-QUERY_SECONDS = 10.0
-ALL_REVIEWS = "WorkflowType = 'AccountReview'"
+AT_ONCE: Final = 4
+QUERY_SECONDS: Final = 10.0
+ALL_REVIEWS: Final = "WorkflowType = 'AccountReview'"
+_TRIES: Final = 3
+"""For a review that saves its rows while it is asked."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
 class RebuildReport:
-    """Reviews whose rows were replaced, and those that did not answer."""
+    """What became of the rows of each review."""
 
     rebuilt: int = 0
+    purged: int = 0
+    """Closed longer ago than rows are kept, and without a row: passed over."""
+    without_documents: list[str] = field(default_factory=list)
+    """Rebuilt, but what they found is stored no more: removed by retention, or lost."""
+    paused: list[str] = field(default_factory=list)
+    """Paused in Temporal, where nobody answers: their rows are as they were saved last."""
     failed: list[str] = field(default_factory=list)
+    """These did not answer."""
 
 
-async def rebuild(client: Client, store: ReviewStore, *, only: str | None = None) -> RebuildReport:
+async def rebuild(
+    client: Client,
+    store: ReviewStore,
+    *,
+    only: str | None = None,
+    closed_since: datetime | None = None,
+) -> RebuildReport:
     """Replace the rows of every review that Temporal still knows. Needs a running worker.
 
-    `only` narrows it by a list filter of Temporal's.
+    `only` narrows it by a list filter of Temporal's. Reviews that were closed before `closed_since`
+    and have no row stay without one: retention took it. One that fails holds up no other.
+    UnreachableError when Temporal does not list, or the database is down.
     """
     wanted = f"{ALL_REVIEWS} and {only}" if only else ALL_REVIEWS
-    report, gate = RebuildReport(), asyncio.Semaphore(AT_ONCE)
-
-    async def one(found: WorkflowExecution) -> None:
-        async with gate:
-            state = await _state_of(client, found)
-        if state is None:
-            report.failed.append(f"{found.id} (run {found.run_id})")
-            return
-        await store.replace(state)
-        report.rebuilt += 1
-
+    rebuilder = _Rebuilder(client, store, closed_since)
     try:
-        listed = [
-            found
-            async for found in client.list_workflows(wanted)
-            if found.status is not WorkflowExecutionStatus.CONTINUED_AS_NEW
-        ]
+        newest = await rebuilder.newest([found async for found in client.list_workflows(wanted)])
     except RPCError as error:
         raise UnreachableError(f"Temporal does not list its workflows: {error.message}") from None
-    await asyncio.gather(*(one(found) for found in listed))
-    return report
+    await asyncio.gather(*(rebuilder.one(found) for found in newest))
+    return rebuilder.report
 
 
-ENDED_OUTSIDE = {
+class _Rebuilder:
+    def __init__(self, client: Client, store: ReviewStore, closed_since: datetime | None) -> None:
+        self._client = client
+        self._store = store
+        self._closed_since = closed_since
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self.report = RebuildReport()
+
+    async def newest(
+        self, listed: Iterable[WorkflowExecution]
+    ) -> list[WorkflowExecutionDescription]:
+        """The last run of each review. Lists may lag behind, so each is described."""
+        went_on = WorkflowExecutionStatus.CONTINUED_AS_NEW
+        one_by_one = (self._described(found) for found in listed if found.status is not went_on)
+        found = [one for one in await asyncio.gather(*one_by_one) if one is not None]
+        # After a reset two runs have one first run id, and their rows one key.
+        last: dict[str, WorkflowExecutionDescription] = {}
+        for one in sorted((one for one in found if not was_reset(one)), key=_by_end):
+            last[first_run_of(one)] = one
+        return list(last.values())
+
+    async def _described(self, found: WorkflowExecution) -> WorkflowExecutionDescription | None:
+        async with self._gate:
+            return await describe(self._client, found.id, found.run_id)
+
+    async def one(self, found: WorkflowExecutionDescription) -> None:
+        """Bring the rows of one review up to date, and report it."""
+        name = f"{found.id} (run {found.run_id})"
+        try:
+            async with self._gate:
+                await self._one(found, name)
+        except Exception as error:
+            if is_away(error):
+                raise
+            _log.error("%s cannot be rebuilt", name, exc_info=error)
+            self.report.failed.append(name)
+
+    async def _one(self, found: WorkflowExecutionDescription, name: str) -> None:
+        for _ in range(_TRIES):
+            seen = await self._store.seen(first_run_of(found))
+            if seen is None and self._is_old(found):
+                self.report.purged += 1
+                return
+            if is_paused(found):
+                self.report.paused.append(name)
+                return
+            state = await self._state_of(found)
+            if state is None:
+                self.report.failed.append(name)
+                return
+            if await self._store.replace(state, seen=seen):
+                if await self._store.missing_documents(state):
+                    self.report.without_documents.append(name)
+                break
+        # Without a break it saved its rows itself each time, which is as good.
+        self.report.rebuilt += 1
+
+    def _is_old(self, found: WorkflowExecution) -> bool:
+        since = self._closed_since
+        return since is not None and found.close_time is not None and found.close_time < since
+
+    async def _state_of(self, found: WorkflowExecutionDescription) -> ReviewState | None:
+        """What the review says of itself, settled by what Temporal says of its end."""
+        handle = self._client.get_workflow_handle_for(
+            AccountReviewWorkflow.run, found.id, run_id=found.run_id
+        )
+        try:
+            asked = handle.query(AccountReviewWorkflow.snapshot)
+            state = await asyncio.wait_for(asked, QUERY_SECONDS)
+            if state.outcome is None:
+                settle(state, await handle.describe())
+        except (TimeoutError, RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+            return None
+        return state
+
+
+def _by_end(found: WorkflowExecutionDescription) -> tuple[bool, datetime]:
+    return found.close_time is None, found.close_time or found.start_time
+
+
+ENDED_OUTSIDE: Final = {
     WorkflowExecutionStatus.TERMINATED: Outcome.ABANDONED,
     WorkflowExecutionStatus.TIMED_OUT: Outcome.ABANDONED,
     WorkflowExecutionStatus.FAILED: Outcome.FAILED,
@@ -72,20 +165,3 @@ def settle(state: ReviewState, found: WorkflowExecution) -> None:
     if found.status in ENDED_OUTSIDE and found.close_time is not None:
         reason = f"{found.status.name.lower()} in Temporal"
         close_from_outside(state, ENDED_OUTSIDE[found.status], reason, found.close_time)
-
-
-async def _state_of(client: Client, found: WorkflowExecution) -> ReviewState | None:
-    """What the review says of itself, settled by what Temporal says of its end.
-
-    A list may lag behind (its store is filled later): an open review is described once more.
-    """
-    handle = client.get_workflow_handle_for(
-        AccountReviewWorkflow.run, found.id, run_id=found.run_id
-    )
-    try:
-        state = await asyncio.wait_for(handle.query(AccountReviewWorkflow.snapshot), QUERY_SECONDS)
-        if state.outcome is None:
-            settle(state, await handle.describe())
-    except (TimeoutError, RPCError, WorkflowQueryFailedError):
-        return None
-    return state

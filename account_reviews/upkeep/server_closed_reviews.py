@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client
 
 from account_reviews.audit.outages import is_away
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import reachable
-from account_reviews.store.reviews import ReviewStore
+from account_reviews.store.reviews import ReviewStore, Seen
 from account_reviews.telemetry import instruments
+from account_reviews.temporal.executions import describe, first_run_of, was_reset
 from account_reviews.upkeep.rebuild import rebuild, settle
 
 MOST_SECONDS: Final = 20.0
@@ -80,11 +80,11 @@ class EndedOutside:
 
     async def _close(self, workflow_id: str, run_id: str) -> bool:
         """True when its row was open, or not there, and is closed now."""
-        ended = await self._described(workflow_id, run_id)
-        newest = await self._described(workflow_id, None)
-        if ended is None or newest is None or _went_on(ended, newest):
+        ended = await describe(self._client, workflow_id, run_id)
+        if ended is None or was_reset(ended):  # a reset terminates a run and goes on in another
             return False
-        row = await self._row(_first(ended))
+        first = first_run_of(ended)
+        row = await self._row(first)
         if row is not None and row.closed:
             return False
         report = await rebuild(self._client, self._store, only=f"RunId = '{run_id}'")
@@ -93,30 +93,12 @@ class EndedOutside:
         if row is None:
             return False
         # A review that cannot say how it stood, as one whose tasks failed: it was saved before.
-        state = ReviewState.model_validate(row.state)
+        seen, state = await self._store.seen(first), ReviewState.model_validate(row.state)
+        if seen != Seen(state.version, state.workflow_run_id):
+            return False
         settle(state, ended)
-        await self._store.replace(state)
-        return True
-
-    async def _described(
-        self, workflow_id: str, run_id: str | None
-    ) -> WorkflowExecutionDescription | None:
-        try:
-            return await self._client.get_workflow_handle(workflow_id, run_id=run_id).describe()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
+        return await self._store.replace(state, seen=seen)
 
     async def _row(self, run_id: str) -> Any:
         async with reachable(), self._engine.connect() as connection:
             return (await connection.execute(_ROW, {"run_id": run_id})).one_or_none()
-
-
-def _went_on(ended: WorkflowExecutionDescription, newest: WorkflowExecutionDescription) -> bool:
-    """A reset terminates a run and goes on in another."""
-    return newest.status is WorkflowExecutionStatus.RUNNING and _first(newest) == _first(ended)
-
-
-def _first(found: WorkflowExecutionDescription) -> str:
-    return found.raw_info.first_run_id or found.run_id

@@ -14,14 +14,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client
 
 from account_reviews.audit.event_rows import event_of
 from account_reviews.audit.history.reader import CALL_SECONDS
 from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Severity
 from account_reviews.store.sql_files import read_sql
+from account_reviews.temporal.executions import describe, is_open
 
 _START: Final = "start"
 _LOCAL_LIMIT: Final = timedelta(seconds=60)
@@ -121,15 +121,11 @@ def _end_id(start: AuditEvent) -> str:
 async def _evidence(
     client: Client, engine: AsyncEngine, workflow_id: str, run_id: str
 ) -> _Evidence:
-    closed, pending = True, dict[str, PendingActivityInfo]()
-    try:
-        async with asyncio.timeout(CALL_SECONDS):
-            found = await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
-        closed = found.status is not WorkflowExecutionStatus.RUNNING
-        pending = {one.activity_id: one for one in found.raw_description.pending_activities}
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
+    async with asyncio.timeout(CALL_SECONDS):
+        found = await describe(client, workflow_id, run_id)
+    waited_for = found.raw_description.pending_activities if found is not None else ()
+    pending = {one.activity_id: one for one in waited_for}
+    closed = found is None or not is_open(found)
     types = [kind.value for kind in (EventType.ACTIVITY_STARTED, *_ENDS, *_BREAKS)]
     async with engine.connect() as connection:
         recorded = await connection.execute(_RECORDED_ENDS, {"run_id": run_id, "types": types})

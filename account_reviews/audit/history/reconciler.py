@@ -38,6 +38,7 @@ from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import ConflictError
 from account_reviews.store.database import reachable
 from account_reviews.telemetry import instruments
+from account_reviews.temporal.executions import OPEN, is_open
 
 __all__ = ["Comparison", "Gap", "Reconciled", "Reconciler", "compare"]
 
@@ -312,12 +313,11 @@ _OURS: Final = f"WorkflowType in ({', '.join(repr(name) for name in WORKFLOW_TYP
 def _query(since: datetime | None) -> str:
     if since is None:
         return _OURS
-    return f"{_OURS} and (ExecutionStatus = 'Running' or CloseTime >= '{rfc3339(since)}')"
+    return f"{_OURS} and ({OPEN} or CloseTime >= '{rfc3339(since)}')"
 
 
 def _run_of(found: WorkflowExecution) -> _Run:
-    closed = found.status is not WorkflowExecutionStatus.RUNNING
-    return _Run(found.id, found.run_id, found.history_length if closed else None)
+    return _Run(found.id, found.run_id, None if is_open(found) else found.history_length)
 
 
 def _length(duration: Duration) -> timedelta:

@@ -20,6 +20,7 @@ from account_reviews.audit.verify.verifier import Report
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.store.database import reachable
+from account_reviews.temporal.executions import OPEN, quoted
 
 _BATCH: Final = 200
 _WITHOUT: Final = "completeness was not checked, and unsealed rows are not proved"
@@ -99,9 +100,9 @@ async def _runs(
         known |= {(row[0], row[1]) for row in await connection.execute(_YOUNG, young)}
     query = f"WorkflowType in ({', '.join(repr(name) for name in WORKFLOW_TYPES)})"
     if workflow_id is not None:
-        query += f" and WorkflowId = {_quoted(workflow_id)}"
+        query += f" and WorkflowId = {quoted(workflow_id)}"
     elif since is not None:
-        query += f" and (ExecutionStatus = 'Running' or CloseTime >= '{rfc3339(since)}')"
+        query += f" and ({OPEN} or CloseTime >= '{rfc3339(since)}')"
     async for run in client.list_workflows(query):
         known.add((run.id, run.run_id))
     return known
@@ -154,7 +155,3 @@ async def _places(engine: AsyncEngine, ids: list[str]) -> dict[str, Position]:
 def _place(places: Mapping[str, Position], event_id: str) -> Position:
     """Where the row stands; before all others when it is gone meanwhile."""
     return places.get(event_id, BEGINNING)
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

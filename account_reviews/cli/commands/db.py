@@ -1,5 +1,7 @@
 """Verbs of `db`: the database schema."""
 
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
@@ -25,9 +27,15 @@ def rebuild(output: Output = Format.TABLE) -> None:
     """Write the rows of every review anew from what Temporal knows. Needs a running worker."""
     report = run(_rebuild(), output)
     if output is Format.JSON:
-        print_json({"rebuilt": report.rebuilt, "failed": report.failed})
+        print_json(asdict(report))
     else:
         say(f"rebuilt {report.rebuilt} reviews")
+        if report.purged:
+            say(f"passed over {report.purged} closed longer ago than rows are kept")
+        for review in report.without_documents:
+            note(f"without what it found, which is stored no more: {review}")
+        for review in report.paused:
+            note(f"paused in Temporal, its rows are left as they are: {review}")
         for review in report.failed:
             note(f"no answer from {review}")
     leave(1 if report.failed else 0)
@@ -38,7 +46,8 @@ async def _rebuild() -> "RebuildReport":
     from account_reviews.upkeep.rebuild import rebuild as rebuild_all
 
     async with open_session() as parts:
-        return await rebuild_all(await temporal(parts), parts.store)
+        since = datetime.now(UTC) - parts.policy.retention.closed
+        return await rebuild_all(await temporal(parts), parts.store, closed_since=since)
 
 
 def upgrade(output: Output = Format.TABLE) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.domain.errors import BadInputError, RequestNotFoundError, ReviewNotFoundError
 from account_reviews.domain.records import Account, AccountSnapshot, RecordType, SnapshotRef
-from account_reviews.domain.review.decisions import decide, expire_due, propose
+from account_reviews.domain.review.decisions import decide, expire_due, propose, skip_what_is_open
 from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecision
 from account_reviews.domain.review.phases import Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewState
@@ -151,12 +151,40 @@ async def test_replace_repairs_a_damaged_row(
         await connection.execute(
             text("delete from reviews.approval_requests where run_id = :r"), {"r": state.run_id}
         )
-    await store.replace(state)
+    assert await store.replace(state, seen=await store.seen(state.run_id))
     page = await reader.list_runs(
         RunFilter(where={"account": state.account_id}), cursor=None, limit=1
     )
     assert page.items[0].phase == "approval"
     assert await reader.find_request("default", state.requests[0].request_id)
+
+
+async def test_what_the_review_saved_since_it_was_asked_is_not_replaced(
+    store: ReviewStore, reader: ReviewReader
+) -> None:
+    asked = await waiting(store)
+    seen = await store.seen(asked.run_id)
+    ended = asked.model_copy(deep=True)
+    skip_what_is_open(ended, "cancelled", NOW + HOUR)
+    ended.close(Outcome.CANCELLED, NOW + HOUR)
+    await store.save(ended)
+    assert not await store.replace(asked, seen=seen)
+    found = await reader.find_run(tenant="default", review_id=asked.review_id)
+    assert (found.state.outcome, found.state.pending) == (Outcome.CANCELLED, ())
+    request = await reader.find_request("default", asked.requests[0].request_id)
+    assert request.request.state == "cancelled"
+
+
+async def test_a_first_save_is_not_replaced_by_what_was_asked_before_it(
+    store: ReviewStore, reader: ReviewReader
+) -> None:
+    asked = fresh()
+    ended = asked.model_copy(deep=True)
+    ended.close(Outcome.FAILED, NOW + HOUR)
+    await store.save(ended)
+    assert not await store.replace(asked, seen=None)
+    found = await reader.find_run(tenant="default", review_id=asked.review_id)
+    assert found.state.outcome is Outcome.FAILED
 
 
 async def test_the_open_review_comes_before_a_newer_closed_one(

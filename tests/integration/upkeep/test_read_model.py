@@ -92,5 +92,5 @@ async def test_a_review_that_temporal_does_not_know_is_left_alone(
                 text("update reviews.review_runs set review_id = :new where review_id = :id"),
                 {"new": f"{handle.id}-elsewhere", "id": handle.id},
             )
-        assert await run(world, tenant) == Reconciled(unknown=1)
+        assert await run(world, tenant) == Reconciled(gone=(handle.id + "-elsewhere",))
         await handle.terminate("the test is over")
