@@ -192,7 +192,19 @@ def _checked(name: str, value: Any) -> Any:
         wrong = "input should be a valid string, unable to parse raw data as a unicode string"
     if wrong is not None:
         raise BadInputError(f"{PREFIX}{name.upper()} is {value!r}: {wrong}")
-    return Path(value) if name in _PATHS else value
+    return _path(name, value) if name in _PATHS else value
+
+
+def _path(name: str, value: str | Path) -> Path:
+    """The path, with `~` for the home directory wherever it was not a shell's to read."""
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        variable = f"{PREFIX}{name.upper()}"
+        raise BadInputError(
+            f"{variable} is {str(value)!r}, and there is no such home directory",
+            hint="write the whole path, or ./ before a name that begins with ~",
+        ) from None
 
 
 def _runs(pid: object) -> bool:

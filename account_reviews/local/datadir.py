@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from account_reviews.domain.characters import shown_on_one_line
 from account_reviews.domain.errors import BadInputError
 
 LAYOUT: Final = 1
@@ -15,9 +16,14 @@ _CHOOSE: Final = "choose another one with --data-dir or REVIEWS_DATA_DIR"
 def prepare(path: Path) -> Path:
     """Create the directory where needed and mark its layout. Gives the absolute path.
 
-    BadInputError: no permission, not a directory, or written by a newer release.
+    BadInputError: no permission, not a directory, written by a newer release, or a name that holds
+    a control character, which ends a line in the files of both servers.
     """
     path = path.expanduser().absolute()
+    if shown_on_one_line(str(path)) != str(path):
+        raise BadInputError(
+            f"the name of the data directory {str(path)!a} holds a control character", hint=_CHOOSE
+        )
     try:
         if not path.exists():
             path.mkdir(parents=True)

@@ -6,9 +6,11 @@ whoever started it do not reach it; the next `start` on the same directory adopt
 
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -28,6 +30,8 @@ NOBODY: Final = 65534
 _HAS_PROC: Final = Path("/proc/self/fd").exists()
 _START_TIMEOUT: Final = 120.0
 _PORT: Final = "5432"
+_OURS: Final = "ssl=disable&sslnegotiation=postgres&target_session_attrs=any"
+"""What is meant of a server on a socket of our own."""
 _SETTINGS: Final = ("max_connections=200", "timezone=UTC", "log_timezone=UTC", "jit=off")
 _FORGETFUL: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
@@ -56,9 +60,12 @@ class EmbeddedPostgres:
         self.socket_dir = sockets.socket_dir(self.data_dir)
 
     def url(self, database: str = DATABASE) -> str:
-        """The address of a database, for SQLAlchemy with asyncpg."""
-        host = quote(str(self.socket_dir), safe="/")
-        return f"postgresql+asyncpg://postgres@/{quote(database, safe='')}?host={host}"
+        """The address of a database, for SQLAlchemy with asyncpg.
+
+        It names all that the driver would take from PG* of the shell.
+        """
+        host, named = quote(str(self.socket_dir), safe="/"), quote(database, safe="")
+        return f"postgresql+asyncpg://postgres@/{named}?host={host}&port={_PORT}&{_OURS}"
 
     def start(self) -> None:
         """Start the cluster, or adopt the one that runs. Creates it the first time.
@@ -174,7 +181,7 @@ class EmbeddedPostgres:
                 raise BadInputError(
                     f"PostgreSQL cannot run as root, and no other user can reach {path}"
                     f" because {closed} is closed",
-                    hint=f"run as an ordinary user, or run `chmod o+x {closed}`",
+                    hint=f"run as an ordinary user, or run `chmod o+x {shlex.quote(str(closed))}`",
                 )
 
     @contextmanager
@@ -212,22 +219,29 @@ class EmbeddedPostgres:
     def _launch(self) -> None:
         """Start the server. After a crash its processes may need a moment to be gone."""
         settings = _SETTINGS if self.durable else _SETTINGS + _FORGETFUL
-        options = " ".join(
-            [f"-h '' -k '{self.socket_dir}' -p {_PORT}", *(f"-c {setting}" for setting in settings)]
-        )
+        options = ["-h", "", "-k", str(self.socket_dir), "-p", _PORT]
+        options += [word for setting in settings for word in ("-c", setting)]
         for attempt in range(4):
             self._drop_stale_pid_file()
             with self._within_reach(self.cluster) as (path, fds):
-                log = f"{path}/{self.log.name}"
-                command = ("-D", path, "-l", log, "-w", "-t", "60", "-o", options, "start")
-                if _tool("pg_ctl", *command, pass_fds=fds).returncode == 0:
+                server = _serve("-D", path, *options, log=self.log, pass_fds=fds)
+                if self._comes_up(server):
                     return
-            if self.state() in (ServerState.RUNNING, ServerState.STARTING):
-                return
             time.sleep(0.5 * (attempt + 1))
         raise UnreachableError(
             f"PostgreSQL does not start: {self._log_tail()}", hint=f"see {self.log}"
         )
+
+    def _comes_up(self, server: subprocess.Popen[bytes]) -> bool:
+        """True once it answers; False when it ends before that, unless another one answers."""
+        up = (ServerState.RUNNING, ServerState.STARTING)
+        for _ in _until(_START_TIMEOUT):
+            ended = server.poll() is not None
+            if self.state() in up:
+                return True
+            if ended:
+                return False
+        return True  # alive, and `_wait_ready` says that it does not answer
 
     def _drop_stale_pid_file(self) -> None:
         """Remove a pid file that would keep the server from starting for no reason."""
@@ -283,6 +297,25 @@ def _tool(
         errors.seek(0)
         text = errors.read().decode(errors="replace")
     return subprocess.CompletedProcess(done.args, done.returncode, "", text)
+
+
+def _serve(*arguments: str, log: Path, pass_fds: tuple[int, ...]) -> "subprocess.Popen[bytes]":
+    """Start the server in a session of its own. `pg_ctl` would hand its words to a shell."""
+    with log.open("ab") as said:
+        server = subprocess.Popen(
+            [binary("postgres"), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+            pass_fds=pass_fds,
+            **_identity(),
+        )
+    # It may outlive us. Should it end before, somebody has to take note, or it stays as a zombie.
+    threading.Thread(target=server.wait, name="postgres", daemon=True).start()
+    return server
 
 
 def _postgres_uid() -> int | None:

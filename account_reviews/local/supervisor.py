@@ -13,7 +13,8 @@ from typing import Final
 from account_reviews.domain.errors import NotFoundError, UnreachableError
 from account_reviews.local import processes
 
-WORKER: Final[tuple[str, ...]] = (sys.executable, "-m", "account_reviews.cli", "worker")
+WORKER: Final[tuple[str, ...]] = (sys.executable, "-P", "-m", "account_reviews.cli", "worker")
+"""With -P, so that no `worker.py` of the current directory is taken for ours."""
 
 _READY: Final = "worker ready pid={pid} "
 _PAGE: Final = re.compile(r"[^\n]*\nmetrics page (\S+)")

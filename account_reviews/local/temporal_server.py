@@ -140,7 +140,9 @@ class TemporalServer:
 
     async def _launch(self, program: Path, port: int, ui_port: int, log: IO[bytes]) -> None:
         command = [str(program), *self._arguments(port, ui_port)]
-        self._process = await processes.spawn(command, log=log, cwd=self.data_dir)
+        self._process = await processes.spawn(
+            command, log=log, cwd=self.data_dir, env=_environment()
+        )
         if self.data_dir:
             (self.data_dir / "temporal.pid").write_text(str(self._process.pid), encoding="utf-8")
         self.address = f"{ports.LOOPBACK}:{port}"
@@ -156,7 +158,8 @@ class TemporalServer:
         else:
             arguments += ["--headless"]
         if self.data_dir:
-            arguments += ["--db-filename", str(self.data_dir / "temporal.db")]
+            # In its working directory: SQLite reads a path as a URI, with `%20`, `#` and `?`.
+            arguments += ["--db-filename", "temporal.db"]
             for pragma in self._settings.pragmas:
                 arguments += ["--sqlite-pragma", pragma]
         for name, kind in SEARCH_ATTRIBUTES.items():
@@ -225,6 +228,16 @@ def find_cli() -> Path:
             hint="pip install 'account-reviews[dev-stack]', or set one of the two",
         )
     return Path(found).absolute()
+
+
+def _environment() -> dict[str, str]:
+    """Ours without what its command line reads: settings for another server, and proxies."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TEMPORAL_") and not name.lower().endswith("_proxy")
+    }
+    return kept | {"TEMPORAL_CONFIG_FILE": os.devnull}
 
 
 def _last_line(log: IO[bytes]) -> str:

@@ -1,5 +1,6 @@
 """Verbs of the local stack: `dev`, `doctor`."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -106,6 +107,6 @@ def _welcome(stack: "LocalStack") -> str:
         "Ready. Try in another terminal:",
     ]
     if stack.data_dir != Path(".reviews").absolute():
-        lines.append(f"  export REVIEWS_DATA_DIR={stack.data_dir}")
+        lines.append(f"  export REVIEWS_DATA_DIR={shlex.quote(str(stack.data_dir))}")
     lines += ["  reviews doctor", "  reviews --help", "Stop with Ctrl-C."]
     return "\n".join(lines)

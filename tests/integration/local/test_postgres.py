@@ -1,5 +1,6 @@
 """The embedded PostgreSQL starts, is adopted, and comes back after every kind of death."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from account_reviews.domain.errors import BadInputError
 from account_reviews.local import processes
 from account_reviews.local.postgres import MAJOR, EmbeddedPostgres
 from account_reviews.store.database import create_engine
+from tests.support.waiting import eventually
 
 _numbers = count(1)
 
@@ -72,16 +74,45 @@ async def test_it_runs_with_our_settings(cluster: EmbeddedPostgres) -> None:
 async def test_settings_of_the_shell_do_not_reach_it(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PGPORT", "6543")
-    monkeypatch.setenv("PGDATABASE", "elsewhere")
+    for name, value in {
+        "PGPORT": "6543",
+        "PGDATABASE": "elsewhere",
+        "PGHOST": "192.0.2.1",
+        "PGUSER": "nobody",
+        "PGSSLMODE": "verify-full",
+        "PGSSLNEGOTIATION": "direct",
+        "PGTARGETSESSIONATTRS": "read-only",
+    }.items():
+        monkeypatch.setenv(name, value)
     cluster = EmbeddedPostgres(copy, durable=False)
     cluster.start()
     try:
         cluster.create_database("more")
-        monkeypatch.undo()
         assert await _ask(cluster, "select 1") == 1
     finally:
         cluster.stop()
+
+
+@pytest.mark.parametrize(
+    "name", ['a$HOME`touch oops`"b', "50%20#1?x=y&z", "~it's [1], (2);*", "ü ✓"]
+)
+def test_no_name_of_a_directory_means_anything_else(copy: Path, name: str) -> None:
+    home = copy.with_suffix(".home")
+    home.mkdir()
+    copy.rename(home / name)
+    cluster = EmbeddedPostgres(home / name, durable=False)
+    cluster.start()
+    try:
+        assert asyncio.run(_ask(cluster, "show data_directory")) == str(cluster.cluster)
+        assert cluster.log.is_file()
+    finally:
+        cluster.stop()
+    assert [path.name for path in home.iterdir()] == [name]
+
+
+def test_a_server_that_ends_leaves_no_zombie(cluster: EmbeddedPostgres) -> None:
+    killed = _kill(cluster)
+    eventually(lambda: not Path(f"/proc/{killed}").exists())
 
 
 def test_a_running_cluster_is_adopted(cluster: EmbeddedPostgres) -> None:

@@ -42,6 +42,23 @@ async def test_it_keeps_workflows_over_a_kill(tmp_path: Path) -> None:
     assert not (tmp_path / "temporal.pid").exists()
 
 
+async def test_no_name_of_a_directory_means_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("TEMPORAL_PROFILE", "production")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    data_dir = tmp_path / "home" / 'a%20b#1?mode=memory&$HOME`id`"c ~'
+    data_dir.mkdir(parents=True)
+    server = TemporalServer(data_dir, port=ports.any_free(), ui=False)
+    await server.start()
+    try:
+        assert (data_dir / "temporal.db").stat().st_size > 0
+        assert [path.name for path in data_dir.parent.iterdir()] == [data_dir.name]
+    finally:
+        await server.stop()
+
+
 async def test_a_server_left_behind_is_ended_first(tmp_path: Path) -> None:
     left_behind = TemporalServer(tmp_path, port=ports.any_free(), ui=False)
     await left_behind.start()

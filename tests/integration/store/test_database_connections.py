@@ -44,7 +44,7 @@ async def test_sessions_are_in_utc_and_named(database_url: str) -> None:
 
 
 async def test_session_parameters_of_the_url_reach_the_server(database_url: str) -> None:
-    url = asyncpg_dsn(database_url) + "&sslmode=prefer&application_name=mine&statement_timeout=7s"
+    url = asyncpg_dsn(database_url) + "&application_name=mine&statement_timeout=7s"
     engine = create_engine(url, application_name="reviews-test")
     async with engine.connect() as connection:
         assert await connection.scalar(text("show application_name")) == "mine"

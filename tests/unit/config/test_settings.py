@@ -181,3 +181,16 @@ def test_names_are_read_in_any_case_and_flags_win(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("REVIEWS_DATA_DIR", "/from/environment")
     settings = Settings.load(data_dir="/from/flag", tenant=None)
     assert (settings.tenant, settings.data_dir) == ("small", Path("/from/flag"))
+
+
+def test_a_tilde_is_the_home_directory_for_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("REVIEWS_DATA_DIR", "~/x")
+    monkeypatch.setenv("REVIEWS_POLICY_FILE", "~/policy.toml")
+    assert Settings.load().data_dir == tmp_path / "x"
+    assert Settings.load().policy_file == tmp_path / "policy.toml"
+    assert Settings.load(data_dir=Path("~/y")).data_dir == tmp_path / "y"
+    with pytest.raises(BadInputError, match="REVIEWS_DATA_DIR is '~nobody-here/x'"):
+        Settings.load(data_dir="~nobody-here/x")

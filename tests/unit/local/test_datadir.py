@@ -35,3 +35,10 @@ def test_a_file_is_no_directory(tmp_path: Path) -> None:
         datadir.prepare(tmp_path / "file")
     with pytest.raises(BadInputError, match="not a directory"):
         datadir.prepare(tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", "\x1b[2K", "\x9b"])
+def test_a_name_with_a_control_character_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInputError, match="holds a control character"):
+        datadir.prepare(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []

@@ -99,3 +99,21 @@ async def test_stopping_lets_workers_finish(tmp_path: Path) -> None:
     assert bench.log.read_text().count("finished") == 2
     assert all(_gone(pid) for pid in pids)
     assert bench.said == []
+
+
+async def test_no_file_of_the_current_directory_is_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("worker", "typer", "account_reviews"):
+        (tmp_path / f"{name}.py").write_text("open('taken', 'w').close()")
+    monkeypatch.chdir(tmp_path)
+    supervisor = Supervisor(
+        {**os.environ, "REVIEWS_DATA_DIR": str(tmp_path)},
+        tmp_path / "worker.log",
+        notify=print,
+        changed=lambda: None,
+    )
+    with pytest.raises(UnreachableError, match="no database: REVIEWS_DATABASE_URL is not set"):
+        await supervisor.start_worker()
+    await supervisor.stop()
+    assert not (tmp_path / "taken").exists()

@@ -12,6 +12,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, Gauge, generate_latest, start_http_server
 
+from account_reviews.cli.commands.metrics import fetch
 from account_reviews.config import ports, telemetry
 from account_reviews.config.telemetry import Address
 from account_reviews.domain.errors import BadInputError, ConflictError
@@ -165,6 +166,20 @@ def test_the_sdks_own_page_follows_ours_as_it_stands(
         "reviews_sdk_metrics_up": {(): 1},
         "temporal_num_pollers": {(("queue", 'a"b'),): 2},
     }
+
+
+def test_a_loopback_address_is_never_asked_for_through_a_proxy(
+    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://{ports.LOOPBACK}:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    theirs = CollectorRegistry()
+    Gauge("temporal_num_pollers", "How many ask", registry=theirs).set(2)
+    with start(theirs) as core:
+        found = samples(metrics_page.text(registry, core).decode())
+        assert found["reviews_sdk_metrics_up"] == {(): 1}
+        assert "temporal_num_pollers 2.0" in fetch(core)
 
 
 @contextmanager
