@@ -23,8 +23,9 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from account_reviews.bootstrap import Parts, open_parts
+from account_reviews.cli.parsing import parse_time
 from account_reviews.config.settings import Settings
-from account_reviews.crm.importing.importer import import_directory, parse_as_of
+from account_reviews.crm.importing.importer import import_directory
 from account_reviews.crm.importing.mapping import load_mapping
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.local.stack import LocalStack
@@ -100,7 +101,7 @@ async def _client(stack: LocalStack, *, stock: bool = False) -> Client:
 async def fill_crm(bench: Bench, directory: Path, mapping: Path, as_of: str) -> None:
     """Import CSV files, as `reviews crm import` does."""
     rules = load_mapping(mapping)
-    await import_directory(bench.parts.engine, directory, rules, as_of=parse_as_of(as_of))
+    await import_directory(bench.parts.engine, directory, rules, as_of=parse_time(as_of))
 
 
 def with_crm(parts: Parts, crm: CrmBackend) -> Parts:

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
 from typing import Final
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
-from account_reviews.crm.importing.importer import import_directory, parse_as_of
+from account_reviews.crm.importing.importer import import_directory
 from account_reviews.crm.importing.mapping import load_mapping
 from account_reviews.demo import evidence, pages, people
 from account_reviews.demo.evidence import CrmImage, Run, Standing, Witness
@@ -103,7 +104,8 @@ async def _start(stack: LocalStack) -> None:
 
 async def _import(scene: Scene) -> None:
     mapping = load_mapping(SAMPLE / "mapping.yaml")
-    report = await import_directory(scene.parts.engine, SAMPLE, mapping, as_of=parse_as_of(AS_OF))
+    moment = datetime.combine(date.fromisoformat(AS_OF), time.min, UTC)
+    report = await import_directory(scene.parts.engine, SAMPLE, mapping, as_of=moment)
     scene.before = await evidence.crm_image(scene.parts.engine)
     rows = sum(file.inserted for file in report.files)
     accounts = _count(scene.before, RecordType.ACCOUNT)

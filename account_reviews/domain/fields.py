@@ -2,19 +2,42 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.canonical import plain
 from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.ids import LONGEST_OWNER_ID
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import AccountStatus, DealStage
+from account_reviews.domain.times import FIRST_YEAR, LAST_YEAR, is_usable_time
+
+AnyTime = TypeVar("AnyTime", date, Timestamp)
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=150)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
-Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Id = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_OWNER_ID)
+]
+
+
+def _usable(value: AnyTime) -> AnyTime:
+    if not is_usable_time(value):
+        raise ValueError(f"its year is not between {FIRST_YEAR} and {LAST_YEAR}")
+    return value
+
+
+Day = Annotated[date, AfterValidator(_usable)]
+Moment = Annotated[Timestamp, AfterValidator(_usable)]
 
 
 class Fields(BaseModel):
@@ -26,7 +49,7 @@ class Fields(BaseModel):
 class CreateTaskFields(Fields):
     subject: Line | None = None
     description: Text | None = None
-    due_at: Timestamp | None = None
+    due_at: Moment | None = None
     priority: Literal["critical", "high", "medium", "low"] | None = None
     owner_id: Id | None = None
 
@@ -45,8 +68,8 @@ class UpdateAccountFields(Fields):
     billing_city: Line | None = None
     billing_country: Line | None = None
     annual_revenue: Annotated[Decimal, Field(ge=0)] | None = None
-    contract_end: date | None = None
-    renewal_date: date | None = None
+    contract_end: Day | None = None
+    renewal_date: Day | None = None
 
 
 class UpdateDealStageFields(Fields):

@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field
 
@@ -63,6 +64,19 @@ class ActivityType(StrEnum):
             ActivityType.CONTRACT_REVIEW,
             ActivityType.EXECUTIVE_MEETING,
         )
+
+
+OPEN_TASKS: Final = (
+    "open", "not started", "in progress", "pending", "waiting", "waiting on someone else",
+    "waiting for input", "deferred",
+)  # fmt: skip
+CLOSED_TASKS: Final = ("completed", "done", "closed", "cancelled", "canceled")
+"""What a task's status says, see `task_word`. Of any other word nobody knows whether it is done."""
+
+
+def task_word(status: str) -> str:
+    """The status of a task in one spelling: `NOT_STARTED` is `not started`."""
+    return " ".join(status.casefold().replace("_", " ").replace("-", " ").split())
 
 
 class RecordRef(Model):
@@ -179,6 +193,7 @@ class Task(Record):
     description: str | None = None
     due_at: Timestamp | None = None
     status: str = "open"
+    """One of OPEN_TASKS or CLOSED_TASKS, or a word that nobody knows."""
     priority: str | None = None
     owner_id: str | None = None
     created_at: Timestamp | None = None

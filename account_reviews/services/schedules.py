@@ -26,7 +26,7 @@ def load_schedules(parts: Parts, path: Path | None) -> ScheduleFile:
     """A schedule file, None for the shipped one. ScheduleError says what is wrong with it."""
     source = path or SHIPPED
     try:
-        text = source.read_text(encoding="utf-8")
+        text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ScheduleError(f"the schedule file {source} cannot be read: {reason}") from None

@@ -3,7 +3,9 @@
 import re
 from datetime import datetime
 from typing import Final
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
+
+from account_reviews.domain.ids import encode_part
 
 TASK_QUEUE: Final = "account-reviews"
 NAMESPACE: Final = "default"
@@ -29,7 +31,7 @@ _TIME_SUFFIX: Final = re.compile(r"-(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)$")
 def review_id(account_id: str, tenant: str = DEFAULT_TENANT) -> str:
     """The workflow id of an account's review: `review/{account}` or `review/{tenant}/{account}`."""
     parts = [account_id] if tenant == DEFAULT_TENANT else [tenant, account_id]
-    return "/".join([_PREFIX, *(_encode(part) for part in parts)])
+    return "/".join([_PREFIX, *(encode_part(part) for part in parts)])
 
 
 def parse_review_id(value: str) -> tuple[str, str]:
@@ -84,8 +86,4 @@ def operation_id(run_id: str, change_id: str) -> str:
 
 def _path(last: str, tenant: str) -> str:
     parts = [last] if tenant == DEFAULT_TENANT else [tenant, last]
-    return "/".join(_encode(part) for part in parts)
-
-
-def _encode(part: str) -> str:
-    return quote(part, safe="").replace("~", "%7E")
+    return "/".join(encode_part(part) for part in parts)

@@ -136,12 +136,12 @@ def _read_ids(file: Path) -> tuple[str, ...]:
     from account_reviews.domain.errors import BadInputError
 
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise BadInputError(f"the file {file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadInputError(f"the file {file} is not UTF-8 text") from None
-    found = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    found = tuple(line.strip() for line in lines if line.strip())
     if not found:
         raise BadInputError(f"the file {file} names no account")
     return found

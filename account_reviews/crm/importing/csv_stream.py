@@ -1,18 +1,26 @@
 """Reading a CSV file row by row with bounded memory. What cannot be read is reported by line."""
 
 import csv
-from collections.abc import Callable, Iterator
+import re
+import unicodedata
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from account_reviews.crm.importing.csv_records import MAX_RECORD, SHORT, Records
 from account_reviews.domain.base import Model
+from account_reviews.domain.characters import is_blank
 from account_reviews.domain.errors import BadInputError
 
-MAX_LINE_BYTES: Final = 1024 * 1024
 KEPT_PROBLEMS: Final = 1000
-SHORT: Final = 60
+DELIMITER: Final = ","
+_INVISIBLE: Final = "\ufeff\u200b\u2060\u00ad"
+"""What programs leave at the ends of a text, and nobody sees."""
+_EDGES: Final = re.compile(rf"^[\s{_INVISIBLE}]+|[\s{_INVISIBLE}]+$")
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
+"""What Excel reads the delimiter from."""
 
 
 class Problem(Model):
@@ -60,85 +68,86 @@ def shorten(value: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in kept)
 
 
-Report = Callable[[int, str, str | None], None]
-"""Called with line, message and value."""
+def tidy(text: str) -> str:
+    """A text without what cannot be seen at its ends, and with one spelling for each letter (NFC).
 
-
-class _Lines:
-    """The text lines of a file; lines that are no text are reported and left out."""
-
-    def __init__(self, stream: BinaryIO, encoding: str, report: Report) -> None:
-        self.number = 0
-        self._stream = stream
-        self._encoding = encoding
-        self._report = report
-
-    def __iter__(self) -> Iterator[str]:
-        while raw := self._stream.readline(MAX_LINE_BYTES + 1):
-            self.number += 1
-            if len(raw) > MAX_LINE_BYTES:
-                self._skip_rest(raw)
-                continue
-            line = self._decode(raw)
-            if line is not None:
-                yield line
-
-    def _decode(self, raw: bytes) -> str | None:
-        if self.number == 1 and self._encoding == "utf-8":
-            raw = raw.removeprefix(b"\xef\xbb\xbf")
-        try:
-            line = raw.decode(self._encoding)
-        except UnicodeDecodeError as error:
-            byte = f"byte {error.start + 1} (0x{raw[error.start]:02x})"
-            shown = raw.decode(self._encoding, errors="replace").rstrip()
-            self._report(self.number, f"{byte} is not {self._encoding}", shown)
-            return None
-        if "\x00" in line:
-            self._report(self.number, "the line holds a NUL character", line.rstrip())
-            return None
-        return line
-
-    def _skip_rest(self, raw: bytes) -> None:
-        start = raw[: SHORT * 4].decode(self._encoding, errors="replace")
-        while raw and not raw.endswith(b"\n"):
-            raw = self._stream.readline(MAX_LINE_BYTES)
-        limit = MAX_LINE_BYTES // 1024 // 1024
-        self._report(self.number, f"the line is longer than {limit} MB", start)
+    A text of nothing that can be seen is empty.
+    """
+    if text.isascii() and text.isprintable():
+        return text.strip()
+    found = unicodedata.normalize("NFC", _EDGES.sub("", text))
+    return "" if is_blank(found) else found
 
 
 class CsvFile:
-    """One open CSV file. `header` holds the column names, `rows()` the rest."""
+    """One open CSV file. `header` holds the column names, `rows()` the rest.
+
+    `skip_lines` stand before the header. Without a delimiter it is the comma, or what a first line
+    such as `sep=;` says.
+    """
 
     def __init__(
-        self, path: Path, stream: BinaryIO, encoding: str, delimiter: str, problems: Problems
+        self,
+        path: Path,
+        stream: BinaryIO,
+        problems: Problems,
+        *,
+        encoding: str = "utf-8",
+        delimiter: str | None = None,
+        skip_lines: int = 0,
     ) -> None:
         self.name = path.name
         self.unreadable = 0
-        """Rows and lines reported so far."""
+        """Rows reported so far."""
         self._problems = problems
-        self._lines = _Lines(stream, encoding, self._report)
-        self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
+        self._given = delimiter
+        csv.field_size_limit(MAX_RECORD)
+        self._records = Records(stream, encoding, delimiter or DELIMITER, self._report)
+        for _ in range(skip_lines):
+            self._records.skip_line()
+        self._reader = csv.reader(iter(()))
         self.header = self._read_header()
+        self._width = len(self.header)
+        while self._width and not self.header[self._width - 1]:
+            self._width -= 1
 
     def rows(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """(line, column -> text) of each row. Rows of the wrong width are reported."""
-        width = len(self.header)
+        """(line, column -> text) of each row. Rows of the wrong width are reported.
+
+        A column that stands twice has its last text: nobody who needs it gets here.
+        """
         while True:
-            line = self._lines.number + 1
             try:
                 cells = next(self._reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                self._report(line, f"the row cannot be read: {_reason(error)}", None)
+                message = f"the row cannot be read: {_reason(error)}{self._records.span()}"
+                self._report(self._records.line, message, None)
                 continue
             if not cells:
                 continue
-            if len(cells) != width:
-                message = f"the row has {len(cells)} columns, the header has {width}"
-                self._report(line, message, ",".join(cells))
+            if not self._fits(cells):
+                message = f"the row has {len(cells)} columns, the header has {len(self.header)}"
+                self._report(self._records.line, message, ",".join(cells))
                 continue
-            yield line, dict(zip(self.header, cells, strict=True))
+            yield self._records.line, dict(zip(self.header, cells, strict=False))
+
+    def need(self, columns: set[str]) -> None:
+        """BadInputError when one of the columns is missing or stands more than once."""
+        for name in sorted(columns):
+            if name not in self.header:
+                shown = ", ".join(_visible(column) for column in self.header)
+                raise BadInputError(f"{self.name} has no column {name!r}; its columns are {shown}")
+            if self.header.count(name) > 1:
+                raise BadInputError(f"{self.name} has more than one column named {name!r}")
+
+    def _fits(self, cells: list[str]) -> bool:
+        """Empty cells after the last column and missing ones of columns without a name fit."""
+        given = len(cells)
+        while given > len(self.header) and not cells[given - 1].strip():
+            given -= 1
+        return self._width <= given <= len(self.header)
 
     def _report(self, line: int, message: str, value: str | None) -> None:
         self.unreadable += 1
@@ -146,27 +155,45 @@ class CsvFile:
 
     def _read_header(self) -> list[str]:
         before = self._problems.count
+        first = next(iter(self._records), None)
+        separator = None if first is None else _SEPARATOR_LINE.fullmatch(first)
+        if separator is not None:
+            self._use_delimiter(separator[1])
+            first = next(iter(self._records), None)
+        if self._problems.count > before:
+            reason = self._problems.items[-1].message
+            hint = "is it UTF-16? Then give `encoding: utf-16`" if "NUL" in reason else None
+            raise BadInputError(f"{self.name}: the header cannot be read: {reason}", hint=hint)
+        delimiter = self._records.delimiter
+        self._reader = csv.reader(iter(self._records), delimiter=delimiter, strict=True)
         try:
-            header = next(self._reader, None)
+            header = next(csv.reader([first or ""], delimiter=delimiter, strict=True), [])
         except csv.Error as error:
             raise BadInputError(
                 f"{self.name}: the header cannot be read: {_reason(error)}"
             ) from None
-        if self._problems.count > before:
-            reason = self._problems.items[-1].message
-            raise BadInputError(f"{self.name}: the header cannot be read: {reason}")
-        if not header:
+        if not any(name.strip() for name in header):
             raise BadInputError(f"{self.name} is empty: it needs a header line with column names")
-        names = [name.strip() for name in header]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise BadInputError(f"{self.name} has more than one column named {twice[0]!r}")
-        return names
+        return [tidy(name) for name in header]
+
+    def _use_delimiter(self, delimiter: str) -> None:
+        if self._given not in (None, delimiter):
+            raise BadInputError(
+                f"{self.name} says that its delimiter is {delimiter!r}, the mapping"
+                f" {self._given!r}",
+                hint="leave `delimiter` out, or correct it",
+            )
+        self._records.delimiter = delimiter
 
 
 @contextmanager
 def open_csv(
-    path: Path, *, encoding: str = "utf-8", delimiter: str = ",", problems: Problems
+    path: Path,
+    problems: Problems,
+    *,
+    encoding: str = "utf-8",
+    delimiter: str | None = None,
+    skip_lines: int = 0,
 ) -> Iterator[CsvFile]:
     """Open a file and read its header. BadInputError when there is no such file or no header."""
     try:
@@ -176,13 +203,24 @@ def open_csv(
     except OSError as error:
         raise BadInputError(f"{path} cannot be read: {error.strerror}") from None
     with stream:
-        yield CsvFile(path, stream, encoding, delimiter, problems)
+        yield CsvFile(
+            path,
+            stream,
+            problems,
+            encoding=encoding,
+            delimiter=delimiter,
+            skip_lines=skip_lines,
+        )
+
+
+def _visible(name: str) -> str:
+    return name if name.isprintable() else ascii(name)
 
 
 def _reason(error: csv.Error) -> str:
     text = str(error)
-    if "field larger than field limit" in text:
-        return "a value is longer than 131072 characters; is a closing quote missing?"
-    if "unexpected end of data" in text:
-        return "a quoted value is not closed"
+    if "new-line character" in text:
+        return "a line break stands outside of quotes"
+    if "expected after" in text:
+        return f"{text}; is a quote in a value not doubled?"
     return text

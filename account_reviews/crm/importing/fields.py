@@ -8,7 +8,20 @@ from sqlalchemy import ARRAY, Boolean, Column, Date, DateTime, Double, Integer, 
 from sqlalchemy.dialects.postgresql import JSONB
 
 from account_reviews.crm.sql import tables
-from account_reviews.domain.records import AccountStatus, ActivityType, DealStage, RecordType
+from account_reviews.domain.ids import (
+    LONGEST_ID,
+    LONGEST_OWNER_ID,
+    is_too_long_for_a_review,
+)
+from account_reviews.domain.records import (
+    CLOSED_TASKS,
+    OPEN_TASKS,
+    AccountStatus,
+    ActivityType,
+    DealStage,
+    RecordType,
+    task_word,
+)
 
 CUSTOM: Final = "custom."
 """`custom.NAME` fills one of the free fields of an account."""
@@ -36,6 +49,25 @@ class ModuleField:
     references: str | None = None
     choices: tuple[str, ...] = ()
     maximum: int | None = None
+    rounded: bool = False
+    """Taken as the nearest whole number."""
+    names: str | None = None
+    """The module whose records it names: its own, or the one it points at."""
+    longest: int | None = None
+    """Characters."""
+
+    def allows(self, text: str) -> bool:
+        """Whether the vocabulary, if there is one, has the text."""
+        word = task_word(text) if self.choices == _TASK_WORDS else text
+        return not self.choices or word in self.choices
+
+    def too_long(self, text: str) -> str | None:
+        """Why the text is too long to be used later; None when it is not."""
+        if self.longest is not None and len(text) > self.longest:
+            return f"is longer than {self.longest} characters"
+        if self.names == "accounts" and is_too_long_for_a_review(text):
+            return "is too long: its review could not be named, letters outside of a-z count more"
+        return None
 
 
 @dataclass(frozen=True)
@@ -69,6 +101,7 @@ class Module:
         return None if name == "custom" else self.fields.get(name)
 
 
+_TASK_WORDS: Final = (*OPEN_TASKS, *CLOSED_TASKS)
 _BOOKKEEPING: Final = ("version", "digest")
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "accounts.status": tuple(AccountStatus),
@@ -76,8 +109,13 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "deals.stage": tuple(DealStage),
     "deal_stage_changes.stage": tuple(DealStage),
     "activities.type": tuple(ActivityType),
+    "tasks.status": _TASK_WORDS,
 }
 _MAXIMA: Final = {"deals.probability": 100}
+_LONGEST: Final = {"owners.name": 500}
+"""An index holds it."""
+_LONGEST_IDS: Final = {"owners": LONGEST_OWNER_ID}
+_ROUNDED: Final = frozenset({"deals.probability"})
 
 
 def _kind(column: Column[Any]) -> Kind:
@@ -97,6 +135,8 @@ def _kind(column: Column[Any]) -> Kind:
 def _field(table: Table, column: Column[Any]) -> ModuleField:
     full_name = f"{table.name}.{column.name}"
     target = next((key.column.table.name for key in column.foreign_keys), None)
+    named = table.name if column.name == "id" else target
+    longest_id = None if named is None else _LONGEST_IDS.get(named, LONGEST_ID)
     return ModuleField(
         name=column.name,
         kind=_kind(column),
@@ -104,6 +144,9 @@ def _field(table: Table, column: Column[Any]) -> ModuleField:
         references=target,
         choices=_CHOICES.get(full_name, ()),
         maximum=_MAXIMA.get(full_name),
+        rounded=full_name in _ROUNDED,
+        names=named,
+        longest=_LONGEST.get(full_name, longest_id),
     )
 
 

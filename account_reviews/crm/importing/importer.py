@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping as Map
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,7 +12,14 @@ from sqlalchemy import insert, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from account_reviews.crm.importing.csv_stream import CsvFile, Problem, Problems, open_csv
+from account_reviews.crm.importing.csv_stream import (
+    KEPT_PROBLEMS,
+    CsvFile,
+    Problem,
+    Problems,
+    open_csv,
+    tidy,
+)
 from account_reviews.crm.importing.fields import MODULES
 from account_reviews.crm.importing.mapping import FileMapping, Mapping, MostFrequent
 from account_reviews.crm.importing.rows import Lookup, RowReader, Value, digest
@@ -44,7 +51,10 @@ class FileReport(Model):
 
 
 class ImportReport(Model):
-    """`problems` holds at most the first thousand, `problem_count` counts all of them."""
+    """`problems` holds at most the first thousand, `problem_count` counts all of them.
+
+    They are of rows that were left out, and of owners that nobody knows, whose rows were taken.
+    """
 
     as_of: Timestamp | None
     files: tuple[FileReport, ...]
@@ -77,24 +87,13 @@ class _Import:
     directory: Path
     mapping: Mapping
     problems: Problems = field(default_factory=Problems)
+    forgotten: Problems = field(default_factory=Problems)
+    """Owners that nobody knows, of rows that are taken nevertheless."""
     stages: dict[str, Stage] = field(default_factory=dict)
     rows: Counter[int] = field(default_factory=Counter)
 
     def in_order(self) -> list[Stage]:
         return [self.stages[name] for name in MODULES if name in self.stages]
-
-
-def parse_as_of(value: str) -> datetime:
-    """A date (00:00 UTC) or an RFC 3339 time, as UTC. BadInputError."""
-    try:
-        found = datetime.fromisoformat(value.strip())
-        if found.tzinfo is None and len(value.strip()) > len("2026-10-01"):
-            raise ValueError("no zone")
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise BadInputError(
-            f"--as-of cannot be {value!r}", hint="write 2026-10-01 or 2026-10-01T09:30:00Z"
-        ) from None
 
 
 async def import_directory(
@@ -136,27 +135,20 @@ def _check_files(work: _Import) -> None:
         raise BadInputError(f"{work.directory} is not a directory; give the one with the CSV files")
     for entry in work.mapping.files:
         with _open(work, entry, Problems()) as file:
-            _need_columns(file, entry.columns())
+            file.need(entry.columns())
         for rule in entry.fields.values():
             if rule.most_frequent is not None:
                 with _open_lookup(work, rule.most_frequent, Problems()) as file:
-                    _need_columns(file, {rule.most_frequent.key, rule.most_frequent.value})
-
-
-def _need_columns(file: CsvFile, names: set[str]) -> None:
-    missing = sorted(names - set(file.header))
-    if missing:
-        raise BadInputError(
-            f"{file.name} has no column {missing[0]!r}; its columns are {', '.join(file.header)}"
-        )
+                    file.need({rule.most_frequent.key, rule.most_frequent.value})
 
 
 def _open(work: _Import, entry: FileMapping, problems: Problems) -> AbstractContextManager[CsvFile]:
     return open_csv(
         work.directory / entry.file,
+        problems,
         encoding=entry.encoding,
         delimiter=entry.delimiter,
-        problems=problems,
+        skip_lines=entry.skip_lines,
     )
 
 
@@ -167,7 +159,7 @@ def _open_lookup(
     entry = _entry_of(work, rule.file)
     if entry is not None:
         return _open(work, entry, Problems())
-    return open_csv(work.directory / rule.file, problems=problems)
+    return open_csv(work.directory / rule.file, problems)
 
 
 def _entry_of(work: _Import, file: str) -> FileMapping | None:
@@ -188,11 +180,11 @@ def _most_frequent(work: _Import, rule: MostFrequent) -> Lookup:
     """Counted over all rows, with the spellings that the file's own mapping puts right."""
     counts: Counter[tuple[str, str]] = Counter()
     entry = _entry_of(work, rule.file)
-    tidy = None if entry is None else RowReader(entry, {})
+    reader = None if entry is None else RowReader(entry, {})
     with _open_lookup(work, rule, work.problems) as file:
         for _, raw in file.rows():
-            row = raw if tidy is None else tidy.clean(raw)
-            pair = row[rule.key].strip(), row[rule.value].strip()
+            row = raw if reader is None else reader.clean(raw)
+            pair = tidy(row[rule.key]), tidy(row[rule.value])
             if all(pair):
                 counts[pair] += 1
     found: dict[str, str] = {}
@@ -250,11 +242,18 @@ def _stage_row(
 
 
 async def _check_stages(connection: AsyncConnection, work: _Import, on_error: OnError) -> None:
+    """Find rows that do not fit together."""
+    lenient = [
+        no
+        for no, entry in enumerate(work.mapping.files)
+        if entry.unknown_owners or on_error == "skip"
+    ]
     distinct = {no for no, entry in enumerate(work.mapping.files) if entry.distinct}
     names = [entry.file for entry in work.mapping.files]
     for stage in work.in_order():
         await stage.analyze(connection)
         await stage.mark_duplicates(connection, distinct)
+        await stage.forget_owners(connection, work.forgotten, names, work.stages, lenient)
         await stage.mark_dangling(connection, work.stages)
         await stage.report(
             connection, work.problems, names, work.stages, follow_ons=on_error == "skip"
@@ -288,8 +287,8 @@ async def _report(
     return ImportReport(
         as_of=as_of,
         files=tuple(files),
-        problems=tuple(work.problems.items),
-        problem_count=work.problems.count,
+        problems=tuple((work.problems.items + work.forgotten.items)[:KEPT_PROBLEMS]),
+        problem_count=work.problems.count + work.forgotten.count,
     )
 
 

@@ -1,21 +1,39 @@
 """The mapping file: which column of which CSV file fills which field. See docs/crm-import.md."""
 
+import codecs
 import re
+import unicodedata
 from collections.abc import Hashable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
 from account_reviews.crm.importing.fields import MODULES, Kind, Module
 from account_reviews.domain.errors import BadInputError
 
 PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 """A column in a template."""
+EPOCHS: Final = {"epoch": 1, "epoch_ms": 1000}
+"""Date formats of times that are counted since 1970 -> how many make a second."""
+_ENCODING: Final = re.compile(
+    r"utf-(8|16|16-le|16-be|32)|ascii|cp\d+|iso8859-\d+|gb\w+|big5\w*|shift_ji\w+|euc_\w+|koi8-\w"
+    r"|mac-\w+|johab|tis-620"
+)
+"""Encodings of text files, as Python calls them."""
 
 
 class _Part(BaseModel):
@@ -34,18 +52,29 @@ class _Part(BaseModel):
         return value
 
 
+def _plain_name(value: str) -> str:
+    if Path(value).name != value or value in ("", ".", "..") or "\x00" in value:
+        raise ValueError(f"{value!r} must be the name of a file in the import directory")
+    return value
+
+
+FileName = Annotated[str, AfterValidator(_plain_name)]
+DecimalSign = Literal[".", ","]
+
+
 class MostFrequent(_Part):
     """For each `key` of another file, the `value` that stands there most often, ties by name."""
 
-    file: str
+    file: FileName
     key: str
     value: str
 
 
 _SOURCES = ("column", "first_of", "template", "constant")
 _FITS: dict[str, tuple[Kind, ...]] = {
-    "scale": (Kind.DECIMAL, Kind.INTEGER),
+    "scale": (Kind.DECIMAL, Kind.INTEGER, Kind.FRACTION),
     "remove": (Kind.DECIMAL, Kind.INTEGER, Kind.FRACTION),
+    "decimal": (Kind.DECIMAL, Kind.INTEGER, Kind.FRACTION),
     "dates": (Kind.DATE, Kind.MOMENT),
     "split": (Kind.LIST,),
     "slug": (Kind.TEXT,),
@@ -71,6 +100,8 @@ class Rule(_Part):
     """Make an id of it: lower case, words joined by hyphens."""
     remove: str = ""
     """Characters to take out of a number, such as "$,"."""
+    decimal: DecimalSign | None = None
+    """The decimal sign of a number; default: that of the file."""
     scale: Decimal | None = None
     """Multiply a number by this."""
     split: str | None = None
@@ -106,11 +137,14 @@ class Rule(_Part):
 class FileMapping(_Part):
     """One file that fills one module. A file may appear several times."""
 
-    file: str
+    file: FileName
     module: str
     fields: dict[str, Rule]
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    encoding: Literal["utf-8", "cp1252", "iso-8859-1"] = "utf-8"
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    """The comma, or what a first line such as `sep=;` says."""
+    encoding: str = "utf-8"
+    skip_lines: int = Field(default=0, ge=0, le=1000)
+    """Lines before the header, such as the title of a report."""
     null: tuple[str, ...] = ()
     """Texts that mean "unknown", besides the empty one."""
     replace: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -119,8 +153,12 @@ class FileMapping(_Part):
     """column -> text or texts: rows that are left out on purpose."""
     distinct: bool = False
     """Take rows that give an equal record once."""
+    unknown_owners: bool = False
+    """An owner that is not there becomes unknown; the record stays, and the import goes on."""
+    decimal: DecimalSign | None = None
+    """The decimal sign of numbers; the other one and blanks may part thousands then."""
     dates: tuple[str, ...] = ()
-    """strptime formats, tried in order; none: ISO 8601."""
+    """strptime formats or EPOCHS, tried in order; none: ISO 8601."""
     time_zone: str = "UTC"
     """Of dates and times that name no zone."""
 
@@ -134,12 +172,30 @@ class FileMapping(_Part):
         """The time zone it speaks of."""
         return ZoneInfo(self.time_zone)
 
-    @field_validator("file")
+    @property
+    def names_zone(self) -> bool:
+        """Whether the mapping says which zone the file speaks of."""
+        return "time_zone" in self.model_fields_set
+
+    @field_validator("delimiter")
     @classmethod
-    def _plain_name(cls, value: str) -> str:
-        if Path(value).name != value or value in ("", ".", ".."):
-            raise ValueError(f"{value!r} must be the name of a file in the import directory")
+    def _usable_delimiter(cls, value: str | None) -> str | None:
+        if value is not None and value in '"\r\n\x00':
+            raise ValueError(f"{value!r} cannot stand between values")
         return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        """As Python calls it: `UTF8`, `utf-8-sig` and `latin-1` are known too."""
+        try:
+            found = codecs.lookup(value.strip()).name.replace("utf-8-sig", "utf-8")
+        except (LookupError, ValueError):
+            found = ""
+        if not _ENCODING.fullmatch(found):
+            examples = "utf-8, utf-16, cp1252, iso-8859-1, cp1250, cp1251, gbk or shift_jis"
+            raise ValueError(f"unknown encoding {value!r}; write it like {examples}")
+        return found
 
     @field_validator("module")
     @classmethod
@@ -196,16 +252,27 @@ def _check_rule(module: Module, name: str, rule: Rule) -> None:
 def _check_formats(formats: tuple[str, ...]) -> None:
     sample = datetime(2001, 2, 3)  # noqa: DTZ001  only its format counts
     for item in formats:
+        if item in EPOCHS:
+            continue
         try:
-            good = "%" in item and datetime.strptime(sample.strftime(item), item)  # noqa: DTZ007  same
+            read = datetime.strptime(sample.strftime(item), item)  # noqa: DTZ007  same
         except ValueError:
-            good = False
-        if not good:
-            raise ValueError(f"{item!r} is not a date format; write it like %d-%m-%y")
+            read = None
+        if read is None or "%" not in item:
+            known = " or ".join(EPOCHS)
+            raise ValueError(f"{item!r} is not a date format; write it like %d-%m-%y, or {known}")
+        if read.year != sample.year:
+            raise ValueError(f"{item!r} has no year; write it like %d-%m-%y")
 
 
 class _Loader(yaml.BaseLoader):
-    """Every scalar stays the text it is (`No` is no boolean), and no key may appear twice."""
+    """Every scalar stays the text it is (`No` is no boolean), and no key may appear twice.
+
+    Letters have one spelling (NFC), as in the files.
+    """
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        return unicodedata.normalize("NFC", super().construct_scalar(node))
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -226,6 +293,8 @@ def load_mapping(path: Path) -> Mapping:
         raise BadInputError(f"{path} cannot be read: {error}") from None
     except yaml.YAMLError as error:
         raise BadInputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise BadInputError(f"{path} is nested too deeply for a mapping file") from None
     return parse_mapping(document, str(path))
 
 
@@ -238,8 +307,23 @@ def parse_mapping(document: object, name: str) -> Mapping:
     except ValidationError as error:
         first = error.errors()[0]
         where = _where(first["loc"], document)
-        message = first["msg"].removeprefix("Value error, ")
-        raise BadInputError(f"{name}: {where}{message}") from None
+        raise BadInputError(f"{name}: {where}{_sentence(first)}") from None
+
+
+def _sentence(error: ErrorDetails) -> str:
+    """What pydantic found, for people who write YAML."""
+    wanted = {
+        "tuple_type": "write a list, such as",
+        "dict_type": "write keys with values, such as",
+        "string_type": "write a text, such as",
+        "model_type": "write keys with values, such as",
+    }
+    kind, given = error["type"], error["input"]
+    if kind not in wanted:
+        return error["msg"].removeprefix("Value error, ")
+    shown = given if isinstance(given, str) else "text"
+    example = {"tuple_type": f"[{shown}]", "string_type": "text"}.get(kind, "{key: value}")
+    return f"{wanted[kind]} {example}"
 
 
 def _where(location: tuple[int | str, ...], document: dict[str, Any]) -> str:
@@ -248,5 +332,5 @@ def _where(location: tuple[int | str, ...], document: dict[str, Any]) -> str:
     if len(location) > 1 and isinstance(location[1], int):
         entry = document["files"][location[1]]
         file = entry.get("file") if isinstance(entry, dict) else None
-        keys[:2] = [str(file or f"files[{location[1]}]")]
+        keys[:2] = [file if file and isinstance(file, str) else f"files[{location[1]}]"]
     return ", ".join(keys) + ": " if keys else ""

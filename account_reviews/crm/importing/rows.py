@@ -2,19 +2,21 @@
 
 import hashlib
 import json
-import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from account_reviews.crm.importing.csv_stream import tidy
 from account_reviews.crm.importing.fields import CUSTOM, Kind, ModuleField
-from account_reviews.crm.importing.mapping import PLACEHOLDER, FileMapping, Rule
+from account_reviews.crm.importing.mapping import EPOCHS, PLACEHOLDER, FileMapping, Rule
+from account_reviews.crm.importing.numbers import BadValueError, read_number
 from account_reviews.domain.canonical import plain
-from account_reviews.domain.characters import is_blank
+from account_reviews.domain.times import FIRST_YEAR, LAST_YEAR, is_usable_time
 
 Value = str | int | float | Decimal | bool | date | datetime | list[str] | None
 Row = Mapping[str, str]
@@ -22,15 +24,12 @@ Reader = Callable[[str], Value]
 Lookup = Mapping[str, str]
 """Key text -> value text, for `most_frequent`."""
 
+_UNUSABLE_TIME: Final = (
+    f"is not a time that can be kept: its year is not between {FIRST_YEAR} and {LAST_YEAR}; where"
+    " it means `none`, name it under `null` in the mapping"
+)
 _YES: Final = frozenset({"true", "t", "yes", "y", "1"})
 _NO: Final = frozenset({"false", "f", "no", "n", "0"})
-_LARGEST_INTEGER: Final = 2**31 - 1
-_DIGITS: Final = 30
-"""Numbers of more digits are mistakes, and 1e999999 would fill the disk."""
-
-
-class BadValueError(ValueError):
-    """The text of a cell does not fit its field; says what would fit."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +61,8 @@ class RowReader:
         """The columns of the table that it fills."""
 
     def clean(self, row: Row) -> Row:
-        """The row stripped of spaces, with the spellings of `replace` put right.
-
-        A cell in which there is nothing to read is empty.
-        """
-        found = {column: "" if is_blank(text) else text.strip() for column, text in row.items()}
+        """The row as it is seen (see `tidy`), with the spellings of `replace` put right."""
+        found = {column: tidy(text) for column, text in row.items()}
         for column, better in self._mapping.replace.items():
             found[column] = better.get(found[column], found[column])
         return found
@@ -81,13 +77,15 @@ class RowReader:
         custom: dict[str, str] = {}
         bad: list[BadCell] = []
         for field, rule, lookup, parse in self._fields:
-            raw = self._source(row, rule)
+            raw = text = self._source(row, rule)
             try:
-                value = parse(_chosen(raw, rule, lookup))
+                text = _chosen(raw, rule, lookup)
+                value = parse(text)
                 if value is None and field.required:
                     raise BadValueError("is empty, but needed")
             except BadValueError as error:
-                bad.append(BadCell(_place(field, rule), raw, f"{field.name} {error}"))
+                made = f"; the mapping made {text!r} of it" if text != raw else ""
+                bad.append(BadCell(_place(field, rule), raw, f"{field.name} {error}{made}"))
                 continue
             if not field.name.startswith(CUSTOM):
                 values[field.name] = value
@@ -115,8 +113,14 @@ def digest(values: Mapping[str, Value]) -> str:
 
 
 def slug(text: str) -> str:
-    """An id made of words: "Acme Corp." -> "acme-corp"."""
-    return "-".join(re.findall(r"\w+", text.casefold()))
+    """An id made of words: "Acme Corp." -> "acme-corp". Marks on letters belong to them."""
+    folded = unicodedata.normalize("NFC", text).casefold()
+    kept = "".join(char if _in_word(char) else " " for char in unicodedata.normalize("NFC", folded))
+    return "-".join(part for part in kept.split() if any(map(str.isalnum, part)) or "_" in part)
+
+
+def _in_word(char: str) -> bool:
+    return char.isalnum() or char == "_" or unicodedata.category(char).startswith("M")
 
 
 def _chosen(text: str, rule: Rule, lookup: Lookup | None) -> str:
@@ -143,12 +147,14 @@ def _parser(field: ModuleField, rule: Rule, mapping: FileMapping) -> Reader:
     """The function that reads the text of one field; raises BadValueError."""
     formats = rule.dates or mapping.dates
     zone = mapping.zone
+    day_zone = zone if mapping.names_zone else None
+    decimal = rule.decimal or mapping.decimal
     readers: dict[Kind, Reader] = {
-        Kind.DATE: lambda text: _moment(text, formats, zone).date(),
+        Kind.DATE: lambda text: _day(_moment(text, formats, zone), day_zone),
         Kind.MOMENT: lambda text: _utc(_moment(text, formats, zone)),
-        Kind.DECIMAL: lambda text: _number(text, field, rule),
-        Kind.INTEGER: lambda text: _number(text, field, rule),
-        Kind.FRACTION: lambda text: _number(text, field, rule),
+        Kind.DECIMAL: lambda text: read_number(text, field, rule, decimal),
+        Kind.INTEGER: lambda text: read_number(text, field, rule, decimal),
+        Kind.FRACTION: lambda text: read_number(text, field, rule, decimal),
         Kind.TEXT: lambda text: _text(text, field, rule),
         Kind.BOOLEAN: _boolean,
         Kind.LIST: lambda text: _parts(text, rule.split or ";"),
@@ -171,8 +177,11 @@ def _text(text: str, field: ModuleField, rule: Rule) -> str:
     found = slug(text) if rule.slug else text
     if rule.slug and not found:
         raise BadValueError("gives no id")
-    if field.choices and found not in field.choices:
+    if not field.allows(found):
         raise BadValueError(f"is not one of {', '.join(field.choices)}")
+    problem = field.too_long(found)
+    if problem is not None:
+        raise BadValueError(problem)
     return found
 
 
@@ -183,55 +192,38 @@ def _boolean(text: str) -> bool:
     return word in _YES
 
 
-def _number(text: str, field: ModuleField, rule: Rule) -> Value:
-    for character in rule.remove:
-        text = text.replace(character, "")
-    try:
-        found = Decimal(text.strip())
-    except InvalidOperation:
-        raise BadValueError(f"is not a {field.kind.value}") from None
-    if (
-        not found.is_finite()
-        or abs(found.adjusted()) > _DIGITS
-        or len(found.as_tuple().digits) > _DIGITS
-    ):
-        raise BadValueError(f"is not a {field.kind.value}")
-    if rule.scale is not None:
-        found *= rule.scale
-    if field.kind is Kind.DECIMAL:
-        return found
-    if field.kind is Kind.FRACTION:
-        if not 0 <= found <= 1:
-            raise BadValueError("is not a number from 0 to 1")
-        return float(found)
-    maximum = field.maximum or _LARGEST_INTEGER
-    if found != found.to_integral_value() or not 0 <= found <= maximum:
-        raise BadValueError(f"is not a whole number from 0 to {maximum}")
-    return int(found)
-
-
 @lru_cache(maxsize=4096)
 def _moment(text: str, formats: tuple[str, ...], zone: ZoneInfo) -> datetime:
-    """An aware time; a date alone is its first moment in the zone."""
+    """An aware time that can be kept; a date alone is its first moment in the zone."""
+    found = _read_moment(text, formats)
+    aware = found if found.tzinfo else found.replace(tzinfo=zone)
+    if not is_usable_time(aware):
+        raise BadValueError(_UNUSABLE_TIME)
+    return aware
+
+
+def _read_moment(text: str, formats: tuple[str, ...]) -> datetime:
     for item in formats:
         try:
-            found = datetime.strptime(text, item)  # noqa: DTZ007  the zone follows
-        except ValueError:
+            if item in EPOCHS:
+                return datetime.fromtimestamp(float(text) / EPOCHS[item], UTC)
+            return datetime.strptime(text, item)  # noqa: DTZ007  the zone follows
+        except (ValueError, OverflowError, OSError):
             continue
-        return found if found.tzinfo else found.replace(tzinfo=zone)
     if formats:
         raise BadValueError(f"is not a date of the form {' or '.join(formats)}")
     try:
-        found = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except ValueError:
         raise BadValueError(
             "is not a date of the form 2026-10-01 or 2026-10-01T09:30:00Z"
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=zone)
+
+
+def _day(found: datetime, zone: ZoneInfo | None) -> date:
+    """The day in the zone that the mapping names, else the day as it is written."""
+    return found.date() if zone is None else found.astimezone(zone).date()
 
 
 def _utc(found: datetime) -> datetime:
-    try:
-        return found.astimezone(UTC)
-    except OverflowError:
-        raise BadValueError("is not a time that can be kept") from None
+    return found.astimezone(UTC)

@@ -71,7 +71,7 @@ class Stage:
             Column("row_line", Integer),
             Column("row_outcome", Text),
             Column("row_digest", Text),
-            Column("row_detail", Text, comment="the column that dangles, the line of the first"),
+            Column("row_detail", Text, comment="the column that dangles, the place of the first"),
             *columns,
             prefixes=["TEMPORARY"],
             postgresql_on_commit="DROP",
@@ -142,7 +142,7 @@ class Stage:
             update(table)
             .values(
                 row_outcome=case((repeats, Outcome.REPEAT), else_=Outcome.DUPLICATE),
-                row_detail=ranked.c.first_line.cast(Text),
+                row_detail=ranked.c.first_file.cast(Text) + " " + ranked.c.first_line.cast(Text),
             )
             .where(
                 ranked.c.place > 1,
@@ -150,6 +150,47 @@ class Stage:
                 ranked.c.row_line == table.c.row_line,
             )
         )
+
+    async def forget_owners(
+        self,
+        connection: AsyncConnection,
+        problems: Problems,
+        names: Sequence[str],
+        stages: dict[str, "Stage"],
+        files: Sequence[int],
+    ) -> None:
+        """In rows of these files an owner that is not there becomes unknown, and is reported.
+
+        The fingerprint of such a row differs, so that it is taken again once the owner is there.
+        """
+        for field in self.module.fields.values():
+            if field.references == "owners" and not field.required:
+                where = [*self._dangles(field.name, "owners", stages)]
+                where.append(self.table.c.row_file_no.in_(files))
+                await self._report_owners(connection, problems, names, field.name, where)
+                mark = func.md5(self.table.c.row_digest + field.name)
+                await connection.execute(
+                    update(self.table).values({field.name: None, "row_digest": mark}).where(*where)
+                )
+
+    async def _report_owners(
+        self,
+        connection: AsyncConnection,
+        problems: Problems,
+        names: Sequence[str],
+        name: str,
+        where: Sequence[ColumnElement[bool]],
+    ) -> None:
+        table = self.table
+        total = await connection.scalar(select(func.count()).select_from(table).where(*where)) or 0
+        place = (table.c.row_file_no, table.c.row_line)
+        query = select(*place, table.c[name]).where(*where).order_by(*place).limit(KEPT_PROBLEMS)
+        message = f"{name} points at one of owners that does not exist; it is unknown now"
+        listed = 0
+        for file_no, line, value in await connection.execute(query):
+            listed += 1
+            problems.add(names[file_no], line, message, column=name, value=value)
+        problems.add_uncounted(total - listed)
 
     async def mark_dangling(self, connection: AsyncConnection, stages: dict[str, "Stage"]) -> None:
         """Mark rows that point at a record which neither stands in the CRM nor comes with them."""
@@ -167,6 +208,17 @@ class Stage:
     async def _mark_column(
         self, connection: AsyncConnection, name: str, references: str, stages: dict[str, "Stage"]
     ) -> int:
+        done = await connection.execute(
+            update(self.table)
+            .values(row_outcome=Outcome.DANGLING, row_detail=name)
+            .where(*self._dangles(name, references, stages))
+        )
+        return done.rowcount
+
+    def _dangles(
+        self, name: str, references: str, stages: dict[str, "Stage"]
+    ) -> list[ColumnElement[bool]]:
+        """Good rows whose value names a record that is not there and does not come."""
         value = self.table.c[name]
         there = MODULES[references].table
         conditions = [self.open, value.is_not(None), ~exists().where(there.c.id == value)]
@@ -174,12 +226,7 @@ class Stage:
         if coming is not None:
             other = coming.table.alias("coming")
             conditions.append(~exists().where(other.c.id == value, other.c.row_outcome.is_(None)))
-        done = await connection.execute(
-            update(self.table)
-            .values(row_outcome=Outcome.DANGLING, row_detail=name)
-            .where(*conditions)
-        )
-        return done.rowcount
+        return conditions
 
     async def report(
         self,
@@ -209,8 +256,8 @@ class Stage:
         listed = 0
         for row in (await connection.execute(query)).mappings():
             listed += 1
-            column, value, message = self._describe(row)
             file = names[row["row_file_no"]]
+            column, value, message = self._describe(row, names)
             problems.add(file, row["row_line"], message, column=column, value=value)
         problems.add_uncounted(total - listed)
 
@@ -224,11 +271,14 @@ class Stage:
                 found = or_(found, and_(self.table.c.row_detail == field.name, refused))
         return and_(self.table.c.row_outcome == Outcome.DANGLING, found)
 
-    def _describe(self, row: Any) -> tuple[str, str, str]:
+    def _describe(self, row: Any, names: Sequence[str]) -> tuple[str, str, str]:
         if row["row_outcome"] == Outcome.DUPLICATE:
             keys = self.module.key
             value = " ".join(str(row[name]) for name in keys)
-            message = f"{' and '.join(keys)} stands in line {row['row_detail']} already"
+            first, line = str(row["row_detail"]).split()
+            other = int(first) != row["row_file_no"]
+            place = f"line {line} of {names[int(first)]}" if other else f"line {line}"
+            message = f"{' and '.join(keys)} stands in {place} already"
             return ", ".join(keys), value, message
         name = str(row["row_detail"])
         references = self.module.fields[name].references

@@ -13,7 +13,11 @@ from account_reviews.store.statements import Statements, as_error
 CAPABILITIES: Final = Capabilities(
     name="sql", optimistic_lock=True, transactional_ledger=True, bulk_reads=200, local=True
 )
-_LAST_AS_OF: Final = "select as_of from crm.imports order by id desc limit 1"
+_LAST_AS_OF: Final = """
+select case when as_of between '1970-01-01Z' and '2199-12-31Z' then as_of end
+from crm.imports order by id desc limit 1
+"""
+"""Another moment, which earlier releases took, is none that a review can be made of."""
 
 
 class SqlAccounts:

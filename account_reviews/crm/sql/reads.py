@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from pydantic import ValidationError
 from sqlalchemy import Text, column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -50,7 +51,33 @@ def _snapshot(document: dict[str, Any], as_of: datetime, links: Links) -> Accoun
     held = found.setdefault("modules", [])
     found["totals"] = {kind: total for kind, total in found["totals"].items() if kind in held}
     _add_links(found, links)
-    return AccountSnapshot.model_validate({**found, "as_of": as_of})
+    found["as_of"] = as_of
+    try:
+        return AccountSnapshot.model_validate(found)
+    except ValidationError as error:
+        _forget_times(found, error)
+        return AccountSnapshot.model_validate(found)
+
+
+def _forget_times(found: dict[str, Any], error: ValidationError) -> None:
+    """Times such as `infinity`, which a database can hold and nobody can compute with, are unknown.
+
+    What happened at such a time (`at`) is left out: it is no event that anybody knows of.
+    """
+    unusable = [tuple(one["loc"]) for one in error.errors() if one["type"].startswith("date")]
+    for *path, name in sorted(unusable, key=str, reverse=True):
+        holder: Any = found
+        for part in path[:-1]:
+            holder = holder[part]
+        if name == "at":
+            holder[path[-1]] = None
+        else:
+            holder[path[-1]][name] = None
+    for events in (found.get("activities"), found.get("activity_marks")):
+        if events:
+            events[:] = [one for one in events if one is not None]
+    for deal in found.get("deals", ()):
+        deal["stage_history"] = [step for step in deal["stage_history"] if step is not None]
 
 
 def _complete_stages(deal: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Rows of the SQL CRM as records, whichever way they were read."""
 
 from collections.abc import Mapping, Sequence
+from datetime import MAXYEAR, MINYEAR, date
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
@@ -60,7 +61,7 @@ def page_of(rows: Sequence[Row], limit: int, links: Links) -> AccountPage:
 def _account(row: Row, links: Links) -> Account:
     """The version becomes text. A plain connection gives JSON as its text, an engine its values."""
     custom = row["custom"]
-    values = {name: _whole(value) for name, value in row.items()}
+    values = {name: _usable(value) for name, value in row.items()}
     values |= {
         "version": str(row["version"]),
         "custom": orjson.loads(custom) if isinstance(custom, str) else custom,
@@ -69,6 +70,9 @@ def _account(row: Row, links: Links) -> Account:
     return Account.model_validate(values)
 
 
-def _whole(value: object) -> object:
-    """The driver gives 90000 as 9E+4, which would be written so wherever it travels."""
-    return Decimal(format(value, "f")) if isinstance(value, Decimal) else value
+def _usable(value: object) -> object:
+    """The driver gives 90000 as 9E+4, which would be written so wherever it travels, and `infinity`
+    as the first or last day there is, which nobody can compute with: it is unknown."""
+    if isinstance(value, Decimal):
+        return Decimal(format(value, "f"))
+    return None if isinstance(value, date) and value.year in (MINYEAR, MAXYEAR) else value

@@ -10,9 +10,14 @@ from account_reviews.domain.analysis.risk_signals import SEVERITIES, RiskSignals
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.canonical import money
 from account_reviews.domain.policy.boundaries import crosses
-from account_reviews.domain.records import AccountStatus, RecordType, Task
-
-CLOSED_TASKS = frozenset({"completed", "done", "closed", "cancelled", "canceled"})
+from account_reviews.domain.records import (
+    CLOSED_TASKS,
+    OPEN_TASKS,
+    AccountStatus,
+    RecordType,
+    Task,
+    task_word,
+)
 
 _STANDING = frozenset({"inactivity_threshold", "deal_stalled"})
 """Reported as conditions, whether they began now or before."""
@@ -186,8 +191,11 @@ def _overdue(facts: Facts) -> Iterator[Finding]:
 
 
 def _is_overdue(facts: Facts, task: Task) -> bool:
-    is_open = task.status.strip().lower() not in CLOSED_TASKS
-    return is_open and task.due_at is not None and task.due_at < facts.as_of
+    return _is_late(facts, task) and task_word(task.status) in OPEN_TASKS
+
+
+def _is_late(facts: Facts, task: Task) -> bool:
+    return task.due_at is not None and task.due_at < facts.as_of
 
 
 _FIELDS = (
@@ -201,6 +209,7 @@ _FIELDS = (
 def _unknown(facts: Facts) -> Iterator[Finding]:
     yield from _unknown_contact(facts)
     yield from _unknown_deals(facts)
+    yield from _unknown_tasks(facts)
     for field, what, title, severity in _FIELDS:
         if getattr(facts.account, field) is None:
             yield _missing(facts, what, field, title, severity=severity)
@@ -239,6 +248,23 @@ def _unknown_deals(facts: Facts) -> Iterator[Finding]:
             evidence=tuple(
                 Evidence(record=ref(deal), field="stage_changed_at") for deal in facts.undated
             ),
+        )
+
+
+def _unknown_tasks(facts: Facts) -> Iterator[Finding]:
+    """Tasks that are overdue unless their status, a word that nobody knows, means done."""
+    known = (*OPEN_TASKS, *CLOSED_TASKS)
+    unclear = [
+        task
+        for task in facts.snapshot.tasks
+        if _is_late(facts, task) and task_word(task.status) not in known
+    ]
+    if unclear:
+        yield Finding(
+            kind="unknown_task_status",
+            severity=Severity.LOW,
+            title="It is unknown whether some follow-ups are done",
+            evidence=tuple(cite(task, "status", at=task.due_at) for task in unclear),
         )
 
 

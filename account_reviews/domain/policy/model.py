@@ -379,7 +379,7 @@ def load_policy(path: Path | None = None) -> Policy:
     """The policy of a TOML file, None for the shipped one. PolicyError names key and range."""
     source = path or SHIPPED
     try:
-        text = source.read_text(encoding="utf-8")
+        text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise PolicyError(f"the policy file {source} cannot be read: {reason}") from None

@@ -5,13 +5,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.crm.protocol import AccountFilter
 from account_reviews.crm.sql.accounts import SqlAccounts
 from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.errors import CrmUnavailableError
-from account_reviews.domain.records import AccountSnapshot, AccountStatus
+from account_reviews.domain.records import AccountSnapshot, AccountStatus, SnapshotLimits
 from account_reviews.store.database import create_engine
 from tests.support.crm_loading import AS_OF, ILSE, TOMAS, accounts_of, ago, load, sample
 
@@ -121,3 +122,48 @@ async def test_an_outage_is_one_of_the_crm(database_url: str) -> None:
     assert str(caught.value) == str(through_engine.value)
     assert caught.value.hint == through_engine.value.hint
     await engine.dispose()
+
+
+async def test_a_time_without_end_is_unknown_and_holds_up_no_other_account(
+    accounts: SqlAccounts, engine: AsyncEngine
+) -> None:
+    odd_times = "contract_end = 'infinity', renewal_date = '0001-01-01', modified_at = 'infinity'"
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                f"update crm.accounts set {odd_times}, last_activity_at = '-infinity'"
+                " where id = 'ac-2'"
+            )
+        )
+    crm = SqlCrm(engine)
+    for source in (accounts, crm):
+        page = await source.list_accounts(AccountFilter())
+        assert [one.id for one in page.items] == EVERY
+        odd = page.items[1]
+        assert odd.contract_end is odd.last_activity_at is odd.modified_at is None
+    found = await crm.snapshots(EVERY, as_of=AS_OF, limits=SnapshotLimits())
+    assert sorted(found) == sorted(EVERY)
+    assert found["ac-2"].account.contract_end is None
+
+
+async def test_an_event_without_a_time_is_left_out(engine: AsyncEngine) -> None:
+    await load(engine, [sample()], [ILSE, TOMAS])
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("update crm.activities set at = '-infinity' where id = 'ac-1-a1'")
+        )
+        await connection.execute(
+            text("update crm.deal_stage_changes set at = 'infinity' where stage = 'Proposal'")
+        )
+    found = await SqlCrm(engine).snapshot("ac-1", as_of=AS_OF, limits=SnapshotLimits())
+    assert [one.id for one in found.activities] == ["ac-1-a2"]
+    assert [step.stage for step in found.deals[0].stage_history] == ["Qualification"]
+
+
+@pytest.mark.parametrize("moment", ["infinity", "0001-01-01Z", "0026-10-01Z"])
+async def test_a_default_that_no_review_can_be_made_of_is_none(
+    accounts: SqlAccounts, engine: AsyncEngine, moment: str
+) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text(f"insert into crm.imports (as_of) values ('{moment}')"))
+    assert await accounts.last_as_of() is None

@@ -74,7 +74,29 @@ WRONG: list[tuple[object, str]] = [
     (owners(encoding="utf-7"), "m.yaml: o.csv, encoding: "),
     (owners(delimiter=";;"), "m.yaml: o.csv, delimiter: "),
     (owners(fields={**OWNER_FIELDS, "custom.x": "X"}), "m.yaml: o.csv: owners has no field"),
-    ({"files": ["x"]}, "m.yaml: files[0]: "),
+    ({"files": ["x"]}, "m.yaml: files[0]: write keys with values, such as {key: value}"),
+    (owners(null="NULL"), "m.yaml: o.csv, null: write a list, such as [NULL]"),
+    (owners(fields="ID"), "m.yaml: o.csv, fields: write keys with values, such as {key: value}"),
+    (owners(file=["o.csv"]), "m.yaml: files[0], file: write a text, such as text"),
+    (owners(dates=["%d.%m."]), "m.yaml: o.csv: '%d.%m.' has no year; write it like %d-%m-%y"),
+    (owners(delimiter='"'), "m.yaml: o.csv, delimiter: '\"' cannot stand between values"),
+    (owners(decimal=";"), "m.yaml: o.csv, decimal: "),
+    (owners(skip_lines="-1"), "m.yaml: o.csv, skip_lines: "),
+    (
+        owners(
+            fields={
+                **OWNER_FIELDS,
+                "email": {
+                    "column": "E",
+                    "most_frequent": {"file": "../other.csv", "key": "a", "value": "b"},
+                },
+            }
+        ),
+        (
+            "m.yaml: o.csv, fields, email, most_frequent, file: '../other.csv' must be the name of"
+            " a file in the import directory"
+        ),
+    ),
 ]
 
 
@@ -109,6 +131,8 @@ def test_everything_in_the_file_is_text(tmp_path: Path) -> None:
         ("files: [", "is not valid YAML"),
         ("- a\n- b\n", "starts with `files:`"),
         ("", "starts with `files:`"),
+        ("files: " + "[" * 3000 + "]" * 3000, "is nested too deeply for a mapping file"),
+        ("files: " + "[" * 200 + "]" * 200, "write keys with values"),
     ],
 )
 def test_a_file_that_cannot_be_read(tmp_path: Path, content: str, message: str) -> None:
@@ -117,6 +141,38 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: str, message: str) 
     with pytest.raises(BadInputError, match=message) as caught:
         load_mapping(path)
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("UTF-8", "utf-8"),
+        ("utf-8-sig", "utf-8"),
+        ("UTF-16", "utf-16"),
+        ("latin-1", "iso8859-1"),
+        ("ISO-8859-15", "iso8859-15"),
+        ("windows-1252", "cp1252"),
+        ("cp1250", "cp1250"),
+        ("CP932", "cp932"),
+        ("GBK", "gbk"),
+        ("Shift_JIS", "shift_jis"),
+    ],
+)
+def test_encodings_are_known_by_their_usual_spellings(given: str, known: str) -> None:
+    assert parse_mapping(owners(encoding=given), "m").files[0].encoding == known
+
+
+@pytest.mark.parametrize("given", ["idna", "rot13", "hex", "unicode_escape", "", "utf\x008"])
+def test_what_is_no_encoding_of_files_is_refused(given: str) -> None:
+    with pytest.raises(BadInputError, match="unknown encoding"):
+        parse_mapping(owners(encoding=given), "m")
+
+
+def test_letters_have_one_spelling_in_the_mapping_too(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    text = "files:\n- file: o.csv\n  module: owners\n  fields: {id: Scho\u0308n, name: N}\n"
+    path.write_text(text, encoding="utf-8")
+    assert load_mapping(path).files[0].fields["id"].column == "Sch\u00f6n"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

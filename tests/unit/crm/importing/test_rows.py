@@ -19,6 +19,9 @@ BASE = {
                  "name": {"constant": "n"}},
     "activities": {"id": {"constant": "c"}, "account_id": {"constant": "a"},
                    "type": {"constant": "Call"}, "at": {"constant": "2026-10-01"}},
+    "owners": {"id": {"constant": "o"}, "name": {"constant": "n"}},
+    "tasks": {"id": {"constant": "t"}, "account_id": {"constant": "a"},
+              "subject": {"constant": "s"}},
 }  # fmt: skip
 
 
@@ -59,6 +62,13 @@ def read(field: str, text: str, rule: Any = "X", **file: Any) -> Value:
         ("deals.probability", "100", 100),
         ("activities.participants", "Alva; Bela;;", ["Alva", "Bela"]),
         ("activities.participants", "", []),
+        ("accounts.annual_revenue", "(1234.56)", Decimal("-1234.56")),
+        ("accounts.annual_revenue", "500-", Decimal(-500)),
+        ("accounts.annual_revenue", "\u22127", Decimal(-7)),
+        ("deals.probability", "62.5", 63),
+        ("tasks.status", "COMPLETED", "COMPLETED"),
+        ("tasks.status", "NOT_STARTED", "NOT_STARTED"),
+        ("tasks.status", "", None),
     ],
 )
 def test_each_kind_is_read(field: str, text: str, value: Value) -> None:
@@ -84,6 +94,20 @@ def test_each_kind_is_read(field: str, text: str, value: Value) -> None:
         ("accounts.contract_end", "01.10.2026", "contract_end is not a date of the form 2026"),
         ("accounts.created_at", "0001-01-01T00:00:00+14:00", "created_at is not a time that"),
         ("accounts.name", "", "name is empty, but needed"),
+        ("accounts.name", "\u200b", "name is empty, but needed"),
+        ("accounts.contract_end", "9999-12-31", "contract_end is not a time that can be kept"),
+        ("accounts.contract_end", "0001-01-01", "contract_end is not a time that can be kept"),
+        ("accounts.created_at", "9999-12-31T23:59:59.999999Z", "created_at is not a time that can"),
+        ("deals.probability", "100.4", "probability is not a whole number from 0 to 100"),
+        ("tasks.status", "Erledigt", "status is not one of open, not started"),
+        ("accounts.owner_id", "o" * 201, "owner_id is longer than 200 characters"),
+        ("accounts.id", "я" * 166, "id is too long: its review could not be named"),
+        ("contacts.account_id", "a" * 501, "account_id is longer than 500 characters"),
+        ("owners.name", "n" * 501, "name is longer than 500 characters"),
+        ("accounts.annual_revenue", "(5", "annual_revenue is not a number"),
+        ("accounts.annual_revenue", "(-5)", "annual_revenue is not a number"),
+        ("accounts.annual_revenue", "-5-", "annual_revenue is not a number"),
+        ("accounts.annual_revenue", "12,5", "annual_revenue is not a number; say what its comma"),
     ],
 )
 def test_what_does_not_fit_is_said(field: str, text: str, message: str) -> None:
@@ -121,6 +145,81 @@ def test_where_a_text_comes_from(rule: dict[str, Any], text: str, value: Value) 
 def test_numbers_are_cleaned_and_scaled() -> None:
     rule = {"column": "X", "remove": "$,", "scale": "1000000"}
     assert read("accounts.annual_revenue", "$1,100.04", rule) == Decimal("1100040000.00")
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "value"),
+    [
+        ("1.234,56 €", {"remove": "€ "}, Decimal("1234.56")),
+        ("12,5", {}, Decimal("12.5")),
+        ("1.234", {}, Decimal(1234)),
+        ("-1.234.567,8", {}, Decimal("-1234567.8")),
+        ("(1.234,5)", {}, Decimal("-1234.5")),
+        ("1 234,5", {}, Decimal("1234.5")),
+        ("1\u202f234", {}, Decimal(1234)),
+        ("1'234'567.5", {"decimal": "."}, Decimal("1234567.5")),
+        ("1,234.5", {"decimal": "."}, Decimal("1234.5")),
+    ],
+)
+def test_the_decimal_sign_is_what_the_mapping_says(
+    text: str, rule: dict[str, str], value: Decimal
+) -> None:
+    assert read("accounts.annual_revenue", text, {"column": "X", **rule}, decimal=",") == value
+
+
+@pytest.mark.parametrize("text", ["12.5", "1.23.456", "1,2,3", "12 34", "1.234.56", ",", "1,234.5"])
+def test_a_sign_that_parts_no_thousands_is_no_number(text: str) -> None:
+    found = read("accounts.annual_revenue", text, decimal=",")
+    assert found == "annual_revenue is not a number"
+
+
+def test_per_cent_become_a_fraction() -> None:
+    rule = {"column": "X", "remove": "%", "scale": "0.01"}
+    assert read("contacts.alignment", "82%", rule) == 0.82
+    whole = {"column": "X", "scale": "100"}
+    assert read("deals.probability", "0.333", whole) == 33
+
+
+def test_times_are_counted_since_1970() -> None:
+    at = datetime(2026, 10, 1, 9, 30, tzinfo=UTC)
+    seconds = int(at.timestamp())
+    assert read("accounts.created_at", str(seconds), dates=["epoch"]) == at
+    assert read("accounts.created_at", f"{seconds}000", dates=["%d.%m.%Y", "epoch_ms"]) == at
+    message = read("accounts.created_at", f"{seconds}000", dates=["epoch"])
+    assert isinstance(message, str)
+    assert message.startswith("created_at is not a date of the form epoch")
+    for text in ("nan", "inf", "1e400", "0x1"):
+        assert isinstance(read("accounts.created_at", text, dates=["epoch"]), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2026-12-31T23:00:00Z", date(2027, 1, 1)),
+        ("2027-01-01T00:00:00+01:00", date(2027, 1, 1)),
+        ("2026-12-31", date(2026, 12, 31)),
+        ("2026-12-31T23:30:00", date(2026, 12, 31)),
+    ],
+)
+def test_a_day_is_one_of_the_zone_that_the_mapping_names(text: str, day: date) -> None:
+    assert read("accounts.contract_end", text, time_zone="Europe/Berlin") == day
+
+
+def test_a_time_that_means_none_is_unknown_when_the_mapping_says_so() -> None:
+    assert read("accounts.contract_end", "9999-12-31", null=["9999-12-31"]) is None
+
+
+def test_what_the_mapping_made_of_a_text_is_said() -> None:
+    message = read("accounts.status", "1", {"column": "X", "values": {"1": "active"}})
+    assert isinstance(message, str)
+    assert message.startswith("status is not one of Active, ")
+    assert message.endswith("; the mapping made 'active' of it")
+
+
+def test_letters_keep_their_marks_in_a_slug() -> None:
+    assert slug("कमला") == "कमला"
+    assert slug("कमला") != slug("कमल")
+    assert slug("Cafe\u0301 Noir") == slug("Café Noir") == "café-noir"
 
 
 def test_dates_have_formats_and_a_zone() -> None:

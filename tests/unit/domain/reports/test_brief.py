@@ -129,6 +129,19 @@ def test_overdue_follow_ups_are_counted() -> None:
     later = late.model_copy(update={"id": "T-3", "due_at": ago(-1)})
     brief = brief_of(again(snapshot(tasks=(late, done, later))))
     assert brief.metrics.overdue_follow_ups == 1
+    assert "task_status" not in brief.unknown
+
+
+def test_a_task_whose_status_nobody_knows_is_unknown_and_not_overdue() -> None:
+    late = Task(id="T-1", version="1", account_id="ACC-1", subject="Send offer", due_at=ago(1))
+    tasks = tuple(
+        late.model_copy(update={"id": f"T-{number}", "status": status})
+        for number, status in enumerate(("Erledigt", "COMPLETED", "Finished", "NOT_STARTED"))
+    )
+    analysis = again(snapshot(tasks=tasks))
+    assert brief_of(analysis).metrics.overdue_follow_ups == 1
+    unknown = [item for item in analysis.findings if item.kind == "unknown_task_status"]
+    assert [[cited.record.id for cited in item.evidence] for item in unknown] == [["T-0", "T-2"]]
 
 
 def test_refused_titles_are_listed() -> None:

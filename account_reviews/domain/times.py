@@ -1,0 +1,14 @@
+"""Which points in time the product works with."""
+
+from datetime import date, datetime
+from typing import Final
+
+FIRST_YEAR: Final = 1900
+LAST_YEAR: Final = 2199
+"""Of what records hold. Year 1 and 9999 are how programs write "none", and a database keeps them
+as something that cannot be computed with."""
+
+
+def is_usable_time(value: date | datetime) -> bool:
+    """Whether a record may hold it."""
+    return FIRST_YEAR <= value.year <= LAST_YEAR

@@ -1,0 +1,26 @@
+"""What an action may write."""
+
+import pytest
+
+from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.fields import check_fields
+from account_reviews.domain.proposals import Action
+
+
+@pytest.mark.parametrize(
+    ("action", "field"),
+    [
+        (Action.UPDATE_ACCOUNT, "contract_end"),
+        (Action.UPDATE_ACCOUNT, "renewal_date"),
+        (Action.CREATE_TASK, "due_at"),
+    ],
+)
+@pytest.mark.parametrize("year", ["0001", "1899", "2200", "9999"])
+def test_a_time_that_no_record_can_keep_is_not_written(
+    action: Action, field: str, year: str
+) -> None:
+    value = f"{year}-06-30" + ("T00:00:00Z" if field == "due_at" else "")
+    with pytest.raises(BadInputError, match="year is not between 1900 and 2199"):
+        check_fields(action, {field: value})
+    good = value.replace(year, "2027")
+    assert check_fields(action, {field: good}) == {field: good}
