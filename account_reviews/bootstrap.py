@@ -231,11 +231,17 @@ class Parts:
         from activities.store import StoreActivities
 
         return [
-            CrmActivities(self.crm, self.store, self.settings.snapshot_limits(), self.halts.gate),
+            CrmActivities(
+                self.crm,
+                self.store,
+                self.settings.snapshot_limits(),
+                self.halts.gate,
+                self.default_as_of,
+            ),
             HaltActivities(self.halts),
             MemoryActivities(self.memory, self.store),
             AnalysisActivities(self.store, self.policy),
-            StoreActivities(self.store),
+            StoreActivities(self.store, self.policy.gather),
             ScheduleActivities(self.schedule_runs),
             ResultActivities(self.crm, CycleResultStore(self.engine), self.policy),
             CycleActivities(

@@ -1,9 +1,19 @@
 """The rules as an activity: they change over time, replay must not."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import ValidationError
 from temporalio import activity
 
 from account_reviews.domain.analysis.analysis import AnalysisInputs, analyse
 from account_reviews.domain.analysis.model import Analysis, PreviousRisk
+from account_reviews.domain.errors import (
+    ConflictError,
+    DocumentUnreadableError,
+    ReviewsError,
+    RulesFailedError,
+)
 from account_reviews.domain.memory import MemoryHit
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import AccountSnapshot
@@ -12,6 +22,23 @@ from account_reviews.domain.review.state import AnalysisResult
 from account_reviews.domain.review.steps import AnalyseAccount
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.telemetry import review_metrics
+
+
+class WrongAccountError(ConflictError):
+    """The snapshot is of another account."""
+
+
+@contextmanager
+def _readable(what: str, name: str) -> Iterator[None]:
+    """DocumentUnreadableError for what no try will make readable."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DocumentUnreadableError(
+            f"the stored {what} {name!r} cannot be read: {where}: {first['msg'].lower()}"
+        ) from error
 
 
 class AnalysisActivities:
@@ -24,35 +51,54 @@ class AnalysisActivities:
     @activity.defn(name="analysis.analyse")
     async def analyse(self, call: AnalyseAccount) -> AnalysisResult:
         """Changes, risk, health, recommendations and exact writes, stored under their hash."""
-        snapshot = AccountSnapshot.model_validate(
-            await self._store.get_document(call.snapshot_hash)
-        )
-        past = await self._store.past_of(call.tenant, call.account_id)
-        previous = past.previous_snapshot
-        memory = await self._memory(call.memory_hash)
-        analysis = analyse(
-            AnalysisInputs(
-                snapshot=snapshot,
-                baseline=AccountSnapshot.model_validate(previous) if previous else None,
-                memory=memory,
-                prior=past.outcomes,
-                previous_risk=PreviousRisk(score=past.risk_score, level=past.risk_level)
-                if past.risk_level is not None
-                else None,
-                as_of=call.as_of,
-                stale_seconds=call.stale_seconds,
-            ),
-            self._policy,
-        )
+        inputs = await self._inputs(call)
+        try:
+            analysis = analyse(inputs, self._policy)
+        except ReviewsError:
+            raise
+        except Exception as error:  # they are pure: the same facts would fail again
+            raise RulesFailedError(
+                f"the rules cannot judge account {call.account_id!r}: {type(error).__name__}"
+            ) from error
         stored = await self._store.put_document("analysis", analysis.model_dump())
         review_metrics.analysed(analysis)
         return self._result(analysis, stored)
+
+    async def _inputs(self, call: AnalyseAccount) -> AnalysisInputs:
+        """What the rules read.
+
+        DocumentNotFoundError, DocumentUnreadableError, WrongAccountError.
+        """
+        body = await self._store.get_document(call.snapshot_hash)
+        with _readable("snapshot", call.snapshot_hash):
+            snapshot = AccountSnapshot.model_validate(body)
+        if snapshot.account.id != call.account_id:
+            raise WrongAccountError(
+                f"the snapshot of account {snapshot.account.id!r} was handed to the review of "
+                f"account {call.account_id!r}"
+            )
+        past = await self._store.past_of(call.tenant, call.account_id)
+        previous = past.previous_snapshot
+        with _readable("baseline of account", call.account_id):
+            baseline = AccountSnapshot.model_validate(previous) if previous else None
+        return AnalysisInputs(
+            snapshot=snapshot,
+            baseline=baseline,
+            memory=await self._memory(call.memory_hash),
+            prior=past.outcomes,
+            previous_risk=PreviousRisk(score=past.risk_score, level=past.risk_level)
+            if past.risk_level is not None
+            else None,
+            as_of=call.as_of,
+            stale_seconds=call.stale_seconds,
+        )
 
     async def _memory(self, stored: str | None) -> tuple[MemoryHit, ...] | None:
         if stored is None:
             return None
         hits = await self._store.get_document(stored)
-        return tuple(MemoryHit.model_validate(hit) for hit in hits)
+        with _readable("memories", stored):
+            return tuple(MemoryHit.model_validate(hit) for hit in hits)
 
     def _result(self, analysis: Analysis, stored: str) -> AnalysisResult:
         approvals = self._policy.approvals

@@ -1,11 +1,13 @@
 """CRM activities: one snapshot in, one approved write out, one look back."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from temporalio import activity
 
 from account_reviews.crm.gate import AsksGate, Gates
 from account_reviews.crm.protocol import CrmBackend, Wanted
+from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import ConflictError, WritesHaltedError
 from account_reviews.domain.proposals import proposal_hash, same
 from account_reviews.domain.records import SnapshotLimits, SnapshotRef
@@ -19,21 +21,32 @@ from account_reviews.domain.review.steps import (
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.telemetry.spans import step
 
+Clock = Callable[[], Awaitable[Timestamp | None]]
+
 
 class ApprovedContentChangedError(ConflictError):
     """What would be written is not what was approved."""
 
 
 class CrmActivities:
-    """Reads and writes of one CRM backend. Every write passes the gate of its tenant."""
+    """Reads and writes of one CRM backend. Every write passes the gate of its tenant.
+
+    `default_as_of` gives the clock of a reading that was given none; without it that is now.
+    """
 
     def __init__(
-        self, crm: CrmBackend, store: ReviewStore, limits: SnapshotLimits, gates: Gates
+        self,
+        crm: CrmBackend,
+        store: ReviewStore,
+        limits: SnapshotLimits,
+        gates: Gates,
+        default_as_of: Clock | None = None,
     ) -> None:
         self._crm = crm
         self._store = store
         self._limits = limits
         self._gates = gates
+        self._default_as_of = default_as_of
 
     @activity.defn(name="crm.fetch_snapshot")
     async def fetch_snapshot(self, call: FetchSnapshot) -> SnapshotRef:
@@ -41,16 +54,25 @@ class CrmActivities:
 
         AccountNotFoundError when the CRM has no such account.
         """
-        snapshot = await self._crm.snapshot(call.account_id, as_of=call.as_of, limits=self._limits)
+        as_of = await self._clock(call)
+        snapshot = await self._crm.snapshot(call.account_id, as_of=as_of, limits=self._limits)
         reference = SnapshotRef(
             hash="",
             account_name=snapshot.account.name,
             owner_id=snapshot.account.owner_id,
             owner_name=snapshot.owner.name if snapshot.owner else None,
             fetched_at=snapshot.fetched_at,
+            as_of=as_of,
         )
         stored = await self._store.open_run(call.opening, snapshot)
         return reference.model_copy(update={"hash": stored})
+
+    async def _clock(self, call: FetchSnapshot) -> Timestamp:
+        """The clock of this reading; it never goes back."""
+        if call.now is None:
+            return call.as_of
+        default = await self._default_as_of() if self._default_as_of is not None else None
+        return max(call.as_of, default or call.now)
 
     @activity.defn(name="crm.apply_change")
     async def apply_change(self, call: ApplyChange) -> ApplyResult:

@@ -213,6 +213,7 @@ class CycleActivities:
                 owner_id=account.owner_id,
                 owner_name=owner.name if owner else None,
                 fetched_at=snapshot.fetched_at,
+                as_of=snapshot.as_of,
             ),
         )
 

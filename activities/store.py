@@ -2,19 +2,22 @@
 
 from temporalio import activity
 
+from account_reviews.domain.durations import format_duration
+from account_reviews.domain.policy.model import Gather
 from account_reviews.domain.records import SnapshotRef
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.domain.review.steps import LatestSnapshot
+from account_reviews.domain.review.steps import LatestSnapshot, TakenSnapshot, TakeSnapshot
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.telemetry import review_metrics
 from account_reviews.telemetry.review_metrics import Settled
 
 
 class StoreActivities:
-    """Projections of reviews."""
+    """Projections of reviews. `ages` says how old a snapshot may be."""
 
-    def __init__(self, store: ReviewStore) -> None:
+    def __init__(self, store: ReviewStore, ages: Gather | None = None) -> None:
         self._store = store
+        self._ages = ages or Gather()
 
     @activity.defn(name="store.save_review")
     async def save_review(self, state: ReviewState) -> None:
@@ -24,7 +27,31 @@ class StoreActivities:
             state, [Settled(one["recommendation_type"], one["state"], one["by"]) for one in settled]
         )
 
+    @activity.defn(name="store.take_snapshot")
+    async def take_snapshot(self, call: TakeSnapshot) -> TakenSnapshot:
+        """The snapshot a review was handed, when it is one of its account, young enough and not of
+        an earlier clock. Shows the review in the read model, too."""
+        await self._store.save(call.opening)
+        state, given = call.opening, call.given
+        found = await self._store.find_snapshot(state.tenant, state.account_id, given.hash)
+        if found is None:
+            why = f"there is no snapshot {given.hash!r} of account {state.account_id!r}"
+            return TakenSnapshot(refusal=why, unknown=True)
+        if call.now - found.fetched_at > self._ages.max_age:
+            limit = format_duration(self._ages.max_age, "h")
+            why = f"the snapshot that was handed over is older than {limit}"
+            return TakenSnapshot(refusal=why)
+        if found.as_of is None or found.as_of < call.as_of:
+            why = "the snapshot that was handed over is of an earlier time than this review"
+            return TakenSnapshot(refusal=why)
+        return TakenSnapshot(snapshot=found)
+
     @activity.defn(name="store.latest_snapshot")
     async def latest_snapshot(self, call: LatestSnapshot) -> SnapshotRef | None:
-        """The newest stored snapshot of the account with its age, or None."""
-        return await self._store.latest_snapshot(call.tenant, call.account_id, call.now)
+        """The newest stored snapshot of the account with its age, unless it is too old to be used
+        for a CRM that is down."""
+        found = await self._store.latest_snapshot(call.tenant, call.account_id, call.now)
+        limit = self._ages.max_stale.total_seconds()
+        if found is None or (found.stale_seconds or 0) > limit:
+            return None
+        return found

@@ -132,7 +132,12 @@ async def _start_or_join(
     """The handle of the review that was started; None when an open one was asked to read again."""
     review = _review_of(state, start, account)
     review_id = names.review_id(account.account_id, start.tenant)
-    again = Refresh(by=state.started_by, cycle_id=state.cycle_id, snapshot_ref=account.snapshot)
+    again = Refresh(
+        by=state.started_by,
+        cycle_id=state.cycle_id,
+        snapshot_ref=account.snapshot,
+        as_of=state.as_of,
+    )
     priority_key = BACKFILL_PRIORITY if state.backfill else start.priority_key
     for _ in range(_TRIES):
         try:
@@ -172,5 +177,6 @@ def _review_of(state: CycleState, start: CycleInput, account: CycleAccount) -> R
         give_up_after_seconds=start.give_up_after_seconds,
         cycle_id=state.cycle_id,
         snapshot=account.snapshot,
+        clock_given=start.as_of is not None,
         logic=NEWEST_LOGIC,
     )

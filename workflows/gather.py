@@ -15,6 +15,7 @@ from account_reviews.domain.review.steps import (
     FetchSnapshot,
     LatestSnapshot,
     RecallMemory,
+    TakeSnapshot,
 )
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
@@ -23,11 +24,25 @@ from activities.store import StoreActivities
 from workflows import policies
 from workflows.open_review import OpenReview
 from workflows.read_model import save
-from workflows.steps import StepError, run_step, unless
+from workflows.steps import StepError, run_step, unless, unread
+
+CHECKED_SNAPSHOTS = REFUSALS_ARE_NO_OUTAGE = 2
+"""From which `ReviewInput.logic` on."""
 
 
 class NoDataError(Exception):
-    """There is nothing to review: no such account, or no CRM and no old snapshot."""
+    """There is nothing to review: no such account, or no CRM and no old snapshot.
+
+    `refused`: the CRM answered, and what it said will not change by itself.
+    """
+
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        self.refused = refused
+        super().__init__(reason)
+
+
+class UnknownSnapshotError(Exception):
+    """A snapshot was handed over that is none of this account."""
 
 
 async def gather(review: OpenReview, given: SnapshotRef | None = None) -> None:
@@ -38,6 +53,29 @@ async def gather(review: OpenReview, given: SnapshotRef | None = None) -> None:
     snapshot, memory = await unless(
         review.stopped, asyncio.gather(_read_crm(review, given), _recall(review))
     )
+    _take_over(review, snapshot, memory, given)
+
+
+async def gather_again(review: OpenReview, given: SnapshotRef | None, *, clock_given: bool) -> None:
+    """The same for a review that waits, by the clock of this reading, which is never an old one.
+
+    NoDataError also when the CRM is down: an old snapshot says nothing new. UnknownSnapshotError.
+    """
+    snapshot = await unless(
+        review.stopped, _read_crm(review, given, again=True, clock_given=clock_given)
+    )
+    if snapshot.stale_seconds is not None:
+        raise NoDataError("the CRM cannot be reached")
+    _adopt_clock(review, snapshot)
+    _take_over(review, snapshot, await unless(review.stopped, _recall(review)), given)
+
+
+def _take_over(
+    review: OpenReview,
+    snapshot: SnapshotRef,
+    memory: MemoryDocument | None,
+    given: SnapshotRef | None,
+) -> None:
     missing = []
     if snapshot.stale_seconds is not None:
         missing.append("crm")
@@ -47,14 +85,23 @@ async def gather(review: OpenReview, given: SnapshotRef | None = None) -> None:
         review.record("degraded", "Memory down: historical context unavailable")
     state = review.state
     state.snapshot, state.memory, state.missing_sources = snapshot, memory, tuple(missing)
-    state.count(crm_reads=0 if given else 1, memory_reads=1)
+    _adopt_clock(review, snapshot)
+    was_given = given is not None and given.hash == snapshot.hash
+    state.count(crm_reads=0 if was_given else 1, memory_reads=1)
+
+
+def _adopt_clock(review: OpenReview, snapshot: SnapshotRef) -> None:
+    """The rules go by the clock of what was read; an old snapshot is no clock."""
+    state = review.state
+    if snapshot.stale_seconds is None:
+        state.as_of = max(state.as_of, snapshot.as_of or state.as_of)
 
 
 async def analyse(review: OpenReview) -> AnalysisResult:
     """Run the rules on the gathered documents."""
     state = review.state
     if state.snapshot is None:
-        raise NoDataError
+        raise NoDataError("no_data: nothing was read")
     result = await unless(
         review.stopped,
         run_step(
@@ -76,30 +123,60 @@ async def analyse(review: OpenReview) -> AnalysisResult:
     return result
 
 
-async def _read_crm(review: OpenReview, given: SnapshotRef | None) -> SnapshotRef:
+async def _read_crm(
+    review: OpenReview,
+    given: SnapshotRef | None,
+    *,
+    again: bool = False,
+    clock_given: bool = True,
+) -> SnapshotRef:
+    """The account from the CRM, unless a snapshot is given that can be used; else an old one."""
     if given is not None:
-        await save(review)
-        return given
+        taken = await _take(review, given, again=again)
+        if taken is not None:
+            return taken
+        clock_given = clock_given and review.start.clock_given
     state, give_up = review.state, review.start.give_up_after_seconds
     call = FetchSnapshot(
         account_id=state.account_id,
         tenant=state.tenant,
         as_of=state.as_of,
         opening=state,
+        now=None if clock_given else workflow.now(),
     )
     summary = f"Read {state.account_id} from the CRM"
     try:
         return await _fetch(review, call, summary, min(20, give_up))
     except StepError as error:
-        _raise_when_unknown(error)
+        _raise_when_refused(review, error)
         stale = await _latest_snapshot(review)
         if stale is not None:
             return stale
     try:
         return await _fetch(review, call, summary, give_up, again=True)
     except StepError as error:
-        _raise_when_unknown(error)
+        _raise_when_refused(review, error)
         raise NoDataError(f"no_data: {error.reason}") from None
+
+
+async def _take(review: OpenReview, given: SnapshotRef, *, again: bool) -> SnapshotRef | None:
+    """The given snapshot, None when the CRM must be asked. UnknownSnapshotError for a message."""
+    if review.start.logic < CHECKED_SNAPSHOTS:
+        await save(review)
+        return given
+    state = review.state
+    taken = await run_step(
+        StoreActivities.take_snapshot,
+        TakeSnapshot(given=given, as_of=state.as_of, now=workflow.now(), opening=state),
+        policies.own("Check the snapshot", heartbeats=review.execution.heartbeats),
+        local=review.execution.own == "local",
+    )
+    if taken.snapshot is not None:
+        return taken.snapshot
+    if taken.unknown and again:
+        raise UnknownSnapshotError(taken.refusal)
+    review.record("read_again", f"Read from the CRM: {taken.refusal}")
+    return None
 
 
 async def _fetch(
@@ -140,6 +217,9 @@ async def _recall(review: OpenReview) -> MemoryDocument | None:
         return None
 
 
-def _raise_when_unknown(error: StepError) -> None:
+def _raise_when_refused(review: OpenReview, error: StepError) -> None:
+    """An outage may be bridged; what the CRM refuses is said as what it is."""
     if error.kind == AccountNotFoundError.__name__:
-        raise NoDataError(f"no_data: {error.reason}") from None
+        raise NoDataError(f"no_data: {error.reason}", refused=True) from None
+    if error.permanent and review.start.logic >= REFUSALS_ARE_NO_OUTAGE:
+        raise NoDataError(unread(error), refused=True) from None

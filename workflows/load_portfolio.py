@@ -13,9 +13,10 @@ from account_reviews.domain.cycle.state import (
     ListAccounts,
     ReadAccounts,
 )
+from account_reviews.domain.errors import CrmAuthError
 from activities.cycles import CycleActivities
 from workflows import policies
-from workflows.steps import ReviewCancelledError, StepError, run_step, unless
+from workflows.steps import ReviewCancelledError, StepError, run_step, unless, unread
 
 _READ_PATIENCE = 300.0
 """Seconds. After it reviews read their accounts themselves, and fall back on what is stored."""
@@ -32,7 +33,7 @@ async def load(state: CycleState, start: CycleInput, leaving: Callable[[], bool]
         while not state.loaded and not leaving():
             await unless(leaving, _read_some(state, start))
     except StepError as error:
-        reason = f"no_data: {error.reason}"
+        reason = unread(error)
         transitions.stop(state, CycleStatus.FAILED, reason, workflow.now())
     except ReviewCancelledError:
         return
@@ -65,7 +66,7 @@ async def _read_some(state: CycleState, start: CycleInput) -> None:
     try:
         done = await run_step(CycleActivities.read_accounts, call, config, local=False)
     except StepError as error:
-        if call.blind:
+        if call.blind or _login_refused(error):
             raise
         workflow.logger.warning("reviews read their accounts themselves: %s", error.reason)
         state.missing_sources = (*state.missing_sources, "crm")
@@ -81,3 +82,8 @@ async def _read_some(state: CycleState, start: CycleInput) -> None:
 async def _rank(state: CycleState) -> None:
     call = CycleRef(run_id=state.run_id, tenant=state.tenant)
     await run_step(CycleActivities.rank, call, policies.own("Order by risk"), local=False)
+
+
+def _login_refused(error: StepError) -> bool:
+    """No review could read anything either, and all of them would fail one by one."""
+    return error.kind == CrmAuthError.__name__ and workflow.patched("login-refused-is-no-outage")

@@ -3,14 +3,25 @@
 from temporalio import workflow
 
 from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.review.messages import ReviewProgress
+from account_reviews.domain.review import decisions
+from account_reviews.domain.review.messages import Malformed, Refresh, ReviewProgress
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.refresh import reconcile
 from account_reviews.domain.review.state import ReviewState
-from workflows.gather import NoDataError, analyse, gather
+from workflows.gather import (
+    NoDataError,
+    UnknownSnapshotError,
+    analyse,
+    gather,
+    gather_again,
+)
 from workflows.messages import signal
 from workflows.open_review import OpenReview
 from workflows.steps import StepError
+
+NEW_CLOCK = 2
+"""From which `ReviewInput.logic` on a refresh reads by its own clock and supersedes nothing on
+old data."""
 
 
 async def refresh(review: OpenReview) -> tuple[ProposedChange, ...]:
@@ -20,19 +31,44 @@ async def refresh(review: OpenReview) -> tuple[ProposedChange, ...]:
     """
     state = review.state
     asked, state.refresh = state.refresh, None
-    given = asked.snapshot_ref if asked is not None else None
-    before = state.snapshot, state.memory, state.missing_sources, state.analysis
+    before = state.snapshot, state.memory, state.missing_sources, state.analysis, state.as_of
     review.move(Phase.INVESTIGATING)
     try:
-        await gather(review, given)
+        await _gather(review, asked or Refresh())
         result = await analyse(review)
-    except (NoDataError, StepError) as error:
-        state.snapshot, state.memory, state.missing_sources, state.analysis = before
+    except (NoDataError, StepError, UnknownSnapshotError) as error:
+        (
+            state.snapshot, state.memory, state.missing_sources, state.analysis, state.as_of,
+        ) = before  # fmt: skip
         review.move(Phase.PLANNING)
-        review.record("degraded", f"Not read again: {error}")
+        _record_unread(review, error)
         return ()
     review.move(Phase.PLANNING)
-    return reconcile(state, result.changes, workflow.now())
+    supersede = review.start.logic < NEW_CLOCK or not state.missing_sources
+    return reconcile(state, result.changes, workflow.now(), supersede=supersede)
+
+
+async def _gather(review: OpenReview, asked: Refresh) -> None:
+    if review.start.logic < NEW_CLOCK:
+        await gather(review, asked.snapshot_ref)
+        return
+    state = review.state
+    if asked.as_of is not None:
+        state.as_of = max(state.as_of, asked.as_of)
+    await gather_again(review, asked.snapshot_ref, clock_given=asked.as_of is not None)
+
+
+def _record_unread(review: OpenReview, error: Exception) -> None:
+    """The review goes on with what it has; what will not heal by itself wants a look."""
+    state = review.state
+    if isinstance(error, UnknownSnapshotError):
+        malformed = Malformed(why=f"snapshot_ref: {error}")
+        decisions.record_malformed(state, "refresh", malformed, workflow.now())
+        return
+    review.record("degraded", f"Not read again: {error}")
+    refused = isinstance(error, NoDataError) and error.refused
+    if refused or (isinstance(error, StepError) and error.permanent):
+        state.error_count, state.last_error = state.error_count + 1, str(error)
 
 
 def news_for_cycle(state: ReviewState) -> ReviewProgress | None:

@@ -14,6 +14,7 @@ from temporalio.exceptions import (
 )
 from temporalio.workflow import ActivityConfig
 
+from account_reviews.domain.errors import CrmAuthError, CrmPermissionError
 from workflows import policies
 
 _Arg = TypeVar("_Arg")
@@ -28,6 +29,15 @@ class StepError(Exception):
         self.kind = kind
         self.permanent = permanent
         super().__init__(reason)
+
+
+_REFUSALS = {one.__name__: one.code for one in (CrmAuthError, CrmPermissionError)}
+
+
+def unread(error: StepError) -> str:
+    """Why the CRM was not read, behind a word for the kind: `crm_auth`, `crm_permission` when it
+    refused us, else `no_data`."""
+    return f"{_REFUSALS.get(error.kind or '', 'no_data')}: {error.reason}"
 
 
 class ReviewCancelledError(Exception):

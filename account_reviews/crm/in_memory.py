@@ -13,6 +13,7 @@ from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import (
     AccountNotFoundError,
+    CrmError,
     CrmInvalidError,
     CrmRecordNotFoundError,
     CrmUnavailableError,
@@ -65,7 +66,8 @@ def _utc_now() -> datetime:
 class InMemoryCrm:
     """`CrmBackend` over some snapshots, which it takes apart into records.
 
-    `available = False` makes every call raise CrmUnavailableError; `lose_answers(n)` writes the
+    `available = False` makes every call raise CrmUnavailableError, `refusal` is raised by every
+    call while it is set; `lose_answers(n)` writes the
     next n changes and raises it all the same. `reads` and `writes` count what was asked for,
     `operations` is the ledger.
     """
@@ -78,6 +80,7 @@ class InMemoryCrm:
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.available = True
+        self.refusal: CrmError | None = None
         self.reads = 0
         self.writes = 0
         self.operations: dict[str, ApplyResult] = {}
@@ -308,6 +311,8 @@ class InMemoryCrm:
     def _check_available(self) -> None:
         if not self.available:
             raise CrmUnavailableError
+        if self.refusal is not None:
+            raise self.refusal
 
     def _keep(self, kind: RecordType, record: Record) -> Record:
         self._records[kind][record.id] = record

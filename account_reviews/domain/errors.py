@@ -35,6 +35,33 @@ class NotFoundError(ReviewsError):
     code = "not_found"
 
 
+class DocumentNotFoundError(NotFoundError, KeyError):
+    """What was stored is not there any more."""
+
+    code = "document_not_found"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class DocumentUnreadableError(ReviewsError):
+    """What was stored cannot be read."""
+
+    code = "document_unreadable"
+
+
+class RefusedByDatabaseError(ReviewsError):
+    """The database does not take this value, however often it is asked."""
+
+    code = "refused_by_database"
+
+
+class RulesFailedError(ReviewsError):
+    """The rules cannot judge this account."""
+
+    code = "rules_failed"
+
+
 class ConflictError(ReviewsError):
     """Something else happened first."""
 

@@ -243,6 +243,8 @@ class SnapshotRef(Model):
     fetched_at: Timestamp
     stale_seconds: int | None = None
     """Age, when the CRM was down and this is an old one."""
+    as_of: Timestamp | None = None
+    """The clock it was read with; None in references from before this was noted."""
 
 
 class SnapshotLimits(Model):

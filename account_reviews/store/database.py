@@ -11,13 +11,14 @@ import asyncpg
 from sqlalchemy import event, exc
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from account_reviews.domain.errors import ReviewsError, UnreachableError
+from account_reviews.domain.errors import RefusedByDatabaseError, ReviewsError, UnreachableError
 from account_reviews.store.addresses import normalise_url
 from account_reviews.store.statements import (
     COMMAND_SECONDS,
     CONNECT_SECONDS,
     as_error,
     connect,
+    reason,
     unreachable,
 )
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 _POOL_SIZE: Final = 10
 _POOL_RECYCLE_SECONDS: Final = 1800
+_NEVER_CLASSES: Final = ("22", "54")
+"""SQLSTATE prefixes: a value that does not fit its type, a value beyond the server's limits."""
+_NEVER_STATES: Final = ("23502", "23514")
+"""A value that must be there, a check that does not hold."""
 
 
 def create_engine(
@@ -86,15 +91,42 @@ async def reachable(error: type[ReviewsError] = UnreachableError) -> AsyncIterat
         raise as_error(error, found) from caught
 
 
+def refused(error: Exception) -> RefusedByDatabaseError | None:
+    """What an error means when the database will never take this value; None otherwise."""
+    if not isinstance(error, exc.DBAPIError | asyncpg.PostgresError):
+        return None
+    state = sqlstate_of(error)
+    if state.startswith(_NEVER_CLASSES) or state in _NEVER_STATES:
+        return RefusedByDatabaseError(f"the database refuses this value: {reason(_cause(error))}")
+    return None
+
+
+def sqlstate_of(error: BaseException) -> str:
+    """The server's code for what is behind an error; empty when no server said anything."""
+    found: BaseException | None = error
+    while found is not None:
+        state = getattr(found, "sqlstate", None)
+        if state:
+            return str(state)
+        found = getattr(found, "orig", None) or found.__cause__
+    return ""
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What the driver said."""
+    origin = getattr(error, "orig", None)
+    return getattr(origin, "__cause__", None) or origin or error
+
+
 def _unreachable(error: Exception) -> UnreachableError | None:
     if isinstance(error, exc.TimeoutError):
         return UnreachableError("all connections to the database are in use")
     if not isinstance(error, exc.SQLAlchemyError):
         return unreachable(error)
-    origin = getattr(error, "orig", None)
     lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
     closed = isinstance(error, exc.InterfaceError) and "closed" in str(error)
-    cause = getattr(origin, "__cause__", None) or origin or error
+    cause = _cause(error)
+    assert isinstance(cause, Exception)
     return unreachable(cause, lost=lost or closed)
 
 

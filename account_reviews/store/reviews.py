@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from account_reviews.domain.analysis.model import PriorOutcome, RiskLevel
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.domain.base import Model, Timestamp
+from account_reviews.domain.errors import DocumentNotFoundError
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import AccountSnapshot, SnapshotRef
 from account_reviews.domain.review.approvals import ApprovalRequest, RequestState
@@ -40,6 +41,7 @@ _PUT_DOCUMENT = text(PUT_DOCUMENT)
 _SAVE = text(SAVE)
 _GET_DOCUMENT = text("select body from reviews.documents where hash = :hash")
 _PAST = text(read_sql("account_reviews.store", "past_of_account.sql"))
+_FIND_SNAPSHOT = text(read_sql("account_reviews.store", "find_snapshot.sql"))
 _LATEST_SNAPSHOT = text(read_sql("account_reviews.store", "latest_snapshot.sql"))
 
 _SEEN = text(
@@ -110,14 +112,14 @@ class ReviewStore:
         return [one.hash for one in documents]
 
     async def get_document(self, stored: str) -> Any:
-        """The document under that hash. KeyError when it is gone."""
+        """The document under that hash. DocumentNotFoundError when it is gone."""
         known = self._known.get(stored)
         if known is not None:
             return orjson.loads(known)
         async with self._statements() as connection:
             body = await connection.scalar(_GET_DOCUMENT, {"hash": stored})
         if body is None:
-            raise KeyError(f"no document {stored}")
+            raise DocumentNotFoundError(f"no document {stored!r} is stored")
         return body
 
     async def open_run(self, opening: ReviewState, snapshot: AccountSnapshot | None = None) -> str:
@@ -156,7 +158,7 @@ class ReviewStore:
         newer than what it had answered. Requests that it does not know of, as of the run before a
         reset, end as superseded.
         """
-        settled = await self._settled(state, patient=True)
+        settled = await self._settled(state)
         async with self._transaction() as connection:
             row = (await connection.execute(_SEEN_LOCKED, {"run_id": state.run_id})).one_or_none()
             if (None if row is None else Seen(*row)) != seen:
@@ -190,15 +192,13 @@ class ReviewStore:
             stored = set(found.scalars())
         return tuple(kind for kind, name in hashes.items() if name not in stored)
 
-    async def _settled(self, state: ReviewState, *, patient: bool = False) -> list[dict[str, Any]]:
-        """`patient`: retention or a lost database may have taken the analysis."""
+    async def _settled(self, state: ReviewState) -> list[dict[str, Any]]:
+        """Retention or a lost database may have taken the analysis: it is closed all the same."""
         if state.outcome is None or state.analysis is None:
             return []
         try:
             analysis = await self.get_document(state.analysis.hash)
-        except KeyError:
-            if not patient:
-                raise
+        except DocumentNotFoundError:
             analysis = {"recommendations": []}
         return outcome_rows(state, analysis)
 
@@ -226,6 +226,13 @@ class ReviewStore:
             risk_level=found["risk_level"],
             outcomes=found["outcomes"] or (),
         )
+
+    async def find_snapshot(self, tenant: str, account_id: str, stored: str) -> SnapshotRef | None:
+        """The snapshot under that hash, when it is one of this account and tenant."""
+        key = {"tenant": tenant, "account_id": account_id, "hash": stored}
+        async with self._statements() as connection:
+            found = (await connection.execute(_FIND_SNAPSHOT, key)).scalar_one_or_none()
+        return None if found is None else SnapshotRef.model_validate(found)
 
     async def latest_snapshot(
         self, tenant: str, account_id: str, now: Timestamp

@@ -27,6 +27,7 @@ from temporalio.worker import (
 )
 
 from account_reviews.domain.errors import CrmRateLimitedError, ReviewsError, WritesHaltedError
+from account_reviews.store.database import refused
 
 BEATS_PER_TIMEOUT = 3
 
@@ -38,8 +39,8 @@ class ReviewInterceptor(Interceptor):
     `RawValue`; a signal whose handler raises is logged and left out, an update whose handler raises
     fails with a sentence; what a workflow or an update fails with is logged with its whole trace,
     which leaves the worker short. Activity side: errors of ours become Temporal's
-    (`to_application_error`), and while the activity runs a heartbeat beats three times per
-    heartbeat time-out, with the details it gave last.
+    (`to_application_error`), so does a value that the database will never take. While the activity
+    runs a heartbeat beats three times per heartbeat time-out, with the details it gave last.
     """
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
@@ -116,6 +117,11 @@ class _ActivityDoor(ActivityInboundInterceptor):
             return await super().execute_activity(input)
         except ReviewsError as error:
             raise to_application_error(error) from error
+        except Exception as error:
+            never = refused(error)
+            if never is None:
+                raise
+            raise to_application_error(never) from error
         finally:
             if beats is not None:
                 beats.cancel()

@@ -11,11 +11,17 @@ from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.errors import (
     AccountNotFoundError,
+    CrmAuthError,
     CrmInvalidError,
+    CrmPermissionError,
     CrmRateLimitedError,
     CrmUnavailableError,
+    DocumentNotFoundError,
+    DocumentUnreadableError,
     MemoryUnavailableError,
+    RefusedByDatabaseError,
     ReviewsError,
+    RulesFailedError,
 )
 from account_reviews.domain.memory import MemoryKind
 from account_reviews.domain.policy.model import load_policy
@@ -44,12 +50,13 @@ from account_reviews.memory.protocol import RecallQuery
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.worker_interceptor import to_application_error
-from activities.analysis import AnalysisActivities
+from activities.analysis import AnalysisActivities, WrongAccountError
 from activities.crm import ApprovedContentChangedError, CrmActivities
 from activities.memory import MemoryActivities
 from tests.support.review_states import task_change
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
+FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
 
 
 @pytest.fixture
@@ -223,6 +230,61 @@ async def test_the_analysis_is_stored_and_says_when_memory_was_missing(
     assert result.terms.timeout_seconds == 72 * 3600
 
 
+async def test_what_the_rules_can_never_judge_is_not_tried_again(
+    activities: CrmActivities, engine: AsyncEngine
+) -> None:
+    store = ReviewStore(engine)
+    fetch = FetchSnapshot(account_id="acme", tenant="default", as_of=NOW, opening=opening())
+    whole = await ActivityEnvironment().run(activities.fetch_snapshot, fetch)
+    body = await store.get_document(whole.hash)
+    broken = await store.put_document("snapshot", {**body, "fetched_at": "yesterday"})
+    call = AnalyseAccount(
+        account_id="acme",
+        tenant="default",
+        snapshot_hash=whole.hash,
+        memory_hash=None,
+        as_of=NOW,
+    )
+    rules = AnalysisActivities(store, load_policy(None))
+    cases: list[tuple[dict[str, object], type[ReviewsError], str]] = [
+        ({"snapshot_hash": "0" * 64}, DocumentNotFoundError, "0000"),
+        ({"memory_hash": "1" * 64}, DocumentNotFoundError, "1111"),
+        ({"snapshot_hash": broken}, DocumentUnreadableError, "fetched_at"),
+        ({"account_id": "other"}, WrongAccountError, "'acme'"),
+        ({"as_of": FIRST_MOMENT, "stale_seconds": 1}, RulesFailedError, "OverflowError"),
+    ]
+    for fields, error, said in cases:
+        with pytest.raises(error) as raised:
+            await ActivityEnvironment().run(rules.analyse, call.model_copy(update=fields))
+        assert said in raised.value.message
+        assert str(raised.value) == raised.value.message
+        assert to_application_error(raised.value).non_retryable
+
+
+async def test_a_review_whose_analysis_is_gone_can_still_be_closed(
+    activities: CrmActivities, engine: AsyncEngine
+) -> None:
+    store = ReviewStore(engine)
+    fetch = FetchSnapshot(account_id="acme", tenant="default", as_of=NOW, opening=opening())
+    reference = await ActivityEnvironment().run(activities.fetch_snapshot, fetch)
+    call = AnalyseAccount(
+        account_id="acme",
+        tenant="default",
+        snapshot_hash=reference.hash,
+        memory_hash=None,
+        as_of=NOW,
+    )
+    analysis = await ActivityEnvironment().run(
+        AnalysisActivities(store, load_policy(None)).analyse, call
+    )
+    state = opening()
+    state.run_id = "run-of-a-lost-analysis"
+    state.analysis = analysis.model_copy(update={"hash": "0" * 64})
+    state.move(Phase.INVESTIGATING, NOW)
+    state.close(Outcome.FAILED, NOW, "no reason")
+    assert await store.save(state) == []
+
+
 @pytest.mark.parametrize(
     ("error", "permanent"),
     [
@@ -231,6 +293,12 @@ async def test_the_analysis_is_stored_and_says_when_memory_was_missing(
         (CrmInvalidError(field="stage"), True),
         (AccountNotFoundError(), True),
         (MemoryUnavailableError(), False),
+        (DocumentNotFoundError(), True),
+        (DocumentUnreadableError(), True),
+        (RefusedByDatabaseError(), True),
+        (RulesFailedError(), True),
+        (CrmAuthError(), True),
+        (CrmPermissionError(), True),
     ],
 )
 def test_the_class_of_an_error_decides_about_retries(error: ReviewsError, permanent: bool) -> None:

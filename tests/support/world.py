@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.domain.analysis.model import HealthBand, RiskLevel
+from account_reviews.domain.policy.model import Gather
 from account_reviews.domain.proposals import Action, ProposedChange, change_id, proposal_hash
 from account_reviews.domain.records import (
     Account,
@@ -60,10 +61,12 @@ class FixedAnalysis:
         self.changes: tuple[ProposedChange, ...] = ()
         self.terms = Terms()
         self.calls = 0
+        self.asked: list[AnalyseAccount] = []
 
     @activity.defn(name="analysis.analyse")
     async def analyse(self, call: AnalyseAccount) -> AnalysisResult:
         self.calls += 1
+        self.asked.append(call)
         stored = await self._store.put_document("analysis", {"recommendations": []})
         return AnalysisResult(
             hash=stored,
@@ -133,17 +136,25 @@ class World:
     analysis: FixedAnalysis
     task_queue: str = field(default_factory=lambda: f"test-{uuid4().hex[:12]}")
     halted_retry: float = RETRY_SECONDS
+    ages: Gather = field(default_factory=Gather)
+    imported_as_of: datetime | None = None
+    """The clock of the last import, which a start without one takes."""
     execution: Execution = field(
         default_factory=lambda: Execution(crm_reads="local", memory="local", own="local")
     )
 
     def owners(self) -> list[object]:
         return [
-            CrmActivities(self.crm, self.store, SnapshotLimits(), self.halts().gate),
+            CrmActivities(
+                self.crm, self.store, SnapshotLimits(), self.halts().gate, self._default_as_of
+            ),
             MemoryActivities(self.memory, self.store),
-            StoreActivities(self.store),
+            StoreActivities(self.store, self.ages),
             self.analysis,
         ]
+
+    async def _default_as_of(self) -> datetime | None:
+        return self.imported_as_of
 
     def halts(self) -> HaltStore:
         return HaltStore(self.engine, self.halted_retry)

@@ -92,7 +92,7 @@ async def _start(
             parts,
             scope=scope,
             started_by=by or user_name(),
-            as_of=parse_time(as_of) if as_of else await parts.default_as_of(),
+            as_of=parse_time(as_of) if as_of else None,
             **fields,
         )
         client = await temporal(parts)

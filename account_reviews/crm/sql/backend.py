@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import ARRAY, RowMapping, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.crm.gate import WriteGate
@@ -20,15 +21,21 @@ from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import (
     AccountNotFoundError,
+    CrmAuthError,
+    CrmError,
     CrmInvalidError,
+    CrmPermissionError,
     CrmUnavailableError,
 )
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordType, SnapshotLimits
 from account_reviews.domain.review.steps import ApplyResult
-from account_reviews.store.database import autocommit, reachable
+from account_reviews.store.database import autocommit, reachable, sqlstate_of
+from account_reviews.store.statements import reason
 
 _LIST_ACCOUNTS: Final = text(LIST_ACCOUNTS)
+_NO_RIGHT: Final = "42501"
+"""SQLSTATE: insufficient privilege."""
 
 
 class SqlCrm:
@@ -38,18 +45,42 @@ class SqlCrm:
     connection every call raises CrmUnavailableError.
     """
 
+    _is_ours = False
+    """Whether it is our own database, without which nothing goes on anyway."""
+
     def __init__(self, engine: AsyncEngine, url_template: str | None = None) -> None:
         self._engine = engine
         self._autocommit = autocommit(engine)
         self._committed = engine.execution_options(isolation_level="READ COMMITTED")
         self._links = Links(url_template)
 
+    @asynccontextmanager
+    async def _answering(self) -> AsyncIterator[None]:
+        """What the database refuses is said as what it is; all that may heal is an outage.
+
+        CrmAuthError, CrmPermissionError, CrmUnavailableError.
+        """
+        try:
+            async with reachable(CrmUnavailableError):
+                yield
+        except CrmUnavailableError as error:
+            login_refused = sqlstate_of(error).startswith("28")
+            if login_refused and not self._is_ours:
+                raise CrmAuthError(f"the CRM refuses our login: {error.message}") from error
+            raise
+        except DBAPIError as error:
+            if sqlstate_of(error) != _NO_RIGHT:
+                raise
+            raise CrmPermissionError(
+                f"the CRM denies us this: {reason(error.orig or error)}"
+            ) from error
+
     async def list_accounts(
         self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
     ) -> AccountPage:
         """Accounts ordered by id; the cursor is the last id of the page before."""
         values = list_values(where, cursor, limit)
-        async with reachable(CrmUnavailableError), self._autocommit.connect() as connection:
+        async with self._answering(), self._autocommit.connect() as connection:
             found = (await connection.execute(_LIST_ACCOUNTS, values)).mappings()
         return page_of([dict(row) for row in found], limit, self._links)
 
@@ -70,7 +101,7 @@ class SqlCrm:
         self, account_ids: Sequence[str], *, as_of: Timestamp, limits: SnapshotLimits
     ) -> dict[str, AccountSnapshot]:
         """The snapshots of many accounts in one statement."""
-        async with reachable(CrmUnavailableError), self._autocommit.connect() as connection:
+        async with self._answering(), self._autocommit.connect() as connection:
             return await read_snapshots(connection, account_ids, as_of, limits, self._links)
 
     async def apply(
@@ -87,7 +118,7 @@ class SqlCrm:
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction."""
-        async with reachable(CrmUnavailableError), self._committed.connect() as connection:
+        async with self._answering(), self._committed.connect() as connection:
             async with connection.begin():
                 yield connection
 
@@ -110,7 +141,7 @@ class SqlCrm:
             _check_readable(one)
             ids.setdefault(one.record.type, []).append(one.record.id or "")
         rows: dict[tuple[RecordType, str], RowMapping] = {}
-        async with reachable(CrmUnavailableError), self._autocommit.connect() as connection:
+        async with self._answering(), self._autocommit.connect() as connection:
             for kind, some in ids.items():
                 query = select(TABLES[kind]).where(TABLES[kind].c.id == func.any(some))
                 for row in (await connection.execute(query)).mappings():
@@ -129,9 +160,9 @@ class SqlCrm:
         """Whether the CRM answers, and how many accounts it holds. Never raises for an outage."""
         query = select(func.count()).select_from(accounts)
         try:
-            async with reachable(CrmUnavailableError), self._engine.connect() as connection:
+            async with self._answering(), self._engine.connect() as connection:
                 count = await connection.scalar(query)
-        except CrmUnavailableError as error:
+        except CrmError as error:
             return Health(ok=False, detail=error.message, hint=error.hint)
         hint = None if count else "fill it with `reviews crm import`"
         return Health(ok=True, detail=f"the SQL CRM holds {count} accounts", hint=hint)
@@ -139,6 +170,8 @@ class SqlCrm:
 
 class OwnSqlCrm(SqlCrm):
     """The SQL CRM in our own database: the gate is asked in the transaction of the write."""
+
+    _is_ours = True
 
     async def apply_gated(
         self,

@@ -236,6 +236,15 @@ class RecommendationPolicy(Section):
     task_due: TaskDue = Field(default_factory=TaskDue)
 
 
+class Gather(Section):
+    """How old a snapshot may be that a review works on."""
+
+    max_age: Annotated[timedelta, Span("1m", "365d", "h")] = timedelta(hours=24)
+    """Of one that a cycle hands over; an older one is read again."""
+    max_stale: Annotated[timedelta, Span("1m", "365d")] = timedelta(days=7)
+    """Of one that stands in for a CRM that cannot be reached."""
+
+
 class BriefPolicy(Section):
     """What a brief counts."""
 
@@ -317,6 +326,7 @@ class Policy(Section):
 
     version: Annotated[str, Field(strict=True, min_length=1, max_length=50)] = "1"
     approvals: Approvals = Field(default_factory=Approvals)
+    gather: Gather = Field(default_factory=Gather)
     attention: Attention = Field(default_factory=Attention)
     risk: RiskPolicy = Field(default_factory=RiskPolicy)
     health: HealthPolicy = Field(default_factory=HealthPolicy)

@@ -52,6 +52,10 @@ class Refresh(Model):
     cycle_id: str | None = None
     """A cycle that wants to hear of this review from now on."""
     snapshot_ref: SnapshotRef | None = None
+    """What the cycle has read of the account; it is checked before it is used."""
+    as_of: Timestamp | None = None
+    """The clock of the rules from now on, which never goes back. None: what a start without one
+    would take."""
 
 
 class ReviewProgress(Model):

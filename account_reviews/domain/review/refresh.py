@@ -27,12 +27,17 @@ def settle(state: ReviewState, now: Timestamp) -> None:
 
 
 def reconcile(
-    state: ReviewState, changes: tuple[ProposedChange, ...], now: Timestamp
+    state: ReviewState,
+    changes: tuple[ProposedChange, ...],
+    now: Timestamp,
+    *,
+    supersede: bool = True,
 ) -> tuple[ProposedChange, ...]:
     """Keep what was proposed again, supersede what was not, give what is new.
 
-    An item with the same change id keeps its request, its decisions and its deadline. What this
-    review has decided already is not proposed a second time.
+    Without `supersede` nothing goes: what was read is not fresh and whole, so that a proposal may
+    be missing for no other reason. An item with the same change id keeps its request, its
+    decisions and its deadline. What this review has decided already is not proposed a second time.
     """
     again = {change.change_id for change in changes}
     known: set[str] = set()
@@ -40,7 +45,7 @@ def reconcile(
     for request in state.requests:
         known |= {one.item_id for one in request.items if one.state is not ItemState.SUPERSEDED}
         stale = [one for one in request.items if one.state in _LIVE and one.item_id not in again]
-        if stale:
+        if stale and supersede:
             gone += len(stale)
             ids = frozenset(one.item_id for one in stale)
             state.replace_request(request.supersede(ids, now, "the account changed"))

@@ -79,7 +79,11 @@ class ReviewInput(Model):
     cycle_id: str | None = None
     """The workflow id of the cycle that started it and wants to hear of it."""
     snapshot: SnapshotRef | None = None
-    """What the cycle has read of the account already; the CRM is not read again."""
+    """What the cycle has read of the account already: the CRM is not read again while it is young
+    enough."""
+    clock_given: bool = True
+    """False: `as_of` is only where a cycle without a clock began, and a later reading may be by a
+    later one."""
     logic: int = 1
     """Which order of commands the workflow follows; a review keeps the one it began with."""
     resumed: "ReviewState | None" = None

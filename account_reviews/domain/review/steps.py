@@ -6,7 +6,7 @@ from pydantic import Field
 
 from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.records import RecordRef
+from account_reviews.domain.records import RecordRef, SnapshotRef
 from account_reviews.domain.review.state import ReviewState, WrittenChange
 
 
@@ -32,6 +32,27 @@ class FetchSnapshot(Model):
     tenant: str
     as_of: Timestamp
     opening: ReviewState
+    now: Timestamp | None = None
+    """Set when nobody gave a clock: the account is read as a start without one would read it (by
+    the last import's clock, else now), but no earlier than `as_of`."""
+
+
+class TakeSnapshot(Model):
+    """May a review use the snapshot it was handed, at `now` and with the clock `as_of`?"""
+
+    given: SnapshotRef
+    as_of: Timestamp
+    now: Timestamp
+    opening: ReviewState
+
+
+class TakenSnapshot(Model):
+    """The snapshot as it is stored, or why it is not used."""
+
+    snapshot: SnapshotRef | None = None
+    refusal: str | None = None
+    unknown: bool = False
+    """There is no such snapshot of this account: whoever sent the reference was wrong."""
 
 
 class LatestSnapshot(Model):
