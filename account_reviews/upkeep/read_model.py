@@ -33,7 +33,7 @@ _OPEN = text(
 )
 _KNOWN = text("select run_id from reviews.review_runs where run_id = any(:ids)")
 GONE_ERROR: Final = "Temporal does not know this review any more: end it with `reviews cancel`"
-_MARK_GONE = text(read_sql("account_reviews.store", "mark_gone_reviews.sql"))
+_MARK_GONE = text(read_sql("account_reviews.upkeep", "mark_gone_reviews.sql"))
 _T = TypeVar("_T")
 
 
