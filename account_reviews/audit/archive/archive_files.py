@@ -17,7 +17,14 @@ from typing import Any, Final
 from account_reviews.audit.archive.export_format import is_signed, line, read_json, sign
 from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.keys import PublicKeys, SigningKey
-from account_reviews.audit.seals.leaves import COLUMNS, document_of, is_placed, leaf_of, position_of
+from account_reviews.audit.seals.leaves import (
+    COLUMNS,
+    VERSIONS,
+    document_of,
+    is_placed,
+    leaves_of,
+    position_of,
+)
 from account_reviews.audit.seals.merkle import HASH_SIZE, RootBuilder
 from account_reviews.audit.seals.seal import Seal, seal_from, signature_fault
 from account_reviews.domain.errors import BadInputError
@@ -149,7 +156,9 @@ class _Check:
     def __init__(self, keys: PublicKeys) -> None:
         self._keys = keys
         self._seal: Seal | None = None
-        self._leaves = RootBuilder()
+        self._leaves = _builders()
+        self._mine: list[list[bytes]] = []
+        """Leaves of the rows under the open seal, in every version."""
         self._first: dict[str, Any] | None = None
         self.rows = RootBuilder()
         self.seals = 0
@@ -168,7 +177,9 @@ class _Check:
         elif "row" in found:
             self._take_row(number, found["row"])
         elif "leaf" in found:
-            self._leaves.add(_hash(number, found["leaf"]))
+            leaf = _hash(number, found["leaf"])
+            for built in self._leaves:
+                built.add(leaf)
         elif "rows" in found:
             self._end(found)
         else:
@@ -184,7 +195,7 @@ class _Check:
         )
 
     def _open(self, seal: Seal) -> None:
-        self._seal, self._leaves, self._first = seal, RootBuilder(), None
+        self._seal, self._leaves, self._first = seal, _builders(), None
         self.seals += 1
         why = signature_fault(seal, self._keys)
         if why is not None:
@@ -194,18 +205,26 @@ class _Check:
         if not isinstance(row, dict) or not is_placed(row) or not row.keys() >= set(COLUMNS):
             self.found(Kind.DIFFERING, f"line {number} is no row of the trail")
             return
-        leaf, place = leaf_of(row), position_of(row)
+        leaves, place = leaves_of(row), position_of(row)
         self._first = self._first or row
-        self._leaves.add(leaf)
-        self.rows.add(leaf)
+        self._mine.append(leaves)
+        for built, leaf in zip(self._leaves, leaves, strict=True):
+            built.add(leaf)
         if self._seal is None or not self._seal.after < place <= self._seal.until:
             self.found(Kind.EXTRA, f"the row of line {number} is not under its seal", row)
 
     def _close(self) -> None:
         seal = self._seal
-        if seal is None or (self._leaves.count == seal.rows and self._leaves.root == seal.root):
+        roots = [built.root for built in self._leaves]
+        fits = seal is not None and seal.root in roots
+        version = roots.index(seal.root) if seal is not None and fits else 0
+        for leaves in self._mine:
+            self.rows.add(leaves[version])
+        self._mine = []
+        count = self._leaves[0].count
+        if seal is None or (count == seal.rows and fits):
             return
-        lacking = seal.rows - self._leaves.count
+        lacking = seal.rows - count
         if lacking > 0:
             self.found(Kind.MISSING, f"{lacking} of {seal.rows} rows are gone", self._first)
         elif lacking < 0:
@@ -226,6 +245,11 @@ class _Check:
         self.signed = is_signed(signature, statement, self._keys)
         if not self.signed:
             self.found(Kind.SEAL, "nobody who is known here signed the file as a whole")
+
+
+def _builders() -> list[RootBuilder]:
+    """One for each version of leaves."""
+    return [RootBuilder() for _ in VERSIONS]
 
 
 def _hash(number: int, text: object) -> bytes:

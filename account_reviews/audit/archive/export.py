@@ -34,7 +34,7 @@ from account_reviews.audit.archive.review_documents import (
     metrics_body,
 )
 from account_reviews.audit.seals.keys import PublicKeys, SigningKey
-from account_reviews.audit.seals.leaves import BEGINNING, Position, leaf_of, position_of
+from account_reviews.audit.seals.leaves import BEGINNING, Position, leaves_of, position_of
 from account_reviews.audit.seals.proofs import Prover
 from account_reviews.audit.seals.seal import Seal
 from account_reviews.audit.seals.store import Member, last_seal, members_of, seals_between
@@ -275,7 +275,7 @@ class AuditExport:
             if there != member.leaf:
                 raise _disagreement(number)
             return _blind(member, "archived")
-        if leaf_of(row) != member.leaf:
+        if member.leaf not in leaves_of(row):
             raise _disagreement(number)
         if row["tenant"] != self._tenant:
             return _blind(member, "of another tenant")

@@ -25,7 +25,7 @@ from account_reviews.audit.archive.archive_files import ArchiveWriter
 from account_reviews.audit.archive.archives import Archive, add_archive, archives
 from account_reviews.audit.seals import leaves
 from account_reviews.audit.seals.keys import SigningKey, signing_key
-from account_reviews.audit.seals.leaves import Position, leaf_of, position_of, row_of
+from account_reviews.audit.seals.leaves import Position, leaves_of, position_of, row_of
 from account_reviews.audit.seals.object_store import answering, is_url, open_store
 from account_reviews.audit.seals.seal import Seal
 from account_reviews.audit.seals.store import last_seal, members_of, seal_covering
@@ -265,7 +265,7 @@ class _Archiving:
             if row is None:
                 writer.leaf(member.leaf)
                 continue
-            if leaf_of(row) != member.leaf:
+            if member.leaf not in leaves_of(row):
                 raise self._tampered(f"{row['event_id']} is not what was sealed")
             writer.row(row, member.leaf)
             self._remember(member.position, member.leaf)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from account_reviews.audit.seals import merkle
-from account_reviews.audit.seals.leaves import leaf_of
+from account_reviews.audit.seals.leaves import document_hash
 from account_reviews.domain.audit.events import EventType, Source
 
 AUDIT_FORMAT: Final = "account-reviews-audit/1"
@@ -73,7 +73,7 @@ def moment(row: Row) -> datetime:
 
 def entries_root(entries: Sequence[Row]) -> str:
     """The Merkle root over all entries in their order, as hex: it binds the two documents."""
-    return merkle.root([leaf_of(entry) for entry in entries]).hex()
+    return merkle.root([document_hash(entry) for entry in entries]).hex()
 
 
 def audit_body(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:

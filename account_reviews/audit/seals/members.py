@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.audit.seals import leaves
-from account_reviews.audit.seals.leaves import Position, leaf_of_record
+from account_reviews.audit.seals.leaves import NEWEST, Position, leaf_of_record
 from account_reviews.audit.seals.store import Member
 
 if TYPE_CHECKING:
@@ -26,14 +26,21 @@ _ROWS: Final = (
 
 
 async def members_between(
-    connection: asyncpg.Connection[Any], after: Position, until: Position, most: int
+    connection: asyncpg.Connection[Any],
+    after: Position,
+    until: Position,
+    most: int,
+    version: Callable[[], int] = lambda: NEWEST,
 ) -> AsyncIterator[list[Member]]:
     """Chunks of the rows behind `after` up to `until`, at most `most` rows in all.
+
+    `version` is asked before each chunk which leaves it is to have.
 
     The connection must be in a transaction. It is one query, not pages of it: between pages a row
     could hide that was given the place of another. Others may work between chunks.
     """
     cursor = await connection.cursor(_ROWS, *after, *until, most)
     while found := await cursor.fetch(CHUNK):
-        yield [Member(Position(row["xid"], row["seq"]), leaf_of_record(row)) for row in found]
+        one = version()
+        yield [Member(Position(row["xid"], row["seq"]), leaf_of_record(row, one)) for row in found]
         await asyncio.sleep(0)

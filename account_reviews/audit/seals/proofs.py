@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from account_reviews.audit.seals.leaves import Position, leaf_of, position_of
+from account_reviews.audit.seals.leaves import Position, leaves_of, position_of
 from account_reviews.audit.seals.merkle import Tree, verify_inclusion
 from account_reviews.audit.seals.seal import Seal
 from account_reviews.audit.seals.store import members_of, seal_covering
@@ -138,7 +138,10 @@ def verify_proof(row: Mapping[str, Any], proof: RowProof, seal: Seal) -> bool:
         proof.seal == seal.number
         and proof.count == seal.rows
         and seal.after < position_of(row) <= seal.until
-        and verify_inclusion(leaf_of(row), proof.index, proof.count, proof.path, seal.root)
+        and any(
+            verify_inclusion(leaf, proof.index, proof.count, proof.path, seal.root)
+            for leaf in leaves_of(row)
+        )
     )
 
 

@@ -9,7 +9,7 @@ from account_reviews.audit.archive.export_format import PROOF, RANGE_FORMAT, rea
 from account_reviews.audit.seals import merkle
 from account_reviews.audit.seals.faults import Kind
 from account_reviews.audit.seals.keys import PublicKeys
-from account_reviews.audit.seals.leaves import BEGINNING, Position, leaf_of, position_of
+from account_reviews.audit.seals.leaves import BEGINNING, Position, leaves_of, position_of
 from account_reviews.audit.seals.seal import Seal
 from account_reviews.audit.verify.offline_checker import Checker, OfflineReport, Row
 from account_reviews.audit.verify.segments import MOST_FAULTS
@@ -130,11 +130,13 @@ class _Range(Checker):
     def _under_whole(self, row: Row, proof: Mapping[str, Any]) -> None:
         assert self._open is not None
         assert self._seal is not None
-        leaf = leaf_of(row)
-        self._open.append(leaf)
+        leaves = leaves_of(row)
+        said = proof.get(_LEAF)
+        leaf = next((one for one in leaves if one.hex() == said), None)
+        self._open.append(leaf or leaves[0])
         self.report.rows += 1
         within = self._seal.after < position_of(row) <= self._seal.until
-        if leaf.hex() != proof.get(_LEAF) or proof.get("seal") != self._seal.number or not within:
+        if leaf is None or proof.get("seal") != self._seal.number or not within:
             self._wrong = True
             self.add(Kind.DIFFERING, "the row is not what was sealed", row, seal=self._seal.number)
 

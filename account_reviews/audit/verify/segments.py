@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from account_reviews.audit.seals import leaves, merkle
 from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.keys import PublicKeys
-from account_reviews.audit.seals.leaves import Position, leaf_of_record
+from account_reviews.audit.seals.leaves import NEWEST, VERSIONS, Position, leaf_of_record
 from account_reviews.audit.seals.members import members_between
 from account_reviews.audit.seals.seal import Seal, fault_of, signature_fault
 from account_reviews.audit.seals.store import Member, unpack
@@ -54,6 +54,8 @@ class Checked:
     rows: int = 0
     seals: int = 0
     faults: list[Fault] = field(default_factory=list)
+    version: int = NEWEST
+    """Of the leaves that the last seal was made of."""
 
 
 def check_in_process(url: str, stretch: Stretch) -> Checked:
@@ -79,7 +81,7 @@ async def check_on(connection: asyncpg.Connection[Any], stretch: Stretch) -> Che
     faults = list(_seal_faults(stretch))
     checked = Checked(after, until, seals=len(stretch.seals), faults=faults)
     present: list[Member] = []
-    async for chunk in members_between(connection, after, until, 2**62):
+    async for chunk in members_between(connection, after, until, 2**62, lambda: checked.version):
         checked.rows += len(chunk)
         for member in chunk:
             while member.position > seal.until:
@@ -114,13 +116,31 @@ async def _close(
     if _fits(seal, present) or len(checked.faults) >= MOST_FAULTS:
         return
     archived = await _archived(connection, stretch, seal)
-    if archived:
-        known = {member.position for member in present}
-        gone = [member for member in archived if member.position not in known]
-        if _fits(seal, sorted([*present, *gone], key=lambda member: member.position)):
+    found: list[list[Member]] = []
+    for version in VERSIONS:
+        members = await _members(connection, seal, archived, version)
+        if _fits(seal, members):
+            checked.version = version
             return
-        present = [*present, *gone]
-    checked.faults += await _pinpoint(connection, seal, present)
+        found.append(members)
+    sealed = _sealed(await connection.fetchval(_LEAVES, seal.number), seal)
+    if sealed is None:
+        checked.faults.append(await _unknown(connection, seal, found[0]))
+        return
+    known = {one.leaf for one in sealed}
+    nearest = max(found, key=lambda members: sum(one.leaf in known for one in members))
+    checked.faults += await _pinpoint(connection, seal, sealed, nearest)
+
+
+async def _members(
+    connection: asyncpg.Connection[Any], seal: Seal, archived: Sequence[Member], version: int
+) -> list[Member]:
+    """The rows under a seal, with leaves of this version, and those that lie in archives."""
+    chunks = members_between(connection, seal.after, seal.until, 2**62, lambda: version)
+    present = [member async for chunk in chunks for member in chunk]
+    known = {member.position for member in present}
+    gone = [member for member in archived if member.position not in known]
+    return sorted([*present, *gone], key=lambda member: member.position)
 
 
 def _fits(seal: Seal, members: Sequence[Member]) -> bool:
@@ -138,12 +158,12 @@ async def _archived(
 
 
 async def _pinpoint(
-    connection: asyncpg.Connection[Any], seal: Seal, present: list[Member]
+    connection: asyncpg.Connection[Any],
+    seal: Seal,
+    sealed: Sequence[Member],
+    present: Sequence[Member],
 ) -> list[Fault]:
-    """Which rows are wrong, by the leaves that the seal remembers, if these are the sealed ones."""
-    sealed = _sealed(await connection.fetchval(_LEAVES, seal.number), seal)
-    if sealed is None:
-        return [await _unknown(connection, seal, present)]
+    """Which rows are wrong, by the leaves that the seal remembers."""
     known, there = {one.leaf for one in sealed}, {one.position for one in present}
     places, found = {one.position for one in sealed}, {one.leaf for one in present}
     faults = []
@@ -194,7 +214,7 @@ async def _unknown(
 
 async def _event_of(connection: asyncpg.Connection[Any], member: Member) -> str | None:
     for row in await connection.fetch(_THERE, *member.position):
-        if leaf_of_record(row) == member.leaf:
+        if any(leaf_of_record(row, version) == member.leaf for version in VERSIONS):
             return str(row["event_id"])
     return None
 

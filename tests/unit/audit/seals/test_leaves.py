@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from account_reviews.audit.seals.leaves import (
     COLUMNS,
+    VERSIONS,
     canonical_row,
+    document_hash,
     document_of,
     leaf_of,
     leaf_of_record,
@@ -50,14 +52,28 @@ def test_equal_to_the_canonical_form_of_everything_else(
     assert canonical_row(row) == canonical_json(row)
 
 
+def stored(found: dict[str, Any]) -> str:
+    """As PostgreSQL gives it: shorter keys first."""
+
+    def ordered(value: Any) -> Any:
+        if isinstance(value, dict):
+            keys = sorted(value, key=lambda key: (len(key.encode()), key.encode()))
+            return {key: ordered(value[key]) for key in keys}
+        return [ordered(one) for one in value] if isinstance(value, list) else value
+
+    return json.dumps(ordered(found), ensure_ascii=False, separators=(", ", ": "))
+
+
 @given(details)
 def test_the_same_after_the_way_through_json(found: dict[str, Any]) -> None:
     """A record holds details as text, an export holds the whole row as text: one leaf."""
     row = {**ROW, "details": found}
-    leaf = leaf_of(row)
-    assert leaf_of_record({**row, "details": json.dumps(found, indent=1)}) == leaf
-    assert leaf_of(json.loads(json.dumps(document_of(row)))) == leaf
-    assert leaf_of(parse(canonical_row(row))) == leaf
+    for version in VERSIONS:
+        leaf = leaf_of(row, version)
+        assert leaf_of_record({**row, "details": stored(found)}, version) == leaf
+        assert leaf_of(row_of({**row, "details": stored(found)}), version) == leaf
+        assert leaf_of(json.loads(json.dumps(document_of(row))), version) == leaf
+        assert leaf_of(parse(canonical_row(row)), version) == leaf
 
 
 def test_the_bytes_themselves() -> None:
@@ -71,7 +87,9 @@ def test_the_bytes_themselves() -> None:
     assert spelled.endswith(
         '"seq":7,"severity":"x","source":"x","tenant":"x","trace_id":"x","workflow_id":"x","xid":900}'
     )
-    assert leaf_of(ROW).hex() == "7e81c32023aaed4012caa78f751e789d6a948b7a3ad59a22c8bf202435d00941"
+    first = "7e81c32023aaed4012caa78f751e789d6a948b7a3ad59a22c8bf202435d00941"
+    assert leaf_of(ROW, 1).hex() == document_hash(ROW).hex() == first
+    assert leaf_of(ROW).hex() == "b16933eeed2a7ffb19a7d705234beb4e6ed7f74bb0ca6249cc63b618786c6eac"
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -108,7 +126,7 @@ def test_what_is_no_column_does_not_count() -> None:
 
 
 def nested(depth: int) -> str:
-    return '{"a":' * depth + "1" + "}" * depth
+    return '{"a": ' * depth + "1" + "}" * depth
 
 
 @pytest.mark.parametrize(
@@ -118,14 +136,46 @@ def test_details_that_cannot_be_read_stay_as_they_are_spelled(odd: str) -> None:
     """One leaf, wherever the row is read and however deep the caller is."""
     row = row_of({**ROW, "details": odd})
     assert row["details"] == {"unreadable": odd}
-    leaf = leaf_of_record({**ROW, "details": odd})
-    assert leaf == leaf_of(row) == leaf_of(parse(canonical_row(row)))
-    assert leaf != leaf_of_record({**ROW, "details": odd.replace("1", "2").replace("{", "[")})
+    other = odd.replace("1", "2").replace("{", "[")
+    for version in VERSIONS:
+        leaf = leaf_of_record({**ROW, "details": odd}, version)
+        assert leaf == leaf_of(row, version) == leaf_of(parse(canonical_row(row)), version)
+        assert leaf != leaf_of_record({**ROW, "details": other}, version)
 
-    def deeper(frames: int) -> bytes:
-        return deeper(frames - 1) if frames else leaf_of_record({**ROW, "details": odd})
+        def deeper(frames: int, version: int = version) -> bytes:
+            if frames:
+                return deeper(frames - 1)
+            return leaf_of_record({**ROW, "details": odd}, version)
 
-    assert deeper(600) == leaf
+        assert deeper(600, version) == leaf
+
+
+ALIKE = (
+    ('{"n": 12345678901234567.25}', '{"n": 12345678901234569.00}'),
+    ('{"n": 1.5}', '{"n": 1.50}'),
+    ('{"n": 0.1}', '{"n": 0.1000000000000000055511151231257827}'),
+    ('{"a": 1' + "0" * 400 + "}", '{"unreadable": "{\\"a\\": 1' + "0" * 400 + '}"}'),
+    ('"x"', '{"unreadable": "\\"x\\""}'),
+)
+"""Texts of the database that are different values, and that a program reads as one."""
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_values_that_are_read_alike_have_leaves_of_their_own(one: str, other: str) -> None:
+    rows = [row_of({**ROW, "details": text}) for text in (one, other)]
+    for row, text in zip(rows, (one, other), strict=True):
+        leaf = leaf_of_record({**ROW, "details": text})
+        assert leaf == leaf_of(row) == leaf_of(parse(json.dumps(document_of(row))))
+    assert leaf_of(rows[0]) != leaf_of(rows[1])
+
+
+def test_what_was_sealed_before_keeps_its_leaf() -> None:
+    """Of the first version: what a program reads, also where the text is shown now."""
+    text = '{"n": 12345678901234567.25, "x": 1.50}'
+    before = document_hash({**ROW, "details": json.loads(text)})
+    assert leaf_of_record({**ROW, "details": text}, 1) == before
+    row = row_of({**ROW, "details": text})
+    assert leaf_of(row, 1) == leaf_of(parse(json.dumps(document_of(row))), 1) == before
 
 
 def test_details_that_are_deep_are_read() -> None:
