@@ -4,7 +4,7 @@ Each is made, and what it is made of imported, when it is asked for: a command t
 needs a connection and a query, and neither an engine, a CRM nor Temporal.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -217,8 +217,11 @@ class Parts:
         crm = self.engine if crm_url is None else self.databases.engine(crm_url)
         return Relay(self.engine, self.audit.engine, crm, self.audit.rules)
 
-    def activities(self) -> list[object]:
-        """One instance of each activity class, but for the upkeep jobs of a worker."""
+    def activities(self, on_close: Callable[[], None] = lambda: None) -> list[object]:
+        """One instance of each activity class, but for the upkeep jobs of a worker.
+
+        `on_close` is called once a closed review is saved.
+        """
         from account_reviews.store.cycle_results import CycleResultStore
         from account_reviews.store.cycles import CycleStore
         from activities.analysis import AnalysisActivities
@@ -241,7 +244,7 @@ class Parts:
             HaltActivities(self.halts),
             MemoryActivities(self.memory, self.store),
             AnalysisActivities(self.store, self.policy),
-            StoreActivities(self.store, self.policy.gather),
+            StoreActivities(self.store, self.policy.gather, on_close),
             ScheduleActivities(self.schedule_runs),
             ResultActivities(self.crm, CycleResultStore(self.engine), self.policy),
             CycleActivities(

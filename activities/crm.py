@@ -15,6 +15,8 @@ from account_reviews.domain.review.steps import (
     ApplyChange,
     ApplyResult,
     FetchSnapshot,
+    FindWrites,
+    FoundWrites,
     ReadBack,
     ReadBackResult,
 )
@@ -118,6 +120,11 @@ class CrmActivities:
             )
         async with gate.open_for_write():
             return await crm.apply(call.change, expected_version=version, operation_id=operation)
+
+    @activity.defn(name="crm.find_writes")
+    async def find_writes(self, call: FindWrites) -> FoundWrites:
+        """Whether writes whose answers were lost were carried out, by their operation ids."""
+        return FoundWrites(results=await self._crm.find_operations(call.operation_ids))
 
     @activity.defn(name="crm.read_back")
     async def read_back(self, call: ReadBack) -> ReadBackResult:

@@ -1,5 +1,7 @@
 """Our own tables: the read model and the snapshot to fall back on."""
 
+from collections.abc import Callable
+
 from temporalio import activity
 
 from account_reviews.domain.durations import format_duration
@@ -15,14 +17,23 @@ from account_reviews.telemetry.review_metrics import Settled
 class StoreActivities:
     """Projections of reviews. `ages` says how old a snapshot may be."""
 
-    def __init__(self, store: ReviewStore, ages: Gather | None = None) -> None:
+    def __init__(
+        self,
+        store: ReviewStore,
+        ages: Gather | None = None,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_close` is called once a closed review is saved."""
         self._store = store
         self._ages = ages or Gather()
+        self._on_close = on_close
 
     @activity.defn(name="store.save_review")
     async def save_review(self, state: ReviewState) -> None:
         """Bring the review's rows up to `state`; a closed review also settles its outcomes."""
         settled = await self._store.save(state)
+        if state.outcome is not None:
+            self._on_close()
         review_metrics.review_saved(
             state, [Settled(one["recommendation_type"], one["state"], one["by"]) for one in settled]
         )

@@ -100,6 +100,9 @@ class WatchedCrm:
             await self._stand_still("after", change)
         return result
 
+    async def find_operations(self, operation_ids: Sequence[str]) -> dict[str, ApplyResult]:
+        return await self._crm.find_operations(operation_ids)
+
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         account = next((self._account_of.get(_key(one.record)) for one in wanted), None)
         say(call="read_back", account=account)

@@ -69,6 +69,9 @@ class SlowCrm:
             ),
         )
 
+    async def find_operations(self, operation_ids: Sequence[str]) -> dict[str, ApplyResult]:
+        return await self._after(1, lambda: self._crm.find_operations(operation_ids))
+
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         return await self._after(1, lambda: self._crm.read_back(wanted))
 

@@ -14,12 +14,13 @@ from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.review import decisions
 from account_reviews.domain.review import refresh as refreshes
 from account_reviews.domain.review.decisions import approved_items
-from account_reviews.domain.review.ending import outcome_of, result_of, summarise
+from account_reviews.domain.review.ending import outcome_again, outcome_of, result_of, summarise
 from account_reviews.domain.review.messages import CancelReview
 from account_reviews.domain.review.phases import Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewInput, ReviewResult, ReviewState
 from workflows.deadlines import Deadlines
 from workflows.gather import NoDataError, analyse, gather
+from workflows.lookup import note_what_stands
 from workflows.read_model import save
 from workflows.refresh import news_for_cycle, refresh, report
 from workflows.review_messages import ReviewMessages
@@ -42,7 +43,7 @@ class AccountReviewWorkflow(ReviewMessages):
     def __init__(self, start: ReviewInput) -> None:
         super().__init__(start)
         self._saved_version = -1
-        self._deadlines = Deadlines()
+        self._deadlines = Deadlines(self._expire if self._state.follows(2) else None)
 
     @workflow.run
     async def run(self, start: ReviewInput) -> ReviewResult:
@@ -112,7 +113,8 @@ class AccountReviewWorkflow(ReviewMessages):
             self._deadlines.watch(state.pending)
             await report(cycle_id, news)
             await workflow.wait_condition(self._has_news)
-            decisions.expire_due(state, workflow.now())
+            if not state.follows(2):
+                decisions.expire_due(state, workflow.now())
             if self._history_is_long():
                 return False
         if approved_items(state) and not stopped():
@@ -143,7 +145,11 @@ class AccountReviewWorkflow(ReviewMessages):
             self._move(Phase.APPROVAL)  # approved while the others were written
 
     async def _close(self, outcome: Outcome, reason: str | None) -> None:
-        state, now = self._state, workflow.now()
+        state = self._state
+        if state.follows(2):
+            await note_what_stands(self._review)
+            outcome = outcome_again(state, outcome)
+        now = workflow.now()
         decisions.settle_early(state, now)
         refreshes.settle(state, now)
         self._deadlines.stop()
@@ -154,7 +160,7 @@ class AccountReviewWorkflow(ReviewMessages):
         state.summary = summarise(state)
         show_attributes(state)
         show_details(state)
-        if state.analysis is not None and not state.plan_only:
+        if state.analysis is not None and not state.plan_only and not state.follows(2):
             await remember(self._review)
         news = news_for_cycle(state)
         await self._save()
@@ -163,6 +169,9 @@ class AccountReviewWorkflow(ReviewMessages):
     @property
     def _state(self) -> ReviewState:
         return self._review.state
+
+    def _expire(self, request_id: str) -> None:
+        decisions.expire(self._state, request_id, workflow.now())
 
     def _has_news(self) -> bool:
         return self._deadlines.passed() or self._state.version != self._saved_version

@@ -47,4 +47,6 @@ def open_review(start: ReviewInput) -> OpenReview:
         workflow_run_id=info.run_id,
         now=info.workflow_start_time,
     )
+    if info.run_id != info.original_execution_run_id:  # a reset: its rows count anew
+        state.was_reset, state.workflow_run_id = True, info.run_id
     return OpenReview(start, state)

@@ -71,6 +71,16 @@ def crm_write(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
     return config
 
 
+def crm_lookup(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
+    """Whether a write was made: a review does not end before it knows, or a day has passed."""
+    return _regular(
+        summary,
+        timedelta(seconds=60),
+        heartbeats=heartbeats,
+        schedule_to_close=timedelta(hours=24),
+    )
+
+
 def memory_read(summary: str, patience: float, *, heartbeats: bool = True) -> ActivityConfig:
     """Recall is worth `patience` seconds: a review without history is still a review."""
     return _regular(

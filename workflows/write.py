@@ -12,8 +12,9 @@ from account_reviews.temporal.names import operation_id
 from activities.crm import CrmActivities
 from activities.memory import MemoryActivities
 from workflows import policies
+from workflows.lookup import find_writes
 from workflows.open_review import OpenReview
-from workflows.steps import StepError, run_step, unless
+from workflows.steps import ReviewCancelledError, StepError, run_step, unless
 
 
 async def write_approved(review: OpenReview) -> tuple[ProposedChange, ...]:
@@ -62,20 +63,45 @@ async def _write(
         approved_by=item.decided_by or "unknown",
         tenant=state.tenant,
     )
-    config = policies.crm_write(f"Write: {change.title}", heartbeats=review.execution.heartbeats)
     try:
-        result = await unless(
-            review.stopped, run_step(CrmActivities.apply_change, call, config, local=False)
-        )
+        result = await _apply(review, call)
     except StepError as error:
         _settle(review, request_id, item, ItemState.FAILED, error.reason)
         state.error_count, state.last_error = state.error_count + 1, error.reason
+        return None
+    if result is None:  # cancelled before it was written
         return None
     state.count(crm_writes=1)
     if result.status == "conflict":
         return _conflict(review, request_id, item, result)
     _settle(review, request_id, item, ItemState.EXECUTED, None)
     return _remember_write(state, item, result)
+
+
+async def _apply(review: OpenReview, call: ApplyChange) -> ApplyResult | None:
+    """The result of the write; None when the review was cancelled and nothing was written.
+
+    An attempt whose answer was lost may have written: no outcome is settled before the CRM was
+    asked by the operation id. StepError when the write failed, or nobody knows.
+    """
+    config = policies.crm_write(
+        f"Write: {call.change.title}", heartbeats=review.execution.heartbeats
+    )
+    work = run_step(CrmActivities.apply_change, call, config, local=False)
+    try:
+        return await unless(review.stopped, work)
+    except ReviewCancelledError:
+        if not review.state.follows(2):
+            raise
+        review.record("outcome_unknown", f"{call.change.title}: the CRM is asked if it was written")
+        return (await find_writes(review, (call.operation_id,))).get(call.operation_id)
+    except StepError:
+        if not review.state.follows(2):
+            raise
+        found = (await find_writes(review, (call.operation_id,))).get(call.operation_id)
+        if found is None:
+            raise
+        return found
 
 
 def _expected_version(state: ReviewState, change: ProposedChange) -> str | None:

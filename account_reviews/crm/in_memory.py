@@ -208,6 +208,11 @@ class InMemoryCrm:
             raise CrmUnavailableError("the CRM did not answer in time")
         return result
 
+    async def find_operations(self, operation_ids: Sequence[str]) -> dict[str, ApplyResult]:
+        """What was written under these ids, whether or not its answer was lost."""
+        self._check_available()
+        return {one: self.operations[one] for one in operation_ids if one in self.operations}
+
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         """Fields as they stand now, in order; None for a record that is gone."""
         self._check_available()

@@ -90,6 +90,13 @@ class CrmBackend(AccountSource, Protocol):
         """Write `change.after`, once per operation id, if the record is at `expected_version`."""
         ...
 
+    async def find_operations(self, operation_ids: Sequence[str]) -> dict[str, ApplyResult]:
+        """What `apply` has written under these operation ids; one that is under way is waited for.
+
+        An id that is left out wrote nothing.
+        """
+        ...
+
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         """Fields of several records as they stand now, in order; None for one that is gone.
 

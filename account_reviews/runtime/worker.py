@@ -15,10 +15,12 @@ from account_reviews.hooks.registry import load
 from account_reviews.hooks.worker import hooked
 from account_reviews.runtime.audit_trail import audited
 from account_reviews.runtime.telemetry import telemetry
+from account_reviews.store.memory_outbox import MemoryOutbox
 from account_reviews.telemetry import gauges, instruments
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.sandbox import sandboxed_runner
 from account_reviews.upkeep.jobs import AuditTools, UpkeepJobs
+from account_reviews.upkeep.remembering import Remembering
 from account_reviews.upkeep.server_closed_reviews import EndedOutside
 from activities.upkeep import UpkeepActivities
 
@@ -62,17 +64,26 @@ async def open_worker_parts(
         ):
             notify = partial(called.observer.moved, started=False, ended=True)
             ended = EndedOutside(client, parts.engine, parts.store, notify)
-            async with audited(
-                settings,
-                parts.policy,
-                client,
-                main=parts.engine,
-                audit=parts.audit,
-                relay=parts.relay,
-                settle=ended.settle,
-            ) as trail:
+            remembering = Remembering(
+                MemoryOutbox(parts.engine), parts.memory, tenant=settings.tenant
+            )
+            async with (
+                remembering.running(),
+                audited(
+                    settings,
+                    parts.policy,
+                    client,
+                    main=parts.engine,
+                    audit=parts.audit,
+                    relay=parts.relay,
+                    settle=ended.settle,
+                ) as trail,
+            ):
                 yield WorkerParts(
-                    activities=[*parts.activities(), UpkeepActivities(_upkeep_jobs(parts).run)],
+                    activities=[
+                        *parts.activities(remembering.wake),
+                        UpkeepActivities(_upkeep_jobs(parts).run),
+                    ],
                     parts=parts,
                     client=client,
                     interceptors=[*measured.interceptors, trail.interceptor, called.interceptor],
@@ -97,4 +108,4 @@ def watched_sources(parts: Parts, client: Client) -> list[gauges.Source]:
 def _upkeep_jobs(parts: Parts) -> UpkeepJobs:
     settings = parts.settings
     audit = AuditTools(parts.audit.engine, settings.signing_key, settings.archive_place)
-    return UpkeepJobs(parts.engine, parts.store, parts.policy, audit, parts.digests)
+    return UpkeepJobs(parts.engine, parts.store, parts.policy, audit, parts.digests, parts.memory)

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio.client import Client, WorkflowUpdateFailedError
@@ -49,7 +50,8 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
     the same decision id is safe.
     """
     decision_id = decision.decision_id or uuid.uuid4().hex
-    message = decision.model_copy(update={"decision_id": decision_id})
+    decided_at = decision.decided_at or datetime.now(UTC)
+    message = decision.model_copy(update={"decision_id": decision_id, "decided_at": decided_at})
     handle = handle_of(client, row.review_id, row.run_id)
     body = message.model_dump(mode="json", exclude_none=True)
     try:

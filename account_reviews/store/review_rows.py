@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.ending import memory_items
 from account_reviews.domain.review.state import ReviewState
 
 
@@ -67,6 +68,16 @@ def baseline_row(state: ReviewState) -> dict[str, Any]:
         "risk_score": state.analysis.risk_score,
         "risk_level": state.analysis.risk_level.value,
         "taken_at": state.as_of.isoformat(),
+    }
+
+
+def memory_row(state: ReviewState) -> dict[str, Any]:
+    """The row of `memory_outbox`, as JSON; the review is closed."""
+    return {
+        "run_id": state.run_id,
+        "tenant": state.tenant,
+        "account_id": state.account_id,
+        "items": [item.model_dump(mode="json") for item in memory_items(state)],
     }
 
 

@@ -9,10 +9,11 @@ from typing import Any, Final, NamedTuple
 from account_reviews.domain.audit.entries import review_base, review_entries
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.canonical import canonical_json, hash_of
+from account_reviews.domain.review.ending import is_remembered
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.outbox_rows import current_trace
 from account_reviews.store.outbox_rows import spelled as json_text
-from account_reviews.store.review_rows import approval_row, run_row
+from account_reviews.store.review_rows import approval_row, memory_row, run_row
 from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import Statements
 
@@ -71,6 +72,7 @@ def save_values(
         "workflow_run_id": state.workflow_run_id,
         "requests": json_text([approval_row(state, request) for request in state.requests]),
         "outcomes": json_text(list(settled)),
+        "memories": json_text([memory_row(state)] if is_remembered(state) else []),
         "baselines": json_text([baseline] if baseline else []),
         "shared": json_text(review_base(state, current_trace.get())),
         "facts": json_text(review_entries(state, rules)),

@@ -227,6 +227,24 @@ audit_outbox = Table(
     comment="Facts on their way to the audit trail, written with the data they tell of",
 )
 
+memory_outbox = Table(
+    "memory_outbox",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("items", JSONB, nullable=False),
+    Column("put_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("last_error", Text),
+    Column("delivered_at", DateTime(timezone=True)),
+    Index(
+        "memory_outbox_waiting", "tenant", "next_at", postgresql_where=text("delivered_at is null")
+    ),
+    comment="What closed reviews want remembered, until the memory has it",
+)
+
 policy_in_force = Table(
     "policy_in_force",
     metadata,

@@ -12,6 +12,7 @@ from temporalio.client import Client
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.schedule.runs import JobReport, RunJob, UpkeepJob
+from account_reviews.memory.protocol import MemoryBackend
 from account_reviews.store.digest_queries import DigestReader
 from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
@@ -45,6 +46,7 @@ class Tools:
     now: datetime
     audit: AuditTools | None = None
     digests: DigestReader | None = None
+    memory: MemoryBackend | None = None
 
     @property
     def trail(self) -> AuditTools:
@@ -115,6 +117,20 @@ async def digest(tools: Tools) -> JobReport:
     return JobReport(summary=_sentence("made the digests of", owners), changed=len(owners))
 
 
+async def memory(tools: Tools) -> JobReport:
+    """Deliver what reviews want remembered, once the memory can be reached."""
+    from account_reviews.store.memory_outbox import MemoryOutbox
+    from account_reviews.upkeep.remembering import deliver
+
+    if tools.memory is None:
+        raise BadInputError("this worker has no memory")
+    done = await deliver(MemoryOutbox(tools.engine), tools.memory, tools.tenant)
+    summary = f"remembered {done.remembered} reviews, {done.refused} were not taken"
+    if done.unavailable is not None:
+        summary += f"; the others wait: {done.unavailable}"
+    return JobReport(summary=summary, changed=done.remembered)
+
+
 async def audit_partitions(tools: Tools) -> JobReport:
     """Make the months of the trail that come next."""
     from account_reviews.audit.archive.partitions import make_ahead
@@ -172,6 +188,7 @@ JOBS: Final[Mapping[UpkeepJob, Callable[[Tools], Awaitable[JobReport]]]] = {
     UpkeepJob.EXTEND_BIWEEKLY: extend_biweekly,
     UpkeepJob.REMOVE_DONE: remove_done,
     UpkeepJob.DIGEST: digest,
+    UpkeepJob.MEMORY: memory,
     UpkeepJob.AUDIT_PARTITIONS: audit_partitions,
     UpkeepJob.AUDIT_CLEANUP: audit_cleanup,
     UpkeepJob.AUDIT_RECONCILE: audit_reconcile,
@@ -188,6 +205,7 @@ class UpkeepJobs:
     policy: Policy
     audit: AuditTools | None = None
     digests: DigestReader | None = None
+    memory: MemoryBackend | None = None
 
     async def run(self, call: RunJob, client: Client, now: datetime) -> JobReport:
         """Run one job to its end. BadInputError for an unknown one."""
@@ -207,5 +225,6 @@ class UpkeepJobs:
             now=now,
             audit=self.audit,
             digests=self.digests,
+            memory=self.memory,
         )
         return await JOBS[job](tools)

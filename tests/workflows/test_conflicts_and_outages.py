@@ -97,6 +97,11 @@ async def test_a_cancel_reaches_a_write_that_is_waited_for(world: World) -> None
         await handle.signal("submit_decision", decision(request))
         await asyncio.sleep(0.5)
         await handle.signal("cancel_review", {"by": "ann"})
+        await eventually(
+            lambda: handle.query(AccountReviewWorkflow.snapshot),
+            lambda state: state.timeline[-1].kind == "outcome_unknown",
+        )
+        world.crm.available = True
         result = await handle.result()
     assert result.outcome is Outcome.CANCELLED
     assert set(result.changes.values()) == {ItemState.SKIPPED}

@@ -1,13 +1,16 @@
 """Days of waiting, on the real server with time skipping."""
 
-from datetime import timedelta
+import asyncio
+from datetime import UTC, datetime, timedelta
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.testing import TimeSkipper
 
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import Terms
 from account_reviews.domain.review.phases import Outcome, Status
-from tests.support.world import World, create_task, decision
+from account_reviews.domain.review.state import ReviewResult
+from tests.support.world import Handle, World, create_task, decision
 
 
 async def test_72_hours_without_an_answer_expire(world: World) -> None:
@@ -52,3 +55,47 @@ async def test_what_was_approved_is_written_before_the_rest_expires(world: World
         result = await handle.result()
     assert result.outcome is Outcome.COMPLETED
     assert result.changes == {one.change_id: ItemState.EXECUTED, two.change_id: ItemState.EXPIRED}
+
+
+async def deadline_without_workers(world: World, **sent: str) -> ReviewResult:
+    """The result of a review whose decision and deadline come while no worker is there."""
+    world.analysis.terms = Terms(timeout_seconds=1)
+    world.analysis.changes = (create_task(world.account),)
+    async with world.worker():
+        handle = await world.start()
+        request = await world.request(handle)
+        await until_timed(handle)
+    await handle.signal("submit_decision", decision(request, **sent))
+    await until_fired(handle)
+    async with world.worker():
+        return await handle.result()
+
+
+async def until_timed(handle: Handle) -> None:
+    await until_event(handle, EventType.EVENT_TYPE_TIMER_STARTED)
+
+
+async def until_fired(handle: Handle) -> None:
+    await until_event(handle, EventType.EVENT_TYPE_TIMER_FIRED)
+
+
+async def until_event(handle: Handle, kind: "EventType.ValueType") -> None:
+    while True:
+        history = await handle.fetch_history()
+        if any(event.event_type == kind for event in history.events):
+            return
+        await asyncio.sleep(0.05)
+
+
+async def test_a_decision_made_in_time_counts_although_the_workers_were_away(world: World) -> None:
+    result = await deadline_without_workers(world)
+    assert result.outcome is Outcome.COMPLETED
+    assert set(result.changes.values()) == {ItemState.EXECUTED}
+
+
+async def test_a_decision_that_says_it_came_too_late_is_refused(world: World) -> None:
+    late = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    result = await deadline_without_workers(world, decided_at=late)
+    assert result.outcome is Outcome.EXPIRED
+    assert len(world.crm.operations) == 0
+    assert result.counters.refusals == 1

@@ -16,7 +16,7 @@ from account_reviews.crm.sql.accounts import CAPABILITIES
 from account_reviews.crm.sql.reads import read_snapshots
 from account_reviews.crm.sql.rows import LIST_ACCOUNTS, Links, list_values, page_of
 from account_reviews.crm.sql.tables import TABLES, accounts
-from account_reviews.crm.sql.writes import apply_change
+from account_reviews.crm.sql.writes import apply_change, find_operations
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import (
@@ -133,6 +133,11 @@ class SqlCrm:
         if result.status == "conflict":
             await connection.rollback()
         return result
+
+    async def find_operations(self, operation_ids: Sequence[str]) -> dict[str, ApplyResult]:
+        """What the ledger holds of these ids, once nobody writes under them any more."""
+        async with self._write() as connection:
+            return await find_operations(connection, operation_ids)
 
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         """Fields as they stand now, in order; None for a record that is gone. CrmInvalidError."""

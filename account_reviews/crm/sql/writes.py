@@ -1,9 +1,9 @@
 """Writing to the SQL CRM: the ledger row and the write are one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -47,6 +47,28 @@ async def apply_change(
     if result.status == "applied":
         await _record(connection, operation_id, result)
     return result
+
+
+async def find_operations(
+    connection: AsyncConnection, operation_ids: Sequence[str]
+) -> dict[str, ApplyResult]:
+    """The results of those that were carried out.
+
+    A write that is under way has an uncommitted row: whoever takes the same id waits for its end.
+    Ids are taken in order, so that two who look do not wait for each other, and given back.
+    """
+    async with connection.begin_nested() as nothing:
+        for one in sorted(set(operation_ids)):
+            given = {"operation_id": one, "change_id": "", "action": "", "account_id": ""}
+            await connection.execute(
+                upsert(operations).values(**given, after={}).on_conflict_do_nothing()
+            )
+        await nothing.rollback()
+    query = select(operations.c.operation_id, operations.c.result).where(
+        operations.c.operation_id == func.any(list(operation_ids))
+    )
+    found = (await connection.execute(query)).all()
+    return {row.operation_id: ApplyResult.model_validate(row.result) for row in found}
 
 
 def reference(record_type: RecordType, row: Mapping[str, Any], links: Links) -> RecordRef:

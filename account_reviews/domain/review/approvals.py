@@ -122,9 +122,16 @@ class ApprovalRequest(Model):
         needed = {"any": 1, "all": max(1, len(self.approvers)), "n_of_m": self.terms.n}
         return Required(requirement=self.terms.requirement, n=needed[self.terms.requirement])
 
-    def decide(self, message: SubmitDecision, now: Timestamp) -> Decided | Refusal:
-        """Apply one decision. A Refusal leaves every item as it was."""
-        targets = self._targets(message, now)
+    def decide(
+        self, message: SubmitDecision, now: Timestamp, *, by_timer: bool = False
+    ) -> Decided | Refusal:
+        """Apply one decision. A Refusal leaves every item as it was.
+
+        `by_timer`: its timer expires the request, and until then what was decided in time counts,
+        also when `now` is late because no worker was there.
+        """
+        decided_at = (message.decided_at or self.requested_at) if by_timer else now
+        targets = self._targets(message, decided_at)
         if isinstance(targets, Refusal):
             return targets
         refusal = self._check(message, targets)
@@ -156,6 +163,10 @@ class ApprovalRequest(Model):
         """Close what nobody decided before the deadline. Never approves."""
         if not self.is_pending or now < self.deadline:
             return self
+        return self.expired(now)
+
+    def expired(self, now: Timestamp) -> "ApprovalRequest":
+        """Close what nobody decided; whoever calls it knows that the deadline has passed."""
         return self.close_open_items(ItemState.EXPIRED, now, "the deadline passed")
 
     def close_open_items(
@@ -198,10 +209,12 @@ class ApprovalRequest(Model):
             return request.model_copy(update={"state": RequestState.SUPERSEDED})
         return request
 
-    def _targets(self, message: SubmitDecision, now: Timestamp) -> tuple[Item, ...] | Refusal:
+    def _targets(
+        self, message: SubmitDecision, decided_at: Timestamp
+    ) -> tuple[Item, ...] | Refusal:
         if not self.is_pending:
             return _refuse(RefusalCode.REQUEST_CLOSED, self._closed_sentence())
-        if now >= self.deadline:
+        if decided_at >= self.deadline:
             return _refuse(RefusalCode.EXPIRED, f"the request expired at {rfc3339(self.deadline)}")
         if message.item_ids is None:
             return tuple(item for item in self.items if item.is_open)

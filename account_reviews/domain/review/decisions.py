@@ -76,7 +76,7 @@ def decide(state: ReviewState, message: SubmitDecision, now: Timestamp) -> Decis
         why = f"this review has no request {message.request_id!r}"
         result: Decided | Refusal = Refusal(code=RefusalCode.UNKNOWN_REQUEST, message=why)
     else:
-        result = request.decide(message, now)
+        result = request.decide(message, now, by_timer=state.follows(2))
     if isinstance(result, Refusal):
         _record_refusal(state, request, result, message.approver, now)
         return result
@@ -126,6 +126,14 @@ def expire_due(state: ReviewState, now: Timestamp) -> None:
             state.record(
                 now, "approval_expired", f"The deadline passed, request {request.request_id}"
             )
+
+
+def expire(state: ReviewState, request_id: str, now: Timestamp) -> None:
+    """The timer of a request fired: close what nobody decided until then. Never approves."""
+    request = state.request(request_id)
+    if request is not None and request.is_pending:
+        state.replace_request(request.expired(now))
+        state.record(now, "approval_expired", f"The deadline passed, request {request_id}")
 
 
 def approved_items(state: ReviewState) -> list[tuple[ApprovalRequest, Item]]:

@@ -7,6 +7,15 @@ from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewResult, ReviewState
 
 
+def is_remembered(state: ReviewState) -> bool:
+    """Whether the memory gets this review: it is closed, had an analysis and asked somebody.
+
+    Reviews of the first logic remember in a step of their own.
+    """
+    ended = state.outcome is not None and state.analysis is not None and not state.plan_only
+    return ended and state.follows(2)
+
+
 def outcome_of(state: ReviewState) -> Outcome:
     """The outcome once nothing is open any more (the table of docs/design.md)."""
     if state.cancel is not None:
@@ -26,6 +35,13 @@ def outcome_of(state: ReviewState) -> Outcome:
     if ItemState.EXPIRED in states:
         return Outcome.EXPIRED
     return Outcome.REJECTED
+
+
+def outcome_again(state: ReviewState, outcome: Outcome) -> Outcome:
+    """The outcome after it was looked up what stands: one by decisions may have become another."""
+    by_decisions = (Outcome.REJECTED, Outcome.DEFERRED, Outcome.EXPIRED, Outcome.FAILED)
+    executed = any(one is ItemState.EXECUTED for _, one in state.changes)
+    return Outcome.COMPLETED if outcome in by_decisions and executed else outcome
 
 
 def summarise(state: ReviewState) -> str:

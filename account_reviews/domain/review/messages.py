@@ -31,6 +31,8 @@ class SubmitDecision(Model):
     reason: str | None = Field(default=None, max_length=5000)
     proposal_hash: str | None = None
     token: str | None = None
+    decided_at: Timestamp | None = None
+    """When the person decided, as the sender says: only what is past the deadline is refused."""
 
     @field_validator("decision", mode="before")
     @classmethod

@@ -30,4 +30,5 @@ def opening_state(
         updated_at=now,
         plan_only=start.plan_only,
         cycle_id=start.cycle_id,
+        logic=start.logic,
     )

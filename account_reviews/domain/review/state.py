@@ -187,6 +187,15 @@ class ReviewState(BaseModel):
     error_count: int = 0
     last_error: str | None = None
     plan_only: bool = False
+    logic: int = 1
+    """That of its input: what a message does may differ by it, as the order of commands does."""
+    was_reset: bool = False
+    """`temporal workflow reset` began this run: an earlier one may have written what this one
+    knows nothing of."""
+
+    def follows(self, logic: int) -> bool:
+        """Whether this review was begun with that order of commands, or a later one."""
+        return self.logic >= logic
 
     @property
     def degraded(self) -> bool:

@@ -90,6 +90,19 @@ class ApplyChange(Model):
     """Whose writes it belongs to: those of a tenant can be stopped."""
 
 
+class FindWrites(Model):
+    """Asks whether these operations were carried out, where nobody heard of it."""
+
+    operation_ids: tuple[str, ...]
+    tenant: str = "default"
+
+
+class FoundWrites(Model):
+    """operation id -> its result, for those that were carried out."""
+
+    results: dict[str, ApplyResult] = Field(default_factory=dict)
+
+
 class ReadBack(Model):
     writes: tuple[WrittenChange, ...]
 

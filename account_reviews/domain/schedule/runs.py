@@ -30,6 +30,7 @@ class UpkeepJob(StrEnum):
     EXTEND_BIWEEKLY = "extend_biweekly"
     REMOVE_DONE = "remove_done"
     DIGEST = "digest"
+    MEMORY = "memory"
     AUDIT_PARTITIONS = "audit_partitions"
     AUDIT_CLEANUP = "audit_cleanup"
     AUDIT_RECONCILE = "audit_reconcile"

@@ -8,6 +8,12 @@ with old as (
 requests as (
   delete from reviews.approval_requests
   where run_id in (select run_id from old)
+),
+
+-- What the memory has not got yet stays until it has.
+remembered as (
+  delete from reviews.memory_outbox
+  where run_id in (select run_id from old) and delivered_at is not null
 )
 
 delete from reviews.review_runs

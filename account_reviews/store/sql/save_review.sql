@@ -8,6 +8,13 @@ with before as materialized (
   where run_id = :run_id and state->>'workflow_run_id' = :workflow_run_id
 ),
 
+-- A row of another run of the same review, as before a reset: its versions mean nothing here.
+taken_over as materialized (
+  select 1
+  from reviews.review_runs
+  where run_id = :run_id and state->>'workflow_run_id' <> :workflow_run_id
+),
+
 saved as (
   insert into reviews.review_runs as known (
     run_id, review_id, tenant, account_id, owner_id, name, kind, phase, status, outcome,
@@ -62,7 +69,36 @@ requests as (
     state = excluded.state,
     body = excluded.body,
     version = excluded.version
-  where known.version < excluded.version
+  where known.version < excluded.version or exists (select from taken_over)
+),
+
+-- Requests that only a run before a reset knew of: nobody can decide on them any more.
+left_behind as (
+  update reviews.approval_requests as known set
+    state = 'superseded',
+    body = known.body || jsonb_build_object(
+      'state', 'superseded',
+      'closed_at', cast(:updated_at as timestamptz),
+      'items', (
+        select jsonb_agg(
+          case
+            when one->>'state' in ('proposed', 'approved', 'adjusted')
+              then one || '{"state": "superseded", "reason": "the review was reset"}'
+            else one
+          end
+          order by place
+        )
+        from jsonb_array_elements(known.body->'items') with ordinality as items (one, place)
+      )
+    ),
+    version = :version
+  where known.run_id = :run_id
+    and known.state = 'pending'
+    and exists (select from saved)
+    and not exists (
+      select from jsonb_array_elements(cast(:requests as jsonb)) as mine
+      where mine->>'request_id' = known.request_id
+    )
 ),
 
 outcomes as (
@@ -79,6 +115,15 @@ outcomes as (
     by = excluded.by,
     at = excluded.at,
     reason = excluded.reason
+),
+
+-- What it wants remembered: once, however often it is saved. Delivered apart from the review.
+memory as (
+  insert into reviews.memory_outbox as known (run_id, tenant, account_id, items)
+  select run_id, tenant, account_id, items
+  from jsonb_populate_recordset(null::reviews.memory_outbox, cast(:memories as jsonb))
+  on conflict (run_id) do update set items = excluded.items
+  where known.delivered_at is null
 ),
 
 baseline as (

@@ -120,7 +120,6 @@ async def test_hooks_are_notified_of_a_review_from_start_to_end(
     tools = of(events, HookName.PRE_TOOL)
     assert {event.tool for event in tools} == {
         "crm.fetch_snapshot", "memory.recall", "crm.apply_change", "crm.read_back",
-        "memory.remember",
     }  # fmt: skip
     assert {event.task for event in of(events, HookName.POST_TASK)} == {
         "analysis.analyse", "store.save_review",

@@ -97,7 +97,6 @@ async def test_a_review_is_counted_once_although_it_was_replayed(
         "memory.recall": 1,
         "crm.apply_change": 1,
         "crm.read_back": 1,
-        "memory.remember": 1,
     }
     session = (("status", "completed"), ("type", "on_demand"))
     assert found["orchestrator_session_duration_seconds_count"] == {session: 1}

@@ -1,0 +1,97 @@
+"""Delivers what reviews left in the memory outbox. No review waits for it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, NoReturn
+
+from account_reviews.domain.audit.redaction import clean
+from account_reviews.domain.base import Model
+from account_reviews.domain.errors import MemoryUnavailableError, ReviewsError
+from account_reviews.memory.protocol import MemoryBackend
+from account_reviews.store.memory_outbox import MemoryOutbox
+
+BATCH: Final = 20
+_LOOK_SECONDS: Final = 2.0
+"""Between looks at what others left or what failed before; what this worker closes is fetched
+at once."""
+_REPORT_EVERY: Final = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class Delivered(Model):
+    """What one pass did."""
+
+    remembered: int = 0
+    refused: int = 0
+    """Items the memory does not take; they are tried again once an hour."""
+    unavailable: str | None = None
+    """Why the memory could not be reached; what is left waits."""
+
+
+async def deliver(outbox: MemoryOutbox, memory: MemoryBackend, tenant: str) -> Delivered:
+    """Hand over all that is due, each once: the memory knows a repeat by its run id.
+
+    UnreachableError when our own database is down.
+    """
+    remembered = refused = 0
+    while taken := await outbox.take(tenant, BATCH):
+        for place, one in enumerate(taken):
+            try:
+                await memory.remember(one.items, idempotency_key=one.run_id)
+            except MemoryUnavailableError as error:
+                await outbox.failed([left.run_id for left in taken[place:]], clean(error.message))
+                return Delivered(
+                    remembered=remembered, refused=refused, unavailable=clean(error.message)
+                )
+            except Exception as error:  # noqa: BLE001  one bad item never holds up the others
+                refused += 1
+                _log.warning("the memory does not take run %s: %s", one.run_id, clean(str(error)))
+                await outbox.failed([one.run_id], clean(str(error)) or type(error).__name__)
+                continue
+            await outbox.delivered(one.run_id)
+            remembered += 1
+    return Delivered(remembered=remembered, refused=refused)
+
+
+class Remembering:
+    """Delivers in the background of a worker; `wake` makes it look at once."""
+
+    def __init__(self, outbox: MemoryOutbox, memory: MemoryBackend, tenant: str) -> None:
+        self._outbox, self._memory, self._tenant = outbox, memory, tenant
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """A review of this process has just left something."""
+        self._news.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Deliver inside. What is left at the end another worker, or the next one, delivers."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self) -> NoReturn:
+        clock = asyncio.get_running_loop().time
+        reported = -_REPORT_EVERY
+        while True:
+            self._news.clear()
+            try:
+                reason = (await deliver(self._outbox, self._memory, self._tenant)).unavailable
+            except ReviewsError as error:
+                reason = error.message
+            except Exception as error:  # noqa: BLE001  whatever it is, it is tried again
+                reason = clean(str(error)) or type(error).__name__
+            if reason is not None and clock() - reported > _REPORT_EVERY:
+                reported = clock()
+                _log.warning("outcomes of reviews wait to be remembered: %s", reason)
+            try:
+                await asyncio.wait_for(self._news.wait(), _LOOK_SECONDS)
+            except TimeoutError:
+                continue
