@@ -35,6 +35,8 @@ class Settings:
     database_url: str | None = None
     audit_database_url: str | None = None
     """None: the audit trail stands in the main database."""
+    audit_owner_url: str | None = None
+    """The audit database for whoever owns the trail: only `audit retain` asks for it."""
     audit_seals: str | None = None
     """The second place of the seals: a file of JSON lines, or the URL of an object store."""
     audit_signing_key: Path | None = None

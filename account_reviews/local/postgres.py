@@ -59,13 +59,13 @@ class EmbeddedPostgres:
         self.durable = durable
         self.socket_dir = sockets.socket_dir(self.data_dir)
 
-    def url(self, database: str = DATABASE) -> str:
-        """The address of a database, for SQLAlchemy with asyncpg.
+    def url(self, database: str = DATABASE, *, login: str = "postgres") -> str:
+        """The address of a database, for SQLAlchemy with asyncpg; the login is the owner's.
 
         It names all that the driver would take from PG* of the shell.
         """
         host, named = quote(str(self.socket_dir), safe="/"), quote(database, safe="")
-        return f"postgresql+asyncpg://postgres@/{named}?host={host}&port={_PORT}&{_OURS}"
+        return f"postgresql+asyncpg://{quote(login)}@/{named}?host={host}&port={_PORT}&{_OURS}"
 
     def start(self) -> None:
         """Start the cluster, or adopt the one that runs. Creates it the first time.

@@ -26,6 +26,15 @@ from account_reviews.temporal.names import NAMESPACE
 
 _LOOK_EVERY: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
+_WORKER: Final = "worker"
+"""The login of workers. Ours, the owner's, is that of the commands."""
+_WORKER_LOGIN: Final = f"""
+do $$ begin
+    if to_regrole('{_WORKER}') is null then
+        create role {_WORKER} login in role reviews_worker, audit_writer;
+    end if;
+end $$
+"""
 
 
 def _silent(_: str) -> None:
@@ -161,7 +170,15 @@ class LocalStack:
             "REVIEWS_DATABASE_URL": self.database_url,
         }
 
+    def _worker_environment(self) -> dict[str, str]:
+        """The same for a worker, which owns nothing of what it writes to."""
+        if self._external_database:
+            return self.environment()
+        return self.environment() | {"REVIEWS_DATABASE_URL": self._postgres.url(login=_WORKER)}
+
     async def _start_database(self, undo: AsyncExitStack) -> None:
+        from sqlalchemy import text
+
         from account_reviews.store.database import create_engine
         from account_reviews.store.migration import AUDIT, upgrade
 
@@ -176,6 +193,9 @@ class LocalStack:
         try:
             await upgrade(engine)
             await upgrade(engine, AUDIT)
+            if not self._external_database:
+                async with engine.begin() as connection:
+                    await connection.execute(text(_WORKER_LOGIN))
         finally:
             await engine.dispose()
 
@@ -190,7 +210,7 @@ class LocalStack:
 
     async def _start_workers(self, undo: AsyncExitStack) -> None:
         self._supervisor = Supervisor(
-            self.environment(),
+            self._worker_environment(),
             self.data_dir / "worker.log",
             notify=self._notify,
             changed=self._write,

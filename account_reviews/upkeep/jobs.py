@@ -140,7 +140,7 @@ async def audit_partitions(tools: Tools) -> JobReport:
 
 
 async def audit_cleanup(tools: Tools) -> JobReport:
-    """Archive the months of the trail that are older than it is kept, then drop them."""
+    """Archive the months of the trail that are older than it is kept, and say which may go."""
     from account_reviews.audit.archive.partitions import clean_up
 
     trail = tools.trail
@@ -152,8 +152,11 @@ async def audit_cleanup(tools: Tools) -> JobReport:
         keep=tools.policy.retention.audit,
         now=tools.now,
     )
-    summary = f"{_sentence('archived', done.archived)}, {_sentence('dropped', done.dropped)}"
-    return JobReport(summary="; ".join((summary, *done.notes)), changed=len(done.dropped))
+    summary = _sentence("archived", done.archived)
+    if done.may_go:
+        months = ", ".join(done.may_go)
+        summary += f"; archived whole, `reviews audit retain` may drop them: {months}"
+    return JobReport(summary="; ".join((summary, *done.notes)), changed=len(done.archived))
 
 
 async def audit_reconcile(tools: Tools) -> JobReport:

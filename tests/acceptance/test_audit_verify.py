@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.local.stack import LocalStack
+from account_reviews.store.database import create_engine
 from tests.support.commands import Answer, Reviews, rows
 
 KEYS = {
@@ -209,3 +212,50 @@ def test_without_what_it_needs(
     assert reviews.quick(*words).code == 0
     answer = reviews.quick(*words, "--key", str(tmp_path / "keys.json"))
     assert answer.code == 1, "no key was given, so none is believed"
+
+
+def test_months_go_by_the_login_of_the_owner(reviews: Reviews, stack: LocalStack) -> None:
+    said = reviews.quick("audit", "retain").sentence(2)
+    assert "only the owner of the trail drops months" in said
+    owner = {"REVIEWS_AUDIT_OWNER_URL": stack.database_url}
+    assert reviews.json("audit", "retain", **owner) == {"dropped": [], "kept": [], "notes": []}
+    assert reviews.quick("audit", "retain", **owner).out == "dropped nothing\n"
+    url = make_url(stack.database_url).set(username="worker").render_as_string()
+    said = reviews.quick("audit", "retain", REVIEWS_AUDIT_OWNER_URL=url).sentence(2)
+    assert "worker does not own the trail" in said
+
+
+async def test_no_worker_owns_what_it_writes_to(
+    stack: LocalStack, stack_engine: AsyncEngine
+) -> None:
+    """Whoever owns the trail can switch its guards off and drop months of it."""
+    async with stack_engine.connect() as connection:
+        workers = await connection.scalars(
+            text(
+                "select distinct usename from pg_stat_activity "
+                "where application_name like 'reviews-worker%'"
+            )
+        )
+        owned = await connection.scalars(
+            text(
+                "select c.oid::regclass::text from pg_class c join pg_roles r on "
+                "pg_has_role(r.oid, c.relowner, 'usage') where r.rolname = 'worker' "
+                "and c.relnamespace = any(array['audit', 'reviews', 'crm']::regnamespace[])"
+            )
+        )
+        assert (set(workers), list(owned)) == ({"worker"}, [])
+    worker = create_engine(
+        make_url(stack.database_url).set(username="worker").render_as_string(), application_name="w"
+    )
+    try:
+        for statement in (
+            "alter table audit.audit_events disable trigger user",
+            "set session_replication_role = replica",
+            "select audit.cleanup_audit_partitions('2555 days')",
+            "delete from reviews.alembic_version",
+        ):
+            with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+                async with worker.begin() as connection:
+                    await connection.execute(text(statement))
+    finally:
+        await worker.dispose()

@@ -1,8 +1,7 @@
-"""Months of the trail: made ahead, and at the end of their time archived and dropped.
+"""Months of the trail: made ahead, and at the end of their time archived.
 
 A month is archived only when each of its rows is what was sealed, so that nothing that was tampered
-with is tidied away. It is dropped by a function of the database, which looks for itself whether
-every row is archived, and keeps what its owner wants kept.
+with is tidied away. No worker can drop one: `retention` does, as the owner of the trail.
 """
 
 import asyncio
@@ -23,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.audit.archive.archive_files import ArchiveWriter
 from account_reviews.audit.archive.archives import Archive, add_archive, archives
+from account_reviews.audit.locks import ARCHIVING, alone
 from account_reviews.audit.seals import leaves
 from account_reviews.audit.seals.keys import SigningKey, signing_key
 from account_reviews.audit.seals.leaves import Position, leaves_of, position_of, row_of
@@ -42,12 +42,9 @@ from account_reviews.store.database import reachable
 from account_reviews.store.sql_files import read_sql
 
 ACTOR: Final = "upkeep"
-_LOCK: Final = text("select pg_try_advisory_lock(hashtextextended('audit-archive', 0))")
-_UNLOCK: Final = text("select pg_advisory_unlock(hashtextextended('audit-archive', 0))")
 _MAINTAIN: Final = text("select audit.maintain_audit_partitions()")
 _LEAST: Final = text("select keep from audit.retention")
 _MONTHS: Final = text(read_sql("account_reviews.audit.archive", "months.sql"))
-_CLEAN: Final = text("select audit.cleanup_audit_partitions(:keep)")
 _BATCH: Final = 20_000
 _LOCKED: Final = "55P03"
 """SQLSTATE of a lock that was not to be had in time."""
@@ -59,14 +56,16 @@ class CleanedUp:
 
     archived: list[str] = field(default_factory=list)
     """Files."""
-    dropped: list[str] = field(default_factory=list)
-    """Partitions."""
+    may_go: list[str] = field(default_factory=list)
+    """Partitions that are archived whole: the owner of the trail may drop them."""
     notes: list[str] = field(default_factory=list)
     """What a person should know."""
 
 
 @dataclass(frozen=True)
-class _Month:
+class Month:
+    """A partition and its time."""
+
     name: str
     from_at: datetime
     to_at: datetime
@@ -77,7 +76,7 @@ async def make_ahead(engine: AsyncEngine) -> list[str]:
 
     UnreachableError when the database is down, or when a long query keeps it from being altered.
     """
-    async with _altering(), engine.begin() as connection:
+    async with altering(), engine.begin() as connection:
         return list(await connection.scalars(_MAINTAIN))
 
 
@@ -90,47 +89,44 @@ async def clean_up(
     keep: timedelta,
     now: datetime,
 ) -> CleanedUp:
-    """Archive months that are wholly older than `keep`, then drop them.
+    """Archive months that are wholly older than `keep`; gives those that may be dropped.
 
     `place` is a directory or the URL of an object store. ConflictError when another clean-up is at
     work, NegativeAnswerError when rows are not what was sealed, UnreachableError.
     """
     done = CleanedUp()
-    async with reachable(), engine.connect() as connection, _alone(connection):
-        least = await connection.scalar(_LEAST)
-        if least is not None and least > keep:
-            done.notes.append(
-                f"the database keeps the trail for {least.days} days, although the policy says "
-                f"{keep.days}: its owner may change audit.retention"
-            )
-        kept = max(keep, least or keep)
-        months = [_Month(*row) for row in await connection.execute(_MONTHS)]
-        await connection.commit()
+    async with reachable(), alone(engine, ARCHIVING) as held:
+        if held is None:
+            raise ConflictError("another clean-up of the trail is at work", hint="try again later")
+        months, notes = await old_months(engine, keep, now)
+        done.notes += notes
         for month in months:
-            if month.to_at <= now - kept:
-                archiving = _Archiving(engine, place, signing_key(key_file), tenant, month)
-                file = await archiving.run()
-                done.archived += [file] if file else []
-        done.dropped = await _drop(engine, kept, tenant)
+            archiving = _Archiving(engine, place, signing_key(key_file), tenant, month)
+            file = await archiving.run()
+            done.archived += [file] if file else []
+            done.may_go.append(month.name)
     return done
 
 
-@asynccontextmanager
-async def _alone(connection: AsyncConnection) -> AsyncIterator[None]:
-    if not await connection.scalar(_LOCK):
-        raise ConflictError("another clean-up of the trail is at work", hint="try again later")
-    await connection.commit()
-    try:
-        yield
-    except BaseException:
-        await connection.invalidate()  # the lock ends with the session
-        raise
-    await connection.execute(_UNLOCK)
-    await connection.commit()
+async def old_months(
+    engine: AsyncEngine, keep: timedelta, now: datetime
+) -> tuple[list[Month], list[str]]:
+    """Months that are wholly older than is kept, and what a person should know of that."""
+    async with engine.connect() as connection:
+        least = await connection.scalar(_LEAST)
+        months = [Month(*row) for row in await connection.execute(_MONTHS)]
+    notes = []
+    if least is not None and least > keep:
+        notes.append(
+            f"the database keeps the trail for {least.days} days, although the policy says "
+            f"{keep.days}: its owner may change audit.retention"
+        )
+    kept = max(keep, least or keep)
+    return [month for month in months if month.to_at <= now - kept], notes
 
 
 @asynccontextmanager
-async def _altering() -> AsyncIterator[None]:
+async def altering() -> AsyncIterator[None]:
     """Tables are altered inside: UnreachableError when somebody uses them for too long."""
     try:
         async with reachable():
@@ -144,23 +140,11 @@ async def _altering() -> AsyncIterator[None]:
         ) from error
 
 
-async def _drop(engine: AsyncEngine, keep: timedelta, tenant: str) -> list[str]:
-    async with _altering(), engine.begin() as connection:
-        names = list(await connection.scalars(_CLEAN, {"keep": keep}))
-        now = datetime.now(UTC)
-        rows = [
-            _entry(EventType.AUDIT_PARTITION_DROPPED, tenant, name, now, "dropped", {})
-            for name in names
-        ]
-        await insert(connection, rows)
-    return names
-
-
 class _Archiving:
     """One month into one file."""
 
     def __init__(
-        self, engine: AsyncEngine, place: str, key: SigningKey, tenant: str, month: _Month
+        self, engine: AsyncEngine, place: str, key: SigningKey, tenant: str, month: Month
     ) -> None:
         self._engine = engine
         self._place = place
@@ -182,7 +166,7 @@ class _Archiving:
         folder = Path(tempfile.mkdtemp(prefix="audit-archive-", dir=_near(self._place)))
         try:
             rows, root = await self._write(folder / file, number)
-            sha256 = await asyncio.to_thread(_hash_of, folder / file)
+            sha256 = await asyncio.to_thread(hash_of_file, folder / file)
             await _put(self._place, folder / file, sha256)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -285,12 +269,11 @@ class _Archiving:
 
     async def _record(self, archive: Archive) -> None:
         details = {"file": archive.file, "rows": archive.rows, "sha256": archive.sha256}
-        entry = _entry(
+        entry = month_entry(
             EventType.AUDIT_PARTITION_ARCHIVED,
             self._tenant,
             archive.partition,
             archive.archived_at,
-            "archived",
             details,
         )
         async with self._engine.begin() as connection:
@@ -312,17 +295,23 @@ class _Archiving:
         ]
 
 
-def _entry(
-    kind: EventType, tenant: str, partition: str, at: datetime, action: str, details: dict[str, Any]
+def month_entry(
+    kind: EventType,
+    tenant: str,
+    partition: str,
+    at: datetime,
+    details: dict[str, Any],
+    actor: str = ACTOR,
 ) -> AuditEvent:
+    """A month was archived, or dropped."""
     return AuditEvent(
         event_id=audit_entry_id(kind.value, partition, at.isoformat()),
         at=at,
         source=Source.FACT,
         event_type=kind,
         tenant=tenant,
-        actor=ACTOR,
-        action=action,
+        actor=actor,
+        action=kind.value.rpartition("_")[2],
         resource=f"audit.{partition}",
         severity=Severity.INFO,
         details=details,
@@ -344,7 +333,7 @@ async def _put(place: str, file: Path, sha256: str) -> None:
     if not is_url(place):
         with answering(place):
             there = await asyncio.to_thread(_move, file, Path(place) / file.name)
-            found = await asyncio.to_thread(_hash_of, there)
+            found = await asyncio.to_thread(hash_of_file, there)
     else:
         import obstore
 
@@ -372,6 +361,6 @@ def _move(file: Path, there: Path) -> Path:
     return there
 
 
-def _hash_of(file: Path) -> str:
+def hash_of_file(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

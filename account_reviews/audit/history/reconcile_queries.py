@@ -22,10 +22,8 @@ from account_reviews.temporal.names import DEFAULT_TENANT, parse_review_id
 RECONCILER: Final = "reconciler"
 """The actor of rows that nobody asked for: they record what was found."""
 
-LOCK: Final = text(
-    "select pg_try_advisory_xact_lock("
-    "hashtextextended('reviews-audit-reconcile ' || cast(:namespace as text), 0))"
-)
+OLDER_LOCK: Final = "reviews-audit-reconcile {namespace}"
+"""The lock of releases before 0003_proven."""
 _LAST: Final = text("select max(began_at) from audit.reconciliations where namespace = :namespace")
 _RECORD: Final = text(
     "insert into audit.reconciliations "

@@ -30,6 +30,7 @@ from account_reviews.audit.history.reader import (
     HistoryReader,
 )
 from account_reviews.audit.history.reconcile_queries import Gap
+from account_reviews.audit.locks import RECONCILING, alone
 from account_reviews.audit.outages import is_away
 from account_reviews.domain.audit.events import Source
 from account_reviews.domain.audit.redaction import Rules
@@ -178,20 +179,18 @@ class Reconciler:
     @asynccontextmanager
     async def _alone(self, patience: float = _LOCK_SECONDS) -> AsyncIterator[None]:
         """One pass at a time in the whole system. The lock goes with the connection."""
-        async with self._engine.connect() as connection:
-            for wait in range(int(patience) + 1):
-                if wait:
-                    await asyncio.sleep(1)
-                if await connection.scalar(
-                    reconcile_queries.LOCK, {"namespace": self._client.namespace}
-                ):
-                    break
-            else:
-                raise ConflictError(
-                    "another comparison of the trail with Temporal is at work",
-                    hint="try again when it is done",
-                )
-            yield
+        older = reconcile_queries.OLDER_LOCK.format(namespace=self._client.namespace)
+        for wait in range(int(patience) + 1):
+            if wait:
+                await asyncio.sleep(1)
+            async with alone(self._engine, RECONCILING, older=older) as held:
+                if held is not None:
+                    yield
+                    return
+        raise ConflictError(
+            "another comparison of the trail with Temporal is at work",
+            hint="try again when it is done",
+        )
 
     async def _warnings(self, last: datetime | None, now: datetime) -> list[str]:
         async with asyncio.timeout(CALL_SECONDS):

@@ -1,8 +1,8 @@
 """Closes the trail every second: a seal over the rows of finished transactions.
 
-One sealer works at a time, whoever holds the lock. Rows are taken in the order (transaction,
-number) and only from transactions before the oldest that still runs: a row that is committed late
-comes under a later seal and is never passed over.
+One sealer works at a time: whoever holds the lock, which takes the right to write the trail. Rows
+are taken in the order (transaction, number) and only from transactions before the oldest that still
+runs: a row that is committed late comes under a later seal and is never passed over.
 
 A seal goes to the table first and then to the second place. While the second place is away, seals
 go on in the table and are brought there in order afterwards. When the two disagree, or the table
@@ -20,6 +20,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from account_reviews.audit.locks import SEALING, alone
 from account_reviews.audit.seals.anchors import Anchors
 from account_reviews.audit.seals.keys import SigningKey
 from account_reviews.audit.seals.leaves import BEGINNING, Position
@@ -45,11 +46,16 @@ _RETRY_SECONDS: Final = 5.0
 _STOPPED_SECONDS: Final = 30.0
 """Between looks while sealing is stopped."""
 
-_LOCK: Final = text("select pg_try_advisory_lock(hashtextextended('audit-seal', 0))")
-_UNLOCK: Final = text("select pg_advisory_unlock(hashtextextended('audit-seal', 0))")
+_OLDER: Final = "audit-seal"
+"""The lock of releases before 0003_proven."""
+_HELD: Final = text("select 1")
 _HORIZON: Final = text(
     "select pg_snapshot_xmin(s)::text::bigint as oldest, pg_snapshot_xmax(s)::text::bigint as next "
     "from pg_current_snapshot() s"
+)
+_AT: Final = text(
+    "select exists (select from audit.audit_events where (xid, seq) = (:xid, :seq)) "
+    "or exists (select from audit.archived_rows where (xid, seq) = (:xid, :seq))"
 )
 _TOGETHER: Final = 500
 """Seals read in one go."""
@@ -91,6 +97,7 @@ class Sealer:
         self._last: Seal | None = None
         self._anchored: int | None = None
         """The last seal that is in the second place too; None before it was compared."""
+        self._lock: AsyncConnection | None = None
         self._trouble: str | None = None
         """What was reported last, so that it is reported once."""
 
@@ -131,18 +138,14 @@ class Sealer:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[AsyncConnection | None]:
-        """A connection that holds the lock, or None when somebody else has it."""
-        async with reachable(), self._engine.connect() as connection:
-            held = await connection.scalar(_LOCK)
-            await connection.commit()
-            try:
-                yield connection if held else None
-            except BaseException:
-                await connection.invalidate()  # the lock ends with the session
-                raise
-            if held:
-                await connection.execute(_UNLOCK)
-                await connection.commit()
+        """A connection to seal with, or None when somebody else seals."""
+        async with reachable(), alone(self._engine, SEALING, older=_OLDER) as lock:
+            if lock is None:
+                yield None
+                return
+            self._lock = lock
+            async with self._engine.connect() as connection:
+                yield connection
 
     async def _keep_sealing(self, connection: AsyncConnection) -> None:
         while True:
@@ -162,6 +165,8 @@ class Sealer:
         A second place that is away keeps nothing from being sealed; its error is handed back.
         """
         away: UnreachableError | None = None
+        assert self._lock is not None
+        await self._lock.execute(_HELD)  # it may have gone with its connection
         try:
             await self._compare(connection)
         except UnreachableError as error:
@@ -181,7 +186,8 @@ class Sealer:
             self._check_table(last)
             horizon = (await connection.execute(_HORIZON)).one()
             if last is not None and horizon.next <= last.until.xid:
-                raise _restored(last)
+                there = await connection.scalar(_AT, last.until._asdict())
+                raise _restored(last) if there else _ahead(last)
             after = BEGINNING if last is None else last.until
             members = await self._members(connection, after, horizon.oldest)
             if not members:
@@ -322,4 +328,12 @@ def _restored(last: Seal) -> SealingStoppedError:
         f"the trail was restored to a server whose transaction numbers are behind the sealed ones "
         f"({last.until.xid})",
         hint=f"stop the server and run `pg_resetwal --epoch={epoch}` on its data directory",
+    )
+
+
+def _ahead(last: Seal) -> SealingStoppedError:
+    return SealingStoppedError(
+        f"seal {last.number} ends at a transaction that has not begun ({last.until.xid}), and no "
+        "row stands there: it is false",
+        hint="find out who inserted it; the owner of the trail has to remove it",
     )

@@ -4,7 +4,7 @@ from importlib import import_module
 
 import typer
 
-MODULES = ("audit_tail", "audit_verify", "audit_reconcile")
+MODULES = ("audit_tail", "audit_verify", "audit_reconcile", "audit_retain")
 """Each has `register(audit)`, which adds its verbs."""
 
 

@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.audit.archive.export import AuditExport
 from account_reviews.audit.archive.partitions import clean_up, make_ahead
 from account_reviews.audit.archive.reader import AuditReader, Filters
+from account_reviews.audit.archive.retention import retain
 from account_reviews.audit.seals.keys import public_keys
 from account_reviews.audit.store import insert
 from account_reviews.audit.verify.offline import verify_export
+from account_reviews.domain.errors import BadInputError
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
 from account_reviews.store.migration import AUDIT, upgrade
@@ -25,6 +27,7 @@ from tests.support.sealed_trail import Sealed, fresh
 
 WRITER = "an_application"
 FAR = datetime(2199, 1, 1, tzinfo=UTC)
+ARCHIVE = "insert into audit.archives values (1, 'm', now(), now(), 3, '', 'f', '', now(), '', '')"
 PARTITIONS = text(
     "select inhrelid::regclass::text from pg_inherits "
     "where inhparent = 'audit.audit_events'::regclass order by 1"
@@ -150,11 +153,9 @@ async def test_the_application_can_do_its_work(writer: Sealed) -> None:
     async with writer.engine.begin() as connection:
         made = await connection.scalar(text("select audit.create_audit_partition('2032-01-01')"))
         assert made == "audit_events_2032_01"
-        gone = await connection.scalars(text("select audit.cleanup_audit_partitions('2555 days')"))
-        assert list(gone) == []
 
 
-async def test_the_application_tidies_months_away(writer: Sealed) -> None:
+async def test_the_application_archives_months_and_drops_none(writer: Sealed) -> None:
     old = datetime(datetime.now(UTC).year - 8, 5, 17, tzinfo=UTC)
     month = f"audit_events_{old:%Y_%m}"
     await insert(writer.engine, [replace(event(9, 9), at=old)])
@@ -168,12 +169,123 @@ async def test_the_application_tidies_months_away(writer: Sealed) -> None:
         keep=timedelta(days=2555),
         now=datetime.now(UTC),
     )
-    assert (done.archived, done.dropped, done.notes) == (
+    assert (done.archived, done.may_go, done.notes) == (
         [f"{month}-1.jsonl.gz"],
         [month],
         [],
     )
+    with pytest.raises(BadInputError, match=f"{WRITER} does not own the trail"):
+        await retain(
+            writer.engine,
+            public_keys(writer.key_file),
+            str(writer.folder / "archive"),
+            tenant="default",
+            actor="x",
+            keep=timedelta(days=2555),
+            now=datetime.now(UTC),
+        )
+    report = await writer.verify()
+    assert (report.ok, report.rows) == (True, 4)
+
+
+async def test_the_application_drops_nothing_whatever_it_claims(writer: Sealed) -> None:
+    """Neither by what it may insert, nor by a time that is longer than it looks."""
+    async with writer.engine.begin() as connection:
+        for statement in (
+            ARCHIVE,
+            "insert into audit.archived_rows select xid, seq, '', 1 from audit.audit_events",
+        ):
+            await connection.execute(text(statement))
+    for keep in ("-12000 months 362700 days", "2555 days"):
+        said = await refused(writer.engine, f"select audit.cleanup_audit_partitions('{keep}')")
+        assert "permission denied" in said
+    assert (await writer.verify()).rows == 3
+
+
+SEAL = (
+    "insert into audit.seals select number + {more}, sealed_at, {after}, {until}, 1, root, "
+    "previous, key_id, signature, substr(leaves, 1, 48) from audit.seals order by number desc "
+    "limit 1"
+)
+FALSE_SEALS: dict[str, dict[str, str | int]] = {
+    "ahead of the server": {"until": "1::bigint << 62, 1"},
+    "under a transaction that runs": {"until": "pg_current_xact_id()::text::bigint, 1"},
+    "of another number": {"more": 10**9},
+    "over rows that are sealed": {"after": "0, 0"},
+    "over nothing": {"until": "until_xid, until_seq"},
+}
+
+
+@pytest.mark.parametrize("name", FALSE_SEALS)
+async def test_a_false_seal_is_refused_at_the_door(writer: Sealed, name: str) -> None:
+    given: dict[str, str | int] = {
+        "more": 1,
+        "after": "until_xid, until_seq",
+        "until": "until_xid + 1, until_seq",
+    }
+    said = await refused(writer.engine, SEAL.format(**given | FALSE_SEALS[name]))
+    assert "does not follow the seals before it, or lies ahead" in said
+    await writer.add(4)
+    assert await writer.sealer().seal_all() == 1
     assert (await writer.verify()).ok
+
+
+async def test_a_seal_from_before_that_lies_ahead_keeps_nobody_from_writing(
+    trail: Sealed, writer: Sealed
+) -> None:
+    """It is believed where a row stands at its end, as in a trail that was restored elsewhere."""
+    given = {"more": 1, "after": "until_xid, until_seq", "until": "1::bigint << 62, 1"}
+    await trail.owner(SEAL.format(**given))
+    await writer.add(4)
+    assert not (await writer.verify()).ok
+    await trail.owner(
+        "update audit.audit_events set xid = 1::bigint << 62, seq = 1 "
+        "where seq = (select min(seq) from audit.audit_events)"
+    )
+    said = await refused(writer.engine, PUT.format(at="2026-11-21", details="{}"))
+    assert "are behind the sealed ones" in said
+
+
+async def test_the_archive_takes_no_rows_ahead_of_the_server(writer: Sealed) -> None:
+    async with writer.engine.begin() as connection:
+        await connection.execute(text(ARCHIVE))
+    ahead = "insert into audit.archived_rows values (1::bigint << 62, 1, '', 1)"
+    assert "has not ended" in await refused(writer.engine, ahead)
+
+
+async def test_a_login_without_rights_cannot_keep_the_trail_from_being_sealed(
+    trail: Sealed, writer: Sealed, database_url: str
+) -> None:
+    """The lock of earlier releases is anybody's; that of this one takes the right to write."""
+    stranger = "a_stranger"
+    await trail.owner(
+        f"do $$ begin if to_regrole('{stranger}') is null then "
+        f"create role {stranger} login; end if; end $$",
+        f"grant usage on schema audit to {stranger}",
+    )
+    url = make_url(database_url).set(username=stranger).render_as_string(hide_password=False)
+    own = create_engine(url, application_name=stranger)
+    try:
+        async with own.connect() as holding:
+            await holding.execute(
+                text("select pg_advisory_lock(hashtextextended('audit-seal', 0))")
+            )
+            await writer.add(4)
+            assert await writer.sealer().seal_all() == 1
+            for name in ("sealing", "archiving", "reconciling"):
+                lock = f"lock table audit.{name} in share update exclusive mode"
+                assert "permission denied" in await refused(own, lock)
+    finally:
+        await own.dispose()
+
+
+async def test_a_sealer_of_an_earlier_release_is_waited_for(writer: Sealed) -> None:
+    async with writer.engine.connect() as holding:
+        await holding.execute(text("select pg_advisory_lock(hashtextextended('audit-seal', 0))"))
+        await writer.add(4)
+        assert await writer.sealer().seal_all() == 0
+        await holding.execute(text("select pg_advisory_unlock(hashtextextended('audit-seal', 0))"))
+    assert await writer.sealer().seal_all() == 1
 
 
 @pytest.mark.parametrize(
@@ -207,7 +319,7 @@ async def test_the_application_tidies_months_away(writer: Sealed) -> None:
 )
 async def test_the_application_can_change_nothing(writer: Sealed, statement: str) -> None:
     said = await refused(writer.engine, statement)
-    assert "permission denied" in said or "must be owner" in said or "is kept for" in said, said
+    assert "permission denied" in said or "must be owner" in said, said
 
 
 async def test_functions_cannot_be_misled_by_the_caller(writer: Sealed) -> None:
@@ -216,7 +328,7 @@ async def test_functions_cannot_be_misled_by_the_caller(writer: Sealed) -> None:
         await connection.execute(text("create temporary table retention (keep interval)"))
         await connection.execute(text("insert into pg_temp.retention values ('0 days')"))
         await connection.execute(text("set search_path = pg_temp, audit"))
-        with pytest.raises(exc.DBAPIError, match="is kept for 2555 days at least"):
+        with pytest.raises(exc.DBAPIError, match="permission denied"):
             await connection.execute(text("select audit.cleanup_audit_partitions('1 day')"))
         await connection.rollback()
         for month in ("1999-12-01", "2100-01-01"):

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.archive.archive_files import check_archive
 from account_reviews.audit.archive.partitions import CleanedUp, clean_up, make_ahead
+from account_reviews.audit.archive.retention import Retained, retain
 from account_reviews.audit.event_rows import store_each
 from account_reviews.audit.seals.faults import Kind
 from account_reviews.audit.seals.keys import PublicKeys, public_keys
@@ -71,6 +72,18 @@ async def tidy(trail: Sealed, place: str | None = None, keep: timedelta = YEARS)
         place or str(trail.folder / "archive"),
         trail.key_file,
         tenant="default",
+        keep=keep,
+        now=datetime.now(UTC),
+    )
+
+
+async def drop(trail: Sealed, place: str | None = None, keep: timedelta = YEARS) -> Retained:
+    return await retain(
+        trail.engine,
+        public_keys(trail.key_file),
+        place or str(trail.folder / "archive"),
+        tenant="default",
+        actor="olga",
         keep=keep,
         now=datetime.now(UTC),
     )
@@ -135,7 +148,9 @@ async def test_old_months_are_archived_and_dropped(trail: Sealed) -> None:
     await trail.sealer().seal_all()
     await make_ahead(trail.engine)
     done = await tidy(trail)
-    assert done.dropped == [MARCH, f"audit_events_{YEAR}_04"]
+    assert done.may_go == [MARCH, f"audit_events_{YEAR}_04"]
+    assert (await trail.verify()).rows == 6
+    assert await drop(trail) == Retained(dropped=done.may_go)
     assert done.archived == [f"{MARCH}-1.jsonl.gz", f"audit_events_{YEAR}_04-2.jsonl.gz"]
     assert done.notes == []
     report = await trail.verify()
@@ -146,13 +161,14 @@ async def test_old_months_are_archived_and_dropped(trail: Sealed) -> None:
     assert await facts(trail.engine) == [
         ("audit_partition_archived", f"audit.{MARCH}", "upkeep"),
         ("audit_partition_archived", f"audit.audit_events_{YEAR}_04", "upkeep"),
-        ("audit_partition_dropped", f"audit.{MARCH}", "upkeep"),
-        ("audit_partition_dropped", f"audit.audit_events_{YEAR}_04", "upkeep"),
+        ("audit_partition_dropped", f"audit.{MARCH}", "olga"),
+        ("audit_partition_dropped", f"audit.audit_events_{YEAR}_04", "olga"),
     ]
     for name in done.archived:
         checked = check_archive(trail.folder / "archive" / name, public_keys(trail.key_file))
         assert (checked.ok, checked.rows, checked.seals_checked) == (True, 2, 1)
     assert await tidy(trail) == CleanedUp()
+    assert await drop(trail) == Retained()
 
 
 async def test_what_is_younger_than_it_is_kept_stays(trail: Sealed) -> None:
@@ -164,10 +180,12 @@ async def test_what_is_younger_than_it_is_kept_stays(trail: Sealed) -> None:
     await trail.sealer().seal_all()
     await make_ahead(trail.engine)
     done = await tidy(trail)
-    assert done.dropped == [f"audit_events_{older:%Y_%m}"]
+    assert done.may_go == [f"audit_events_{older:%Y_%m}"]
+    assert (await drop(trail)).dropped == done.may_go
     assert len(await rows_of(trail.engine, f"audit.audit_events_{month:%Y_%m}")) == 2
     shorter = await tidy(trail, keep=timedelta(days=30))
-    assert shorter.dropped == []
+    assert shorter.may_go == []
+    assert (await drop(trail, keep=timedelta(days=30))).dropped == []
     assert "keeps the trail for 2555 days, although the policy says 30" in shorter.notes[0]
 
 
@@ -175,17 +193,19 @@ async def test_a_row_that_came_after_the_archive_is_not_dropped_with_it(trail: S
     await old_rows(trail, OLD)
     await trail.sealer().seal_all()
     await make_ahead(trail.engine)
+    await tidy(trail)
     async with trail.engine.connect() as blocker:
         await blocker.execute(text(f"select 1 from audit.{MARCH}"))
         with pytest.raises(UnreachableError, match="it is in use"):
-            await tidy(trail)
+            await drop(trail)
     await insert(trail.engine, [replace(event(7, 9), at=OLD - DAY)])
     with pytest.raises(NegativeAnswerError, match="is not sealed yet"):
         await tidy(trail)
+    assert await drop(trail) == Retained(kept=[MARCH])
     await trail.sealer().seal_all()
     done = await tidy(trail)
     assert done.archived == [f"{MARCH}-2.jsonl.gz"]
-    assert done.dropped == [MARCH]
+    assert (await drop(trail)).dropped == [MARCH]
     await trail.sealer().seal_all()
     report = await trail.verify()
     assert (report.ok, report.unsealed) == (True, 0), report.document()
@@ -226,6 +246,7 @@ async def test_rows_cannot_be_passed_off_as_archived(trail: Sealed) -> None:
     await trail.sealer().seal_all()
     await make_ahead(trail.engine)
     await tidy(trail)
+    await drop(trail)
     assert (await trail.verify()).ok
     await trail.owner(
         "insert into audit.archived_rows (xid, seq, leaf, archive) "
@@ -238,9 +259,11 @@ async def test_rows_cannot_be_passed_off_as_archived(trail: Sealed) -> None:
     assert any("its signature is wrong" in one.why for one in (await trail.verify()).faults)
 
 
-async def test_the_function_believes_no_caller(trail: Sealed) -> None:
-    """A record of an archive alone drops nothing: each row has to be in it."""
+@pytest.mark.parametrize("leaf", ["''", "l.leaf"], ids=["made up", "taken from the seal"])
+async def test_a_made_up_record_of_an_archive_drops_nothing(trail: Sealed, leaf: str) -> None:
+    """The function wants the leaf that was sealed, the command a record that a key signed."""
     await old_rows(trail, OLD, OLD - DAY)
+    await trail.sealer().seal_all()
     await make_ahead(trail.engine)
     async with trail.engine.begin() as connection:
         await connection.execute(
@@ -251,13 +274,64 @@ async def test_the_function_believes_no_caller(trail: Sealed) -> None:
         )
         await connection.execute(
             text(
-                "insert into audit.archived_rows select xid, seq, '', 1 from audit.audit_events "
-                "order by seq limit 1"
+                f"insert into audit.archived_rows select e.xid, e.seq, {leaf}, 1 "
+                "from audit.audit_events e, audit.seals s, lateral (select substr(s.leaves, "
+                "48 * (row_number() over (order by e.xid, e.seq))::int - 31, 32) as leaf) l"
             )
         )
-        gone = await connection.scalars(text("select audit.cleanup_audit_partitions('2555 days')"))
-        assert list(gone) == []
+    with pytest.raises(NegativeAnswerError, match="nothing was dropped: archive f: its signature"):
+        await drop(trail)
+    if leaf == "''":
+        async with trail.engine.begin() as connection:
+            query = text("select audit.cleanup_audit_partitions('2555 days')")
+            assert list(await connection.scalars(query)) == []
     assert len(await rows_of(trail.engine, f"audit.{MARCH}")) == 2
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 8, 300])
+async def test_the_database_computes_the_roots_of_seals(trail: Sealed, rows: int) -> None:
+    await old_rows(trail, *(OLD - n * timedelta(minutes=1) for n in range(rows)))
+    await trail.sealer().seal_all()
+    async with trail.engine.connect() as connection:
+        query = "select audit.merkle_root(leaves) = root from audit.seals"
+        assert list(await connection.scalars(text(query))) == [True]
+
+
+async def test_no_month_goes_whose_seal_was_changed(trail: Sealed) -> None:
+    await old_rows(trail, OLD, OLD - DAY)
+    await trail.sealer().seal_all()
+    await make_ahead(trail.engine)
+    await tidy(trail)
+    await trail.owner("update audit.seals set root = sha256(root)")
+    assert await drop(trail) == Retained(kept=[MARCH])
+
+
+async def test_no_month_goes_whose_file_is_gone_or_was_changed(trail: Sealed) -> None:
+    await old_rows(trail, OLD)
+    await trail.sealer().seal_all()
+    await make_ahead(trail.engine)
+    (name,) = (await tidy(trail)).archived
+    file = trail.folder / "archive" / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    with pytest.raises(NegativeAnswerError, match="is not as it was written"):
+        await drop(trail)
+    file.unlink()
+    with pytest.raises(NegativeAnswerError, match="is not in"):
+        await drop(trail)
+    file.write_bytes(whole)
+    assert (await drop(trail)).dropped == [MARCH]
+
+
+@pytest.mark.parametrize(
+    "keep",
+    ["-12000 months 362700 days", "-1 day", "1 month -40 days", "0", "83 years -1000 months"],
+)
+async def test_times_are_compared_as_times(trail: Sealed, keep: str) -> None:
+    """An interval of long days and negative months is longer than seven years, and ends ahead."""
+    with pytest.raises(Exception, match="is kept for 2555 days at least"):
+        async with trail.engine.begin() as connection:
+            await connection.execute(text(f"select audit.cleanup_audit_partitions('{keep}')"))
 
 
 async def test_every_change_of_a_file_is_found(trail: Sealed) -> None:

@@ -15,11 +15,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from account_reviews.audit.capture.workflow_runner import Moved, TapRunner
-from account_reviews.audit.history import reconcile_queries
 from account_reviews.audit.history.exporter import Exporter
 from account_reviews.audit.history.reader import LONG, Export, HistoryReader
 from account_reviews.audit.history.reconcile_queries import Gap
 from account_reviews.audit.history.reconciler import compare
+from account_reviews.audit.locks import RECONCILING, alone
 from account_reviews.domain.audit.events import EventType, Severity
 from account_reviews.temporal.sandbox import sandboxed_runner
 from account_reviews.temporal.worker_interceptor import ReviewInterceptor
@@ -251,8 +251,8 @@ async def test_a_small_pass_finds_what_is_new_and_what_is_open(trail: Trail) -> 
     await until(is_stored)
     await handle.signal("cancel_review", {"by": "ann"})
     later = datetime.now(UTC) + timedelta(minutes=1)
-    async with trail.engine.connect() as connection:
-        assert await connection.scalar(reconcile_queries.LOCK, {"namespace": "default"})
+    async with alone(trail.engine, RECONCILING) as held:
+        assert held is not None
         assert await reconciler.recent(since=later) is None
     with counting() as counted:
         found = await reconciler.recent(since=later)

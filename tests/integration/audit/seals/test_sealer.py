@@ -291,13 +291,21 @@ async def test_a_restarted_sealer_sees_a_rollback_and_a_fork(trail: Sealed, more
     assert not (await trail.verify()).ok
 
 
-async def test_the_trail_on_a_server_with_older_transaction_numbers(trail: Sealed) -> None:
-    """As after a restore by dump: neither rows nor seals may come to lie among the sealed ones."""
-    far = Position(2**40, 1)
+async def restored_seal(trail: Sealed, far: Position) -> None:
+    """A seal of another server."""
     leaf = leaf_hash(b"a row of the other server")
     seal = next_seal(None, far, [leaf], datetime.now(UTC), trail.key)
     async with trail.engine.begin() as connection:
+        await connection.execute(text("set local session_replication_role = replica"))
         await add_seal(connection, seal, [Member(far, leaf)])
+
+
+async def test_the_trail_on_a_server_with_older_transaction_numbers(trail: Sealed) -> None:
+    """As after a restore by dump: neither rows nor seals may come to lie among the sealed ones."""
+    far = Position(2**40, 1)
+    await trail.add(9)
+    await trail.owner(f"update audit.audit_events set xid = {far.xid}, seq = {far.seq}")
+    await restored_seal(trail, far)
     with pytest.raises(SealingStoppedError) as stopped:
         await trail.sealer().seal_all()
     assert (
@@ -308,3 +316,11 @@ async def test_the_trail_on_a_server_with_older_transaction_numbers(trail: Seale
         await trail.add(1)
     assert "behind the sealed ones" in str(refused.value)
     assert "behind the sealed ones" in " ".join((await trail.verify()).warnings)
+
+
+async def test_a_seal_that_lies_ahead_of_all_rows_is_no_sign_of_a_restore(trail: Sealed) -> None:
+    await restored_seal(trail, Position(2**62, 1))
+    await trail.add(1)
+    with pytest.raises(SealingStoppedError, match="seal 1 ends at a transaction that has not"):
+        await trail.sealer().seal_all()
+    assert not (await trail.verify()).ok
