@@ -10,11 +10,6 @@ PROGRAM: Final = "TEMPORAL_CLI_PATH"
 _PREFIX: Final = "TEMPORAL_"
 
 
-def temporal_address() -> str | None:
-    """The server to use in place of a local one."""
-    return os.environ.get("TEMPORAL_ADDRESS") or None
-
-
 def temporal_program() -> str | None:
     """The `temporal` program to start, when it is named."""
     return os.environ.get(PROGRAM) or None

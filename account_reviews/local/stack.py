@@ -13,16 +13,16 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
-from account_reviews.config.temporal import sdk_variables
 from account_reviews.domain.errors import ConflictError, ReviewsError, UnreachableError
 from account_reviews.local import datadir, processes
 from account_reviews.local.postgres import DATABASE, EmbeddedPostgres
 from account_reviews.local.supervisor import Notify, Supervisor, how_it_ended
 from account_reviews.local.temporal_server import TUNED_SERVER, ServerSettings, TemporalServer
+from account_reviews.temporal import tls_mismatch
 from account_reviews.temporal.names import NAMESPACE
+from account_reviews.temporal.service_choice import named_by_environment, tls_wanted_by
 
 _LOOK_EVERY: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
@@ -333,13 +333,18 @@ async def run_until_signal(stack: LocalStack, ready: Callable[[], None]) -> bool
 
 async def _external_namespace(address: str) -> str:
     """Connect once to a Temporal that is not ours; gives the namespace. UnreachableError."""
-    variables = {**sdk_variables(), "TEMPORAL_ADDRESS": address}
-    config = ClientConfig.load_client_connect_config(override_env_vars=variables)
+    named = named_by_environment()
+    options = {**(named.options if named else {}), "target_host": address}
     try:
-        client = await asyncio.wait_for(Client.connect(**config), 10)
+        client = await asyncio.wait_for(Client.connect(**options), 10)
     except (RuntimeError, RPCError, TimeoutError):
-        raise UnreachableError(
-            f"Temporal at {address} does not answer",
-            hint="correct TEMPORAL_ADDRESS, or unset it to start one here",
-        ) from None
+        found = await tls_mismatch.explained(address, tls_wanted_by(options))
+        raise (found or _no_answer(address)) from None
     return client.namespace
+
+
+def _no_answer(address: str) -> UnreachableError:
+    return UnreachableError(
+        f"Temporal at {address} does not answer",
+        hint="correct TEMPORAL_ADDRESS, or unset it to start one here",
+    )

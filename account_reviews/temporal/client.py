@@ -7,20 +7,19 @@ from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, Interceptor
-from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.config.settings import Settings
-from account_reviews.config.temporal import sdk_variables
 from account_reviews.domain.errors import (
     BadInputError,
     NotFoundError,
     ReviewsError,
     UnreachableError,
 )
-from account_reviews.temporal import names
+from account_reviews.temporal import tls_mismatch
 from account_reviews.temporal.failures import DATA_CONVERTER
+from account_reviews.temporal.service_choice import check_of_one_stack, choose, tls_wanted_by
 
 CONNECT_SECONDS = 8.0
 
@@ -32,28 +31,36 @@ async def connect(
     need_namespace: bool = True,
     interceptors: Sequence[Interceptor] = (),
 ) -> Client:
-    """A client for the service of `TEMPORAL_*`, else of the running local stack.
+    """A client for the service that `service_choice` names.
 
     UnreachableError names the address when nothing answers within CONNECT_SECONDS, BadInputError
-    an address that is none, NotFoundError a namespace that is not there.
+    an address that is none, NotFoundError a namespace that is not there, ConflictError a service
+    that is not the one of the stack whose database is used.
     """
-    options = connect_options(settings)
+    service = choose(settings)
+    options = service.options
     address = options["target_host"]
     if "://" in address:
         raise BadInputError(f"the Temporal address {address!r} must be HOST:PORT, without a scheme")
     try:
         opening = _open(options, runtime, interceptors)
         client = await asyncio.wait_for(opening, CONNECT_SECONDS)
+        check_of_one_stack(settings, service)
         if need_namespace:
             await asyncio.wait_for(_find_namespace(client, address), CONNECT_SECONDS)
         return client
     except ValueError as error:
         raise BadInputError(f"the Temporal address {address!r} is not HOST:PORT") from error
     except (TimeoutError, RuntimeError, OSError, RPCError) as error:
-        raise UnreachableError(
-            f"Temporal does not answer at {address}",
-            hint="start a local one with `reviews dev` or set TEMPORAL_ADDRESS",
-        ) from error
+        found = await tls_mismatch.explained(address, tls_wanted_by(options))
+        raise (found or _no_answer(address)) from error
+
+
+def _no_answer(address: str) -> UnreachableError:
+    return UnreachableError(
+        f"Temporal does not answer at {address}",
+        hint="start a local one with `reviews dev` or set TEMPORAL_ADDRESS",
+    )
 
 
 async def _open(
@@ -96,25 +103,3 @@ def explained(error: RPCError) -> ReviewsError:
     return UnreachableError(
         f"Temporal does not answer: {error.message}", hint="see `reviews doctor`, then try again"
     )
-
-
-def connect_options(settings: Settings) -> dict[str, Any]:
-    """What `Client.connect` takes, from the official environment names, files and stack.json."""
-    variables = sdk_variables()
-    try:
-        options: dict[str, Any] = dict(
-            ClientConfig.load_client_connect_config(override_env_vars=variables)
-        )
-    except RuntimeError as error:
-        raise BadInputError(f"the Temporal settings cannot be read: {error}") from None
-    if not options.get("target_host"):
-        address = settings.stack.get("temporal_address")
-        if not address:
-            raise UnreachableError(
-                f"no Temporal: TEMPORAL_ADDRESS is not set and no stack runs in "
-                f"{settings.data_dir}",
-                hint="start one with `reviews dev` or set TEMPORAL_ADDRESS",
-            )
-        options["target_host"] = address
-    options.setdefault("namespace", settings.stack.get("namespace") or names.NAMESPACE)
-    return options

@@ -37,6 +37,7 @@ from account_reviews.telemetry.client_tracing import client_tracing
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.names import RETENTION_DAYS, TASK_QUEUE
 from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
+from account_reviews.temporal.service_choice import choose
 
 _PATIENCE: Final = 3.0
 """Seconds for one check."""
@@ -136,7 +137,11 @@ async def _temporal(patient: _Patient) -> str:
     patient.client = await connect(
         patient.settings, need_namespace=False, interceptors=[client_tracing()]
     )
-    return f"answers at {patient.client.service_client.config.target_host}"
+    service = choose(patient.settings)
+    passed_over = service.passed_over
+    other = f"; not at {passed_over}, which the default Temporal profile names"
+    found = f"answers at {patient.client.service_client.config.target_host}"
+    return f"{found}, named by {service.origin}{other if passed_over else ''}"
 
 
 async def _namespace(patient: _Patient) -> str:

@@ -76,7 +76,8 @@ async def _collect() -> tuple[list[Item], dict[str, str]]:
 
     settings = Settings.load()
     items = [_own(settings, field.name) for field in fields(settings)]
-    items += _temporal(settings)
+    idle = environment_aliases.without_effect()
+    items += _temporal(settings, idle)
     limits, policy = settings.snapshot_limits(), settings.policy()
     set_limits = environment_aliases.read(environment_aliases.LIMITS)
     for field, value in limits:
@@ -86,7 +87,7 @@ async def _collect() -> tuple[list[Item], dict[str, str]]:
         section, _, field = key.partition(".")
         value = policy.model_dump(mode="json")[section][field]
         items.append(Item(f"policy.{key}", str(value), alias))
-    return items, environment_aliases.without_effect()
+    return items, idle
 
 
 def _own(settings: "Settings", field: str) -> Item:
@@ -113,26 +114,29 @@ def _database(settings: "Settings") -> tuple[str | None, str]:
     return (str(found), "stack.json") if found else (None, "default")
 
 
-def _temporal(settings: "Settings") -> list[Item]:
+def _temporal(settings: "Settings", idle: dict[str, str]) -> list[Item]:
     from account_reviews.config.settings import is_set
     from account_reviews.domain.errors import UnreachableError
-    from account_reviews.temporal.client import connect_options
+    from account_reviews.temporal.names import NAMESPACE
+    from account_reviews.temporal.service_choice import ENVIRONMENT, PROFILE, STACK, choose
 
     try:
-        options = connect_options(settings)
+        options, origin, passed_over = choose(settings)
     except UnreachableError:
-        options = {}
-    items = []
-    for name, key, stacked in (
-        ("TEMPORAL_ADDRESS", "target_host", "temporal_address"),
-        ("TEMPORAL_NAMESPACE", "namespace", "namespace"),
-    ):
-        value = options.get(key)
-        if is_set(name):
-            origin = "environment"
-        elif value is not None and settings.stack.get(stacked) == value:
-            origin = "stack.json"
-        else:
-            origin = "default" if value is None else "Temporal profile"
-        items.append(Item(name, value, origin))
-    return items
+        options, origin, passed_over = {}, "default", None
+    if passed_over:
+        idle["the default Temporal profile"] = (
+            f"it names {passed_over}, and the stack that runs in {settings.data_dir} is used;"
+            " TEMPORAL_PROFILE=default uses the profile"
+        )
+    namespace = options.get("namespace")
+    if is_set("TEMPORAL_NAMESPACE"):
+        of_the_namespace = ENVIRONMENT
+    elif namespace is not None and settings.stack.get("namespace") == namespace:
+        of_the_namespace = STACK
+    else:
+        of_the_namespace = "default" if namespace in (None, NAMESPACE) else PROFILE
+    return [
+        Item("TEMPORAL_ADDRESS", options.get("target_host"), origin),
+        Item("TEMPORAL_NAMESPACE", namespace, of_the_namespace),
+    ]

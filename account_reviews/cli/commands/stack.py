@@ -43,17 +43,27 @@ def dev(
 ) -> None:
     """Run PostgreSQL, Temporal and a worker here until Ctrl-C.
 
-    With TEMPORAL_ADDRESS or REVIEWS_DATABASE_URL set, that one is used and not started.
+    With TEMPORAL_ADDRESS, TEMPORAL_PROFILE or REVIEWS_DATABASE_URL set, that one is used and not
+    started.
     """
     from account_reviews.config.settings import Settings
-    from account_reviews.config.temporal import temporal_address
     from account_reviews.domain.errors import ReviewsError
     from account_reviews.local.stack import LocalStack, run_until_signal
+    from account_reviews.temporal.service_choice import (
+        default_profile_address,
+        named_by_environment,
+    )
 
     try:
         settings = Settings.load(data_dir=data_dir)
+        named, passed_over = named_by_environment(), default_profile_address()
     except ReviewsError as error:
         fail(error)
+    if passed_over:
+        note(
+            f"the default Temporal profile names {passed_over}, which this stack does not use;"
+            " TEMPORAL_PROFILE=default makes it"
+        )
     stack = LocalStack(
         settings.data_dir,
         workers=0 if no_worker else workers,
@@ -61,7 +71,7 @@ def dev(
         temporal_port=temporal_port,
         ui_port=ui_port,
         ui=not no_ui,
-        temporal_address=temporal_address(),
+        temporal_address=named.options["target_host"] if named else None,
         database_url=settings.database_url,
         notify=note,
     )

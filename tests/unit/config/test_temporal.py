@@ -7,7 +7,7 @@ import pytest
 from account_reviews.config.settings import Settings
 from account_reviews.config.temporal import sdk_variables
 from account_reviews.domain.errors import BadInputError
-from account_reviews.temporal.client import connect_options
+from account_reviews.temporal.service_choice import choose
 
 _NOT_UTF8 = os.fsdecode(b"\xff")
 
@@ -18,7 +18,7 @@ def test_a_variable_of_others_that_is_not_utf8_is_nothing_to_the_sdk(
     monkeypatch.setenv("TEMPORAL_ADDRESS", "localhost:1")
     monkeypatch.setenv("LESSCHARSET", _NOT_UTF8)
     monkeypatch.setenv(f"ODD{_NOT_UTF8}", "value")
-    assert connect_options(Settings())["target_host"] == "localhost:1"
+    assert choose(Settings()).options["target_host"] == "localhost:1"
     assert {name for name in os.environ if name not in sdk_variables()} == {
         "LESSCHARSET",
         f"ODD{_NOT_UTF8}",
@@ -30,4 +30,4 @@ def test_a_variable_of_temporal_that_is_not_utf8_is_refused_by_name(
 ) -> None:
     monkeypatch.setenv("TEMPORAL_NAMESPACE", _NOT_UTF8)
     with pytest.raises(BadInputError, match="variable 'TEMPORAL_NAMESPACE' is not UTF-8"):
-        connect_options(Settings())
+        choose(Settings())
