@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from account_reviews.audit.archive.export_format import is_signed, line, read_json, sign
+from account_reviews.audit.archive.export_format import (
+    is_signed,
+    line,
+    lines_of,
+    read_json,
+    same,
+    sign,
+)
 from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.keys import PublicKeys, SigningKey
 from account_reviews.audit.seals.leaves import (
@@ -30,6 +37,9 @@ from account_reviews.audit.seals.seal import Seal, seal_from, signature_fault
 from account_reviews.domain.errors import BadInputError
 
 FORMAT: Final = "account-reviews-audit-archive/1"
+_MOST_FAULTS: Final = 1000
+_MOST_UNDER_A_SEAL: Final = 1_000_000
+"""Rows of which leaves are kept until their seal is closed; ours have 50,000 at most."""
 _GZIP: Final = b"\x1f\x8b"
 
 
@@ -128,6 +138,8 @@ def check_archive(file: Path, keys: PublicKeys) -> ArchiveReport:
         for number, (spelled, found) in enumerate(lines, start=2):
             check.take(number, found)
             check.digest.update(spelled)
+            if len(check.faults) >= _MOST_FAULTS:
+                return ArchiveReport(check.rows.count, check.seals, check.faults, signed=False)
     except (OSError, EOFError, zlib.error) as error:
         raise BadInputError(f"{file} is torn or cannot be read: {error}") from None
     if not check.ended:
@@ -143,7 +155,7 @@ def _statement(rows: int, root: bytes, seals: int, sha256: str) -> dict[str, Any
 def _lines(file: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Each line as it is written and as it is read."""
     with gzip.open(file, "rb") as stream:
-        for number, text in enumerate(stream, start=1):
+        for number, text in enumerate(lines_of(stream, str(file)), start=1):
             found = read_json(text, f"line {number} of {file}")
             if not isinstance(found, dict):
                 raise BadInputError(f"line {number} of {file} is no JSON object")
@@ -202,12 +214,13 @@ class _Check:
             self.found(Kind.SEAL, why)
 
     def _take_row(self, number: int, row: object) -> None:
-        if not isinstance(row, dict) or not is_placed(row) or not row.keys() >= set(COLUMNS):
+        if not isinstance(row, dict) or not is_placed(row) or row.keys() != set(COLUMNS):
             self.found(Kind.DIFFERING, f"line {number} is no row of the trail")
             return
         leaves, place = leaves_of(row), position_of(row)
         self._first = self._first or row
-        self._mine.append(leaves)
+        if len(self._mine) < _MOST_UNDER_A_SEAL:
+            self._mine.append(leaves)
         for built, leaf in zip(self._leaves, leaves, strict=True):
             built.add(leaf)
         if self._seal is None or not self._seal.after < place <= self._seal.until:
@@ -239,7 +252,7 @@ class _Check:
         rows, sha256 = self.rows, self.digest.hexdigest()
         statement = _statement(rows.count, rows.root, self.seals, sha256)
         signature = found.get("signature")
-        if {**found, "signature": None} != {**statement, "signature": None}:
+        if not same({**found, "signature": None}, {**statement, "signature": None}):
             self.found(Kind.MISSING, "the last line tells of other lines than those before it")
         signature = signature if isinstance(signature, dict) else {}
         self.signed = is_signed(signature, statement, self._keys)

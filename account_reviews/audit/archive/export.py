@@ -17,6 +17,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.audit.archive.export_format import (
+    ARCHIVED,
+    FOREIGN,
     PROOF,
     RANGE_FORMAT,
     line,
@@ -274,11 +276,11 @@ class AuditExport:
             there = await connection.scalar(_ARCHIVED, member.position._asdict())
             if there != member.leaf:
                 raise _disagreement(number)
-            return _blind(member, "archived")
+            return _blind(member, ARCHIVED)
         if member.leaf not in leaves_of(row):
             raise _disagreement(number)
         if row["tenant"] != self._tenant:
-            return _blind(member, "of another tenant")
+            return _blind(member, FOREIGN)
         return {**row, PROOF: {"seal": number, "leaf": member.leaf.hex()}}
 
     async def _proved_one_by_one(

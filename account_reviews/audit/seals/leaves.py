@@ -175,6 +175,15 @@ def parse(text: str | bytes, deepest: int = _DEEPEST) -> Any:
     return json.loads(text) if _has_fraction(value, deepest) else value
 
 
+def is_too_deep(value: Any, deepest: int = _DEEPEST) -> bool:
+    """True for objects and lists that cannot be spelled everywhere."""
+    try:
+        _has_fraction(value, deepest)
+    except RecursionError:
+        return True
+    return False
+
+
 def _has_fraction(value: Any, deeper: int) -> bool:
     """True for a float anywhere: a fraction, or a number that was too long."""
     kind = type(value)

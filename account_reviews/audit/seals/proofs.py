@@ -40,14 +40,18 @@ class RowProof:
 
 
 def row_proof_from(document: Mapping[str, Any]) -> RowProof:
-    """The proof of a JSON object. BadInputError when it is none."""
+    """The proof of a JSON object. BadInputError when it is none, or holds anything more."""
     try:
-        return RowProof(
-            seal=int(document["seal"]),
-            index=int(document["index"]),
-            count=int(document["count"]),
+        proof = RowProof(
+            seal=document["seal"],
+            index=document["index"],
+            count=document["count"],
             path=tuple(bytes.fromhex(step) for step in document["path"]),
         )
+        numbers = (proof.seal, proof.index, proof.count)
+        if proof.document() != document or any(type(one) is not int for one in numbers):
+            raise ValueError("other keys or values than those of one")
+        return proof
     except (KeyError, TypeError, ValueError) as error:
         raise BadInputError(f"this is no proof: {type(error).__name__} {error}") from None
 

@@ -77,21 +77,31 @@ class Seal:
 
 
 def seal_from(document: Mapping[str, Any]) -> Seal:
-    """The seal of a JSON object. BadInputError when it is none."""
+    """The seal of a JSON object. BadInputError when it is none, or spelled as no seal is."""
     try:
-        return Seal(
-            number=int(document["number"]),
+        seal = Seal(
+            number=_whole(document["number"]),
             sealed_at=datetime.fromisoformat(document["sealed_at"]).astimezone(UTC),
-            after=Position(*map(int, document["after"])),
-            until=Position(*map(int, document["until"])),
-            rows=int(document["rows"]),
+            after=Position(*map(_whole, document["after"])),
+            until=Position(*map(_whole, document["until"])),
+            rows=_whole(document["rows"]),
             root=bytes.fromhex(document["root"]),
             previous=bytes.fromhex(document["previous"]),
             key_id=str(document["key_id"]),
             signature=bytes.fromhex(document["signature"]),
         )
+        odd = {key for key in document if seal.document().get(key) != document[key]}
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadInputError(f"this is no seal: {type(error).__name__} {error}") from None
+    if odd:
+        raise BadInputError(f"this is no seal: {min(odd)!r} is none of its keys, or spelled oddly")
+    return seal
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no whole number")
+    return value
 
 
 def next_seal(

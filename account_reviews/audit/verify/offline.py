@@ -13,7 +13,9 @@ from typing import Any, Final
 from account_reviews.audit.archive.export_format import (
     PROOF,
     RANGE_FORMAT,
+    lines_of,
     read_json,
+    same,
 )
 from account_reviews.audit.archive.review_documents import (
     AUDIT_FORMAT,
@@ -40,6 +42,13 @@ from account_reviews.domain.errors import BadInputError
 
 _AUDIT, _METRICS = "_audit.json", "_metrics.json"
 _FIRST_LINE: Final = 65_536
+_MOST: Final = 1024**3
+"""Bytes of a document that is read whole."""
+_DOCUMENT: Final = frozenset(
+    {"format", "session_id", "status", "total_entries", "metadata", "exported_at", "entries", PROOF}
+)
+_PROOF_OF_METRICS: Final = frozenset({"entries_root", "unsealed", "public_keys", "signature"})
+_PROOF_OF_AUDIT: Final = _PROOF_OF_METRICS | {"seals"}
 
 
 def verify_export(path: Path, public_keys: PublicKeys | None = None) -> OfflineReport:
@@ -55,19 +64,28 @@ def verify_export(path: Path, public_keys: PublicKeys | None = None) -> OfflineR
             from account_reviews.audit.verify.offline_range import check_range
 
             with path.open("rb") as stream:
-                return check_range(stream, public_keys)
-        document = read_json(path.read_bytes(), str(path))
+                return check_range(lines_of(stream, str(path)), public_keys)
+        document = read_json(_content(path), str(path))
         if isinstance(document, dict) and document.get("format") == METRICS_FORMAT:
             return _of_metrics(path, public_keys)
         beside = path.with_name(path.name.removesuffix(_AUDIT) + _METRICS)
         metrics = (
-            read_json(beside.read_bytes(), str(beside))
+            read_json(_content(beside), str(beside))
             if path.name.endswith(_AUDIT) and beside.exists()
             else None
         )
     except OSError as error:
         raise BadInputError(f"{path} cannot be read: {error.strerror}") from None
     return check_session(document, metrics, public_keys)
+
+
+def _content(path: Path) -> bytes:
+    """The whole file, which may be something else, such as a device without an end."""
+    with path.open("rb") as stream:
+        content = stream.read(_MOST + 1)
+    if len(content) > _MOST:
+        raise BadInputError(f"{path} is longer than {_MOST // 2**30} GiB, which no document is")
+    return content
 
 
 def _of_metrics(path: Path, public_keys: PublicKeys | None) -> OfflineReport:
@@ -120,6 +138,8 @@ class _Session(Checker):
         self._rows: list[Row] = []
 
     def run(self) -> None:
+        self.only(self._document, _DOCUMENT, "an audit document")
+        self.only(self._proof, _PROOF_OF_AUDIT, "its proof")
         seals = self._seals()
         proofs = self._read()
         for row, proof in zip(self._rows, proofs, strict=True):
@@ -171,7 +191,9 @@ class _Session(Checker):
     def _compare(self, body: Mapping[str, Any]) -> None:
         """What the document says of its entries against what follows from them."""
         total = self._document.get("total_entries")
-        lost = total - len(self._document["entries"]) if isinstance(total, int) else 0
+        lost = total - len(self._document["entries"]) if type(total) is int else 0
+        if type(total) is not int:
+            self.add(Kind.DIFFERING, "total_entries is no whole number")
         if lost:
             kind = Kind.MISSING if lost > 0 else Kind.EXTRA
             self.add(
@@ -182,7 +204,7 @@ class _Session(Checker):
             self.add(Kind.DIFFERING, "the entries are not in their order")
         if self._proof.get("entries_root") != entries_root(self._rows):
             self.add(Kind.DIFFERING, "the entries are not those that the document was made of")
-        if self._proof.get("unsealed") != self.report.unsealed:
+        if not same(self._proof.get("unsealed"), self.report.unsealed):
             self.add(Kind.DIFFERING, "another number of rows is said to have no proof")
         if body["status"] == RUNNING:
             self.report.warnings.append("the review was not closed when it was exported")
@@ -194,7 +216,7 @@ class _Session(Checker):
 
     def _same(self, said: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         for key, value in made.items():
-            if said.get(key) != value:
+            if not same(said.get(key), value):
                 self.add(Kind.DIFFERING, f"{key} does not follow from the entries")
 
     def _statement(self, form: str) -> dict[str, Any]:
@@ -218,9 +240,13 @@ class _Session(Checker):
         made: dict[str, Any] = metrics_body(self._rows)
         made["exported_at"] = self._document.get("exported_at")
         for key in sorted(made.keys() | (metrics.keys() - {PROOF})):
-            if metrics.get(key) != made.get(key):
+            if key not in made or not same(metrics.get(key), made[key]):
                 self.add(Kind.DIFFERING, f"{key} of the metrics does not follow from the entries")
         proof = metrics[PROOF]
+        self.only(proof, _PROOF_OF_METRICS, "the proof of metrics")
+        for key in ("public_keys", "unsealed"):
+            if not same(proof.get(key), self._proof.get(key)):
+                self.add(Kind.DIFFERING, f"{key} of the metrics is not that of the audit")
         if proof.get("entries_root") != entries_root(self._rows):
             self.add(Kind.DIFFERING, "the metrics were made of other entries")
         self.whole(proof.get("signature"), self._statement(METRICS_FORMAT), "the metrics")

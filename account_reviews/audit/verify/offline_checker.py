@@ -1,11 +1,16 @@
 """What an exported file shows of itself, row by row."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from account_reviews.audit.archive.export_format import PROOF, is_signed, public_from
+from account_reviews.audit.archive.export_format import (
+    PROOF,
+    is_signed,
+    public_document,
+    public_from,
+)
 from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.keys import PublicKeys
 from account_reviews.audit.seals.leaves import COLUMNS, is_placed, position_of
@@ -42,11 +47,23 @@ class Checker:
 
     def __init__(self, public_keys: PublicKeys | None, own: object) -> None:
         self.report = OfflineReport()
-        self.keys = public_from(own) if public_keys is None else public_keys
+        named = public_from(own)
+        self.keys = named if public_keys is None else public_keys
         self._own_keys = public_keys is None
         self._unproved: Row | None = None
         if self._own_keys:
             self.report.warnings.append(OWN_KEYS)
+        strange = [name for name in public_document(named) if name not in self.keys]
+        if strange:
+            self.report.warnings.append(
+                f"the export names public keys that are not believed here: {', '.join(strange)}"
+            )
+
+    def only(self, found: Mapping[str, Any], keys: Collection[str], where: str) -> None:
+        """Nothing stands there that no export holds, and that nothing else would look at."""
+        for name in found:
+            if name not in keys:
+                self.add(Kind.EXTRA, f"{name[:80]!r} is no key of {where}")
 
     def add(self, kind: Kind, why: str, row: Mapping[str, Any] | None = None, **more: Any) -> None:
         """One thing that is wrong."""
@@ -110,7 +127,7 @@ class Checker:
             if UNSIGNED not in self.report.warnings:
                 self.report.warnings.append(UNSIGNED)
             return False
-        found = signature if isinstance(signature, Mapping) else {}
+        found = signature if isinstance(signature, dict) else {}
         if not is_signed(found, statement, self.keys):
             self.add(Kind.SEAL, f"the signature under {what} is wrong, or of an unknown key")
             return False

@@ -5,17 +5,20 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from account_reviews.audit.archive.export_format import PROOF, RANGE_FORMAT, read_json
+from account_reviews.audit.archive.export_format import HIDDEN, PROOF, RANGE_FORMAT, read_json, same
 from account_reviews.audit.seals import merkle
 from account_reviews.audit.seals.faults import Kind
 from account_reviews.audit.seals.keys import PublicKeys
-from account_reviews.audit.seals.leaves import BEGINNING, Position, leaves_of, position_of
+from account_reviews.audit.seals.leaves import BEGINNING, is_placed, leaves_of, position_of
 from account_reviews.audit.seals.seal import Seal
 from account_reviews.audit.verify.offline_checker import Checker, OfflineReport, Row
 from account_reviews.audit.verify.segments import MOST_FAULTS
 from account_reviews.domain.errors import BadInputError
 
 _LEAF: Final = "leaf"
+_HEADER: Final = frozenset(
+    ("format", "tenant", "exported_at", "since", "until", "filters", "whole_seals", "public_keys")
+)
 
 
 def check_range(lines: Iterable[bytes], public_keys: PublicKeys | None) -> OfflineReport:
@@ -51,6 +54,7 @@ class _Range(Checker):
         self._hidden = 0
         self._rows = 0
         self._ended = False
+        self.only(header, _HEADER, "the first line")
 
     def line(self, number: int, spelled: bytes) -> None:
         """Check the next line."""
@@ -65,13 +69,16 @@ class _Range(Checker):
         if not isinstance(found, dict):
             found = {}
         if "end" in found:
+            self.only(found, {"end"}, "the last line")
             self._end(found["end"])
             return
         self.digest.update(spelled)
         if "seal" in found and "event_id" not in found:
+            self.only(found, {"seal"}, "a seal's line")
             self._close()
             self._begin(found["seal"])
         elif _LEAF in found:
+            self.only(found, {_LEAF, "xid", "seq", "why"}, "a leaf's line")
             self._blind(found)
         elif "event_id" in found:
             self._row(found)
@@ -131,6 +138,7 @@ class _Range(Checker):
         assert self._open is not None
         assert self._seal is not None
         leaves = leaves_of(row)
+        self.only(proof, {_LEAF, "seal"}, "a row's proof")
         said = proof.get(_LEAF)
         leaf = next((one for one in leaves if one.hex() == said), None)
         self._open.append(leaf or leaves[0])
@@ -145,10 +153,11 @@ class _Range(Checker):
         leaf = found.get(_LEAF)
         try:
             hidden = bytes.fromhex(leaf) if isinstance(leaf, str) else b""
-            position = Position(int(found["xid"]), int(found["seq"]))
-        except (KeyError, TypeError, ValueError):
+            position = position_of(found) if is_placed(found) else BEGINNING
+        except ValueError:
             hidden, position = b"", BEGINNING
-        if self._open is None or len(hidden) != merkle.HASH_SIZE:
+        whole = is_placed(found) and found.get("why") in HIDDEN and hidden.hex() == leaf
+        if self._open is None or len(hidden) != merkle.HASH_SIZE or not whole:
             self._wrong = True
             self.add(Kind.DIFFERING, "a leaf stands where none can be")
             return
@@ -202,12 +211,13 @@ class _Range(Checker):
             "sha256": self.digest.hexdigest(),
         }
         said = end if isinstance(end, dict) else {}
+        self.only(said, {*statement, "signature"}, "the last line")
         lacking = said["rows"] - self._rows if type(said.get("rows")) is int else 0
         if lacking:
             kind = Kind.MISSING if lacking > 0 else Kind.EXTRA
             why = f"{abs(lacking)} rows too {'few' if lacking > 0 else 'many'}"
             self.add(kind, why, rows=abs(lacking))
-        elif {key: said.get(key) for key in statement} != statement:
+        elif not same({key: said.get(key) for key in statement}, statement):
             self.add(Kind.DIFFERING, "the lines are not those that the last line speaks of")
         self.close(said.get("signature"), statement)
 
