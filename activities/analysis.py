@@ -8,6 +8,7 @@ from temporalio import activity
 
 from account_reviews.domain.analysis.analysis import AnalysisInputs, analyse
 from account_reviews.domain.analysis.model import Analysis, PreviousRisk
+from account_reviews.domain.base import first_fault
 from account_reviews.domain.errors import (
     ConflictError,
     DocumentUnreadableError,
@@ -34,10 +35,8 @@ def _readable(what: str, name: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise DocumentUnreadableError(
-            f"the stored {what} {name!r} cannot be read: {where}: {first['msg'].lower()}"
+            f"the stored {what} {name!r} cannot be read: {first_fault(error)}"
         ) from error
 
 

@@ -31,7 +31,7 @@ from workflows import policies, schedule_runs
 from workflows.child_reviews import Reviews
 from workflows.load_portfolio import load
 from workflows.messages import read, read_or_refuse
-from workflows.steps import StepError, run_step
+from workflows.steps import StepError, project, run_step
 
 _Message = TypeVar("_Message", ReviewProgress, CycleCommand)
 
@@ -262,7 +262,7 @@ class ReviewCycleWorkflow:
         self._show()
         stored = len(state.marks)
         config = policies.own("Save the cycle")
-        await run_step(CycleActivities.save, state, config, local=True)
+        await project(CycleActivities.save, state, config, local=True)
         state.marks = state.marks[stored:]
 
     def _show(self) -> None:

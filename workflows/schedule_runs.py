@@ -14,7 +14,7 @@ from account_reviews.domain.schedule.runs import CloseRun, OpenRun, RunStatus
 from account_reviews.temporal import names, search_attributes
 from activities.schedules import ScheduleActivities
 from workflows import policies
-from workflows.steps import run_step
+from workflows.steps import project, run_step
 
 
 def judged(grace_seconds: float) -> Judgement | None:
@@ -87,7 +87,7 @@ async def close_run(
         accounts_processed=accounts_processed,
         error=error,
     )
-    await run_step(
+    await project(
         ScheduleActivities.close_run,
         call,
         policies.own("Close the run", heartbeats=execution.heartbeats),

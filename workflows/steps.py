@@ -14,29 +14,35 @@ from temporalio.exceptions import (
 )
 from temporalio.workflow import ActivityConfig
 
-from account_reviews.domain.errors import CrmAuthError, CrmPermissionError
+from account_reviews.domain.errors import CrmAuthError, CrmPermissionError, CrmUnreadableError
 from workflows import policies
 
 _Arg = TypeVar("_Arg")
 _Result = TypeVar("_Result")
 
 
-class StepError(Exception):
-    """A step that could not be done: `kind` is the class name of our error behind it, if any."""
+class StepError(ApplicationError):
+    """A step that could not be done: `kind` is the class name of our error behind it, if any.
+
+    One that nobody handles fails the workflow with its sentence; as another kind of exception it
+    would fail the task, which is then done again without end.
+    """
 
     def __init__(self, reason: str, *, kind: str | None, permanent: bool) -> None:
         self.reason = reason
         self.kind = kind
         self.permanent = permanent
-        super().__init__(reason)
+        super().__init__(reason, type=kind or "StepError", non_retryable=True)
 
 
-_REFUSALS = {one.__name__: one.code for one in (CrmAuthError, CrmPermissionError)}
+_REFUSALS = {
+    one.__name__: one.code for one in (CrmAuthError, CrmPermissionError, CrmUnreadableError)
+}
 
 
 def unread(error: StepError) -> str:
-    """Why the CRM was not read, behind a word for the kind: `crm_auth`, `crm_permission` when it
-    refused us, else `no_data`."""
+    """Why the CRM was not read, behind a word for the kind: `crm_auth`, `crm_permission`,
+    `crm_unreadable` for what will not heal by itself, else `no_data`."""
     return f"{_REFUSALS.get(error.kind or '', 'no_data')}: {error.reason}"
 
 
@@ -73,6 +79,25 @@ async def run_step(
         if is_cancelled_exception(error):
             raise
         raise _step_error(error) from None
+
+
+async def project(
+    method: Callable[[Any, _Arg], Awaitable[object]],
+    arg: _Arg,
+    config: ActivityConfig,
+    *,
+    local: bool,
+) -> str | None:
+    """Show something in our tables. Gives the reason when that can never be done: what is shown
+    only holds up nobody, an outage is waited out."""
+    try:
+        await run_step(method, arg, config, local=local)
+    except StepError as error:
+        if not error.permanent:
+            raise
+        workflow.logger.error("%s cannot be done: %s", config.get("summary"), error.reason)
+        return error.reason
+    return None
 
 
 async def unless(stopped: Callable[[], bool], work: Awaitable[_Result]) -> _Result:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 
 def _to_utc(value: datetime) -> datetime:
@@ -42,3 +42,10 @@ def build_models() -> int:
         if model.__module__.startswith("account_reviews.") and not model.__pydantic_complete__:
             built += bool(model.model_rebuild())
     return built
+
+
+def first_fault(error: ValidationError) -> str:
+    """What does not fit first, as "deals.0.stage: input should be ...", without the value."""
+    first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "it"
+    return f"{where}: {first['msg'].lower()}"

@@ -167,6 +167,12 @@ class CrmInvalidError(CrmError):
         super().__init__(message, hint=hint)
 
 
+class CrmUnreadableError(CrmError):
+    """The CRM holds a record that cannot be read."""
+
+    code = "crm_unreadable"
+
+
 class CrmRateLimitedError(CrmError):
     """The CRM asks us to slow down."""
 

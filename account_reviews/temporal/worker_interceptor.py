@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
@@ -26,8 +27,15 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
-from account_reviews.domain.errors import CrmRateLimitedError, ReviewsError, WritesHaltedError
+from account_reviews.domain.base import first_fault
+from account_reviews.domain.errors import (
+    CrmRateLimitedError,
+    DocumentUnreadableError,
+    ReviewsError,
+    WritesHaltedError,
+)
 from account_reviews.store.database import refused
+from account_reviews.temporal import names
 
 BEATS_PER_TIMEOUT = 3
 
@@ -118,13 +126,21 @@ class _ActivityDoor(ActivityInboundInterceptor):
         except ReviewsError as error:
             raise to_application_error(error) from error
         except Exception as error:
-            never = refused(error)
+            never = _never(error, activity.info().activity_type)
             if never is None:
                 raise
             raise to_application_error(never) from error
         finally:
             if beats is not None:
                 beats.cancel()
+
+
+def _never(error: Exception, activity_type: str) -> ReviewsError | None:
+    """What no further try can mend: a value the database refuses, and what we have stored and
+    cannot read. What a CRM or a memory answers may be readable the next time."""
+    if isinstance(error, ValidationError) and not activity_type.startswith(names.TOOLS):
+        return DocumentUnreadableError(f"what is stored cannot be read: {first_fault(error)}")
+    return refused(error)
 
 
 def to_application_error(error: ReviewsError) -> ApplicationError:

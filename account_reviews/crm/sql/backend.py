@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+from pydantic import ValidationError
 from sqlalchemy import ARRAY, RowMapping, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
@@ -18,7 +19,7 @@ from account_reviews.crm.sql.rows import LIST_ACCOUNTS, Links, list_values, page
 from account_reviews.crm.sql.tables import TABLES, accounts
 from account_reviews.crm.sql.writes import apply_change, find_operations
 from account_reviews.domain.backends import Health
-from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.base import Scalar, Timestamp, first_fault
 from account_reviews.domain.errors import (
     AccountNotFoundError,
     CrmAuthError,
@@ -26,6 +27,7 @@ from account_reviews.domain.errors import (
     CrmInvalidError,
     CrmPermissionError,
     CrmUnavailableError,
+    CrmUnreadableError,
 )
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordType, SnapshotLimits
@@ -58,7 +60,7 @@ class SqlCrm:
     async def _answering(self) -> AsyncIterator[None]:
         """What the database refuses is said as what it is; all that may heal is an outage.
 
-        CrmAuthError, CrmPermissionError, CrmUnavailableError.
+        CrmAuthError, CrmPermissionError, CrmUnreadableError, CrmUnavailableError.
         """
         try:
             async with reachable(CrmUnavailableError):
@@ -68,6 +70,10 @@ class SqlCrm:
             if login_refused and not self._is_ours:
                 raise CrmAuthError(f"the CRM refuses our login: {error.message}") from error
             raise
+        except ValidationError as error:
+            raise CrmUnreadableError(
+                f"the CRM holds a record that cannot be read: {first_fault(error)}"
+            ) from error
         except DBAPIError as error:
             if sqlstate_of(error) != _NO_RIGHT:
                 raise

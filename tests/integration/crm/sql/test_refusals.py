@@ -8,7 +8,12 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
-from account_reviews.domain.errors import CrmAuthError, CrmPermissionError, CrmUnavailableError
+from account_reviews.domain.errors import (
+    CrmAuthError,
+    CrmPermissionError,
+    CrmUnavailableError,
+    CrmUnreadableError,
+)
 from account_reviews.domain.records import SnapshotLimits
 from account_reviews.store.database import create_engine
 
@@ -64,3 +69,15 @@ async def test_rights_that_lack_are_said_as_that(
     with pytest.raises(CrmPermissionError, match="permission denied"):
         await crm.snapshot("acme", as_of=NOW, limits=SnapshotLimits())
     assert not (await crm.health()).ok
+
+
+async def test_a_record_that_cannot_be_read_is_no_outage(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "insert into crm.accounts (id, version, name, status) "
+                "values ('odd', 1, 'Odd', 'Somewhere')"
+            )
+        )
+    with pytest.raises(CrmUnreadableError, match=r"account\.status"):
+        await SqlCrm(engine).snapshot("odd", as_of=NOW, limits=SnapshotLimits())
