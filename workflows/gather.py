@@ -26,9 +26,6 @@ from workflows.open_review import OpenReview
 from workflows.read_model import save
 from workflows.steps import StepError, run_step, unless, unread
 
-CHECKED_SNAPSHOTS = REFUSALS_ARE_NO_OUTAGE = 2
-"""From which `ReviewInput.logic` on."""
-
 
 class NoDataError(Exception):
     """There is nothing to review: no such account, or no CRM and no old snapshot.
@@ -161,7 +158,7 @@ async def _read_crm(
 
 async def _take(review: OpenReview, given: SnapshotRef, *, again: bool) -> SnapshotRef | None:
     """The given snapshot, None when the CRM must be asked. UnknownSnapshotError for a message."""
-    if review.start.logic < CHECKED_SNAPSHOTS:
+    if not review.state.follows(2):
         await save(review)
         return given
     state = review.state
@@ -221,5 +218,5 @@ def _raise_when_refused(review: OpenReview, error: StepError) -> None:
     """An outage may be bridged; what the CRM refuses is said as what it is."""
     if error.kind == AccountNotFoundError.__name__:
         raise NoDataError(f"no_data: {error.reason}", refused=True) from None
-    if error.permanent and review.start.logic >= REFUSALS_ARE_NO_OUTAGE:
+    if error.permanent and review.state.follows(2):
         raise NoDataError(unread(error), refused=True) from None

@@ -19,10 +19,6 @@ from workflows.messages import signal
 from workflows.open_review import OpenReview
 from workflows.steps import StepError
 
-NEW_CLOCK = 2
-"""From which `ReviewInput.logic` on a refresh reads by its own clock and supersedes nothing on
-old data."""
-
 
 async def refresh(review: OpenReview) -> tuple[ProposedChange, ...]:
     """Gather and analyse again while the requests stay open; gives the changes that are new.
@@ -44,12 +40,12 @@ async def refresh(review: OpenReview) -> tuple[ProposedChange, ...]:
         _record_unread(review, error)
         return ()
     review.move(Phase.PLANNING)
-    supersede = review.start.logic < NEW_CLOCK or not state.missing_sources
+    supersede = not (state.follows(2) and state.missing_sources)
     return reconcile(state, result.changes, workflow.now(), supersede=supersede)
 
 
 async def _gather(review: OpenReview, asked: Refresh) -> None:
-    if review.start.logic < NEW_CLOCK:
+    if not review.state.follows(2):
         await gather(review, asked.snapshot_ref)
         return
     state = review.state
