@@ -34,6 +34,18 @@ def parse_time(value: str, option: str | None = None) -> datetime:
     return found.astimezone(UTC)
 
 
+def parse_as_of(value: str, *, plan_only: bool = False) -> datetime:
+    """The clock of the rules. BadInputError also for one that only a plan may look at."""
+    from account_reviews.domain.clock import why_too_far
+
+    found = parse_time(value, "--as-of")
+    why = why_too_far(found, datetime.now(UTC))
+    if why is not None and not plan_only:
+        hint = "`reviews start --plan-only` looks ahead and writes nothing"
+        raise BadInputError(f"--as-of: {why}", hint=hint)
+    return found
+
+
 def parse_day(value: str, last: date) -> date:
     """A date that is not after `last`. BadInputError otherwise."""
     try:

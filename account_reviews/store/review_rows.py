@@ -1,8 +1,10 @@
 """The rows of a review's state. Pure."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
+from account_reviews.domain.base import Timestamp
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.ending import memory_items
 from account_reviews.domain.review.state import ReviewState
@@ -68,6 +70,7 @@ def baseline_row(state: ReviewState) -> dict[str, Any]:
         "risk_score": state.analysis.risk_score,
         "risk_level": state.analysis.risk_level.value,
         "taken_at": state.as_of.isoformat(),
+        "closed_at": (state.closed_at or state.updated_at).isoformat(),
     }
 
 
@@ -100,9 +103,19 @@ def outcome_rows(state: ReviewState, analysis: dict[str, Any]) -> list[dict[str,
             "state": item.state.value,
             "by": item.decided_by,
             "at": (item.decided_at or state.updated_at).isoformat(),
+            "clock_at": _by_rules(state, item.decided_at or state.updated_at).isoformat(),
             "reason": item.reason,
             "risk_level": state.analysis.risk_level.value if state.analysis else "unknown",
             "evidence_hash": item.change.evidence_hash,
         }
         for item in items.values()
     ]
+
+
+def _by_rules(state: ReviewState, at: Timestamp) -> Timestamp:
+    """A moment by the clock of the rules, which may lie back: it runs from the last reading on."""
+    read = state.snapshot
+    if read is None:
+        return at
+    read_at = read.fetched_at + timedelta(seconds=read.stale_seconds or 0)
+    return at + (state.as_of - read_at)

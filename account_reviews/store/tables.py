@@ -96,6 +96,7 @@ outcomes = Table(
     Column("reason", Text),
     Column("risk_level", Text, nullable=False),
     Column("evidence_hash", Text, nullable=False),
+    Column("clock_at", DateTime(timezone=True), comment="`at` by the clock of the rules"),
     Index("proposal_outcomes_account", "tenant", "account_id", text("at desc")),
     comment="How each proposed change ended; the next review reads it.",
 )
@@ -110,6 +111,7 @@ baselines = Table(
     Column("risk_score", Integer),
     Column("risk_level", Text, nullable=False),
     Column("taken_at", DateTime(timezone=True), nullable=False),
+    Column("closed_at", DateTime(timezone=True), comment="of its review: the last one counts"),
     comment="What the next review compares with; committed only with a review's result.",
 )
 

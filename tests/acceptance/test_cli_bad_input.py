@@ -64,6 +64,8 @@ VALUES = [
     bad("start ac-001 --all", 2, "ACCOUNT and --all", "choose one"),
     bad("start ac-001 --as-of yesterday", 2, "'yesterday' is not a time", "2026-10-01"),
     bad("start ac-001 --as-of 2026-10-01T05:00:00", 2, "no time zone"),
+    bad("start ac-001 --as-of 2062-01-01", 2, "2062-01-01", "more than a day ahead", "--plan-only"),
+    bad("cycles start --all --as-of 2062-01-01", 2, "more than a day ahead"),
     bad("start ac-001 --as-of 0001-01-01", 2, "'0001-01-01'", "1970"),
     bad("start ac-001 --as-of 9999-12-31T23:59:59-10:00", 2, "2199"),
     bad("start ac-001 --metadata {", 2, "--metadata '{' is not JSON"),

@@ -81,7 +81,7 @@ async def _start(
     output: Format,
 ) -> int:
     from account_reviews.audit.capture.actors import user_name
-    from account_reviews.cli.parsing import parse_time
+    from account_reviews.cli.parsing import parse_as_of
     from account_reviews.services.cycles import cycle_input, start_cycle
     from account_reviews.services.halts import ensure_not_halted, starting
 
@@ -92,7 +92,7 @@ async def _start(
             parts,
             scope=scope,
             started_by=by or user_name(),
-            as_of=parse_time(as_of) if as_of else None,
+            as_of=parse_as_of(as_of) if as_of else None,
             **fields,
         )
         client = await temporal(parts)

@@ -149,17 +149,18 @@ def _read_ids(file: Path) -> tuple[str, ...]:
 
 async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
     from account_reviews.audit.capture.actors import user_name
-    from account_reviews.cli.parsing import parse_metadata, parse_time
+    from account_reviews.cli.parsing import parse_as_of, parse_metadata
     from account_reviews.domain.review.state import ReviewInput
 
-    as_of = fields["as_of"]
+    as_of, plan_only = fields["as_of"], fields["plan_only"]
+    given = parse_as_of(as_of, plan_only=plan_only) if as_of else None
     return ReviewInput(
         account_id="",
         tenant=parts.settings.tenant,
         **{name: fields[name] for name in ("kind", "name", "purpose", "agent", "plan_only")},
         metadata=parse_metadata(fields["metadata"]),
         started_by=fields["started_by"] or user_name(),
-        as_of=parse_time(as_of) if as_of else await parts.default_as_of(),
+        as_of=given or await parts.default_as_of(),
         execution=await parts.execution(),
     )
 

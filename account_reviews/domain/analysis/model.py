@@ -148,6 +148,9 @@ class PriorOutcome(Model):
     """An ItemState value."""
     by: str | None = None
     at: Timestamp
+    clock_at: Timestamp | None = None
+    """The same moment by the clock of the rules, which `as_of` is compared with; None in outcomes
+    from before this was noted."""
     reason: str | None = None
     risk_level: RiskLevel
     evidence_hash: str

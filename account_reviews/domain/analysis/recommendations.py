@@ -32,6 +32,8 @@ PRIORITY_POINTS = {
     Severity.CRITICAL: 100, Severity.HIGH: 75, Severity.MEDIUM: 50, Severity.LOW: 25,
 }  # fmt: skip
 TITLE_KEY = 50
+_UNDECIDED = (ItemState.PROPOSED, ItemState.SKIPPED, ItemState.SUPERSEDED)
+"""States of changes that ended without anybody's decision."""
 
 
 class Composed(Model):
@@ -57,7 +59,7 @@ def compose(
     rules: tuple[Rule, ...] = RULES,
 ) -> Composed:
     """Run the rules. `observed_at` is when the CRM's answer was true."""
-    newest = newest_outcomes(prior)
+    newest = last_words(prior)
     quiet: list[str] = []
     found: list[_Candidate] = []
     for rule in rules:
@@ -81,17 +83,37 @@ def compose(
     )
 
 
-def newest_outcomes(prior: Iterable[PriorOutcome]) -> dict[str, PriorOutcome]:
-    """The last word on each change."""
-    ordered = sorted(prior, key=lambda item: item.at)
-    return {item.change_id: item for item in ordered}
+@dataclass(frozen=True)
+class LastWord:
+    """The last decision on a change. `superseded`: its review took it back since."""
+
+    outcome: PriorOutcome
+    superseded: bool = False
+
+    def holds(self, evidence: str) -> bool:
+        """What was taken back comes to mind again only while it is about the same evidence."""
+        return not self.superseded or self.outcome.evidence_hash == evidence
+
+
+def last_words(prior: Iterable[PriorOutcome]) -> dict[str, LastWord]:
+    """The last word on each change. A cancelled or superseded review says nothing of it: what was
+    decided before stands."""
+    found: dict[str, LastWord] = {}
+    for one in sorted(prior, key=lambda item: item.at):
+        before = found.get(one.change_id)
+        if one.state not in _UNDECIDED:
+            found[one.change_id] = LastWord(one)
+        elif before is not None and one.state == ItemState.SUPERSEDED:
+            found[one.change_id] = LastWord(before.outcome, superseded=True)
+    return found
 
 
 def is_silenced(
     outcome: PriorOutcome, evidence: str, level: RiskLevel, as_of: Timestamp, policy: Policy
 ) -> bool:
     """Whether a change stays away: done or refused lately, on the same evidence."""
-    if evidence != outcome.evidence_hash or not crosses("quiet", as_of - outcome.at, policy):
+    age = as_of - (outcome.clock_at or outcome.at)
+    if evidence != outcome.evidence_hash or not crosses("quiet", age, policy):
         return False
     if outcome.state == ItemState.EXECUTED:
         return True
@@ -165,18 +187,18 @@ def _remembered(hit: MemoryHit, context: Context) -> Reference:
 
 
 def _settle(
-    context: Context, rule: Rule, draft: Draft, newest: dict[str, PriorOutcome]
+    context: Context, rule: Rule, draft: Draft, newest: dict[str, LastWord]
 ) -> tuple[tuple[ProposedChange, ...], list[str]]:
     """The writes to propose now, and the titles of those a person refused lately."""
     changes: list[ProposedChange] = []
     silenced: list[str] = []
     for write in draft.writes:
         change = _fix(context, rule, draft, write)
-        outcome = newest.get(change.change_id)
-        if outcome is None:
+        word = newest.get(change.change_id)
+        if word is None or not word.holds(change.evidence_hash):
             changes += [change] if write.live else []
             continue
-        policy = context.policy
+        policy, outcome = context.policy, word.outcome
         if is_silenced(outcome, change.evidence_hash, context.risk.level, context.as_of, policy):
             silenced += [write.title] if write.live and is_refused(outcome, policy) else []
         elif is_put_off(outcome, policy):

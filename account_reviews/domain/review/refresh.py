@@ -1,8 +1,10 @@
 """What reading the account again does to a review that waits. Pure."""
 
 from account_reviews.domain.base import Timestamp
+from account_reviews.domain.clock import why_too_far
 from account_reviews.domain.proposals import ItemState, ProposedChange
-from account_reviews.domain.review.messages import Refresh
+from account_reviews.domain.review.decisions import record_malformed
+from account_reviews.domain.review.messages import Malformed, Refresh
 from account_reviews.domain.review.state import ReviewState
 
 _LIVE = (ItemState.PROPOSED, ItemState.APPROVED, ItemState.ADJUSTED)
@@ -13,6 +15,10 @@ def ask(state: ReviewState, message: Refresh, now: Timestamp) -> None:
 
     A cycle that asks hears of the review from now on, whatever becomes of the reading.
     """
+    why = why_too_far(message.as_of, now) if message.as_of is not None else None
+    if why is not None:
+        record_malformed(state, "refresh", Malformed(why=f"as_of: {why}"), now)
+        return
     if message.cycle_id is not None:
         state.cycle_id, state.reported = message.cycle_id, None
     state.refresh = message

@@ -8,7 +8,8 @@ left join lateral (
   select jsonb_agg(to_jsonb(o) order by o.at desc, o.change_id) as outcomes
   from (
     select
-      change_id, rule, recommendation_type, state, by, at, reason, risk_level, evidence_hash
+      change_id, rule, recommendation_type, state, by, at, clock_at, reason, risk_level,
+      evidence_hash
     from reviews.proposal_outcomes
     where tenant = :tenant and account_id = :account_id
     order by at desc, change_id

@@ -103,17 +103,18 @@ left_behind as (
 
 outcomes as (
   insert into reviews.proposal_outcomes as known (
-    run_id, change_id, tenant, account_id, rule, recommendation_type, state, by, at, reason,
-    risk_level, evidence_hash
+    run_id, change_id, tenant, account_id, rule, recommendation_type, state, by, at, clock_at,
+    reason, risk_level, evidence_hash
   )
   select
-    run_id, change_id, tenant, account_id, rule, recommendation_type, state, by, at, reason,
-    risk_level, evidence_hash
+    run_id, change_id, tenant, account_id, rule, recommendation_type, state, by, at, clock_at,
+    reason, risk_level, evidence_hash
   from jsonb_populate_recordset(null::reviews.proposal_outcomes, cast(:outcomes as jsonb))
   on conflict (run_id, change_id) do update set
     state = excluded.state,
     by = excluded.by,
     at = excluded.at,
+    clock_at = excluded.clock_at,
     reason = excluded.reason
 ),
 
@@ -128,17 +129,19 @@ memory as (
 
 baseline as (
   insert into reviews.account_baselines as known (
-    tenant, account_id, snapshot_hash, run_id, risk_score, risk_level, taken_at
+    tenant, account_id, snapshot_hash, run_id, risk_score, risk_level, taken_at, closed_at
   )
-  select tenant, account_id, snapshot_hash, run_id, risk_score, risk_level, taken_at
+  select tenant, account_id, snapshot_hash, run_id, risk_score, risk_level, taken_at, closed_at
   from jsonb_populate_recordset(null::reviews.account_baselines, cast(:baselines as jsonb))
   on conflict (tenant, account_id) do update set
     snapshot_hash = excluded.snapshot_hash,
     run_id = excluded.run_id,
     risk_score = excluded.risk_score,
     risk_level = excluded.risk_level,
-    taken_at = excluded.taken_at
-  where known.taken_at <= excluded.taken_at
+    taken_at = excluded.taken_at,
+    closed_at = excluded.closed_at
+  -- The review that closed last, by whatever clock its rules went.
+  where known.closed_at is null or known.closed_at <= excluded.closed_at
 ),
 
 -- A document, as put_document.sql stores one.

@@ -1,12 +1,13 @@
 """The read model on a real PostgreSQL."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import BadInputError, RequestNotFoundError, ReviewNotFoundError
 from account_reviews.domain.records import Account, AccountSnapshot, RecordType, SnapshotRef
 from account_reviews.domain.review.decisions import decide, expire_due, propose, skip_what_is_open
@@ -31,15 +32,18 @@ def reader(engine: AsyncEngine) -> ReviewReader:
     return ReviewReader(statements_on(engine))
 
 
-async def waiting(store: ReviewStore, account: str | None = None) -> ReviewState:
+async def waiting(
+    store: ReviewStore, account: str | None = None, *, as_of: datetime = NOW
+) -> ReviewState:
     """A review that waits for a decision on one task, saved."""
     state = fresh(account)
+    state.as_of = as_of
     state.move(Phase.INVESTIGATING, NOW)
     snapshot = AccountSnapshot(
         account=Account(id=state.account_id, version="1", name="Acme", owner_id="owner-1"),
         modules=frozenset({RecordType.ACCOUNT}),
         fetched_at=NOW,
-        as_of=NOW,
+        as_of=as_of,
     )
     stored = await store.open_run(state, snapshot)
     state.snapshot = SnapshotRef(
@@ -113,6 +117,45 @@ async def test_only_a_review_with_a_result_moves_the_baseline(store: ReviewStore
     assert past.risk_level == "high"
     states = {(one.change_id, one.state) for one in past.outcomes}
     assert (expired.requests[0].items[0].item_id, "expired") in states
+
+
+async def test_the_review_that_closed_last_is_the_baseline_whatever_its_clock(
+    store: ReviewStore,
+) -> None:
+    account = f"acc-{uuid4().hex[:8]}"
+    hashes = []
+    for n, as_of in enumerate((NOW + timedelta(days=13_000), NOW, NOW - HOUR)):
+        state = await waiting(store, account, as_of=as_of)
+        assert state.snapshot is not None
+        hashes.append(state.snapshot.hash)
+        state.close(Outcome.REJECTED, NOW + n * HOUR)
+        await store.save(state)
+        past = await store.past_of("default", account)
+        assert past.previous_snapshot is not None
+        assert past.previous_snapshot["as_of"] == rfc3339(as_of)
+    assert len(set(hashes)) == 3
+    late = await waiting(store, account, as_of=NOW + HOUR)
+    late.close(Outcome.REJECTED, NOW + HOUR)
+    await store.save(late)
+    past = await store.past_of("default", account)
+    assert past.previous_snapshot is not None
+    assert past.previous_snapshot["as_of"] == rfc3339(NOW - HOUR), (
+        "a rebuild writes older ones anew"
+    )
+
+
+async def test_an_outcome_has_its_time_by_the_clock_of_the_rules(store: ReviewStore) -> None:
+    """The import is of 1 September, read in October; a person answers a day after that."""
+    as_of = NOW - timedelta(days=30)
+    state = await waiting(store, as_of=as_of)
+    said = {"decision": "reject", "approver": "ann", "reason": "no"}
+    message = SubmitDecision.model_validate({"request_id": state.requests[0].request_id, **said})
+    assert isinstance(decide(state, message, NOW + 24 * HOUR), DecisionAnswer)
+    state.close(Outcome.REJECTED, NOW + 24 * HOUR)
+    await store.save(state)
+    (outcome,) = (await store.past_of("default", state.account_id)).outcomes
+    assert outcome.at == NOW + 24 * HOUR
+    assert outcome.clock_at == as_of + 24 * HOUR
 
 
 async def test_the_latest_snapshot_has_its_age(store: ReviewStore) -> None:

@@ -141,7 +141,7 @@ async def test_after_a_reset_the_open_run_is_the_review(world: World) -> None:
                 request_id="once",
             )
         )
-        newest = world.client.get_workflow_handle_for(AccountReviewWorkflow.run, handle.id)
+        newest: Handle = world.client.get_workflow_handle_for(AccountReviewWorkflow.run, handle.id)
         await until_all_are_listed(world, only, 2)
         now = await eventually(
             lambda: newest.query(AccountReviewWorkflow.snapshot), lambda state: bool(state.pending)

@@ -110,6 +110,51 @@ def test_what_was_not_decided_is_proposed_again(state: ItemState) -> None:
     assert later.proposed_changes == FIRST.proposed_changes
 
 
+NO_WORD = [ItemState.SKIPPED, ItemState.SUPERSEDED, ItemState.PROPOSED]
+
+
+@pytest.mark.parametrize("state", NO_WORD)
+def test_a_deferral_stands_until_somebody_decides(state: ItemState) -> None:
+    """The review after it was cancelled, or took its proposals back."""
+    deferred = all_of(FIRST, ItemState.DEFERRED, by="ben", at=ago(9))
+    nothing = all_of(FIRST, state, by=None, at=ago(3))
+    later = again(SILENT, prior=(*deferred, *nothing))
+    assert {c.deferred.by for c in later.proposed_changes if c.deferred} == {"ben"}
+    decided = all_of(FIRST, ItemState.REJECTED, at=ago(1))
+    assert not again(SILENT, prior=(*deferred, *nothing, *decided)).proposed_changes
+
+
+@pytest.mark.parametrize("state", NO_WORD)
+def test_put_off_events_come_back_after_a_cancelled_review(state: ItemState) -> None:
+    now, first = events()
+    prior = (*all_of(first, ItemState.DEFERRED, at=ago(9)), *all_of(first, state, at=ago(3)))
+    assert {c.change_id for c in again(now, prior=prior).proposed_changes} == {
+        c.change_id for c in first.proposed_changes
+    }
+
+
+@pytest.mark.parametrize(("state", "stands"), [("skipped", True), ("superseded", False)])
+def test_a_deferral_ends_with_its_evidence(state: str, *, stands: bool) -> None:
+    deferred = all_of(FIRST, ItemState.DEFERRED, at=ago(9), evidence_hash="of other facts")
+    later = again(SILENT, prior=(*deferred, *all_of(FIRST, ItemState(state), at=ago(3))))
+    assert later.proposed_changes
+    assert any(c.deferred for c in later.proposed_changes) is stands
+
+
+@pytest.mark.parametrize("state", NO_WORD)
+def test_a_refusal_outlives_a_review_that_says_nothing(state: ItemState) -> None:
+    prior = (*all_of(FIRST, ItemState.REJECTED, at=ago(9)), *all_of(FIRST, state, at=ago(3)))
+    assert again(SILENT, prior=prior).proposed_changes == ()
+
+
+@pytest.mark.parametrize(("days", "quiet"), [(29, True), (30, False)])
+def test_quiet_days_are_counted_by_the_clock_of_the_rules(days: int, *, quiet: bool) -> None:
+    """The day on which somebody decided is another one when the rules look at an older import."""
+    on_the_wall = AS_OF + timedelta(days=400)
+    prior = all_of(FIRST, ItemState.REJECTED, at=on_the_wall, clock_at=ago(days))
+    assert (again(SILENT, prior=prior).proposed_changes == ()) is quiet
+
+
 def test_the_last_word_counts() -> None:
     rejected = all_of(FIRST, ItemState.REJECTED, at=ago(9))
     deferred = all_of(FIRST, ItemState.DEFERRED, at=ago(3))
