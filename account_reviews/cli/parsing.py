@@ -7,13 +7,16 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
 from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.times import (
+    FIRST_REVIEWED_YEAR,
+    LAST_REVIEWED_YEAR,
+    can_be_reviewed,
+)
 
 if TYPE_CHECKING:
     from account_reviews.domain.base import Scalar
 
-FIRST_YEAR, LAST_YEAR = 1970, 2199
-"""The years a review may speak of: the rules add and subtract years from them."""
-
+_YEARS = f"{FIRST_REVIEWED_YEAR} and {LAST_REVIEWED_YEAR}"
 _ALIASES = {"timeout": "expired", "modified": "adjusted"}
 
 
@@ -29,8 +32,8 @@ def parse_time(value: str, option: str | None = None) -> datetime:
         found = _read_moment(value, where)
     if found.tzinfo is None:
         raise BadInputError(f"{where}{value!r} has no time zone", hint="end it with Z or +02:00")
-    if not FIRST_YEAR <= found.year <= LAST_YEAR:
-        raise BadInputError(f"{where}{value!r} is not between {FIRST_YEAR} and {LAST_YEAR}")
+    if not can_be_reviewed(found):
+        raise BadInputError(f"{where}{value!r} is not between {_YEARS}")
     return found.astimezone(UTC)
 
 
@@ -52,8 +55,8 @@ def parse_day(value: str, last: date) -> date:
         found = date.fromisoformat(value)
     except ValueError:
         raise BadInputError(f"{value!r} is not a date", hint="write 2026-10-01") from None
-    if not FIRST_YEAR <= found.year <= LAST_YEAR:
-        raise BadInputError(f"{value!r} is not between {FIRST_YEAR} and {LAST_YEAR}")
+    if not can_be_reviewed(found):
+        raise BadInputError(f"{value!r} is not between {_YEARS}")
     if found > last:
         raise BadInputError(f"{value} has not begun in UTC", hint=f"today is {last}")
     return found

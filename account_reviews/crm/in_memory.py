@@ -172,6 +172,7 @@ class InMemoryCrm:
             account=account,
             owner=self._owner(account.owner_id),
             previous_owner=self._previous_owner(account, since),
+            manager=self._manager(account),
             contacts=tuple(contacts[: limits.contacts]),
             deals=tuple(deals[: limits.deals]),
             activities=tuple(activities[: limits.activities]),
@@ -335,6 +336,18 @@ class InMemoryCrm:
     def _owner(self, owner_id: str | None) -> Owner | None:
         found = self._records[RecordType.OWNER].get(owner_id or "")
         return found if isinstance(found, Owner) else None
+
+    def _manager(self, account: Account) -> Owner | None:
+        owner = self._owner(account.owner_id)
+        if owner is None or owner.active:
+            return None
+        own = found = self._owner(owner.manager_id)
+        passed = {owner.id}
+        while found is not None and found.id not in passed and not found.active:
+            passed.add(found.id)
+            found = self._owner(found.manager_id)
+        best = own if found is None or found.id in passed else found
+        return None if best is None or best.id == owner.id else best
 
     def _previous_owner(self, account: Account, since: datetime) -> Owner | None:
         at, owner_id = self._owner_changes.get(account.id, (_LONG_AGO, None))

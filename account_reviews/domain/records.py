@@ -219,6 +219,9 @@ class AccountSnapshot(Model):
     account: Account
     owner: Owner | None = None
     previous_owner: Owner | None = None
+    manager: Owner | None = None
+    """Of an owner who is no longer active: the nearest active manager, or the own one where none
+    is active. None also when the CRM does not say."""
     contacts: tuple[Contact, ...] = ()
     deals: tuple[Deal, ...] = ()
     activities: tuple[Activity, ...] = ()

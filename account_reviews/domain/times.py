@@ -9,6 +9,15 @@ LAST_YEAR: Final = 2199
 as something that cannot be computed with."""
 
 
+FIRST_REVIEWED_YEAR, LAST_REVIEWED_YEAR = 1970, 2199
+"""The years a review may speak of: the rules add and subtract years from them."""
+
+
+def can_be_reviewed(value: date | datetime) -> bool:
+    """Whether a review may be made as of it."""
+    return FIRST_REVIEWED_YEAR <= value.year <= LAST_REVIEWED_YEAR
+
+
 def is_usable_time(value: date | datetime) -> bool:
     """Whether a record may hold it."""
     return FIRST_YEAR <= value.year <= LAST_YEAR

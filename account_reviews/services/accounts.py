@@ -1,7 +1,10 @@
 """The accounts that somebody names."""
 
+import unicodedata
+from collections.abc import AsyncIterator, Iterable
+
 from account_reviews.bootstrap import Parts
-from account_reviews.crm.protocol import AccountFilter
+from account_reviews.crm.protocol import AccountFilter, AccountSource
 from account_reviews.domain.errors import AccountNotFoundError, BadInputError, NotFoundError
 from account_reviews.domain.records import Account
 
@@ -14,21 +17,49 @@ async def find_accounts(
         raise BadInputError(
             "no account is named", hint="give ACCOUNT ids, --owner, --all or --file"
         )
-    where = AccountFilter(owner=owner, account_ids=ids or None)
-    found: list[Account] = []
-    cursor: str | None = None
-    while True:
-        page = await parts.accounts.list_accounts(where, cursor=cursor)
-        found.extend(page.items)
-        cursor = page.next_cursor
-        if cursor is None:
-            break
+    spelled = dict.fromkeys((*ids, *(unicodedata.normalize("NFC", wanted) for wanted in ids)))
+    where = AccountFilter(owner=owner, account_ids=tuple(spelled) or None)
+    found = [account async for account in _list(parts.accounts, where)]
     known = {account.id for account in found}
     for wanted in ids:
-        if wanted not in known:
+        if not known & {wanted, unicodedata.normalize("NFC", wanted)}:
             raise AccountNotFoundError(
                 f"the CRM has no account {wanted!r}", hint="check the id, or import the account"
             )
-    if owner is not None and not found:
+    if owner is None:
+        return found
+    owner_id = _one_owner(found, owner)
+    if owner_id is None:
         raise NotFoundError(f"the CRM has no accounts of owner {owner!r}")
-    return found
+    return [account for account in found if account.owner_id == owner_id]
+
+
+async def find_owner_id(crm: AccountSource, owner: str) -> str | None:
+    """The id of somebody who owns accounts, by id or exact name; None when nobody is called so.
+
+    BadInputError when several people are: what is meant for one of them is not for all.
+    """
+    accounts = [account async for account in _list(crm, AccountFilter(owner=owner))]
+    return _one_owner(accounts, owner)
+
+
+def _one_owner(accounts: Iterable[Account], owner: str) -> str | None:
+    ids = sorted({account.owner_id for account in accounts if account.owner_id is not None})
+    if owner in ids or not ids:
+        return owner if ids else None
+    if len(ids) > 1:
+        raise BadInputError(
+            f"{len(ids)} owners are called {owner}: {', '.join(ids)}", hint="give the id"
+        )
+    return ids[0]
+
+
+async def _list(crm: AccountSource, where: AccountFilter) -> AsyncIterator[Account]:
+    cursor: str | None = None
+    while True:
+        page = await crm.list_accounts(where, cursor=cursor)
+        for account in page.items:
+            yield account
+        cursor = page.next_cursor
+        if cursor is None:
+            return

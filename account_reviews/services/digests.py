@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from account_reviews.crm.protocol import AccountFilter, AccountSource
+from account_reviews.crm.protocol import AccountSource
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import CrmError, NotFoundError
 from account_reviews.domain.policy.model import Policy
@@ -13,6 +13,7 @@ from account_reviews.domain.reports.digest import (
     moment_of,
     since_of,
 )
+from account_reviews.services.accounts import find_owner_id
 from account_reviews.store.digest_queries import DigestReader
 from account_reviews.store.digest_writes import DigestStore
 
@@ -65,15 +66,14 @@ async def make_all(
 
 
 async def find_owner(reader: DigestReader, crm: AccountSource, tenant: str, owner: str) -> str:
-    """The id of an owner given by id or exact name. NotFoundError."""
+    """The id of an owner given by id or exact name. NotFoundError, BadInputError for several."""
     if owner in await reader.owners(tenant):
         return owner
     try:
-        page = await crm.list_accounts(AccountFilter(owner=owner), limit=1)
+        found = await find_owner_id(crm, owner)
     except CrmError as error:
         hint = f"the CRM could not be asked: {error.message}"
         raise NotFoundError(f"no review knows an owner {owner!r}", hint=hint) from None
-    found = page.items[0].owner_id if page.items else None
     if found is None:
         raise NotFoundError(
             f"there is no owner {owner!r}",

@@ -116,7 +116,7 @@ async def _scope(
     from account_reviews.crm.protocol import AccountFilter
     from account_reviews.domain.cycle.state import CycleScope
     from account_reviews.domain.errors import BadInputError, NotFoundError
-    from account_reviews.services.accounts import find_accounts
+    from account_reviews.services.accounts import find_accounts, find_owner_id
 
     given = {"--owner": owner is not None, "--all": every, "--accounts": bool(accounts)}
     chosen = [name for name, is_there in given.items() if is_there]
@@ -133,7 +133,8 @@ async def _scope(
         whose = f" of owner {owner!r}" if owner else ""
         which = f" in segment {segment!r}" if segment else ""
         raise NotFoundError(f"the CRM has no accounts{whose}{which}")
-    return CycleScope(owner=owner, segment=segment)
+    owner_id = None if owner is None else await find_owner_id(parts.accounts, owner)
+    return CycleScope(owner=owner_id, segment=segment)
 
 
 async def _follow(handle: "Handle") -> "CycleView":

@@ -8,16 +8,13 @@ from typing import Final
 from account_reviews.crm.protocol import AccountFilter, AccountPage, Capabilities
 from account_reviews.crm.sql.rows import LIST_ACCOUNTS, Links, list_values, page_of
 from account_reviews.domain.errors import CrmUnavailableError, UnreachableError
+from account_reviews.domain.times import can_be_reviewed
 from account_reviews.store.statements import Statements, as_error
 
 CAPABILITIES: Final = Capabilities(
     name="sql", optimistic_lock=True, transactional_ledger=True, bulk_reads=200, local=True
 )
-_LAST_AS_OF: Final = """
-select case when as_of between '1970-01-01Z' and '2199-12-31Z' then as_of end
-from crm.imports order by id desc limit 1
-"""
-"""Another moment, which earlier releases took, is none that a review can be made of."""
+_LAST_AS_OF: Final = "select as_of from crm.imports order by id desc limit 1"
 
 
 class SqlAccounts:
@@ -41,10 +38,14 @@ class SqlAccounts:
         return CAPABILITIES
 
     async def last_as_of(self) -> datetime | None:
-        """The moment the files of the last import speak of; None when it named none."""
+        """The moment the files of the last import speak of; None when it named none.
+
+        None also for one that no review can be made of: earlier releases took any, and kept the
+        last day there is as `infinity`.
+        """
         with _reachable():
             found: datetime | None = await self._statements.scalar(_LAST_AS_OF)
-        return found
+        return found if found is not None and can_be_reviewed(found) else None
 
 
 @contextmanager

@@ -18,6 +18,7 @@ _RECORDS: Final = {
     "account": RecordType.ACCOUNT,
     "owner": RecordType.OWNER,
     "previous_owner": RecordType.OWNER,
+    "manager": RecordType.OWNER,
     "contacts": RecordType.CONTACT,
     "deals": RecordType.DEAL,
     "activities": RecordType.ACTIVITY,

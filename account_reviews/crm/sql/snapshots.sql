@@ -21,6 +21,20 @@ select account.id, jsonb_build_object(
       order by change.at desc limit 1
     )
   ),
+  -- Of an owner who has left: the nearest active manager, or the own one where none is active.
+  'manager', (
+    with recursive above as (
+      select boss.*, 1 as steps
+      from crm.owners as owner join crm.owners as boss on boss.id = owner.manager_id
+      where owner.id = account.owner_id and not owner.active and boss.id <> owner.id
+      union all
+      select boss.*, above.steps + 1
+      from above join crm.owners as boss on boss.id = above.manager_id
+      where not above.active and above.steps < 20 and boss.id <> account.owner_id
+    )
+    select to_jsonb(above) || jsonb_build_object('version', above.version::text)
+    from above order by above.active desc, above.steps limit 1
+  ),
   'contacts', (
     select jsonb_agg(to_jsonb(one) || jsonb_build_object('version', one.version::text))
     from (

@@ -1,7 +1,7 @@
 """From drafts to recommendations: silence what was refused, weigh, rank, cut, fix the writes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from account_reviews.domain.analysis.confidence import assess_confidence
 from account_reviews.domain.analysis.evidence import evidence_hash
@@ -192,7 +192,7 @@ def _settle(
     """The writes to propose now, and the titles of those a person refused lately."""
     changes: list[ProposedChange] = []
     silenced: list[str] = []
-    for write in draft.writes:
+    for write in _once(context, rule, draft.writes):
         change = _fix(context, rule, draft, write)
         word = newest.get(change.change_id)
         if word is None or not word.holds(change.evidence_hash):
@@ -209,10 +209,27 @@ def _settle(
     return tuple(changes), silenced
 
 
+def _once(context: Context, rule: Rule, writes: tuple[Write, ...]) -> Iterable[Write]:
+    """Each change once: two facts that call for the same one are the evidence of it."""
+    found: dict[str, Write] = {}
+    for write in writes:
+        named = _name(context, rule, write)
+        first = found.setdefault(named, write)
+        if first is not write:
+            evidence = tuple(dict.fromkeys((*first.evidence, *write.evidence)))
+            live = first.live or write.live
+            found[named] = replace(first, evidence=evidence, live=live)
+    return found.values()
+
+
+def _name(context: Context, rule: Rule, write: Write) -> str:
+    return change_id(write.action, write.record, context.account.id, rule.name, write.after)
+
+
 def _fix(context: Context, rule: Rule, draft: Draft, write: Write) -> ProposedChange:
     account_id = context.account.id
     return ProposedChange(
-        change_id=change_id(write.action, write.record, account_id, rule.name, write.after),
+        change_id=_name(context, rule, write),
         action=write.action,
         account_id=account_id,
         record=write.record,
@@ -289,8 +306,7 @@ def _weigh(
 
 def _evidence_of(context: Context, rule: Rule, draft: Draft, kept: set[str]) -> Iterable[Evidence]:
     for write in draft.writes:
-        named = change_id(write.action, write.record, context.account.id, rule.name, write.after)
-        if named in kept:
+        if _name(context, rule, write) in kept:
             yield from write.evidence
 
 

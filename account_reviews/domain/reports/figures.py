@@ -50,9 +50,9 @@ class Figures(Model):
     pipeline: Amount = Amount()
     """Open deals."""
     at_risk_value: Amount = Amount()
-    """Annual revenue of the accounts at risk."""
+    """Annual revenue of the accounts at risk; unknown for those of unknown risk."""
     at_risk_pipeline: Amount = Amount()
-    """Open deals of the accounts at risk."""
+    """Open deals of the accounts at risk, likewise."""
 
     @property
     def at_risk(self) -> int:
@@ -89,16 +89,23 @@ def figures_of(
     """The figures of one account; without a snapshot its money is unknown."""
     revenue = _revenue(snapshot)
     pipeline = _pipeline(snapshot, policy)
-    threatened = level in AT_RISK
     return Figures(
         accounts=1,
         health_distribution={one: int(one is band) for one in HealthBand},
         risk_distribution={one: int(one is level) for one in RiskLevel},
         revenue=revenue,
         pipeline=pipeline,
-        at_risk_value=revenue if threatened else Amount(),
-        at_risk_pipeline=pipeline if threatened else Amount(),
+        at_risk_value=_at_risk(level, revenue),
+        at_risk_pipeline=_at_risk(level, pipeline),
     )
+
+
+def _at_risk(level: RiskLevel, money: Amount) -> Amount:
+    """How much of the money is at risk; nobody knows while the risk is unknown."""
+    if level in AT_RISK:
+        return money
+    nothing = money.value == 0 and not money.unknown
+    return NOTHING_KNOWN if level is RiskLevel.UNKNOWN and not nothing else Amount()
 
 
 def _revenue(snapshot: AccountSnapshot | None) -> Amount:

@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
+from account_reviews.crm.sql import tables
 from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.errors import (
     AccountNotFoundError,
@@ -23,6 +25,7 @@ from account_reviews.domain.records import (
     Contact,
     DealStage,
     Note,
+    Owner,
     RecordRef,
     RecordType,
     SnapshotLimits,
@@ -32,6 +35,7 @@ from tests.support.crm_loading import AS_OF, ILSE, TOMAS, ago, load, read_one, s
 
 LIMITS = SnapshotLimits()
 Filled = Callable[..., Any]
+BOTH = (ILSE, TOMAS)
 
 
 @pytest.fixture(params=["in_memory", "sql"])
@@ -39,14 +43,19 @@ def filled(request: pytest.FixtureRequest) -> Filled:
     """Makes a CRM that holds the given snapshots and two owners."""
     if request.param == "in_memory":
 
-        async def in_memory(*snapshots: Any) -> CrmBackend:
-            return InMemoryCrm(snapshots, owners=(ILSE, TOMAS))
+        async def in_memory(*snapshots: Any, owners: Iterable[Owner] = BOTH) -> CrmBackend:
+            return InMemoryCrm(snapshots, owners=(*owners, *BOTH))
 
         return in_memory
     engine: AsyncEngine = request.getfixturevalue("engine")
 
-    async def sql(*snapshots: Any) -> CrmBackend:
-        await load(engine, snapshots, owners=(ILSE, TOMAS))
+    async def sql(*snapshots: Any, owners: Iterable[Owner] = BOTH) -> CrmBackend:
+        alone = [owner.model_copy(update={"manager_id": None}) for owner in owners]
+        await load(engine, snapshots, owners=(*alone, *BOTH))
+        async with engine.begin() as connection:
+            for owner in owners:
+                has = update(tables.owners).where(tables.owners.c.id == owner.id)
+                await connection.execute(has.values(manager_id=owner.manager_id))
         return SqlCrm(engine)
 
     return sql
@@ -381,3 +390,40 @@ async def test_what_it_says_of_itself(filled: Filled) -> None:
     can = await crm.capabilities()
     assert (can.optimistic_lock, can.transactional_ledger, can.local) == (True, True, True)
     assert (await crm.health()).ok
+
+
+def boss(owner_id: str, manager_id: str | None, *, active: bool) -> Owner:
+    return Owner(
+        id=owner_id, version="1", name=owner_id.title(), active=active, manager_id=manager_id
+    )
+
+
+@pytest.mark.parametrize(
+    ("owner", "others", "manager"),
+    [
+        (boss("a", None, active=False), [], None),
+        (boss("a", "a", active=False), [], None),
+        (boss("a", "b", active=True), [boss("b", None, active=True)], None),
+        (boss("a", "b", active=False), [boss("b", None, active=True)], "b"),
+        (boss("a", "b", active=False), [boss("b", None, active=False)], "b"),
+        (boss("a", "b", active=False), [boss("b", "a", active=False)], "b"),
+        (
+            boss("a", "b", active=False),
+            [boss("b", "c", active=False), boss("c", "d", active=True),
+             boss("d", None, active=True)],
+            "c",
+        ),
+        (
+            boss("a", "b", active=False),
+            [boss("b", "c", active=False), boss("c", "b", active=False)],
+            "b",
+        ),
+    ],
+)  # fmt: skip
+async def test_the_nearest_active_manager_of_an_owner_who_left_is_shown(
+    filled: Filled, owner: Owner, others: list[Owner], manager: str | None
+) -> None:
+    account = sample().account.model_copy(update={"owner_id": owner.id})
+    crm = await filled(sample(account=account, owner=owner), owners=(*reversed(others), owner))
+    found = (await crm.snapshot("ac-1", as_of=AS_OF, limits=LIMITS)).manager
+    assert (found and found.id) == manager

@@ -18,12 +18,14 @@ from account_reviews.domain.analysis.risk_signals import RiskSignals
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.characters import written_on_one_line
 from account_reviews.domain.fields import check_fields
+from account_reviews.domain.ids import LONGEST_OWNER_ID
 from account_reviews.domain.memory import MemoryHit, MemoryKind
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import Account, Record, RecordRef, RecordType
 
 LINE = 150
+TEXT = 5000
 CITED_MEMORIES = 2
 
 
@@ -59,11 +61,22 @@ class Context:
 
     @property
     def assignee(self) -> str | None:
-        """Who gets the tasks: the owner, or the manager of an owner who is no longer active."""
+        """Who gets the tasks: the owner, or the successor of an owner who is no longer active."""
         owner = self.facts.snapshot.owner
         if owner is not None and not owner.active:
-            return owner.manager_id
-        return self.account.owner_id
+            return self.successor
+        return _nameable(self.account.owner_id)
+
+    @property
+    def successor(self) -> str | None:
+        """Who looks after the account when its owner is no longer active: the nearest manager who
+        is. None for an active owner, and where every manager has left too."""
+        owner, manager = self.facts.snapshot.owner, self.facts.snapshot.manager
+        if owner is None or owner.active or owner.manager_id == owner.id:
+            return None
+        if manager is None:
+            return _nameable(owner.manager_id)
+        return _nameable(manager.id) if manager.active and manager.id != owner.id else None
 
     def of_type(self, kind: str) -> tuple[DetectedChange, ...]:
         """The changes of that type."""
@@ -124,7 +137,7 @@ def task(
     """A task for the account's owner, due by its priority."""
     values: dict[str, Scalar] = {
         "subject": line(f"{subject}: {context.account.name}"),
-        "description": description,
+        "description": description[:TEXT],
         "due_at": _due(context, priority).isoformat(),
         "priority": priority.value,
     }
@@ -132,14 +145,13 @@ def task(
         values["owner_id"] = context.assignee
     after = check_fields(Action.CREATE_TASK, values)
     record = RecordRef(type=RecordType.TASK, name=str(after["subject"]))
-    return Write(
-        Action.CREATE_TASK, record, {}, after, f"Create task: {subject}", why, evidence, live
-    )
+    title = line(f"Create task: {subject}")
+    return Write(Action.CREATE_TASK, record, {}, after, title, why, evidence, live)
 
 
 def note(title: str, content: str, *, why: str, evidence: tuple[Evidence, ...]) -> Write:
     """A note on the account."""
-    after = check_fields(Action.ADD_NOTE, {"title": line(title), "content": content})
+    after = check_fields(Action.ADD_NOTE, {"title": line(title), "content": content[:TEXT]})
     record = RecordRef(type=RecordType.NOTE, name=title)
     return Write(Action.ADD_NOTE, record, {}, after, f"Add note: {title}", why, evidence)
 
@@ -176,6 +188,11 @@ def line(text: str) -> str:
 def clean(text: str) -> str:
     """On one line, without what acts on the text around it."""
     return written_on_one_line(text)
+
+
+def _nameable(owner_id: str | None) -> str | None:
+    """An id that a write can name."""
+    return owner_id if owner_id and len(owner_id) <= LONGEST_OWNER_ID else None
 
 
 def _due(context: Context, priority: Severity) -> datetime:

@@ -8,7 +8,7 @@ from account_reviews.domain.analysis.rules.base import (
     Context,
     Draft,
     Write,
-    clean,
+    line,
     steps,
     task,
     update,
@@ -45,7 +45,7 @@ def _hand_off(context: Context) -> list[Draft]:
     evidence = tuple(
         cite_change(account, "owner_id", item.before, item.after, item.at) for item in changes
     ) or (cite(account, "owner_id", at=account.modified_at),)
-    name = clean(context.owner_name or account.owner_id)
+    name = line(context.owner_name or account.owner_id)
     why = f"The account has a new owner, {name}, whom the customer may not know yet."
     title = "Hold a hand-off call with the customer"
     write = task(
@@ -74,7 +74,7 @@ def _hand_off(context: Context) -> list[Draft]:
 def _reassign(context: Context) -> list[Draft]:
     account, owner = context.account, context.facts.snapshot.owner
     left = context.previous_owners - {account.owner_id}
-    if account.owner_id is None or not left or (owner is not None and not owner.active):
+    if context.assignee is None or not left or (owner is not None and not owner.active):
         return []
     limit = context.policy.recommendations.max_writes
     deals = [deal for deal in context.facts.open_deals if deal.owner_id in left]
@@ -89,7 +89,7 @@ def _reassign(context: Context) -> list[Draft]:
     ]
     if not writes:
         return []
-    name = clean(context.owner_name or account.owner_id)
+    name = line(context.owner_name or "")
     why = (
         f"{len(deals)} open deals and {len(contacts)} contacts still belong to the previous "
         f"owner; {name} owns the account."
@@ -107,7 +107,7 @@ def _reassign(context: Context) -> list[Draft]:
 
 def _new_owner(context: Context, record: Deal | Contact) -> Write:
     action = Action.CHANGE_OWNER if isinstance(record, Deal) else Action.UPDATE_CONTACT
-    name = clean(context.owner_name or "")
+    name = line(context.owner_name or "")
     return update(
         action,
         record,
@@ -122,20 +122,18 @@ def _new_owner(context: Context, record: Deal | Contact) -> Write:
 
 
 def _ownerless(context: Context) -> list[Draft]:
-    account, owner = context.account, context.facts.snapshot.owner
-    if owner is None or owner.active or not owner.manager_id:
-        return []
-    if owner.id != account.owner_id or owner.manager_id == owner.id:
+    account, owner, successor = context.account, context.facts.snapshot.owner, context.successor
+    if owner is None or owner.id != account.owner_id or not successor:
         return []
     evidence = (
         cite(owner, "active", at=context.facts.snapshot.fetched_at),
         cite(account, "owner_id", at=account.modified_at),
     )
-    why = f"{clean(owner.name)} is no longer active, so nobody looks after this account."
+    why = f"{line(owner.name)} is no longer active, so nobody looks after this account."
     write = update(
         Action.CHANGE_OWNER,
         account,
-        {"owner_id": owner.manager_id},
+        {"owner_id": successor},
         title=f"Make the manager of {owner.name} the owner of {account.name}",
         why=why,
         evidence=evidence,
@@ -156,7 +154,7 @@ def _stalled(context: Context) -> list[Draft]:
     evidence = tuple(_cite_stage(context, item) for item in items)
     critical = any(item.critical for item in items)
     priority = Severity.CRITICAL if critical else Severity.HIGH
-    names = ", ".join(clean(item.deal.name) for item in items[:5])
+    names = ", ".join(line(item.deal.name) for item in items[:5])
     names += f" and {len(items) - 5} more" if len(items) > 5 else ""
     title = "Find out what blocks the stalled deals"
     why = f"{len(items)} of {len(context.facts.open_deals)} open deals do not move: {names}."
@@ -260,9 +258,9 @@ def _newcomer(context: Context) -> list[Draft]:
     title = "Meet the new contact"
     writes = tuple(
         task(
-            context, f"Meet the new contact {clean(contact.name)}",
+            context, f"Meet the new contact {line(contact.name)}",
             "Introduce yourself, learn about the role and how to work together.",
-            Severity.HIGH, why=f"{clean(contact.name)} is new at this account.",
+            Severity.HIGH, why=f"{line(contact.name)} is new at this account.",
             evidence=(cite(contact, "name", at=contact.created_at),), live=contact.id in fresh,
         )
         for contact in sorted(context.facts.snapshot.contacts, key=lambda item: item.id)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -76,8 +77,8 @@ def test_bad_rows_are_skipped_when_asked(url: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([*PORTFOLIO, "--as-of", "soon"], 2, "--as-of cannot be 'soon'"),
-        ([*PORTFOLIO, "--as-of", "2026-10-01T10:00"], 2, "--as-of cannot be"),
+        ([*PORTFOLIO, "--as-of", "soon"], 2, "'soon' is not a time"),
+        ([*PORTFOLIO, "--as-of", "2026-10-01T10:00"], 2, "has no time zone"),
         ([*PORTFOLIO, "--on-error", "panic"], 2, "'panic' is not one of"),
         (["crm", "import", "nowhere", *PORTFOLIO[3:]], 2, "nowhere is not a directory"),
         ([*PORTFOLIO[:3], "--mapping", "nowhere.yaml"], 2, "nowhere.yaml does not exist"),
@@ -97,3 +98,47 @@ def test_no_database(url: str, arguments: list[str]) -> None:
     assert found.returncode == 5
     assert "does not exist" in found.stdout + found.stderr
     assert len((found.stdout + found.stderr).splitlines()) == 1
+
+
+def test_a_moment_that_no_review_can_be_made_of_is_refused_as_at_a_start(url: str) -> None:
+    assert reviews(url, *PORTFOLIO).returncode == 0
+    moments = ("9999-12-31", "0001-01-01", "0026-10-01", "2026-10-01T05:00:00", "soon")
+    for moment in moments:
+        imported = reviews(url, *PORTFOLIO, "--as-of", moment)
+        started = reviews(url, "start", "ac-001", "--as-of", moment)
+        assert (imported.returncode, started.returncode) == (2, 2)
+        assert imported.stderr == started.stderr
+
+
+def test_a_name_that_two_people_have_is_no_name_of_one(url: str, tmp_path: Path) -> None:
+    (tmp_path / "owners.csv").write_text("Id,Name\nsn-1,John Smith\nsn-2,John Smith\nsn-3,Ann\n")
+    (tmp_path / "accounts.csv").write_text(
+        "Id,Name,Owner\nsn-a,First,sn-1\nsn-b,Second,sn-2\nsn-c,Third,sn-3\n"
+    )
+    (tmp_path / "m.yaml").write_text(
+        "files:\n"
+        "- {file: owners.csv, module: owners, fields: {id: Id, name: Name}}\n"
+        "- {file: accounts.csv, module: accounts, fields: {id: Id, name: Name, owner_id: Owner}}\n"
+    )
+    assert reviews(
+        url, "crm", "import", str(tmp_path), "--mapping", str(tmp_path / "m.yaml")
+    ).stdout
+    for command in (("digest",), ("start",), ("cycles", "start")):
+        refused = reviews(url, *command, "--owner", "John Smith")
+        said = "2 owners are called John Smith: sn-1, sn-2 (give the id)\n"
+        assert (refused.returncode, refused.stderr) == (2, said)
+    for name in ("sn-1", "Ann"):
+        assert reviews(url, "digest", "--owner", name).returncode == 0
+
+
+def test_a_file_of_ids_holds_ids_and_nothing_else(url: str, tmp_path: Path) -> None:
+    ids = tmp_path / "ids.txt"
+    for content, named in (
+        ("#1001\n", "#1001"),
+        ("\ufeffno-1\r\n", "no-1"),
+        ("\n no-2 \n", "no-2"),
+    ):
+        ids.write_bytes(content.encode())
+        found = reviews(url, "start", "--file", str(ids))
+        assert found.returncode == 3
+        assert f"the CRM has no account {named!r}" in found.stderr

@@ -13,7 +13,7 @@ from account_reviews.domain.analysis.rules import RULES
 from account_reviews.domain.fields import check_fields
 from account_reviews.domain.memory import MemoryKind
 from account_reviews.domain.proposals import Action, change_id, proposal_hash
-from account_reviews.domain.records import AccountStatus, ActivityType, DealStage
+from account_reviews.domain.records import AccountStatus, ActivityType, DealStage, Owner
 from tests.support.build import (
     ANNA,
     AS_OF,
@@ -182,11 +182,61 @@ def test_an_account_of_an_inactive_owner_goes_to_the_manager() -> None:
     assert again(snapshot(owner=alone)).recommendations == ()
 
 
+def test_nobody_is_proposed_who_has_left_too() -> None:
+    gone = ANNA.model_copy(update={"active": False})
+    left = Owner(id="max", version="1", name="Max Ort", active=False, manager_id="anna")
+    analysis = again(idle(40, owner=gone, manager=left))
+    assert written(analysis, Action.CHANGE_OWNER) == []
+    tasks = written(analysis, Action.CREATE_TASK)
+    assert tasks
+    assert all("owner_id" not in change.after for change in tasks)
+    higher = left.model_copy(update={"id": "zoe", "active": True})
+    analysis = again(idle(40, owner=gone, manager=higher))
+    (change,) = written(analysis, Action.CHANGE_OWNER)
+    assert change.after == {"owner_id": "zoe"}
+    owners = {change.after["owner_id"] for change in written(analysis, Action.CREATE_TASK)}
+    assert owners == {"zoe"}
+
+
 def test_tasks_go_to_the_manager_of_an_inactive_owner() -> None:
     gone = ANNA.model_copy(update={"active": False})
     analysis = again(idle(40, owner=gone))
     owners = {change.after["owner_id"] for change in written(analysis, Action.CREATE_TASK)}
     assert owners == {"max"}
+
+
+def test_names_of_any_length_make_writes_that_fit() -> None:
+    long = "Migration of all the things " * 43
+    deals = tuple(deal(number, 90, name=f"{number} {long}") for number in range(1, 6))
+    owner = Owner(id="o" * 300, version="1", name=long, manager_id="m" * 300)
+    now = snapshot(
+        account=account(name=long, owner_id=owner.id), owner=owner, deals=deals,
+        contacts=(contact(1, name=long, created_at=ago(1)),),
+    )  # fmt: skip
+    for who in (owner, owner.model_copy(update={"active": False})):
+        analysis = review(now.model_copy(update={"owner": who}), earlier(snapshot()))
+        assert written(analysis, Action.CREATE_TASK)
+        for change in analysis.proposed_changes:
+            assert check_fields(change.action, change.after) == change.after
+            assert len(change.title) <= 150
+            assert len(change.rationale) < 2000
+
+
+def test_two_meetings_of_one_day_make_one_task() -> None:
+    demos = (activity(2, ActivityType.DEMO, "demo-1"), activity(2, ActivityType.DEMO, "demo-2"))
+    analysis = review(snapshot(activities=demos), earlier(snapshot()))
+    (item,) = analysis.recommendations
+    (change,) = analysis.proposed_changes
+    assert item.change_ids == (change.change_id,)
+    cited = {reference.entity_id for reference in item.references}
+    assert cited == {"demo-1", "demo-2"}
+
+
+def test_two_new_contacts_of_one_name_make_one_task() -> None:
+    pair = tuple(contact(number, name="Ann Low", created_at=ago(1)) for number in (2, 3))
+    analysis = review(snapshot(contacts=(contact(), *pair)), earlier(snapshot()))
+    (item,) = analysis.recommendations
+    assert len(set(item.change_ids)) == len(item.change_ids) == 1
 
 
 def test_events_are_followed_up() -> None:

@@ -122,8 +122,12 @@ def test_money_at_risk_is_part_of_the_whole(accounts: list[ReviewedAccount]) -> 
     report = portfolio_of(*accounts)
     threatened = [one for one in accounts if one.level in AT_RISK]
     alone = portfolio_of(*threatened)
-    assert report.at_risk_value == alone.revenue
-    assert report.at_risk_pipeline == alone.pipeline
+    unsure = [one for one in accounts if one.level is RiskLevel.UNKNOWN]
+    if not unsure:
+        assert report.at_risk_value == alone.revenue
+        assert report.at_risk_pipeline == alone.pipeline
+    assert alone.revenue.known == report.at_risk_value.known
+    assert 0 <= report.at_risk_value.unknown - alone.revenue.unknown <= len(unsure)
     assert (report.at_risk_value.value or 0) <= (report.revenue.value or 0)
 
 
@@ -173,6 +177,18 @@ def test_no_revenue_is_a_fact() -> None:
     found = figures(account=account(annual_revenue=Decimal(0)))
     assert found.revenue == Amount(value=Decimal(0), known=1)
     assert found.at_risk_value == found.revenue
+
+
+def test_what_is_at_risk_is_unknown_while_the_risk_is() -> None:
+    now = snapshot(deals=(deal(1),))
+    found = figures_of(RiskLevel.UNKNOWN, HealthBand.UNKNOWN, now, POLICY)
+    nobody_knows = Amount(value=None, unknown=1)
+    assert found.at_risk_value == found.at_risk_pipeline == nobody_knows
+    nothing = snapshot(account=account(annual_revenue=Decimal(0)), deals=())
+    found = figures_of(RiskLevel.UNKNOWN, HealthBand.UNKNOWN, nothing, POLICY)
+    assert found.at_risk_value == found.at_risk_pipeline == Amount()
+    known = figures_of(RiskLevel.LOW, HealthBand.UNKNOWN, now, POLICY)
+    assert known.at_risk_value == known.at_risk_pipeline == Amount()
 
 
 def test_an_empty_portfolio_has_nothing_and_knows_it() -> None:
