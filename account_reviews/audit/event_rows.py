@@ -3,12 +3,13 @@
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
 from account_reviews.domain.audit.events import (
+    UNKNOWN_ACTOR,
     AuditEvent,
     EventType,
     Severity,
@@ -22,6 +23,7 @@ INSERT: Final = read_sql("account_reviews.audit", "insert_events.sql")
 """Its rows are what `in_order` gives."""
 
 _SHORT, _LONG = 200, 1000
+_FIRST_YEAR, _LAST_YEAR = 1, 9999
 _AT_FAULT: Final = (TypeError, ValueError, ArithmeticError, LookupError, RecursionError)
 """What making or spelling an odd row raises."""
 
@@ -35,11 +37,13 @@ def in_order(events: Sequence[AuditEvent]) -> str:
     return spelled([document_of(event) for event in sorted(events, key=_order)])
 
 
-async def store_each(put: Put, events: Sequence[AuditEvent]) -> int:
+async def store_each(
+    put: Put, events: Sequence[AuditEvent], aside: Callable[[AuditEvent, str], object] | None = None
+) -> int:
     """Store with `put`; a row the database does not accept does not keep the others out.
 
-    A refused row becomes one that says so, severity error. Gives how many were added. A
-    database that is away still raises.
+    A refused row becomes one that says so, severity error, and is handed to `aside` with the
+    reason. Gives how many were added. A database that is away still raises.
     """
     try:
         return await put(events)
@@ -47,36 +51,64 @@ async def store_each(put: Put, events: Sequence[AuditEvent]) -> int:
         if not refused(error):
             raise
         if len(events) == 1:
-            stand_in = unstorable(events[0], _first_line(error))
-            _log.error(
-                "the audit row %s cannot be stored: %s", events[0].event_id, stand_in.details
-            )
-            return await put([stand_in])
+            return await _store_stand_in(put, events[0], _first_line(error), aside)
     middle = len(events) // 2
-    return await store_each(put, events[:middle]) + await store_each(put, events[middle:])
+    first = await store_each(put, events[:middle], aside)
+    return first + await store_each(put, events[middle:], aside)
+
+
+async def _store_stand_in(
+    put: Put, event: AuditEvent, why: str, aside: Callable[[AuditEvent, str], object] | None
+) -> int:
+    _log.error("the audit row %.200s cannot be stored: %s", event.event_id, why)
+    if aside is not None:
+        aside(event, why)
+    try:
+        return await put([unstorable(event, why)])
+    except Exception as error:
+        if not refused(error):
+            raise
+        _log.exception("nor can what says so")
+        return 0
 
 
 def unstorable(event: AuditEvent, why: str) -> AuditEvent:
-    """What is stored in place of a row that cannot be."""
-    digest = hashlib.sha256(event.event_id.encode("utf-8", "replace")).hexdigest()
+    """What is stored in place of a row that cannot be, whatever is in that one."""
     return AuditEvent(
-        event_id=audit_entry_id("unstorable", digest),
-        at=event.at,
+        event_id=stand_in_id(str(event.event_id)),
+        at=storable_time(event.at),
         source=event.source,
         event_type=EventType.ERROR_OCCURRED,
-        tenant=event.tenant[:_SHORT],
-        actor=event.actor[:_SHORT],
+        tenant=_short(event.tenant, "unknown"),
+        actor=_short(event.actor, UNKNOWN_ACTOR),
         action="audit row refused",
-        resource=event.resource[:_SHORT],
+        resource=_short(event.resource, "unknown"),
         severity=Severity.ERROR,
-        run_id=None if event.run_id is None else event.run_id[:_SHORT],
+        run_id=_short(event.run_id, "") or None,
         details={
-            "event_id": event.event_id[:_LONG],
+            "event_id": str(event.event_id)[:_LONG],
             "event_type": event.event_type.value,
-            "action": event.action[:_LONG],
+            "action": str(event.action)[:_LONG],
             "reason": why[:_LONG],
         },
     )
+
+
+def stand_in_id(event_id: str) -> str:
+    """The id of the row that stands for one that cannot be stored."""
+    digest = hashlib.sha256(event_id.encode("utf-8", "replace")).hexdigest()
+    return audit_entry_id("unstorable", digest)
+
+
+def storable_time(at: object) -> datetime:
+    """The time, or now where the trail takes no such time."""
+    if isinstance(at, datetime) and at.tzinfo is not None and _FIRST_YEAR < at.year < _LAST_YEAR:
+        return at
+    return datetime.now(UTC)
+
+
+def _short(value: object, other: str) -> str:
+    return value[:_SHORT] if isinstance(value, str) and value else other
 
 
 def refused(error: Exception) -> bool:

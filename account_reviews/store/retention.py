@@ -31,6 +31,8 @@ _DOCUMENTS = text(
     "select d.hash from reviews.documents d where d.created_at < :before and not exists "
     "(select from referred_to r where r.hash = d.hash) limit :batch)"
 )
+_FACTS = text("select reviews.forget_facts()")
+"""Numbers of facts that went to the trail a month ago: whether they came there is known by now."""
 
 
 class Removed(Model):
@@ -56,6 +58,8 @@ async def remove_old(
     """
     values = {"tenant": tenant, "before": now - closed, "batch": batch, "few": max(1, batch // 50)}
     async with reachable(), engine.connect() as connection:
+        await connection.execute(_FACTS)
+        await connection.commit()
         return Removed(
             reviews=await _in_batches(connection, _REVIEWS, values),
             cycles=await _in_batches(connection, _CYCLES, values),

@@ -17,7 +17,7 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.capture.crm_writes import Write, write_row
-from account_reviews.audit.event_rows import event_of, refused, store_each
+from account_reviews.audit.event_rows import event_of, refused, storable_time, store_each
 from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import (
     UNKNOWN_ACTOR,
@@ -44,6 +44,7 @@ _REST: Final = 2
 _PATIENCE: Final = 10.0
 """Seconds for the trail to take a batch."""
 _REPORT_EVERY: Final = 30.0
+_LONGEST_REASON, _LONGEST_BODY = 200, 4000
 _APPROVAL_PATIENCE: Final = timedelta(seconds=30)
 """So long a write waits for the row of its review to say who approved it."""
 
@@ -54,6 +55,10 @@ _TAKE: Final = text(
 _MOVE: Final = text(read_sql("account_reviews.audit.capture", "move_outbox.sql"))
 """Where outbox and trail stand in one database."""
 _DELETE: Final = text("delete from reviews.audit_outbox where id = any(:ids)")
+_QUARANTINE: Final = text(
+    "insert into reviews.audit_quarantine (event_id, body, reason, put_at) "
+    "select event_id, body, :reason, put_at from reviews.audit_outbox where id = :id"
+)
 _UNAUDITED: Final = text(
     "select operation_id, change_id, action, account_id, record, before, after, result, applied_at "
     "from crm.operations where audited_at is null and result is not null "
@@ -107,12 +112,25 @@ class Relay:
         return int(moved.taken)
 
     async def _carry(self) -> int:
-        """From one database to another; rows that cannot be stored are put aside."""
+        """From one database to another; rows that cannot be stored go to quarantine."""
         async with reachable(), self._main.begin() as connection:
             taken = (await connection.execute(_TAKE, {"most": BATCH_ROWS})).all()
-            if taken:
-                await self._store([_event(row.id, row.body, row.put_at) for row in taken])
-                await connection.execute(_DELETE, {"ids": [row.id for row in taken]})
+            if not taken:
+                return 0
+            bad: dict[int, str] = {}
+            rows: dict[int, AuditEvent] = {}
+            for row in taken:
+                rows[row.id], why = _event(row.id, row.body, row.put_at)
+                if why is not None:
+                    bad[row.id] = why
+            ids = {id(event): row_id for row_id, event in rows.items()}
+            await self._store(
+                list(rows.values()), lambda event, why: bad.setdefault(ids[id(event)], why)
+            )
+            for row_id, why in bad.items():
+                instruments.audit_failed("quarantine", "Refused")
+                await connection.execute(_QUARANTINE, {"id": row_id, "reason": why})
+            await connection.execute(_DELETE, {"ids": list(rows)})
         return len(taken)
 
     async def writes(self) -> int:
@@ -127,7 +145,7 @@ class Relay:
             events, ids = [], []
             for row in taken:
                 event = self._write(row, tenants, approvers)
-                young = datetime.now(UTC) - row["applied_at"] < _APPROVAL_PATIENCE
+                young = datetime.now(UTC) - storable_time(row["applied_at"]) < _APPROVAL_PATIENCE
                 if event.actor != UNKNOWN_ACTOR or not young:
                     events.append(event)
                     ids.append(row["operation_id"])
@@ -151,24 +169,34 @@ class Relay:
     def _write(
         self, row: Mapping[str, Any], tenants: Mapping[str, str], approvers: Mapping[str, str]
     ) -> AuditEvent:
-        operation_id, result = row["operation_id"], row["result"]
-        write = Write(
-            operation_id=operation_id,
-            change_id=row["change_id"],
-            action=row["action"],
-            account_id=row["account_id"],
-            tenant=tenants.get(_run(operation_id), DEFAULT_TENANT),
-            record=row["record"] or {},
-            before=row["before"] or {},
-            after=result.get("current") or row["after"],
-            at=row["applied_at"],
-            approved_by=approvers.get(operation_id),
-        )
-        return write_row(write, self._rules)
+        """The row of a write; of one nobody can read, a row that says so."""
+        operation_id = row["operation_id"]
+        try:
+            write = Write(
+                operation_id=operation_id,
+                change_id=row["change_id"],
+                action=row["action"],
+                account_id=row["account_id"],
+                tenant=tenants.get(_run(operation_id), DEFAULT_TENANT),
+                record=row["record"] or {},
+                before=row["before"] or {},
+                after=row["result"].get("current") or row["after"],
+                at=row["applied_at"],
+                approved_by=approvers.get(operation_id),
+            )
+            return write_row(write, self._rules)
+        except Exception as error:  # noqa: BLE001  one odd row must not hold up the others
+            _log.exception("the write %.200s cannot be read", operation_id)
+            document = {key: repr(value) for key, value in row.items()}
+            return _unreadable(operation_id, document, row["applied_at"], error)
 
-    async def _store(self, events: Sequence[AuditEvent]) -> None:
+    async def _store(
+        self,
+        events: Sequence[AuditEvent],
+        aside: Callable[[AuditEvent, str], object] | None = None,
+    ) -> None:
         async with asyncio.timeout(_PATIENCE), reachable():
-            added = await store_each(partial(insert, self._trail), events)
+            added = await store_each(partial(insert, self._trail), events, aside)
         _count(added, min(event.at for event in events))
 
 
@@ -178,31 +206,38 @@ def _count(added: int, oldest: datetime | None) -> None:
         instruments.audit_lag((datetime.now(UTC) - oldest).total_seconds(), Source.FACT.value)
 
 
-def _event(row_id: int, body: Any, put_at: datetime) -> AuditEvent:
-    """The row of the trail; a body nobody can read becomes one that says so."""
-    document = json.loads(body) if isinstance(body, str) else body
+def _event(row_id: int, body: Any, put_at: datetime) -> tuple[AuditEvent, str | None]:
+    """The row of the trail; of a body nobody can read one that says so, and why."""
+    document: Any = None
     try:
-        return event_of(document)
-    except (KeyError, TypeError, ValueError) as error:
-        digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+        document = json.loads(body) if isinstance(body, str) else body
+        return event_of(document), None
+    except Exception as error:  # noqa: BLE001  whatever is wrong with it, others wait behind it
         _log.error("row %d of the audit outbox cannot be read: %r", row_id, error)
-        return AuditEvent(
-            event_id=audit_entry_id("unreadable", row_id, digest),
-            at=put_at,
-            source=Source.FACT,
-            event_type=EventType.ERROR_OCCURRED,
-            tenant=_words(document, "tenant") or DEFAULT_TENANT,
-            actor=_words(document, "actor") or UNKNOWN_ACTOR,
-            action="audit row unreadable",
-            resource=_words(document, "resource") or "reviews.audit_outbox",
-            severity=Severity.ERROR,
-            details={"reason": repr(error), "body": json.dumps(document, sort_keys=True)},
-        )
+        document = body if document is None else document
+        return _unreadable(row_id, document, put_at, error), repr(error)[:_LONGEST_REASON]
+
+
+def _unreadable(name: object, document: Any, put_at: object, error: Exception) -> AuditEvent:
+    spelled = document if isinstance(document, str) else json.dumps(document, sort_keys=True)
+    digest = hashlib.sha256(spelled.encode("utf-8", "replace")).hexdigest()
+    return AuditEvent(
+        event_id=audit_entry_id("unreadable", str(name)[:_LONGEST_REASON], digest),
+        at=storable_time(put_at),
+        source=Source.FACT,
+        event_type=EventType.ERROR_OCCURRED,
+        tenant=_words(document, "tenant") or DEFAULT_TENANT,
+        actor=_words(document, "actor") or UNKNOWN_ACTOR,
+        action="audit row unreadable",
+        resource=_words(document, "resource") or "reviews.audit_outbox",
+        severity=Severity.ERROR,
+        details={"reason": repr(error)[:_LONGEST_REASON], "body": spelled[:_LONGEST_BODY]},
+    )
 
 
 def _words(document: Any, key: str) -> str | None:
     found = document.get(key) if isinstance(document, Mapping) else None
-    return found if isinstance(found, str) else None
+    return found[:_LONGEST_REASON] if isinstance(found, str) else None
 
 
 def _run(operation_id: str) -> str:

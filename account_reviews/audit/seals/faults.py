@@ -18,6 +18,8 @@ class Kind(StrEnum):
     """A row lies where none was sealed, or stands in no history, or is there twice."""
     SEAL = "seal"
     """A seal is wrong, gone, or another one than in the second place."""
+    GUARD = "guard"
+    """What guards the trail is gone, changed, or more than it has to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

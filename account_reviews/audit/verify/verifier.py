@@ -25,6 +25,7 @@ from account_reviews.audit.seals.keys import PublicKeys
 from account_reviews.audit.seals.leaves import BEGINNING, Position, position_of, row_of
 from account_reviews.audit.seals.seal import Seal
 from account_reviews.audit.seals.store import last_seal, seal_covering, seals_between
+from account_reviews.audit.verify.guards import TRAIL, guard_faults
 from account_reviews.audit.verify.pairing import LATE, Pairing
 from account_reviews.audit.verify.row_gaps import Row, gaps_in_entries, gaps_in_histories
 from account_reviews.audit.verify.segments import (
@@ -71,7 +72,6 @@ _TWICE_SINCE: Final = text(
     _TWICE.format(which="cast(:since as timestamptz) is null or at >= :since")
 )
 _TWICE_OF: Final = text(_TWICE.format(which="event_id = any(:ids)"))
-_UNGUARDED: Final = text(read_sql("account_reviews.audit.verify", "unguarded_tables.sql"))
 _NEXT_XID: Final = text("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
 
 
@@ -104,7 +104,7 @@ class Report:
     @property
     def first_bad(self) -> Fault | None:
         """The first bad row; when only seals are wrong, the first of them."""
-        rows = [one for one in self.faults if one.kind is not Kind.SEAL]
+        rows = [one for one in self.faults if one.kind not in (Kind.SEAL, Kind.GUARD)]
         return min(rows or self.faults, key=Fault.order, default=None)
 
     def compared(self, position: Position) -> bool:
@@ -126,6 +126,7 @@ class Report:
             "extra": kinds[Kind.EXTRA],
             "differing": kinds[Kind.DIFFERING],
             "bad_seals": kinds[Kind.SEAL],
+            "guards": kinds[Kind.GUARD],
             "seals_checked": self.seals_checked,
             "unsealed": self.unsealed,
             "unanchored": self.unanchored,
@@ -290,8 +291,7 @@ class Verifier:
             if row.event_id in seen:
                 report.faults.append(_extra(row, "the event has a row already"))
             seen.add(row.event_id)
-        for (name,) in await connection.execute(_UNGUARDED):
-            report.warnings.append(f"rows of audit.{name} can be changed: its trigger is off")
+        report.faults += await guard_faults(connection, TRAIL)
         if newest is not None and await connection.scalar(_NEXT_XID) <= newest.until.xid:
             report.warnings.append(
                 "the transaction numbers of this server are behind the sealed ones: nothing is "

@@ -133,7 +133,7 @@ def _print(document: dict[str, Any]) -> None:
     first = document["first_bad"]
     if first is not None:
         say(f"first bad: {_described(first)}")
-    names = ("differing", "missing", "extra", "bad_seals")
+    names = ("differing", "missing", "extra", "bad_seals", "guards")
     found = [one for name in names for one in document.get(name, ())]
     for one in found[:SHOWN]:
         say(f"{_kind(one)}{_described(one)}")

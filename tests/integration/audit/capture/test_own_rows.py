@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
@@ -27,6 +27,7 @@ from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
 from account_reviews.store.migration import AUDIT, upgrade
 from account_reviews.store.outbox import put_into_outbox
+from account_reviews.store.outbox_rows import document_of
 from tests.support.connections import statements_on
 from tests.support.hooks import counting
 from tests.support.trail_rows import event, outbox, trail
@@ -248,6 +249,74 @@ async def test_the_relay_keeps_the_order_and_puts_the_unreadable_aside(
     (odd,) = await trail(engine, "unreadable/")
     assert (odd.actor, odd.severity) == ("eve", Severity.ERROR)
     assert "newer release" in str(odd.details["body"])
+
+
+ODD_BODIES: dict[str, dict[str, Any]] = {
+    "no tenant": {"tenant": None},
+    "the end of times": {"at": "9999-12-31T23:59:59+00:00"},
+    "before all times": {"at": "0001-01-01T00:00:00+00:00"},
+    "no time": {"at": None},
+    "no zone": {"at": "2026-01-01T00:00:00"},
+    "no id": {"event_id": None},
+    "a long id": {"event_id": "".join(str(uuid4()) for _ in range(400))},
+    "an odd source": {"source": "hearsay"},
+}
+
+
+@pytest.mark.parametrize("name", ODD_BODIES)
+async def test_a_fact_that_cannot_be_stored_goes_to_quarantine_alone(
+    engine: AsyncEngine, name: str
+) -> None:
+    good = some(2)
+    bad = document_of(event(f"bad-{uuid4()}")) | ODD_BODIES[name]
+    async with engine.begin() as connection:
+        await put_into_outbox(connection, good[:1])
+        await connection.execute(
+            text(
+                "insert into reviews.audit_outbox (event_id, body, put_at) "
+                "values (:id, cast(:body as jsonb), 'infinity')"
+            ),
+            {"id": f"bad {name}", "body": json.dumps(bad)},
+        )
+        await put_into_outbox(connection, good[1:])
+    relay = Relay(engine, engine, None, DEFAULT)
+    with counting() as counted:
+        while await relay.outbox():
+            pass
+        failures = counted("reviews_audit_export_errors")
+    assert await outbox(engine) == []
+    assert await trail(engine, good[0].event_id.removesuffix("0")) == good
+    async with engine.begin() as connection:
+        put_aside = (
+            await connection.execute(
+                text("select body, reason from reviews.audit_quarantine where event_id = :id"),
+                {"id": f"bad {name}"},
+            )
+        ).all()
+    if name == "no zone":
+        assert put_aside == [], "the server's zone is ours"
+        return
+    assert [row.body for row in put_aside] == [bad]
+    assert put_aside[0].reason
+    assert sum(failures.values()) == 1
+
+
+async def test_a_write_nobody_can_read_holds_up_no_other(engine: AsyncEngine) -> None:
+    run = str(uuid4())
+    await _write(engine, engine, run, datetime.now(UTC))
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "update crm.operations set result = '[1]', applied_at = '-infinity' "
+                "where operation_id = :id"
+            ),
+            {"id": f"{run}:change-2"},
+        )
+    relay = Relay(engine, engine, engine, DEFAULT)
+    while await relay.writes():
+        pass
+    (written,) = await trail(engine, f"write/{run}")
+    assert written.actor == "ann"
 
 
 async def _write(main: AsyncEngine, crm: AsyncEngine, run: str, at: datetime) -> None:
