@@ -121,11 +121,15 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture(scope="session")
 async def temporal_server() -> AsyncIterator[TemporalServer]:
-    """A dev server in memory with our search attributes; it can skip time."""
+    """A dev server in memory with our search attributes; it can skip time and pause workflows."""
     server = TemporalServer(
         ui=False,
         settings=TUNED_SERVER._replace(
-            dynamic_config={**DYNAMIC_CONFIG, "frontend.WorkflowTimeSkippingEnabled": "true"}
+            dynamic_config={
+                **DYNAMIC_CONFIG,
+                "frontend.WorkflowTimeSkippingEnabled": "true",
+                "frontend.WorkflowPauseEnabled": "true",
+            }
         ),
     )
     await server.start()

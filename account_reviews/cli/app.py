@@ -17,9 +17,9 @@ from account_reviews.runtime.garbage_collection import collect_seldom
 VERBS: Final = {
     "dev": "stack", "doctor": "stack", "demo": "demo", "worker": "worker", "start": "start",
     "list": "show", "show": "show", "watch": "show", "brief": "show", "history": "show",
-    "approvals": "approvals", "cycles": "cycles", "digest": "digest", "schedules": "schedules",
-    "stop-all": "stop_all", "audit": "audit", "metrics": "metrics", "crm": "crm", "db": "db",
-    "memory": "memory", "policy": "policy", "config": "config",
+    "cancel": "cancel", "approvals": "approvals", "cycles": "cycles", "digest": "digest",
+    "schedules": "schedules", "stop-all": "stop_all", "audit": "audit", "metrics": "metrics",
+    "crm": "crm", "db": "db", "memory": "memory", "policy": "policy", "config": "config",
 }  # fmt: skip
 """Each verb and group, in the order of `--help`, with its module of `cli.commands`.
 

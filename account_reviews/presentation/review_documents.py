@@ -94,8 +94,12 @@ def review_document(
     source: str,
     age_seconds: float | None = None,
     halt: "Halt | None" = None,
+    standing: str | None = None,
 ) -> dict[str, Any]:
-    """The answer of `show`. `halt` is what keeps an open review from writing now."""
+    """The answer of `show`. `halt` is what keeps an open review from writing now.
+
+    `standing` is how a review that did not answer stands in Temporal: a `Standing`.
+    """
     from account_reviews.domain.review.views import resumable_view
 
     ended = state.closed_at or state.updated_at
@@ -116,7 +120,8 @@ def review_document(
         "started_by": state.started_by,
         "as_of": state.as_of,
         "phase": state.phase,
-        "status": state.status,
+        "status": "paused" if standing == "paused" else state.status,
+        "temporal_status": standing,
         "outcome": state.outcome,
         "reason": state.reason,
         "degraded": state.degraded,

@@ -24,13 +24,15 @@ from account_reviews.domain.review.approvals import ApprovalRequest, RequestStat
 from account_reviews.domain.review.messages import (
     DecisionAnswer,
     ItemAnswer,
+    QueuedAnswer,
     RefusalCode,
     SubmitDecision,
 )
-from account_reviews.services.review_workflows import ReviewHandle, handle_of
+from account_reviews.services.review_workflows import ReviewHandle, gone, handle_of
 from account_reviews.store.review_queries import RequestRow, ReviewReader
 from account_reviews.temporal import names
 from account_reviews.temporal.client import explained
+from account_reviews.temporal.executions import Standing, standing_of
 
 UPDATE_SECONDS = 10.0
 _BAD = {RefusalCode.REASON_REQUIRED, RefusalCode.BAD_ADJUSTMENT, "bad_shape"}
@@ -39,6 +41,9 @@ EARLY_PAUSE = 0.25
 """Seconds between tries for a request whose row stands while the workflow opens it once more."""
 SEEN_SECONDS = 2.0
 SEEN_PAUSE = 0.02
+QUEUED = "sent; it counts when the review, which is paused in Temporal, goes on"
+_ABOUT_THE_REVIEW = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
+"""It is closed or gone; it is paused in Temporal."""
 _MISSING = {RefusalCode.UNKNOWN_ITEM, RefusalCode.UNKNOWN_REQUEST}
 
 
@@ -47,7 +52,9 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
 
     ConflictError when something else was decided first, BadInputError for what does not fit,
     UnreachableError when nobody answered: then it may still be applied, and repeating it with
-    the same decision id is safe.
+    the same decision id is safe. A review that is paused in Temporal takes no updates: the decision
+    is sent as a signal, which waits there, and the answer is a `QueuedAnswer`. NotFoundError when
+    Temporal does not know the review any more.
     """
     decision_id = decision.decision_id or uuid.uuid4().hex
     decided_at = decision.decided_at or datetime.now(UTC)
@@ -64,9 +71,39 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
     except WorkflowUpdateFailedError as error:
         raise _refusal(error) from None
     except RPCError as error:
+        if error.status not in _ABOUT_THE_REVIEW:
+            raise explained(error) from None
+        standing = await standing_of(client, row.review_id, row.run_id)
+        if standing is Standing.PAUSED:
+            return await _queue(handle, row, message, body)
+        if standing is Standing.GONE and row.request.is_pending:
+            raise gone(row.review_id) from None
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise explained(error) from None
         return _answer_of_closed(row, decision_id)
+
+
+async def _queue(
+    handle: ReviewHandle, row: RequestRow, message: SubmitDecision, body: dict[str, Any]
+) -> QueuedAnswer:
+    """Signals are taken while a workflow is paused. What can be seen to be too late is not sent."""
+    request = row.request
+    if not request.is_pending:
+        raise ConflictError(_closed_sentence(request))
+    await handle.signal(names.DECIDE_SIGNAL, body)
+    meant = [
+        one for one in request.items if message.item_ids is None or one.item_id in message.item_ids
+    ]
+    return QueuedAnswer(
+        request_id=request.request_id,
+        review_id=row.review_id,
+        state=request.state,
+        items=tuple(
+            ItemAnswer(item_id=one.item_id, state=one.state, applied=False, message=QUEUED)
+            for one in meant
+            if one.is_open
+        ),
+    )
 
 
 async def until_seen(
@@ -77,6 +114,8 @@ async def until_seen(
     For SEEN_SECONDS at most: the decision stands, and its row comes when a worker can write it.
     `before` is the row as it was when the decision was sent.
     """
+    if isinstance(answer, QueuedAnswer):
+        return
     known = {item.item_id for item in before.request.items if item.decided_by is not None}
     if known.issuperset(item.item_id for item in answer.items):
         return  # a repeated decision, which changes nothing

@@ -11,8 +11,10 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
+from account_reviews.domain.errors import NotFoundError
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.temporal import names
+from account_reviews.temporal.executions import Standing, standing_of
 
 QUERY_SECONDS = 2.0
 
@@ -27,6 +29,23 @@ async def ask(handle: ReviewHandle) -> ReviewState | None:
     except (TimeoutError, RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
         return None
     return state
+
+
+async def standing(client: Client, state: ReviewState) -> Standing | None:
+    """How an open review that does not answer stands in Temporal; None when that is away too."""
+    asked = standing_of(client, state.review_id, state.run_id, state.workflow_run_id)
+    try:
+        return await asyncio.wait_for(asked, QUERY_SECONDS)
+    except (TimeoutError, RPCError):
+        return None
+
+
+def gone(review_id: str) -> NotFoundError:
+    """The error for a review that Temporal does not know any more."""
+    return NotFoundError(
+        f"Temporal does not know the review {review_id} any more",
+        hint=f"end it with `reviews cancel {review_id}`",
+    )
 
 
 def handle_of(client: Client, review_id: str, run_id: str | None = None) -> ReviewHandle:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from account_reviews.domain.analysis.model import Analysis
     from account_reviews.domain.review.state import ReviewState
+    from account_reviews.temporal.executions import Standing
 
 Connect = Callable[[], "Awaitable[Client | None]"]
 """Gives Temporal, or None when it is away. It is only called for an open review."""
@@ -37,33 +38,43 @@ def review_id_of(tenant: str, review: str) -> str:
 async def show_review(
     parts: Parts, connect: Connect, review: str, run_id: str | None = None
 ) -> "tuple[ReviewState, Analysis | None, dict[str, Any]]":
-    """State, analysis and document. An open review answers itself, else its row with its age."""
+    """State, analysis and document. An open review answers itself, else its row with its age.
+
+    The document says when such a one is paused in Temporal, or not known there any more.
+    """
     from account_reviews.domain.analysis.model import Analysis
     from account_reviews.presentation.review_documents import review_document
 
     found = await find_review(parts, review, run_id)
     state, source = found.state, "projection"
     age: float | None = found.age_seconds
+    standing: Standing | None = None
     if state.closed_at is None:
-        live = await _live(connect, state)
+        live, standing = await _live(connect, state)
         if live is not None:
             state, source, age = live, "workflow", None
     body = await parts.reader.document(state.analysis.hash) if state.analysis else None
     analysis = Analysis.model_validate(body) if body is not None else None
     halt = await parts.halt_history.current(state.tenant) if state.closed_at is None else None
-    document = review_document(state, analysis, source=source, age_seconds=age, halt=halt)
+    document = review_document(
+        state, analysis, source=source, age_seconds=age, halt=halt, standing=standing
+    )
     return state, analysis, document
 
 
-async def _live(connect: Connect, state: "ReviewState") -> "ReviewState | None":
-    """What the open review says of itself; None when nobody answers, or for another run."""
+async def _live(
+    connect: Connect, state: "ReviewState"
+) -> "tuple[ReviewState | None, Standing | None]":
+    """What the open review says of itself; where nobody answers, how it stands in Temporal."""
     client = await connect()
     if client is None:
-        return None
-    from account_reviews.services.review_workflows import ask, handle_of
+        return None, None
+    from account_reviews.services.review_workflows import ask, handle_of, standing
 
     live = await ask(handle_of(client, state.review_id, state.run_id))
-    return live if live is not None and live.run_id == state.run_id else None
+    if live is not None and live.run_id == state.run_id:
+        return live, None
+    return None, await standing(client, state)
 
 
 async def open_review(parts: Parts, client: "Client", account_id: str) -> "ReviewState":

@@ -73,19 +73,22 @@ async def describe(
 
 
 async def standing_of(
-    client: Client, workflow_id: str, first_run_id: str, last_run_id: str
+    client: Client, workflow_id: str, first_run_id: str, last_run_id: str | None = None
 ) -> Standing:
     """How the workflow with that first run stands; `last_run_id` is its last known run. RPCError.
 
-    The first run itself may be gone from a workflow that continued as new long ago.
+    The first run itself may be gone from a workflow that continued as new long ago. Where another
+    of the same id is there, and no last run is given, it is taken for closed.
     """
     newest = await describe(client, workflow_id)
     if newest is not None and first_run_of(newest) == first_run_id:
         if not is_open(newest):
             return Standing.CLOSED
         return Standing.PAUSED if is_paused(newest) else Standing.OPEN
-    last = await describe(client, workflow_id, last_run_id) if newest is not None else None
-    return Standing.GONE if last is None else Standing.CLOSED
+    if newest is None:
+        return Standing.GONE
+    known = last_run_id is None or await describe(client, workflow_id, last_run_id) is not None
+    return Standing.CLOSED if known else Standing.GONE
 
 
 def _unknown_status(_: type[WorkflowExecutionStatus], __: object) -> WorkflowExecutionStatus:

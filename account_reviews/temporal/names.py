@@ -15,6 +15,8 @@ DEFAULT_TENANT: Final = "default"
 REVIEW_WORKFLOW: Final = "AccountReview"
 SNAPSHOT_QUERY: Final = "snapshot"
 DECIDE_UPDATE: Final = "decide"
+DECIDE_SIGNAL: Final = "submit_decision"
+CANCEL_SIGNAL: Final = "cancel_review"
 """What a client says to a review. The code of workflows is no client's to import: it brings along
 every activity, and with them every library that they need."""
 

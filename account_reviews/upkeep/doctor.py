@@ -34,10 +34,12 @@ from account_reviews.store.database import create_engine
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.migration import AUDIT, current_revision, head_revision
 from account_reviews.telemetry.client_tracing import client_tracing
-from account_reviews.temporal.client import connect
+from account_reviews.temporal.client import answering, connect
+from account_reviews.temporal.executions import Standing
 from account_reviews.temporal.names import RETENTION_DAYS, TASK_QUEUE
 from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 from account_reviews.temporal.service_choice import choose
+from account_reviews.upkeep.read_model import few, standings
 
 _PATIENCE: Final = 3.0
 """Seconds for one check."""
@@ -240,6 +242,22 @@ async def _stopped(patient: _Patient) -> str:
     return "nothing is stopped"
 
 
+async def _reviews(patient: _Patient) -> str:
+    """Whether Temporal knows what is open here."""
+    with answering():
+        rows = await standings(patient.temporal(), patient.database(), patient.settings.tenant)
+    gone = [row.review_id for row in rows if row.standing is Standing.GONE]
+    if gone:
+        raise NeedError(
+            f"Temporal does not know {len(gone)} of {len(rows)} open reviews: {few(gone)}",
+            "if its database cannot be brought back, end each with `reviews cancel REVIEW`",
+        )
+    paused = [row.review_id for row in rows if row.standing is Standing.PAUSED]
+    if paused:
+        return f"{len(rows)} are open, {len(paused)} of them paused in Temporal: {few(paused)}"
+    return f"{len(rows)} are open"
+
+
 async def _crm(patient: _Patient) -> str:
     if patient.settings.crm_url is None:
         return _detail(await SqlCrm(patient.database()).health())
@@ -300,6 +318,7 @@ _OTHERS: Final[dict[str, Examination]] = {
     "database revision": _revision,
     "audit trail": _audit_trail,
     "stop-all": _stopped,
+    "reviews": _reviews,
     "crm": _crm,
     "memory": _memory,
     "time zones": _time_zones,
@@ -316,6 +335,7 @@ _ORDER: Final = (
     "database revision",
     "audit trail",
     "stop-all",
+    "reviews",
     "crm",
     "memory",
     "time zones",

@@ -19,9 +19,6 @@ from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.schedules import upkeep
 
-_NAMED: Final = 10
-"""Reviews that a summary names."""
-
 
 @dataclass(frozen=True)
 class AuditTools:
@@ -70,6 +67,7 @@ async def retention(tools: Tools) -> JobReport:
 
 async def reconcile(tools: Tools) -> JobReport:
     """Bring the read model up to what Temporal has."""
+    from account_reviews.upkeep.read_model import few
     from account_reviews.upkeep.read_model import reconcile as compare
 
     found = await compare(
@@ -85,9 +83,9 @@ async def reconcile(tools: Tools) -> JobReport:
         f"{len(found.gone)} open rows are unknown to Temporal, {len(found.failed)} did not answer"
     )
     if found.gone:
-        summary += f"; unknown, to be ended with `reviews cancel`: {_few(found.gone)}"
+        summary += f"; unknown, to be ended with `reviews cancel`: {few(found.gone)}"
     if found.paused:
-        summary += f"; paused in Temporal: {_few(found.paused)}"
+        summary += f"; paused in Temporal: {few(found.paused)}"
     return JobReport(summary=summary, changed=found.closed + found.missing)
 
 
@@ -174,11 +172,6 @@ async def audit_reconcile(tools: Tools) -> JobReport:
         summary="; ".join((summary, *found.warnings)),
         changed=found.rows_added + found.closed_as_lost + len(found.gaps),
     )
-
-
-def _few(names: tuple[str, ...]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _sentence(what: str, ids: list[str]) -> str:

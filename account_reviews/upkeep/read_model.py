@@ -1,7 +1,7 @@
 """The read model against Temporal: rows that were left behind, and rows that are missing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ from account_reviews.temporal.executions import (
     Standing,
     describe,
     first_run_of,
+    is_paused,
     quoted,
     standing_of,
     was_reset,
@@ -27,6 +28,7 @@ from account_reviews.upkeep.rebuild import ALL_REVIEWS, rebuild
 
 _AT_ONCE: Final = 8
 _BATCH: Final = 1000
+_NAMED: Final = 10
 _OPEN = text(
     "select run_id, review_id, state->>'workflow_run_id' as last_run_id "
     "from reviews.review_runs where tenant = :tenant and closed_at is null order by run_id"
@@ -82,7 +84,7 @@ async def reconcile(
         closed=sum(report.rebuilt > 0 for report in closed),
         missing=sum(report.rebuilt for report in made),
         gone=tuple(row.review_id for row in gone),
-        paused=tuple(name for report in both for name in report.paused),
+        paused=tuple(row.review_id for row in rows if row.standing is Standing.PAUSED),
         failed=tuple(name for report in both for name in report.failed),
     )
 
@@ -99,9 +101,16 @@ async def standings(client: Client, engine: AsyncEngine, tenant: str) -> list[Op
     """Each open row of the tenant. UnreachableError, RPCError."""
     async with reachable(), engine.connect() as connection:
         rows = (await connection.execute(_OPEN, {"tenant": tenant})).all()
+    wanted = f"{ALL_REVIEWS} and Tenant = {quoted(tenant)} and {OPEN}"
+    listed = {found.run_id: found async for found in client.list_workflows(wanted)} if rows else {}
 
     async def one(row: Row[tuple[str, str, str]]) -> OpenRow:
-        standing = await standing_of(client, row.review_id, row.run_id, row.last_run_id)
+        # Most are listed as what they are, by the thousand; the others are asked for one by one.
+        found = listed.get(row.last_run_id)
+        if found is not None and found.id == row.review_id:
+            standing = Standing.PAUSED if is_paused(found) else Standing.OPEN
+        else:
+            standing = await standing_of(client, row.review_id, row.run_id, row.last_run_id)
         return OpenRow(row.review_id, row.run_id, standing)
 
     return await _each(rows, one)
@@ -154,3 +163,9 @@ async def _each(many: Iterable[_T], one: Callable[[_T], Awaitable[_U]]) -> list[
             return await one(item)
 
     return list(await asyncio.gather(*(gated(item) for item in many)))
+
+
+def few(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

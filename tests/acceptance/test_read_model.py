@@ -30,7 +30,13 @@ async def test_rows_that_are_lost_are_built_again(
             await connection.execute(text(f"delete from reviews.{table}"))
     assert reviews.json("list")["items"] == []
     report = reviews.json("db", "rebuild")
-    assert report == {"rebuilt": len(before["review_runs"]), "failed": []}
+    assert report == {
+        "rebuilt": len(before["review_runs"]),
+        "purged": 0,
+        "without_documents": [],
+        "paused": [],
+        "failed": [],
+    }
     after = await contents(stack_engine)
     for table in TABLES:
         for new, old in zip(after[table], before[table], strict=True):

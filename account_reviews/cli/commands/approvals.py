@@ -8,7 +8,7 @@ from account_reviews.cli.access_log import about
 from account_reviews.cli.options import Account, Cursor, Limit, Output, Owner, Reason
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session, temporal
-from account_reviews.presentation.terminal import print_table, say
+from account_reviews.presentation.terminal import note, print_table, say
 
 Request = Annotated[str, typer.Argument(help="The request id.")]
 Items = Annotated[list[str] | None, typer.Option("--item", help="Only this item; repeatable.")]
@@ -174,8 +174,9 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
 
     from account_reviews.cli.parsing import parse_settings
     from account_reviews.domain.errors import BadInputError
-    from account_reviews.domain.review.messages import SubmitDecision
+    from account_reviews.domain.review.messages import QueuedAnswer, SubmitDecision
     from account_reviews.services.decisions import decide, until_seen
+    from account_reviews.temporal.executions import unpause_hint
 
     pairs = fields.pop("set", None)
     if pairs is not None and (fields["item_ids"] is None or not pairs):
@@ -193,12 +194,14 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
         answer = await decide(await temporal(parts), row, decision)
         await until_seen(parts.reader, parts.settings.tenant, row, answer)
     if output is Format.JSON:
-        print_json(answer)
+        print_json({"queued": False, **answer.model_dump()})
         return
     print_table(
         ("item", "state", "remark"), [[one.item_id, one.state, one.message] for one in answer.items]
     )
     say(f"the request is {answer.state}")
+    if isinstance(answer, QueuedAnswer):
+        note(unpause_hint(answer.review_id))
 
 
 def _print_request(document: dict[str, Any]) -> None:

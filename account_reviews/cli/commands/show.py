@@ -36,6 +36,11 @@ WATCH_SECONDS = 0.5
 _CHOICES = ("phase", "status", "kind", "outcome", "risk_level")
 """Filters that take one of a few words."""
 
+_STANDINGS = {
+    "paused": "paused in Temporal; unpause it: temporal workflow unpause -w {review_id}",
+    "gone": "gone: Temporal does not know it any more; end it: reviews cancel {review_id}",
+}
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
@@ -241,6 +246,8 @@ def _print_review(document: dict[str, Any]) -> None:
         say(f"  degraded: {', '.join(document['missing_sources'])} missing")
     if document["source"] == "projection" and document["closed_at"] is None:
         say(f"  from the read model, {document['age_seconds']:.0f} s old")
+    if document["temporal_status"] in _STANDINGS:
+        say(f"  {_STANDINGS[document['temporal_status']].format(**document)}")
     if document["halted"]:
         halt = document["halted"]
         since = f"{halt['by']} since {_short(halt['at'])}"

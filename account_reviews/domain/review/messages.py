@@ -121,6 +121,12 @@ class DecisionAnswer(Model):
     items: tuple[ItemAnswer, ...]
 
 
+class QueuedAnswer(DecisionAnswer):
+    """A decision that was sent and waits: nobody can say yet what becomes of it."""
+
+    queued: bool = True
+
+
 class TimelineEntry(Model):
     """One line of the review's own story."""
 

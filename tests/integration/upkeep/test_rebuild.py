@@ -3,18 +3,16 @@
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from account_reviews.domain.review.phases import Outcome, Status
 from account_reviews.store.review_queries import ReviewReader
 from account_reviews.upkeep.rebuild import rebuild
 from tests.support.connections import statements_on
+from tests.support.operations import reset
 from tests.support.waiting import until
 from tests.support.world import Handle, World, create_task, decision, eventually, make_world
 from workflows.account_review import AccountReviewWorkflow
 
-EVENT_OF_THE_FIRST_TASK = 4
 _HASHES = text(
     "select state#>>'{snapshot,hash}', state#>>'{analysis,hash}' from reviews.review_runs "
     "where review_id = :id"
@@ -132,16 +130,8 @@ async def test_after_a_reset_the_open_run_is_the_review(world: World) -> None:
     async with world.review() as handle:
         before = await world.request(handle)
         run_id, only = handle.first_execution_run_id or "", f"WorkflowId = '{handle.id}'"
-        await world.client.workflow_service.reset_workflow_execution(
-            ResetWorkflowExecutionRequest(
-                namespace=world.client.namespace,
-                workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=run_id),
-                reason="a bad release",
-                workflow_task_finish_event_id=EVENT_OF_THE_FIRST_TASK,
-                request_id="once",
-            )
-        )
-        newest: Handle = world.client.get_workflow_handle_for(AccountReviewWorkflow.run, handle.id)
+        await reset(world.client, handle.id, run_id)
+        newest: Handle = world.client.get_workflow_handle(handle.id)
         await until_all_are_listed(world, only, 2)
         now = await eventually(
             lambda: newest.query(AccountReviewWorkflow.snapshot), lambda state: bool(state.pending)

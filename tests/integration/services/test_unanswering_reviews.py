@@ -1,0 +1,210 @@
+"""Reviews that are paused in Temporal, or that it does not know any more."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from account_reviews.audit.history.reconciler import Reconciler
+from account_reviews.bootstrap import Parts
+from account_reviews.domain.audit.redaction import Rules
+from account_reviews.domain.errors import ConflictError, NotFoundError
+from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.messages import QueuedAnswer, SubmitDecision
+from account_reviews.domain.review.phases import Outcome, Status
+from account_reviews.services.cancellations import cancel
+from account_reviews.services.decisions import decide, until_seen
+from account_reviews.services.reviews import open_review, show_review
+from account_reviews.temporal.open_reviews import count_running
+from account_reviews.upkeep.doctor import Check, examine
+from account_reviews.upkeep.read_model import Reconciled, reconcile
+from account_reviews.upkeep.rebuild import rebuild
+from tests.support.operations import delete, pause, unpause
+from tests.support.waiting import until
+from tests.support.world import Handle, World, create_task, make_world
+
+WEEK = timedelta(days=7)
+
+
+@pytest.fixture
+async def world(own_client: Client, engine: AsyncEngine) -> World:
+    """A world in the namespace of `parts`."""
+    world = make_world(own_client, engine)
+    world.analysis.changes = (create_task(world.account), create_task(world.account, "Write"))
+    return world
+
+
+@pytest.fixture
+async def waiting(world: World, parts: Parts) -> AsyncIterator[tuple[Handle, ApprovalRequest]]:
+    """A review that waits for a decision, and its request."""
+    async with world.review(tenant=parts.settings.tenant) as handle:
+        yield handle, await world.request(handle)
+
+
+async def show(parts: Parts, client: Client, handle: Handle) -> dict[str, Any]:
+    async with parts.engine.begin() as connection:  # this world has no real ones
+        await connection.execute(text("delete from reviews.documents where kind = 'analysis'"))
+
+    async def connect() -> Client:
+        return client
+
+    _, _, document = await show_review(parts, connect, handle.id)
+    return document
+
+
+async def reconciled(parts: Parts, world: World) -> Reconciled:
+    now, tenant = datetime.now(UTC), parts.settings.tenant
+    return await reconcile(world.client, world.engine, world.store, tenant, kept=WEEK, now=now)
+
+
+async def check_of_reviews(parts: Parts) -> Check:
+    report = await examine(parts.settings)
+    return next(check for check in report.checks if check.name == "reviews")
+
+
+async def send(parts: Parts, world: World, request: ApprovalRequest, **more: Any) -> Any:
+    tenant = parts.settings.tenant
+    row = await parts.reader.find_request(tenant, request.request_id)
+    decision = {"decision": "approve", "approver": "ann", **more}
+    message = SubmitDecision(request_id=request.request_id, **decision)
+    answer = await decide(world.client, row, message)
+    await until_seen(parts.reader, tenant, row, answer)
+    return answer
+
+
+async def test_a_decision_on_a_paused_review_waits_and_counts_when_it_goes_on(
+    world: World, parts: Parts, waiting: tuple[Handle, ApprovalRequest]
+) -> None:
+    handle, request = waiting
+    await pause(world.client, handle.id)
+    answer = await send(parts, world, request, item_ids=(request.items[0].item_id,))
+    assert isinstance(answer, QueuedAnswer)
+    assert answer.queued
+    assert [(one.item_id, one.applied) for one in answer.items] == [
+        (request.items[0].item_id, False)
+    ]
+    document = await show(parts, world.client, handle)
+    assert document["source"] == "projection"
+    assert (document["status"], document["temporal_status"]) == ("paused", "paused")
+    await unpause(world.client, handle.id)
+    await send(parts, world, request, decision="reject", reason="no")
+    result = await handle.result()
+    assert result.outcome is Outcome.COMPLETED
+    assert sorted(result.changes.values()) == ["executed", "rejected"]
+
+
+async def test_one_paused_review_stops_nothing_else(
+    world: World, parts: Parts, waiting: tuple[Handle, ApprovalRequest]
+) -> None:
+    handle, _ = waiting
+    other, tenant = make_world(world.client, world.engine), parts.settings.tenant
+    other.analysis.changes = (create_task(other.account),)
+    async with other.review(tenant=tenant) as second:
+        await other.request(second)
+        await pause(world.client, handle.id)
+        report = await rebuild(world.client, world.store, only=f"Tenant = '{tenant}'")
+        assert (report.rebuilt, report.failed) == (1, [])
+        assert [one.split(" ")[0] for one in report.paused] == [handle.id]
+        assert await reconciled(parts, world) == Reconciled(paused=(handle.id,))
+        check = await check_of_reviews(parts)
+        assert check.ok
+        assert check.detail == f"2 are open, 1 of them paused in Temporal: {handle.id}"
+        assert await count_running(world.client, tenant) == 2
+        row = await open_review(parts, world.client, world.account.id)
+        assert (row.run_id, row.status) == (handle.first_execution_run_id, Status.WAITING)
+        trail = Reconciler(world.client, world.engine, world.engine, Rules())
+        found = await trail.full(now=datetime.now(UTC), settle=0)
+        assert (found.gaps, found.warnings) == ((), ())
+        await second.terminate()
+    await unpause(world.client, handle.id)
+
+
+async def test_a_cancel_of_a_paused_review_waits(
+    world: World, parts: Parts, waiting: tuple[Handle, ApprovalRequest]
+) -> None:
+    handle, _ = waiting
+    await pause(world.client, handle.id)
+    done = await cancel(parts, world.client, handle.id, run_id=None, by="olga", reason="merged")
+    assert done.queued
+    assert done.state.closed_at is None
+    await unpause(world.client, handle.id)
+    assert (await handle.result()).outcome is Outcome.CANCELLED
+
+
+async def test_a_person_cancels_an_open_review_and_a_closed_one_stays_as_it_is(
+    world: World, parts: Parts, waiting: tuple[Handle, ApprovalRequest]
+) -> None:
+    handle, _ = waiting
+    for _ in range(2):
+        done = await cancel(parts, world.client, handle.id, run_id=None, by="olga", reason=None)
+        assert (done.queued, done.state.outcome) == (False, Outcome.CANCELLED)
+    assert (await handle.result()).outcome is Outcome.CANCELLED
+
+
+async def test_a_review_that_temporal_does_not_know_is_found_told_and_ended(
+    world: World, parts: Parts, waiting: tuple[Handle, ApprovalRequest]
+) -> None:
+    handle, request = waiting
+    tenant, run_id = parts.settings.tenant, handle.first_execution_run_id or ""
+    await delete(world.client, handle.id, run_id)
+    for _ in range(2):
+        assert await reconciled(parts, world) == Reconciled(gone=(handle.id,))
+    check = await check_of_reviews(parts)
+    assert not check.ok
+    assert handle.id in check.detail
+    document = await show(parts, world.client, handle)
+    assert (document["temporal_status"], document["needs_attention"]) == ("gone", True)
+    assert "reviews cancel" in document["last_error"]
+    with pytest.raises(NotFoundError, match="does not know"):
+        await send(parts, world, request)
+    assert (await show(parts, world.client, handle))["closed_at"] is None, "a person ends it"
+    done = await cancel(parts, world.client, handle.id, run_id=None, by="olga", reason="deleted")
+    assert (done.state.outcome, done.queued) == (Outcome.CANCELLED, False)
+    ended = await parts.reader.find_request(tenant, request.request_id)
+    assert ended.request.state == "cancelled"
+    found = await parts.reader.find_run(tenant=tenant, review_id=handle.id)
+    assert (found.state.reason, found.state.timeline[-1].by) == ("gone from Temporal", "olga")
+    assert await reconciled(parts, world) == Reconciled()
+    assert (await check_of_reviews(parts)).ok
+    with pytest.raises(ConflictError):
+        await send(parts, world, request)
+
+
+async def test_a_review_that_is_gone_is_not_taken_for_the_account_s_next_one(
+    world: World, parts: Parts, waiting: tuple[Handle, ApprovalRequest]
+) -> None:
+    handle, request = waiting
+    tenant, run_id = parts.settings.tenant, handle.first_execution_run_id or ""
+    await delete(world.client, handle.id, run_id)
+    following = await world.start(tenant=tenant)
+    newer = await world.request(following)
+    assert await reconciled(parts, world) == Reconciled(gone=(handle.id,))
+    with pytest.raises(ConflictError):
+        await send(parts, world, request)
+    done = await cancel(parts, world.client, handle.id, run_id=run_id, by="olga", reason=None)
+    assert (done.state.run_id, done.state.outcome) == (run_id, Outcome.CANCELLED)
+    assert await reconciled(parts, world) == Reconciled()
+    listed = await parts.reader.list_requests(tenant=tenant)
+    assert [one.request.request_id for one in listed.items] == [newer.request_id]
+    await following.execute_update(
+        "decide", {"request_id": newer.request_id, "decision": "defer", "approver": "ann"}
+    )
+    await following.result()
+
+
+async def test_a_review_that_went_on_is_never_taken_for_gone(
+    world: World, parts: Parts, waiting: tuple[Handle, ApprovalRequest]
+) -> None:
+    handle, _ = waiting
+
+    async def known() -> bool:
+        return await reconciled(parts, world) == Reconciled()
+
+    await until(known)
+    await handle.signal("cancel_review", {"by": "olga"})
+    await handle.result()
+    await until(known)
