@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from account_reviews.config import environment_aliases
+from account_reviews.config.ownership import why_not_ours
 from account_reviews.domain.errors import BadInputError, PolicyError, UnreachableError
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Settings:
     """The second place of the seals: a file of JSON lines, or the URL of an object store."""
     audit_signing_key: Path | None = None
     """An Ed25519 key in PEM; made when it is missing."""
+    audit_keys: str | None = None
+    """Fingerprints (SHA-256) of the only public keys that are believed, comma-separated."""
     audit_archive: str | None = None
     """Where old months of the trail go: a directory, or the URL of an object store."""
     hooks: str | None = None
@@ -63,10 +66,22 @@ class Settings:
         return cls(**{name: _checked(name, value) for name, value in given.items()})
 
     @cached_property
+    def own_data_dir(self) -> Path:
+        """The data directory, whose files are believed. BadInputError when others write there."""
+        why = why_not_ours(self.data_dir)
+        if why is not None:
+            raise BadInputError(
+                f"the data directory {self.data_dir} {why}: what lies there is not believed",
+                hint="run as its owner, close it to others with `chmod 700`, "
+                "or choose another one with REVIEWS_DATA_DIR",
+            )
+        return self.data_dir
+
+    @cached_property
     def stack(self) -> dict[str, Any]:
         """`stack.json` of the running local stack, empty when none runs."""
         try:
-            found = json.loads((self.data_dir / "stack.json").read_text())
+            found = json.loads((self.own_data_dir / "stack.json").read_text())
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) and _runs(found.get("pid")) else {}
@@ -87,19 +102,32 @@ class Settings:
         return self.audit_database_url or self.require_database_url()
 
     @property
+    def pinned_keys(self) -> frozenset[str]:
+        """REVIEWS_AUDIT_KEYS, each 64 hex digits; empty when nothing is pinned. BadInputError."""
+        words = (self.audit_keys or "").replace(",", " ").lower().split()
+        pins = {word.removeprefix("sha256:") for word in words}
+        for pin in pins:
+            if len(pin) != 64 or not set(pin) <= set("0123456789abcdef"):
+                raise BadInputError(
+                    f"REVIEWS_AUDIT_KEYS holds {pin!r}, which is no fingerprint of a key",
+                    hint="`reviews audit verify` prints them: 64 hex digits each",
+                )
+        return frozenset(pins)
+
+    @property
     def seals_place(self) -> str:
         """Where seals are kept a second time."""
-        return self.audit_seals or str(self.data_dir / "audit" / "seals.jsonl")
+        return self.audit_seals or str(self.own_data_dir / "audit" / "seals.jsonl")
 
     @property
     def signing_key(self) -> Path:
         """The file of the key that signs seals."""
-        return self.audit_signing_key or self.data_dir / "audit" / "signing-key.pem"
+        return self.audit_signing_key or self.own_data_dir / "audit" / "signing-key.pem"
 
     @property
     def archive_place(self) -> str:
         """Where months of the trail are written before they are dropped."""
-        return self.audit_archive or str(self.data_dir / "audit" / "archive")
+        return self.audit_archive or str(self.own_data_dir / "audit" / "archive")
 
     def audit_rules(self) -> "Rules":
         """What of a value the audit trail may hold. PolicyError as `policy`.
@@ -217,8 +245,8 @@ def _runs(pid: object) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except (PermissionError, OverflowError):
-        return True
+    except (PermissionError, OverflowError):  # of another user, so not the one that wrote the file
+        return False
     return True
 
 

@@ -1,9 +1,11 @@
 """The data directory: one place for everything the local stack keeps."""
 
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
+from account_reviews.config.ownership import why_not_ours
 from account_reviews.domain.characters import shown_on_one_line
 from account_reviews.domain.errors import BadInputError
 
@@ -16,8 +18,10 @@ _CHOOSE: Final = "choose another one with --data-dir or REVIEWS_DATA_DIR"
 def prepare(path: Path) -> Path:
     """Create the directory where needed and mark its layout. Gives the absolute path.
 
-    BadInputError: no permission, not a directory, written by a newer release, or a name that holds
-    a control character, which ends a line in the files of both servers.
+    It is closed to other users, and so are its files: they hold names, notes and decisions, and
+    whoever reaches the sockets decides. BadInputError: no permission, not a directory, another
+    user's, written by a newer release, or a name that holds a control character, which ends a line
+    in the files of both servers.
     """
     path = path.expanduser().absolute()
     if shown_on_one_line(str(path)) != str(path):
@@ -27,7 +31,11 @@ def prepare(path: Path) -> Path:
     try:
         if not path.exists():
             path.mkdir(parents=True)
-            path.chmod(0o755)
+        elif (why := why_not_ours(path)) is not None:
+            raise BadInputError(
+                f"the data directory {path} {why}", hint=f"run as its owner, or {_CHOOSE}"
+            )
+        _close(path)
         _check_layout(path)
         _mark(path)
     except OSError as error:
@@ -35,6 +43,23 @@ def prepare(path: Path) -> Path:
             f"the data directory {path} cannot be used: {describe(error)}", hint=_CHOOSE
         ) from None
     return path
+
+
+def _close(path: Path) -> None:
+    """Also what an older release left open. Another user's directories in it stay as they are."""
+    mine = os.geteuid()
+    if path.is_dir() and path.stat().st_uid == mine:
+        path.chmod(_mode())
+    for file in (*path.glob("*"), *path.glob("audit/*"), *path.glob("audit/archive/*")):
+        found = file.lstat()
+        if stat.S_ISREG(found.st_mode) and found.st_uid == mine and found.st_mode & 0o077:
+            file.chmod(stat.S_IMODE(found.st_mode) & 0o700)
+
+
+def _mode() -> int:
+    """Root's database runs as another user, who without /proc has to walk to its files."""
+    walked_to = os.geteuid() == 0 and not Path("/proc/self/fd").is_dir()
+    return 0o711 if walked_to else 0o700
 
 
 def describe(error: OSError) -> str:

@@ -16,11 +16,14 @@ from typing import IO
 from account_reviews.domain.errors import ConflictError
 from account_reviews.local import tether as tether_module
 
+PRIVATE = 0o077
+"""Of the permissions of what is written, those that nobody gets: all but the user's own."""
+
 
 @contextmanager
 def locked(path: Path, *, timeout: float = 0.0) -> Iterator[None]:
     """Hold an exclusive lock on the file. ConflictError when another process keeps it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _take(descriptor, path, timeout)
         yield
@@ -108,6 +111,7 @@ async def spawn(
         env=env,
         cwd=cwd,
         start_new_session=True,
+        umask=PRIVATE,
     )
 
 

@@ -17,12 +17,12 @@ _FORBIDDEN: Final = "'\",\\ "
 def socket_dir(data_dir: Path) -> Path:
     """`DATA/pg`, or a directory of the system's temporary one.
 
-    The latter when the path is long or not plain, or when root's server, which runs as another
-    user, could not walk to it.
+    The latter when the path is long or not plain, and for root: its server runs as another user,
+    to whom the data directory is closed.
     """
     near = data_dir / "pg"
     plain = len(os.fsencode(near)) <= _LONGEST_DIR and not set(str(near)) & set(_FORBIDDEN)
-    if plain and (os.geteuid() != 0 or closed_parent(near) is None):
+    if plain and os.geteuid() != 0:
         return near
     digest = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:10]
     return Path(tempfile.gettempdir()) / f"reviews-{digest}"

@@ -109,7 +109,15 @@ def test_a_review_is_exported_and_checked_without_a_database(
     assert report["ok"] is True
     assert report["rows"] == audit["total_entries"]
     table = reviews.quick("audit", "verify", "--offline", str(file))
-    assert "whole and unaltered" in table.out
+    assert "whether it is whole see the warnings" in table.out, "nobody named a key"
+    (pin,) = report["keys"]
+    assert f"fingerprint {pin}" in table.err
+    keys = Path(reviews.env["REVIEWS_DATA_DIR"]) / "audit" / "public-keys.json"
+    for table in (
+        reviews.quick("audit", "verify", "--offline", str(file), "--key", str(keys)),
+        reviews.quick("audit", "verify", "--offline", str(file), REVIEWS_AUDIT_KEYS=pin),
+    ):
+        assert "whole and unaltered" in table.out
     unsigned = tmp_path / "unsigned.json"
     unsigned.write_text(json.dumps({**audit, "proof": {**audit["proof"], "signature": None}}))
     table = reviews.quick("audit", "verify", "--offline", str(unsigned))

@@ -47,6 +47,7 @@ class ArchiveWriter:
     """Writes a new file. Use it as a context, and end it with `finish`."""
 
     def __init__(self, file: Path, head: dict[str, Any]) -> None:
+        file.touch(mode=0o600)
         self._stream = gzip.open(file, "wb", compresslevel=6)  # noqa: SIM115  closed by `close`
         self._rows = RootBuilder()
         self._seals = 0

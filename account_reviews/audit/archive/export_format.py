@@ -32,7 +32,7 @@ MOST_OF_A_LINE: Final = 32 * 1024 * 1024
 """Bytes. A longer line is none of ours, and would be held in memory whole."""
 
 _LONGEST_NAME: Final = 180
-_FILE_MODE: Final = 0o640
+_FILE_MODE: Final = 0o600
 
 
 def sign(key: SigningKey, statement: Mapping[str, Any]) -> dict[str, str]:

@@ -86,6 +86,8 @@ class FileAnchors:
         with answering(self.where):
             new = not self._file.exists()
             self._file.parent.mkdir(parents=True, exist_ok=True)
+            if new:
+                self._file.touch(mode=0o600)
             with self._file.open("a+b") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX)  # two databases may name the same file
                 last = self._last(stream)

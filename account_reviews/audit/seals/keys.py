@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from account_reviews.config.ownership import why_not_ours_by
 from account_reviews.domain.errors import BadInputError
 
 KEY_MODE: Final = 0o600
@@ -69,6 +70,10 @@ class PublicKeys:
         key = self._keys.get(name)
         return None if key is None else _raw(key)
 
+    def only(self, fingerprints: Collection[str]) -> "PublicKeys":
+        """Those of them with one of these fingerprints."""
+        return PublicKeys(raw for raw in self.all_raw() if fingerprint(raw) in fingerprints)
+
     def all_raw(self) -> list[bytes]:
         """Every key, 32 bytes each."""
         return [_raw(key) for key in self._keys.values()]
@@ -87,7 +92,12 @@ class PublicKeys:
 
 def key_id(public: bytes) -> str:
     """16 hex digits that name a public key of 32 bytes."""
-    return hashlib.sha256(public).hexdigest()[:16]
+    return fingerprint(public)[:16]
+
+
+def fingerprint(public: bytes) -> str:
+    """The SHA-256 of a public key of 32 bytes, 64 hex digits: what people compare and pin."""
+    return hashlib.sha256(public).hexdigest()
 
 
 def signing_key(file: Path) -> SigningKey:
@@ -121,7 +131,7 @@ def public_key_file(file: Path) -> PublicKeys:
     except OSError as error:
         raise BadInputError(f"the key file {file} cannot be read: {error.strerror}") from None
     if text.lstrip().startswith(b"{"):
-        return PublicKeys(_read_public(file).values())
+        return PublicKeys(_read_public(file, given=True).values())
     try:
         key = load_pem_public_key(text)
     except (ValueError, UnsupportedAlgorithm):
@@ -133,14 +143,19 @@ def public_key_file(file: Path) -> PublicKeys:
 
 def _load(file: Path) -> SigningKey | None:
     try:
-        text = file.read_bytes()
-        mode = file.stat().st_mode
+        with file.open("rb") as stream:
+            text, found = stream.read(), os.fstat(stream.fileno())
     except FileNotFoundError:
         return None
     except OSError as error:
         raise BadInputError(
             f"the signing key {file} cannot be read: {error.strerror}", hint=_HINT
         ) from None
+    why, mode = why_not_ours_by(found), found.st_mode
+    if why is not None:
+        raise BadInputError(
+            f"the signing key {file} {why}, who could sign with it as well", hint=_HINT
+        )
     if mode & 0o077:
         raise BadInputError(
             f"the signing key {file} is open to others (mode {mode & 0o777:o})",
@@ -195,15 +210,23 @@ def _remember(file: Path, key: SigningKey) -> None:
         )
 
 
-def _read_public(file: Path) -> dict[str, bytes]:
+def _read_public(file: Path, *, given: bool = False) -> dict[str, bytes]:
+    """`given`: somebody named the file, so it counts whose ever it is."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        with file.open("rb") as stream:
+            text, why = stream.read(), why_not_ours_by(os.fstat(stream.fileno()))
+        found = json.loads(text)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise BadInputError(f"{file} cannot be read: {error.strerror}") from None
     except ValueError:
         raise BadInputError(f"{file} is not JSON", hint="put the copy of a backup there") from None
+    if why is not None and not given:
+        raise BadInputError(
+            f"the public keys in {file} are not believed: it {why}",
+            hint="name a file that you were given with --key",
+        )
     return _checked(file, found)
 
 

@@ -30,7 +30,7 @@ from account_reviews.audit.seals.faults import Kind
 from account_reviews.audit.seals.keys import PublicKeys
 from account_reviews.audit.seals.leaves import position_of
 from account_reviews.audit.seals.seal import Seal
-from account_reviews.audit.verify.offline_checker import Checker, OfflineReport, Row
+from account_reviews.audit.verify.offline_checker import Belief, Checker, OfflineReport, Row
 from account_reviews.audit.verify.row_gaps import (
     gaps_in_entries,
     gaps_in_histories,
@@ -51,12 +51,16 @@ _PROOF_OF_METRICS: Final = frozenset({"entries_root", "unsealed", "public_keys",
 _PROOF_OF_AUDIT: Final = _PROOF_OF_METRICS | {"seals"}
 
 
-def verify_export(path: Path, public_keys: PublicKeys | None = None) -> OfflineReport:
+def verify_export(
+    path: Path, public_keys: PublicKeys | None = None, *, belief: Belief | None = None
+) -> OfflineReport:
     """Check an audit document, with the metrics beside it, or a range.
 
-    Without keys those in the export are taken, and a warning says what that is worth.
-    BadInputError for a file that cannot be read or is no export.
+    `public_keys` are those that somebody named; `belief` says it at length. Without any those in
+    the export are taken, and a warning says what that is worth. BadInputError
+    for a file that cannot be read or is no export.
     """
+    belief = belief or Belief(public_keys)
     try:
         with path.open("rb") as stream:
             first = stream.readline(_FIRST_LINE)
@@ -64,10 +68,10 @@ def verify_export(path: Path, public_keys: PublicKeys | None = None) -> OfflineR
             from account_reviews.audit.verify.offline_range import check_range
 
             with path.open("rb") as stream:
-                return check_range(lines_of(stream, str(path)), public_keys)
+                return check_range(lines_of(stream, str(path)), belief)
         document = read_json(_content(path), str(path))
         if isinstance(document, dict) and document.get("format") == METRICS_FORMAT:
-            return _of_metrics(path, public_keys)
+            return _of_metrics(path, belief)
         beside = path.with_name(path.name.removesuffix(_AUDIT) + _METRICS)
         metrics = (
             read_json(_content(beside), str(beside))
@@ -76,7 +80,7 @@ def verify_export(path: Path, public_keys: PublicKeys | None = None) -> OfflineR
         )
     except OSError as error:
         raise BadInputError(f"{path} cannot be read: {error.strerror}") from None
-    return check_session(document, metrics, public_keys)
+    return check_session(document, metrics, belief)
 
 
 def _content(path: Path) -> bytes:
@@ -88,13 +92,13 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _of_metrics(path: Path, public_keys: PublicKeys | None) -> OfflineReport:
+def _of_metrics(path: Path, belief: Belief) -> OfflineReport:
     beside = path.with_name(path.name.removesuffix(_METRICS) + _AUDIT)
     if not path.name.endswith(_METRICS) or not beside.exists():
         raise BadInputError(
             f"{path} holds figures only", hint="put the audit document it was made with beside it"
         )
-    return verify_export(beside, public_keys)
+    return verify_export(beside, belief=belief)
 
 
 def _format_of(first: bytes) -> object:
@@ -105,14 +109,12 @@ def _format_of(first: bytes) -> object:
     return found.get("format") if isinstance(found, Mapping) else None
 
 
-def check_session(
-    document: object, metrics: object | None, public_keys: PublicKeys | None
-) -> OfflineReport:
+def check_session(document: object, metrics: object | None, belief: Belief) -> OfflineReport:
     """Check the audit document of a review, and its metrics when they are given."""
     if not _is_session(document):
         raise BadInputError("this is no export of the audit trail", hint="see docs/audit.md")
     assert isinstance(document, dict)
-    check = _Session(document, public_keys)
+    check = _Session(document, belief)
     check.run()
     if metrics is not None:
         check.compare_metrics(metrics)
@@ -131,10 +133,10 @@ def _is_session(document: object) -> bool:
 
 
 class _Session(Checker):
-    def __init__(self, document: dict[str, Any], public_keys: PublicKeys | None) -> None:
+    def __init__(self, document: dict[str, Any], belief: Belief) -> None:
         self._document = document
         self._proof: dict[str, Any] = document[PROOF]
-        super().__init__(public_keys, self._proof.get("public_keys"))
+        super().__init__(belief, self._proof.get("public_keys"))
         self._rows: list[Row] = []
 
     def run(self) -> None:

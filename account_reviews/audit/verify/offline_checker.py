@@ -1,7 +1,7 @@
 """What an exported file shows of itself, row by row."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,7 +27,40 @@ UNSIGNED: Final = (
     "nobody signed the export as a whole: rows that no other row counts, such as reads, "
     "could be left out unseen"
 )
+FOUND_KEYS: Final = (
+    "the public keys are those in {}: the file is genuine if these are; "
+    "name the key you were given with --key, or pin its fingerprint in REVIEWS_AUDIT_KEYS"
+)
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Which public keys are believed: what somebody named, else what was found, else the file's."""
+
+    keys: PublicKeys | None = None
+    pins: frozenset[str] = frozenset()
+    """Fingerprints: keys that the file brings along, or `keys`, are believed if these name them."""
+    found_in: str | None = None
+    """Where `keys` lay, when nobody named them."""
+
+    @property
+    def is_named(self) -> bool:
+        """Somebody said which keys to believe; only then is a file said to be whole."""
+        return bool(self.pins) or (self.keys is not None and self.found_in is None)
+
+    def among(self, own: PublicKeys) -> PublicKeys:
+        """The keys that are believed of a file that brings `own` along."""
+        if self.pins:
+            known = [] if self.keys is None else self.keys.all_raw()
+            return PublicKeys([*own.all_raw(), *known]).only(self.pins)
+        return own if self.keys is None else self.keys
+
+    def warnings(self) -> list[str]:
+        """What the keys are worth, where nobody named them."""
+        if self.is_named:
+            return []
+        return [OWN_KEYS if self.keys is None else FOUND_KEYS.format(self.found_in)]
 
 
 @dataclass(kw_only=True)
@@ -35,7 +68,9 @@ class OfflineReport(Report):
     """What a check of a file found."""
 
     signed: bool = False
-    """A key that is believed signed the whole file: nothing was left out since."""
+    """A key that somebody named signed the whole file: nothing was left out since."""
+    keys: PublicKeys = field(default_factory=PublicKeys)
+    """Those that were believed."""
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -45,14 +80,13 @@ class OfflineReport(Report):
 class Checker:
     """Keys, seals and rows with a proof of their own: what both kinds of export share."""
 
-    def __init__(self, public_keys: PublicKeys | None, own: object) -> None:
-        self.report = OfflineReport()
+    def __init__(self, belief: Belief, own: object) -> None:
         named = public_from(own)
-        self.keys = named if public_keys is None else public_keys
-        self._own_keys = public_keys is None
+        self.keys = belief.among(named)
+        self.report = OfflineReport(keys=self.keys)
+        self._is_named = belief.is_named
         self._unproved: Row | None = None
-        if self._own_keys:
-            self.report.warnings.append(OWN_KEYS)
+        self.report.warnings += belief.warnings()
         strange = [name for name in public_document(named) if name not in self.keys]
         if strange:
             self.report.warnings.append(
@@ -136,7 +170,7 @@ class Checker:
     def close(self, signature: object, statement: Mapping[str, Any]) -> None:
         """The signature under the export, and what lacks without it."""
         signed = self.whole(signature, statement, "the export")
-        self.report.signed = signed and not self._own_keys
+        self.report.signed = signed and self._is_named
         if self._unproved is not None and not signed:
             rows = self.report.unsealed
             why = f"{rows} rows have no proof, this is the first, and nobody signed the export"

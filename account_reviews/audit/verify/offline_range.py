@@ -8,10 +8,9 @@ from typing import Any, Final
 from account_reviews.audit.archive.export_format import HIDDEN, PROOF, RANGE_FORMAT, read_json, same
 from account_reviews.audit.seals import merkle
 from account_reviews.audit.seals.faults import Kind
-from account_reviews.audit.seals.keys import PublicKeys
 from account_reviews.audit.seals.leaves import BEGINNING, is_placed, leaves_of, position_of
 from account_reviews.audit.seals.seal import Seal
-from account_reviews.audit.verify.offline_checker import Checker, OfflineReport, Row
+from account_reviews.audit.verify.offline_checker import Belief, Checker, OfflineReport, Row
 from account_reviews.audit.verify.segments import MOST_FAULTS
 from account_reviews.domain.errors import BadInputError
 
@@ -21,14 +20,14 @@ _HEADER: Final = frozenset(
 )
 
 
-def check_range(lines: Iterable[bytes], public_keys: PublicKeys | None) -> OfflineReport:
+def check_range(lines: Iterable[bytes], belief: Belief) -> OfflineReport:
     """Check the lines of a range, the header first. BadInputError when they are no export."""
     stream = iter(lines)
     first = next(stream, b"")
     header = read_json(first, "the first line")
     if not isinstance(header, dict) or header.get("format") != RANGE_FORMAT:
         raise BadInputError("this is no export of the audit trail", hint="see docs/audit.md")
-    check = _Range(header, public_keys)
+    check = _Range(header, belief)
     check.digest.update(first)
     for number, spelled in enumerate(stream, start=2):
         check.line(number, spelled)
@@ -39,8 +38,8 @@ def check_range(lines: Iterable[bytes], public_keys: PublicKeys | None) -> Offli
 
 
 class _Range(Checker):
-    def __init__(self, header: Mapping[str, Any], public_keys: PublicKeys | None) -> None:
-        super().__init__(public_keys, header.get("public_keys"))
+    def __init__(self, header: Mapping[str, Any], belief: Belief) -> None:
+        super().__init__(belief, header.get("public_keys"))
         self.digest = hashlib.sha256()
         self._header = header
         self._whole = _numbers(header.get("whole_seals"))

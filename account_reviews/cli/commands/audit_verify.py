@@ -13,6 +13,7 @@ from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.audit.seals.keys import PublicKeys
+    from account_reviews.audit.verify.offline_checker import Belief
     from account_reviews.audit.verify.verifier import Report
     from account_reviews.bootstrap import Parts
     from account_reviews.config.settings import Settings
@@ -68,23 +69,48 @@ async def _verify(
         return _offline(offline, given)
     moment = parse_time(since, "--since") if since is not None else None
     async with open_session() as parts:
-        return (await _online(parts, moment, review, given)).document()
+        keys = _known_keys(parts.settings) if given is None else given
+        report = await _online(parts, moment, review, keys)
+        return {**report.document(), "keys": _fingerprints(keys)}
 
 
 def _offline(file: Path, given: "PublicKeys | None") -> dict[str, Any]:
     from account_reviews.audit.archive.archive_files import check_archive, is_archive
+    from account_reviews.audit.seals.keys import PublicKeys
     from account_reviews.audit.verify.offline import verify_export
+    from account_reviews.audit.verify.offline_checker import Belief
     from account_reviews.config.settings import Settings
 
-    known = _known_keys(Settings.load()) if given is None else given
+    belief = Belief(given) if given is not None else _belief(Settings.load())
     if file.is_file() and is_archive(file):
-        return check_archive(file, known).document()
-    its_own = given is None and not len(known)
-    return verify_export(file, public_keys=None if its_own else known).document()
+        keys = belief.among(PublicKeys())
+        document = check_archive(file, keys).document()
+        document["signed"] = document["signed"] and belief.is_named
+        return {**document, "warnings": belief.warnings(), "keys": _fingerprints(keys)}
+    report = verify_export(file, belief=belief)
+    return {**report.document(), "keys": _fingerprints(report.keys)}
+
+
+def _belief(settings: "Settings") -> "Belief":
+    """Pinned keys, else those that lie in the data directory, else the file's own."""
+    from account_reviews.audit.verify.offline_checker import Belief
+
+    pins, known = settings.pinned_keys, _known_keys(settings)
+    if pins:
+        return Belief(known, pins)
+    if not len(known):
+        return Belief()
+    return Belief(known, found_in=str(settings.signing_key.parent))
+
+
+def _fingerprints(keys: "PublicKeys") -> list[str]:
+    from account_reviews.audit.seals.keys import fingerprint
+
+    return sorted(map(fingerprint, keys.all_raw()))
 
 
 async def _online(
-    parts: "Parts", since: datetime | None, review: str | None, given: "PublicKeys | None"
+    parts: "Parts", since: datetime | None, review: str | None, keys: "PublicKeys"
 ) -> "Report":
     from account_reviews.audit.seals.anchors import open_anchors
     from account_reviews.audit.verify.completeness import add_completeness
@@ -93,7 +119,6 @@ async def _online(
     from account_reviews.services.reviews import review_id_of
 
     settings = parts.settings
-    keys = _known_keys(settings) if given is None else given
     verifier = Verifier(parts.audit.engine, keys, open_anchors(settings.seals_place))
     review_id = review_id_of(settings.tenant, review) if review is not None else None
     if review_id is not None:
@@ -114,7 +139,8 @@ async def _online(
 def _known_keys(settings: "Settings") -> "PublicKeys":
     from account_reviews.audit.seals.keys import public_keys
 
-    return public_keys(settings.signing_key)
+    known, pins = public_keys(settings.signing_key), settings.pinned_keys
+    return known.only(pins) if pins else known
 
 
 def _print(document: dict[str, Any]) -> None:
@@ -128,6 +154,8 @@ def _print(document: dict[str, Any]) -> None:
         ("histories gone from Temporal", document.get("histories_gone")),
     ]
     print_table(("what", "how it stands"), [row for row in rows if row[1] is not None])
+    for key in document.get("keys", ()):
+        note(f"believed: the key with the fingerprint {key}")
     for warning in document["warnings"]:
         note(f"warning: {warning}")
     first = document["first_bad"]

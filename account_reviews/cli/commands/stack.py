@@ -1,5 +1,6 @@
 """Verbs of the local stack: `dev`, `doctor`."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,6 +49,7 @@ def dev(
     """
     from account_reviews.config.settings import Settings
     from account_reviews.domain.errors import ReviewsError
+    from account_reviews.local.processes import PRIVATE
     from account_reviews.local.stack import LocalStack, run_until_signal
     from account_reviews.temporal.service_choice import (
         default_profile_address,
@@ -64,6 +66,7 @@ def dev(
             f"the default Temporal profile names {passed_over}, which this stack does not use;"
             " TEMPORAL_PROFILE=default makes it"
         )
+    os.umask(PRIVATE)
     stack = LocalStack(
         settings.data_dir,
         workers=0 if no_worker else workers,

@@ -6,6 +6,7 @@ import pytest
 
 from account_reviews.domain.errors import BadInputError
 from account_reviews.local import datadir
+from tests.support.owners import give_away
 
 
 def test_it_is_created_and_marked(tmp_path: Path) -> None:
@@ -42,3 +43,37 @@ def test_a_name_with_a_control_character_is_refused(tmp_path: Path, name: str) -
     with pytest.raises(BadInputError, match="holds a control character"):
         datadir.prepare(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def modes(folder: Path) -> dict[str, int]:
+    """Who may do what with the directory and everything in it."""
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*")}
+    return {name: path.stat().st_mode & 0o777 for name, path in {".": folder, **found}.items()}
+
+
+def test_it_is_closed_to_other_users(tmp_path: Path) -> None:
+    folder = datadir.prepare(tmp_path / "new")
+    assert modes(folder)["."] == 0o700
+
+
+def test_what_an_older_release_left_open_is_closed(tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    for below in ("audit/archive", "postgres"):
+        (folder / below).mkdir(parents=True)
+    files = ("temporal.db", "worker.log", "audit/seals.jsonl", "audit/archive/x.jsonl.gz")
+    for name in files:
+        (folder / name).write_text("")
+        (folder / name).chmod(0o644)
+    folder.chmod(0o755)
+    found = modes(datadir.prepare(folder))
+    assert found["."] == 0o700
+    assert {found[name] for name in files} == {0o600}
+
+
+def test_a_directory_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    give_away(tmp_path / "theirs", monkeypatch)
+    with pytest.raises(BadInputError, match="theirs belongs to user"):
+        datadir.prepare(tmp_path / "theirs")

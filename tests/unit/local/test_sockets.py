@@ -27,7 +27,10 @@ def test_every_data_directory_gets_a_usable_socket(parts: list[str]) -> None:
 
 
 def test_a_short_path_keeps_the_socket_inside() -> None:
-    assert sockets.socket_dir(Path("/srv/reviews")) == Path("/srv/reviews/pg")
+    """But for root, whose server is another user: the data directory is closed to him."""
+    found = sockets.socket_dir(Path("/srv/reviews"))
+    root = os.geteuid() == 0
+    assert found.parent == (Path(tempfile.gettempdir()) if root else Path("/srv/reviews"))
 
 
 def test_a_long_path_moves_it_out() -> None:

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.archive.review_documents import audit_body, entries_root
 from account_reviews.audit.seals.faults import Kind
-from account_reviews.audit.seals.keys import PublicKeys, signing_key
+from account_reviews.audit.seals.keys import PublicKeys, fingerprint, signing_key
 from account_reviews.audit.seals.leaves import COLUMNS
 from account_reviews.audit.verify.offline import verify_export
-from account_reviews.audit.verify.offline_checker import OWN_KEYS, UNSIGNED
+from account_reviews.audit.verify.offline_checker import OWN_KEYS, UNSIGNED, Belief
 from account_reviews.domain.errors import BadInputError, ReviewNotFoundError
 from tests.support.trail_of_rows import (
     FIRST,
@@ -319,6 +319,24 @@ async def test_an_open_review_that_nobody_signed(trail: Trail, tmp_path: Path) -
     going_on = await export_of(trail, signed=False).session("review/ac-3", None, tmp_path, NOW)
     report = check(trail, going_on.files["audit"])
     assert [(one.kind, one.rows) for one in report.faults] == [(Kind.EXTRA, 3)]
+
+
+def test_a_file_is_whole_by_a_key_that_somebody_named(trail: Trail, exported: Path) -> None:
+    """Keys that were found, in the file or beside us, may have been put there by its maker."""
+    found = verify_export(exported, belief=Belief(trail.keys, found_in="/srv/reviews/audit"))
+    assert (found.ok, found.signed) == (True, False)
+    assert "/srv/reviews/audit" in found.warnings[0]
+    pin = fingerprint(trail.key.public)
+    for belief in (
+        Belief(trail.keys),
+        Belief(pins=frozenset({pin})),
+        Belief(PublicKeys(), pins=frozenset({pin, "0" * 64})),
+    ):
+        named = verify_export(exported, belief=belief)
+        assert (named.ok, named.signed, named.warnings) == (True, True, [])
+        assert named.keys.all_raw() == [trail.key.public]
+    other = verify_export(exported, belief=Belief(trail.keys, pins=frozenset({"0" * 64})))
+    assert not other.ok
 
 
 def test_only_a_believed_key_signs_the_whole(trail: Trail, exported: Path) -> None:

@@ -16,13 +16,16 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from account_reviews.audit.seals.keys import (
+    PUBLIC_KEYS,
     PublicKeys,
+    fingerprint,
     key_id,
     public_key_file,
     public_keys,
     signing_key,
 )
 from account_reviews.domain.errors import BadInputError
+from tests.support.owners import give_away
 
 
 def test_made_when_missing_and_the_same_afterwards(tmp_path: Path) -> None:
@@ -127,3 +130,30 @@ def test_a_public_key_under_a_wrong_id_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="by their ids"):
         public_keys(tmp_path / "a.pem")
     assert len(PublicKeys()) == 0
+
+
+def test_a_key_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed to all but him: he signs with it as well."""
+    signing_key(tmp_path / "key.pem")
+    give_away(tmp_path / "key.pem", monkeypatch)
+    with pytest.raises(BadInputError, match=r"belongs to user .*sign with it as well"):
+        signing_key(tmp_path / "key.pem")
+
+
+def test_public_keys_of_another_user_are_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "key.pem"
+    key = signing_key(file)
+    give_away(tmp_path / PUBLIC_KEYS, monkeypatch)
+    with pytest.raises(BadInputError, match="not believed: it belongs to user"):
+        public_keys(file)
+    assert key.id in public_key_file(tmp_path / PUBLIC_KEYS), "this one was named"
+
+
+def test_a_fingerprint_picks_a_key(tmp_path: Path) -> None:
+    keys = [signing_key(tmp_path / name).public for name in ("a.pem", "b.pem")]
+    found = PublicKeys(keys)
+    assert found.only({fingerprint(keys[0])}).all_raw() == [keys[0]]
+    assert len(found.only(set())) == 0
+    assert fingerprint(keys[1]).startswith(signing_key(tmp_path / "b.pem").id)
