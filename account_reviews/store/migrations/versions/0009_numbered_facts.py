@@ -7,8 +7,8 @@ Only the owner can change them. What cannot be stored in the trail is put into q
 
 from alembic import op
 
-revision = "0008_numbered_facts"
-down_revision = "0007_worker_role"
+revision = "0009_numbered_facts"
+down_revision = "0008_clocks"
 branch_labels = None
 depends_on = None
 
