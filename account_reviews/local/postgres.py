@@ -6,8 +6,10 @@ whoever started it do not reach it; the next `start` on the same directory adopt
 
 import importlib.util
 import os
+import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -33,6 +35,8 @@ _PORT: Final = "5432"
 _OURS: Final = "ssl=disable&sslnegotiation=postgres&target_session_attrs=any"
 """What is meant of a server on a socket of our own."""
 _SETTINGS: Final = ("max_connections=200", "timezone=UTC", "log_timezone=UTC", "jit=off")
+_STAMP: Final = re.compile(r"^[\d-]+ [\d:.]+ \w+ \[\d+\] ")
+_WHY: Final = re.compile(r"FATAL:|PANIC:|(?:\w+: )?error:")
 _FORGETFUL: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
@@ -58,6 +62,7 @@ class EmbeddedPostgres:
         self.log = self.cluster / "server.log"
         self.durable = durable
         self.socket_dir = sockets.socket_dir(self.data_dir)
+        self._server: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str = DATABASE, *, login: str = "postgres") -> str:
         """The address of a database, for SQLAlchemy with asyncpg; the login is the owner's.
@@ -86,6 +91,7 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stop the cluster; nothing happens when it does not run."""
         if not self.data_dir.is_dir():
+            self._end_without_files()
             return
         with self._alone():
             for mode in ("fast", "immediate") if self.durable else ("immediate",):
@@ -96,6 +102,12 @@ class EmbeddedPostgres:
                     _tool("pg_ctl", *command, pass_fds=fds)
             if self.socket_dir.parent != self.data_dir:
                 shutil.rmtree(self.socket_dir, ignore_errors=True)
+
+    def _end_without_files(self) -> None:
+        """There is nothing left to save, nor a file that says which process it is."""
+        if self._server is not None and self._server.poll() is None:
+            self._server.send_signal(signal.SIGQUIT)
+            self._server.wait()
 
     def is_running(self) -> bool:
         """True when the cluster takes connections."""
@@ -212,7 +224,7 @@ class EmbeddedPostgres:
             done = _tool("initdb", "-D", path, *options, *sync, pass_fds=fds)
         if done.returncode != 0:
             raise UnreachableError(
-                f"a new database could not be made in {self.data_dir}: {_last_line(done.stderr)}"
+                f"a new database could not be made in {self.data_dir}: {reason(done.stderr)}"
             )
         fresh.rename(self.cluster)
 
@@ -226,6 +238,7 @@ class EmbeddedPostgres:
             with self._within_reach(self.cluster) as (path, fds):
                 server = _serve("-D", path, *options, log=self.log, pass_fds=fds)
                 if self._comes_up(server):
+                    self._server = server
                     return
             time.sleep(0.5 * (attempt + 1))
         raise UnreachableError(
@@ -259,7 +272,7 @@ class EmbeddedPostgres:
 
     def _log_tail(self) -> str:
         try:
-            return _last_line(self.log.read_text(encoding="utf-8", errors="replace"), "FATAL:")
+            return reason(self.log.read_text(encoding="utf-8", errors="replace"), newest=True)
         except OSError:
             return "it left no log"
 
@@ -340,9 +353,21 @@ def _make_private(path: Path) -> None:
         os.chown(path, uid, uid)
 
 
-def _last_line(text: str, marker: str = "") -> str:
-    lines = [line.strip() for line in text.splitlines() if marker in line and line.strip()]
-    return lines[-1] if lines else "no reason given"
+def reason(text: str, *, newest: bool = False) -> str:
+    """Why a program of PostgreSQL failed: the line that says so, and the detail or hint below it.
+
+    The first such line of one run, the last one of a log. Without any, the last line there is.
+    """
+    lines = [_STAMP.sub("", line).strip() for line in text.splitlines()]
+    lines = [line for line in lines if line]
+    found = [place for place, line in enumerate(lines) if _WHY.match(line)]
+    if not found:
+        return lines[-1] if lines else "no reason given"
+    place = found[-1 if newest else 0]
+    more = [line.partition(":")[2].strip() for line in lines[place + 1 : place + 3]
+            if line.startswith(("DETAIL:", "HINT:"))]  # fmt: skip
+    why = lines[place].partition(": ")[2].strip()
+    return f"{why} ({' '.join(more)})" if more else why
 
 
 def _until(seconds: float, pause: float = 0.05) -> Iterator[None]:

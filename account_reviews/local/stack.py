@@ -80,6 +80,9 @@ class LocalStack:
         )
         self._supervisor: Supervisor | None = None
         self._undo: AsyncExitStack | None = None
+        self._identity: tuple[int, int] | None = None
+        self.lost = asyncio.Event()
+        """Set when the data directory was removed under the running stack."""
         self._started_at = ""
 
     @property
@@ -129,6 +132,7 @@ class LocalStack:
         async with AsyncExitStack() as undo:
             await asyncio.to_thread(datadir.prepare, self.data_dir)
             undo.enter_context(self._alone())
+            self._identity = _identity_of(self._lock)
             self._file.unlink(missing_ok=True)
             await self._start_database(undo)
             await self._start_temporal(undo)
@@ -136,6 +140,7 @@ class LocalStack:
             self._started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             undo.callback(self._forget)
             self._write()
+            self._watch(undo, self._keep_directory())
             self._undo = undo.pop_all()
 
     async def stop(self) -> None:
@@ -231,22 +236,37 @@ class LocalStack:
 
         undo.push_async_callback(end)
 
+    async def _keep_directory(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            if not self._is_there():
+                return
+
+    def _is_there(self) -> bool:
+        """False once the data directory is gone, or another one has its name."""
+        there = self._identity is not None and _identity_of(self._lock) == self._identity
+        if not there:
+            self.lost.set()
+        return there
+
     async def _keep_postgres(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY)
-            if self._postgres.pid is None:
+            if self._postgres.pid is None and self._is_there():
                 self._notify("PostgreSQL is gone; starting it again")
                 await self._again(lambda: processes.to_its_end(self._postgres.start))
 
     async def _keep_temporal(self) -> None:
         while True:
             code = await self._temporal.wait()
+            if not self._is_there():
+                return
             self._notify(f"Temporal {how_it_ended(code)}; starting it again")
             await self._again(self._temporal.start)
 
     async def _again(self, start: Callable[[], Awaitable[None]]) -> None:
         pause = 0.5
-        while True:
+        while self._is_there():
             try:
                 await start()
             except ReviewsError as error:
@@ -260,12 +280,16 @@ class LocalStack:
     def _file(self) -> Path:
         return self.data_dir / "stack.json"
 
+    @property
+    def _lock(self) -> Path:
+        return self.data_dir / "dev.lock"
+
     def _forget(self) -> None:
         self._started_at = ""
         self._file.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        if not self._started_at:
+        if not self._started_at or self.lost.is_set():
             return
         document: dict[str, Any] = {
             "pid": os.getpid(),
@@ -286,7 +310,7 @@ class LocalStack:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep every other stack away from this directory for as long as this one lives."""
-        lock = self.data_dir / "dev.lock"
+        lock = self._lock
         with ExitStack() as held:
             try:
                 held.enter_context(processes.locked(lock))
@@ -311,7 +335,8 @@ class LocalStack:
 async def run_until_signal(stack: LocalStack, ready: Callable[[], None]) -> bool:
     """Start the stack, call `ready`, stop it on SIGINT, SIGTERM or SIGHUP.
 
-    False when the signal came before it was ready. Errors are those of `LocalStack.start`.
+    False when the signal came before it was ready. Errors are those of `LocalStack.start`, and
+    UnreachableError when its data directory is removed meanwhile.
     """
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -322,13 +347,29 @@ async def run_until_signal(stack: LocalStack, ready: Callable[[], None]) -> bool
     try:
         await starting
         ready()
-        await waiting
+        lost = asyncio.create_task(stack.lost.wait())
+        await asyncio.wait({waiting, lost}, return_when=asyncio.FIRST_COMPLETED)
+        lost.cancel()
     except asyncio.CancelledError:
         return False
     finally:
         waiting.cancel()
         await stack.stop()
+    if stack.lost.is_set():
+        raise UnreachableError(
+            f"the data directory {stack.data_dir} was removed under the running stack",
+            hint="put it back and start again; without it `reviews dev` begins anew",
+        )
     return True
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """Which file has this name now, None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 async def _external_namespace(address: str) -> str:

@@ -10,12 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from account_reviews.domain.errors import NotFoundError, UnreachableError
+from account_reviews.domain.errors import (
+    BadInputError,
+    ConflictError,
+    NotFoundError,
+    ReviewsError,
+    UnreachableError,
+)
 from account_reviews.local import processes
 
 WORKER: Final[tuple[str, ...]] = (sys.executable, "-P", "-m", "account_reviews.cli", "worker")
 """With -P, so that no `worker.py` of the current directory is taken for ours."""
 
+_KINDS: Final = {one.exit_code: one for one in (BadInputError, NotFoundError, ConflictError)}
+"""What the exit code of a worker says, when it is not that something does not answer."""
 _READY: Final = "worker ready pid={pid} "
 _PAGE: Final = re.compile(r"[^\n]*\nmetrics page (\S+)")
 """The line after it names the worker's metrics page, when it has one."""
@@ -69,7 +77,7 @@ class Supervisor:
     async def start_worker(self) -> int:
         """Start one more worker and wait until it polls. Gives its process id.
 
-        UnreachableError with the worker's own last words when it ends before that.
+        An error of the worker's exit code with its own last words when it ends before that.
         """
         process = await self._spawn()
         self._keepers.append(asyncio.create_task(self._keep(process)))
@@ -120,7 +128,7 @@ class Supervisor:
             await asyncio.sleep(pause)
             try:
                 process = await self._spawn()
-            except UnreachableError as error:
+            except ReviewsError as error:
                 pause = min(_LONGEST_PAUSE, pause * 2 + 0.5)
                 self._notify(f"{error.message}; next try in {pause:g} s")
             else:
@@ -154,7 +162,8 @@ class Supervisor:
             if process.returncode is not None:
                 words = [line for line in said.splitlines() if line.strip()]
                 last = f": {words[-1].strip()}" if words else ""
-                raise UnreachableError(
+                kind = _KINDS.get(process.returncode, UnreachableError)
+                raise kind(
                     f"the worker {how_it_ended(process.returncode)} before it was ready{last}",
                     hint=f"see {self.log}",
                 )

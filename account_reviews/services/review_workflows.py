@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import (
     Client,
     WorkflowHandle,
@@ -11,12 +14,14 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
+from account_reviews.domain.audit.masks import mask_secrets
 from account_reviews.domain.errors import NotFoundError
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.temporal import names
 from account_reviews.temporal.executions import Standing, standing_of
 
 QUERY_SECONDS = 2.0
+_LAST_EVENTS = 10
 
 ReviewHandle = WorkflowHandle[Any, Any]
 
@@ -46,6 +51,30 @@ def gone(review_id: str) -> NotFoundError:
         f"Temporal does not know the review {review_id} any more",
         hint=f"end it with `reviews cancel {review_id}`",
     )
+
+
+async def why_it_stands(client: Client, review_id: str) -> str | None:
+    """What a worker said of the workflow's task, when it fails again and again; else None."""
+    asked = client.workflow_service.get_workflow_execution_history_reverse(
+        GetWorkflowExecutionHistoryReverseRequest(
+            namespace=client.namespace,
+            execution=WorkflowExecution(workflow_id=review_id),
+            maximum_page_size=_LAST_EVENTS,
+        )
+    )
+    try:
+        answer = await asyncio.wait_for(asked, QUERY_SECONDS)
+    except (TimeoutError, RPCError):
+        return None
+    for event in answer.history.events:
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            return None
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+            said = event.workflow_task_failed_event_attributes.failure
+            while said.HasField("cause"):
+                said = said.cause
+            return mask_secrets(" ".join(said.message.split()))
+    return None
 
 
 def handle_of(client: Client, review_id: str, run_id: str | None = None) -> ReviewHandle:

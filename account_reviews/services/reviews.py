@@ -1,10 +1,16 @@
 """Finding and showing reviews. Temporal is only asked where it knows more than the read model."""
 
+import shlex
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from account_reviews.bootstrap import Parts
-from account_reviews.domain.errors import ReviewNotFoundError, UnreachableError
+from account_reviews.domain.errors import (
+    ConflictError,
+    ReviewNotFoundError,
+    ReviewsError,
+    UnreachableError,
+)
 from account_reviews.store.review_queries import RunDetail
 from account_reviews.temporal import names
 
@@ -93,7 +99,21 @@ async def open_review(parts: Parts, client: "Client", account_id: str) -> "Revie
     except ReviewNotFoundError:
         found = None
     if found is None or found.state.closed_at is not None:
-        raise UnreachableError(
+        raise await _silent(client, review_id)
+    return found.state
+
+
+async def _silent(client: "Client", review_id: str) -> ReviewsError:
+    """Why an open review neither answers nor has a row."""
+    from account_reviews.services.review_workflows import why_it_stands
+
+    why = await why_it_stands(client, review_id)
+    if why is None:
+        return UnreachableError(
             f"the review {review_id} is open but does not answer", hint="start a worker"
         )
-    return found.state
+    return ConflictError(
+        f"the review {review_id} is open but cannot run: {why}",
+        hint="it was not started by `reviews start`; end it with"
+        f" `temporal workflow terminate -w {shlex.quote(review_id)}`",
+    )

@@ -100,7 +100,9 @@ def schedule_document(entry_id: str, standing: Standing, missed_by_workers: int)
         "id": entry_id,
         "kind": entry.kind if entry else None,
         "spec": spec_of(entry) if entry else "changed by hand",
-        "time_zone": entry.time_zone if entry else description.schedule.spec.time_zone_name,
+        "time_zone": entry.time_zone
+        if entry
+        else description.schedule.spec.time_zone_name or "UTC",
         "paused": description.schedule.state.paused,
         "done": standing.ran_out or (entry is not None and is_past(entry, utc_now())),
         "next_runs": list(info.next_action_times[:NEXT_SHOWN]),
@@ -121,6 +123,7 @@ def detail_document(entry_id: str, standing: Standing, missed_by_workers: int) -
         **schedule_document(entry_id, standing, missed_by_workers),
         "note": state.note,
         "job": entry.job if entry else None,
+        "starts": getattr(description.schedule.action, "workflow", None),
         "cycle": entry.cycle if entry else None,
         "accounts": list(entry.accounts) if entry and entry.accounts else None,
         "overlap": description.schedule.policy.overlap.name.lower(),

@@ -33,10 +33,16 @@ _NOT_CONNECTED: Final = (
 )
 _UNREACHABLE_CLASSES: Final = ("08", "28", "57P")
 """SQLSTATE prefixes: connection lost, login refused, server going down."""
+_POOLER: Final = (
+    "a pooler between us and the database hands out another connection for each transaction,"
+    " which a session mode or a direct address does not"
+)
 _UNREACHABLE_STATES: Final = {
     "3D000": "the database does not exist",
     "53300": "the database has no free connection",
     "25006": "the database accepts no writes now",
+    "26000": _POOLER,
+    "42P05": _POOLER,
 }
 _NOT_SET_UP: Final = ("3F000", "42P01")
 """The schema or a table is missing."""

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, Interceptor
-from temporalio.runtime import Runtime
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.config.settings import Settings
@@ -67,8 +68,17 @@ async def _open(
     options: dict[str, Any], runtime: Runtime | None, interceptors: Sequence[Interceptor]
 ) -> Client:
     return await Client.connect(
-        **options, data_converter=DATA_CONVERTER, runtime=runtime, interceptors=interceptors
+        **options,
+        data_converter=DATA_CONVERTER,
+        runtime=runtime or _silent_runtime(),
+        interceptors=interceptors,
     )
+
+
+@cache
+def _silent_runtime() -> Runtime:
+    """For commands: what the SDK's core logs of its retries is no sentence for people."""
+    return Runtime(telemetry=TelemetryConfig(logging=None))
 
 
 async def _find_namespace(client: Client, address: str) -> None:

@@ -5,6 +5,7 @@ longer than an answer may.
 """
 
 import asyncio
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,11 +15,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeWorkflowExecutionRequest,
+)
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.audit.store import try_insert
 from account_reviews.config.settings import Settings
@@ -44,6 +49,11 @@ from account_reviews.upkeep.read_model import few, standings
 _PATIENCE: Final = 3.0
 """Seconds for one check."""
 _POLL_SECONDS: Final = 70.0
+_MIB: Final = 2**20
+LEAST_FREE: Final = 50 * _MIB
+"""Bytes. Both servers write their logs of changes in pieces of up to 16 MiB."""
+_NOBODY: Final = "doctor/nobody"
+"""An id that no workflow has."""
 _ZONES: Final = ("UTC", "Europe/Berlin", "America/New_York")
 
 
@@ -157,6 +167,37 @@ async def _namespace(patient: _Patient) -> str:
             " or correct TEMPORAL_NAMESPACE",
         ) from None
     return client.namespace
+
+
+async def _histories(patient: _Patient) -> str:
+    """A service may answer while it can neither read nor write a history, as on a full disk."""
+    client = patient.temporal()
+    try:
+        await client.workflow_service.describe_workflow_execution(
+            DescribeWorkflowExecutionRequest(
+                namespace=client.namespace, execution=WorkflowExecution(workflow_id=_NOBODY)
+            )
+        )
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise NeedError(
+                f"no history can be read: {error.message}",
+                "see the disk and the log of Temporal; decisions fail until it can",
+            ) from None
+    return "can be read"
+
+
+async def _disk(patient: _Patient) -> str:
+    if not patient.settings.stack:
+        return "no stack runs here"
+    place = patient.settings.data_dir.absolute()
+    free = shutil.disk_usage(place).free
+    if free < LEAST_FREE:
+        raise NeedError(
+            f"{free // _MIB} MiB are free for {place}, less than {LEAST_FREE // _MIB}",
+            "make room: without it neither Temporal nor the database can write",
+        )
+    return f"{free // _MIB} MiB are free for {place}"
 
 
 async def _search_attributes(patient: _Patient) -> str:
@@ -314,7 +355,9 @@ async def _workers(patient: _Patient) -> str:
 _OTHERS: Final[dict[str, Examination]] = {
     "namespace": _namespace,
     "search attributes": _search_attributes,
+    "histories": _histories,
     "retention": _retention,
+    "disk": _disk,
     "database revision": _revision,
     "audit trail": _audit_trail,
     "stop-all": _stopped,
@@ -329,6 +372,7 @@ _ORDER: Final = (
     "temporal",
     "namespace",
     "search attributes",
+    "histories",
     "retention",
     "workers",
     "database",
@@ -340,4 +384,5 @@ _ORDER: Final = (
     "memory",
     "time zones",
     "policy",
+    "disk",
 )

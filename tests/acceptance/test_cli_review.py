@@ -9,10 +9,13 @@ from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
 
 from account_reviews.local.stack import LocalStack
+from account_reviews.temporal.names import TASK_QUEUE
 from tests.support.commands import Reviews, rows
 from tests.support.paths import ROOT
+from tests.support.waiting import until
 
 STARTED = {*("review_id", "workflow_id", "run_id", "account_id", "name", "phase", "status")}
 LISTED = {
@@ -310,3 +313,24 @@ async def test_a_decision_while_no_worker_runs(
     assert [one["by"] for one in review["approvals"][0]["decisions"]] == ["ann"]
     ledger = "select 1 from crm.operations where account_id = 'ac-044'"
     assert len(await rows(stack_engine, ledger)) == 1
+
+
+async def test_a_review_that_somebody_started_by_hand_is_told_as_such(
+    reviews: Reviews, stack: LocalStack
+) -> None:
+    client = await Client.connect(stack.address)
+    handle = await client.start_workflow(
+        "AccountReview", {}, id="review/ac-060", task_queue=TASK_QUEUE
+    )
+    start = ("start", "ac-060", "--if-running", "join")
+    answers = []
+
+    async def fails() -> bool:
+        answers.append(reviews.quick(*start))
+        return answers[-1].code == 4
+
+    await until(fails)
+    sentence = answers[-1].sentence(4)
+    assert "the review review/ac-060 is open but cannot run: " in sentence
+    assert "temporal workflow terminate -w review/ac-060" in sentence
+    await handle.terminate()

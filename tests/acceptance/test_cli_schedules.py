@@ -1,9 +1,21 @@
 """`reviews schedules` as a person types it."""
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from temporalio.client import (
+    Client,
+    ScheduleActionStartWorkflow,
+    ScheduleIntervalSpec,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
 
+from account_reviews.local.stack import LocalStack
+from account_reviews.temporal.names import schedule_id
 from tests.support.commands import Reviews
 
 FILE = """
@@ -107,6 +119,28 @@ def test_steering_and_history(reviews: Reviews, tmp_path: Path) -> None:
     for one in ("two-upkeep", "two-month"):
         assert reviews.json("schedules", "delete", one) == {"id": one, "deleted": True}
     assert reviews.json("schedules", "history", "two-upkeep")["items"] == page["items"]
+
+
+async def test_one_that_was_changed_by_hand_is_shown_as_what_it_does(
+    reviews: Reviews, stack: LocalStack, tmp_path: Path
+) -> None:
+    reviews.json("schedules", "apply", "--file", write(tmp_path, "six"))
+    client = await Client.connect(stack.address)
+
+    def edit(seen: ScheduleUpdateInput) -> ScheduleUpdate:
+        spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(timedelta(hours=7))])
+        action = ScheduleActionStartWorkflow("Upkeep", id="upkeep/by-hand", task_queue="nobody")
+        return ScheduleUpdate(replace(seen.description.schedule, spec=spec, action=action))
+
+    await client.get_schedule_handle(schedule_id("six-upkeep", "default")).update(edit)
+    shown = reviews.quick("schedules", "show", "six-upkeep")
+    first = shown.out.splitlines()[0]
+    assert first == "six-upkeep: changed by hand (UTC), starts Upkeep, on"
+    assert "None" not in first
+    document = reviews.json("schedules", "show", "six-upkeep")
+    assert (document["time_zone"], document["starts"]) == ("UTC", "Upkeep")
+    for one in ("six-month", "six-upkeep"):
+        reviews.json("schedules", "delete", one)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -288,3 +289,37 @@ def test_no_permission(data_dir: Path) -> None:
         sentence = refused(run("dev", "--data-dir", str(path), preexec_fn=_lose_privileges), 2)
         assert "permission denied" in sentence
         assert str(path) in sentence
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("REVIEWS_POLICY_FILE", "policy.toml", "risk.inactivity_days"),
+        ("REVIEWS_HOOKS", "nowhere:nothing", "REVIEWS_HOOKS names 'nowhere:nothing'"),
+        ("REVIEWS_AUDIT_DATABASE_URL", "mysql://x/y", "which is not PostgreSQL"),
+        ("OTEL_METRICS_EXPORTER", "statsd", "OTEL_METRICS_EXPORTER is 'statsd'"),
+    ],
+)
+def test_what_a_worker_would_refuse_is_refused_before_anything_is_started(
+    data_dir: Path, tmp_path: Path, variable: str, value: str, words: str
+) -> None:
+    (tmp_path / "policy.toml").write_text("[risk]\ninactivity_days = 'soon'\n")
+    done = run(
+        *("dev", "--data-dir", str(data_dir)),
+        env={**os.environ, variable: value.replace("policy", f"{tmp_path}/policy")},
+    )
+    assert words in refused(done, 2)
+    assert "starting" not in done.stderr
+    assert not data_dir.exists()
+
+
+@pytest.mark.temporal
+def test_a_data_directory_that_is_removed_ends_it(start: Start, data_dir: Path) -> None:
+    dev = start("--no-worker", "--no-ui")
+    dev.wait_ready()
+    shutil.rmtree(data_dir, ignore_errors=True)
+    said, _ = dev.process.communicate(timeout=90)
+    assert dev.process.returncode == 5
+    assert f"the data directory {data_dir} was removed under the running stack" in said
+    assert not data_dir.exists()
+    assert processes_of(data_dir) == []

@@ -116,6 +116,7 @@ async def _show(schedule: str, output: Format) -> None:
         print_json(found)
         return
     work = f"{found['cycle']} cycle" if found["cycle"] else found["job"]
+    work = work or f"starts {found['starts'] or 'nothing we know'}"  # changed by hand
     say(f"{found['id']}: {found['spec']} ({found['time_zone']}), {work}, {_state(found)}")
     if found["note"]:
         say(f"  note: {found['note']}")

@@ -12,6 +12,7 @@ from account_reviews.cli.output import Format, fail, leave, print_json, run
 from account_reviews.presentation.terminal import note, print_table, print_text
 
 if TYPE_CHECKING:
+    from account_reviews.config.settings import Settings
     from account_reviews.local.stack import LocalStack
     from account_reviews.upkeep.doctor import Report
 
@@ -59,6 +60,8 @@ def dev(
     try:
         settings = Settings.load(data_dir=data_dir)
         named, passed_over = named_by_environment(), default_profile_address()
+        if not no_worker:
+            _check_for_workers(settings)
     except ReviewsError as error:
         fail(error)
     if passed_over:
@@ -80,6 +83,24 @@ def dev(
     )
     was_ready = run(run_until_signal(stack, lambda: print_text(_welcome(stack))))
     note("stopped" if was_ready else "stopped before it was ready")
+
+
+def _check_for_workers(settings: "Settings") -> None:
+    """What a worker would refuse is refused before anything is started. Its errors."""
+    from account_reviews.config.telemetry import check_protocol, exports_spans, metrics_address
+    from account_reviews.hooks.registry import load
+    from account_reviews.store.addresses import normalise_url
+
+    settings.audit_rules()
+    settings.policy()
+    settings.snapshot_limits()
+    for url in (settings.database_url, settings.crm_url, settings.audit_database_url):
+        if url:
+            normalise_url(url)
+    metrics_address()
+    if exports_spans():
+        check_protocol()
+    load(settings.hooks)
 
 
 def doctor(output: Output = Format.TABLE) -> None:

@@ -1,8 +1,9 @@
 """One `[[schedule]]` entry: what it says, in words and as local times. Pure."""
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from itertools import product
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,8 @@ DEFAULT_DAY: Final = 1
 DEFAULT_PRIORITY: Final = 3
 LOOK_AHEAD: Final = timedelta(days=3 * 365 + 1)
 """How far biweekly dates are written out and gaps are looked for."""
+_SOME_DAY: Final = timedelta(days=40 * 366)
+"""By then each date has been each day of the week."""
 
 
 class ScheduleKind(StrEnum):
@@ -181,6 +184,10 @@ def warnings_of(entry: ScheduleEntry, now: datetime) -> list[str]:
     twice = [local for local, turn in turning if turn.runs_twice]
     if twice:
         found.append(f"there are two times {_when(entry, twice)}: it runs at both")
+    if entry.end_at is not None and never_runs(entry, now):
+        found.append(f"it never runs: its end {rfc3339(entry.end_at)} comes before its first time")
+    elif entry.anchor is not None and entry.anchor > (now + LOOK_AHEAD).date():
+        found.append(f"it does not run before {entry.anchor}")
     if entry.kind is ScheduleKind.MONTHLY and (entry.day or 1) > 28:
         found.append(f"months without a day {entry.day} are left out")
     if entry.kind is ScheduleKind.CRON:
@@ -188,6 +195,29 @@ def warnings_of(entry: ScheduleEntry, now: datetime) -> list[str]:
         if len(calendar.days) < 31 and len(calendar.weekdays) < 7:
             found.append("it runs only when day of month and day of week both hold")
     return found
+
+
+def never_runs(entry: ScheduleEntry, now: datetime) -> bool:
+    """True when its end comes before its first time from now on."""
+    if entry.end_at is None or is_past(entry, now):
+        return False
+    if entry.run_at is not None:
+        return entry.run_at > entry.end_at
+    calendar = calendar_of(entry)
+    if calendar is None:  # the beat of an interval begins when it is made
+        return entry.end_at - now < entry.every
+    zone = ZoneInfo(entry.time_zone)
+    day = max(now.astimezone(zone).date(), entry.anchor or date.min)
+    last = min(entry.end_at, now + _SOME_DAY).astimezone(zone).date()
+    while day <= last:
+        local = datetime.combine(day, time(), zone)
+        if calendar.on_day(local) and _in_its_week(entry, local):
+            clock = product(calendar.hours, calendar.minutes)
+            times = (local.replace(hour=hour, minute=minute) for hour, minute in clock)
+            if any(now < at <= entry.end_at for at in times):
+                return False
+        day += timedelta(days=1)
+    return True
 
 
 def _when(entry: ScheduleEntry, locals_: list[datetime]) -> str:

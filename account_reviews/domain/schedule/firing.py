@@ -29,10 +29,12 @@ class Calendar:
 
     def matches(self, local: datetime) -> bool:
         """True when the wall clock shows one of its times."""
+        return local.minute in self.minutes and local.hour in self.hours and self.on_day(local)
+
+    def on_day(self, local: date) -> bool:
+        """True when it has times on that day."""
         return (
-            local.minute in self.minutes
-            and local.hour in self.hours
-            and local.day in self.days
+            local.day in self.days
             and local.month in self.months
             and local.isoweekday() % 7 in self.weekdays
         )

@@ -138,3 +138,11 @@ async def test_an_address_that_the_driver_cannot_use_is_one_sentence(
     changed = address._replace(query={**address.query, name: value})
     with pytest.raises(kind, match=words):
         await connect(changed.url(), application_name="t")
+
+
+async def test_a_pooler_that_forgets_prepared_statements_is_told(statements: Statements) -> None:
+    """It hands out another connection, on which nobody prepared what is run."""
+    assert await statements.scalar("select 1") == 1
+    await statements.execute("deallocate all")
+    with pytest.raises(UnreachableError, match="a pooler between us and the database"):
+        await statements.scalar("select 1")

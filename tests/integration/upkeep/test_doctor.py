@@ -1,6 +1,7 @@
 """The doctor finds what is wrong and says what to do."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from account_reviews.local import namespace
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.temporal.names import TASK_QUEUE
+from account_reviews.upkeep import doctor
 from account_reviews.upkeep.doctor import Check, Report, examine
 
 
@@ -95,7 +97,7 @@ async def test_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     url = f"postgresql://postgres@{ports.LOOPBACK}:{ports.any_free()}/reviews"
     report = await examine(Settings.load(data_dir=tmp_path, database_url=url))
     failed = _failed(report)
-    assert {check.name for check in report.checks} - set(failed) == {"time zones", "policy"}
+    assert {check.name for check in report.checks} - set(failed) == {"time zones", "policy", "disk"}
     assert all(check.hint for check in failed.values())
 
 
@@ -155,3 +157,15 @@ async def test_a_server_without_what_reviews_need(
     failed = _failed(await examine(settings))
     assert "--retention 30d" in str(failed["retention"].hint)
     assert "--name Tenant --type Keyword" in str(failed["search attributes"].hint)
+
+
+async def test_a_full_disk_under_a_stack_is_told(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "disk" not in _failed(await examine(settings))
+    (tmp_path / "stack.json").write_text(json.dumps({"pid": os.getpid()}))
+    running = Settings.load(data_dir=tmp_path, database_url=settings.database_url)
+    assert "disk" not in _failed(await examine(running))
+    monkeypatch.setattr(doctor, "LEAST_FREE", 2**62)
+    failed = _failed(await examine(running))
+    assert f"MiB are free for {tmp_path}" in failed["disk"].detail

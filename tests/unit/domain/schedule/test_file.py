@@ -214,3 +214,35 @@ def test_the_shipped_file_is_valid() -> None:
     weekly, *upkeep = file.entries
     assert (weekly.kind, weekly.job) == (ScheduleKind.WEEKLY, "cycle")
     assert {entry.job for entry in upkeep} == set(UpkeepJob)
+
+
+@pytest.mark.parametrize(
+    ("lines", "never"),
+    [
+        ('kind = "daily"\nat = "05:00"\nend_at = {in_an_hour}', True),
+        ('kind = "daily"\nat = "05:00"\nend_at = {in_a_week}', False),
+        ('kind = "monthly"\nday = {day_before}\nend_at = {in_a_week}', True),
+        ('kind = "cron"\ncron = "0 5 29 2 *"\nend_at = {in_a_week}', True),
+        ('kind = "cron"\ncron = "0 5 29 2 1"\nend_at = 9999-01-01T00:00:00Z', False),
+        ('kind = "interval"\nevery_minutes = 90\nend_at = {in_an_hour}', True),
+        ('kind = "interval"\nevery_minutes = 30\nend_at = {in_an_hour}', False),
+        ('kind = "daily"\nat = "05:00"', False),
+    ],
+)
+def test_an_end_before_the_first_time_is_warned_of(lines: str, never: bool) -> None:
+    noon = NOW.replace(hour=12, minute=0)
+    filled = lines.format(
+        in_an_hour=f"{noon + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+        in_a_week=f"{noon + timedelta(days=7):%Y-%m-%dT%H:%M:%SZ}",
+        day_before=(noon - timedelta(days=1)).day,
+    )
+    said = [one for one in warnings_of(one(filled), noon) if "never runs" in one]
+    assert bool(said) == never
+
+
+def test_a_first_day_beyond_all_dates_is_warned_of() -> None:
+    far = 'kind = "biweekly"\nweekday = "Monday"\nanchor = 2040-01-02'
+    assert warnings_of(one(far), NOW) == ["it does not run before 2040-01-02"]
+    ended = far + "\nend_at = 2040-01-02T01:00:00Z"
+    (said,) = warnings_of(one(ended), NOW)
+    assert said.startswith("it never runs: its end 2040-01-02")
