@@ -113,6 +113,9 @@ class WatchedCrm:
     ) -> AccountPage:
         return await self._crm.list_accounts(where, cursor=cursor, limit=limit)
 
+    async def has_owner(self, owner_id: str) -> bool:
+        return await self._crm.has_owner(owner_id)
+
     async def capabilities(self) -> Capabilities:
         return await self._crm.capabilities()
 

@@ -75,6 +75,9 @@ class SlowCrm:
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         return await self._after(1, lambda: self._crm.read_back(wanted))
 
+    async def has_owner(self, owner_id: str) -> bool:
+        return await self._crm.has_owner(owner_id)
+
     async def capabilities(self) -> Capabilities:
         capabilities = await self._crm.capabilities()
         return capabilities.model_copy(update={"bulk_reads": IN_ONE_QUERY, "local": False})

@@ -13,15 +13,15 @@ _Message = TypeVar("_Message", bound=Model)
 _NOBODY_THERE = "ExternalWorkflowExecutionNotFound"
 
 
-def read(model: type[_Message], message: RawValue) -> _Message | Malformed:
+def read(model: type[_Message], message: RawValue, *, bounded: bool = True) -> _Message | Malformed:
     """The message, or why it cannot be used. Never raises: for signals."""
     encoding = message.payload.metadata.get("encoding", b"").decode(errors="replace")
-    return parse(model, encoding, message.payload.data)
+    return parse(model, encoding, message.payload.data, bounded=bounded)
 
 
-def read_or_refuse(model: type[_Message], message: RawValue) -> _Message:
+def read_or_refuse(model: type[_Message], message: RawValue, *, bounded: bool = True) -> _Message:
     """The message; for updates and their validators, where a refusal is an answer."""
-    parsed = read(model, message)
+    parsed = read(model, message, bounded=bounded)
     if isinstance(parsed, Malformed):
         raise ApplicationError(parsed.why, type="bad_shape", non_retryable=True)
     return parsed

@@ -44,6 +44,7 @@ class ReviewMessages:
 
     def __init__(self, start: ReviewInput) -> None:
         self._review = open_review(start)
+        self._bounded = self._review.state.follows(2)
 
     # signals
 
@@ -66,7 +67,7 @@ class ReviewMessages:
         message: RawValue,
         apply: Callable[[ReviewState, _Message, datetime], None],
     ) -> None:
-        parsed = read(model, message)
+        parsed = read(model, message, bounded=self._bounded)
         if isinstance(parsed, Malformed):
             decisions.record_malformed(self._review.state, name, parsed, workflow.now())
         else:
@@ -77,7 +78,7 @@ class ReviewMessages:
     @workflow.update(description="Decide and get the answer")
     def decide(self, message: RawValue) -> DecisionAnswer:
         """The state of each item, or a failed update that says why it was refused."""
-        decision = read_or_refuse(SubmitDecision, message)
+        decision = read_or_refuse(SubmitDecision, message, bounded=self._bounded)
         answer = decisions.decide(self._review.state, decision, workflow.now())
         if isinstance(answer, Refusal):
             raise _refused(answer)
@@ -86,7 +87,7 @@ class ReviewMessages:
     @decide.validator
     def _check_decide(self, message: RawValue) -> None:
         """Shape only: a refusal here leaves no event."""
-        decision = read_or_refuse(SubmitDecision, message)
+        decision = read_or_refuse(SubmitDecision, message, bounded=self._bounded)
         refusal = decisions.check_door(self._review.state, decision)
         if refusal is not None:
             raise _refused(refusal)

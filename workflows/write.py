@@ -2,6 +2,7 @@
 
 from temporalio import workflow
 
+from account_reviews.domain.errors import CrmInvalidError
 from account_reviews.domain.proposals import ItemState, ProposedChange, proposal_hash, same
 from account_reviews.domain.review.approvals import Item
 from account_reviews.domain.review.decisions import approved_items
@@ -66,6 +67,9 @@ async def _write(
     try:
         result = await _apply(review, call)
     except StepError as error:
+        if _is_refused_adjustment(state, item, error):
+            why = f"the CRM does not take the adjustment: {error.reason}"
+            return _propose_again(review, request_id, item, item.original or change, why)
         _settle(review, request_id, item, ItemState.FAILED, error.reason)
         state.error_count, state.last_error = state.error_count + 1, error.reason
         return None
@@ -131,23 +135,45 @@ def _conflict(
     review: OpenReview, request_id: str, item: Item, result: ApplyResult
 ) -> ProposedChange | None:
     """The record changed since it was shown: propose it again with the value it has now."""
-    state, change = review.state, item.change
+    change = item.change
     if all(same(result.current.get(name), value) for name, value in change.after.items()):
         _settle(review, request_id, item, ItemState.SKIPPED, "the CRM shows this value already")
         return None
-    rounds = state.rounds.get(item.item_id, 0) + 1
-    state.rounds[item.item_id] = rounds
-    if rounds > _max_rounds(state):
-        _settle(review, request_id, item, ItemState.FAILED, "conflict")
-        return None
-    _settle(review, request_id, item, ItemState.SUPERSEDED, "the record changed before the write")
-    return change.model_copy(
+    shown = change.model_copy(
         update={
             "before": result.current,
             "record": result.record,
             "hash": proposal_hash(change.action, result.record, result.current, change.after),
         }
     )
+    why = "the record changed before the write"
+    return _propose_again(review, request_id, item, shown, why, failure="conflict")
+
+
+def _is_refused_adjustment(state: ReviewState, item: Item, error: StepError) -> bool:
+    """What a person changed is no reason to lose what was proposed."""
+    adjusted = item.original is not None and error.kind == CrmInvalidError.__name__
+    return adjusted and state.follows(2)
+
+
+def _propose_again(
+    review: OpenReview,
+    request_id: str,
+    item: Item,
+    change: ProposedChange,
+    why: str,
+    *,
+    failure: str | None = None,
+) -> ProposedChange | None:
+    """The change for a new request; None when there were too many rounds: then it failed."""
+    state = review.state
+    rounds = state.rounds.get(item.item_id, 0) + 1
+    state.rounds[item.item_id] = rounds
+    if rounds > _max_rounds(state):
+        _settle(review, request_id, item, ItemState.FAILED, failure or why)
+        return None
+    _settle(review, request_id, item, ItemState.SUPERSEDED, why)
+    return change
 
 
 def _max_rounds(state: ReviewState) -> int:

@@ -226,6 +226,11 @@ class InMemoryCrm:
         found = self._records[record.type].get(record.id or "")
         return None if found is None else {name: wire(getattr(found, name)) for name in fields}
 
+    async def has_owner(self, owner_id: str) -> bool:
+        """Whether there is an owner of that id."""
+        self._check_available()
+        return self._owner(owner_id) is not None
+
     async def capabilities(self) -> Capabilities:
         """What the SQL CRM can do."""
         return Capabilities(

@@ -8,10 +8,10 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from account_reviews.domain.base import Scalar
+from account_reviews.domain.base import Scalar, sentence
 from account_reviews.domain.canonical import plain
 from account_reviews.domain.errors import CrmInvalidError
-from account_reviews.domain.fields import FIELDS
+from account_reviews.domain.fields import FIELDS, missing_field
 from account_reviews.domain.proposals import Action, ProposedChange
 from account_reviews.domain.records import RecordType
 
@@ -22,13 +22,6 @@ _CHANGES: Final[dict[Action, tuple[RecordType, ...]]] = {
     Action.UPDATE_CONTACT: (RecordType.CONTACT,),
     Action.CHANGE_OWNER: (RecordType.ACCOUNT, RecordType.DEAL, RecordType.CONTACT),
 }
-_NEEDED: Final[dict[Action, tuple[str, ...]]] = {
-    Action.CREATE_TASK: ("subject",),
-    Action.ADD_NOTE: ("content",),
-    Action.UPDATE_DEAL_STAGE: ("stage",),
-    Action.CHANGE_OWNER: ("owner_id",),
-}
-_NEVER_EMPTY: Final = {"name", "subject", "content", "stage"}
 
 
 @dataclass(frozen=True)
@@ -50,12 +43,9 @@ class Write:
 def plan_write(change: ProposedChange) -> Write:
     """Check a change and put its values into Python types. CrmInvalidError names the field."""
     values = _parse(change)
-    for name in _NEEDED.get(change.action, ()):
-        if values.get(name) is None:
-            raise CrmInvalidError(f"{change.action} needs a value for {name}", field=name)
-    for name, value in values.items():
-        if value is None and name in _NEVER_EMPTY:
-            raise CrmInvalidError(f"{name} cannot be empty", field=name)
+    missing = missing_field(change.action, values)
+    if missing is not None:
+        raise CrmInvalidError(f"{change.action} needs a value for {missing}", field=missing)
     if change.action in _CREATES:
         return Write(_CREATES[change.action], None, change.account_id, values)
     record = change.record
@@ -96,7 +86,7 @@ def _parse(change: ProposedChange) -> dict[str, object]:
         if first["type"] == "extra_forbidden":
             message = f"{change.action} has no field {name!r}"
         else:
-            message = f"{name} cannot be {change.after.get(name)!r}: {first['msg'].lower()}"
+            message = f"{name} cannot be {change.after.get(name)!r}: {sentence(first['msg'])}"
         raise CrmInvalidError(message, field=name) from None
     found = {name: getattr(parsed, name) for name in change.after}
     return {name: str(value) if isinstance(value, Enum) else value for name, value in found.items()}

@@ -7,7 +7,17 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Valid
 
 
 def _to_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{value.isoformat()} is outside the years 1 to 9999 in UTC") from None
+
+
+def sentence(message: str) -> str:
+    """What pydantic says of a value, to go on within a sentence: words it allows stay as they are
+    accepted."""
+    found = message.removeprefix("Value error, ")
+    return found[:1].lower() + found[1:]
 
 
 Timestamp = Annotated[AwareDatetime, AfterValidator(_to_utc)]
@@ -48,4 +58,4 @@ def first_fault(error: ValidationError) -> str:
     """What does not fit first, as "deals.0.stage: input should be ...", without the value."""
     first = error.errors(include_input=False, include_context=False, include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "it"
-    return f"{where}: {first['msg'].lower()}"
+    return f"{where}: {sentence(first['msg'])}"

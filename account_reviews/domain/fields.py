@@ -1,8 +1,9 @@
 """What each action may write, field by field, with types. Adjustments are checked against it."""
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -13,7 +14,7 @@ from pydantic import (
     ValidationError,
 )
 
-from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.base import Scalar, Timestamp, sentence
 from account_reviews.domain.canonical import plain
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.ids import LONGEST_OWNER_ID
@@ -100,6 +101,23 @@ FIELDS: dict[Action, type[Fields]] = {
 }
 
 
+NEEDED: Final[dict[Action, tuple[str, ...]]] = {
+    Action.CREATE_TASK: ("subject",),
+    Action.ADD_NOTE: ("content",),
+    Action.UPDATE_DEAL_STAGE: ("stage",),
+    Action.CHANGE_OWNER: ("owner_id",),
+}
+"""What a write of that action cannot be made without."""
+_NEVER_EMPTY: Final = {"name", "subject", "content", "stage"}
+
+
+def missing_field(action: Action, after: Mapping[str, object]) -> str | None:
+    """The first field that the write needs and that has no value, or None."""
+    never = [name for name, value in after.items() if value is None and name in _NEVER_EMPTY]
+    needed = [name for name in NEEDED.get(action, ()) if after.get(name) is None]
+    return next(iter((*needed, *never)), None)
+
+
 def check_fields(action: Action, values: dict[str, Scalar]) -> dict[str, Scalar]:
     """The values in their wire form. BadInputError names the field, the value and what fits."""
     try:
@@ -111,7 +129,7 @@ def check_fields(action: Action, values: dict[str, Scalar]) -> dict[str, Scalar]
             allowed = ", ".join(FIELDS[action].model_fields)
             message = f"{action} has no field {name!r}; its fields are {allowed}"
         else:
-            message = f"{name} cannot be {values.get(name)!r}: {first['msg'].lower()}"
+            message = f"{name} cannot be {values.get(name)!r}: {sentence(first['msg'])}"
         raise BadInputError(message) from None
     found: dict[str, Scalar] = {}
     for name in values:

@@ -11,10 +11,12 @@ from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as Update
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from account_reviews.crm.protocol import AccountSource
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import (
     BadInputError,
     ConflictError,
+    CrmUnavailableError,
     NegativeAnswerError,
     NotFoundError,
     ReviewsError,
@@ -104,6 +106,19 @@ async def _queue(
             if one.is_open
         ),
     )
+
+
+async def check_owner(accounts: AccountSource, decision: SubmitDecision) -> None:
+    """BadInputError for an adjustment to an owner whom the CRM does not know.
+
+    When the CRM cannot be asked the review finds out as it writes, and proposes the change anew.
+    """
+    owner_id = decision.changes.get("owner_id")
+    if not isinstance(owner_id, str):
+        return
+    with suppress(UnreachableError, CrmUnavailableError):
+        if not await accounts.has_owner(owner_id.strip()):
+            raise BadInputError(f"the CRM has no owner {owner_id!r}; give the id of one it has")
 
 
 async def until_seen(

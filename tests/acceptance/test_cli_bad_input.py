@@ -150,6 +150,11 @@ def test_decisions_that_do_not_fit(reviews: Reviews) -> None:
         (("adjust", number, *ann, "--item", task, "--set", "due_at=soon"), 2, "due_at"),
         (("adjust", number, *ann, "--item", task, "--set", "odd=1"), 2, "no field 'odd'"),
         (("adjust", number, *ann, "--item", account, "--set", "status=Odd"), 2, "status"),
+        (("adjust", number, *ann, "--item", account, "--set", "status=at risk"), 2, "'At Risk'"),
+        (("adjust", number, *ann, "--item", task, "--set", "subject=null"), 2, "value for subject"),
+        (("adjust", number, *ann, "--item", task, "--set", "owner_id=ow-999"), 2, "no owner"),
+        (("reject", number, "--as", "  ", "--reason", "x"), 2, "--as: it is blank"),
+        (("approve", number, *ann, "--decision-id", "x" * 201), 2, "--decision-id: it is 201"),
         (("adjust", number, *ann, "--item", account, "--set", "segment=x"), 2, "segment"),
     ]
     for words, code, said in cases:

@@ -228,3 +228,22 @@ async def test_a_cancel_during_a_write_keeps_that_write_and_stops_the_next(world
     assert result.outcome is Outcome.CANCELLED
     assert len(crm.operations) == 1
     assert result.changes == {one.change_id: ItemState.EXECUTED, two.change_id: ItemState.SKIPPED}
+
+
+async def test_an_adjustment_that_the_crm_refuses_is_proposed_again_as_it_was(
+    world: World,
+) -> None:
+    task = create_task(world.account)
+    world.analysis.changes = (task,)
+    async with world.review() as handle:
+        first = await world.request(handle)
+        adjust = {"item_ids": [task.change_id], "changes": {"owner_id": "nobody"}}
+        await handle.signal("submit_decision", decision(first, "adjust", **adjust))
+        second = await world.request(handle, count=2)
+        assert second.items[0].change == task
+        state = await handle.query(AccountReviewWorkflow.snapshot)
+        assert "no owner 'nobody'" in (state.requests[0].items[0].reason or "")
+        await handle.signal("submit_decision", decision(second))
+        result = await handle.result()
+    assert result.outcome is Outcome.COMPLETED
+    assert set(result.changes.values()) == {ItemState.EXECUTED}

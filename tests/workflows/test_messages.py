@@ -173,3 +173,44 @@ async def test_queries_answer(world: World) -> None:
         await handle.signal("submit_decision", decision(request))
         await handle.result()
         assert not (await handle.query(AccountReviewWorkflow.resumable)).resumable
+
+
+async def test_messages_of_a_megabyte_do_not_wedge_a_review(world: World) -> None:
+    world.analysis.changes = (create_task(world.account),)
+    async with world.review() as handle:
+        request = await world.request(handle)
+        for name in ("request_id", "decision_id", "token", "proposal_hash", "changes", "unread"):
+            long = {"x" * 1_000_000: "x"} if name == "changes" else "x" * 1_000_000
+            await handle.signal("submit_decision", {**decision(request), name: long})
+        for place in range(40):
+            early = decision(request, "reject", reason="é" * 5000, decision_id=f"d{place}")
+            await handle.signal("submit_decision", {**early, "request_id": f"other-{place}"})
+        again = world.client.get_workflow_handle_for(AccountReviewWorkflow.run, handle.id)
+        state = await eventually(
+            lambda: again.query(AccountReviewWorkflow.snapshot),
+            lambda state: state.counters.malformed == 6 and state.counters.refusals == 40,
+        )
+        assert all(len(line.text) < 300 for line in state.timeline)
+        await again.execute_update("decide", decision(request))
+        result = await again.result()
+    assert result.outcome is Outcome.COMPLETED
+
+
+EDGES = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
+
+
+@pytest.mark.parametrize("moment", EDGES)
+async def test_a_time_outside_the_years_we_know_is_malformed(world: World, moment: str) -> None:
+    world.analysis.changes = (create_task(world.account),)
+    async with world.review() as handle:
+        request = await world.request(handle)
+        late = decision(request, decided_at=moment)
+        await handle.signal("submit_decision", late)
+        state = await eventually(
+            lambda: handle.query(AccountReviewWorkflow.snapshot),
+            lambda state: state.counters.malformed == 1,
+        )
+        assert "outside the years 1 to 9999" in state.timeline[-1].text
+        assert (await refusal(handle, late)).type == "bad_shape"
+        await handle.execute_update("decide", decision(request))
+        await handle.result()

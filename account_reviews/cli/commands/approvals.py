@@ -14,7 +14,15 @@ Request = Annotated[str, typer.Argument(help="The request id.")]
 Items = Annotated[list[str] | None, typer.Option("--item", help="Only this item; repeatable.")]
 As = Annotated[str, typer.Option("--as", help="Who decides.")]
 Hash = Annotated[str | None, typer.Option("--hash", help="What you saw; refused when it changed.")]
-_OPTION = {"approver": "--as", "reason": "--reason", "request_id": "REQUEST"}
+_OPTION = {
+    "approver": "--as",
+    "reason": "--reason",
+    "request_id": "REQUEST",
+    "item_ids": "--item",
+    "changes": "--set",
+    "proposal_hash": "--hash",
+    "decision_id": "--decision-id",
+}
 """What a person calls the fields of a decision."""
 
 DecisionId = Annotated[str | None, typer.Option("--decision-id", help="Makes a repeat safe.")]
@@ -162,7 +170,7 @@ def _fields(
     return {
         "decision": verdict,
         "approver": who,
-        "item_ids": tuple(items) if items else None,
+        "item_ids": list(items) if items else None,
         "reason": reason,
         "proposal_hash": proposal_hash,
         "decision_id": decision_id,
@@ -170,27 +178,29 @@ def _fields(
 
 
 async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> None:
-    from pydantic import ValidationError
-
     from account_reviews.cli.parsing import parse_settings
     from account_reviews.domain.errors import BadInputError
-    from account_reviews.domain.review.messages import QueuedAnswer, SubmitDecision
-    from account_reviews.services.decisions import decide, until_seen
+    from account_reviews.domain.review.messages import (
+        Malformed,
+        QueuedAnswer,
+        SubmitDecision,
+        checked,
+    )
+    from account_reviews.services.decisions import check_owner, decide, until_seen
     from account_reviews.temporal.executions import unpause_hint
 
     pairs = fields.pop("set", None)
     if pairs is not None and (fields["item_ids"] is None or not pairs):
         raise BadInputError("adjust needs one --item and at least one --set FIELD=VALUE")
-    try:
-        decision = SubmitDecision(
-            request_id=request_id, changes=parse_settings(pairs or []), **fields
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = _OPTION.get(str(first["loc"][0]), str(first["loc"][0]))
-        raise BadInputError(f"{option}: {first['msg'].lower()}") from None
+    given = {"request_id": request_id, "changes": parse_settings(pairs or []), **fields}
+    decision = checked(SubmitDecision, given)
+    if isinstance(decision, Malformed):
+        name, colon, why = decision.why.partition(":")
+        raise BadInputError(f"{_OPTION.get(name, name)}{colon}{why}")
     async with open_session() as parts:
         row = await parts.reader.find_request(parts.settings.tenant, request_id)
+        if decision.changes:
+            await check_owner(parts.accounts, decision)
         answer = await decide(await temporal(parts), row, decision)
         await until_seen(parts.reader, parts.settings.tenant, row, answer)
     if output is Format.JSON:

@@ -17,6 +17,9 @@ CAPABILITIES: Final = Capabilities(
 _LAST_AS_OF: Final = "select as_of from crm.imports order by id desc limit 1"
 
 
+_HAS_OWNER: Final = "select exists (select from crm.owners where id = :owner_id)"
+
+
 class SqlAccounts:
     """`AccountSource` on the schema `crm` of a database. CrmUnavailableError when it is down."""
 
@@ -32,6 +35,12 @@ class SqlAccounts:
         with _reachable():
             rows = await self._statements.rows(LIST_ACCOUNTS, **values)
         return page_of(rows, limit, self._links)
+
+    async def has_owner(self, owner_id: str) -> bool:
+        """As `SqlCrm.has_owner`."""
+        with _reachable():
+            found = await self._statements.scalar(_HAS_OWNER, owner_id=owner_id)
+        return bool(found)
 
     async def capabilities(self) -> Capabilities:
         """As of `SqlCrm`; nobody is asked."""

@@ -16,7 +16,7 @@ from account_reviews.crm.record_writes import wire
 from account_reviews.crm.sql.accounts import CAPABILITIES
 from account_reviews.crm.sql.reads import read_snapshots
 from account_reviews.crm.sql.rows import LIST_ACCOUNTS, Links, list_values, page_of
-from account_reviews.crm.sql.tables import TABLES, accounts
+from account_reviews.crm.sql.tables import TABLES, accounts, owners
 from account_reviews.crm.sql.writes import apply_change, find_operations
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp, first_fault
@@ -162,6 +162,12 @@ class SqlCrm:
             None if row is None else {name: wire(row[name]) for name in one.fields}
             for one, row in zip(wanted, found, strict=True)
         )
+
+    async def has_owner(self, owner_id: str) -> bool:
+        """Whether there is an owner of that id."""
+        query = select(func.count()).where(owners.c.id == owner_id)
+        async with reachable(CrmUnavailableError), self._autocommit.connect() as connection:
+            return bool(await connection.scalar(query))
 
     async def capabilities(self) -> Capabilities:
         """Version checks, a ledger in the same transaction, bulk and local reads."""

@@ -4,6 +4,7 @@ A request holds items; each item is one exact write. `ApprovalRequest.decide` re
 after a decision and the answer, or a Refusal that changes nothing but is recorded by the caller.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
@@ -11,8 +12,9 @@ from typing import Literal
 from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.canonical import content_hash, rfc3339
 from account_reviews.domain.errors import BadInputError
-from account_reviews.domain.fields import check_fields
+from account_reviews.domain.fields import check_fields, missing_field
 from account_reviews.domain.proposals import ItemState, ProposedChange, proposal_hash
+from account_reviews.domain.review.bounds import bytes_of, person, size_of
 from account_reviews.domain.review.messages import (
     ItemAnswer,
     Refusal,
@@ -123,24 +125,25 @@ class ApprovalRequest(Model):
         return Required(requirement=self.terms.requirement, n=needed[self.terms.requirement])
 
     def decide(
-        self, message: SubmitDecision, now: Timestamp, *, by_timer: bool = False
+        self, message: SubmitDecision, now: Timestamp, *, logic: int = 1
     ) -> Decided | Refusal:
         """Apply one decision. A Refusal leaves every item as it was.
 
-        `by_timer`: its timer expires the request, and until then what was decided in time counts,
-        also when `now` is late because no worker was there.
+        By `logic` 2 its timer expires the request, and until then what was decided in time counts,
+        also when `now` is late because no worker was there; and two spellings are one person.
         """
-        decided_at = (message.decided_at or self.requested_at) if by_timer else now
+        new = logic >= 2
+        decided_at = (message.decided_at or self.requested_at) if new else now
         targets = self._targets(message, decided_at)
         if isinstance(targets, Refusal):
             return targets
-        refusal = self._check(message, targets)
+        refusal = self._check(message, targets, person if new else str)
         if refusal is not None:
             return refusal
         answers: list[ItemAnswer] = []
         changed: dict[str, Item] = {}
         for item in targets:
-            result = self._decide_item(item, message, now)
+            result = self._decide_item(item, message, now, person if new else str)
             if isinstance(result, Refusal):
                 answers.append(_answer(item, applied=False, message=result.message))
                 first_refusal = result
@@ -226,12 +229,14 @@ class ApprovalRequest(Model):
             return _refuse(RefusalCode.UNKNOWN_ITEM, "item_ids is empty")
         return tuple(known[item_id] for item_id in dict.fromkeys(message.item_ids))
 
-    def _check(self, message: SubmitDecision, targets: tuple[Item, ...]) -> Refusal | None:
+    def _check(
+        self, message: SubmitDecision, targets: tuple[Item, ...], who: Callable[[str], str]
+    ) -> Refusal | None:
         verdict = message.decision
         reasonless = not (message.reason or "").strip()
         if verdict is Verdict.REJECT and self.terms.reason_required_on_reject and reasonless:
             return _refuse(RefusalCode.REASON_REQUIRED, "a rejection needs a reason")
-        if self.terms.four_eyes == "always" and message.approver == self.started_by:
+        if self.terms.four_eyes == "always" and who(message.approver) == who(self.started_by or ""):
             return _refuse(
                 RefusalCode.NOT_ALLOWED,
                 f"{message.approver} started this review and may not decide on it",
@@ -250,7 +255,9 @@ class ApprovalRequest(Model):
             return _refuse(RefusalCode.BAD_ADJUSTMENT, "changes are allowed with adjust only")
         return None
 
-    def _decide_item(self, item: Item, message: SubmitDecision, now: Timestamp) -> Item | Refusal:
+    def _decide_item(
+        self, item: Item, message: SubmitDecision, now: Timestamp, who: Callable[[str], str]
+    ) -> Item | Refusal:
         if not item.is_open:
             return _refuse(RefusalCode.ALREADY_DECIDED, _decided_sentence(item))
         decided: dict[str, object] = {
@@ -264,12 +271,12 @@ class ApprovalRequest(Model):
             case Verdict.DEFER:
                 return item.model_copy(update={**decided, "state": ItemState.DEFERRED})
             case Verdict.ADJUST:
-                adjusted = _adjust(item, message.changes)
+                adjusted = _adjust(item, message.changes, complete=who is person)
                 if isinstance(adjusted, Refusal):
                     return adjusted
                 return self._approve(adjusted, message.approver, decided)
             case Verdict.APPROVE:
-                if message.approver in item.approvals:
+                if who(message.approver) in map(who, item.approvals):
                     return _refuse(
                         RefusalCode.DUPLICATE, f"{message.approver} approved this item already"
                     )
@@ -339,7 +346,16 @@ def open_request(
     return request._with_items(auto, now, record)  # noqa: SLF001  its own module
 
 
-def _adjust(item: Item, changes: dict[str, Scalar]) -> Item | Refusal:
+def said_bytes(request: ApprovalRequest) -> int:
+    """How much of the state holds what people said of a request."""
+    return bytes_of(request.decisions) + sum(
+        size_of(item.reason, item.decided_by, item.approvals)
+        + (size_of(item.change.after) if item.original is not None else 0)
+        for item in request.items
+    )
+
+
+def _adjust(item: Item, changes: dict[str, Scalar], *, complete: bool) -> Item | Refusal:
     change = item.change
     unknown = sorted(set(changes) - set(change.after))
     if unknown and not change.action.creates:
@@ -351,6 +367,9 @@ def _adjust(item: Item, changes: dict[str, Scalar]) -> Item | Refusal:
         after = {**change.after, **check_fields(change.action, changes)}
     except BadInputError as error:
         return _refuse(RefusalCode.BAD_ADJUSTMENT, error.message)
+    missing = missing_field(change.action, after) if complete else None
+    if missing is not None:
+        return _refuse(RefusalCode.BAD_ADJUSTMENT, f"{change.action} needs a value for {missing}")
     if after == change.after:
         return _refuse(RefusalCode.BAD_ADJUSTMENT, "the adjustment changes nothing")
     adjusted = change.model_copy(

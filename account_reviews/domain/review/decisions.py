@@ -8,7 +8,9 @@ from account_reviews.domain.review.approvals import (
     Item,
     RequestState,
     open_request,
+    said_bytes,
 )
+from account_reviews.domain.review.bounds import EARLY_BYTES, SAID_BYTES, bytes_of, cut
 from account_reviews.domain.review.messages import (
     CancelReview,
     DecisionAnswer,
@@ -22,6 +24,9 @@ from account_reviews.domain.review.state import ReviewState
 
 MAX_EARLY = 20
 """Decisions kept for a request that is not open yet."""
+
+MAX_REQUESTS = 30
+"""Requests kept in the state, unless somebody decided on more."""
 
 MAX_REFUSALS = 50
 """Refused decisions a request records; more are turned away at the door."""
@@ -41,10 +46,19 @@ def propose(
         approvers=state.analysis.approvers,
         started_by=state.started_by,
     )
+    if state.follows(2):
+        state.requests = _without_old(state.requests)
     state.requests = (*state.requests, request)
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
     state.record(now, "approval_requested", f"{count} proposed, request {request_id}")
     settle_early(state, now)
+
+
+def _without_old(requests: tuple[ApprovalRequest, ...]) -> tuple[ApprovalRequest, ...]:
+    """Room for another: what was proposed anew since, wholly, goes from the state first."""
+    gone = [one.request_id for one in requests if one.state is RequestState.SUPERSEDED]
+    drop = set(gone[: max(0, len(requests) - MAX_REQUESTS)])
+    return tuple(one for one in requests if one.request_id not in drop)
 
 
 def receive(state: ReviewState, message: SubmitDecision, now: Timestamp) -> None:
@@ -55,11 +69,17 @@ def receive(state: ReviewState, message: SubmitDecision, now: Timestamp) -> None
     open again: it is kept, not refused.
     """
     known = state.request(message.request_id) is not None
-    if known or state.phase is Phase.APPROVAL or len(state.early) >= MAX_EARLY:
+    if known or state.phase is Phase.APPROVAL or not _room_for(state, message):
         decide(state, message, now)
         return
     state.early = (*state.early, message)
     state.record(now, "approval_early", "kept until its request is open", message.approver)
+
+
+def _room_for(state: ReviewState, message: SubmitDecision) -> bool:
+    if len(state.early) >= MAX_EARLY:
+        return False
+    return not state.follows(2) or bytes_of((*state.early, message)) <= EARLY_BYTES
 
 
 def settle_early(state: ReviewState, now: Timestamp) -> None:
@@ -76,7 +96,7 @@ def decide(state: ReviewState, message: SubmitDecision, now: Timestamp) -> Decis
         why = f"this review has no request {message.request_id!r}"
         result: Decided | Refusal = Refusal(code=RefusalCode.UNKNOWN_REQUEST, message=why)
     else:
-        result = request.decide(message, now, by_timer=state.follows(2))
+        result = _within_bounds(state, request.decide(message, now, logic=state.logic))
     if isinstance(result, Refusal):
         _record_refusal(state, request, result, message.approver, now)
         return result
@@ -90,6 +110,18 @@ def decide(state: ReviewState, message: SubmitDecision, now: Timestamp) -> Decis
         state=result.request.state,
         items=result.answers,
     )
+
+
+def _within_bounds(state: ReviewState, result: Decided | Refusal) -> Decided | Refusal:
+    """A refusal instead, when the state would hold more than it can of what people say."""
+    if isinstance(result, Refusal) or not state.follows(2):
+        return result
+    new = result.request
+    others = (one for one in state.requests if one.request_id != new.request_id)
+    if said_bytes(new) + sum(said_bytes(one) for one in others) <= SAID_BYTES:
+        return result
+    why = f"the decisions of this review fill {SAID_BYTES // 1024} KiB; give a shorter reason"
+    return Refusal(code=RefusalCode.NOT_ALLOWED, message=why)
 
 
 def check_door(state: ReviewState, message: SubmitDecision) -> Refusal | None:
@@ -145,6 +177,7 @@ def approved_items(state: ReviewState) -> list[tuple[ApprovalRequest, Item]]:
 
 def skip_what_is_open(state: ReviewState, reason: str, now: Timestamp) -> None:
     """A cancelled review writes nothing more: undecided and unwritten items are skipped."""
+    reason = cut(reason)
     for request, item in approved_items(state):
         known = state.request(request.request_id) or request
         state.replace_request(known.mark(item.item_id, ItemState.SKIPPED, reason))

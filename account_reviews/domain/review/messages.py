@@ -1,14 +1,17 @@
 """Messages to a review: one JSON object each, parsed here and nowhere else."""
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 
-from account_reviews.domain.base import Model, Scalar, Timestamp
+from account_reviews.domain.base import Model, Scalar, Timestamp, first_fault
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import SnapshotRef
+from account_reviews.domain.review.bounds import MESSAGE_BYTES, clean_name, fault_of, person
 from account_reviews.domain.review.phases import Outcome, Phase, Status
 
 
@@ -139,8 +142,11 @@ class TimelineEntry(Model):
 _M = TypeVar("_M", bound=Model)
 
 
-def parse(model: type[_M], encoding: str, data: bytes) -> _M | Malformed:
-    """Decode one payload. Never raises: what cannot be used comes back as Malformed."""
+def parse(model: type[_M], encoding: str, data: bytes, *, bounded: bool = True) -> _M | Malformed:
+    """Decode one payload. Never raises: what cannot be used comes back as Malformed.
+
+    Not `bounded` are the messages of reviews from before there were bounds.
+    """
     if encoding == "binary/null":
         return Malformed(why="it has no argument")
     if encoding != "json/plain":
@@ -154,12 +160,42 @@ def parse(model: type[_M], encoding: str, data: bytes) -> _M | Malformed:
         return Malformed(why="it holds a NUL character, which cannot be stored")
     if not isinstance(value, dict):
         return Malformed(why=f"its argument is {_kind(value)}, not a JSON object")
+    if bounded and len(data) > MESSAGE_BYTES:
+        return Malformed(why=f"it is {len(data):,} bytes long; at most {MESSAGE_BYTES:,} are taken")
+    return checked(model, value) if bounded else _validated(model, value)
+
+
+def checked(model: type[_M], fields: Mapping[str, Any]) -> _M | Malformed:
+    """A message within its bounds, with names as people read them."""
+    why = fault_of(fields, _names(model))
+    if why is not None:
+        return Malformed(why=why)
+    message = _validated(model, fields)
+    if isinstance(message, SubmitDecision):
+        approver = clean_name(message.approver)
+        if not person(approver):
+            return Malformed(why="approver: it is blank; say who decides")
+        return message.model_copy(update={"approver": approver})
+    if isinstance(message, CancelReview | Refresh | CycleCommand):
+        return message.model_copy(update={"by": clean_name(message.by) or "unknown"})
+    return message
+
+
+def _validated(model: type[_M], fields: Mapping[str, Any]) -> _M | Malformed:
     try:
-        return model.model_validate(value)
+        return model.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "it"
-        return Malformed(why=f"{name}: {first['msg'].lower()}")
+        return Malformed(why=first_fault(error))
+
+
+@cache
+def _names(model: type[Model]) -> frozenset[str]:
+    """The fields of a message under every name they are read by."""
+    names = set(model.model_fields)
+    for field in model.model_fields.values():
+        if isinstance(field.validation_alias, AliasChoices):
+            names |= {str(choice) for choice in field.validation_alias.choices}
+    return frozenset(names)
 
 
 def _no_constant(name: str) -> object:

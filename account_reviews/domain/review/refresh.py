@@ -3,6 +3,7 @@
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.clock import why_too_far
 from account_reviews.domain.proposals import ItemState, ProposedChange
+from account_reviews.domain.review.bounds import MOVES
 from account_reviews.domain.review.decisions import record_malformed
 from account_reviews.domain.review.messages import Malformed, Refresh
 from account_reviews.domain.review.state import ReviewState
@@ -21,6 +22,11 @@ def ask(state: ReviewState, message: Refresh, now: Timestamp) -> None:
         return
     if message.cycle_id is not None:
         state.cycle_id, state.reported = message.cycle_id, None
+    if state.follows(2) and len(state.history) >= MOVES:
+        state.record(
+            now, "refresh_refused", "read again too often; the next review will", message.by
+        )
+        return
     state.refresh = message
     state.record(now, "refresh_requested", message.cycle_id or "read the account again", message.by)
 

@@ -10,6 +10,7 @@ from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.records import RecordRef, SnapshotRef
 from account_reviews.domain.review.approvals import ApprovalRequest, Terms
+from account_reviews.domain.review.bounds import cut
 from account_reviews.domain.review.messages import (
     CancelReview,
     Refresh,
@@ -255,7 +256,7 @@ class ReviewState(BaseModel):
 
     def record(self, now: Timestamp, kind: str, text: str, by: str | None = None) -> None:
         """Add a line to the timeline; the oldest ones make room."""
-        lines = (*self.timeline, TimelineEntry(at=now, kind=kind, text=text, by=by))
+        lines = (*self.timeline, TimelineEntry(at=now, kind=kind, text=cut(text), by=by))
         extra = max(0, len(lines) - TIMELINE_LIMIT)
         self.timeline, self.timeline_dropped = lines[extra:], self.timeline_dropped + extra
         self.touch(now)

@@ -101,7 +101,10 @@ def moment(value: Any, zone: ZoneInfo) -> datetime:
         if not exists(given, zone.key):
             raise Refused(f"a time that comes: {zone.key} has no {given:%H:%M} on that day")
         given = given.replace(tzinfo=zone, fold=1)
-    return given.astimezone(UTC)
+    try:
+        return given.astimezone(UTC)
+    except OverflowError:  # its day in UTC is before the year 1, or after 9999
+        raise Refused(MOMENT) from None
 
 
 def _read_moment(value: Any) -> datetime | None:

@@ -84,6 +84,10 @@ def test_times_in_every_spelling() -> None:
         ('kind = "monthly"\nday = true', "day is true, but must be a whole number from 1 to 31"),
         ('kind = "cron"', "cron is missing for kind cron, but must be five fields "),
         ('kind = "interval"', "every_minutes is missing for kind interval, but must be a whole "),
+        (
+            'kind = "one_time"\nrun_at = "0001-01-01T00:00:00+14:00"',
+            "run_at is '0001-01-01T00:00:00+14:00', but must be a time such as ",
+        ),
         ('kind = "one_time"', "run_at is missing for kind one_time, but must be a time such as "),
         ('kind = "biweekly"', "anchor is missing for kind biweekly, but must be a day on which "),
         ('kind = "biweekly"\nanchor = 2026-11-24', "anchor is 2026-11-24, but must be a Monday"),

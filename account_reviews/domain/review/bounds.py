@@ -1,0 +1,114 @@
+"""How long what reaches a review may be: the fields of messages, and what the state keeps of them.
+
+Whatever is sent, the state stays below STATE_BYTES, well within what Temporal takes as one payload
+(2 MiB): it is the input of a save and of continue-as-new, and what queries answer. All that people
+say has bounds of its own below; what is proposed is bounded by the policy.
+"""
+
+import json
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from account_reviews.domain.base import Model
+
+MESSAGE_BYTES: Final = 64 * 1024
+"""One message, as it is sent."""
+STATE_BYTES: Final = 1024 * 1024
+"""All of a review, as JSON."""
+
+SAID_BYTES: Final = 256 * 1024
+"""Of all decisions of a review: names, reasons, adjusted values. More of them are refused."""
+EARLY_BYTES: Final = 128 * 1024
+"""Of all decisions that are kept until their request is open."""
+LINE_BYTES: Final = 1000
+"""The text of one line of the timeline; a longer one is cut."""
+MOVES: Final = 1000
+"""Changes of phase that are kept; a review with as many reads its account again no more."""
+
+_LENGTHS: Final = {"reason": 5000, "token": 4096, "cycle_id": 1000, "review_id": 1000}
+_LENGTH: Final = 200
+"""Of every other text: names, ids, hashes."""
+_VALUE: Final = 5000
+"""A text within `changes` or another object."""
+_KEY: Final = 100
+_ENTRIES: Final = 200
+
+
+def fault_of(fields: Mapping[str, Any], names: frozenset[str]) -> str | None:
+    """What is too long in a message of which the fields `names` are read, or None."""
+    for name in names & fields.keys():
+        why = _fault(name, fields[name])
+        if why is not None:
+            return why
+    return None
+
+
+def clean_name(name: str) -> str:
+    """A name on one line: no blanks around it, one between words, no control characters."""
+    shown = "".join(one if unicodedata.category(one) != "Cc" else " " for one in name)
+    return " ".join(unicodedata.normalize("NFC", shown).split())
+
+
+def person(name: str) -> str:
+    """What makes two spellings one person: neither case, width nor blanks make another one."""
+    letters = unicodedata.normalize("NFKC", clean_name(name)).casefold()
+    seen = "".join(one for one in letters if unicodedata.category(one) not in ("Cc", "Cf"))
+    return " ".join(unicodedata.normalize("NFKC", seen).split())
+
+
+def size_of(*values: object) -> int:
+    """Bytes of these values as JSON."""
+    spelled = json.dumps(values, ensure_ascii=False, default=str)
+    return len(spelled.encode(errors="replace"))
+
+
+def bytes_of(models: Iterable[Model]) -> int:
+    """Bytes of these as the state holds them."""
+    return sum(len(one.model_dump_json().encode()) for one in models)
+
+
+def cut(text: str, most: int = LINE_BYTES) -> str:
+    """The text, or its beginning with an ellipsis when it takes more bytes as JSON."""
+    if len(text) * 6 <= most or size_of(text) <= most:
+        return text
+    short = text[:most]
+    while size_of(short) > most:
+        short = short[: len(short) * 3 // 4]
+    return f"{short}…"
+
+
+def _fault(name: str, value: object) -> str | None:
+    match value:
+        case str():
+            return _too_long(name, value, _LENGTHS.get(name, _LENGTH))
+        case float() if not math.isfinite(value):
+            return f"{name}: it is larger than any number can be"
+        case list():
+            if len(value) > _ENTRIES:
+                return f"{name}: it has {len(value):,} entries; at most {_ENTRIES} are taken"
+            return next((why for one in value if (why := _fault(name, one))), None)
+        case dict():
+            return _fault_within(name, value)
+    return None
+
+
+def _fault_within(name: str, values: dict[str, object]) -> str | None:
+    if len(values) > _ENTRIES:
+        return f"{name}: it has {len(values):,} fields; at most {_ENTRIES} are taken"
+    for key, value in values.items():
+        why = _too_long(f"a name in {name}", key, _KEY)
+        if isinstance(value, str):
+            why = why or _too_long(f"{name}.{key}", value, _VALUE)
+        elif not isinstance(value, list | dict):  # those have no place in it: the model says so
+            why = why or _fault(f"{name}.{key}", value)
+        if why is not None:
+            return why
+    return None
+
+
+def _too_long(name: str, value: str, most: int) -> str | None:
+    if len(value) <= most:
+        return None
+    return f"{name}: it is {len(value):,} characters long; at most {most:,} are taken"
