@@ -185,7 +185,7 @@ async def test_messages_of_a_megabyte_do_not_wedge_a_review(world: World) -> Non
         for place in range(40):
             early = decision(request, "reject", reason="é" * 5000, decision_id=f"d{place}")
             await handle.signal("submit_decision", {**early, "request_id": f"other-{place}"})
-        again = world.client.get_workflow_handle_for(AccountReviewWorkflow.run, handle.id)
+        again: Handle = world.client.get_workflow_handle_for(AccountReviewWorkflow.run, handle.id)
         state = await eventually(
             lambda: again.query(AccountReviewWorkflow.snapshot),
             lambda state: state.counters.malformed == 6 and state.counters.refusals == 40,
