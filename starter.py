@@ -19,13 +19,14 @@ from account_reviews.temporal import names, start_options
 
 
 async def start_review(
-    client: Client, start: ReviewInput, account: Account, *, task_queue: str = names.TASK_QUEUE
+    client: Client, start: ReviewInput, account: Account, *, task_queue: str | None = None
 ) -> tuple[WorkflowHandle[Any, ReviewResult], ReviewState]:
-    """Start one review and give its handle and first state.
+    """Start one review, on the queue of its tenant, and give its handle and first state.
 
-    ReviewAlreadyRunningError when the account is under review.
+    ReviewAlreadyRunningError when the account is under review, BadInputError for an account whose
+    id is too long for the server.
     """
-    review_id = names.review_id(account.id, start.tenant)
+    review_id = names.new_review_id(account.id, start.tenant)
     now = datetime.now(UTC)
     try:
         handle = await client.start_workflow(
@@ -33,7 +34,7 @@ async def start_review(
             start.model_copy(update={"logic": NEWEST_LOGIC}),
             result_type=ReviewResult,
             id=review_id,
-            task_queue=task_queue,
+            task_queue=task_queue or names.task_queue(start.tenant),
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             task_timeout=start_options.TASK_TIMEOUT,
             priority=Priority(priority_key=1, fairness_key=account.owner_id),

@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +18,7 @@ from account_reviews.config.settings import Settings
 from account_reviews.domain.base import build_models
 from account_reviews.runtime.garbage_collection import pass_over_what_is_there
 from account_reviews.runtime.worker import open_worker_parts
-from account_reviews.temporal.names import TASK_QUEUE
+from account_reviews.temporal import names
 from account_reviews.temporal.sandbox import activity_methods, sandboxed_runner
 from account_reviews.temporal.tuning import TUNED
 from account_reviews.temporal.worker_interceptor import ReviewInterceptor
@@ -33,11 +33,12 @@ def build_worker(
     client: Client,
     owners: Sequence[object],
     *,
-    task_queue: str = TASK_QUEUE,
+    task_queue: str = names.TASK_QUEUE,
+    tenants: Collection[str] | None = None,
     interceptors: Sequence[Interceptor] = (),
     **options: Any,
 ) -> Worker:
-    """A worker for the workflows and the activities of `owners`; `options` override TUNED."""
+    """A worker for workflows and activities, of `tenants` only; `options` override TUNED."""
     build_models()  # so that no workflow task does it
     methods = [method for owner in owners for method in activity_methods(owner)]
     # Few threads: more of them only fight the event loop and its heartbeats for the interpreter.
@@ -47,13 +48,14 @@ def build_worker(
         task_queue=task_queue,
         workflows=WORKFLOWS,
         activities=methods,
-        interceptors=[*interceptors, ReviewInterceptor()],
+        interceptors=[*interceptors, ReviewInterceptor(tenants)],
         **{**TUNED, "workflow_runner": sandboxed_runner(), **options},
     )
 
 
-async def run(settings: Settings) -> None:
-    """Poll until SIGTERM or SIGINT, then finish what runs."""
+async def run(settings: Settings, adopt: Sequence[str] = ()) -> None:
+    """Poll the tenant's queue until SIGTERM or SIGINT, then finish what runs."""
+    queue, tenants = names.task_queue(settings.tenant), {settings.tenant, *adopt}
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -61,10 +63,12 @@ async def run(settings: Settings) -> None:
         async with build_worker(
             opened.client,
             opened.activities,
+            task_queue=queue,
+            tenants=tenants,
             interceptors=opened.interceptors,
             workflow_runner=opened.runner,
         ):
-            ready = f"worker ready pid={os.getpid()} task_queue={TASK_QUEUE}{opened.remarks}"
+            ready = f"worker ready pid={os.getpid()} task_queue={queue}{opened.remarks}"
             pass_over_what_is_there()
             print(ready, file=sys.stderr, flush=True)  # noqa: T201
             await stop.wait()

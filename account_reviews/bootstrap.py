@@ -145,7 +145,8 @@ class Parts:
         from account_reviews.crm.sql.accounts import SqlAccounts
 
         crm_url = self.settings.crm_url
-        return SqlAccounts(self.databases.statements(crm_url) if crm_url else self.statements)
+        statements = self.databases.statements(crm_url) if crm_url else self.statements
+        return SqlAccounts(statements, self.settings.tenant)
 
     @cached_property
     def start_gate(self) -> "StartGate":

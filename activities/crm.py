@@ -57,7 +57,9 @@ class CrmActivities:
         AccountNotFoundError when the CRM has no such account.
         """
         as_of = await self._clock(call)
-        snapshot = await self._crm.snapshot(call.account_id, as_of=as_of, limits=self._limits)
+        snapshot = await self._crm.of(call.tenant).snapshot(
+            call.account_id, as_of=as_of, limits=self._limits
+        )
         reference = SnapshotRef(
             hash="",
             account_name=snapshot.account.name,
@@ -112,7 +114,7 @@ class CrmActivities:
 
     async def _apply(self, call: ApplyChange) -> ApplyResult:
         """Pass the gate as close to the write as the backend allows."""
-        gate, crm = self._gates(call.tenant), self._crm
+        gate, crm = self._gates(call.tenant), self._crm.of(call.tenant)
         version, operation = call.expected_version, call.operation_id
         if isinstance(crm, AsksGate):
             return await crm.apply_gated(
@@ -132,7 +134,7 @@ class CrmActivities:
         wanted = tuple(
             Wanted(record=write.record, fields=tuple(write.written)) for write in call.writes
         )
-        shown = await self._crm.read_back(wanted)
+        shown = await self._crm.of(call.tenant).read_back(wanted)
         verified = {
             write.change_id: fields is not None
             and all(same(fields.get(name), value) for name, value in write.written.items())

@@ -100,7 +100,8 @@ class CycleActivities:
             statuses=scope.statuses,
             changed_since=call.as_of - timedelta(seconds=window) if window is not None else None,
         )
-        page = await self._crm.list_accounts(where, cursor=call.cursor, limit=PAGE)
+        crm = self._crm.of(call.tenant)
+        page = await crm.list_accounts(where, cursor=call.cursor, limit=PAGE)
         items = page.items
         if page.next_cursor is None:
             items = (*items, *_named_alone(scope))
@@ -114,7 +115,7 @@ class CycleActivities:
             return await self._store.place_unread(call.run_id)
         at_once = (await self._crm.capabilities()).bulk_reads if call.bulk else 1
         ids = await self._store.unread(call.run_id, PAGE if at_once > 1 else CHUNK)
-        found = await self._read(ids, call.as_of, at_once)
+        found = await self._read(self._crm.of(call.tenant), ids, call.as_of, at_once)
         documents = await self._documents.put_snapshots(list(found.values()))
         read = []
         for snapshot, stored in zip(found.values(), documents, strict=True):
@@ -175,7 +176,7 @@ class CycleActivities:
         )
 
     async def _read(
-        self, ids: Sequence[str], as_of: Timestamp, at_once: int
+        self, crm: CrmBackend, ids: Sequence[str], as_of: Timestamp, at_once: int
     ) -> dict[str, AccountSnapshot]:
         """Snapshots by account id, `at_once` accounts per read, several reads side by side."""
         gate = asyncio.Semaphore(READS_AT_ONCE)
@@ -183,16 +184,18 @@ class CycleActivities:
         async def some(part: Sequence[str]) -> dict[str, AccountSnapshot]:
             async with gate:
                 if at_once > 1:
-                    return await self._crm.snapshots(part, as_of=as_of, limits=self._limits)
-                return await self._one(part[0], as_of)
+                    return await crm.snapshots(part, as_of=as_of, limits=self._limits)
+                return await self._one(crm, part[0], as_of)
 
         parts = [ids[start : start + at_once] for start in range(0, len(ids), at_once)]
         found = await asyncio.gather(*(some(part) for part in parts))
         return {name: snapshot for part in found for name, snapshot in part.items()}
 
-    async def _one(self, account_id: str, as_of: Timestamp) -> dict[str, AccountSnapshot]:
+    async def _one(
+        self, crm: CrmBackend, account_id: str, as_of: Timestamp
+    ) -> dict[str, AccountSnapshot]:
         try:
-            found = await self._crm.snapshot(account_id, as_of=as_of, limits=self._limits)
+            found = await crm.snapshot(account_id, as_of=as_of, limits=self._limits)
         except AccountNotFoundError:
             return {}
         return {account_id: found}

@@ -29,6 +29,7 @@ class MemoryActivities:
                 as_of=call.as_of,
                 since=call.as_of - LOOK_BACK,
                 limit=50,
+                tenant=call.tenant,
             )
         )
         stored = await self._store.put_document("memory", [hit.model_dump() for hit in hits])
@@ -37,4 +38,6 @@ class MemoryActivities:
     @activity.defn(name="memory.remember")
     async def remember(self, state: ReviewState) -> None:
         """Keep the outcome and each decision, once per review."""
-        await self._memory.remember(memory_items(state), idempotency_key=state.run_id)
+        await self._memory.remember(
+            memory_items(state), idempotency_key=state.run_id, tenant=state.tenant
+        )

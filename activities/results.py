@@ -114,7 +114,7 @@ class ResultActivities:
 
     async def _assigned(self, call: MakeResults) -> set[str]:
         """Owners in the scope of whose accounts nothing changed: they are notified of that."""
-        scope = call.scope
+        scope, crm = call.scope, self._crm.of(call.tenant)
         if scope.changed_within_seconds is None or "crm" in call.missing_sources:
             return set()
         where = AccountFilter(
@@ -127,7 +127,7 @@ class ResultActivities:
         cursor: str | None = None
         while True:
             try:
-                page = await self._crm.list_accounts(where, cursor=cursor, limit=LIST_PAGE)
+                page = await crm.list_accounts(where, cursor=cursor, limit=LIST_PAGE)
             except CrmError as error:
                 activity.logger.warning("owners without changes cannot be listed: %s", error)
                 return owners

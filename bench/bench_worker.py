@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 
 from temporalio.client import Client
@@ -66,6 +66,9 @@ class WatchedCrm:
         self._hold = hold
         self._numbers = count()
         self._account_of: dict[str, str] = {}
+
+    def of(self, tenant: str | None) -> Self:  # noqa: ARG002  benchmarks have one tenant
+        return self
 
     async def snapshot(
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits

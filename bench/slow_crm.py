@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from account_reviews.crm.protocol import (
     AccountFilter,
@@ -35,6 +35,9 @@ class SlowCrm:
         self._seconds = seconds
         self._gate = asyncio.Semaphore(at_once)
         self._report = report
+
+    def of(self, tenant: str | None) -> Self:  # noqa: ARG002  benchmarks have one tenant
+        return self
 
     async def list_accounts(
         self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200

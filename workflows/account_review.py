@@ -18,6 +18,7 @@ from account_reviews.domain.review.ending import outcome_again, outcome_of, resu
 from account_reviews.domain.review.messages import CancelReview
 from account_reviews.domain.review.phases import Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewInput, ReviewResult, ReviewState
+from account_reviews.temporal import names
 from workflows.deadlines import Deadlines
 from workflows.gather import NoDataError, analyse, gather
 from workflows.lookup import note_what_stands
@@ -33,7 +34,7 @@ from workflows.write import remember, write_approved
 class AccountReviewWorkflow(ReviewMessages):
     """Workflow id `review/{account_id}`: one open review per account and tenant.
 
-    Id conflict policy: fail, or use the open one. Task queue `account-reviews`.
+    Id conflict policy: fail, or use the open one. Task queue: that of its tenant.
     Signals `submit_decision`, `cancel_review`, `refresh`; update `decide`; queries `status`,
     `pending_approvals`, `timeline`, `snapshot`, `resumable`. A native cancel runs the same
     closing steps as `cancel_review` and then ends Canceled.
@@ -58,7 +59,10 @@ class AccountReviewWorkflow(ReviewMessages):
             await asyncio.shield(process)
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._state.outcome is None:
-            workflow.continue_as_new(start.model_copy(update={"resumed": self._state}))
+            queue = names.queue_from(workflow.info().task_queue, start.tenant)
+            workflow.continue_as_new(
+                start.model_copy(update={"resumed": self._state}), task_queue=queue
+            )
         if natively_cancelled:
             raise asyncio.CancelledError
         result = result_of(self._state)

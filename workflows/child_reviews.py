@@ -19,6 +19,7 @@ from account_reviews.domain.cycle.state import (
     LookUp,
     NextAccounts,
 )
+from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.review.messages import Refresh
 from account_reviews.domain.review.state import NEWEST_LOGIC, ReviewInput, ReviewKind
 from account_reviews.temporal import names, start_options
@@ -92,7 +93,7 @@ class Reviews:
             return
         try:
             child = await _start_or_join(state, self._start, account)
-        except FailureError as error:
+        except (FailureError, BadInputError) as error:
             self._lost(account.account_id, error.message)
             return
         if child is not None:
@@ -131,7 +132,7 @@ async def _start_or_join(
 ) -> Child | None:
     """The handle of the review that was started; None when an open one was asked to read again."""
     review = _review_of(state, start, account)
-    review_id = names.review_id(account.account_id, start.tenant)
+    review_id = names.new_review_id(account.account_id, start.tenant)
     again = Refresh(
         by=state.started_by,
         cycle_id=state.cycle_id,
@@ -156,6 +157,7 @@ async def _start(
         AccountReviewWorkflow.run,
         review,
         id=review_id,
+        task_queue=names.queue_from(workflow.info().task_queue, review.tenant),
         task_timeout=start_options.TASK_TIMEOUT,
         parent_close_policy=ParentClosePolicy.ABANDON,
         cancellation_type=ChildWorkflowCancellationType.ABANDON,

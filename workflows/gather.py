@@ -202,7 +202,11 @@ async def _recall(review: OpenReview) -> MemoryDocument | None:
     try:
         return await run_step(
             MemoryActivities.recall,
-            RecallMemory(account_id=review.state.account_id, as_of=review.state.as_of),
+            RecallMemory(
+                account_id=review.state.account_id,
+                as_of=review.state.as_of,
+                tenant=review.state.tenant,
+            ),
             policies.memory_read(
                 "Recall",
                 review.start.memory_patience_seconds,

@@ -25,6 +25,7 @@ from account_reviews.domain.cycle.state import (
 )
 from account_reviews.domain.reports.portfolio import MakeResults
 from account_reviews.domain.review.messages import CycleCommand, Malformed, ReviewProgress
+from account_reviews.temporal import names
 from activities.cycles import CycleActivities
 from activities.results import ResultActivities
 from workflows import policies, schedule_runs
@@ -45,7 +46,7 @@ LONG_HISTORY = 4_000_000
 class ReviewCycleWorkflow:
     """Workflow id `cycle/{schedule_id}` with the server's suffix, or `cycle/{uuid}`.
 
-    Task queue `account-reviews`. Signals `review_progress`, `pause`, `resume`, `cancel_cycle`;
+    Task queue: that of its tenant. Signals `review_progress`, `pause`, `resume`, `cancel_cycle`;
     updates `pause`, `resume`, `cancel_cycle`; queries `progress`, `snapshot`. Reviews are
     children that outlive it. It ends Failed when too many reviews failed.
     """
@@ -70,7 +71,10 @@ class ReviewCycleWorkflow:
             await asyncio.shield(cycle)
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._state.closed_at is None:
-            workflow.continue_as_new(start.model_copy(update={"resumed": self._state}))
+            queue = names.queue_from(workflow.info().task_queue, start.tenant)
+            workflow.continue_as_new(
+                start.model_copy(update={"resumed": self._state}), task_queue=queue
+            )
         if natively_cancelled:
             raise asyncio.CancelledError
         result = transitions.result_of(self._state)
@@ -231,6 +235,7 @@ class ReviewCycleWorkflow:
             await schedule_runs.close_run(
                 transitions.run_status(state),
                 self._start.execution,
+                tenant=state.tenant,
                 accounts_processed=state.finished,
                 error=state.reason,
             )

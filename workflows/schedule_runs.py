@@ -76,6 +76,7 @@ async def close_run(
     status: RunStatus,
     execution: Execution,
     *,
+    tenant: str,
     accounts_processed: int = 0,
     error: str | None = None,
 ) -> None:
@@ -86,6 +87,7 @@ async def close_run(
         closed_at=workflow.now(),
         accounts_processed=accounts_processed,
         error=error,
+        tenant=tenant,
     )
     await project(
         ScheduleActivities.close_run,

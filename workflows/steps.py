@@ -14,7 +14,13 @@ from temporalio.exceptions import (
 )
 from temporalio.workflow import ActivityConfig
 
-from account_reviews.domain.errors import CrmAuthError, CrmPermissionError, CrmUnreadableError
+from account_reviews.domain.errors import (
+    CrmAuthError,
+    CrmOfAnotherTenantError,
+    CrmPermissionError,
+    CrmUnreadableError,
+    TenantNotServedError,
+)
 from workflows import policies
 
 _Arg = TypeVar("_Arg")
@@ -36,7 +42,14 @@ class StepError(ApplicationError):
 
 
 _REFUSALS = {
-    one.__name__: one.code for one in (CrmAuthError, CrmPermissionError, CrmUnreadableError)
+    one.__name__: one.code
+    for one in (
+        CrmAuthError,
+        CrmOfAnotherTenantError,
+        CrmPermissionError,
+        CrmUnreadableError,
+        TenantNotServedError,
+    )
 }
 
 

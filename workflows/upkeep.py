@@ -21,7 +21,7 @@ from workflows.steps import StepError, run_step
 class UpkeepWorkflow:
     """Workflow id `upkeep/{schedule_id}` with the server's suffix.
 
-    Task queue `account-reviews`. No messages. It ends Completed, also when it was missed; Failed
+    Task queue: that of its tenant. No messages. It ends Completed, also when it was missed; Failed
     with the reason when the job failed; Canceled when it was cancelled.
     """
 
@@ -62,4 +62,4 @@ class UpkeepWorkflow:
 
     async def _close(self, start: UpkeepInput, status: RunStatus, error: str | None = None) -> None:
         if start.schedule_id is not None:
-            await schedule_runs.close_run(status, start.execution, error=error)
+            await schedule_runs.close_run(status, start.execution, tenant=start.tenant, error=error)

@@ -195,7 +195,7 @@ async def _look_back(review: OpenReview, writes: tuple[WrittenChange, ...]) -> N
     try:
         result = await run_step(
             CrmActivities.read_back,
-            ReadBack(writes=writes),
+            ReadBack(writes=writes, tenant=state.tenant),
             policies.crm_read("Read back", 60, heartbeats=review.execution.heartbeats),
             local=review.execution.crm_reads == "local",
         )

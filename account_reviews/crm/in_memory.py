@@ -5,7 +5,7 @@ It can be made unreachable, lose an answer after writing, and let somebody else 
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from account_reviews.crm.protocol import AccountFilter, AccountPage, Capabilities, Wanted
 from account_reviews.crm.record_writes import Write, created_id, plan_write, wire, wire_fields
@@ -15,6 +15,7 @@ from account_reviews.domain.errors import (
     AccountNotFoundError,
     CrmError,
     CrmInvalidError,
+    CrmOfAnotherTenantError,
     CrmRecordNotFoundError,
     CrmUnavailableError,
 )
@@ -69,7 +70,7 @@ class InMemoryCrm:
     `available = False` makes every call raise CrmUnavailableError, `refusal` is raised by every
     call while it is set; `lose_answers(n)` writes the
     next n changes and raises it all the same. `reads` and `writes` count what was asked for,
-    `operations` is the ledger.
+    `operations` is the ledger. With a `tenant` it is of that one alone.
     """
 
     def __init__(
@@ -78,7 +79,9 @@ class InMemoryCrm:
         *,
         owners: Iterable[Owner] = (),
         clock: Callable[[], datetime] = _utc_now,
+        tenant: str | None = None,
     ) -> None:
+        self.tenant = tenant
         self.available = True
         self.refusal: CrmError | None = None
         self.reads = 0
@@ -94,6 +97,12 @@ class InMemoryCrm:
             self._keep(RecordType.OWNER, owner)
         for snapshot in snapshots:
             self._take_apart(snapshot)
+
+    def of(self, tenant: str | None) -> Self:
+        """The same one. CrmOfAnotherTenantError when it is of another tenant."""
+        if None not in (self.tenant, tenant) and self.tenant != tenant:
+            raise CrmOfAnotherTenantError(f"the CRM belongs to {self.tenant!r}, not to {tenant!r}")
+        return self
 
     def lose_answers(self, count: int = 1) -> None:
         """Let the next writes happen without anybody hearing of it."""

@@ -1,7 +1,7 @@
 """The one door to any CRM. A few calls, nothing more."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Model, Scalar, Timestamp
@@ -72,6 +72,13 @@ class AccountSource(Protocol):
 
 class CrmBackend(AccountSource, Protocol):
     """A CRM. Errors are the `Crm*Error` classes of `domain.errors`; implementations never retry."""
+
+    def of(self, tenant: str | None) -> Self:
+        """The same CRM, asked for that tenant; None asks for nobody in particular.
+
+        Calls raise CrmOfAnotherTenantError when it belongs to another one.
+        """
+        ...
 
     async def snapshot(
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits

@@ -151,6 +151,12 @@ class CrmPermissionError(CrmError):
     code = "crm_permission"
 
 
+class CrmOfAnotherTenantError(CrmPermissionError):
+    """The CRM belongs to another tenant."""
+
+    code = "crm_of_another_tenant"
+
+
 class CrmRecordNotFoundError(CrmError, NotFoundError):
     """The CRM has no such record."""
 
@@ -219,6 +225,12 @@ class MemoryUnavailableError(ReviewsError):
     retryable = True
     exit_code = 5
     code = "memory_unavailable"
+
+
+class TenantNotServedError(ReviewsError):
+    """This worker does not serve that tenant."""
+
+    code = "tenant_not_served"
 
 
 class NegativeAnswerError(ReviewsError):

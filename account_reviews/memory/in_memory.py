@@ -19,6 +19,7 @@ _WORD: Final = re.compile(r"\w+")
 class _Kept:
     id: UUID
     item: MemoryItem
+    tenant: str
 
 
 class InMemoryMemory:
@@ -31,21 +32,21 @@ class InMemoryMemory:
     def __init__(self, *, tenant: str = "default") -> None:
         self.available = True
         self._tenant = tenant
-        self._kept: dict[str, tuple[_Kept, ...]] = {}
+        self._kept: dict[tuple[str, str], tuple[_Kept, ...]] = {}
 
     async def remember(
-        self, items: tuple[MemoryItem, ...], *, idempotency_key: str
+        self, items: tuple[MemoryItem, ...], *, idempotency_key: str, tenant: str | None = None
     ) -> tuple[MemoryRef, ...]:
         self._refuse_when_down()
         rules.check_id(idempotency_key, "idempotency key")
+        whose = tenant or self._tenant
         fresh = tuple(
-            _Kept(rules.item_id(self._tenant, idempotency_key, place), rules.clean(item))
+            _Kept(rules.item_id(whose, idempotency_key, place), rules.clean(item), whose)
             for place, item in enumerate(items)
         )
-        kept = self._kept.setdefault(idempotency_key, fresh) if fresh else ()
-        return tuple(
-            MemoryRef(id=str(one.id)) for one in kept or self._kept.get(idempotency_key, ())
-        )
+        key = whose, idempotency_key
+        kept = self._kept.setdefault(key, fresh) if fresh else self._kept.get(key, ())
+        return tuple(MemoryRef(id=str(one.id)) for one in kept)
 
     async def recall(self, query: RecallQuery) -> tuple[MemoryHit, ...]:
         self._refuse_when_down()
@@ -53,7 +54,7 @@ class InMemoryMemory:
         words = _words(rules.query_text(query.text) or "")
         found = [
             (_score(kept.item, words, moment), kept)
-            for kept in self._of(query.account_id)
+            for kept in self._of(query.account_id, query.tenant)
             if _wanted(kept.item, query, moment) and _matches(kept.item, words)
         ]
         found.sort(key=lambda pair: (-pair[0], -_stamp(pair[1].item), pair[1].id))
@@ -80,10 +81,11 @@ class InMemoryMemory:
         detail = "account memory in this process" if self.available else "switched off"
         return Health(ok=self.available, detail=detail)
 
-    def _of(self, account_id: str) -> list[_Kept]:
+    def _of(self, account_id: str, tenant: str | None = None) -> list[_Kept]:
         rules.check_id(account_id, "account id")
+        whose = tenant or self._tenant, account_id
         everything = (kept for batch in self._kept.values() for kept in batch)
-        return [kept for kept in everything if kept.item.account_id == account_id]
+        return [kept for kept in everything if (kept.tenant, kept.item.account_id) == whose]
 
     def _refuse_when_down(self) -> None:
         if not self.available:

@@ -60,28 +60,32 @@ class FoundItem(MemoryHit):
 
 
 class PostgresMemory:
-    """Implements `MemoryBackend` on the tables of migration 0003_memory, for one tenant."""
+    """Implements `MemoryBackend` on the tables of migration 0003_memory.
+
+    `tenant` is meant where a call names none.
+    """
 
     def __init__(self, engine: AsyncEngine, *, tenant: str = "default") -> None:
         self._statements = autocommit(engine)
         self._tenant = tenant
 
     async def remember(
-        self, items: tuple[MemoryItem, ...], *, idempotency_key: str
+        self, items: tuple[MemoryItem, ...], *, idempotency_key: str, tenant: str | None = None
     ) -> tuple[MemoryRef, ...]:
-        """Store the items once per key; a repeat, whatever it brings, gives the first references.
+        """Store the items once per key and tenant; a repeat of whatever gives the first references.
 
         BadInputError for an item that cannot be stored, MemoryUnavailableError.
         """
         rules.check_id(idempotency_key, "idempotency key")
-        rows = [self._row(rules.clean(item), idempotency_key, n) for n, item in enumerate(items)]
+        whose = tenant or self._tenant
+        rows = [_row(whose, rules.clean(item), idempotency_key, n) for n, item in enumerate(items)]
         async with reachable(MemoryUnavailableError), self._statements.connect() as connection:
             if not rows:
-                return await self._stored(connection, idempotency_key)
+                return await _stored(connection, whose, idempotency_key)
             try:
                 await connection.execute(insert(memory_items), rows)  # all of them or none
             except DBAPIError as error:
-                stored = await self._stored(connection, idempotency_key)
+                stored = await _stored(connection, whose, idempotency_key)
                 if stored:
                     return stored
                 raise _explained(error) from error
@@ -93,7 +97,7 @@ class PostgresMemory:
         `since` is included, `until` is not. MemoryUnavailableError.
         """
         rules.check_id(query.account_id, "account id")
-        conditions = [self._of(query.account_id), *_limits(query)]
+        conditions = [self._of(query.account_id, query.tenant), *_limits(query)]
         statement = _ranked(conditions, rules.query_text(query.text), _moment(query.as_of))
         rows = await self._read(statement.limit(query.limit))
         hits = tuple(rules.hit(row.id, _item(row), row.score) for row in rows)
@@ -145,40 +149,42 @@ class PostgresMemory:
             return Health(ok=False, detail=error.message, hint=error.hint)
         return Health(ok=True, detail="account memory in PostgreSQL")
 
-    def _of(self, account_id: str | None) -> ColumnElement[bool]:
-        tenant = _ITEM.tenant == self._tenant
-        return tenant if account_id is None else and_(tenant, _ITEM.account_id == account_id)
+    def _of(self, account_id: str | None, tenant: str | None = None) -> ColumnElement[bool]:
+        whose = _ITEM.tenant == (tenant or self._tenant)
+        return whose if account_id is None else and_(whose, _ITEM.account_id == account_id)
 
     async def _read(self, statement: Select[Any]) -> Sequence[Row[Any]]:
         async with reachable(MemoryUnavailableError), self._statements.connect() as connection:
             found: Sequence[Row[Any]] = (await connection.execute(statement)).all()
             return found
 
-    async def _stored(self, connection: AsyncConnection, key: str) -> tuple[MemoryRef, ...]:
-        ours = and_(_ITEM.tenant == self._tenant, _ITEM.idempotency_key == key)
-        found = await connection.scalars(select(_ITEM.id).where(ours).order_by(_ITEM.ordinal))
-        return tuple(MemoryRef(id=str(one)) for one in found)
 
-    def _row(self, item: MemoryItem, key: str, ordinal: int) -> dict[str, Any]:
-        return {
-            "id": rules.item_id(self._tenant, key, ordinal),
-            "tenant": self._tenant,
-            "account_id": item.account_id,
-            "kind": item.kind.value,
-            "title": item.title,
-            "body": item.text,
-            "occurred_at": item.occurred_at,
-            "valid_from": item.valid_from,
-            "valid_to": item.valid_to,
-            "source_system": item.source.system,
-            "source_record_id": item.source.record_id,
-            "source_url": item.source.url,
-            "attributes": item.attributes,
-            "visibility": item.visibility,
-            "language": item.language,
-            "idempotency_key": key,
-            "ordinal": ordinal,
-        }
+async def _stored(connection: AsyncConnection, tenant: str, key: str) -> tuple[MemoryRef, ...]:
+    ours = and_(_ITEM.tenant == tenant, _ITEM.idempotency_key == key)
+    found = await connection.scalars(select(_ITEM.id).where(ours).order_by(_ITEM.ordinal))
+    return tuple(MemoryRef(id=str(one)) for one in found)
+
+
+def _row(tenant: str, item: MemoryItem, key: str, ordinal: int) -> dict[str, Any]:
+    return {
+        "id": rules.item_id(tenant, key, ordinal),
+        "tenant": tenant,
+        "account_id": item.account_id,
+        "kind": item.kind.value,
+        "title": item.title,
+        "body": item.text,
+        "occurred_at": item.occurred_at,
+        "valid_from": item.valid_from,
+        "valid_to": item.valid_to,
+        "source_system": item.source.system,
+        "source_record_id": item.source.record_id,
+        "source_url": item.source.url,
+        "attributes": item.attributes,
+        "visibility": item.visibility,
+        "language": item.language,
+        "idempotency_key": key,
+        "ordinal": ordinal,
+    }
 
 
 def _explained(error: DBAPIError) -> Exception:

@@ -35,6 +35,8 @@ class RecallQuery(Model):
     """Only what had happened and was valid then."""
     limit: int = Field(default=20, ge=1, le=200)
     token_budget: int | None = Field(default=None, ge=1)
+    tenant: str | None = None
+    """Whose account it is; None is the tenant that the memory was opened for."""
 
 
 class MemoryRef(Model):
@@ -60,9 +62,12 @@ class MemoryBackend(Protocol):
     """An account memory. Unreachable is MemoryUnavailableError; implementations never retry."""
 
     async def remember(
-        self, items: tuple[MemoryItem, ...], *, idempotency_key: str
+        self, items: tuple[MemoryItem, ...], *, idempotency_key: str, tenant: str | None = None
     ) -> tuple[MemoryRef, ...]:
-        """Store the items once per key; a repeat gives the same references."""
+        """Store the items once per key and tenant; a repeat gives the same references.
+
+        Without a `tenant` they are of the one that the memory was opened for.
+        """
         ...
 
     async def recall(self, query: RecallQuery) -> tuple[MemoryHit, ...]:

@@ -84,7 +84,7 @@ async def start_cycle(client: Client, start: CycleInput) -> Handle:
         ReviewCycleWorkflow.run,
         start,
         id=names.scheduled_cycle_id(uuid.uuid4().hex, start.tenant),
-        task_queue=names.TASK_QUEUE,
+        task_queue=names.task_queue(start.tenant),
         task_timeout=start_options.TASK_TIMEOUT,
         priority=Priority(priority_key=start.priority_key, fairness_key=start.scope.owner),
         static_summary=f"Cycle {start.kind}",

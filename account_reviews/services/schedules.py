@@ -14,6 +14,7 @@ from account_reviews.domain.errors import ScheduleError
 from account_reviews.domain.schedule.entry import ScheduleFile, is_past, spec_of
 from account_reviews.domain.schedule.file import Known, parse_schedules
 from account_reviews.domain.schedule.runs import ScheduleRun, ScheduleRunPage, UpkeepJob
+from account_reviews.temporal import names
 from account_reviews.temporal.schedules.control import ScheduleControl
 from account_reviews.temporal.schedules.entries import Builder, Standing, utc_now
 from account_reviews.temporal.schedules.plan import Planned, Planner
@@ -38,7 +39,10 @@ def load_schedules(parts: Parts, path: Path | None) -> ScheduleFile:
 async def planner(parts: Parts, client: Client) -> Planner:
     """What plans and applies for this tenant and policy."""
     builder = Builder(
-        policy=parts.policy, tenant=parts.settings.tenant, execution=await parts.execution()
+        policy=parts.policy,
+        tenant=parts.settings.tenant,
+        task_queue=names.task_queue(parts.settings.tenant),
+        execution=await parts.execution(),
     )
     return Planner(client, builder, parts.schedule_runs, utc_now)
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import unquote
 
+from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.ids import encode_part
 
 TASK_QUEUE: Final = "account-reviews"
@@ -26,14 +27,39 @@ TOOLS: Final = ("crm.", "memory.")
 SCHEDULE_MEMO: Final = "schedule"
 """Memo key under which a started workflow finds its schedule's entry."""
 
+MOST_OF_AN_ID: Final = 1000
+"""Characters that the server takes for a workflow id."""
+
 _PREFIX: Final = "review"
 _TIME_SUFFIX: Final = re.compile(r"-(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)$")
+
+
+def task_queue(tenant: str = DEFAULT_TENANT) -> str:
+    """Where the work of a tenant waits: `account-reviews`, else `account-reviews/{tenant}`."""
+    return TASK_QUEUE if tenant == DEFAULT_TENANT else f"{TASK_QUEUE}/{encode_part(tenant)}"
+
+
+def queue_from(current: str, tenant: str) -> str:
+    """Where a workflow on the queue `current` goes on: what all tenants shared is left for good."""
+    return task_queue(tenant) if current == TASK_QUEUE else current
 
 
 def review_id(account_id: str, tenant: str = DEFAULT_TENANT) -> str:
     """The workflow id of an account's review: `review/{account}` or `review/{tenant}/{account}`."""
     parts = [account_id] if tenant == DEFAULT_TENANT else [tenant, account_id]
     return "/".join([_PREFIX, *(encode_part(part) for part in parts)])
+
+
+def new_review_id(account_id: str, tenant: str = DEFAULT_TENANT) -> str:
+    """The same for a review to be started. BadInputError when the server would not take it."""
+    found = review_id(account_id, tenant)
+    if len(found) > MOST_OF_AN_ID:
+        raise BadInputError(
+            f"the account id {account_id[:40]!r}... is too long to be reviewed: it makes a workflow"
+            f" id of {len(found):,} characters, and the server takes {MOST_OF_AN_ID:,}",
+            hint="give the account a shorter id; each letter beyond a to z counts 3 to 12 times",
+        )
+    return found
 
 
 def parse_review_id(value: str) -> tuple[str, str]:

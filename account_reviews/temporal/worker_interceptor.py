@@ -1,6 +1,8 @@
 """What happens to every message and every try of an activity on its way in and out."""
 
 import asyncio
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
@@ -32,6 +34,7 @@ from account_reviews.domain.errors import (
     CrmRateLimitedError,
     DocumentUnreadableError,
     ReviewsError,
+    TenantNotServedError,
     WritesHaltedError,
 )
 from account_reviews.store.database import refused
@@ -48,11 +51,15 @@ class ReviewInterceptor(Interceptor):
     fails with a sentence; what a workflow or an update fails with is logged with its whole trace,
     which leaves the worker short. Activity side: errors of ours become Temporal's
     (`to_application_error`), so does a value that the database will never take. While the activity
-    runs a heartbeat beats three times per heartbeat time-out, with the details it gave last.
+    runs a heartbeat beats three times per heartbeat time-out, with the details it gave last. What
+    is asked for a tenant that is not one of `tenants` is refused for good; None lets all in.
     """
 
+    def __init__(self, tenants: Collection[str] | None = None) -> None:
+        self._tenants = tenants
+
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _ActivityDoor(next)
+        return _ActivityDoor(next, self._tenants)
 
     def workflow_interceptor_class(
         self,
@@ -115,6 +122,10 @@ class _RememberingDetails(ActivityOutboundInterceptor):
 
 
 class _ActivityDoor(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, tenants: Collection[str] | None) -> None:
+        super().__init__(next)
+        self._tenants = tenants
+
     def init(self, outbound: ActivityOutboundInterceptor) -> None:
         super().init(_RememberingDetails(outbound))
 
@@ -122,6 +133,8 @@ class _ActivityDoor(ActivityInboundInterceptor):
         _last_details.set([tuple(activity.info().heartbeat_details)])
         beats = _start_heartbeat(activity.info().heartbeat_timeout)
         try:
+            if self._tenants is not None:
+                ensure_served(self._tenants, activity.info().workflow_id or "", input.args)
             return await super().execute_activity(input)
         except ReviewsError as error:
             raise to_application_error(error) from error
@@ -141,6 +154,34 @@ def _never(error: Exception, activity_type: str) -> ReviewsError | None:
     if isinstance(error, ValidationError) and not activity_type.startswith(names.TOOLS):
         return DocumentUnreadableError(f"what is stored cannot be read: {first_fault(error)}")
     return refused(error)
+
+
+def ensure_served(tenants: Collection[str], workflow_id: str, args: Sequence[Any]) -> None:
+    """TenantNotServedError when an activity is asked for a tenant that is not among them.
+
+    Whose it is stands in what it is given, and in the id of a review; both count.
+    """
+    for tenant in sorted(_asked_for(workflow_id, args)):
+        if tenant not in tenants:
+            queue = names.task_queue(tenant)
+            raise TenantNotServedError(
+                f"this worker serves {', '.join(sorted(tenants))} and not the tenant {tenant!r},"
+                f" whose work belongs on the task queue {queue}",
+                hint=f"or let this one finish what is open with `reviews worker --adopt {tenant}`",
+            )
+
+
+def _asked_for(workflow_id: str, args: Sequence[Any]) -> set[str]:
+    first = args[0] if args else None
+    states = (getattr(first, name, None) for name in ("state", "opening"))
+    given = {getattr(one, "tenant", None) for one in (first, *states)}
+    found = {tenant for tenant in given if isinstance(tenant, str)}
+    with suppress(ValueError):
+        found.add(names.parse_review_id(workflow_id)[1])
+    if not found:
+        with suppress(ValueError):
+            found.add(names.parse_scheduled_id(workflow_id)[2])
+    return found
 
 
 def to_application_error(error: ReviewsError) -> ApplicationError:

@@ -41,7 +41,8 @@ from account_reviews.store.migration import AUDIT, current_revision, head_revisi
 from account_reviews.telemetry.client_tracing import client_tracing
 from account_reviews.temporal.client import answering, connect
 from account_reviews.temporal.executions import Standing
-from account_reviews.temporal.names import RETENTION_DAYS, TASK_QUEUE
+from account_reviews.temporal.names import RETENTION_DAYS, task_queue
+from account_reviews.temporal.open_reviews import on_other_queues
 from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 from account_reviews.temporal.service_choice import choose
 from account_reviews.upkeep.read_model import few, standings
@@ -54,6 +55,7 @@ LEAST_FREE: Final = 50 * _MIB
 """Bytes. Both servers write their logs of changes in pieces of up to 16 MiB."""
 _NOBODY: Final = "doctor/nobody"
 """An id that no workflow has."""
+_LISTED: Final = 10
 _ZONES: Final = ("UTC", "Europe/Berlin", "America/New_York")
 
 
@@ -301,10 +303,10 @@ async def _reviews(patient: _Patient) -> str:
 
 async def _crm(patient: _Patient) -> str:
     if patient.settings.crm_url is None:
-        return _detail(await SqlCrm(patient.database()).health())
+        return _detail(await SqlCrm(patient.database()).of(patient.settings.tenant).health())
     engine = create_engine(patient.settings.crm_url, application_name="reviews doctor")
     try:
-        return _detail(await SqlCrm(engine).health())
+        return _detail(await SqlCrm(engine).of(patient.settings.tenant).health())
     finally:
         await engine.dispose()
 
@@ -336,11 +338,11 @@ async def _policy(patient: _Patient) -> str:
 
 
 async def _workers(patient: _Patient) -> str:
-    client = patient.temporal()
+    client, queue = patient.temporal(), task_queue(patient.settings.tenant)
     answer = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,
-            task_queue=TaskQueue(name=TASK_QUEUE),
+            task_queue=TaskQueue(name=queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
     )
@@ -348,8 +350,28 @@ async def _workers(patient: _Patient) -> str:
     since = time.time() - _POLL_SECONDS
     seen = [one.identity for one in answer.pollers if one.last_access_time.seconds >= since]
     if not seen:
-        raise NeedError(f"nobody polls the task queue {TASK_QUEUE}", "start one: `reviews worker`")
-    return f"on {TASK_QUEUE}: {', '.join(sorted(seen))}"
+        raise NeedError(f"nobody polls the task queue {queue}", "start one: `reviews worker`")
+    return f"on {queue}: {', '.join(sorted(seen))}"
+
+
+async def _tenants(patient: _Patient) -> str:
+    """Whether work of a tenant is open where only workers that adopt it would do it."""
+    client, tenant = patient.temporal(), patient.settings.tenant
+    found = await on_other_queues(client, tenant, _LISTED + 1)
+    if not found:
+        return f"{tenant}, with a task queue of its own"
+    ids = ", ".join(workflow_id for _, workflow_id in found[:_LISTED])
+    more = " and more" if len(found) > _LISTED else ""
+    if all(whose == tenant for whose, _ in found):
+        worker = f"the task queue it is on with `--adopt {tenant}`, as the tenant of that queue"
+    else:
+        others = sorted({whose for whose, _ in found} - {tenant})
+        flags = " ".join(f"`--adopt {whose}`" for whose in others)
+        worker = f"this queue with {flags}"
+    raise NeedError(
+        f"open on the task queue of another tenant: {ids}{more}",
+        f"run a worker on {worker}, until they have ended or continued as new",
+    )
 
 
 _OTHERS: Final[dict[str, Examination]] = {
@@ -367,6 +389,7 @@ _OTHERS: Final[dict[str, Examination]] = {
     "time zones": _time_zones,
     "policy": _policy,
     "workers": _workers,
+    "tenants": _tenants,
 }
 _ORDER: Final = (
     "temporal",
@@ -375,6 +398,7 @@ _ORDER: Final = (
     "histories",
     "retention",
     "workers",
+    "tenants",
     "database",
     "database revision",
     "audit trail",

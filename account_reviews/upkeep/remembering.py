@@ -40,7 +40,7 @@ async def deliver(outbox: MemoryOutbox, memory: MemoryBackend, tenant: str) -> D
     while taken := await outbox.take(tenant, BATCH):
         for place, one in enumerate(taken):
             try:
-                await memory.remember(one.items, idempotency_key=one.run_id)
+                await memory.remember(one.items, idempotency_key=one.run_id, tenant=tenant)
             except MemoryUnavailableError as error:
                 await outbox.failed([left.run_id for left in taken[place:]], clean(error.message))
                 return Delivered(

@@ -70,6 +70,7 @@ async def _import(
     directory: Path, mapping: Path, as_of: str | None, on_error: OnError, output: Format
 ) -> "ImportReport":
     from account_reviews.cli.parsing import parse_time
+    from account_reviews.config.settings import Settings
     from account_reviews.crm.importing.importer import (
         ImportRefusedError,
         import_directory,
@@ -82,7 +83,12 @@ async def _import(
     engine = create_engine(_url(), application_name="reviews-crm", command_timeout=None)
     try:
         report = await import_directory(
-            engine, directory, rules, as_of=moment, on_error=on_error.value
+            engine,
+            directory,
+            rules,
+            as_of=moment,
+            on_error=on_error.value,
+            tenant=Settings.load().tenant,
         )
         await _record(report)
         return report
@@ -107,12 +113,13 @@ async def _record(report: "ImportReport") -> None:
 
 
 async def _ping() -> "Health":
+    from account_reviews.config.settings import Settings
     from account_reviews.crm.sql.backend import SqlCrm
     from account_reviews.store.database import create_engine
 
     engine = create_engine(_url(), application_name="reviews-crm")
     try:
-        return await SqlCrm(engine).health()
+        return await SqlCrm(engine).of(Settings.load().tenant).health()
     finally:
         await engine.dispose()
 

@@ -25,6 +25,7 @@ from account_reviews.crm.importing.mapping import FileMapping, Mapping, MostFreq
 from account_reviews.crm.importing.rows import Lookup, RowReader, Value, digest
 from account_reviews.crm.importing.stage import BATCH, Outcome, Stage
 from account_reviews.crm.sql import tables
+from account_reviews.crm.sql.ownership import CLAIM, OWNER, refuse_others
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.errors import BadInputError, CrmUnavailableError
 from account_reviews.store.database import reachable
@@ -103,18 +104,23 @@ async def import_directory(
     *,
     as_of: datetime | None = None,
     on_error: OnError = "stop",
+    tenant: str | None = None,
 ) -> ImportReport:
     """Bring the files of a directory into the CRM, all or nothing.
 
     Importing the same files again changes nothing; records that a file no longer names stay.
-    A second import waits for the first. BadInputError for files that do not fit the mapping,
-    ImportRefusedError for bad rows unless `on_error` is `skip`, CrmUnavailableError.
+    A second import waits for the first. The CRM is the `tenant`'s from then on, and
+    CrmOfAnotherTenantError when it is another's already. BadInputError for files that do not fit
+    the mapping, ImportRefusedError for bad rows unless `on_error` is `skip`, CrmUnavailableError.
     """
     work = _Import(directory, mapping)
     _check_files(work)
     lookups = _lookups(work)
     async with reachable(CrmUnavailableError), engine.begin() as connection:
         await connection.execute(_LOCK)
+        if tenant is not None:
+            await connection.execute(text(CLAIM), {"tenant": tenant})
+            refuse_others(await connection.scalar(text(OWNER)), tenant)
         for file_no, entry in enumerate(mapping.files):
             await _stage_file(connection, work, file_no, entry, lookups)
         await _check_stages(connection, work, on_error)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from account_reviews.crm.protocol import AccountFilter, AccountPage, Capabilities
+from account_reviews.crm.sql.ownership import OWNER, refuse_others
 from account_reviews.crm.sql.rows import LIST_ACCOUNTS, Links, list_values, page_of
 from account_reviews.domain.errors import CrmUnavailableError, UnreachableError
 from account_reviews.domain.times import can_be_reviewed
@@ -21,10 +22,14 @@ _HAS_OWNER: Final = "select exists (select from crm.owners where id = :owner_id)
 
 
 class SqlAccounts:
-    """`AccountSource` on the schema `crm` of a database. CrmUnavailableError when it is down."""
+    """`AccountSource` on the schema `crm` of a database. CrmUnavailableError when it is down.
 
-    def __init__(self, statements: Statements) -> None:
+    Asked for a `tenant`, CrmOfAnotherTenantError when it belongs to another one.
+    """
+
+    def __init__(self, statements: Statements, tenant: str | None = None) -> None:
         self._statements = statements
+        self._tenant = tenant
         self._links = Links(None)
 
     async def list_accounts(
@@ -33,6 +38,8 @@ class SqlAccounts:
         """As `SqlCrm.list_accounts`, with the same statement."""
         values = list_values(where, cursor, limit)
         with _reachable():
+            if self._tenant is not None and cursor is None:
+                refuse_others(await self._statements.scalar(OWNER), self._tenant)
             rows = await self._statements.rows(LIST_ACCOUNTS, **values)
         return page_of(rows, limit, self._links)
 

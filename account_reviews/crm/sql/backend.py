@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from copy import copy
+from typing import Final, Self
 
 from pydantic import ValidationError
 from sqlalchemy import ARRAY, RowMapping, func, select, text
@@ -14,6 +15,7 @@ from account_reviews.crm.gate import WriteGate
 from account_reviews.crm.protocol import AccountFilter, AccountPage, Capabilities, Wanted
 from account_reviews.crm.record_writes import wire
 from account_reviews.crm.sql.accounts import CAPABILITIES
+from account_reviews.crm.sql.ownership import CLAIM, OWNER, refuse_others
 from account_reviews.crm.sql.reads import read_snapshots
 from account_reviews.crm.sql.rows import LIST_ACCOUNTS, Links, list_values, page_of
 from account_reviews.crm.sql.tables import TABLES, accounts, owners
@@ -55,6 +57,14 @@ class SqlCrm:
         self._autocommit = autocommit(engine)
         self._committed = engine.execution_options(isolation_level="READ COMMITTED")
         self._links = Links(url_template)
+        self._tenant: str | None = None
+        self._known: set[str] = set()
+
+    def of(self, tenant: str | None) -> Self:
+        """The same CRM, asked for that tenant. Its first write makes it the tenant's."""
+        asked = copy(self)
+        asked._tenant = tenant  # noqa: SLF001  a copy of ourselves
+        return asked
 
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:
@@ -87,6 +97,7 @@ class SqlCrm:
         """Accounts ordered by id; the cursor is the last id of the page before."""
         values = list_values(where, cursor, limit)
         async with self._answering(), self._autocommit.connect() as connection:
+            await self._check_owner(connection)
             found = (await connection.execute(_LIST_ACCOUNTS, values)).mappings()
         return page_of([dict(row) for row in found], limit, self._links)
 
@@ -108,6 +119,7 @@ class SqlCrm:
     ) -> dict[str, AccountSnapshot]:
         """The snapshots of many accounts in one statement."""
         async with self._answering(), self._autocommit.connect() as connection:
+            await self._check_owner(connection)
             return await read_snapshots(connection, account_ids, as_of, limits, self._links)
 
     async def apply(
@@ -126,7 +138,19 @@ class SqlCrm:
         """One transaction."""
         async with self._answering(), self._committed.connect() as connection:
             async with connection.begin():
+                if self._tenant is not None and self._tenant not in self._known:
+                    await connection.execute(text(CLAIM), {"tenant": self._tenant})
+                    refuse_others(await connection.scalar(text(OWNER)), self._tenant)
                 yield connection
+
+    async def _check_owner(self, connection: AsyncConnection) -> None:
+        """Whom it belongs to does not change: once it is the tenant's nobody is asked again."""
+        if self._tenant is None or self._tenant in self._known:
+            return
+        owner = await connection.scalar(text(OWNER))
+        refuse_others(owner, self._tenant)
+        if owner is not None:
+            self._known.add(self._tenant)
 
     async def _apply(
         self,
@@ -153,6 +177,7 @@ class SqlCrm:
             ids.setdefault(one.record.type, []).append(one.record.id or "")
         rows: dict[tuple[RecordType, str], RowMapping] = {}
         async with self._answering(), self._autocommit.connect() as connection:
+            await self._check_owner(connection)
             for kind, some in ids.items():
                 query = select(TABLES[kind]).where(TABLES[kind].c.id == func.any(some))
                 for row in (await connection.execute(query)).mappings():
@@ -179,6 +204,7 @@ class SqlCrm:
         try:
             async with self._answering(), self._engine.connect() as connection:
                 count = await connection.scalar(query)
+                await self._check_owner(connection)
         except CrmError as error:
             return Health(ok=False, detail=error.message, hint=error.hint)
         hint = None if count else "fill it with `reviews crm import`"

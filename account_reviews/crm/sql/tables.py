@@ -10,6 +10,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Date,
     DateTime,
@@ -210,6 +211,17 @@ imports = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("as_of", Moment, comment="the moment the files speak of"),
     Column("imported_at", Moment, nullable=False, server_default=func.now()),
+)
+
+belongs_to = Table(
+    "belongs_to",
+    metadata,
+    Column(
+        "only_one", Boolean, CheckConstraint("only_one"), primary_key=True, server_default=true()
+    ),
+    Column("tenant", Text, nullable=False),
+    Column("since", Moment, nullable=False, server_default=func.now()),
+    comment="whose CRM it is",
 )
 
 operations = Table(

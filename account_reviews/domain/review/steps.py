@@ -64,6 +64,8 @@ class LatestSnapshot(Model):
 class RecallMemory(Model):
     account_id: str
     as_of: Timestamp
+    tenant: str | None = None
+    """None: as releases asked that served all tenants alike."""
 
 
 class AnalyseAccount(Model):
@@ -105,6 +107,8 @@ class FoundWrites(Model):
 
 class ReadBack(Model):
     writes: tuple[WrittenChange, ...]
+    tenant: str | None = None
+    """None: as releases asked that served all tenants alike."""
 
 
 class ReadBackResult(Model):

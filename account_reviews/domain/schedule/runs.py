@@ -88,6 +88,8 @@ class CloseRun(Model):
     closed_at: Timestamp
     accounts_processed: int = 0
     error: str | None = None
+    tenant: str | None = None
+    """None: as releases asked that served all tenants alike."""
 
 
 class ScheduleRun(Model):

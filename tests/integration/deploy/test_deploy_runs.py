@@ -86,6 +86,22 @@ async def worker_process(env: dict[str, str], folder: Path) -> AsyncIterator[Pro
         await process.communicate()
 
 
+async def test_a_worker_polls_the_queue_of_its_tenant(
+    database_url: str, temporal_server: TemporalServer, tmp_path: Path
+) -> None:
+    env = with_real_servers("worker", database_url, temporal_server.address)
+    env["REVIEWS_TENANT"] = "acme & co"
+    command = (sys.executable, "-m", "account_reviews.cli", "worker", "--adopt", "umbrella")
+    process = await asyncio.create_subprocess_exec(*command, env=env, cwd=tmp_path, stderr=PIPE)
+    assert process.stderr is not None
+    try:
+        said = await asyncio.wait_for(process.stderr.readline(), _READY_SECONDS)
+        assert b" task_queue=account-reviews/acme%20%26%20co" in said
+    finally:
+        process.kill()
+        await process.communicate()
+
+
 async def test_two_workers_start_and_stop_in_order(
     database_url: str, temporal_server: TemporalServer, tmp_path: Path
 ) -> None:

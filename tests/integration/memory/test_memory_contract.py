@@ -304,3 +304,13 @@ async def test_unavailable(unavailable: MemoryBackend) -> None:
     with pytest.raises(MemoryUnavailableError):
         await unavailable.timeline("a")
     assert not (await unavailable.health()).ok
+
+
+async def test_a_call_may_name_its_tenant(memory: MemoryBackend) -> None:
+    acc, key = account(), f"key-{next(_numbers)}"
+    (ours,) = await memory.remember((item(acc, "ours"),), idempotency_key=key, tenant="acme")
+    (theirs,) = await memory.remember((item(acc, "theirs"),), idempotency_key=key)
+    assert await memory.remember((), idempotency_key=key, tenant="acme") == (ours,)
+    assert await texts(memory, acc, tenant="acme") == ["ours"]
+    assert await texts(memory, acc) == await texts(memory, acc, tenant="default") == ["theirs"]
+    assert ours != theirs

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from importlib import import_module
 from itertools import count
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, MetaData, inspect, text
@@ -11,11 +13,25 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.domain.errors import BadInputError
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.memory import tables as memory_tables
+from account_reviews.store import migration
 from account_reviews.store import tables as store_tables
 from account_reviews.store.database import create_engine
 from account_reviews.store.migration import current_revision, head_revision, upgrade
 
 _numbers = count(1)
+_RUN = text(
+    "insert into reviews.review_runs (run_id, review_id, tenant, account_id, kind, phase, status, "
+    "state, version, started_at, updated_at) values (:id, 'review/ac-1', :tenant, 'ac-1', "
+    "'manual', 'approval', 'waiting', '{}', 1, now(), now())"
+)
+
+
+def _statements(name: str) -> tuple[str, ...]:
+    """What a migration does, whatever its number."""
+    folder = Path(migration.__file__).parent / "migrations" / "versions"
+    (path,) = folder.glob(f"[0-9]*_{name}.py")
+    module = import_module(f"account_reviews.store.migrations.versions.{path.stem}")
+    return tuple(module.STATEMENTS)
 
 
 @pytest.fixture
@@ -74,6 +90,25 @@ async def test_failed_migration_leaves_the_ones_before_it(empty: AsyncEngine) ->
     with pytest.raises(Exception, match="already exists"):
         await upgrade(empty)
     assert await current_revision(empty) == "0002_crm"
+
+
+@pytest.mark.parametrize(
+    ("reviewed", "owner"),
+    [((), None), (("acme", "acme"), "acme"), (("acme", "umbrella"), None)],
+)
+async def test_a_crm_of_before_belongs_to_the_tenant_that_alone_used_it(
+    empty: AsyncEngine, reviewed: tuple[str, ...], owner: str | None
+) -> None:
+    await upgrade(empty)
+    async with empty.begin() as connection:
+        await connection.execute(text("drop table crm.belongs_to"))
+        await connection.execute(text("insert into crm.accounts (id, name) values ('ac-1', 'A')"))
+        for number, tenant in enumerate(reviewed):
+            await connection.execute(_RUN, {"id": str(number), "tenant": tenant})
+        for statement in _statements("crm_tenant"):
+            await connection.execute(text(statement))
+    async with empty.connect() as connection:
+        assert await connection.scalar(text("select tenant from crm.belongs_to")) == owner
 
 
 @pytest.mark.parametrize("metadata", [store_tables.metadata, memory_tables.metadata])

@@ -12,6 +12,8 @@ from uuid import uuid4
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import workflow
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
@@ -22,9 +24,11 @@ from account_reviews.config.settings import Settings
 from account_reviews.local import namespace
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
+from account_reviews.temporal import start_options
 from account_reviews.temporal.names import TASK_QUEUE
 from account_reviews.upkeep import doctor
 from account_reviews.upkeep.doctor import Check, Report, examine
+from tests.support.waiting import until
 
 
 @workflow.defn(sandboxed=False)
@@ -90,6 +94,50 @@ async def test_all_is_well(settings: Settings, ready: Client) -> None:
     assert report.ok
     assert _failed(report) == {}
     assert any("the worker" in check.detail for check in report.checks)
+
+
+@pytest.mark.parametrize(
+    ("mine", "queue", "hint"),
+    [
+        ("acme", "account-reviews", "as the tenant of that queue"),
+        ("default", "account-reviews", "this queue with `--adopt acme`"),
+        ("umbrella", "account-reviews/acme", None),
+    ],
+)
+async def test_open_work_of_a_tenant_on_the_queue_of_another(
+    settings: Settings, ready: Client, mine: str, queue: str, hint: str | None
+) -> None:
+    """It began under a release in which all tenants shared one queue."""
+    whose = start_options.owned_by("acme", None)
+    handle = await ready.start_workflow(
+        "AccountReview", id="review/acme/ac-1", task_queue=queue, search_attributes=whose
+    )
+    checks = {check.name: check for check in (await _until_listed(settings, ready, mine)).checks}
+    if hint is None:
+        assert checks["tenants"].ok
+    else:
+        assert "review/acme/ac-1" in checks["tenants"].detail
+        assert hint in str(checks["tenants"].hint)
+    await handle.terminate()
+
+
+async def _until_listed(settings: Settings, client: Client, tenant: str) -> Report:
+    """Lists follow within a second."""
+
+    async def open_work() -> int:
+        return (await client.count_workflows("ExecutionStatus = 'Running'")).count
+
+    await until(open_work, lambda count: count > 0)
+    return await examine(replace(settings, tenant=tenant))
+
+
+async def test_a_crm_of_another_tenant(settings: Settings, engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("insert into crm.belongs_to (tenant) values ('acme')"))
+    failed = _failed(await examine(settings))
+    assert "belongs to the tenant 'acme'" in failed["crm"].detail
+    async with engine.begin() as connection:
+        await connection.execute(text("delete from crm.belongs_to"))
 
 
 async def test_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ async def ended(world: World, tenant: str) -> str:
     return state.run_id
 
 
-async def remembered(world: World) -> list[MemoryKind]:
-    hits = await world.memory.recall(RecallQuery(account_id=world.account.id))
+async def remembered(world: World, tenant: str) -> list[MemoryKind]:
+    hits = await world.memory.recall(RecallQuery(account_id=world.account.id, tenant=tenant))
     return sorted(hit.kind for hit in hits)
 
 
@@ -60,7 +60,7 @@ async def test_a_review_ends_and_is_saved_while_the_memory_is_away(world: World)
     await due_now(world.engine, tenant)
     assert (await deliver(outbox, world.memory, tenant)).remembered == 1
     assert await outbox.waiting(tenant) == (0, None)
-    assert await remembered(world) == [MemoryKind.DECISION, MemoryKind.REVIEW]
+    assert await remembered(world, tenant) == [MemoryKind.DECISION, MemoryKind.REVIEW]
     await due_now(world.engine, tenant)
     assert (await deliver(outbox, world.memory, tenant)).remembered == 0
 
@@ -71,7 +71,7 @@ async def test_a_worker_delivers_what_it_closes(world: World) -> None:
     async with remembering.running():
         await ended(world, tenant)
         remembering.wake()
-        await until(lambda: remembered(world))
+        await until(lambda: remembered(world, tenant))
 
 
 class Picky(InMemoryMemory):
@@ -82,11 +82,11 @@ class Picky(InMemoryMemory):
         self._not_of = not_of
 
     async def remember(
-        self, items: tuple[MemoryItem, ...], *, idempotency_key: str
+        self, items: tuple[MemoryItem, ...], *, idempotency_key: str, tenant: str | None = None
     ) -> tuple[MemoryRef, ...]:
         if items[0].account_id == self._not_of:
             raise BadInputError("not that account")
-        return await super().remember(items, idempotency_key=idempotency_key)
+        return await super().remember(items, idempotency_key=idempotency_key, tenant=tenant)
 
 
 async def test_what_the_memory_refuses_holds_up_nothing_else(world: World, place: Place) -> None:

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from account_reviews.domain.errors import BadInputError
 from account_reviews.temporal import names
 
 ENTRIES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}", fullmatch=True)
@@ -32,3 +33,32 @@ def test_the_default_tenant_is_left_out() -> None:
 def test_what_no_schedule_started(text: str) -> None:
     with pytest.raises(ValueError, match=r"was not started by|is not a schedule id"):
         names.parse_scheduled_id(text)
+
+
+@given(tenant=TENANTS, other=TENANTS)
+def test_a_task_queue_is_of_one_tenant(tenant: str, other: str) -> None:
+    assert (names.task_queue(tenant) == names.task_queue(other)) == (tenant == other)
+
+
+def test_the_default_tenant_keeps_its_task_queue() -> None:
+    assert names.task_queue() == names.task_queue("default") == "account-reviews"
+    assert names.task_queue("a/b ü") == "account-reviews/a%2Fb%20%C3%BC"
+
+
+def test_only_the_queue_of_all_is_left() -> None:
+    assert names.queue_from("account-reviews", "acme") == "account-reviews/acme"
+    assert names.queue_from("account-reviews", "default") == "account-reviews"
+    assert names.queue_from("elsewhere", "acme") == "elsewhere"
+
+
+@given(account=st.text(min_size=1, max_size=400), tenant=TENANTS)
+def test_a_review_is_only_started_under_an_id_that_the_server_takes(
+    account: str, tenant: str
+) -> None:
+    assume(max(account) < "\ud800")
+    found = names.review_id(account, tenant)
+    if len(found) <= names.MOST_OF_AN_ID:
+        assert names.new_review_id(account, tenant) == found
+    else:
+        with pytest.raises(BadInputError, match="too long to be reviewed"):
+            names.new_review_id(account, tenant)

@@ -249,3 +249,15 @@ async def test_a_thousand_schedules(place: Place) -> None:
     assert ([*first, *rest], end) == (ids, None)
     found = dict(await place.control.describe_all(ids))
     assert [found[one].by.entry.owner for one in ids] == ids  # type: ignore[union-attr]
+
+
+async def test_schedules_move_to_the_queue_of_their_tenant(place: Place) -> None:
+    moved, place.task_queue = place.task_queue, names.TASK_QUEUE
+    await place.apply(WEEKLY)
+    place.task_queue = moved
+    (planned,) = await place.plan(WEEKLY)
+    assert planned.changes == [
+        {"field": "task_queue", "before": names.TASK_QUEUE, "after": place.task_queue}
+    ]
+    await place.apply(WEEKLY)
+    assert (await standing(place, "weekly")).action.task_queue == place.task_queue
