@@ -20,6 +20,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    null,
     or_,
     select,
     text,
@@ -314,6 +315,7 @@ class Stage:
         await connection.execute(insert(self.target).from_select(names, rows))
         for file_no, columns in self.filled.items():
             changes: dict[str, Any] = {name: self._stored(name) for name in columns}
+            changes |= self._outdated(columns, at)
             if self.module.versioned:
                 await self._store_digests(connection, file_no)
                 changes["version"] = self.target.c.version + 1
@@ -328,6 +330,23 @@ class Stage:
                     self.table.c.row_outcome == Outcome.UPDATED,
                 )
             )
+
+    def _outdated(self, columns: tuple[str, ...], at: Timestamp | None) -> dict[str, Any]:
+        """Times that a file does not bring and that its changes make wrong.
+
+        Since when a deal is in a stage that the file gives it is unknown. What was modified last by
+        a review was modified again: some time before the moment the files speak of.
+        """
+        there = self.target.c
+        found: dict[str, Any] = {}
+        if "stage_changed_at" in there and "stage" in columns:
+            moved = self._stored("stage") != there.stage
+            found["stage_changed_at"] = case((moved, null()), else_=there.stage_changed_at)
+        if "modified_at" in there:
+            moment = func.now() if at is None else literal(at, there.modified_at.type)
+            known = there.modified_at.is_not(None)
+            found["modified_at"] = case((known, moment), else_=null())
+        return {name: value for name, value in found.items() if name not in columns}
 
     async def _store_digests(self, connection: AsyncConnection, file_no: int) -> None:
         await connection.execute(

@@ -3,7 +3,7 @@
 import asyncio
 import tracemalloc
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from account_reviews.crm.sql import tables
 from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.errors import BadInputError, CrmUnavailableError
 from account_reviews.domain.proposals import Action
-from account_reviews.domain.records import RecordType, SnapshotLimits
+from account_reviews.domain.records import RecordRef, RecordType, SnapshotLimits
 from account_reviews.store.database import create_engine
 from tests.support.crm import ACCOUNT, change
 from tests.support.crm_loading import AS_OF, clear, last_as_of, read_one
@@ -157,6 +157,39 @@ async def test_another_owner_and_stage_are_remembered(engine: AsyncEngine, files
     assert (found.account.owner_id, found.previous_owner.id) == ("ow-2", "ow-1")
     assert [step.stage for step in found.deals[0].stage_history] == ["Proposal", "Negotiation"]
     assert found.account.version == found.deals[0].version == "2"
+
+
+async def test_a_file_without_times_leaves_no_time_that_its_changes_made_wrong(
+    engine: AsyncEngine, files: Write
+) -> None:
+    undated = parse_mapping(
+        {"files": [MAPPING["files"][0], MAPPING["files"][1],
+                   {**MAPPING["files"][2], "fields": {"id": "id", "account_id": "account",
+                                                      "name": "name", "stage": "stage"}}]},
+        "m",
+    )  # fmt: skip
+    await run(engine, files(), undated)
+    crm = SqlCrm(engine)
+    deal = RecordRef(type=RecordType.DEAL, id="de-1")
+    write = change(Action.UPDATE_DEAL_STAGE, {"stage": "Stalled"}, deal)
+    done = await crm.apply(write, expected_version="1", operation_id="run:1")
+    await run(engine, files(), undated)
+    now = datetime.now(UTC) + timedelta(days=1)
+    found = await crm.snapshot("ac-1", as_of=now, limits=LIMITS)
+    assert found.deals[0].stage == "Stalled", "the same row again changes nothing"
+    assert found.deals[0].stage_changed_at == found.deals[0].modified_at == done.applied_at
+
+    renamed = FILES["deals.csv"].replace("One,Proposal", "Two,Stalled")
+    later = now + timedelta(days=1)
+    await run(engine, files(deals=renamed), undated, as_of=later)
+    found = await crm.snapshot("ac-1", as_of=later, limits=LIMITS)
+    assert found.deals[0].stage_changed_at == done.applied_at
+    assert found.deals[0].modified_at == later
+
+    moved = FILES["deals.csv"].replace("Proposal", "Negotiation")
+    await run(engine, files(deals=moved), undated, as_of=later)
+    found = await crm.snapshot("ac-1", as_of=later, limits=LIMITS)
+    assert (found.deals[0].stage, found.deals[0].stage_changed_at) == ("Negotiation", None)
 
 
 async def test_a_record_that_is_missing_later_stays(engine: AsyncEngine, files: Write) -> None:
