@@ -69,7 +69,7 @@ def ping(output: Output = Format.TABLE) -> None:
 async def _import(
     directory: Path, mapping: Path, as_of: str | None, on_error: OnError, output: Format
 ) -> "ImportReport":
-    from account_reviews.cli.parsing import parse_time
+    from account_reviews.cli.parsing import parse_as_of
     from account_reviews.config.settings import Settings
     from account_reviews.crm.importing.importer import (
         ImportRefusedError,
@@ -78,7 +78,7 @@ async def _import(
     from account_reviews.crm.importing.mapping import load_mapping
     from account_reviews.store.database import create_engine
 
-    moment = None if as_of is None else parse_time(as_of)
+    moment = None if as_of is None else parse_as_of(as_of)
     rules = load_mapping(mapping)
     engine = create_engine(_url(), application_name="reviews-crm", command_timeout=None)
     try:

@@ -135,10 +135,15 @@ class CsvFile:
 
     def need(self, columns: set[str]) -> None:
         """BadInputError when one of the columns is missing or stands more than once."""
+        elsewhere = columns.isdisjoint(self.header)
+        hint = "do other lines stand before the header? Then give `skip_lines`"
         for name in sorted(columns):
             if name not in self.header:
                 shown = ", ".join(_visible(column) for column in self.header)
-                raise BadInputError(f"{self.name} has no column {name!r}; its columns are {shown}")
+                raise BadInputError(
+                    f"{self.name} has no column {name!r}; its columns are {shown}",
+                    hint=hint if elsewhere else None,
+                )
             if self.header.count(name) > 1:
                 raise BadInputError(f"{self.name} has more than one column named {name!r}")
 

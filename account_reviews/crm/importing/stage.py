@@ -284,7 +284,8 @@ class Stage:
         name = str(row["row_detail"])
         references = self.module.fields[name].references
         reason = "was left out" if row["follows"] else "does not exist"
-        return name, str(row[name]), f"{name} points at one of {references} that {reason}"
+        hint = "; `unknown_owners` in the mapping takes it" if references == "owners" else ""
+        return name, str(row[name]), f"{name} points at one of {references} that {reason}{hint}"
 
     async def compare(self, connection: AsyncConnection) -> None:
         """Decide for every good row whether it is new, changed or the same."""

@@ -102,7 +102,7 @@ def test_no_database(url: str, arguments: list[str]) -> None:
 
 def test_a_moment_that_no_review_can_be_made_of_is_refused_as_at_a_start(url: str) -> None:
     assert reviews(url, *PORTFOLIO).returncode == 0
-    moments = ("9999-12-31", "0001-01-01", "0026-10-01", "2026-10-01T05:00:00", "soon")
+    moments = ("9999-12-31", "0001-01-01", "0026-10-01", "2062-10-01", "2026-10-01T05:00", "soon")
     for moment in moments:
         imported = reviews(url, *PORTFOLIO, "--as-of", moment)
         started = reviews(url, "start", "ac-001", "--as-of", moment)
