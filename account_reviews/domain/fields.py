@@ -16,6 +16,7 @@ from pydantic import (
 
 from account_reviews.domain.base import Scalar, Timestamp, sentence
 from account_reviews.domain.canonical import plain
+from account_reviews.domain.characters import is_blank, written_on_one_line
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.ids import LONGEST_OWNER_ID
 from account_reviews.domain.proposals import Action
@@ -24,7 +25,20 @@ from account_reviews.domain.times import FIRST_YEAR, LAST_YEAR, is_usable_time
 
 AnyTime = TypeVar("AnyTime", date, Timestamp)
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=150)]
+
+def _readable(value: str) -> str:
+    """On one line, without what acts on the text around it."""
+    found = written_on_one_line(value)
+    if is_blank(found):
+        raise ValueError("there is nothing to read in it")
+    return found
+
+
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=150),
+    AfterValidator(_readable),
+]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
 Id = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_OWNER_ID)

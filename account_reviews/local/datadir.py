@@ -48,8 +48,9 @@ def prepare(path: Path) -> Path:
 def _close(path: Path) -> None:
     """Also what an older release left open. Another user's directories in it stay as they are."""
     mine = os.geteuid()
-    if path.is_dir() and path.stat().st_uid == mine:
-        path.chmod(_mode())
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == mine:
+        path.chmod(stat.S_IMODE(found.st_mode) & _mode())  # what is read-only stays so
     for file in (*path.glob("*"), *path.glob("audit/*"), *path.glob("audit/archive/*")):
         found = file.lstat()
         if stat.S_ISREG(found.st_mode) and found.st_uid == mine and found.st_mode & 0o077:

@@ -21,6 +21,7 @@ from temporalio import activity, workflow
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, TelemetryFilter
 
 from account_reviews.domain.audit.redaction import DEFAULT, Rules, redact, redact_text
+from account_reviews.domain.characters import shown_on_one_line
 from account_reviews.telemetry.failed_attempts import failed_attempts_from
 from account_reviews.telemetry.spans import trace_here
 from account_reviews.temporal.names import parse_review_id
@@ -80,7 +81,7 @@ def logging_to(
 
 def formatter(*, people: bool, rules: Rules = DEFAULT) -> logging.Formatter:
     """Lines of `ts level logger event ...`, as JSON or for people."""
-    last: list[Processor] = [structlog.dev.ConsoleRenderer()] if people else [_json]
+    last: list[Processor] = [_shown, structlog.dev.ConsoleRenderer()] if people else [_json]
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -191,6 +192,18 @@ class _Redact:
         half = _MOST_OF_A_TRACE // 2
         gone = len(text) - 2 * half
         return f"{text[:half]}… {gone} characters left out …{text[-half:]}"
+
+
+def _shown(_: Any, __: str, event: EventDict) -> EventDict:
+    """What a terminal would obey is made visible; a trace keeps its lines."""
+    return {
+        name: "\n".join(map(shown_on_one_line, value.split("\n")))
+        if name == _TRACE
+        else shown_on_one_line(value)
+        if isinstance(value, str)
+        else value
+        for name, value in event.items()
+    }
 
 
 def _json(_: Any, __: str, event: EventDict) -> str:

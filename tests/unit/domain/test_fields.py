@@ -2,6 +2,7 @@
 
 import pytest
 
+from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.fields import check_fields
 from account_reviews.domain.proposals import Action
@@ -33,3 +34,15 @@ def test_the_words_that_are_allowed_are_shown_as_they_are_accepted() -> None:
     for word in AccountStatus:
         assert f"'{word}'" in refused.value.message
         assert check_fields(Action.UPDATE_ACCOUNT, {"status": word}) == {"status": word}
+
+
+def test_an_adjusted_line_acts_on_nothing_and_keeps_its_joiners() -> None:
+    given: dict[str, Scalar] = {"name": "می\u200cخواهم\u202e\x1b[2K", "title": "CTO"}
+    found = check_fields(Action.UPDATE_CONTACT, given)
+    assert found == {"name": "می\u200cخواهم [2K", "title": "CTO"}
+
+
+@pytest.mark.parametrize("value", ["\u200b", "\u3164", "\u202e"])
+def test_a_line_of_nothing_is_refused(value: str) -> None:
+    with pytest.raises(BadInputError, match="there is nothing to read in it"):
+        check_fields(Action.UPDATE_CONTACT, {"name": value})

@@ -65,6 +65,16 @@ def test_a_terminal_gets_text_for_people() -> None:
         json.loads(said)
 
 
+def test_a_terminal_obeys_nothing_that_is_logged() -> None:
+    record = log.makeRecord(log.name, logging.INFO, "", 1, "%s", ("Acme\x1b[2K\nfalse",), None)
+    record.account = "\x9b2J\u202ex"
+    said = formatter(people=True).format(record)
+    sign = "\N{REPLACEMENT CHARACTER}"
+    assert f"Acme{sign}[2K false" in said
+    assert f"{sign}2J{sign}x" in said
+    assert "\n" not in said
+
+
 def test_the_log_is_given_back_as_it_was(stream: io.StringIO) -> None:
     root = logging.getLogger()
     before = (root.level, list(root.handlers))
