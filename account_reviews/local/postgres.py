@@ -34,7 +34,10 @@ _START_TIMEOUT: Final = 120.0
 _PORT: Final = "5432"
 _OURS: Final = "ssl=disable&sslnegotiation=postgres&target_session_attrs=any"
 """What is meant of a server on a socket of our own."""
-_SETTINGS: Final = ("max_connections=200", "timezone=UTC", "log_timezone=UTC", "jit=off")
+_SETTINGS: Final = (
+    *("max_connections=200", "timezone=UTC", "log_timezone=UTC", "jit=off"),
+    "log_error_verbosity=terse",  # its DETAIL quotes whole rows
+)
 _STAMP: Final = re.compile(r"^[\d-]+ [\d:.]+ \w+ \[\d+\] ")
 _WHY: Final = re.compile(r"FATAL:|PANIC:|(?:\w+: )?error:")
 _FORGETFUL: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")

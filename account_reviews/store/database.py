@@ -56,6 +56,7 @@ def create_engine(
         pool_timeout=CONNECT_SECONDS,
         pool_recycle=_POOL_RECYCLE_SECONDS,
         pool_use_lifo=True,
+        hide_parameters=True,  # values are names and notes of people: no error or log quotes them
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine

@@ -38,6 +38,17 @@ _AUTHORIZATION: Final = re.compile(
     r"(?:(?:basic|bearer|digest|token|negotiate|zoho-oauthtoken)\s{1,4})?[^\s\"'\\,;]{4,4000}"
 )
 _BEARER: Final = re.compile(r"(?i)\b(bearer\s{1,4})[A-Za-z0-9._~+/=-]{8,4000}")
+_SQL_SAYS: Final = re.compile(r"DETAIL:|parameters: |query argument \$|invalid input syntax")
+_SQL_VALUES: Final = re.compile(
+    r"(?P<row>(?:DETAIL:\s{1,4}|^)Failing row contains \()[^\r\n]*"
+    r"|(?P<key>Key \([^()\r\n]{1,400}\)=\()[^\r\n]*?(?P<after>\) (?:already|conflicts|is|in)\b|$)"
+    r"|(?P<list>\[parameters: )(?!\*\*\*)[^\r\n]*"
+    r"|(?P<argument>invalid input for query argument \$\d{1,5}: )[^\r\n]*?"
+    r"(?P<why> \([^()\r\n]*\)|$)"
+    r"|(?P<syntax>invalid input syntax for type [\w ]{1,60}: )[^\r\n]*",
+    re.MULTILINE,
+)
+"""What the database and its driver quote of the values of a statement, to the end of the line."""
 _COOKIE: Final = re.compile(
     r"(?i)\b((?:set-)?cookie2?:[ \t]{0,4})(?=[!-<>-~]{1,256}=)[^\r\n]{1,8000}"
 )
@@ -134,6 +145,8 @@ def mask_secrets(text: str, *, plain_id: bool = False, known: Collection[str] = 
         text = _URL.sub(_address, text)
     if "=" in text:
         text = _QUERY.sub(rf"\1{REDACTED}", text)
+    if _SQL_SAYS.search(text):
+        text = _SQL_VALUES.sub(_sql_value, text)
     if NAMED.search(text):
         if ":" in text or "=" in text:
             text = _COOKIE.sub(rf"\1{REDACTED}", text)
@@ -161,6 +174,11 @@ def mask_personal_data(text: str, *, plain_id: bool = False) -> str:
     text = _CARDS.sub(_card, text)
     text = _SSN.sub(SSN, text)
     return _PHONE.sub(_phone, text)
+
+
+def _sql_value(found: re.Match[str]) -> str:
+    kept = next(found[name] for name in ("row", "key", "list", "argument", "syntax") if found[name])
+    return f"{kept}{REDACTED}{found['after'] or found['why'] or ''}"
 
 
 def _address(found: re.Match[str]) -> str:
