@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 from temporalio import activity
 
@@ -115,13 +116,17 @@ class CrmActivities:
     async def _apply(self, call: ApplyChange) -> ApplyResult:
         """Pass the gate as close to the write as the backend allows."""
         gate, crm = self._gates(call.tenant), self._crm.of(call.tenant)
+        change, now = call.change, datetime.now(UTC)
         version, operation = call.expected_version, call.operation_id
+        if call.asked_at is not None:
+            after = change.written_at(max(call.asked_at, now))
+            change = change.model_copy(update={"after": after})
         if isinstance(crm, AsksGate):
             return await crm.apply_gated(
-                call.change, expected_version=version, operation_id=operation, gate=gate
+                change, expected_version=version, operation_id=operation, gate=gate
             )
         async with gate.open_for_write():
-            return await crm.apply(call.change, expected_version=version, operation_id=operation)
+            return await crm.apply(change, expected_version=version, operation_id=operation)
 
     @activity.defn(name="crm.find_writes")
     async def find_writes(self, call: FindWrites) -> FoundWrites:

@@ -2,6 +2,7 @@
 
 from temporalio import workflow
 
+from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import CrmInvalidError
 from account_reviews.domain.proposals import ItemState, ProposedChange, proposal_hash, same
 from account_reviews.domain.review.approvals import Item
@@ -63,6 +64,7 @@ async def _write(
         approved_hash=change.hash,
         approved_by=item.decided_by or "unknown",
         tenant=state.tenant,
+        asked_at=workflow.now(),
     )
     try:
         result = await _apply(review, call)
@@ -124,11 +126,19 @@ def _remember_write(state: ReviewState, item: Item, result: ApplyResult) -> Writ
         state=ItemState.EXECUTED,
         record=result.record,
         replaced_version=_expected_version(state, item.change),
-        written=item.change.after,
+        written=_written(item.change, result),
         at=workflow.now(),
     )
     state.written[item.item_id] = write
     return write
+
+
+def _written(change: ProposedChange, result: ApplyResult) -> dict[str, Scalar]:
+    """What was approved, with the due date that the write came to."""
+    return {
+        name: value if name in change.exact else result.current.get(name, value)
+        for name, value in change.after.items()
+    }
 
 
 def _conflict(

@@ -197,14 +197,14 @@ def _against(facts: Facts, approval: Approval) -> Iterator[str]:
         yield f"{name} stands {len(rows)} times in the CRM's ledger"
     for row in rows:
         if (row.action, row.account_id) != (change.action, change.account_id) or _differ(
-            change.after, row.after
+            change.exact, row.after
         ):
             yield f"the CRM's ledger has something else for {name} than what was approved"
     shown = facts.shown.get(approval.operation_id)
     if shown is None:
         yield f"{name} was written and the CRM does not show it"
     else:
-        for field in _differ(change.after, shown):
+        for field in _differ(change.exact, shown):
             value = change.after[field]
             yield f"{name}: {field} is {shown.get(field)!r}, approved was {value!r}"
     yield from _written_again(facts, approval)

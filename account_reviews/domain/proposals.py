@@ -1,11 +1,13 @@
 """Proposed changes: exact CRM writes that wait for a person."""
 
+from datetime import timedelta
 from enum import StrEnum
 
 from pydantic import Field
 
 from account_reviews.domain.base import Model, Scalar, Timestamp
-from account_reviews.domain.canonical import canonical_json, content_hash
+from account_reviews.domain.canonical import canonical_json, content_hash, rfc3339
+from account_reviews.domain.durations import format_duration
 from account_reviews.domain.records import RecordRef, RecordType
 
 
@@ -67,6 +69,36 @@ class ProposedChange(Model):
     evidence_hash: str = ""
     """Of the evidence behind it: a rejected change stays quiet while this is unchanged."""
     deferred: Deferral | None = None
+    due_in_seconds: int | None = None
+    """From the writing of a task to its due date. `after.due_at` is then what it would be if it
+    were written at once; None when a person chose the date."""
+
+    @property
+    def exact(self) -> dict[str, Scalar]:
+        """The fields of `after` that are written to the letter, whenever that is."""
+        counted = () if self.due_in_seconds is None else COMPUTED_FIELDS
+        return {name: value for name, value in self.after.items() if name not in counted}
+
+    @property
+    def shown(self) -> dict[str, Scalar]:
+        """`after` as people read it."""
+        if self.due_in_seconds is None or "due_at" not in self.after:
+            return self.after
+        return {**self.after, "due_at": due_in_words(self.due_in_seconds)}
+
+    def written_at(self, moment: Timestamp) -> dict[str, Scalar]:
+        """What is written at that moment. A due date falls on a whole second."""
+        if self.due_in_seconds is None or "due_at" not in self.after:
+            return self.after
+        due = moment + timedelta(seconds=self.due_in_seconds)
+        if due.microsecond:
+            due = due.replace(microsecond=0) + timedelta(seconds=1)
+        return {**self.after, "due_at": rfc3339(due)}
+
+
+def due_in_words(seconds: int) -> str:
+    """A due date that is counted from the write: "24h after it is written"."""
+    return f"{format_duration(timedelta(seconds=seconds), 'h')} after it is written"
 
 
 COMPUTED_FIELDS = frozenset({"due_at"})

@@ -46,6 +46,7 @@ def change_document(change: "ProposedChange", state: "ItemState") -> dict[str, A
         "rule": change.rule,
         "recommendation_id": change.recommendation_id,
         "deferred": change.deferred,
+        "due_in_seconds": change.due_in_seconds,
     }
 
 

@@ -1,7 +1,7 @@
 """Activities by themselves: what they ask of backends and how their errors leave."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,7 +25,7 @@ from account_reviews.domain.errors import (
 )
 from account_reviews.domain.memory import MemoryKind
 from account_reviews.domain.policy.model import load_policy
-from account_reviews.domain.proposals import ItemState, ProposedChange
+from account_reviews.domain.proposals import ItemState, ProposedChange, proposal_hash
 from account_reviews.domain.records import (
     Account,
     AccountSnapshot,
@@ -129,6 +129,30 @@ async def test_what_was_not_approved_is_not_written(
     with pytest.raises(ApprovedContentChangedError):
         await ActivityEnvironment().run(activities.apply_change, call(tampered))
     assert not crm.operations
+
+
+async def test_a_due_date_counts_from_the_write_and_a_repeat_keeps_it(
+    activities: CrmActivities, crm: InMemoryCrm
+) -> None:
+    plain = task_change("acme")
+    after = {**plain.after, "due_at": "2026-10-02T00:00:00Z"}
+    change = plain.model_copy(
+        update={
+            "after": after,
+            "due_in_seconds": 24 * 3600,
+            "hash": proposal_hash(plain.action, plain.record, {}, after),
+        }
+    )
+    asked_at = datetime.now(UTC) + timedelta(days=3)
+    first = call(change).model_copy(update={"asked_at": asked_at})
+    crm.lose_answers(1)
+    with pytest.raises(CrmUnavailableError):
+        await ActivityEnvironment().run(activities.apply_change, first)
+    later = first.model_copy(update={"asked_at": asked_at + timedelta(days=3)})
+    result = await ActivityEnvironment().run(activities.apply_change, later)
+    assert result.status == "already_applied"
+    due = datetime.fromisoformat(str(result.current["due_at"]))
+    assert due - asked_at - timedelta(days=1) < timedelta(seconds=1)
 
 
 async def test_reading_back_tells_what_does_not_stand(

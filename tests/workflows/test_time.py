@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from temporalio.api.enums.v1 import EventType
 from temporalio.testing import TimeSkipper
 
-from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.canonical import rfc3339
+from account_reviews.domain.proposals import ItemState, proposal_hash
 from account_reviews.domain.review.approvals import Terms
 from account_reviews.domain.review.phases import Outcome, Status
 from account_reviews.domain.review.state import ReviewResult
-from tests.support.world import Handle, World, create_task, decision
+from tests.support.world import AS_OF, Handle, World, create_task, decision
+from workflows.account_review import AccountReviewWorkflow
 
 
 async def test_72_hours_without_an_answer_expire(world: World) -> None:
@@ -40,6 +42,26 @@ async def test_an_answer_after_months_still_counts(world: World) -> None:
     assert result.outcome is Outcome.COMPLETED
     assert result.duration_seconds >= timedelta(days=120).total_seconds()
     assert len(world.crm.operations) == 1
+
+
+async def test_a_task_that_waited_long_for_its_approval_is_not_overdue(world: World) -> None:
+    skipper = TimeSkipper(world.client)
+    plain = create_task(world.account)
+    after = {**plain.after, "due_at": rfc3339(AS_OF + timedelta(hours=24))}
+    hashed = proposal_hash(plain.action, plain.record, plain.before, after)
+    update = {"after": after, "due_in_seconds": 24 * 3600, "hash": hashed}
+    world.analysis.changes = (plain.model_copy(update=update),)
+    async with world.worker():
+        with skipper.with_time_skipping_disabled():
+            handle = await world.start(skipper.client)
+        request = await world.request(handle)
+        await skipper.fast_forward(handle, timedelta(hours=60))
+        await handle.signal("submit_decision", decision(request))
+        await handle.result()
+        state = await handle.query(AccountReviewWorkflow.snapshot)
+    (write,) = state.written.values()
+    assert datetime.fromisoformat(str(write.written["due_at"])) >= write.at + timedelta(hours=23)
+    assert write.verified
 
 
 async def test_what_was_approved_is_written_before_the_rest_expires(world: World) -> None:

@@ -214,6 +214,13 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
         note(unpause_hint(answer.review_id))
 
 
+def _shown(item: dict[str, Any], name: str, after: object) -> str:
+    from account_reviews.domain.proposals import due_in_words
+
+    counted = name == "due_at" and item["due_in_seconds"] is not None
+    return due_in_words(item["due_in_seconds"]) if counted else repr(after)
+
+
 def _print_request(document: dict[str, Any]) -> None:
     say(f"request {document['request_id']} of {document['review_id']}: {document['state']}")
     say(f"  due {document['deadline']:%Y-%m-%d %H:%M:%SZ}, needs {document['required'].n}")
@@ -223,7 +230,7 @@ def _print_request(document: dict[str, Any]) -> None:
         say(f"    why: {item['rationale']}")
         for name, after in item["after"].items():
             before = item["before"].get(name)
-            say(f"    {name}: {before!r} -> {after!r}")
+            say(f"    {name}: {before!r} -> {_shown(item, name, after)}")
     for decision in document["decisions"]:
         reason = f": {decision['reason']}" if decision["reason"] else ""
         say(f"  {decision['decision']} by {decision['by']}{reason}")

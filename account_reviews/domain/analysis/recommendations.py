@@ -241,6 +241,7 @@ def _fix(context: Context, rule: Rule, draft: Draft, write: Write) -> ProposedCh
         title=write.title,
         rationale=write.rationale,
         evidence_hash=evidence_hash(write.evidence),
+        due_in_seconds=int(write.due_in.total_seconds()) if write.due_in else None,
     )
 
 

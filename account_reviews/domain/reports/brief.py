@@ -5,6 +5,8 @@ Source: the analysis, and the states the proposed changes have reached since.
 
 from collections.abc import Iterable, Mapping
 
+from pydantic import Field
+
 from account_reviews.domain.analysis.model import (
     Analysis,
     DetectedChange,
@@ -46,6 +48,8 @@ class BriefItem(Model):
     rationale: str
     recommendation_id: str | None = None
     deferred: Deferral | None = None
+    shown: dict[str, Scalar] = Field(default_factory=dict)
+    """`after` as people read it: a due date is counted from the write."""
 
 
 class BriefMetrics(Model):
@@ -201,6 +205,7 @@ def _items(
             rationale=change.rationale,
             recommendation_id=change.recommendation_id,
             deferred=change.deferred,
+            shown=change.shown,
         )
         for change in changes
     )

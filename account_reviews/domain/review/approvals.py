@@ -372,8 +372,10 @@ def _adjust(item: Item, changes: dict[str, Scalar], *, complete: bool) -> Item |
         return _refuse(RefusalCode.BAD_ADJUSTMENT, f"{change.action} needs a value for {missing}")
     if after == change.after:
         return _refuse(RefusalCode.BAD_ADJUSTMENT, "the adjustment changes nothing")
+    chosen = {"due_in_seconds": None} if "due_at" in changes else {}
     adjusted = change.model_copy(
         update={
+            **chosen,
             "after": after,
             "hash": proposal_hash(change.action, change.record, change.before, after),
         }

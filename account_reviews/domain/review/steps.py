@@ -90,6 +90,8 @@ class ApplyChange(Model):
     approved_by: str
     tenant: str = "default"
     """Whose writes it belongs to: those of a tenant can be stopped."""
+    asked_at: Timestamp | None = None
+    """When the review asked for it: a due date is counted from the write, which is no earlier."""
 
 
 class FindWrites(Model):

@@ -1,7 +1,7 @@
 """What a rule sees, and what it answers."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from account_reviews.domain.analysis.confidence import Pattern
 from account_reviews.domain.analysis.evidence import ref, scalar
@@ -102,6 +102,8 @@ class Write:
     rationale: str
     evidence: tuple[Evidence, ...]
     live: bool = True
+    due_in: timedelta | None = None
+    """Of a task: from its writing to its due date."""
 
 
 @dataclass(frozen=True)
@@ -134,11 +136,12 @@ def task(
     evidence: tuple[Evidence, ...],
     live: bool = True,
 ) -> Write:
-    """A task for the account's owner, due by its priority."""
+    """A task for the account's owner, due by its priority, counted from when it is written."""
+    due_in: timedelta = getattr(context.policy.recommendations.task_due, priority.value)
     values: dict[str, Scalar] = {
         "subject": line(f"{subject}: {context.account.name}"),
         "description": description[:TEXT],
-        "due_at": _due(context, priority).isoformat(),
+        "due_at": (context.as_of + due_in).isoformat(),
         "priority": priority.value,
     }
     if context.assignee:
@@ -146,7 +149,9 @@ def task(
     after = check_fields(Action.CREATE_TASK, values)
     record = RecordRef(type=RecordType.TASK, name=str(after["subject"]))
     title = line(f"Create task: {subject}")
-    return Write(Action.CREATE_TASK, record, {}, after, title, why, evidence, live)
+    return Write(
+        Action.CREATE_TASK, record, {}, after, title, why, evidence, live=live, due_in=due_in
+    )
 
 
 def note(title: str, content: str, *, why: str, evidence: tuple[Evidence, ...]) -> Write:
@@ -193,8 +198,3 @@ def clean(text: str) -> str:
 def _nameable(owner_id: str | None) -> str | None:
     """An id that a write can name."""
     return owner_id if owner_id and len(owner_id) <= LONGEST_OWNER_ID else None
-
-
-def _due(context: Context, priority: Severity) -> datetime:
-    days: timedelta = getattr(context.policy.recommendations.task_due, priority.value)
-    return context.as_of + days

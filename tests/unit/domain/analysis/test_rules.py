@@ -271,6 +271,17 @@ def test_task_due_dates_by_priority() -> None:
     assert task.after["due_at"] == "2025-07-07T12:00:00Z"
 
 
+def test_due_dates_of_tasks_count_from_their_writing() -> None:
+    critical = written(again(idle(61)), Action.CREATE_TASK)
+    assert {change.due_in_seconds for change in critical} == {24 * 3600}
+    assert {change.shown["due_at"] for change in critical} == {"24h after it is written"}
+    (medium,) = written(again(idle(20)), Action.CREATE_TASK)
+    assert medium.due_in_seconds == 7 * 24 * 3600
+    for change in (*critical, medium):
+        assert change.exact == {k: v for k, v in change.after.items() if k != "due_at"}
+        assert change.written_at(AS_OF) == change.after
+
+
 def test_writes_are_exact_and_valid() -> None:
     analysis = handed_over(deals=(deal(1, 50), deal(2, 40)))
     assert {change.action for change in analysis.proposed_changes} >= {

@@ -102,6 +102,35 @@ def test_one_verdict_on_all_names_the_request(verdict: str, state: RequestState)
     assert decided(request(2), message(verdict, reason="because")).state is state
 
 
+def due_task() -> ProposedChange:
+    after = {**task().after, "due_at": "2026-10-02T00:00:00Z"}
+    update = {"after": after, "due_in_seconds": 24 * 3600}
+    return task().model_copy(update=update)
+
+
+@given(st.timedeltas(timedelta(days=-20_000), timedelta(days=60_000)))
+def test_a_task_is_never_born_overdue(later: timedelta) -> None:
+    moment = NOW + later
+    found = due_task().written_at(moment)
+    due = datetime.fromisoformat(str(found["due_at"]))
+    assert timedelta(0) <= due - moment - timedelta(hours=24) < timedelta(seconds=1)
+    assert {**found, "due_at": None} == {**due_task().after, "due_at": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "counted"),
+    [({"due_at": "2026-12-24T00:00:00Z"}, False), ({"priority": "critical"}, True)],
+)
+def test_a_due_date_that_somebody_chose_stays(changes: dict[str, str], *, counted: bool) -> None:
+    opened = open_request(
+        "r1", "review/acme", (due_task(),), Terms(), NOW, approvers=(), started_by=None
+    )
+    book = decided(opened, message("adjust", changes=changes))
+    change = book.items[0].change
+    assert (change.due_in_seconds is not None) is counted
+    assert (change.written_at(NOW + timedelta(days=9)) == change.after) is not counted
+
+
 def test_adjust_keeps_the_original_and_changes_the_hash() -> None:
     book = request(1)
     item = book.items[0]
