@@ -34,9 +34,16 @@ from account_reviews.domain.errors import (
     UnreachableError,
 )
 from account_reviews.store.cycle_queries import CycleRow
+from account_reviews.store.cycles import CycleStore
 from account_reviews.temporal import names, start_options
 from account_reviews.temporal.client import explained
-from account_reviews.temporal.executions import is_open, is_paused, unpause_hint
+from account_reviews.temporal.executions import (
+    describe,
+    first_run_of,
+    is_open,
+    is_paused,
+    unpause_hint,
+)
 from workflows.review_cycle import ReviewCycleWorkflow
 
 Handle = WorkflowHandle[ReviewCycleWorkflow, CycleResult]
@@ -132,6 +139,21 @@ async def last_view(handle: Handle) -> CycleView | None:
         started_at=shown.start_time,
         closed_at=at,
     )
+
+
+async def end_left_behind(parts: Parts, client: Client, row: CycleRow, by: str) -> CycleRow | None:
+    """End a cycle in our tables that Temporal has ended for it, or does not know: its row then.
+
+    None for one that can be commanded.
+    """
+    found = await describe(client, row.cycle_id)
+    if found is not None and is_open(found) and first_run_of(found) == row.run_id:
+        return None
+    what = "gone from Temporal"
+    if found is not None and found.status is not None and first_run_of(found) == row.run_id:
+        what = f"{found.status.name.lower()} in Temporal"
+    await CycleStore(parts.engine).end(row.run_id, f"{what}, ended by {by}")
+    return await parts.cycles.find(parts.settings.tenant, row.run_id)
 
 
 async def command(handle: Handle, name: str, message: dict[str, Any]) -> CycleView:

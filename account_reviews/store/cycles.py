@@ -57,6 +57,10 @@ _NEXT = text(
     "state, joined, review_run_id, reason from reviews.cycle_accounts "
     "where run_id = :run_id and position >= :position order by position limit :limit"
 )
+_END = text(
+    "update reviews.cycles set status = 'cancelled', reason = :reason, running = 0, "
+    "updated_at = now(), closed_at = now() where run_id = :run_id and closed_at is null"
+)
 _SKIP = text(
     "update reviews.cycle_accounts set state = 'skipped', reason = :reason "
     "where run_id = :run_id and state = 'queued'"
@@ -80,6 +84,13 @@ class CycleStore:
                 await connection.execute(
                     _SKIP, {"run_id": state.run_id, "reason": state.reason or "the cycle ended"}
                 )
+
+    async def end(self, run_id: str, reason: str) -> None:
+        """End the rows of a cycle that runs no closing steps any more; a closed one stays so."""
+        async with self._transaction() as connection:
+            ended = await connection.execute(_END, {"run_id": run_id, "reason": reason})
+            if ended.rowcount:
+                await connection.execute(_SKIP, {"run_id": run_id, "reason": reason})
 
     async def queue(self, run_id: str, tenant: str, accounts: Sequence[Account]) -> int:
         """Note accounts in scope; gives how many the cycle has now."""

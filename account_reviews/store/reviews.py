@@ -18,9 +18,7 @@ from account_reviews.domain.analysis.model import PriorOutcome, RiskLevel
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.errors import DocumentNotFoundError
-from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import AccountSnapshot, SnapshotRef
-from account_reviews.domain.review.approvals import ApprovalRequest, RequestState
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import autocommit, reachable
 from account_reviews.store.review_rows import baseline_row, outcome_rows
@@ -51,14 +49,6 @@ _SEEN_LOCKED = text(f"{_SEEN.text} for update")
 _DELETE_RUN = text("delete from reviews.review_runs where run_id = :run_id")
 _DELETE_REQUESTS = text(
     "delete from reviews.approval_requests where run_id = :run_id and request_id = any(:known)"
-)
-_PENDING_REQUESTS = text(
-    "select body from reviews.approval_requests where run_id = :run_id and state = 'pending' "
-    "and request_id <> all(:known)"
-)
-_END_REQUEST = text(
-    "update reviews.approval_requests set state = :state, body = cast(:body as jsonb) "
-    "where request_id = :id"
 )
 _STORED = text("select hash from reviews.documents where hash = any(:hashes)")
 
@@ -164,24 +154,11 @@ class ReviewStore:
             if (None if row is None else Seen(*row)) != seen:
                 return False
             await connection.execute(_DELETE_RUN, {"run_id": state.run_id})
-            await self._end_strange_requests(connection, state)
+            known = [request.request_id for request in state.requests]
+            values = {"run_id": state.run_id, "known": known}
+            await connection.execute(_DELETE_REQUESTS, values)  # the save ends all others
             await self._save(connection, state, settled)
         return True
-
-    async def _end_strange_requests(self, connection: AsyncConnection, state: ReviewState) -> None:
-        """And remove those it knows, which are written anew."""
-        values = {"run_id": state.run_id, "known": [one.request_id for one in state.requests]}
-        await connection.execute(_DELETE_REQUESTS, values)
-        for body in (await connection.execute(_PENDING_REQUESTS, values)).scalars().all():
-            ended = ApprovalRequest.model_validate(body).close_open_items(
-                ItemState.SUPERSEDED,
-                state.updated_at,
-                "the review goes on without it",
-                as_state=RequestState.SUPERSEDED,
-            )
-            document = orjson.dumps(ended.model_dump(mode="json")).decode()
-            changed = {"id": ended.request_id, "state": ended.state.value, "body": document}
-            await connection.execute(_END_REQUEST, changed)
 
     async def missing_documents(self, state: ReviewState) -> tuple[str, ...]:
         """What its rows can no longer show, of `snapshot`, `memory`, `analysis`."""

@@ -107,6 +107,9 @@ class Instruments:
         self.audit_gaps = self._counter(
             "reviews_audit_gaps_found", "Histories found deleted before the trail had them"
         )
+        self.reviews_gone = self._counter(
+            "reviews_gone_sessions", "Open reviews found that Temporal does not know any more"
+        )
         self.audit_lag = self._seconds(
             "reviews_audit_lag", "From an event to its row in the trail", _LAG
         )
@@ -121,7 +124,10 @@ class Instruments:
 
     def zero(self) -> None:
         """Show the counters without labels from the beginning: alerts need a series to look at."""
-        for counter in (self.accounts, self.crm_limited, self.audit_dropped, self.audit_gaps):
+        for counter in (
+            *(self.accounts, self.crm_limited, self.audit_dropped, self.audit_gaps),
+            self.reviews_gone,
+        ):
             counter.add(0)
         self.audit_waiting.set(0)
 
@@ -277,6 +283,11 @@ def audit_failed(what: str, error_type: str) -> None:
 def audit_gap(histories: int = 1) -> None:
     """Histories that were gone before the trail had them."""
     instruments().audit_gaps.add(histories)
+
+
+def reviews_gone(reviews: int = 1) -> None:
+    """Open reviews that Temporal was found not to know any more, each counted once."""
+    instruments().reviews_gone.add(reviews)
 
 
 def audit_lag(seconds: float, source: str) -> None:

@@ -45,7 +45,7 @@ from account_reviews.temporal.names import RETENTION_DAYS, task_queue
 from account_reviews.temporal.open_reviews import on_other_queues
 from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 from account_reviews.temporal.service_choice import choose
-from account_reviews.upkeep.read_model import few, standings
+from account_reviews.upkeep.read_model import ended_cycles, few, standings
 
 _PATIENCE: Final = 3.0
 """Seconds for one check."""
@@ -301,6 +301,18 @@ async def _reviews(patient: _Patient) -> str:
     return f"{len(rows)} are open"
 
 
+async def _cycles(patient: _Patient) -> str:
+    """Whether cycles that are open here are open there; their own last step closes them here."""
+    with answering():
+        ended = await ended_cycles(patient.temporal(), patient.database(), patient.settings.tenant)
+    if ended:
+        raise NeedError(
+            f"Temporal has ended, or does not know, {len(ended)} open cycles: {few(ended)}",
+            "end each with `reviews cycles cancel CYCLE`",
+        )
+    return "none is left behind"
+
+
 async def _crm(patient: _Patient) -> str:
     if patient.settings.crm_url is None:
         return _detail(await SqlCrm(patient.database()).of(patient.settings.tenant).health())
@@ -384,6 +396,7 @@ _OTHERS: Final[dict[str, Examination]] = {
     "audit trail": _audit_trail,
     "stop-all": _stopped,
     "reviews": _reviews,
+    "cycles": _cycles,
     "crm": _crm,
     "memory": _memory,
     "time zones": _time_zones,
@@ -404,6 +417,7 @@ _ORDER: Final = (
     "audit trail",
     "stop-all",
     "reviews",
+    "cycles",
     "crm",
     "memory",
     "time zones",

@@ -14,6 +14,7 @@ from account_reviews.domain.canonical import rfc3339
 from account_reviews.store.database import reachable
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.sql_files import read_sql
+from account_reviews.telemetry import instruments
 from account_reviews.temporal.executions import (
     OPEN,
     Standing,
@@ -32,6 +33,10 @@ _NAMED: Final = 10
 _OPEN = text(
     "select run_id, review_id, state->>'workflow_run_id' as last_run_id "
     "from reviews.review_runs where tenant = :tenant and closed_at is null order by run_id"
+)
+_OPEN_CYCLES = text(
+    "select cycle_id, run_id from reviews.cycles where tenant = :tenant "
+    "and closed_at is null and updated_at < now() - interval '1 minute' order by cycle_id"
 )
 _KNOWN = text("select run_id from reviews.review_runs where run_id = any(:ids)")
 GONE_ERROR: Final = "Temporal does not know this review any more: end it with `reviews cancel`"
@@ -116,12 +121,31 @@ async def standings(client: Client, engine: AsyncEngine, tenant: str) -> list[Op
     return await _each(rows, one)
 
 
+async def ended_cycles(client: Client, engine: AsyncEngine, tenant: str) -> list[str]:
+    """Ids of cycles with an open row that Temporal has ended, or does not know.
+
+    UnreachableError, RPCError.
+    """
+    async with reachable(), engine.connect() as connection:
+        rows = (await connection.execute(_OPEN_CYCLES, {"tenant": tenant})).all()
+
+    async def one(row: Row[tuple[str, str]]) -> bool:
+        return await standing_of(client, row.cycle_id, row.run_id) in (
+            Standing.CLOSED,
+            Standing.GONE,
+        )
+
+    ended = await _each(rows, one)
+    return [row.cycle_id for row, is_it in zip(rows, ended, strict=True) if is_it]
+
+
 async def _mark_gone(engine: AsyncEngine, rows: Iterable[OpenRow]) -> None:
     """Have lists and `show` say so. A save of the review itself, should it come back, wins."""
     ids = [row.run_id for row in rows]
     if ids:
         async with reachable(), engine.begin() as connection:
-            await connection.execute(_MARK_GONE, {"ids": ids, "error": GONE_ERROR})
+            marked = await connection.execute(_MARK_GONE, {"ids": ids, "error": GONE_ERROR})
+        instruments.reviews_gone(marked.rowcount)
 
 
 async def _without_row(

@@ -25,6 +25,7 @@ def count_everything() -> None:
     instruments.audit_rows_dropped(1)
     instruments.audit_failed("export", "OSError")
     instruments.audit_gap()
+    instruments.reviews_gone()
     instruments.audit_lag(0.1, "history")
     instruments.hook_ended("theirs")
     instruments.hook_failed("theirs", "raised")

@@ -257,16 +257,20 @@ async def _command(
     cycle: str, name: str, by: str | None, reason: str | None, output: Format
 ) -> None:
     from account_reviews.audit.capture.actors import user_name
-    from account_reviews.services.cycles import command, handle_of
+    from account_reviews.services.cycles import command, end_left_behind, handle_of
 
     async with open_session() as parts:
         row = await parts.cycles.find(parts.settings.tenant, cycle)
-        if row.closed_at is not None and name == "cancel_cycle":
-            document = row.model_dump()
+        cancels, who = name == "cancel_cycle", by or user_name()
+        ended: CycleRow | None = row if cancels and row.closed_at is not None else None
+        if ended is None:
+            client = await temporal(parts)
+            ended = await end_left_behind(parts, client, row, who) if cancels else None
+        if ended is not None:
+            document = ended.model_dump()
         else:
-            handle = handle_of(await temporal(parts), row)
-            message = {"by": by or user_name(), "reason": reason}
-            document = (await command(handle, name, message)).model_dump()
+            message = {"by": who, "reason": reason}
+            document = (await command(handle_of(client, row), name, message)).model_dump()
     print_json(document) if output is Format.JSON else _print_one(document)
 
 

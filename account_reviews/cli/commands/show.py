@@ -178,8 +178,12 @@ async def _watch(review: str, run_id: str | None, output: Format) -> None:
     async with open_session() as parts:
         connect = temporal_when_needed(parts)
         while True:
-            state, _, _ = await show_review(parts, connect, review, run_id)
+            state, _, document = await show_review(parts, connect, review, run_id)
             run_id = state.run_id
+            if document["temporal_status"] == "gone":
+                from account_reviews.services.review_workflows import gone
+
+                raise gone(state.review_id)
             lines = timeline_document(state, await halt_lines(parts, state))
             for line in lines:
                 if line not in shown:

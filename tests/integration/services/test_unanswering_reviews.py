@@ -1,8 +1,9 @@
-"""Reviews that are paused in Temporal, or that it does not know any more."""
+"""Reviews and cycles that are paused in Temporal, or that it does not know any more."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -12,13 +13,18 @@ from temporalio.client import Client
 from account_reviews.audit.history.reconciler import Reconciler
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.audit.redaction import Rules
+from account_reviews.domain.cycle.state import CycleState
 from account_reviews.domain.errors import ConflictError, NotFoundError
+from account_reviews.domain.records import Account
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.messages import QueuedAnswer, SubmitDecision
 from account_reviews.domain.review.phases import Outcome, Status
 from account_reviews.services.cancellations import cancel
+from account_reviews.services.cycles import ask, command, end_left_behind, handle_of, last_view
 from account_reviews.services.decisions import decide, until_seen
 from account_reviews.services.reviews import open_review, show_review
+from account_reviews.store.cycle_queries import CycleRow
+from account_reviews.store.cycles import CycleStore
 from account_reviews.temporal.open_reviews import count_running
 from account_reviews.upkeep.doctor import Check, examine
 from account_reviews.upkeep.read_model import Reconciled, reconcile
@@ -28,6 +34,7 @@ from tests.support.waiting import until
 from tests.support.world import Handle, World, create_task, make_world
 
 WEEK = timedelta(days=7)
+NOW = datetime(2020, 10, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -61,9 +68,9 @@ async def reconciled(parts: Parts, world: World) -> Reconciled:
     return await reconcile(world.client, world.engine, world.store, tenant, kept=WEEK, now=now)
 
 
-async def check_of_reviews(parts: Parts) -> Check:
+async def check_of(name: str, parts: Parts) -> Check:
     report = await examine(parts.settings)
-    return next(check for check in report.checks if check.name == "reviews")
+    return next(check for check in report.checks if check.name == name)
 
 
 async def send(parts: Parts, world: World, request: ApprovalRequest, **more: Any) -> Any:
@@ -110,7 +117,7 @@ async def test_one_paused_review_stops_nothing_else(
         assert (report.rebuilt, report.failed) == (1, [])
         assert [one.split(" ")[0] for one in report.paused] == [handle.id]
         assert await reconciled(parts, world) == Reconciled(paused=(handle.id,))
-        check = await check_of_reviews(parts)
+        check = await check_of("reviews", parts)
         assert check.ok
         assert check.detail == f"2 are open, 1 of them paused in Temporal: {handle.id}"
         assert await count_running(world.client, tenant) == 2
@@ -153,7 +160,7 @@ async def test_a_review_that_temporal_does_not_know_is_found_told_and_ended(
     await delete(world.client, handle.id, run_id)
     for _ in range(2):
         assert await reconciled(parts, world) == Reconciled(gone=(handle.id,))
-    check = await check_of_reviews(parts)
+    check = await check_of("reviews", parts)
     assert not check.ok
     assert handle.id in check.detail
     document = await show(parts, world.client, handle)
@@ -169,7 +176,7 @@ async def test_a_review_that_temporal_does_not_know_is_found_told_and_ended(
     found = await parts.reader.find_run(tenant=tenant, review_id=handle.id)
     assert (found.state.reason, found.state.timeline[-1].by) == ("gone from Temporal", "olga")
     assert await reconciled(parts, world) == Reconciled()
-    assert (await check_of_reviews(parts)).ok
+    assert (await check_of("reviews", parts)).ok
     with pytest.raises(ConflictError):
         await send(parts, world, request)
 
@@ -194,6 +201,64 @@ async def test_a_review_that_is_gone_is_not_taken_for_the_account_s_next_one(
         "decide", {"request_id": newer.request_id, "decision": "defer", "approver": "ann"}
     )
     await following.result()
+
+
+async def cycle(parts: Parts, run_id: str = "none") -> CycleRow:
+    """The row of a running cycle with one account that waits for its turn."""
+    cycle_id = f"cycle/{uuid4().hex}"
+    start = {"kind": "on_demand", "started_by": "olga", "as_of": NOW, "started_at": NOW}
+    state = CycleState(
+        cycle_id=cycle_id,
+        run_id=run_id if run_id != "none" else uuid4().hex,
+        workflow_run_id=run_id,
+        tenant=parts.settings.tenant,
+        updated_at=NOW,
+        **start,
+    )
+    await CycleStore(parts.engine).save(state)
+    await CycleStore(parts.engine).queue(
+        state.run_id, state.tenant, [Account(id="acc-1", version="1", name="Acme")]
+    )
+    return await parts.cycles.find(parts.settings.tenant, state.run_id)
+
+
+async def test_a_cycle_that_temporal_does_not_know_is_ended_by_a_person(
+    world: World, parts: Parts
+) -> None:
+    row = await cycle(parts)
+    found = await check_of("cycles", parts)
+    assert (found.ok, row.cycle_id in found.detail) == (False, True)
+    ended = await end_left_behind(parts, world.client, row, "olga")
+    assert ended is not None
+    assert (ended.status, ended.reason) == ("cancelled", "gone from Temporal, ended by olga")
+    assert ended.closed_at is not None
+    accounts = await CycleStore(parts.engine).next(row.run_id, -100, 10)
+    assert [one.state for one in accounts] == ["skipped"]
+    assert (await check_of("cycles", parts)).ok
+
+
+async def test_a_cycle_that_is_paused_in_temporal_says_so_and_one_that_was_terminated_ends(
+    world: World, parts: Parts
+) -> None:
+    row = await cycle(parts)
+    handle = await world.client.start_workflow(
+        "ReviewCycle", {}, id=row.cycle_id, task_queue="nobody-listens"
+    )
+    moved = row.model_copy(update={"run_id": handle.first_execution_run_id})
+    assert await end_left_behind(parts, world.client, moved, "olga") is None, "it is open"
+    await pause(world.client, row.cycle_id)
+    assert await end_left_behind(parts, world.client, moved, "olga") is None
+    shown = handle_of(world.client, row)
+    assert await ask(shown) is None
+    assert await last_view(shown) is None
+    with pytest.raises(ConflictError, match="paused in Temporal"):
+        await command(shown, "pause", {"by": "olga"})
+    await handle.terminate()
+    begun = await cycle(parts, handle.first_execution_run_id or "")
+    begun = begun.model_copy(update={"cycle_id": row.cycle_id})
+    ended = await end_left_behind(parts, world.client, begun, "olga")
+    assert ended is not None
+    assert ended.reason == "terminated in Temporal, ended by olga"
 
 
 async def test_a_review_that_went_on_is_never_taken_for_gone(

@@ -174,7 +174,16 @@ async def test_an_empty_database(settings: Settings, postgres: EmbeddedPostgres)
     report = await examine(replace(settings, database_url=postgres.url("empty")))
     failed = _failed(report)
     assert set(failed) == {
-        *("database revision", "audit trail", "stop-all", "reviews", "crm", "memory", "workers")
+        *(
+            "database revision",
+            "audit trail",
+            "stop-all",
+            "reviews",
+            "cycles",
+            "crm",
+            "memory",
+            "workers",
+        )
     }
     assert failed["database revision"].hint == "run `reviews db upgrade`"
 
