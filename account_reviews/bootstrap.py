@@ -214,9 +214,13 @@ class Parts:
     def relay(self) -> "Relay":
         from account_reviews.audit.capture.outbox_relay import Relay
 
+        return Relay(self.engine, self.audit.engine, self.ledger, self.audit.rules)
+
+    @cached_property
+    def ledger(self) -> "AsyncEngine":
+        """The database in which the CRM keeps what was written."""
         crm_url = self.settings.crm_url
-        crm = self.engine if crm_url is None else self.databases.engine(crm_url)
-        return Relay(self.engine, self.audit.engine, crm, self.audit.rules)
+        return self.engine if crm_url is None else self.databases.engine(crm_url)
 
     def activities(self, on_close: Callable[[], None] = lambda: None) -> list[object]:
         """One instance of each activity class, but for the upkeep jobs of a worker.

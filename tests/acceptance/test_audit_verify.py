@@ -19,7 +19,7 @@ from tests.support.commands import Answer, Reviews, rows
 
 KEYS = {
     *("ok", "rows", "first_bad", "missing", "extra", "differing", "bad_seals", "seals_checked"),
-    *("guards", "unsealed", "unanchored", "histories", "histories_gone", "warnings"),
+    *("guards", "keys", "unsealed", "unanchored", "histories", "histories_gone", "warnings"),
 }
 OF_REVIEW = "select * from audit.audit_events where review_id = :review and source = 'history' "
 LOCK = text("select pg_advisory_lock(hashtextextended('audit-seal', 0))")

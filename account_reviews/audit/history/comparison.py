@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.audit.event_rows import event_of
-from account_reviews.audit.history.reader import HistoryGoneError, HistoryReader
+from account_reviews.audit.history.asked import Asked
+from account_reviews.audit.history.reader import Export, HistoryGoneError, HistoryReader
 from account_reviews.audit.seals.leaves import SELECT
 from account_reviews.domain.audit.events import AuditEvent
 from account_reviews.domain.audit.redaction import Rules
@@ -21,11 +22,30 @@ from account_reviews.store.outbox_rows import document_of
 YOUNG: Final = timedelta(seconds=5)
 """An event of so short ago may be on its way to the trail."""
 _AT_ONCE: Final = 4
+_TOLD_ALIKE: Final = frozenset({"actor", "event_type", "at", "action", "resource"})
+"""Columns that every version and policy fills alike."""
 
 _ROWS: Final = text(
     f"{SELECT} from audit.audit_events where run_id = :run_id and source = 'history' "
     "order by at, event_id"
 )
+
+
+@dataclass
+class Chain:
+    """The runs of one review that were compared, from its first one on."""
+
+    runs: set[str] = field(default_factory=set)
+    follow: set[str] = field(default_factory=set)
+    """Runs in which it goes on, as those say that were compared."""
+    open: set[str] = field(default_factory=set)
+    """Runs that go on."""
+    asked: list[Asked] = field(default_factory=list)
+    """The decisions that people sent."""
+
+    def is_whole(self, first_run_id: str) -> bool:
+        """True when none of its runs is left out."""
+        return self.runs >= {first_run_id, *self.follow}
 
 
 @dataclass
@@ -38,12 +58,31 @@ class Comparison:
     """The trail has the row, the history has no such event, or the row is there twice."""
     differing: list[str] = field(default_factory=list)
     """The row says something else than the event."""
+    false: list[str] = field(default_factory=list)
+    """Those of them that differ in actor, type, time, action or resource: no version of this
+    software and no policy is the reason of that."""
     gone: list[str] = field(default_factory=list)
     """Run ids whose history Temporal no longer has: nothing is known of their rows."""
+    chains: dict[str, Chain] = field(default_factory=dict)
+    """By the first run id of each review."""
 
     @property
     def ok(self) -> bool:
         return not (self.missing or self.extra or self.differing)
+
+    def add(self, part: "Comparison") -> None:
+        """What was found of other runs."""
+        self.missing += part.missing
+        self.extra += part.extra
+        self.differing += part.differing
+        self.false += part.false
+        self.gone += part.gone
+        for first, found in part.chains.items():
+            chain = self.chains.setdefault(first, Chain())
+            chain.runs |= found.runs
+            chain.follow |= found.follow
+            chain.open |= found.open
+            chain.asked += found.asked
 
 
 async def compare(
@@ -69,10 +108,7 @@ async def compare(
 
     async with reachable():
         for part in await asyncio.gather(*(one(*run) for run in runs)):
-            found.missing += part.missing
-            found.extra += part.extra
-            found.differing += part.differing
-            found.gone += part.gone
+            found.add(part)
     return found
 
 
@@ -93,17 +129,33 @@ async def _of_run(
         event_id = row["event_id"]
         if event_id not in expected or event_id in seen:
             found.extra.append(event_id)
-        elif not _same(expected[event_id], row):
+        elif wrong := _differences(expected[event_id], row):
             found.differing.append(event_id)
+            found.false += [event_id] if wrong & _TOLD_ALIKE else []
         seen.add(event_id)
     missing = (event for event in export.rows if event.event_id not in seen)
     found.missing += [event.event_id for event in missing if now - event.at > YOUNG]
+    _add_chain(found, export)
     return found
 
 
-def _same(expected: AuditEvent, row: Mapping[Any, Any]) -> bool:
+def _add_chain(found: Comparison, export: Export) -> None:
+    if not export.rows:
+        return
+    first, last = export.rows[0].details, export.rows[-1].details
+    chain = found.chains.setdefault(str(first.get("first_run_id") or export.run.run_id), Chain())
+    chain.runs.add(export.run.run_id)
+    chain.open |= set() if export.closed else {export.run.run_id}
+    chain.asked += export.asked
+    following = last.get("new_run_id")
+    chain.follow |= {following} if isinstance(following, str) and following else set()
+
+
+def _differences(expected: AuditEvent, row: Mapping[Any, Any]) -> set[str]:
+    """The columns that differ; all of them where the row holds a word that no event has."""
+    wanted = document_of(expected)
     try:
-        stored = event_of(dict(row))
-    except ValueError:  # a word that no event has: somebody else wrote it
-        return False
-    return document_of(expected) == document_of(stored)
+        stored = document_of(event_of(dict(row)))
+    except ValueError:  # somebody else wrote it
+        return set(wanted)
+    return {name for name in wanted if wanted[name] != stored[name]}

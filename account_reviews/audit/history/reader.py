@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.audit.capture.payloads import moment
+from account_reviews.audit.history.asked import Asked, asked
 from account_reviews.audit.history.event_context import RunContext, RunKey
 from account_reviews.audit.history.rows import CLOSING, is_durable, rows
 from account_reviews.domain.audit.events import AuditEvent
@@ -47,6 +48,8 @@ class Export:
     context: RunContext
     started_at: datetime | None
     """None when the first event was not read this time."""
+    asked: tuple[Asked, ...] = ()
+    """Decisions among the events that were read."""
 
 
 @dataclass(slots=True)
@@ -94,6 +97,7 @@ class HistoryReader:
             closed=bool(durable) and durable[-1].event_type in CLOSING,
             context=moved,
             started_at=moment(durable[0].event_time) if durable and not begin else None,
+            asked=asked(durable),
         )
 
     async def _events(self, run: RunKey, after: int) -> list[HistoryEvent]:

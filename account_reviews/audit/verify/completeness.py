@@ -55,8 +55,8 @@ async def add_completeness(
     *,
     since: datetime | None = None,
     workflow_id: str | None = None,
-) -> None:
-    """Compare with the histories and add what is wrong to the report.
+) -> Comparison | None:
+    """Compare with the histories and add what is wrong to the report; gives what was found.
 
     With `since`, runs that were open or moved since then; with `workflow_id`, those of one review.
     Without a client, or when Temporal does not answer, a warning says so. UnreachableError when
@@ -64,25 +64,23 @@ async def add_completeness(
     """
     if client is None:
         report.warnings.append(f"Temporal does not answer: {_WITHOUT}")
-        return
+        return None
     found, compared = Comparison(), 0
     try:
         runs = sorted(await _runs(report, client, engine, since, workflow_id))
         for start in range(0, len(runs), _BATCH):
             part = await compare(client, engine, runs[start : start + _BATCH], rules)
-            found.missing += part.missing
-            found.extra += part.extra
-            found.differing += part.differing
-            found.gone += part.gone
+            found.add(part)
             compared = min(start + _BATCH, len(runs))
     except (RPCError, TimeoutError) as error:
         reason = str(error) or "no answer in time"
         report.warnings.append(f"Temporal does not answer ({reason}): {_WITHOUT}")
-        return
+        return None
     report.histories = compared - len(found.gone)
     report.histories_gone = len(found.gone)
     async with reachable():
         await _judge(report, engine, found)
+    return found
 
 
 async def _runs(
@@ -115,7 +113,10 @@ async def _judge(report: Report, engine: AsyncEngine, found: Comparison) -> None
     _add(report, Kind.EXTRA, found.extra, places, "no history has this event")
     young = [one for one in found.differing if _place(places, one) > report.sealed_until]
     _add(report, Kind.DIFFERING, young, places, "the row is not what the history says")
-    sealed = [one for one in found.differing if _place(places, one) <= report.sealed_until]
+    why = "the row names another actor, type, time, action or resource than the history"
+    _add(report, Kind.DIFFERING, found.false, places, why)
+    old = [one for one in found.differing if _place(places, one) <= report.sealed_until]
+    sealed = [one for one in old if one not in set(found.false)]
     compared = sum(report.compared(_place(places, one)) for one in sealed)
     if compared:
         report.warnings.append(

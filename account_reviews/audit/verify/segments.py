@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.audit.seals import leaves, merkle
@@ -14,6 +15,7 @@ from account_reviews.audit.seals.leaves import NEWEST, VERSIONS, Position, leaf_
 from account_reviews.audit.seals.members import members_between
 from account_reviews.audit.seals.seal import Seal, fault_of, signature_fault
 from account_reviews.audit.seals.store import Member, unpack
+from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import connect
 
 if TYPE_CHECKING:
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
 MOST_FAULTS: Final = 1000
 """Per stretch: whoever removed a million rows is found by the first."""
 
+FULL: Final = 50_000
+"""A seal of so many rows was followed at once by another, over rows that had waited."""
+_CLOCKS: Final = timedelta(minutes=10)
+"""How far the clocks of the database and of a sealer may be apart."""
+_LONGEST_TRANSACTION: Final = timedelta(hours=1)
+"""What records something is over long before."""
+_RECORDED_AT: Final = read_sql("account_reviews.audit.verify", "recorded_at.sql")
 _LEAVES: Final = "select leaves from audit.seals where number = $1"
 _THERE: Final = f"{leaves.SELECT} from audit.audit_events where (xid, seq) = ($1, $2)"
 """More than one row when somebody put another one there."""
@@ -91,8 +100,37 @@ async def check_on(connection: asyncpg.Connection[Any], stretch: Stretch) -> Che
     await _close(connection, stretch, seal, present, checked)
     for seal in seals:
         await _close(connection, stretch, seal, [], checked)
+    checked.faults += await _time_faults(connection, stretch)
     del checked.faults[MOST_FAULTS:]
     return checked
+
+
+async def _time_faults(connection: asyncpg.Connection[Any], stretch: Stretch) -> list[Fault]:
+    """Rows that say they were recorded after their seal was made, or long before the one before.
+
+    A row can be recorded before that one was made, as long as its transaction was open. Behind a
+    seal that was full, and where the clock of the sealer stood still, nothing is said.
+    """
+    before, bounds = stretch.before, []
+    earliest = datetime.min.replace(tzinfo=UTC) + timedelta(days=2)
+    for seal in stretch.seals:
+        if before is not None and before.rows < FULL and before.sealed_at < seal.sealed_at:
+            earliest = before.sealed_at - _LONGEST_TRANSACTION
+        bounds.append((seal.number, *seal.after, *seal.until, earliest, seal.sealed_at + _CLOCKS))
+        before = seal
+    rows = await connection.fetch(
+        _RECORDED_AT, *(list(column) for column in zip(*bounds, strict=True))
+    )
+    return [
+        _fault(
+            Kind.DIFFERING,
+            "its time of recording does not fit its seal",
+            next(one for one in stretch.seals if one.number == row["number"]),
+            Position(row["xid"], row["seq"]),
+            row["event_id"],
+        )
+        for row in rows
+    ]
 
 
 def _seal_faults(stretch: Stretch) -> Iterator[Fault]:

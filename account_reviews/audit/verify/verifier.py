@@ -90,6 +90,8 @@ class Report:
     """The last position under a seal."""
     stretches: list[tuple[Position, Position]] = field(default_factory=list)
     """Rows behind the one position up to the other were compared with their seals."""
+    archived_until: datetime | None = None
+    """Rows of before may stand in archives that are believed, and not in the table."""
     histories: int | None = None
     """Histories the trail was compared with; None when Temporal was not asked."""
     histories_gone: int = 0
@@ -223,6 +225,8 @@ class Verifier:
         report = Report()
         archived, wrong = await believed_archives(connection, self._keys)
         report.faults += wrong
+        ends = [one.to_at for one in await archives(connection) if one.id in archived]
+        report.archived_until = max(ends, default=None)
         pairing = Pairing(connection, self._anchors, self._keys, scope.first)
         before = await seals_between(connection, scope.first - 1, scope.first - 1)
         stretches = _stretches(
@@ -244,7 +248,7 @@ class Verifier:
         report.unanchored = paired.unanchored
         await self._look_around(connection, paired.newest, scope, report)
         if scope.rows is not None:
-            await _look_for_gaps(connection, scope.rows, archived, report)
+            _look_for_gaps(scope.rows, report)
         return report
 
     async def _check_apart(
@@ -356,12 +360,10 @@ async def _twice(connection: AsyncConnection, scope: _Scope) -> CursorResult[Any
     return await connection.execute(_TWICE_SINCE, {"since": since, "most": MOST_FAULTS})
 
 
-async def _look_for_gaps(
-    connection: AsyncConnection, rows: Sequence[Row], archived: Sequence[int], report: Report
-) -> None:
+def _look_for_gaps(rows: Sequence[Row], report: Report) -> None:
     """Events and lines that lack among the rows of a review, as far as older rows show it."""
-    ends = [one.to_at for one in await archives(connection) if one.id in archived]
-    if ends and min(row["at"] for row in rows) < max(ends) + _LONGEST:
+    until = report.archived_until
+    if until is not None and min(row["at"] for row in rows) < until + _LONGEST:
         report.warnings.append(
             "rows of the review may lie in archives: gaps among those that are left were not "
             "looked for"

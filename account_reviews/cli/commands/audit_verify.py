@@ -1,6 +1,6 @@
 """`reviews audit verify`: was the trail altered, and is all of it there?"""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,6 +114,8 @@ async def _online(
 ) -> "Report":
     from account_reviews.audit.seals.anchors import open_anchors
     from account_reviews.audit.verify.completeness import add_completeness
+    from account_reviews.audit.verify.facts import add_facts
+    from account_reviews.audit.verify.scope import Scope
     from account_reviews.audit.verify.verifier import Verifier
     from account_reviews.domain.audit.redaction import rules_of
     from account_reviews.services.reviews import review_id_of
@@ -125,13 +127,24 @@ async def _online(
         report = await verifier.verify_review(settings.tenant, review_id)
     else:
         report = await verifier.verify(since=since)
-    await add_completeness(
+    rules, began = rules_of(parts.policy), datetime.now(UTC)
+    compared = await add_completeness(
         report,
         await temporal_if_there(parts),
         parts.audit.engine,
-        rules_of(parts.policy),
+        rules,
         since=since,
         workflow_id=review_id,
+    )
+    await add_facts(
+        report,
+        parts.engine,
+        parts.audit.engine,
+        parts.ledger,
+        rules,
+        Scope(since=since, review_id=review_id),
+        chains=compared.chains if compared is not None else {},
+        began=began,
     )
     return report
 

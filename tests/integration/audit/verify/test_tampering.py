@@ -177,3 +177,22 @@ async def test_proofs_hold_and_fail_with_the_seals(cut: Sealed) -> None:
     async with cut.engine.connect() as connection:
         with pytest.raises(NegativeAnswerError, match="seal 2"):
             await proof_of(connection, rows)
+
+
+@pytest.mark.parametrize("moved", ["- interval '2 hours'", "+ interval '11 minutes'"])
+async def test_a_time_of_recording_that_does_not_fit_its_seal(cut: Sealed, moved: str) -> None:
+    """Before it is sealed nothing else shows it: whoever owns the table sets the default."""
+    await cut.add(1)
+    await cut.sealer().seal_all()
+    await cut.add(2, 3)
+    await cut.owner(
+        f"update audit.audit_events set recorded_at = recorded_at {moved} where event_id like '%/2'"
+    )
+    await cut.sealer().seal_all()
+    (fault,) = (await cut.verify()).faults
+    assert (fault.kind, fault.seal, fault.why) == (
+        Kind.DIFFERING,
+        2,
+        "its time of recording does not fit its seal",
+    )
+    assert str(fault.event_id).endswith("/2")

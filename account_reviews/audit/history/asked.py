@@ -1,0 +1,78 @@
+"""The decisions that a history holds: what people sent, as they sent it. Pure.
+
+A review records of each that it was taken or refused. Beside what was sent, a record that nobody
+caused stands out, and so does a message that nothing came of.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import EventType as Kind
+from temporalio.api.history.v1 import HistoryEvent
+
+from account_reviews.audit.capture.payloads import moment, value_of
+from account_reviews.temporal.names import DECIDE_UPDATE
+
+DECIDE_SIGNAL: Final = "submit_decision"
+_LONGEST: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One message that asks for a decision."""
+
+    event: int
+    """Its number in the history."""
+    at: datetime
+    approver: str | None
+    """None where the message does not say so in our shape."""
+    decision_id: str | None
+    text: str
+    """What was sent, as it was spelled: an odd shape may hold the name somewhere else."""
+    update: bool
+    refused: bool | None = None
+    """Whether an update was; None for a signal and for an update that has no answer yet."""
+
+
+def asked(events: Iterable[HistoryEvent]) -> tuple[Asked, ...]:
+    """The decisions among the events, in their order."""
+    found: dict[int, Asked] = {}
+    for event in events:
+        if event.event_type == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+            signal = event.workflow_execution_signaled_event_attributes
+            if signal.signal_name == DECIDE_SIGNAL:
+                found[event.event_id] = _asked(event, signal.input.payloads, update=False)
+        elif event.event_type == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+            message = event.workflow_execution_update_accepted_event_attributes
+            given = message.accepted_request.input
+            if given.name == DECIDE_UPDATE:
+                found[event.event_id] = _asked(event, given.args.payloads, update=True)
+        elif event.event_type == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
+            answer = event.workflow_execution_update_completed_event_attributes
+            accepted = answer.accepted_event_id
+            if accepted in found:
+                refused = answer.outcome.HasField("failure")
+                found[accepted] = replace(found[accepted], refused=refused)
+    return tuple(found.values())
+
+
+def _asked(event: HistoryEvent, payloads: Iterable[Payload], *, update: bool) -> Asked:
+    given = list(payloads)
+    value = value_of(given)
+    fields: Mapping[str, Any] = value if isinstance(value, Mapping) else {}
+    return Asked(
+        event=event.event_id,
+        at=moment(event.event_time),
+        approver=_word(fields, "approver"),
+        decision_id=_word(fields, "decision_id"),
+        text=b" ".join(one.data for one in given)[:_LONGEST].decode("utf-8", "replace"),
+        update=update,
+    )
+
+
+def _word(fields: Mapping[str, Any], key: str) -> str | None:
+    found = fields.get(key)
+    return found if isinstance(found, str) and found else None

@@ -1,0 +1,117 @@
+"""What reviews recorded of themselves, against the state they were saved with, both ways."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from account_reviews.audit.event_rows import stand_in_id
+from account_reviews.audit.seals.faults import Fault, Kind
+from account_reviews.audit.seals.leaves import Position
+from account_reviews.audit.verify.scope import Scope
+from account_reviews.audit.verify.verifier import Report
+from account_reviews.domain.audit.entries import review_base, review_entries
+from account_reviews.domain.audit.redaction import Rules
+from account_reviews.domain.review.state import ReviewState
+from account_reviews.store.sql_files import read_sql
+
+_STATES: Final = text(read_sql("account_reviews.audit.verify", "states.sql"))
+_RECORDED: Final = text(read_sql("account_reviews.audit.verify", "recorded_of_runs.sql"))
+_STAND_INS: Final = text("select event_id from audit.audit_events where event_id = any(:ids)")
+_COLUMNS: Final = ("event_type", "actor", "action", "resource")
+
+
+async def add_recorded_reviews(
+    report: Report, main: AsyncConnection, trail: AsyncConnection, rules: Rules, scope: Scope
+) -> None:
+    """Every line of a timeline and every phase that a saved review holds, and no other."""
+    after = ""
+    while True:
+        values = {"since": scope.since, "review": scope.review_id, "after": after}
+        rows = (await main.execute(_STATES, values)).all()
+        if not rows:
+            return
+        after = rows[-1].run_id
+        recorded: dict[str, list[Any]] = defaultdict(list)
+        runs = {"runs": [row.run_id for row in rows]}
+        for one in await trail.execute(_RECORDED, runs):
+            recorded[one.run_id].append(one)
+        for row in rows:
+            try:
+                state = ReviewState.model_validate(row.state)
+            except ValueError:
+                why = "what was saved of the review cannot be read, and was compared with nothing"
+                report.warnings.append(f"{row.run_id}: {why}")
+                continue
+            there = recorded[row.run_id]
+            await _compare(report, trail, state, rules, there)
+            if row.closed:
+                _find_strange(report, state, there)
+
+
+async def _compare(
+    report: Report,
+    trail: AsyncConnection,
+    state: ReviewState,
+    rules: Rules,
+    recorded: Sequence[Any],
+) -> None:
+    base = review_base(state, None)
+    expected = {
+        entry["body"]["event_id"]: {**entry["body"], **base}
+        for entry in review_entries(state, rules)
+    }
+    there = {one.event_id: one for one in recorded}
+    absent = [event_id for event_id in expected if event_id not in there]
+    stand_ins: set[str] = set()
+    if absent:
+        ids = {"ids": [stand_in_id(one) for one in absent]}
+        stand_ins = set((await trail.execute(_STAND_INS, ids)).scalars())
+    for event_id in absent:
+        if stand_in_id(event_id) not in stand_ins:
+            why = "the review has this in its state, the trail has no row of it"
+            report.faults.append(Fault(kind=Kind.MISSING, why=why, event_id=event_id))
+    for event_id, body in expected.items():
+        row = there.get(event_id)
+        wrong = [] if row is None else _differences(body, row)
+        if wrong:
+            why = f"the row names another {', '.join(wrong)} than the state of the review"
+            report.faults.append(_fault(Kind.DIFFERING, why, row))
+
+
+def _differences(body: Mapping[str, Any], row: Any) -> list[str]:
+    wrong = [name for name in _COLUMNS if body[name] != getattr(row, name)]
+    if body["action"] == "refreshed" and "event_type" in wrong:
+        wrong.remove("event_type")  # what came of it is known later
+    return wrong + (["time"] if datetime.fromisoformat(body["at"]) != row.at else [])
+
+
+def _find_strange(report: Report, state: ReviewState, recorded: Sequence[Any]) -> None:
+    """Rows of lines or phases that the review does not have.
+
+    A step that was done again recorded what it did at another time: of a review that had one,
+    only numbers beyond the last are strange.
+    """
+    times: dict[str, list[datetime | None]] = {
+        "timeline": [None] * state.timeline_dropped + [line.at for line in state.timeline],
+        "phase": [move.at for move in state.history],
+    }
+    for row in recorded:
+        prefix, _, place = row.event_id.rpartition("/")
+        number = place.partition("@")[0]
+        known = times[prefix.partition("/")[0]]
+        if not number.isdecimal() or int(number) >= len(known):
+            strange = True
+        else:
+            at = known[int(number)]
+            strange = at is not None and at != row.at and not row.again
+        if strange:
+            why = "the review has nothing of this in its state"
+            report.faults.append(_fault(Kind.EXTRA, why, row))
+
+
+def _fault(kind: Kind, why: str, row: Any) -> Fault:
+    return Fault(kind=kind, why=why, event_id=row.event_id, position=Position(row.xid, row.seq))

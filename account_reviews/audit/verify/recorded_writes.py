@@ -1,0 +1,93 @@
+"""Writes to the CRM as the trail has them, against the ledger of the CRM, both ways."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from account_reviews.audit.event_rows import stand_in_id
+from account_reviews.audit.seals.faults import Fault, Kind
+from account_reviews.audit.seals.leaves import Position
+from account_reviews.audit.verify.scope import Scope
+from account_reviews.audit.verify.verifier import Report
+from account_reviews.domain.audit.events import UNKNOWN_ACTOR, write_id
+from account_reviews.store.sql_files import read_sql
+
+_RECORDED: Final = text(read_sql("account_reviews.audit.verify", "writes_recorded.sql"))
+_MADE: Final = text(read_sql("account_reviews.audit.verify", "writes_made.sql"))
+_TO_RECORD: Final = text(read_sql("account_reviews.audit.verify", "writes_to_record.sql"))
+_THERE: Final = text("select event_id from audit.audit_events where event_id = any(:ids)")
+_APPROVED: Final = text(read_sql("account_reviews.audit.capture", "approvers.sql"))
+_PREFIX: Final = "write/"
+_BATCH: Final = 1000
+_OLDEST: Final = datetime.min.replace(tzinfo=UTC) + timedelta(days=400)
+
+
+async def add_recorded_writes(
+    report: Report,
+    main: AsyncConnection,
+    trail: AsyncConnection,
+    crm: AsyncConnection,
+    scope: Scope,
+) -> None:
+    """Every row of a write is in the ledger as it says, and every write has its row."""
+    values = {"since": scope.since, "review": scope.review_id}
+    rows = (await trail.execute(_RECORDED, values)).all()
+    for start in range(0, len(rows), _BATCH):
+        await _check_rows(report, main, crm, rows[start : start + _BATCH])
+    since = max(scope.since or _OLDEST, report.archived_until or _OLDEST)
+    found = await crm.execute(_TO_RECORD, {"since": since, "runs": scope.runs})
+    ids = list(found.scalars())
+    for start in range(0, len(ids), _BATCH):
+        await _check_ledger(report, trail, ids[start : start + _BATCH])
+
+
+async def _check_rows(
+    report: Report, main: AsyncConnection, crm: AsyncConnection, rows: Any
+) -> None:
+    operations = [row.event_id.removeprefix(_PREFIX) for row in rows]
+    made = {one.operation_id: one for one in await crm.execute(_MADE, {"ids": operations})}
+    runs = {"runs": sorted({one.partition(":")[0] for one in operations})}
+    decided = {
+        f"{one.run_id}:{one.change_id}": one.decided_by
+        for one in await main.execute(_APPROVED, runs)
+        if one.decided_by
+    }
+    for row, operation in zip(rows, operations, strict=True):
+        write = made.get(operation)
+        if write is None:
+            _add(report, Kind.EXTRA, "the CRM has no such write in its ledger", row)
+            continue
+        wrong = _differences(row, write)
+        if row.actor not in (decided.get(operation, row.actor), UNKNOWN_ACTOR):
+            wrong.append("actor")
+        if wrong:
+            why = f"the row names another {', '.join(wrong)} than the ledger of the CRM"
+            _add(report, Kind.DIFFERING, why, row)
+
+
+def _differences(row: Any, write: Any) -> list[str]:
+    record = write.record or {}
+    kind, name = record.get("type") or "record", record.get("id") or "unknown"
+    wrong = {
+        "action": row.action != write.action,
+        "resource": row.resource != f"{kind}/{name}",
+        "time": row.at != write.applied_at,
+    }
+    return [name for name, is_wrong in wrong.items() if is_wrong]
+
+
+async def _check_ledger(report: Report, trail: AsyncConnection, operations: list[str]) -> None:
+    names = {write_id(one): one for one in operations}
+    stand_ins = {stand_in_id(name): name for name in names}
+    found = set((await trail.execute(_THERE, {"ids": [*names, *stand_ins]})).scalars())
+    for name in names:
+        if name not in found and stand_in_id(name) not in found:
+            why = "the CRM has this write in its ledger, the trail has no row of it"
+            report.faults.append(Fault(kind=Kind.MISSING, why=why, event_id=name))
+
+
+def _add(report: Report, kind: Kind, why: str, row: Any) -> None:
+    position = Position(row.xid, row.seq)
+    report.faults.append(Fault(kind=kind, why=why, event_id=row.event_id, position=position))
