@@ -3,10 +3,12 @@
 import socket
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from account_reviews.domain.errors import ConflictError
 
 LOOPBACK: Final = "127.0.0.1"
+_HERE: Final = (LOOPBACK, "localhost", "::1")
 _LISTENS: Final = "0A"
 """The state of a socket that listens, as Linux writes it."""
 
@@ -28,6 +30,11 @@ def any_free() -> int:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def is_here(url: str) -> bool:
+    """True for an address of this machine, of which no proxy knows. ValueError for none at all."""
+    return urlsplit(url).hostname in _HERE
 
 
 def listens(pid: int, port: int) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from account_reviews.config import ports
 from account_reviews.domain.errors import BadInputError
 
 DEFAULT_HOST: Final = "localhost"
@@ -21,6 +22,7 @@ METRICS_EXPORTER: Final = "OTEL_METRICS_EXPORTER"
 _DISABLED: Final = "OTEL_SDK_DISABLED"
 _TRACES_EXPORTER: Final = "OTEL_TRACES_EXPORTER"
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_DEFAULT_ENDPOINT: Final = "http://localhost:4318"
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _HTTP: Final = "http/protobuf"
 
@@ -59,6 +61,15 @@ def exports_spans(env: Mapping[str, str] = os.environ) -> bool:
     if exporter not in ("", "otlp", "none"):
         raise BadInputError(f"{_TRACES_EXPORTER} is {exporter!r}, but must be otlp or none")
     return exporter == "otlp" or (not exporter and any(env.get(name) for name in _ENDPOINTS))
+
+
+def spans_stay_here(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether they are sent to an address of this machine."""
+    given = (env.get(name, "").strip() for name in reversed(_ENDPOINTS))
+    try:
+        return ports.is_here(next(filter(None, given), _DEFAULT_ENDPOINT))
+    except ValueError:
+        return False
 
 
 def check_protocol(env: Mapping[str, str] = os.environ) -> None:

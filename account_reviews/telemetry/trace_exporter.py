@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from account_reviews.config.telemetry import check_protocol, exports_spans
+from account_reviews.config.telemetry import check_protocol, exports_spans, spans_stay_here
 from account_reviews.telemetry.redacted_spans import RedactedSpans
 from account_reviews.telemetry.tracing import Decided, GivenIds, ReviewTracing
 
@@ -61,6 +61,11 @@ class Traces:
 
 def _otlp() -> SpanExporter:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from requests import Session
 
     check_protocol()
-    return OTLPSpanExporter()
+    if not spans_stay_here():
+        return OTLPSpanExporter()
+    session = Session()
+    session.trust_env = False  # no proxy knows an address of this machine
+    return OTLPSpanExporter(session=session)

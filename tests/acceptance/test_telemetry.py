@@ -167,7 +167,10 @@ def test_bad_settings_of_the_page_end_a_worker_with_one_sentence(reviews: Review
 
 
 async def test_a_command_exports_its_span(reviews: Reviews, stack: LocalStack, sink: Sink) -> None:
-    answer = reviews("start", "ac-016", "-o", "json", OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint)
+    """Not through a proxy, which knows nothing of this machine."""
+    proxy = f"http://{ports.LOOPBACK}:1"
+    given = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, "http_proxy": proxy, "no_proxy": ""}
+    answer = reviews("start", "ac-016", "-o", "json", **given)
     started = answer.document()
     span = sink.spans()["StartWorkflow:AccountReview"]
     client = await Client.connect(stack.address)

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from account_reviews.config.settings import Settings
 
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     app.command("metrics")(metrics)
@@ -90,17 +87,15 @@ def _known(settings: "Settings") -> str:
 
 def fetch(url: str) -> str:
     """The text at an address. UnreachableError, BadInputError for one that is none."""
-    import urllib.parse
     import urllib.request
 
+    from account_reviews.config import ports
     from account_reviews.domain.errors import BadInputError, UnreachableError
 
     if not url.startswith(("http://", "https://")):
         raise BadInputError(f"--url is {url!r}, but must begin with http:// or https://")
     try:
-        # Of this machine no proxy knows; what is elsewhere may be reached through one.
-        own = urllib.parse.urlsplit(url).hostname in _LOOPBACK
-        proxies = urllib.request.ProxyHandler({} if own else None)
+        proxies = urllib.request.ProxyHandler({} if ports.is_here(url) else None)
         with urllib.request.build_opener(proxies).open(url, timeout=10) as answer:
             return str(answer.read().decode())
     except (OSError, ValueError):  # ValueError: no address, or no text
