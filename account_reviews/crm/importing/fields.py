@@ -114,6 +114,10 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
 _MAXIMA: Final = {"deals.probability": 100}
 _LONGEST: Final = {"owners.name": 500}
 """An index holds it."""
+_LONGEST_LINE: Final = 2000
+"""Of names, subjects and other texts of one line: titles, lists and briefs show them."""
+_TEXTS: Final = frozenset({"content", "description", "outcome"})
+"""Texts of many lines, as long as a record may be."""
 _LONGEST_IDS: Final = {"owners": LONGEST_OWNER_ID}
 _ROUNDED: Final = frozenset({"deals.probability"})
 
@@ -136,7 +140,9 @@ def _field(table: Table, column: Column[Any]) -> ModuleField:
     full_name = f"{table.name}.{column.name}"
     target = next((key.column.table.name for key in column.foreign_keys), None)
     named = table.name if column.name == "id" else target
-    longest_id = None if named is None else _LONGEST_IDS.get(named, LONGEST_ID)
+    longest = None if column.name in _TEXTS else _LONGEST_LINE
+    if named is not None:
+        longest = _LONGEST_IDS.get(named, LONGEST_ID)
     return ModuleField(
         name=column.name,
         kind=_kind(column),
@@ -146,7 +152,7 @@ def _field(table: Table, column: Column[Any]) -> ModuleField:
         maximum=_MAXIMA.get(full_name),
         rounded=full_name in _ROUNDED,
         names=named,
-        longest=_LONGEST.get(full_name, longest_id),
+        longest=_LONGEST.get(full_name, longest),
     )
 
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from account_reviews.crm.importing.fields import MODULES
 from account_reviews.crm.importing.mapping import parse_mapping
 from account_reviews.crm.importing.rows import RowReader, Value, digest, slug
+from account_reviews.temporal.names import review_id
 
 BASE = {
     "accounts": {"id": {"constant": "a"}, "name": {"constant": "n"}},
@@ -69,6 +71,8 @@ def read(field: str, text: str, rule: Any = "X", **file: Any) -> Value:
         ("tasks.status", "COMPLETED", "COMPLETED"),
         ("tasks.status", "NOT_STARTED", "NOT_STARTED"),
         ("tasks.status", "", None),
+        ("tasks.description", "d" * 200_000, "d" * 200_000),
+        ("accounts.name", "n" * 2000, "n" * 2000),
     ],
 )
 def test_each_kind_is_read(field: str, text: str, value: Value) -> None:
@@ -104,6 +108,8 @@ def test_each_kind_is_read(field: str, text: str, value: Value) -> None:
         ("accounts.id", "я" * 166, "id is too long: its review could not be named"),
         ("contacts.account_id", "a" * 501, "account_id is longer than 500 characters"),
         ("owners.name", "n" * 501, "name is longer than 500 characters"),
+        ("accounts.name", "n" * 2001, "name is longer than 2000 characters"),
+        ("tasks.subject", "n" * 2001, "subject is longer than 2000 characters"),
         ("accounts.annual_revenue", "(5", "annual_revenue is not a number"),
         ("accounts.annual_revenue", "(-5)", "annual_revenue is not a number"),
         ("accounts.annual_revenue", "-5-", "annual_revenue is not a number"),
@@ -264,6 +270,16 @@ def test_any_text_is_a_value_or_a_message(text: str) -> None:
     for field in ("accounts.annual_revenue", "accounts.employees", "accounts.created_at",
                   "contacts.alignment", "contacts.active", "accounts.status"):  # fmt: skip
         read(field, text)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.integers(1, 500))
+@example("я", 166)
+@example("я", 150)
+@example("a", 500)
+def test_an_account_that_is_taken_can_be_reviewed(text: str, times: int) -> None:
+    account_id = (text * times)[:500]
+    if not MODULES["accounts"].fields["id"].too_long(account_id):
+        assert len(review_id(account_id)) <= 1000
 
 
 @given(st.text())
