@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from account_reviews.audit.capture.recorder import AuditParts, open_audit
 from account_reviews.config.settings import Settings
-from account_reviews.store.addresses import normalise_url
+from account_reviews.store.addresses import normalise_url, same_place
 from account_reviews.store.statements import Statements
 
 if TYPE_CHECKING:
@@ -144,8 +144,9 @@ class Parts:
         """The CRM's accounts."""
         from account_reviews.crm.sql.accounts import SqlAccounts
 
-        crm_url = self.settings.crm_url
-        statements = self.databases.statements(crm_url) if crm_url else self.statements
+        url = self.settings.crm_url
+        ours = url is None or self._is_ours(url)
+        statements = self.statements if ours else self.databases.statements(url or "")
         return SqlAccounts(statements, self.settings.tenant)
 
     @cached_property
@@ -173,12 +174,22 @@ class Parts:
         return self.databases.engine(self.settings.require_database_url())
 
     @cached_property
+    def ledger(self) -> "AsyncEngine":
+        """The database in which the CRM keeps what was written. In ours it is our engine, however its URL is written: the
+        gate is then asked in the transaction of the write, over one connection."""
+        url = self.settings.crm_url
+        return self.engine if url is None or self._is_ours(url) else self.databases.engine(url)
+
+    def _is_ours(self, url: str) -> bool:
+        return same_place(url, self.settings.require_database_url())
+
+    @cached_property
     def crm(self) -> "CrmBackend":
         from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
 
-        if self.settings.crm_url is None:
+        if self.ledger is self.engine:
             return OwnSqlCrm(self.engine)
-        return SqlCrm(self.databases.engine(self.settings.crm_url))
+        return SqlCrm(self.ledger)
 
     @cached_property
     def memory(self) -> "PostgresMemory":
@@ -215,12 +226,6 @@ class Parts:
         from account_reviews.audit.capture.outbox_relay import Relay
 
         return Relay(self.engine, self.audit.engine, self.ledger, self.audit.rules)
-
-    @cached_property
-    def ledger(self) -> "AsyncEngine":
-        """The database in which the CRM keeps what was written."""
-        crm_url = self.settings.crm_url
-        return self.engine if crm_url is None else self.databases.engine(crm_url)
 
     def activities(self, on_close: Callable[[], None] = lambda: None) -> list[object]:
         """One instance of each activity class, but for the upkeep jobs of a worker.

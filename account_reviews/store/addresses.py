@@ -12,6 +12,7 @@ _SCHEMES: Final = ("postgres", "postgresql", _DRIVER)
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SSL_FLAGS: Final = {"true": "require", "false": "disable"}
 _LAST_PORT: Final = 65_535
+_DEFAULT_PORT: Final = 5432
 _HINT: Final = "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 _URL: Final = re.compile(
     r"""(?P<scheme>[\w+]+)://
@@ -79,6 +80,18 @@ def normalised(url: str) -> Address:
 def normalise_url(url: str) -> str:
     """The one spelling of the URL, see `normalised`. BadInputError."""
     return normalised(url).url()
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two URLs lead to one database under one user, however they are written."""
+    return _place(normalised(one)) == _place(normalised(other))
+
+
+def _place(address: Address) -> tuple[str, str, str, str | None]:
+    host = address.query.get("host") or address.host or ""
+    near = host in ("", "localhost", "127.0.0.1", "::1")
+    port = address.query.get("port") or str(address.port or _DEFAULT_PORT)
+    return "localhost" if near else host.casefold(), port, address.database or "", address.user
 
 
 def asyncpg_dsn(url: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -11,11 +12,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.bootstrap import Parts
+from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import HaltedError, UnreachableError, WritesHaltedError
-from account_reviews.domain.proposals import Action
+from account_reviews.domain.proposals import Action, ProposedChange
 from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.services.halts import (
@@ -387,3 +388,66 @@ async def test_a_halted_write_is_tried_again_after_thirty_seconds(parts: Parts) 
     assert not mapped.non_retryable
     assert mapped.next_retry_delay is not None
     assert mapped.next_retry_delay.total_seconds() == RETRY_SECONDS == 30
+
+
+def many_notes() -> list[ProposedChange]:
+    return [change(Action.ADD_NOTE, {"content": f"note {number}"}) for number in range(24)]
+
+
+@pytest.mark.parametrize("spelling", ["the same", "another"])
+async def test_a_crm_url_that_names_our_database_is_our_database(
+    parts: Parts, engine: AsyncEngine, spelling: str
+) -> None:
+    await load(engine, [sample()])
+    url = parts.settings.require_database_url()
+    other = url.replace("postgresql+asyncpg://", "postgres://") + "?application_name=crm"
+    settings = replace(parts.settings, crm_url=url if spelling == "the same" else other)
+    async with open_parts(settings, application="tests") as mine:
+        crm = mine.crm
+        assert isinstance(crm, OwnSqlCrm)
+        gate = mine.halts.gate(settings.tenant)
+        async with asyncio.TaskGroup() as group:
+            writes = [
+                group.create_task(
+                    crm.apply_gated(
+                        note, expected_version=None, operation_id=f"24:{number}", gate=gate
+                    )
+                )
+                for number, note in enumerate(many_notes())
+            ]
+    assert {write.result().status for write in writes} == {"applied"}
+
+
+async def test_slow_writes_elsewhere_take_no_more_of_the_pool_than_fast_ones(
+    parts: Parts,
+) -> None:
+    gate, everybody = parts.halts.gate(parts.settings.tenant), asyncio.Barrier(24)
+
+    async def slow_write() -> None:
+        async with gate.open_for_write():
+            await everybody.wait()  # nobody ends before all have begun
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(24):
+            group.create_task(slow_write())
+    assert await parts.halts.writers_left(parts.settings.tenant) == 0
+
+
+async def test_a_gate_whose_connection_is_lost_is_passed_over_another(
+    parts: Parts, engine: AsyncEngine
+) -> None:
+    gate = parts.halts.gate(parts.settings.tenant)
+    held = text(
+        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted "
+        "and database = (select oid from pg_database where datname = current_database()) "
+        "and mode = 'ShareLock'"
+    )
+    async with gate.open_for_write():
+        async with engine.connect() as connection:
+            assert (await connection.execute(held)).all()
+        with pytest.raises(UnreachableError):
+            async with gate.open_for_write():
+                pytest.fail("nobody knows whether it is open")
+        async with gate.open_for_write():
+            assert await parts.halts.writers_left(parts.settings.tenant) == 1
+    assert await parts.halts.writers_left(parts.settings.tenant) == 0
