@@ -131,7 +131,8 @@ class CrmActivities:
     @activity.defn(name="crm.find_writes")
     async def find_writes(self, call: FindWrites) -> FoundWrites:
         """Whether writes whose answers were lost were carried out, by their operation ids."""
-        return FoundWrites(results=await self._crm.find_operations(call.operation_ids))
+        crm = self._crm.of(call.tenant)
+        return FoundWrites(results=await crm.find_operations(call.operation_ids))
 
     @activity.defn(name="crm.read_back")
     async def read_back(self, call: ReadBack) -> ReadBackResult:

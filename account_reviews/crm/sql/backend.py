@@ -166,7 +166,8 @@ class SqlCrm:
 
     async def find_operations(self, operation_ids: Sequence[str]) -> dict[str, ApplyResult]:
         """What the ledger holds of these ids, once nobody writes under them any more."""
-        async with self._write() as connection:
+        async with self._answering(), self._committed.begin() as connection:
+            await self._check_owner(connection)
             return await find_operations(connection, operation_ids)
 
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
@@ -191,7 +192,7 @@ class SqlCrm:
     async def has_owner(self, owner_id: str) -> bool:
         """Whether there is an owner of that id."""
         query = select(func.count()).where(owners.c.id == owner_id)
-        async with reachable(CrmUnavailableError), self._autocommit.connect() as connection:
+        async with self._answering(), self._autocommit.connect() as connection:
             return bool(await connection.scalar(query))
 
     async def capabilities(self) -> Capabilities:

@@ -6,13 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
 from account_reviews.crm.sql import tables
 from account_reviews.crm.sql.backend import SqlCrm
+from account_reviews.crm.sql.rows import Links
+from account_reviews.crm.sql.writes import apply_change
 from account_reviews.domain.errors import (
     AccountNotFoundError,
     CrmInvalidError,
@@ -32,6 +34,7 @@ from account_reviews.domain.records import (
 )
 from tests.support.crm import ACCOUNT, change, ref
 from tests.support.crm_loading import AS_OF, ILSE, TOMAS, ago, load, read_one, sample
+from tests.support.waiting import until
 
 LIMITS = SnapshotLimits()
 Filled = Callable[..., Any]
@@ -427,3 +430,42 @@ async def test_the_nearest_active_manager_of_an_owner_who_left_is_shown(
     crm = await filled(sample(account=account, owner=owner), owners=(*reversed(others), owner))
     found = (await crm.snapshot("ac-1", as_of=AS_OF, limits=LIMITS)).manager
     assert (found and found.id) == manager
+
+
+async def test_what_was_written_is_found_by_its_operation_id(filled: Filled) -> None:
+    crm = await filled(sample())
+    note = change(Action.ADD_NOTE, {"content": "Hello"})
+    stale = change(Action.UPDATE_ACCOUNT, {"status": "Closed"}, ACCOUNT)
+    done = await crm.apply(note, expected_version=None, operation_id="run:1")
+    refused = await crm.apply(stale, expected_version="no such", operation_id="run:2")
+    assert (done.status, refused.status) == ("applied", "conflict")
+    for _ in range(2):  # asking leaves nothing behind
+        assert await crm.find_operations(("run:3", "run:2", "run:1")) == {"run:1": done}
+    assert (await crm.apply(note, expected_version=None, operation_id="run:3")).status == "applied"
+
+
+async def test_a_write_under_way_is_waited_for_by_whoever_asks_for_it(engine: AsyncEngine) -> None:
+    await load(engine, [sample()], owners=BOTH)
+    note = change(Action.ADD_NOTE, {"content": "Hello"})
+    async with engine.connect() as connection:
+        result = await apply_change(connection, note, None, "run:1", Links(None))
+        asking = asyncio.ensure_future(SqlCrm(engine).find_operations(("run:1",)))
+        await until(lambda: waiting_for_a_lock(engine))
+        assert not asking.done()
+        await connection.commit()
+    assert await asking == {"run:1": result}
+
+
+async def waiting_for_a_lock(engine: AsyncEngine) -> bool:
+    query = text(
+        "select exists (select from pg_stat_activity where wait_event_type = 'Lock' "
+        "and datname = current_database())"
+    )
+    async with engine.connect() as connection:
+        return bool(await connection.scalar(query))
+
+
+async def test_an_owner_is_known_by_id(filled: Filled) -> None:
+    crm = await filled(sample())
+    assert await crm.has_owner(ILSE.id)
+    assert not await crm.has_owner("nobody")
