@@ -175,8 +175,11 @@ class Parts:
 
     @cached_property
     def ledger(self) -> "AsyncEngine":
-        """The database in which the CRM keeps what was written. In ours it is our engine, however its URL is written: the
-        gate is then asked in the transaction of the write, over one connection."""
+        """The database in which the CRM keeps what was written.
+
+        When that is ours it is our engine, however its URL is written: the gate is then asked in
+        the transaction of the write, over one connection.
+        """
         url = self.settings.crm_url
         return self.engine if url is None or self._is_ours(url) else self.databases.engine(url)
 
