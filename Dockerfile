@@ -15,7 +15,8 @@ RUN pip --python /opt/reviews/bin/python install --no-cache-dir --no-deps --no-b
 
 FROM python:3.11-slim
 RUN pip uninstall --yes setuptools pip \
-    && useradd --system --uid 10001 --create-home --home-dir /var/lib/reviews reviews
+    && useradd --system --uid 10001 --create-home --home-dir /var/lib/reviews reviews \
+    && install -d -o reviews -m 0700 /var/lib/reviews /var/lib/reviews-seals /var/lib/reviews-archive
 COPY --from=build /opt/reviews /opt/reviews
 ENV PATH=/opt/reviews/bin:$PATH \
     PYTHONUNBUFFERED=1 \

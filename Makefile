@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TOOLS := .tools/bin
 TCTL_VERSION := v1.15.2
-PROMETHEUS_VERSION := v0.313.5
+PROMETHEUS_VERSION := v0.313.4
 COLLECTOR_VERSION := v0.157.0
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)

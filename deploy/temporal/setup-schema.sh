@@ -1,5 +1,6 @@
 #!/bin/sh
-# Brings the databases of the Temporal server to the schema of this image. Safe to repeat.
+# Brings the databases of the Temporal server to the schema of this image. Safe to repeat. The
+# databases have to be there, and belong to the user.
 # Needs: POSTGRES_SEEDS, POSTGRES_USER, SQL_PASSWORD.
 set -eu
 
@@ -10,7 +11,6 @@ tool() {
 }
 
 setup() {
-  tool --db "$1" create
   tool --db "$1" setup-schema -v 0.0
   tool --db "$1" update-schema -d "$2"
 }

@@ -10,19 +10,42 @@ from typing import Any
 from tests.support.paths import ROOT
 
 OURS = ("migrate", "worker")
+PASSWORDS = {
+    name: f"made-up-{number}"
+    for number, name in enumerate(
+        (
+            "POSTGRES_PASSWORD",
+            "TEMPORAL_DB_PASSWORD",
+            "REVIEWS_OWNER_PASSWORD",
+            "REVIEWS_WORKER_PASSWORD",
+            "GRAFANA_PASSWORD",
+        )
+    )
+}
+"""Each login has one of its own, and none has a default."""
 
 
-def tool(name: str, *words: str) -> subprocess.CompletedProcess[str]:
+def tool(
+    name: str, *words: str, passwords: dict[str, str] = PASSWORDS
+) -> subprocess.CompletedProcess[str]:
     """Run an installed check in the checkout."""
+    kept = {name: value for name, value in os.environ.items() if name not in PASSWORDS}
     program = Path(sysconfig.get_path("scripts")) / name
     return subprocess.run(
-        [program, *words], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [program, *words],
+        cwd=ROOT,
+        env={**kept, **passwords},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
-def services() -> dict[str, Any]:
+def services(*profiles: str) -> dict[str, Any]:
     """Every service, with anchors merged and variables filled in."""
-    done = tool("docker-compose", "config", "--format", "json")
+    chosen = [word for profile in profiles for word in ("--profile", profile)]
+    done = tool("docker-compose", *chosen, "config", "--format", "json")
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)["services"]
     return found

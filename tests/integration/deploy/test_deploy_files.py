@@ -1,6 +1,7 @@
 """The deployment files: valid, in step with the code, and free of surprises."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import yaml
 from account_reviews.local.temporal_server import DYNAMIC_CONFIG
 from account_reviews.temporal.names import RETENTION_DAYS
 from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
-from tests.support.compose import OURS, services, tool
+from tests.support.compose import OURS, PASSWORDS, services, tool
 from tests.support.paths import ROOT
 
 NAMESPACE_SCRIPT = ROOT / "deploy/temporal/setup-namespace.sh"
@@ -57,11 +58,12 @@ def test_every_service_waits_for_what_it_needs() -> None:
     done, healthy = "service_completed_successfully", "service_healthy"
     assert waits == {
         "postgres": {},
-        "temporal-schema": {"postgres": healthy},
+        "postgres-roles": {"postgres": healthy},
+        "temporal-schema": {"postgres-roles": done},
         "temporal": {"temporal-schema": done},
         "temporal-namespace": {"temporal": healthy},
         "temporal-ui": {"temporal": healthy},
-        "migrate": {"postgres": healthy},
+        "migrate": {"postgres-roles": done},
         "worker": {"migrate": done, "temporal-namespace": done},
     }
 
@@ -77,9 +79,11 @@ def test_who_is_waited_for_can_say_so() -> None:
 
 
 def test_images_are_pinned_and_mounted_files_exist() -> None:
-    for name, service in services().items():
+    for name, service in services("monitoring").items():
         _, _, tag = service["image"].partition(":")
         assert tag not in ("", "latest"), name
+        if name not in OURS:
+            assert re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", service["image"]), name
         for volume in service.get("volumes", ()):
             if volume["type"] == "bind":
                 assert Path(volume["source"]).is_dir(), volume
@@ -88,6 +92,68 @@ def test_images_are_pinned_and_mounted_files_exist() -> None:
 def test_ports_are_open_to_this_machine_only() -> None:
     ports = [port for service in services().values() for port in service.get("ports", ())]
     assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
+
+
+def test_every_service_is_closed() -> None:
+    """What gets into one can write to its volumes and to memory, and has no right of root."""
+    for name, service in services("monitoring").items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "cap_add" not in service, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+@pytest.mark.parametrize("name", PASSWORDS)
+def test_no_password_has_a_default(name: str) -> None:
+    given = {other: word for other, word in PASSWORDS.items() if other != name}
+    done = tool("docker-compose", "--profile", "monitoring", "config", "-q", passwords=given)
+    assert done.returncode != 0
+    assert f"{name} is missing a value: run `sh deploy/passwords.sh`" in done.stderr
+
+
+def test_each_service_has_the_passwords_it_needs_and_no_others() -> None:
+    words = {word: name.removesuffix("_PASSWORD") for name, word in PASSWORDS.items()}
+    has = {
+        name: {words[value] for value in service.get("environment", {}).values() if value in words}
+        for name, service in services("monitoring").items()
+    }
+    assert {name: found for name, found in has.items() if found} == {
+        "postgres": {"POSTGRES"},
+        "postgres-roles": {"POSTGRES", "TEMPORAL_DB", "REVIEWS_OWNER", "REVIEWS_WORKER"},
+        "temporal-schema": {"TEMPORAL_DB"},
+        "temporal": {"TEMPORAL_DB"},
+        "migrate": {"REVIEWS_OWNER"},
+        "worker": {"REVIEWS_WORKER"},
+        "grafana": {"GRAFANA"},
+    }
+
+
+def test_the_key_and_the_seals_lie_apart() -> None:
+    worker = services()["worker"]
+    volumes = {volume["target"]: volume["source"] for volume in worker["volumes"]}
+    seals = Path(worker["environment"]["REVIEWS_AUDIT_SEALS"]).parent
+    places = ["/var/lib/reviews", str(seals), worker["environment"]["REVIEWS_AUDIT_ARCHIVE"]]
+    assert "REVIEWS_AUDIT_SIGNING_KEY" not in worker["environment"], "it lies in the first"
+    assert len({volumes[place] for place in places}) == 3
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    (made,) = [line for line in lines if "install -d" in line]
+    assert set(places) <= set(made.split())
+
+
+def test_passwords_are_written_once_and_for_one_user(tmp_path: Path) -> None:
+    def write() -> subprocess.CompletedProcess[str]:
+        command = ["sh", str(ROOT / "deploy/passwords.sh")]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert write().stdout == "passwords are in .env\n"
+    file = tmp_path / ".env"
+    written = dict(line.split("=") for line in file.read_text().splitlines())
+    assert written.keys() == PASSWORDS.keys()
+    assert len(set(written.values())) == len(written)
+    assert {len(word) for word in written.values()} == {48}
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert write().returncode != 0
+    assert dict(line.split("=") for line in file.read_text().splitlines()) == written
 
 
 def test_ours_run_as_nobody_in_particular() -> None:

@@ -6,15 +6,18 @@ import signal
 import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from temporalio.client import Client
 
 from account_reviews.local import namespace
-from account_reviews.local.postgres import EmbeddedPostgres
+from account_reviews.local.postgres import EmbeddedPostgres, binary
 from account_reviews.local.temporal_server import TemporalServer, find_cli
 from account_reviews.store.database import create_engine
 from account_reviews.store.migration import current_revision, head_revision
@@ -34,7 +37,8 @@ def ours(command: list[str]) -> list[str]:
 def moved(url: str, target: str) -> str:
     """The service's address, with the host and the user of the test server."""
     given, there = make_url(url), make_url(target)
-    assert (given.host, given.username, given.database) == ("postgres", "reviews", "reviews")
+    assert given.username in ("reviews_owner", "worker")
+    assert (given.host, given.database) == ("postgres", "reviews")
     return there.set(drivername=given.drivername).render_as_string(hide_password=False)
 
 
@@ -67,6 +71,64 @@ async def test_migrate_prepares_an_empty_database(
     assert done.returncode == 0, done.stderr
     engine = create_engine(url, application_name="tests")
     assert await current_revision(engine) == head_revision()
+    await engine.dispose()
+
+
+@pytest.fixture
+def alone(short_dir: Path) -> Iterator[EmbeddedPostgres]:
+    """A server of its own: logins belong to all databases of one."""
+    server = EmbeddedPostgres(short_dir / "roles", durable=False)
+    server.start()
+    yield server
+    server.stop()
+
+
+def run_here(command: list[str], env: dict[str, str]) -> None:
+    """To its end, which is to be a good one."""
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def test_workers_own_nothing_and_see_only_their_database(alone: EmbeddedPostgres) -> None:
+    """The script, the migration as the owner, and what the worker's login may do then."""
+    service = services()["postgres-roles"]
+    path = f"{Path(binary('psql')).parent}{os.pathsep}{os.environ['PATH']}"
+    env = environment(service, PGHOST=str(alone.socket_dir), PATH=path)
+    script = ROOT / "deploy" / Path(service["command"][0]).name
+    for _ in range(2):
+        await asyncio.to_thread(run_here, [*service["entrypoint"], str(script)], env)
+    owner = alone.url("reviews", login="reviews_owner")
+    migrate = environment(services()["migrate"], REVIEWS_DATABASE_URL=owner, PYTHONPATH=str(ROOT))
+    await asyncio.to_thread(run_here, ours(services()["migrate"]["command"]), migrate)
+    engine = create_engine(alone.url("reviews", login="worker"), application_name="tests")
+    async with engine.connect() as connection:
+        query = text(
+            "select rolname from pg_roles where rolcanlogin and (rolsuper or rolcreaterole "
+            "or rolcreatedb or rolbypassrls or rolreplication)"
+        )
+        assert list(await connection.scalars(query)) == ["postgres"]
+        query = text("select count(*) from pg_class where pg_get_userbyid(relowner) = 'worker'")
+        assert await connection.scalar(query) == 0
+        query = text(
+            "select datname from pg_database where not datistemplate and datname <> 'postgres' "
+            "and has_database_privilege(:login, datname, 'connect') order by 1"
+        )
+        for login, seen in (
+            ("worker", ["reviews"]),
+            ("reviews_owner", ["reviews"]),
+            ("temporal", ["temporal", "temporal_visibility"]),
+        ):
+            assert list(await connection.scalars(query, {"login": login})) == seen
+        assert await connection.scalar(text("select count(*) from reviews.review_runs")) == 0
+        for statement in (
+            "alter table audit.audit_events disable trigger all",
+            "delete from audit.seals",
+            "drop table audit.audit_events",
+            "update audit.audit_events set actor = 'eve'",
+        ):
+            with pytest.raises(DBAPIError, match=r"must be owner|permission denied"):
+                await connection.execute(text(statement))
+            await connection.rollback()
     await engine.dispose()
 
 

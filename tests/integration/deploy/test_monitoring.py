@@ -183,7 +183,7 @@ def test_the_profile_adds_four_services_that_can_do_little() -> None:
         assert service["read_only"], name
         assert service["cap_drop"] == ["ALL"], name
         assert re.fullmatch(r"[1-9]\d*", service["user"]), f"{name} runs as root"
-        assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
+        assert re.search(r":v?\d+\.\d+\.\d+@sha256:", service["image"]), name
         assert {port["host_ip"] for port in service["ports"]} == {"127.0.0.1"}, name
         for volume in service.get("volumes", ()):
             if volume["type"] == "bind":
@@ -224,10 +224,10 @@ def test_settings_of_opentelemetry_reach_the_workers(monkeypatch: pytest.MonkeyP
 
 def test_versions_agree_with_the_tools_that_check() -> None:
     made = (ROOT / "Makefile").read_text("utf-8")
-    image = services()["prometheus"]["image"].rpartition(":v3.")[2]
+    image = services()["prometheus"]["image"].partition("@")[0].rpartition(":v3.")[2]
     minor, patch = image.split(".")
     assert f"PROMETHEUS_VERSION := v0.3{int(minor):02d}.{patch}\n" in made
-    version = services()["collector"]["image"].rpartition(":")[2]
+    version = services()["collector"]["image"].partition("@")[0].rpartition(":")[2]
     assert f"COLLECTOR_VERSION := v{version}\n" in made
     manifest = read(ROOT / "tests" / "collector" / "otelcol.yaml")
     for kind in ("receivers", "processors", "exporters", "extensions"):
