@@ -276,7 +276,7 @@ def audit_rows_dropped(rows: int) -> None:
 
 
 def audit_failed(what: str, error_type: str) -> None:
-    """A job of the trail failed: export, telling, log, relay, seal, anchor, reconcile."""
+    """Failed: export, telling, log, relay, quarantine, seal, anchor, reconcile."""
     instruments().audit_errors.add(1, {"what": what, "error_type": error_type})
 
 
