@@ -218,7 +218,12 @@ def _shown(item: dict[str, Any], name: str, after: object) -> str:
     from account_reviews.domain.proposals import due_in_words
 
     counted = name == "due_at" and item["due_in_seconds"] is not None
-    return due_in_words(item["due_in_seconds"]) if counted else repr(after)
+    return due_in_words(item["due_in_seconds"]) if counted else quoted(after)
+
+
+def quoted(value: object) -> str:
+    """A value, texts in quotes and with their joiners, which `repr` would spell out."""
+    return f"'{value}'" if isinstance(value, str) else repr(value)
 
 
 def _print_request(document: dict[str, Any]) -> None:
@@ -230,7 +235,7 @@ def _print_request(document: dict[str, Any]) -> None:
         say(f"    why: {item['rationale']}")
         for name, after in item["after"].items():
             before = item["before"].get(name)
-            say(f"    {name}: {before!r} -> {_shown(item, name, after)}")
+            say(f"    {name}: {quoted(before)} -> {_shown(item, name, after)}")
     for decision in document["decisions"]:
         reason = f": {decision['reason']}" if decision["reason"] else ""
         say(f"  {decision['decision']} by {decision['by']}{reason}")
