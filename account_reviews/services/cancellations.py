@@ -12,6 +12,7 @@ from account_reviews.domain.errors import ConflictError, UnreachableError
 from account_reviews.domain.review.decisions import close_from_outside
 from account_reviews.domain.review.messages import CancelReview
 from account_reviews.domain.review.phases import Outcome
+from account_reviews.domain.review.standing import note, unwritten
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.services.review_workflows import handle_of, standing
 from account_reviews.services.reviews import find_review
@@ -39,7 +40,8 @@ async def cancel(
 ) -> Cancelled:
     """Have a review stop before its next write; what was written stays. A closed one stays closed.
 
-    One that Temporal does not know is ended in the tables, where nothing else would end it.
+    One that Temporal does not know is ended in the tables, where nothing else would end it; the CRM
+    is asked whether approved writes stand.
     UnreachableError when Temporal does not answer, ConflictError when it changed meanwhile.
     """
     state = (await find_review(parts, review, run_id)).state
@@ -72,6 +74,11 @@ async def _until_closed(parts: Parts, state: ReviewState) -> Cancelled:
 
 async def _end(parts: Parts, state: ReviewState, by: str, reason: str | None) -> Cancelled:
     seen, now = Seen(state.version, state.workflow_run_id), datetime.now(UTC)
+    # What was approved may stand in the CRM, though nobody was left to say so.
+    ids = {names.operation_id(state.run_id, one): one for one in unwritten(state)}
+    found = await parts.crm.find_operations(sorted(ids)) if ids else {}
+    for operation, result in found.items():
+        note(state, ids[operation], result, now, reason=f"written before it was {GONE}")
     state.record(now, "cancelled", f"{GONE}: {reason or 'no reason given'}", by)
     close_from_outside(state, Outcome.CANCELLED, GONE, now)
     if not await parts.store.replace(state, seen=seen):

@@ -15,7 +15,14 @@ def unwritten(state: ReviewState) -> tuple[str, ...]:
     return tuple(one for one in dict.fromkeys(every) if one not in state.written)
 
 
-def note(state: ReviewState, item_id: str, result: ApplyResult, now: Timestamp) -> None:
+def note(
+    state: ReviewState,
+    item_id: str,
+    result: ApplyResult,
+    now: Timestamp,
+    *,
+    reason: str = _REASON,
+) -> None:
     """The write of an item stands in the CRM although this run did not make it.
 
     An item that somebody has rejected or deferred since stays so, and needs attention.
@@ -25,7 +32,7 @@ def note(state: ReviewState, item_id: str, result: ApplyResult, now: Timestamp) 
         state=ItemState.EXECUTED,
         record=result.record,
         written=result.current,
-        reason=_REASON,
+        reason=reason,
         at=result.applied_at or now,
     )
     for request in state.requests:
@@ -34,8 +41,8 @@ def note(state: ReviewState, item_id: str, result: ApplyResult, now: Timestamp) 
             continue
         if item.state in _DECIDED_OTHERWISE:
             state.error_count += 1
-            state.last_error = f"{item.change.title}: {_REASON}, and {item.state} since"
+            state.last_error = f"{item.change.title}: {reason}, and {item.state} since"
             state.record(now, "not_verified", state.last_error)
             continue
-        state.replace_request(request.mark(item_id, ItemState.EXECUTED, _REASON))
-        state.record(now, "item_executed", f"{item.change.title} ({_REASON})", item.decided_by)
+        state.replace_request(request.mark(item_id, ItemState.EXECUTED, reason))
+        state.record(now, "item_executed", f"{item.change.title} ({reason})", item.decided_by)

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from account_reviews.memory.protocol import MemoryHit, RecallQuery
 from account_reviews.telemetry.trace_exporter import Traces
 from account_reviews.temporal.sandbox import sandboxed_runner
 from tests.support.hooks import PATIENCE, Counted, Heard, counting
+from tests.support.operations import pause
 from tests.support.waiting import eventually
 from tests.support.world import World, create_task, decision, make_world
 from workflows.account_review import AccountReviewWorkflow
@@ -336,3 +338,28 @@ async def test_an_end_that_another_worker_saved_is_read_from_the_history(world: 
     assert first.run_id == result.run_id
     assert first.duration_seconds == pytest.approx(result.duration_seconds, abs=2)
     assert (second.status, second.outcome) == ("cancelled", None)
+
+
+async def test_an_end_is_notified_of_while_the_next_review_is_paused_in_temporal(
+    world: World, counted: Counted
+) -> None:
+    """What is paused is open: it is neither an end nor a failure of before."""
+    heard, runs = Heard(), list[str]()
+    review_id = f"review/{world.account.id}"
+    for limit in (timedelta(seconds=1), timedelta(seconds=1), None):
+        handle = await world.client.start_workflow(
+            "AccountReview", {}, id=review_id, task_queue="nobody-listens", run_timeout=limit
+        )
+        runs.append(handle.first_execution_run_id or "")
+        if limit is not None:
+            with pytest.raises(WorkflowFailureError):
+                await handle.result()
+    await pause(world.client, review_id)
+    async with hooked(
+        [hook_of(heard, "heard")], world.client, load_policy(None), tenant="default"
+    ) as listening:
+        listening.observer.moved(review_id, runs[1], started=False, ended=True)
+        await until(ended(heard))
+    (event,) = of(heard.events, HookName.SESSION_END)
+    assert event.anomalies == (Anomaly.FAILED, Anomaly.FAILED_AGAIN)
+    await handle.terminate()

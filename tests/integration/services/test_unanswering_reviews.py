@@ -15,10 +15,11 @@ from account_reviews.bootstrap import Parts
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.cycle.state import CycleState
 from account_reviews.domain.errors import ConflictError, NotFoundError
-from account_reviews.domain.records import Account
+from account_reviews.domain.records import Account, RecordRef, RecordType
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.messages import QueuedAnswer, SubmitDecision
 from account_reviews.domain.review.phases import Outcome, Status
+from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.services.cancellations import cancel
 from account_reviews.services.cycles import ask, command, end_left_behind, handle_of, last_view
 from account_reviews.services.decisions import decide, until_seen
@@ -81,6 +82,20 @@ async def send(parts: Parts, world: World, request: ApprovalRequest, **more: Any
     answer = await decide(world.client, row, message)
     await until_seen(parts.reader, tenant, row, answer)
     return answer
+
+
+async def carried_out(parts: Parts, operation_id: str) -> None:
+    """The CRM has the write, and nobody has heard of it."""
+    result = ApplyResult(status="applied", record=RecordRef(type=RecordType.TASK, id="task-1"))
+    values = {"id": operation_id, "result": result.model_dump_json()}
+    async with parts.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "insert into crm.operations (operation_id, change_id, action, account_id, after, "
+                "result) values (:id, 'c', 'create_task', 'a', '{}', cast(:result as jsonb))"
+            ),
+            values,
+        )
 
 
 async def test_a_decision_on_a_paused_review_waits_and_counts_when_it_goes_on(
@@ -169,8 +184,15 @@ async def test_a_review_that_temporal_does_not_know_is_found_told_and_ended(
     with pytest.raises(NotFoundError, match="does not know"):
         await send(parts, world, request)
     assert (await show(parts, world.client, handle))["closed_at"] is None, "a person ends it"
+    written, skipped = request.items
+    await carried_out(parts, f"{run_id}:{written.item_id}")
     done = await cancel(parts, world.client, handle.id, run_id=None, by="olga", reason="deleted")
     assert (done.state.outcome, done.queued) == (Outcome.CANCELLED, False)
+    assert {change.change_id: state for change, state in done.state.changes} == {
+        written.item_id: "executed",
+        skipped.item_id: "skipped",
+    }
+    assert list(done.state.written) == [written.item_id]
     ended = await parts.reader.find_request(tenant, request.request_id)
     assert ended.request.state == "cancelled"
     found = await parts.reader.find_run(tenant=tenant, review_id=handle.id)
