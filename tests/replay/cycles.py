@@ -13,6 +13,7 @@ from starter import start_review
 from tests.support.cycles import (
     AS_OF,
     Cycle,
+    ExpiringCrm,
     Portfolio,
     account,
     at_risk,
@@ -115,6 +116,16 @@ async def refreshed(world: World) -> Handle:
     return review
 
 
+async def login_expires(world: World) -> Handle:
+    """The accounts are listed, then the CRM refuses the login."""
+    portfolio = _portfolio(world, account("calm"))
+    portfolio.crm = ExpiringCrm([account("calm")])
+    async with portfolio.worker():
+        cycle = await portfolio.start()
+        await _closed(cycle)
+    return cycle
+
+
 CYCLE_SCENARIOS: tuple[Callable[[World], Awaitable[Handle]], ...] = (
     completed,
     without_bulk_reads,
@@ -162,3 +173,7 @@ async def _closed(handle: Handle) -> None:
         await handle.result()
     except WorkflowFailureError:
         return
+
+
+CYCLES_TO_RECORD: tuple[Callable[[World], Awaitable[Handle]], ...] = (login_expires,)
+"""New ones; they go up to CYCLE_SCENARIOS once the next version is recorded."""

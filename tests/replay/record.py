@@ -12,7 +12,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from typing import Any
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from account_reviews.domain.canonical import rfc3339
+from account_reviews.domain.errors import CrmAuthError
 from account_reviews.domain.review.approvals import Terms
 from account_reviews.domain.review.phases import Phase
 from account_reviews.local.postgres import EmbeddedPostgres
@@ -27,9 +29,10 @@ from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.database import create_engine
 from account_reviews.store.migration import upgrade
 from tests.replay.commands import HISTORIES, write_missing
-from tests.replay.cycles import CYCLE_SCENARIOS, REVIEWS_OF_CYCLES
+from tests.replay.cycles import CYCLE_SCENARIOS, CYCLES_TO_RECORD, REVIEWS_OF_CYCLES
 from tests.replay.upkeep import UPKEEP_SCENARIOS
 from tests.support.world import (
+    AS_OF,
     Handle,
     World,
     create_task,
@@ -238,7 +241,49 @@ RECORDED: dict[str, tuple[Callable[[World], Awaitable[Any]], ...]] = {
 }
 """Workflow name -> its scenarios."""
 
-TO_RECORD: tuple[Scenario, ...] = (cancelled_after_a_lost_answer,)
+
+async def read_again_by_signal(world: World) -> Handle:
+    """By a later clock, in vain while the CRM is down, and with a reference to nothing."""
+    world.analysis.changes = (create_task(world.account), set_status(world.account))
+    async with world.review(give_up_after_seconds=1) as handle:
+        request = await world.request(handle)
+
+        async def refresh(kind: str, **fields: Any) -> None:
+            await handle.signal("refresh", {"by": "ann", **fields})
+            await eventually(
+                lambda: handle.query(AccountReviewWorkflow.snapshot),
+                lambda state: (
+                    state.refresh is None
+                    and state.phase is Phase.APPROVAL
+                    and any(line.kind == kind for line in state.timeline)
+                ),
+            )
+
+        await refresh("refreshed")
+        world.crm.available = False
+        await refresh("degraded")
+        world.crm.available = True
+        gone = {"hash": "0" * 64, "account_name": "", "owner_id": None, "owner_name": None}
+        gone["fetched_at"] = rfc3339(AS_OF)
+        await refresh("malformed_signal", snapshot_ref=gone)
+        await handle.execute_update("decide", decision(request))
+        await handle.result()
+    return handle
+
+
+async def login_refused(world: World) -> Handle:
+    world.crm.refusal = CrmAuthError("the token was revoked")
+    async with world.review() as handle:
+        with suppress(WorkflowFailureError):
+            await handle.result()
+    return handle
+
+
+TO_RECORD: tuple[Scenario, ...] = (
+    cancelled_after_a_lost_answer,
+    read_again_by_signal,
+    login_refused,
+)
 """New ones of AccountReview; they go up to SCENARIOS once the next version is recorded."""
 
 
@@ -292,7 +337,8 @@ def readable_folder() -> Iterator[Path]:
 def targets(version: str) -> Iterator[tuple[Path, Callable[[World], Awaitable[Any]]]]:
     """The file of every scenario of every workflow, and what gives its handle."""
     for name, recorded in RECORDED.items():
-        scenarios = (*recorded, *(TO_RECORD if name == "AccountReview" else ()))
+        new = {"AccountReview": TO_RECORD, "ReviewCycle": CYCLES_TO_RECORD}
+        scenarios = (*recorded, *new.get(name, ()))
         for scenario in scenarios:
             yield HISTORIES / name / f"{scenario.__name__}.{version}.json", scenario
 

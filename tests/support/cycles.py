@@ -13,7 +13,9 @@ from temporalio.common import RetryPolicy
 from temporalio.worker import Worker
 
 from account_reviews.crm.in_memory import InMemoryCrm
+from account_reviews.crm.protocol import AccountFilter, AccountPage
 from account_reviews.domain.cycle.state import CycleInput, CycleResult, CycleScope, CycleState
+from account_reviews.domain.errors import CrmAuthError
 from account_reviews.domain.policy.model import Policy, load_policy
 from account_reviews.domain.records import (
     Account,
@@ -162,6 +164,17 @@ class Portfolio:
             run_id=cycle.first_execution_run_id,
         )
         return {row["account_id"]: row for row in rows}
+
+
+class ExpiringCrm(InMemoryCrm):
+    """Lists the accounts; then its token is revoked."""
+
+    async def list_accounts(
+        self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
+    ) -> AccountPage:
+        found = await super().list_accounts(where, cursor=cursor, limit=limit)
+        self.refusal = CrmAuthError("the token was revoked")
+        return found
 
 
 class GatedMemory(InMemoryMemory):

@@ -6,14 +6,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowFailureError
 
-from account_reviews.crm.in_memory import InMemoryCrm
-from account_reviews.crm.protocol import AccountFilter, AccountPage
 from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.errors import CrmAuthError
 from account_reviews.domain.records import Activity, ActivityMark, ActivityType
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal import names
-from tests.support.cycles import AS_OF, account, at_risk, make_portfolio
+from tests.support.cycles import AS_OF, ExpiringCrm, account, at_risk, make_portfolio
 from tests.support.world import Handle
 from workflows.account_review import AccountReviewWorkflow
 
@@ -53,17 +51,6 @@ async def test_a_joined_review_goes_by_the_clock_of_the_cycle(
     assert (first.as_of, newest.as_of) == (AS_OF, later)
     assert "engagement" in {one.rule for one in first.recommendations}
     assert "engagement" not in {one.rule for one in newest.recommendations}
-
-
-class ExpiringCrm(InMemoryCrm):
-    """Lists the accounts; then its token is revoked."""
-
-    async def list_accounts(
-        self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
-    ) -> AccountPage:
-        found = await super().list_accounts(where, cursor=cursor, limit=limit)
-        self.refusal = CrmAuthError("the token was revoked")
-        return found
 
 
 @pytest.mark.parametrize("listed", [True, False])
