@@ -86,7 +86,7 @@ def test_all_accounts_of_an_owner(reviews: Reviews) -> None:
 
 def test_a_file_and_everything_a_review_can_be_given(reviews: Reviews, tmp_path: Path) -> None:
     file = tmp_path / "accounts.txt"
-    file.write_text("# ours\nac-005\n\nac-006\n", encoding="utf-8")
+    file.write_text("ac-005\n\nac-006\n", encoding="utf-8")
     given = ("--kind", "manual", "--name", "Spring", "--purpose", "audit", "--agent", "desk")
     more = ("--metadata", '{"ticket": "T-1", "n": 2}', "--by", "ann", "--as-of", "2026-09-20")
     document = reviews.json("start", "--file", str(file), *given, *more, "--wait")
