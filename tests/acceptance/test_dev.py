@@ -125,6 +125,14 @@ def refused(done: subprocess.CompletedProcess[str], code: int) -> str:
 
 
 @pytest.mark.temporal
+def open_to_others(data_dir: Path) -> list[str]:
+    """What another user may read, write or enter, of the directory and what lies in it."""
+    paths = [data_dir, *data_dir.rglob("*")]
+    found = {path: path.lstat().st_mode for path in paths if not path.is_symlink()}
+    public = data_dir / "audit" / "public-keys.json"
+    return [str(path) for path, mode in found.items() if mode & 0o077 and path != public]
+
+
 def test_it_starts_serves_and_leaves_nothing_behind(start: Start, data_dir: Path) -> None:
     dev = start("--no-worker")
     stack = dev.wait_ready()
@@ -139,6 +147,7 @@ def test_it_starts_serves_and_leaves_nothing_behind(start: Start, data_dir: Path
         run("doctor", "-o", "json", env={**os.environ, "REVIEWS_DATA_DIR": str(data_dir)}).stdout
     )
     assert [check["name"] for check in report["checks"] if not check["ok"]] == ["workers"]
+    assert open_to_others(data_dir) == []
     code, said = dev.stop(signal.SIGINT)
     assert code == 0
     assert stack["temporal_address"] in said

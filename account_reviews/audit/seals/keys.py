@@ -31,6 +31,8 @@ from account_reviews.domain.errors import BadInputError
 
 KEY_MODE: Final = 0o600
 PUBLIC_KEYS: Final = "public-keys.json"
+_MOST: Final = 1024 * 1024
+"""Bytes of a file of keys."""
 _log = logging.getLogger(__name__)
 _HINT: Final = "make one with `openssl genpkey -algorithm ed25519 -out FILE`, or name another file"
 
@@ -127,7 +129,8 @@ def public_keys(file: Path) -> PublicKeys:
 def public_key_file(file: Path) -> PublicKeys:
     """The keys of a file somebody was given: PEM, or a `public-keys.json`. BadInputError."""
     try:
-        text = file.read_bytes()
+        with file.open("rb") as stream:
+            text = stream.read(_MOST)
     except OSError as error:
         raise BadInputError(f"the key file {file} cannot be read: {error.strerror}") from None
     if text.lstrip().startswith(b"{"):
@@ -214,7 +217,7 @@ def _read_public(file: Path, *, given: bool = False) -> dict[str, bytes]:
     """`given`: somebody named the file, so it counts whose ever it is."""
     try:
         with file.open("rb") as stream:
-            text, why = stream.read(), why_not_ours_by(os.fstat(stream.fileno()))
+            text, why = stream.read(_MOST), why_not_ours_by(os.fstat(stream.fileno()))
         found = json.loads(text)
     except FileNotFoundError:
         return {}
