@@ -95,7 +95,11 @@ async def decide(reviews: Reviews, engine: AsyncEngine, account: str, who: str) 
         return bool(await rows(engine, query, review=f"review/{account}"))
 
     async def nothing_waits() -> bool:
-        return not await rows(engine, "select 1 from reviews.audit_outbox")
+        return not await rows(
+            engine,
+            "select 1 from reviews.audit_outbox "
+            "union all select 1 from crm.operations where audited_at is null",
+        )
 
     await until(ended)
     await until(nothing_waits)

@@ -65,7 +65,7 @@ _UNAUDITED: Final = text(
     "order by applied_at limit :most for update skip locked"
 )
 _MARK: Final = text("update crm.operations set audited_at = now() where operation_id = any(:ids)")
-_APPROVED: Final = text(read_sql("account_reviews.audit.capture", "approvers.sql"))
+APPROVED: Final = text(read_sql("account_reviews.audit.capture", "approvers.sql"))
 
 _log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class Relay:
         """Run id -> tenant, and operation id -> who approved it."""
         runs = sorted({_run(row["operation_id"]) for row in taken})
         async with self._main.connect() as connection:
-            found = (await connection.execute(_APPROVED, {"runs": runs})).all()
+            found = (await connection.execute(APPROVED, {"runs": runs})).all()
         approvers = {
             f"{row.run_id}:{row.change_id}": row.decided_by for row in found if row.decided_by
         }

@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from account_reviews.audit.capture.outbox_relay import APPROVED
 from account_reviews.audit.event_rows import stand_in_id
 from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.leaves import Position
@@ -18,7 +19,6 @@ _RECORDED: Final = text(read_sql("account_reviews.audit.verify", "writes_recorde
 _MADE: Final = text(read_sql("account_reviews.audit.verify", "writes_made.sql"))
 _TO_RECORD: Final = text(read_sql("account_reviews.audit.verify", "writes_to_record.sql"))
 _THERE: Final = text("select event_id from audit.audit_events where event_id = any(:ids)")
-_APPROVED: Final = text(read_sql("account_reviews.audit.capture", "approvers.sql"))
 _PREFIX: Final = "write/"
 _BATCH: Final = 1000
 _OLDEST: Final = datetime.min.replace(tzinfo=UTC) + timedelta(days=400)
@@ -51,7 +51,7 @@ async def _check_rows(
     runs = {"runs": sorted({one.partition(":")[0] for one in operations})}
     decided = {
         f"{one.run_id}:{one.change_id}": one.decided_by
-        for one in await main.execute(_APPROVED, runs)
+        for one in await main.execute(APPROVED, runs)
         if one.decided_by
     }
     for row, operation in zip(rows, operations, strict=True):
