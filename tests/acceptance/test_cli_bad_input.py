@@ -15,6 +15,9 @@ from account_reviews.local.stack import LocalStack
 from tests.support.commands import Reviews, rows
 from tests.support.paths import ROOT
 
+HEX = "0123456789abcdef0123456789abcdef"
+MIXED = "Northern0123456789AbcdefGhijklmNopq"
+"""As long as keys are, and none: what was typed is told as it was typed."""
 FAR_PAST = "0001-01-01T00:00:00+00:00"
 
 
@@ -50,6 +53,11 @@ UNKNOWN = [
     bad("start nope", 3, "no account 'nope'"),
     bad("start ac-001 nope", 3, "no account 'nope'"),
     bad("start --owner nope", 3, "no accounts of owner 'nope'"),
+    bad(f"start {HEX}", 3, f"no account '{HEX}'"),
+    bad(f"start {MIXED}", 3, f"no account '{MIXED}'"),
+    bad(f"cycles show cycle/{HEX}", 3, f"no cycle 'cycle/{HEX}'"),
+    bad(f"show {MIXED}", 3, f"no review 'review/{MIXED}'"),
+    bad(f"approvals approve some --as ann --decision-id {HEX}", 3, "no approval request"),
     bad("show nope", 3, "no review 'review/nope'"),
     bad("show review/nope", 3, "no review 'review/nope'"),
     bad("watch nope", 3, "no review"),
@@ -75,6 +83,7 @@ VALUES = [
     bad('start ac-001 --metadata {"a":1e999}', 2, "a is larger than"),
     bad('start ac-001 --metadata {"a":"\\u0000"}', 2, "NUL"),
     bad('start ac-001 --metadata {"\\ud800":1}', 2, "is not JSON"),
+    bad(f"start --file /srv/{MIXED}/ids", 2, f"/srv/{MIXED}/ids cannot be read"),
     bad("start --file /nope", 2, "/nope cannot be read", "No such file"),
     bad("start --file /dev/null", 2, "/dev/null names no account"),
     bad("list --cursor xx", 2, "'xx' is not a cursor"),

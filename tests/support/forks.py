@@ -69,6 +69,7 @@ def _serve() -> None:
         child = os.fork()
         if child == 0:
             _become(order)
+            sys.argv = ["reviews", *order["words"]]
             main(order["words"])
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
