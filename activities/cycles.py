@@ -32,7 +32,7 @@ from account_reviews.domain.cycle.state import (
     ReadAccountsResult,
     start_rank,
 )
-from account_reviews.domain.errors import AccountNotFoundError
+from account_reviews.domain.errors import AccountNotFoundError, CrmUnreadableError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import (
     Account,
@@ -40,7 +40,7 @@ from account_reviews.domain.records import (
     SnapshotLimits,
     SnapshotRef,
 )
-from account_reviews.store.cycles import CycleStore, unknown_account
+from account_reviews.store.cycles import CycleStore, failed_account
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal import names, search_attributes
@@ -115,14 +115,15 @@ class CycleActivities:
             return await self._store.place_unread(call.run_id)
         at_once = (await self._crm.capabilities()).bulk_reads if call.bulk else 1
         ids = await self._store.unread(call.run_id, PAGE if at_once > 1 else CHUNK)
-        found = await self._read(self._crm.of(call.tenant), ids, call.as_of, at_once)
+        why: dict[str, str] = {}
+        found = await self._read(self._crm.of(call.tenant), ids, call.as_of, at_once, why)
         documents = await self._documents.put_snapshots(list(found.values()))
         read = []
         for snapshot, stored in zip(found.values(), documents, strict=True):
             read.append(self._account(snapshot, stored))
             await asyncio.sleep(0)  # two hundred in one go would hold up all other work
         read.sort(key=lambda one: (start_rank(one.risk_level), one.account_id))
-        unknown = [unknown_account(one) for one in ids if one not in found]
+        unknown = [failed_account(one, why[one]) for one in ids if one not in found]
         return await self._store.place(call.run_id, [*read, *unknown])
 
     @activity.defn(name="cycles.rank")
@@ -176,27 +177,40 @@ class CycleActivities:
         )
 
     async def _read(
-        self, crm: CrmBackend, ids: Sequence[str], as_of: Timestamp, at_once: int
+        self,
+        crm: CrmBackend,
+        ids: Sequence[str],
+        as_of: Timestamp,
+        at_once: int,
+        why: dict[str, str],
     ) -> dict[str, AccountSnapshot]:
-        """Snapshots by account id, `at_once` accounts per read, several reads side by side."""
+        """Snapshots by account id, `at_once` accounts per read, several reads side by side.
+
+        `why` gets the reason of each account that has none: it takes no other with it.
+        """
         gate = asyncio.Semaphore(READS_AT_ONCE)
 
         async def some(part: Sequence[str]) -> dict[str, AccountSnapshot]:
             async with gate:
+                found: dict[str, AccountSnapshot] = {}
                 if at_once > 1:
-                    return await crm.snapshots(part, as_of=as_of, limits=self._limits)
-                return await self._one(crm, part[0], as_of)
+                    found |= await crm.snapshots(part, as_of=as_of, limits=self._limits)
+                for one in part:
+                    if one not in found:
+                        found |= await self._one(crm, one, as_of, why)
+                return found
 
         parts = [ids[start : start + at_once] for start in range(0, len(ids), at_once)]
         found = await asyncio.gather(*(some(part) for part in parts))
         return {name: snapshot for part in found for name, snapshot in part.items()}
 
     async def _one(
-        self, crm: CrmBackend, account_id: str, as_of: Timestamp
+        self, crm: CrmBackend, account_id: str, as_of: Timestamp, why: dict[str, str]
     ) -> dict[str, AccountSnapshot]:
         try:
             found = await crm.snapshot(account_id, as_of=as_of, limits=self._limits)
-        except AccountNotFoundError:
+        except (AccountNotFoundError, CrmUnreadableError) as error:
+            why[account_id] = error.message
             return {}
         return {account_id: found}
 

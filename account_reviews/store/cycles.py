@@ -153,15 +153,15 @@ class CycleStore:
             yield connection
 
 
-def unknown_account(account_id: str) -> CycleAccount:
-    """An account the CRM does not know."""
+def failed_account(account_id: str, reason: str) -> CycleAccount:
+    """An account that the CRM does not know or cannot give."""
     return CycleAccount(
         position=0,
         account_id=account_id,
         account_name=account_id,
         risk_level=RiskLevel.UNKNOWN,
         state=AccountState.FAILED,
-        reason=f"the CRM has no account {account_id!r}",
+        reason=reason,
     )
 
 

@@ -1,6 +1,7 @@
 """A small portfolio for cycle tests: accounts of every risk, real rules, real tables."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +15,9 @@ from temporalio.worker import Worker
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import AccountFilter, AccountPage
+from account_reviews.domain.base import Timestamp
 from account_reviews.domain.cycle.state import CycleInput, CycleResult, CycleScope, CycleState
-from account_reviews.domain.errors import CrmAuthError
+from account_reviews.domain.errors import CrmAuthError, CrmUnreadableError
 from account_reviews.domain.policy.model import Policy, load_policy
 from account_reviews.domain.records import (
     Account,
@@ -175,6 +177,23 @@ class ExpiringCrm(InMemoryCrm):
         found = await super().list_accounts(where, cursor=cursor, limit=limit)
         self.refusal = CrmAuthError("the token was revoked")
         return found
+
+
+class OddCrm(InMemoryCrm):
+    """Cannot read the accounts whose ids begin with `odd`."""
+
+    async def snapshot(
+        self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> AccountSnapshot:
+        if account_id.startswith("odd"):
+            raise CrmUnreadableError(f"the stage of {account_id} is no stage")
+        return await super().snapshot(account_id, as_of=as_of, limits=limits)
+
+    async def snapshots(
+        self, account_ids: Sequence[str], *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> dict[str, AccountSnapshot]:
+        usual = [one for one in account_ids if not one.startswith("odd")]
+        return await super().snapshots(usual, as_of=as_of, limits=limits)
 
 
 class GatedMemory(InMemoryMemory):

@@ -11,7 +11,7 @@ from account_reviews.domain.errors import CrmAuthError
 from account_reviews.domain.records import Activity, ActivityMark, ActivityType
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal import names
-from tests.support.cycles import AS_OF, ExpiringCrm, account, at_risk, make_portfolio
+from tests.support.cycles import AS_OF, ExpiringCrm, OddCrm, account, at_risk, make_portfolio
 from tests.support.world import Handle
 from workflows.account_review import AccountReviewWorkflow
 
@@ -67,3 +67,20 @@ async def test_a_cycle_whose_login_is_refused_ends_with_that(
         with pytest.raises(WorkflowFailureError) as failure:
             await cycle.result()
     assert "crm_auth: the token was revoked" in str(failure.value.cause)
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_an_account_that_cannot_be_read_takes_no_other_with_it(
+    client: Client, engine: AsyncEngine, *, bulk: bool
+) -> None:
+    accounts = [account(name) for name in ("calm-1", "calm-2", "odd-1")]
+    portfolio = make_portfolio(client, engine, *accounts)
+    portfolio.crm = OddCrm(accounts)
+    async with portfolio.worker():
+        cycle = await portfolio.start(bulk=bulk)
+        await cycle.result()
+        rows = await portfolio.accounts_of(cycle)
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "calm-1": "done", "calm-2": "done", "odd-1": "failed",
+    }  # fmt: skip
+    assert rows["odd-1"]["reason"] == "the stage of odd-1 is no stage"

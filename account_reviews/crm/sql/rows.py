@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
+from pydantic import ValidationError
 
 from account_reviews.crm.protocol import AccountFilter, AccountPage
 from account_reviews.domain.errors import BadInputError
@@ -59,7 +60,11 @@ def page_of(rows: Sequence[Row], limit: int, links: Links) -> AccountPage:
 
 
 def _account(row: Row, links: Links) -> Account:
-    """The version becomes text. A plain connection gives JSON as its text, an engine its values."""
+    """The version becomes text. A plain connection gives JSON as its text, an engine its values.
+
+    What cannot be read, such as a status that nobody knows, is unknown in a list: it holds up no
+    other account.
+    """
     custom = row["custom"]
     values = {name: _usable(value) for name, value in row.items()}
     values |= {
@@ -67,7 +72,11 @@ def _account(row: Row, links: Links) -> Account:
         "custom": orjson.loads(custom) if isinstance(custom, str) else custom,
         "url": links.url(RecordType.ACCOUNT, row["id"]),
     }
-    return Account.model_validate(values)
+    try:
+        return Account.model_validate(values)
+    except ValidationError as error:
+        unusable = {one["loc"][0] for one in error.errors()}
+        return Account.model_validate({k: v for k, v in values.items() if k not in unusable})
 
 
 def _usable(value: object) -> object:

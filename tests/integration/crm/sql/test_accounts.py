@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.crm.protocol import AccountFilter
 from account_reviews.crm.sql.accounts import SqlAccounts
 from account_reviews.crm.sql.backend import SqlCrm
-from account_reviews.domain.errors import CrmUnavailableError
+from account_reviews.domain.errors import CrmUnavailableError, CrmUnreadableError
 from account_reviews.domain.records import AccountSnapshot, AccountStatus, SnapshotLimits
 from account_reviews.store.database import create_engine
 from tests.support.crm_loading import AS_OF, ILSE, TOMAS, accounts_of, ago, load, sample
@@ -167,3 +167,23 @@ async def test_a_default_that_no_review_can_be_made_of_is_none(
     async with engine.begin() as connection:
         await connection.execute(text(f"insert into crm.imports (as_of) values ('{moment}')"))
     assert await accounts.last_as_of() is None
+
+
+async def test_an_account_that_cannot_be_read_takes_no_other_with_it(
+    accounts: SqlAccounts, engine: AsyncEngine
+) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("update crm.accounts set status = 'Sleeping' where id = 'ac-2'")
+        )
+        await connection.execute(
+            text("update crm.deals set stage = 'Soon' where account_id = 'by-deal'")
+        )
+    crm = SqlCrm(engine)
+    page = await accounts.list_accounts(AccountFilter())
+    assert [one.id for one in page.items] == EVERY
+    assert page.items[1].status is None
+    found = await crm.snapshots(EVERY, as_of=AS_OF, limits=SnapshotLimits())
+    assert sorted(found) == sorted(set(EVERY) - {"ac-2", "by-deal"})
+    with pytest.raises(CrmUnreadableError, match=r"deals\.0\.stage"):
+        await crm.snapshot("by-deal", as_of=AS_OF, limits=SnapshotLimits())
