@@ -1,5 +1,6 @@
 """How far the history of each run is stored: moved in one transaction with the rows themselves."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,8 @@ _FIND: Final = text(
 _STORE: Final = text(read_sql("account_reviews.audit.history", "store_export.sql"))
 """Rows and cursors in one statement: each round trip costs more than what it brings."""
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
@@ -41,11 +44,18 @@ async def cursors(engine: AsyncEngine, run_ids: Sequence[str]) -> dict[str, Curs
     async with autocommit(engine).connect() as connection:
         found = (await connection.execute(_FIND, {"ids": list(run_ids)})).all()
     return {
-        row.run_id: Cursor(
-            row.last_event, row.closed, None if row.closed else RunContext.of(row.context)
-        )
+        row.run_id: Cursor(row.last_event, row.closed, None if row.closed else _context(row))
         for row in found
     }
+
+
+def _context(row: Any) -> RunContext | None:
+    """None when it cannot be read: the history is read from its first event on then."""
+    try:
+        return RunContext.of(row.context)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        _log.warning("the place in the history of run %.200s is lost: %r", row.run_id, error)
+        return None
 
 
 def cursor_of(export: Export) -> Cursor:

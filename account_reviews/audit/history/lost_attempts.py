@@ -4,6 +4,7 @@ A process that only seemed dead may record the end of the same attempt later: th
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,8 @@ _LOCAL_LIMIT: Final = timedelta(seconds=60)
 """No local activity of ours takes so long."""
 _DEFAULT_LIMIT: Final = timedelta(seconds=5)
 _AT_ONCE: Final = 8
+
+_log = logging.getLogger(__name__)
 
 _OPEN: Final = text(read_sql("account_reviews.audit.history", "open_attempts.sql"))
 _ON_THEIR_WAY: Final = text("select event_id from reviews.audit_outbox where event_id = any(:ids)")
@@ -105,13 +108,22 @@ async def close_lost(
 async def _open(engine: AsyncEngine, main: AsyncEngine, since: datetime | None) -> list[AuditEvent]:
     async with engine.connect() as connection:
         rows = (await connection.execute(_OPEN, {"since": since})).mappings().all()
-    starts = [event_of(dict(row)) for row in rows]
+    starts = [start for row in rows if (start := _start(row)) is not None]
     ids = [_end_id(start) for start in starts]
     if not ids:
         return []
     async with main.connect() as connection:
         coming = set((await connection.execute(_ON_THEIR_WAY, {"ids": ids})).scalars())
     return [start for start in starts if _end_id(start) not in coming]
+
+
+def _start(row: Mapping[Any, Any]) -> AuditEvent | None:
+    """The start of an attempt; None for a row that no release of ours wrote."""
+    try:
+        return event_of(dict(row))
+    except (KeyError, TypeError, ValueError) as error:
+        _log.warning("the row %.200s is passed over: %r", row["event_id"], error)
+        return None
 
 
 def _end_id(start: AuditEvent) -> str:

@@ -125,3 +125,23 @@ def start_row(
         run_id=run_id,
         details={"activity_id": activity_id, "attempt": 1, "local": local},
     )
+
+
+async def test_a_row_and_a_place_that_nobody_can_read_hold_up_no_other(trail: Trail) -> None:
+    """Both can be put there by whoever may write the trail."""
+    handle = await trail.world.start()
+    run_id = handle.first_execution_run_id or ""
+    start = start_row(handle.id, run_id, "7", EventType.TASK_STARTED)
+    await trail.reconcile()
+    await insert(trail.engine, [start])
+    await trail.execute(
+        "insert into audit.audit_events (event_id, at, source, tenant, event_type, severity, "
+        "actor, action, resource, run_id) values ('odd/start', now(), 'attempt', 't', 'hearsay', "
+        "'info', 'x', 'x', 'x', 'odd')",
+        "update audit.runs set context = '{\"begun\": [1]}' where run_id = :run",
+        run=run_id,
+    )
+    await handle.terminate("enough")
+    found = await trail.reconcile()
+    assert found.closed_as_lost == 1
+    assert [row.event_type for row in await trail.rows(run_id)][-1] is EventType.SESSION_ENDED
