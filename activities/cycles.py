@@ -7,10 +7,10 @@ from typing import Final
 
 from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
 from account_reviews.domain.analysis.analysis import starting_risk
+from account_reviews.domain.analysis.model import RiskLevel
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.cycle.state import (
     AccountState,
@@ -32,7 +32,11 @@ from account_reviews.domain.cycle.state import (
     ReadAccountsResult,
     start_rank,
 )
-from account_reviews.domain.errors import AccountNotFoundError, CrmUnreadableError
+from account_reviews.domain.errors import (
+    AccountNotFoundError,
+    CrmUnreadableError,
+    ReviewsError,
+)
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import (
     Account,
@@ -44,7 +48,7 @@ from account_reviews.store.cycles import CycleStore, failed_account
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal import names, search_attributes
-from account_reviews.temporal.executions import is_open, is_paused
+from account_reviews.temporal.executions import describe, first_run_of, is_open, is_paused
 
 PAGE: Final = 200
 """Accounts per page of the CRM's list, and at most per bulk read."""
@@ -90,15 +94,18 @@ class CycleActivities:
 
     @activity.defn(name="cycles.list_accounts")
     async def list_accounts(self, call: ListAccounts) -> ListedAccounts:
-        """Note one page of the accounts in scope."""
+        """Note one page of the accounts in scope.
+
+        A window of changes reaches back to the last complete cycle of the same, so that none is
+        left out when one was missed or late.
+        """
         scope = call.scope
-        window = scope.changed_within_seconds
         where = AccountFilter(
             owner=scope.owner,
             account_ids=scope.account_ids,
             segment=scope.segment,
             statuses=scope.statuses,
-            changed_since=call.as_of - timedelta(seconds=window) if window is not None else None,
+            changed_since=await self._changed_since(call),
         )
         crm = self._crm.of(call.tenant)
         page = await crm.list_accounts(where, cursor=call.cursor, limit=PAGE)
@@ -107,6 +114,14 @@ class CycleActivities:
             items = (*items, *_named_alone(scope))
         selected = await self._store.queue(call.run_id, call.tenant, items)
         return ListedAccounts(selected=selected, next_cursor=page.next_cursor)
+
+    async def _changed_since(self, call: ListAccounts) -> Timestamp | None:
+        window = call.scope.changed_within_seconds
+        if window is None:
+            return None
+        begin = call.as_of - timedelta(seconds=window)
+        until = await self._store.reviewed_until(call.run_id, call.scope)
+        return begin if until is None else min(begin, until)
 
     @activity.defn(name="cycles.read_accounts")
     async def read_accounts(self, call: ReadAccounts) -> ReadAccountsResult:
@@ -148,14 +163,14 @@ class CycleActivities:
         )
 
     async def _find(self, flight: InFlight, tenant: str) -> Found:
-        handle = activity.client().get_workflow_handle(
-            names.review_id(flight.account_id, tenant), first_execution_run_id=flight.run_id
-        )
-        try:
-            shown = await handle.describe()
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
+        """How the review of this cycle stands, also when the account's next one has its id."""
+        client, review_id = activity.client(), names.review_id(flight.account_id, tenant)
+        shown = await describe(client, review_id)
+        if shown is not None and flight.run_id not in (None, first_run_of(shown)):
+            shown = await describe(client, review_id, flight.run_id)
+            if shown is not None and shown.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
+                return Found(account_id=flight.account_id, state=AccountState.DONE)
+        if shown is None:
             return Found(
                 account_id=flight.account_id,
                 state=AccountState.FAILED,
@@ -215,15 +230,21 @@ class CycleActivities:
         return {account_id: found}
 
     def _account(self, snapshot: AccountSnapshot, stored: str) -> CycleAccount:
+        """With its risk now; one that the rules cannot judge is left to its own review."""
         account, owner = snapshot.account, snapshot.owner
-        risk = starting_risk(snapshot, self._policy)
+        level, score = RiskLevel.UNKNOWN, None
+        try:
+            risk = starting_risk(snapshot, self._policy)
+            level, score = risk.level, risk.score
+        except (ReviewsError, ValueError, ArithmeticError):
+            activity.logger.warning("the risk of %s is unknown", account.id, exc_info=True)
         return CycleAccount(
             position=0,
             account_id=account.id,
             account_name=account.name,
             owner_id=account.owner_id,
-            risk_level=risk.level,
-            risk_score=risk.score,
+            risk_level=level,
+            risk_score=score,
             snapshot=SnapshotRef(
                 hash=stored,
                 account_name=account.name,

@@ -83,6 +83,8 @@ class Reviews:
                 lambda: state.status is not CycleStatus.RUNNING, timeout=_HALTED_RETRY
             )
             await asyncio.gather(stopped, return_exceptions=True)
+        elif not found.accounts:  # asked again at once, for ever
+            transitions.lost_places(state, workflow.now())
         return found.accounts
 
     async def _start_one(self, account: CycleAccount) -> None:

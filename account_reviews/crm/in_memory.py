@@ -18,6 +18,7 @@ from account_reviews.domain.errors import (
     CrmOfAnotherTenantError,
     CrmRecordNotFoundError,
     CrmUnavailableError,
+    CrmUnreadableError,
 )
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import (
@@ -83,6 +84,8 @@ class InMemoryCrm:
     ) -> None:
         self.tenant = tenant
         self.available = True
+        self.unreadable: set[str] = set()
+        """Ids of accounts that cannot be read."""
         self.refusal: CrmError | None = None
         self.reads = 0
         self.writes = 0
@@ -140,6 +143,8 @@ class InMemoryCrm:
     ) -> AccountSnapshot:
         """Everything of one account up to `as_of`. AccountNotFoundError."""
         found = await self.snapshots((account_id,), as_of=as_of, limits=limits)
+        if account_id in self.unreadable:
+            raise CrmUnreadableError(f"the account {account_id!r} cannot be read")
         if account_id not in found:
             raise AccountNotFoundError(f"the CRM has no account {account_id!r}")
         return found[account_id]
@@ -155,7 +160,7 @@ class InMemoryCrm:
         return {
             account.id: self._snapshot(account, as_of, limits)
             for account in found
-            if isinstance(account, Account)
+            if isinstance(account, Account) and account.id not in self.unreadable
         }
 
     def _snapshot(

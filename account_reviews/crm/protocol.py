@@ -83,7 +83,10 @@ class CrmBackend(AccountSource, Protocol):
     async def snapshot(
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
     ) -> AccountSnapshot:
-        """Everything of one account up to `as_of`, read consistently. AccountNotFoundError."""
+        """Everything of one account up to `as_of`, read consistently.
+
+        AccountNotFoundError, CrmUnreadableError.
+        """
         ...
 
     async def snapshots(
@@ -91,7 +94,7 @@ class CrmBackend(AccountSource, Protocol):
     ) -> dict[str, AccountSnapshot]:
         """The snapshots of up to `bulk_reads` accounts, by id, in one read.
 
-        An account that the CRM lacks is left out.
+        An account that the CRM lacks or that cannot be read is left out; `snapshot` says why.
         """
         ...
 

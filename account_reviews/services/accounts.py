@@ -10,9 +10,18 @@ from account_reviews.domain.records import Account
 
 
 async def find_accounts(
-    parts: Parts, *, ids: tuple[str, ...] = (), owner: str | None = None, every: bool = False
+    parts: Parts,
+    *,
+    ids: tuple[str, ...] = (),
+    owner: str | None = None,
+    every: bool = False,
+    unknown: dict[str, str] | None = None,
 ) -> list[Account]:
-    """The accounts meant, ordered by id. AccountNotFoundError names the first unknown one."""
+    """The accounts meant, ordered by id.
+
+    AccountNotFoundError names the first id that the CRM does not know; with `unknown` all of them
+    go there, each with what to say of it.
+    """
     if not ids and owner is None and not every:
         raise BadInputError(
             "no account is named", hint="give ACCOUNT ids, --owner, --all or --file"
@@ -23,9 +32,10 @@ async def find_accounts(
     known = {account.id for account in found}
     for wanted in ids:
         if not known & {wanted, unicodedata.normalize("NFC", wanted)}:
-            raise AccountNotFoundError(
-                f"the CRM has no account {wanted!r}", hint="check the id, or import the account"
-            )
+            message = f"the CRM has no account {wanted!r}"
+            if unknown is None:
+                raise AccountNotFoundError(message, hint="check the id, or import the account")
+            unknown[wanted] = message
     if owner is None:
         return found
     owner_id = _one_owner(found, owner)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from account_reviews.domain.cycle.state import (
     AccountMark,
     AccountState,
     CycleAccount,
+    CycleScope,
     CycleState,
     ReadAccountsResult,
 )
@@ -61,6 +63,7 @@ _END = text(
     "update reviews.cycles set status = 'cancelled', reason = :reason, running = 0, "
     "updated_at = now(), closed_at = now() where run_id = :run_id and closed_at is null"
 )
+_REVIEWED_UNTIL = text(read_sql("account_reviews.store", "reviewed_until.sql"))
 _SKIP = text(
     "update reviews.cycle_accounts set state = 'skipped', reason = :reason "
     "where run_id = :run_id and state = 'queued'"
@@ -91,6 +94,17 @@ class CycleStore:
             ended = await connection.execute(_END, {"run_id": run_id, "reason": reason})
             if ended.rowcount:
                 await connection.execute(_SKIP, {"run_id": run_id, "reason": reason})
+
+    async def reviewed_until(self, run_id: str, scope: CycleScope) -> datetime | None:
+        """Up to when changes were reviewed before this cycle; None when it is the first one."""
+        values = {
+            "run_id": run_id,
+            "scope": scope.model_dump_json(),
+            "window": scope.changed_within_seconds,
+        }
+        async with self._transaction() as connection:
+            found: datetime | None = await connection.scalar(_REVIEWED_UNTIL, values)
+        return found
 
     async def queue(self, run_id: str, tenant: str, accounts: Sequence[Account]) -> int:
         """Note accounts in scope; gives how many the cycle has now."""

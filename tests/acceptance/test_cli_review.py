@@ -134,6 +134,17 @@ async def test_a_review_that_runs_is_joined_on_request(
     assert [("error" in one) for one in mixed["items"]] == [False, True]
 
 
+def test_an_account_that_cannot_be_reviewed_has_a_row_and_takes_no_other_with_it(
+    reviews: Reviews,
+) -> None:
+    words = ("start", "nobody", "ac-008", "--plan-only", "-o", "json")
+    items = reviews.quick(*words).document(code=1)["items"]
+    assert [one["account_id"] for one in items] == ["ac-008", "nobody"]
+    assert "review_id" in items[0]
+    assert items[1]["error"] == "the CRM has no account 'nobody'"
+    assert "nobody" in reviews.quick("start", "nobody").sentence(3)
+
+
 def test_waiting_for_the_end_reports_a_bad_one(reviews: Reviews) -> None:
     waiting = reviews.begin("start", "ac-042", "--wait", "closed", "-o", "json")
     requests = reviews.until(

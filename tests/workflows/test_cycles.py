@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
@@ -241,3 +242,42 @@ async def test_a_later_attempt_of_a_cycle_is_a_cycle_of_its_own(
     assert len({row.pop("run_id") for row in rows}) == 2
     common = {"status": "failed", "accounts": 10, "waiting": 1, "failed": 9}
     assert rows == [{**common, "joined": 0}, {**common, "joined": 1}]
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_accounts_that_cannot_be_reviewed_take_no_other_with_them(
+    client: Client, engine: AsyncEngine, bulk: bool
+) -> None:
+    """One has an id that makes too long a workflow id, one cannot be read, one is unknown."""
+    long = "ш" * 166
+    broken = (account(long), account("odd"))
+    portfolio = make_portfolio(client, engine, account("calm-1"), *broken, account("calm-2"))
+    portfolio.crm.unreadable = {"odd"}
+    scope = CycleScope(account_ids=("calm-1", "calm-2", "gone", "odd", long))
+    async with portfolio.worker():
+        cycle = await portfolio.start(bulk_reads=bulk, scope=scope, min_finished=10)
+        result = await cycle.result()
+        rows = await portfolio.accounts_of(cycle)
+    assert (result.done, result.failed) == (2, 3)
+    assert {name for name, row in rows.items() if row["state"] == "failed"} == {long, "odd", "gone"}
+    assert "too long to be reviewed" in rows[long]["reason"]
+    assert "cannot be read" in rows["odd"]["reason"]
+    assert rows["gone"]["reason"] == "the CRM has no account 'gone'"
+
+
+async def test_a_cycle_whose_accounts_are_gone_ends_and_says_so(
+    client: Client, engine: AsyncEngine
+) -> None:
+    """As after a backup of the database was put back."""
+    portfolio = make_portfolio(client, engine, *(account(f"calm-{n}") for n in range(3)))
+    memory = gated(portfolio)
+    async with portfolio.worker():
+        cycle = await portfolio.start(window=1)
+        await until(lambda: state_of(cycle), lambda state: state.running == 1)
+        async with engine.begin() as connection:
+            gone = text("delete from reviews.cycle_accounts where run_id = :id and position > 0")
+            await connection.execute(gone, {"id": cycle.first_execution_run_id})
+        memory.gate.set()
+        with pytest.raises(WorkflowFailureError) as error:
+            await cycle.result()
+    assert "2 accounts of the cycle are gone from the database" in str(error.value.cause)

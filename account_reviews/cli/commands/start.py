@@ -109,9 +109,11 @@ async def _start(
     async with open_session() as parts:
         await ensure_not_halted(parts)
         named = (*ids, *(_read_ids(file) if file is not None else ()))
-        accounts = await find_accounts(parts, ids=named, owner=owner, every=every)
+        unknown: dict[str, str] | None = None if single else {}
+        accounts = await find_accounts(parts, ids=named, owner=owner, every=every, unknown=unknown)
         template = await _template(parts, fields)
         rows = await _start_all(parts, accounts, template, join=join, raise_first=single)
+        rows += [{"account_id": name, "error": why} for name, why in (unknown or {}).items()]
         if until is not None:
             await _wait_for(parts, rows, until)
         if single:
@@ -173,19 +175,24 @@ async def _start_all(
     join: bool,
     raise_first: bool,
 ) -> list[dict[str, Any]]:
+    """A row for each account: its review, or why there is none. The others go on."""
+    from temporalio.service import RPCError
+
+    from account_reviews.domain.errors import ReviewsError
+    from account_reviews.temporal.client import explained
+
     client = await temporal(parts)
     gate = asyncio.Semaphore(STARTS_AT_ONCE)
 
     async def one(account: "Account") -> dict[str, Any]:
-        from account_reviews.domain.errors import HaltedError, ReviewAlreadyRunningError
-
         async with gate:
             try:
                 return await _start_one(parts, client, account, template, join=join)
-            except (HaltedError, ReviewAlreadyRunningError) as error:
+            except (ReviewsError, RPCError) as error:
                 if raise_first:
                     raise
-                return {"account_id": account.id, "error": error.message}
+                said = explained(error) if isinstance(error, RPCError) else error
+                return {"account_id": account.id, "error": said.message}
 
     return list(await asyncio.gather(*(one(account) for account in accounts)))
 

@@ -104,6 +104,13 @@ def _land(
     state.touch(now)
 
 
+def lost_places(state: CycleState, now: Timestamp) -> None:
+    """Accounts that have a place are not in the table any more: there is nothing to start."""
+    lost = state.placed - state.next_position
+    reason = f"{lost} accounts of the cycle are gone from the database"
+    stop(state, CycleStatus.FAILED, reason, now)
+
+
 def too_many_failed(state: CycleState, start: CycleInput) -> str | None:
     """Why the cycle must stop, None when it may go on."""
     if state.finished < start.min_finished:
