@@ -67,6 +67,9 @@ class WatchedCrm:
         self._numbers = count()
         self._account_of: dict[str, str] = {}
 
+    async def knows_owner(self, owner: str) -> bool:
+        return await self._crm.knows_owner(owner)
+
     def of(self, tenant: str | None) -> Self:  # noqa: ARG002  benchmarks have one tenant
         return self
 

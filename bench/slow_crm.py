@@ -36,6 +36,9 @@ class SlowCrm:
         self._gate = asyncio.Semaphore(at_once)
         self._report = report
 
+    async def knows_owner(self, owner: str) -> bool:
+        return await self._crm.knows_owner(owner)
+
     def of(self, tenant: str | None) -> Self:  # noqa: ARG002  benchmarks have one tenant
         return self
 

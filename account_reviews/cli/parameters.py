@@ -40,8 +40,8 @@ def _passed(value: Any, kind: Any, choices: dict[str, Any], *, many: bool, requi
         return () if many else None
     if many:
         return _NEEDS_MORE
-    if isinstance(value, str) and value in choices:
-        return choices[value]
+    if isinstance(value, str) and value.lower() in choices:  # in any case
+        return choices[value.lower()]
     # An exact type: `True` is no number, and a number that was typed is a text yet.
     return value if type(value) is kind else _NEEDS_MORE
 

@@ -12,6 +12,7 @@ from account_reviews.domain.times import (
     LAST_REVIEWED_YEAR,
     can_be_reviewed,
 )
+from account_reviews.domain.words import named
 
 if TYPE_CHECKING:
     from account_reviews.domain.base import Scalar
@@ -63,10 +64,10 @@ def parse_day(value: str, last: date) -> date:
 
 
 def parse_choice(option: str, value: str, allowed: Iterable[str]) -> str:
-    """One of the allowed words, or an alias of one. BadInputError names them all."""
+    """One of the allowed words in any case, or an alias of one. BadInputError names them all."""
     known = [str(one) for one in allowed]
-    word = _ALIASES.get(value, value)
-    if word not in known:
+    word = named(_ALIASES.get(value.lower(), value), known)
+    if word is None:
         raise BadInputError(f"{option} is {value!r}, but must be one of {', '.join(known)}")
     return word
 

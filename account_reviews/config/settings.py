@@ -215,6 +215,8 @@ def _given(environment: Mapping[str, str]) -> dict[str, Any]:
 def _checked(name: str, value: Any) -> Any:
     """The value as the setting has it. BadInputError says what it must be."""
     wrong = None
+    if name == "log_level" and isinstance(value, str):
+        value = value.lower()
     if name == "log_level" and value not in LOG_LEVELS:
         *others, last = (repr(level) for level in LOG_LEVELS)
         wrong = f"input should be {', '.join(others)} or {last}"

@@ -138,6 +138,11 @@ class InMemoryCrm:
         items = tuple(found[:limit])
         return AccountPage(items=items, next_cursor=items[-1].id if len(found) > limit else None)
 
+    async def knows_owner(self, owner: str) -> bool:
+        """Whether somebody has that id or that exact name."""
+        self._check_available()
+        return any(owner in (one.id, one.name) for one in self._all(Owner, RecordType.OWNER))
+
     async def snapshot(
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
     ) -> AccountSnapshot:

@@ -63,6 +63,10 @@ class AccountSource(Protocol):
         """Accounts ordered by id."""
         ...
 
+    async def knows_owner(self, owner: str) -> bool:
+        """Whether somebody has that id or that exact name."""
+        ...
+
     async def has_owner(self, owner_id: str) -> bool:
         """Whether a record can be given to that owner."""
         ...

@@ -33,6 +33,7 @@ from account_reviews.domain.errors import (
     NegativeAnswerError,
     UnreachableError,
 )
+from account_reviews.domain.words import named
 from account_reviews.store.cycle_queries import CycleRow
 from account_reviews.store.cycles import CycleStore
 from account_reviews.temporal import names, start_options
@@ -66,7 +67,8 @@ async def cycle_input(
     Explicit accounts, an owner or a segment narrow the scope of the kind.
     """
     kinds = parts.policy.cycle.kinds
-    if kind not in kinds:
+    known = named(kind, kinds)
+    if known is None:
         raise BadInputError(
             f"the policy has no cycle kind {kind!r}",
             hint=f"choose one of {', '.join(kinds)}, or add it under [cycle.kinds]",
@@ -74,7 +76,7 @@ async def cycle_input(
     chosen = {"window": window} if window is not None else {}
     return cycle_by_policy(
         parts.policy,
-        kind,
+        known,
         scope,
         tenant=parts.settings.tenant,
         started_by=started_by,

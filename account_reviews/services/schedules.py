@@ -36,6 +36,18 @@ def load_schedules(parts: Parts, path: Path | None) -> ScheduleFile:
     return parse_schedules(text, source=source.name if path is None else str(path), known=known)
 
 
+async def ensure_owners(parts: Parts, file: ScheduleFile) -> None:
+    """ScheduleError for an owner whom the CRM does not know."""
+    accounts = parts.accounts
+    for entry in file.entries:
+        if entry.owner is None or await accounts.knows_owner(entry.owner):
+            continue
+        raise ScheduleError(
+            f"{file.source}: schedule {entry.id!r}: owner is {entry.owner!r}, but must be the id or"
+            " the exact name of an owner whom the CRM knows"
+        )
+
+
 async def planner(parts: Parts, client: Client) -> Planner:
     """What plans and applies for this tenant and policy."""
     builder = Builder(

@@ -47,10 +47,11 @@ def apply_command(file: File = None, output: Output = Format.TABLE) -> None:
 
 
 async def _planned(file: Path | None, *, apply: bool) -> "list[Planned]":
-    from account_reviews.services.schedules import load_schedules, planner
+    from account_reviews.services.schedules import ensure_owners, load_schedules, planner
 
     async with open_session() as parts:
         wanted = load_schedules(parts, file)
+        await ensure_owners(parts, wanted)
         there = await planner(parts, await temporal(parts))
         return await (there.apply(wanted) if apply else there.plan(wanted))
 

@@ -20,6 +20,8 @@ _LAST_AS_OF: Final = "select as_of from crm.imports order by id desc limit 1"
 
 _HAS_OWNER: Final = "select exists (select from crm.owners where id = :owner_id)"
 
+_KNOWS_OWNER: Final = "select exists (select from crm.owners where id = :owner or name = :owner)"
+
 
 class SqlAccounts:
     """`AccountSource` on the schema `crm` of a database. CrmUnavailableError when it is down.
@@ -48,6 +50,11 @@ class SqlAccounts:
         with _reachable():
             found = await self._statements.scalar(_HAS_OWNER, owner_id=owner_id)
         return bool(found)
+
+    async def knows_owner(self, owner: str) -> bool:
+        """Whether somebody has that id or that exact name."""
+        with _reachable():
+            return bool(await self._statements.scalar(_KNOWS_OWNER, owner=owner))
 
     async def capabilities(self) -> Capabilities:
         """As of `SqlCrm`; nobody is asked."""

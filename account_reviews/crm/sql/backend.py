@@ -6,7 +6,7 @@ from copy import copy
 from typing import Final, Self
 
 from pydantic import ValidationError
-from sqlalchemy import ARRAY, RowMapping, func, select, text
+from sqlalchemy import ARRAY, RowMapping, exists, func, or_, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -100,6 +100,13 @@ class SqlCrm:
             await self._check_owner(connection)
             found = (await connection.execute(_LIST_ACCOUNTS, values)).mappings()
         return page_of([dict(row) for row in found], limit, self._links)
+
+    async def knows_owner(self, owner: str) -> bool:
+        """Whether somebody has that id or that exact name."""
+        query = select(exists().where(or_(owners.c.id == owner, owners.c.name == owner)))
+        async with self._answering(), self._autocommit.connect() as connection:
+            await self._check_owner(connection)
+            return bool(await connection.scalar(query))
 
     async def snapshot(
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.durations import Span
-from account_reviews.domain.schedule.firing import Calendar, Turn, parse_cron, turns
+from account_reviews.domain.schedule.firing import Calendar, parse_cron
 
 CYCLE_JOB: Final = "cycle"
 DEFAULT_AT: Final = "05:00"
@@ -142,48 +142,37 @@ def occurs(entry: ScheduleEntry, at: datetime, phase_seconds: float = 0) -> bool
         return entry.run_at == at
     local = at.astimezone(ZoneInfo(entry.time_zone))
     calendar = calendar_of(entry)
-    if calendar is None or local.second != 0 or not calendar.matches(local):
+    if calendar is None or local.second != 0:
         return False
-    return _in_its_week(entry, local)
+    meant = (local, local - _set_back(local))
+    return any(calendar.matches(one) and is_in_its_week(entry, one) for one in meant)
 
 
-def _in_its_week(entry: ScheduleEntry, local: datetime) -> bool:
+def _set_back(local: datetime) -> timedelta:
+    """How far the clock is set back at the end of the hour that this time begins; mostly nothing.
+
+    The server runs what was due that much earlier a second time then.
+    """
+    first, second = (local.replace(fold=fold).utcoffset() for fold in (0, 1))
+    if local.fold or first is None or second is None:
+        return timedelta()
+    return max(first - second, timedelta())
+
+
+def is_in_its_week(entry: ScheduleEntry, local: datetime) -> bool:
+    """True for all that is not biweekly, and for the weeks of what is."""
     if entry.kind is not ScheduleKind.BIWEEKLY or entry.anchor is None:
         return True
     since = (local.date() - entry.anchor).days
     return since >= 0 and since % 14 == 0
 
 
-def at_turns(entry: ScheduleEntry, now: datetime) -> list[tuple[datetime, Turn]]:
-    """Local times (without a zone) of the next three years that do not come, or come twice.
-
-    None for what runs every hour: there the clock jumps, and no day goes without a run.
-    """
-    calendar = calendar_of(entry)
-    if calendar is None or len(calendar.hours) == 24:
-        return []
-    until = now + LOOK_AHEAD
-    if entry.end_at is not None:
-        until = min(until, entry.end_at)
-    return [
-        (local, turn)
-        for turn in turns(entry.time_zone, now, until)
-        for local in turn.minutes()
-        if calendar.matches(local) and _in_its_week(entry, local)
-    ]
-
-
 def warnings_of(entry: ScheduleEntry, now: datetime) -> list[str]:
-    """What a person should know before it is applied, one sentence each."""
+    """What a person should know before it is applied, one sentence each.
+
+    What the setting of the clock does to it the server says (`turning`).
+    """
     found = []
-    turning = at_turns(entry, now)
-    lost = [local for local, turn in turning if not turn.twice]
-    if lost:
-        when = _when(entry, lost)
-        found.append(f"there is no {when}: nothing runs then")
-    twice = [local for local, turn in turning if turn.runs_twice]
-    if twice:
-        found.append(f"there are two times {_when(entry, twice)}: it runs at both")
     if entry.end_at is not None and never_runs(entry, now):
         found.append(f"it never runs: its end {rfc3339(entry.end_at)} comes before its first time")
     elif entry.anchor is not None and entry.anchor > (now + LOOK_AHEAD).date():
@@ -211,19 +200,13 @@ def never_runs(entry: ScheduleEntry, now: datetime) -> bool:
     last = min(entry.end_at, now + _SOME_DAY).astimezone(zone).date()
     while day <= last:
         local = datetime.combine(day, time(), zone)
-        if calendar.on_day(local) and _in_its_week(entry, local):
+        if calendar.on_day(local) and is_in_its_week(entry, local):
             clock = product(calendar.hours, calendar.minutes)
             times = (local.replace(hour=hour, minute=minute) for hour, minute in clock)
             if any(now < at <= entry.end_at for at in times):
                 return False
         day += timedelta(days=1)
     return True
-
-
-def _when(entry: ScheduleEntry, locals_: list[datetime]) -> str:
-    clock = ", ".join(sorted({f"{local:%H:%M}" for local in locals_}))
-    days = ", ".join(dict.fromkeys(f"{local:%Y-%m-%d}" for local in locals_))
-    return f"{clock} in {entry.time_zone} on {days}"
 
 
 def spec_of(entry: ScheduleEntry) -> str:

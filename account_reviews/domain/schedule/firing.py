@@ -106,12 +106,10 @@ class Turn:
     start: datetime
     end: datetime
     twice: bool
-    runs_twice: bool
-    """True west of Greenwich: there the server runs at both, elsewhere once."""
 
-    def minutes(self) -> Iterator[datetime]:
-        """Every minute of it."""
-        at = self.start
+    def minutes(self, since: datetime | None = None) -> Iterator[datetime]:
+        """Every minute of it, or from an earlier one on."""
+        at = since or self.start
         while at < self.end:
             yield at
             at += timedelta(minutes=1)
@@ -126,8 +124,7 @@ def turns(zone: str, since: datetime, until: datetime) -> list[Turn]:
         if after != before:
             change = _change(at, at + step, info).replace(tzinfo=None)
             start, end = change + min(before, after), change + max(before, after)
-            twice = after < before
-            found.append(Turn(start, end, twice, twice and after < timedelta()))
+            found.append(Turn(start, end, twice=after < before))
         at += step
     return found
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from account_reviews.domain.durations import Span
 from account_reviews.domain.schedule.entry import Overlap, ScheduleKind, Weekday
 from account_reviews.domain.schedule.firing import exists, parse_cron
+from account_reviews.domain.words import named
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -181,16 +182,15 @@ def span(low: str, high: str) -> Callable[[Any], timedelta]:
 
 
 def one_of(given: Any, choices: Collection[str]) -> str:
-    """One of some names."""
-    if not isinstance(given, str) or given not in choices:
+    """One of some names, in any case."""
+    found = named(given, choices) if isinstance(given, str) else None
+    if found is None:
         raise Refused(f"one of {', '.join(choices)}")
-    return given
+    return found
 
 
 def _word(given: Any, choices: type[_Word]) -> _Word:
-    if not isinstance(given, str) or given not in list(choices):
-        raise Refused(f"one of {', '.join(choices)}")
-    return choices(given)
+    return choices(one_of(given, list(choices)))
 
 
 @cache

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
 from temporalio.client import (
     Client,
     ScheduleActionExecutionStartWorkflow,
@@ -23,7 +21,7 @@ from account_reviews.domain.errors import (
     ScheduleNotFoundError,
 )
 from account_reviews.temporal import names
-from account_reviews.temporal.schedules.entries import Standing, find, listed
+from account_reviews.temporal.schedules.entries import Standing, find, listed, matching_times
 
 MOST_BACKFILLED: Final = 999
 """The server names up to 1000 times, and keeps no more runs waiting."""
@@ -149,24 +147,10 @@ class ScheduleControl:
         await (await self.get(entry_id)).handle.delete()
 
     async def _matching(self, standing: Standing, start: datetime, end: datetime) -> list[datetime]:
-        request = ListScheduleMatchingTimesRequest(
-            namespace=self.client.namespace,
-            schedule_id=standing.description.id,
-            start_time=_stamp(start - timedelta(seconds=1)),
-            end_time=_stamp(end),
-        )
+        name = standing.description.id
         try:
-            answer = await self.client.workflow_service.list_schedule_matching_times(request)
+            return await matching_times(self.client, name, start, end)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                raise ScheduleNotFoundError(
-                    f"schedule {standing.description.id!r} was deleted meanwhile"
-                ) from None
+                raise ScheduleNotFoundError(f"schedule {name!r} was deleted meanwhile") from None
             raise
-        return [one.ToDatetime(tzinfo=UTC) for one in answer.start_time]
-
-
-def _stamp(at: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(at)
-    return stamp

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
 from temporalio.client import (
     Client,
     Schedule,
@@ -320,6 +322,26 @@ async def listed(client: Client, tenant: str) -> dict[str, str]:
         if memo.get("managed_by") == MANAGED_BY and memo.get("tenant") == tenant:
             found[str(memo["id"])] = str(memo["file"])
     return found
+
+
+async def matching_times(
+    client: Client, server_id: str, start: datetime, end: datetime
+) -> list[datetime]:
+    """The server's times of a schedule between two moments, both included. RPCError."""
+    request = ListScheduleMatchingTimesRequest(
+        namespace=client.namespace,
+        schedule_id=server_id,
+        start_time=_stamp(start - timedelta(seconds=1)),
+        end_time=_stamp(end),
+    )
+    answer = await client.workflow_service.list_schedule_matching_times(request)
+    return [one.ToDatetime(tzinfo=UTC) for one in answer.start_time]
+
+
+def _stamp(at: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(at)
+    return stamp
 
 
 def utc_now() -> datetime:

@@ -1,9 +1,10 @@
 """`plan` and `apply`: the difference between a schedule file and the server, and closing it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
@@ -12,6 +13,7 @@ from temporalio.client import (
     Client,
     Schedule,
     ScheduleAlreadyRunningError,
+    ScheduleHandle,
     ScheduleSpec,
     ScheduleState,
     ScheduleUpdate,
@@ -29,7 +31,15 @@ from account_reviews.domain.schedule.entry import (
     is_past,
     warnings_of,
 )
-from account_reviews.temporal.schedules.entries import MANAGED_BY, Builder, Standing, find, listed
+from account_reviews.domain.schedule.turning import warnings_at, windows
+from account_reviews.temporal.schedules.entries import (
+    MANAGED_BY,
+    Builder,
+    Standing,
+    find,
+    listed,
+    matching_times,
+)
 
 if TYPE_CHECKING:
     from account_reviews.store.schedule_runs import ScheduleRunStore
@@ -83,13 +93,28 @@ class Planner:
         """
         return await _at_once(await self._decide_all(file), self._shown)
 
+    async def _warned(self, planned: Planned) -> Planned:
+        """With what the setting of the clock does to it, by the server's own times."""
+        entry = planned.entry
+        if entry is None or planned.step in (Step.DELETE, Step.DONE):
+            return planned
+        asked = windows(entry, self.clock())
+        if not asked:
+            return planned
+        plain = entry.model_copy(update={"jitter": timedelta()})
+        async with self._previewed(plain, planned.standing) as handle:
+            given = [
+                await matching_times(self.client, handle.id, one.since, one.until) for one in asked
+            ]
+        return replace(planned, warnings=[*warnings_at(entry, asked, given), *planned.warnings])
+
     async def apply(self, file: ScheduleFile) -> list[Planned]:
         """Create, update and delete until the server is as the file says.
 
         Nothing is changed when the file cannot be applied. Repeating it changes nothing, and two
         at once end in the same state.
         """
-        planned = await self._decide_all(file)
+        planned = await _at_once(await self._decide_all(file), self._warned)
         return await _at_once(planned, lambda one: self._carry_out(one, file))
 
     async def _decide_all(self, file: ScheduleFile) -> list[Planned]:
@@ -142,6 +167,7 @@ class Planner:
         )
 
     async def _shown(self, planned: Planned) -> Planned:
+        planned = await self._warned(planned)
         if planned.step is Step.UNCHANGED and planned.standing is not None:
             times = planned.standing.description.info.next_action_times
             return replace(planned, next_runs=list(times[:NEXT_SHOWN]))
@@ -150,7 +176,15 @@ class Planner:
         return replace(planned, next_runs=await self._preview(planned.entry, planned.standing))
 
     async def _preview(self, entry: ScheduleEntry, standing: Standing | None) -> list[datetime]:
-        """Ask the server by a paused schedule that is deleted at once."""
+        async with self._previewed(entry, standing) as handle:
+            found = (await handle.describe()).info.next_action_times
+        return list(found[:NEXT_SHOWN])
+
+    @asynccontextmanager
+    async def _previewed(
+        self, entry: ScheduleEntry, standing: Standing | None
+    ) -> AsyncIterator[ScheduleHandle]:
+        """A paused schedule to ask the server by, which is deleted at once."""
         made = self.builder.schedule(entry, self.clock(), _phase(entry, standing))
         made.state = replace(made.state, paused=True, note="preview of `reviews schedules plan`")
         memo = {"managed_by": f"{MANAGED_BY} preview"}
@@ -161,10 +195,9 @@ class Planner:
         except RPCError as error:
             raise _refused(entry, error) from None
         try:
-            found = (await handle.describe()).info.next_action_times
+            yield handle
         finally:
             await handle.delete()
-        return list(found[:NEXT_SHOWN])
 
     async def _carry_out(self, planned: Planned, file: ScheduleFile) -> Planned:
         """Do one step; when somebody else was faster, look again."""

@@ -1,6 +1,7 @@
 """When each kind runs, by the server's own answer, against a table that was written by hand.
 
-In the double hour of the autumn a schedule runs once east of Greenwich, and twice west of it.
+In the double hour of the autumn a schedule runs once east of Greenwich, and twice west of it; what
+was due in the hour before runs a second time in the east.
 
 Berlin leaves summer time on 2027-10-31 and enters it on 2027-03-28, New York on 2027-11-07 and
 2027-03-14.
@@ -147,3 +148,38 @@ async def test_cron_is_read_as_the_server_reads_it(place: Place, text: str) -> N
     assert found
     assert found == ours[: len(found)]
     assert len(found) == len(ours) or len(found) >= 1000
+
+
+_EU = "2027-10-31, 2028-10-29, 2029-10-28"
+_SPRING = "2027-03-28, 2028-03-26, 2029-03-25"
+_NY = "2027-11-07, 2028-11-05, 2029-11-04"
+_SYDNEY = "2027-04-04, 2028-04-02, 2029-04-01"
+AUTUMN = [
+    ("Europe/Berlin", "01:30", f"it runs twice at {{}} on {_EU}: at 02:30 again"),
+    ("Europe/London", "00:30", f"it runs twice at {{}} on {_EU}: at 01:30 again"),
+    ("Europe/Kyiv", "02:30", f"it runs twice at {{}} on {_EU}: at 03:30 again"),
+    ("Australia/Sydney", "01:30", f"it runs twice at {{}} on {_SYDNEY}: at 02:30 again"),
+    ("America/New_York", "01:30", f"there are two times {{}} on {_NY}: it runs at both"),
+    ("Europe/Berlin", "02:30", f"there is no {{}} on {_SPRING}: nothing runs then"),
+    ("America/New_York", "00:30", None),
+    ("Europe/Berlin", "05:00", None),
+]
+"""Zone, local time, and the warning, in which {} is both."""
+
+
+@pytest.mark.parametrize(("zone", "at", "warning"), AUTUMN)
+async def test_plan_warns_of_what_the_server_runs_twice_or_not_at_all(
+    place: Place, zone: str, at: str, warning: str | None
+) -> None:
+    place.now = EARLY
+    lines = f'kind = "daily"\nat = "{at}"\ntime_zone = "{zone}"\njitter = "10m"'
+    (planned,) = await place.plan(entry(lines))
+    (applied,) = await place.apply(entry(lines))
+    (again,) = await place.plan(entry(lines))
+    expected = [warning.format(f"{at} in {zone}")] if warning else []
+    assert planned.warnings == applied.warnings == again.warnings == expected
+    (one,) = read(entry(lines)).entries
+    plain = f'kind = "daily"\nat = "{at}"\ntime_zone = "{zone}"'
+    end = moment("2028-01-01")
+    for run in await times(place.client, place.builder, plain, moment("2027-01-01"), end):
+        assert occurs(one, run), "none of them is a run by hand"

@@ -10,11 +10,13 @@ from account_reviews.domain.schedule.entry import (
     ScheduleFile,
     ScheduleKind,
     Weekday,
+    occurs,
     spec_of,
     warnings_of,
 )
 from account_reviews.domain.schedule.file import Known, parse_schedules
 from account_reviews.domain.schedule.runs import UpkeepJob
+from account_reviews.domain.schedule.turning import warnings_at, windows
 from account_reviews.services.schedules import SHIPPED
 
 KNOWN = Known(
@@ -71,7 +73,7 @@ def test_times_in_every_spelling() -> None:
     ("lines", "sentence"),
     [
         ('kind = "weekly"\nweekday = 1', "weekday is 1, but must be a name, one of Monday, "),
-        ('kind = "weekly"\nweekday = "monday"', "weekday is 'monday', but must be one of Monday, "),
+        ('kind = "weekly"\nweekday = "moon"', "weekday is 'moon', but must be one of Monday, "),
         ('kind = "hourly"', "kind is 'hourly', but must be one of daily, weekly, biweekly, "),
         ('kind = "daily"\ntime_zone = "Berlin"', "time_zone is 'Berlin', but must be an IANA "),
         ('kind = "daily"\ntime_zone = 1', "time_zone is 1, but must be an IANA "),
@@ -188,21 +190,47 @@ def test_what_is_said_in_words() -> None:
     ],
 )
 def test_the_spring_gap_is_warned_of(lines: str, days: list[str]) -> None:
-    said = " ".join(warnings_of(one(f'time_zone = "Europe/Berlin"\n{lines}'), NOW))
+    given = one(f'time_zone = "Europe/Berlin"\n{lines}')
+    gaps = [window for window in windows(given, NOW) if window.since == window.until]
+    said = " ".join(warnings_at(given, gaps, [() for _ in gaps]))
     assert all(day in said for day in days), said
     assert bool(said) == bool(days)
 
 
-def test_a_double_hour_that_runs_twice_is_warned_of() -> None:
-    lines = 'kind = "daily"\nat = "01:30"\ntime_zone = "America/New_York"'
-    (said,) = warnings_of(one(lines), NOW)
-    assert "two times 01:30 in America/New_York on 2027-11-07, 2028-11-05, 2029-11-04" in said
-    assert warnings_of(one(lines.replace("America/New_York", "Europe/London")), NOW) == [
-        (
-            "there is no 01:30 in Europe/London on 2027-03-28, 2028-03-26, 2029-03-25: "
-            "nothing runs then"
-        )
-    ]
+def test_words_are_taken_in_any_case() -> None:
+    given = one('kind = "Weekly"\nweekday = "mONDAY"\noverlap = "BUFFER_ONE"\ncycle = "Daily"')
+    assert (given.kind, given.weekday) == ("weekly", "Monday")
+    assert (given.overlap, given.cycle) == ("buffer_one", "daily")
+    assert one('kind = "daily"\njob = "Retention"').job == "retention"
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "first", "again"),
+    [
+        ("Europe/Berlin", "01:30", "2027-10-30T23:30Z", "2027-10-31T00:30Z"),
+        ("Europe/London", "00:30", "2027-10-30T23:30Z", "2027-10-31T00:30Z"),
+        ("Australia/Sydney", "01:30", "2027-04-03T14:30Z", "2027-04-03T15:30Z"),
+        ("America/New_York", "01:30", "2027-11-07T05:30Z", "2027-11-07T06:30Z"),
+    ],
+)
+def test_a_second_run_of_the_autumn_is_no_run_by_hand(
+    zone: str, at: str, first: str, again: str
+) -> None:
+    given = one(f'kind = "daily"\nat = "{at}"\ntime_zone = "{zone}"')
+    hour = timedelta(hours=1)
+    for moment in map(datetime.fromisoformat, (first, again)):
+        assert occurs(given, moment)
+        assert not occurs(given, moment - timedelta(minutes=1))
+        assert not occurs(given, moment + hour) or moment + hour == datetime.fromisoformat(again)
+
+
+def test_only_the_hour_before_a_doubled_one_is_asked_about_as_well() -> None:
+    """A day of the autumn that is like all others has no window."""
+    berlin = 'kind = "daily"\ntime_zone = "Europe/Berlin"\nat = '
+    assert windows(one(f'{berlin}"00:59"'), NOW) == []
+    assert windows(one(f'{berlin}"03:00"'), NOW) == []
+    assert len(windows(one(f'{berlin}"01:00"'), NOW)) == 3
+    assert len(windows(one(f'{berlin}"02:30"'), NOW)) == 6, "and the gaps of spring"
 
 
 def test_what_is_easily_taken_for_something_else_is_warned_of() -> None:
