@@ -192,7 +192,15 @@ def skip_what_is_open(state: ReviewState, reason: str, now: Timestamp) -> None:
 def close_from_outside(
     state: ReviewState, outcome: Outcome, reason: str, closed_at: Timestamp
 ) -> None:
-    """End a review that Temporal ended without its own closing steps, such as a terminated one."""
+    """End a review that Temporal ended without its own closing steps, such as a terminated one.
+
+    What was approved may be written: nobody asked the CRM, so it is not called skipped.
+    """
+    for request, item in approved_items(state):
+        known = state.request(request.request_id) or request
+        why = cut(f"{reason}; whether it was written is not known")
+        state.replace_request(known.mark(item.item_id, ItemState.FAILED, why))
+        state.error_count, state.last_error = state.error_count + 1, why
     skip_what_is_open(state, reason, closed_at)
     state.close(outcome, closed_at, reason)
     state.summary = f"{outcome} ({reason})"
