@@ -345,3 +345,17 @@ async def test_a_review_that_somebody_started_by_hand_is_told_as_such(
     assert "the review review/ac-060 is open but cannot run: " in sentence
     assert "temporal workflow terminate -w review/ac-060" in sentence
     await handle.terminate()
+
+
+def test_a_person_cancels_a_review_once(reviews: Reviews) -> None:
+    request = reviews.request("ac-048")
+    done = reviews.json("cancel", "ac-048", "--as", "olga", "--reason", "the account was merged")
+    assert (done["status"], done["outcome"], done["queued"]) == ("cancelled", "cancelled", False)
+    assert "is closed already" in reviews.quick("cancel", "ac-048").out
+    assert reviews.quick("cancel", "nobody").code == 3
+    lines = reviews.json("history", "ac-048")["items"]
+    assert [(one["text"], one["by"]) for one in lines if one["kind"] == "cancelled"] == [
+        ("the account was merged", "olga")
+    ]
+    late = reviews.quick("approvals", "approve", request["request_id"], "--as", "ann")
+    assert late.code == 4
