@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.errors import ConflictError, UnreachableError
-from account_reviews.domain.review.decisions import close_from_outside
+from account_reviews.domain.review.decisions import close_from_outside, skip_what_is_open
 from account_reviews.domain.review.messages import CancelReview
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.standing import note, unwritten
@@ -80,6 +80,7 @@ async def _end(parts: Parts, state: ReviewState, by: str, reason: str | None) ->
     for operation, result in found.items():
         note(state, ids[operation], result, now, reason=f"written before it was {GONE}")
     state.record(now, "cancelled", f"{GONE}: {reason or 'no reason given'}", by)
+    skip_what_is_open(state, GONE, now)  # the CRM was asked: what it does not have was not written
     close_from_outside(state, Outcome.CANCELLED, GONE, now)
     if not await parts.store.replace(state, seen=seen):
         raise ConflictError(
