@@ -14,6 +14,8 @@ from account_reviews.domain.review.state import ReviewState
 
 POLL_SECONDS: Final = 0.05
 NOTIFY_SECONDS: Final = 5.0
+CYCLE_SECONDS: Final = 10.0
+"""Longer than a task of a cycle may take."""
 
 Notify = Callable[[str], None]
 
@@ -47,14 +49,15 @@ class Standing(Model):
 async def stop_all(parts: Parts, by: str, reason: str, *, notify: Notify) -> Standing:
     """Stop every write and every start, pause every schedule. Safe to repeat.
 
-    When this returns no write is under way and none begins. UnreachableError when the schedules
-    could not be paused: everything else is stopped all the same.
+    When this returns no write is under way and none begins, nor does a review. UnreachableError when
+    the schedules could not be paused: everything else is stopped all the same.
     """
     tenant = parts.settings.tenant
     halt, changed = await parts.halts.halt(tenant, by, reason)
     paused, trouble = 0, None
     try:
         paused, _ = await _align(parts)
+        await _wait_for_cycles(parts)
     except ReviewsError as error:
         trouble = error
     await _wait_for_writers(parts, notify)
@@ -182,6 +185,25 @@ async def _align(parts: Parts) -> tuple[int, int]:
             return await schedules.pause_all(halt), 0
         last = await _newest(parts)
         return 0, await schedules.resume_paused(last) if last is not None else 0
+
+
+async def _wait_for_cycles(parts: Parts) -> None:
+    """Until open cycles have started what they took before they could see the row.
+
+    A workflow answers a query after the task that it is at, and takes and starts in one task. One
+    that does not answer has no worker to start anything.
+    """
+    page = await parts.cycles.page(tenant=parts.settings.tenant, status="running", limit=1000)
+    if not page.items:
+        return
+    client = await parts.connect()
+
+    async def ask(cycle_id: str) -> None:
+        handle = client.get_workflow_handle(cycle_id)
+        await asyncio.wait_for(handle.query("progress"), CYCLE_SECONDS)
+
+    asked = (ask(one.cycle_id) for one in page.items)
+    await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def _wait_for_writers(parts: Parts, notify: Notify) -> None:

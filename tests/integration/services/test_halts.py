@@ -1,10 +1,11 @@
 """Stopping pauses every schedule; releasing resumes exactly those."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import (
     Client,
     Schedule,
@@ -17,11 +18,17 @@ from temporalio.client import (
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.errors import UnreachableError
+from account_reviews.domain.halts import Halt
 from account_reviews.services.halts import release_all, status_of, stop_all
+from account_reviews.store.halts import HaltStore
 from account_reviews.temporal import names
+from account_reviews.temporal.executions import describe
 from account_reviews.temporal.schedules import pause
 from account_reviews.temporal.schedules.entries import MANAGED_BY
+from activities.cycles import CycleActivities
+from tests.support.cycles import at_risk, make_portfolio
 from tests.support.waiting import until
+from worker import build_worker
 
 MANY = 30
 BY_HAND = "ann is on holiday"
@@ -176,3 +183,42 @@ async def test_a_stop_and_a_release_at_once_leave_no_schedule_behind(
         await release_all(parts, "bob", "all is well")
         await stopping
         assert {(await state_of(one))[0] for one in handles} == {False}
+
+
+class SlowHalts(HaltStore):
+    """Says that nothing is stopped, and is held up on its way back."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        super().__init__(engine)
+        self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    async def current(self, tenant: str) -> Halt | None:
+        found = await super().current(tenant)
+        self.asked.set()
+        await self.may_answer.wait()
+        return found
+
+
+async def test_no_review_of_a_cycle_starts_once_stop_all_has_returned(
+    parts: Parts, own_client: Client, engine: AsyncEngine
+) -> None:
+    """The cycle had asked before the row was there, and starts its reviews in the same task."""
+    portfolio = make_portfolio(own_client, engine, at_risk("risk-1"))
+    portfolio.tenant, halts = parts.settings.tenant, SlowHalts(engine)
+    owners = portfolio.owners()
+    for one in owners:
+        if isinstance(one, CycleActivities):
+            one._halts = halts
+    async with build_worker(own_client, owners, task_queue=portfolio.task_queue):
+        cycle = await portfolio.start()
+        await halts.asked.wait()
+        asyncio.get_running_loop().call_later(0.3, halts.may_answer.set)
+        await stop_all(parts, "ann", "bad data", notify=silent)
+        returned = datetime.now(UTC)
+        await halts.may_answer.wait()
+        await cycle.query("progress")  # which is answered after its task
+        review = own_client.get_workflow_handle(names.review_id("risk-1", portfolio.tenant))
+        shown = await describe(own_client, review.id)
+        if shown is not None:  # a busy machine asks again, and then nothing is started
+            assert shown.start_time <= returned
+            await review.terminate()
