@@ -49,8 +49,8 @@ class Standing(Model):
 async def stop_all(parts: Parts, by: str, reason: str, *, notify: Notify) -> Standing:
     """Stop every write and every start, pause every schedule. Safe to repeat.
 
-    When this returns no write is under way and none begins, nor does a review. UnreachableError when
-    the schedules could not be paused: everything else is stopped all the same.
+    When this returns no write is under way and none begins, nor does a review. UnreachableError
+    when the schedules could not be paused: everything else is stopped all the same.
     """
     tenant = parts.settings.tenant
     halt, changed = await parts.halts.halt(tenant, by, reason)
