@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.base import Model, Timestamp
@@ -12,10 +12,15 @@ from account_reviews.domain.halts import RELEASE_HINT, Halt
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import ReviewState
 
+if TYPE_CHECKING:
+    from temporalio.client import WorkflowExecutionDescription
+
 POLL_SECONDS: Final = 0.05
 NOTIFY_SECONDS: Final = 5.0
 CYCLE_SECONDS: Final = 10.0
 """Longer than a task of a cycle may take."""
+CHILDREN_SECONDS: Final = 60.0
+"""Longer than the server takes to start all children that a task asked for."""
 
 Notify = Callable[[str], None]
 
@@ -191,7 +196,8 @@ async def _wait_for_cycles(parts: Parts) -> None:
     """Until open cycles have started what they took before they could see the row.
 
     A workflow answers a query after the task that it is at, and takes and starts in one task. One
-    that does not answer has no worker to start anything.
+    that does not answer has no worker to start anything. The server starts them after that task,
+    one by one.
     """
     page = await parts.cycles.page(tenant=parts.settings.tenant, status="running", limit=1000)
     if not page.items:
@@ -201,9 +207,19 @@ async def _wait_for_cycles(parts: Parts) -> None:
     async def ask(cycle_id: str) -> None:
         handle = client.get_workflow_handle(cycle_id)
         await asyncio.wait_for(handle.query("progress"), CYCLE_SECONDS)
+        async with asyncio.timeout(CHILDREN_SECONDS):
+            while True:
+                if not _starts_more(await handle.describe()):
+                    return
+                await asyncio.sleep(POLL_SECONDS)
 
     asked = (ask(one.cycle_id) for one in page.items)
     await asyncio.gather(*asked, return_exceptions=True)
+
+
+def _starts_more(found: "WorkflowExecutionDescription") -> bool:
+    """Whether a child was asked for that has no run yet."""
+    return any(not child.run_id for child in found.raw_description.pending_children)
 
 
 async def _wait_for_writers(parts: Parts, notify: Notify) -> None:

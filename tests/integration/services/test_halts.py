@@ -202,23 +202,34 @@ class SlowHalts(HaltStore):
 async def test_no_review_of_a_cycle_starts_once_stop_all_has_returned(
     parts: Parts, own_client: Client, engine: AsyncEngine
 ) -> None:
-    """The cycle had asked before the row was there, and starts its reviews in the same task."""
-    portfolio = make_portfolio(own_client, engine, at_risk("risk-1"))
+    """The cycle had asked before the row was there, and starts its reviews in the same task.
+
+    The server starts them after that task, which takes it seconds for many.
+    """
+    names_of = [f"risk-{number}" for number in range(20)]
+    portfolio = make_portfolio(own_client, engine, *map(at_risk, names_of))
     portfolio.tenant, halts = parts.settings.tenant, SlowHalts(engine)
     owners = portfolio.owners()
     for one in owners:
         if isinstance(one, CycleActivities):
             one._halts = halts
     async with build_worker(own_client, owners, task_queue=portfolio.task_queue):
-        cycle = await portfolio.start()
+        cycle = await portfolio.start(window=len(names_of))
         await halts.asked.wait()
         asyncio.get_running_loop().call_later(0.3, halts.may_answer.set)
         await stop_all(parts, "ann", "bad data", notify=silent)
         returned = datetime.now(UTC)
         await halts.may_answer.wait()
         await cycle.query("progress")  # which is answered after its task
-        review = own_client.get_workflow_handle(names.review_id("risk-1", portfolio.tenant))
-        shown = await describe(own_client, review.id)
-        if shown is not None:  # a busy machine asks again, and then nothing is started
-            assert shown.start_time <= returned
-            await review.terminate()
+
+        async def all_have_begun() -> bool:
+            children = (await cycle.describe()).raw_description.pending_children
+            return all(child.run_id for child in children)
+
+        await until(all_have_begun)
+        for name in names_of:  # on a busy machine it asks again, and then nothing is started
+            review_id = names.review_id(name, portfolio.tenant)
+            shown = await describe(own_client, review_id)
+            if shown is not None:
+                assert shown.start_time <= returned
+                await own_client.get_workflow_handle(review_id).terminate()
