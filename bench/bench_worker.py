@@ -67,9 +67,6 @@ class WatchedCrm:
         self._numbers = count()
         self._account_of: dict[str, str] = {}
 
-    async def knows_owner(self, owner: str) -> bool:
-        return await self._crm.knows_owner(owner)
-
     def of(self, tenant: str | None) -> Self:  # noqa: ARG002  benchmarks have one tenant
         return self
 
@@ -119,8 +116,8 @@ class WatchedCrm:
     ) -> AccountPage:
         return await self._crm.list_accounts(where, cursor=cursor, limit=limit)
 
-    async def has_owner(self, owner_id: str) -> bool:
-        return await self._crm.has_owner(owner_id)
+    async def has_owner(self, owner: str, *, by_name: bool = False) -> bool:
+        return await self._crm.has_owner(owner, by_name=by_name)
 
     async def capabilities(self) -> Capabilities:
         return await self._crm.capabilities()

@@ -36,9 +36,6 @@ class SlowCrm:
         self._gate = asyncio.Semaphore(at_once)
         self._report = report
 
-    async def knows_owner(self, owner: str) -> bool:
-        return await self._crm.knows_owner(owner)
-
     def of(self, tenant: str | None) -> Self:  # noqa: ARG002  benchmarks have one tenant
         return self
 
@@ -81,8 +78,8 @@ class SlowCrm:
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         return await self._after(1, lambda: self._crm.read_back(wanted))
 
-    async def has_owner(self, owner_id: str) -> bool:
-        return await self._crm.has_owner(owner_id)
+    async def has_owner(self, owner: str, *, by_name: bool = False) -> bool:
+        return await self._crm.has_owner(owner, by_name=by_name)
 
     async def capabilities(self) -> Capabilities:
         capabilities = await self._crm.capabilities()

@@ -138,10 +138,11 @@ class InMemoryCrm:
         items = tuple(found[:limit])
         return AccountPage(items=items, next_cursor=items[-1].id if len(found) > limit else None)
 
-    async def knows_owner(self, owner: str) -> bool:
-        """Whether somebody has that id or that exact name."""
+    async def has_owner(self, owner: str, *, by_name: bool = False) -> bool:
+        """Whether there is an owner of that id, with `by_name` also of exactly that name."""
         self._check_available()
-        return any(owner in (one.id, one.name) for one in self._all(Owner, RecordType.OWNER))
+        everybody = self._all(Owner, RecordType.OWNER)
+        return any(owner == one.id or (by_name and owner == one.name) for one in everybody)
 
     async def snapshot(
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
@@ -244,11 +245,6 @@ class InMemoryCrm:
                 raise CrmInvalidError(f"{record.type} has no field {name!r}", field=name)
         found = self._records[record.type].get(record.id or "")
         return None if found is None else {name: wire(getattr(found, name)) for name in fields}
-
-    async def has_owner(self, owner_id: str) -> bool:
-        """Whether there is an owner of that id."""
-        self._check_available()
-        return self._owner(owner_id) is not None
 
     async def capabilities(self) -> Capabilities:
         """What the SQL CRM can do."""

@@ -63,12 +63,11 @@ class AccountSource(Protocol):
         """Accounts ordered by id."""
         ...
 
-    async def knows_owner(self, owner: str) -> bool:
-        """Whether somebody has that id or that exact name."""
-        ...
+    async def has_owner(self, owner: str, *, by_name: bool = False) -> bool:
+        """Whether there is an owner of that id, to whom a record can be given.
 
-    async def has_owner(self, owner_id: str) -> bool:
-        """Whether a record can be given to that owner."""
+        With `by_name` also whether somebody has exactly that name.
+        """
         ...
 
     async def capabilities(self) -> Capabilities: ...

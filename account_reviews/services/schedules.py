@@ -40,7 +40,7 @@ async def ensure_owners(parts: Parts, file: ScheduleFile) -> None:
     """ScheduleError for an owner whom the CRM does not know."""
     accounts = parts.accounts
     for entry in file.entries:
-        if entry.owner is None or await accounts.knows_owner(entry.owner):
+        if entry.owner is None or await accounts.has_owner(entry.owner, by_name=True):
             continue
         raise ScheduleError(
             f"{file.source}: schedule {entry.id!r}: owner is {entry.owner!r}, but must be the id or"

@@ -17,10 +17,9 @@ CAPABILITIES: Final = Capabilities(
 )
 _LAST_AS_OF: Final = "select as_of from crm.imports order by id desc limit 1"
 
-
-_HAS_OWNER: Final = "select exists (select from crm.owners where id = :owner_id)"
-
-_KNOWS_OWNER: Final = "select exists (select from crm.owners where id = :owner or name = :owner)"
+_HAS_OWNER: Final = (
+    "select exists (select from crm.owners where id = :owner or (:by_name and name = :owner))"
+)
 
 
 class SqlAccounts:
@@ -45,16 +44,10 @@ class SqlAccounts:
             rows = await self._statements.rows(LIST_ACCOUNTS, **values)
         return page_of(rows, limit, self._links)
 
-    async def has_owner(self, owner_id: str) -> bool:
-        """As `SqlCrm.has_owner`."""
+    async def has_owner(self, owner: str, *, by_name: bool = False) -> bool:
+        """Whether there is an owner of that id, with `by_name` also of exactly that name."""
         with _reachable():
-            found = await self._statements.scalar(_HAS_OWNER, owner_id=owner_id)
-        return bool(found)
-
-    async def knows_owner(self, owner: str) -> bool:
-        """Whether somebody has that id or that exact name."""
-        with _reachable():
-            return bool(await self._statements.scalar(_KNOWS_OWNER, owner=owner))
+            return bool(await self._statements.scalar(_HAS_OWNER, owner=owner, by_name=by_name))
 
     async def capabilities(self) -> Capabilities:
         """As of `SqlCrm`; nobody is asked."""

@@ -101,9 +101,10 @@ class SqlCrm:
             found = (await connection.execute(_LIST_ACCOUNTS, values)).mappings()
         return page_of([dict(row) for row in found], limit, self._links)
 
-    async def knows_owner(self, owner: str) -> bool:
-        """Whether somebody has that id or that exact name."""
-        query = select(exists().where(or_(owners.c.id == owner, owners.c.name == owner)))
+    async def has_owner(self, owner: str, *, by_name: bool = False) -> bool:
+        """Whether there is an owner of that id, with `by_name` also of exactly that name."""
+        is_one = owners.c.id == owner
+        query = select(exists().where(or_(is_one, owners.c.name == owner) if by_name else is_one))
         async with self._answering(), self._autocommit.connect() as connection:
             await self._check_owner(connection)
             return bool(await connection.scalar(query))
@@ -195,12 +196,6 @@ class SqlCrm:
             None if row is None else {name: wire(row[name]) for name in one.fields}
             for one, row in zip(wanted, found, strict=True)
         )
-
-    async def has_owner(self, owner_id: str) -> bool:
-        """Whether there is an owner of that id."""
-        query = select(func.count()).where(owners.c.id == owner_id)
-        async with self._answering(), self._autocommit.connect() as connection:
-            return bool(await connection.scalar(query))
 
     async def capabilities(self) -> Capabilities:
         """Version checks, a ledger in the same transaction, bulk and local reads."""

@@ -465,7 +465,10 @@ async def waiting_for_a_lock(engine: AsyncEngine) -> bool:
         return bool(await connection.scalar(query))
 
 
-async def test_an_owner_is_known_by_id(filled: Filled) -> None:
+async def test_an_owner_is_known_by_id_and_on_demand_by_name(filled: Filled) -> None:
     crm = await filled(sample())
     assert await crm.has_owner(ILSE.id)
-    assert not await crm.has_owner("nobody")
+    assert await crm.has_owner(ILSE.id, by_name=True)
+    assert await crm.has_owner(ILSE.name, by_name=True)
+    assert not await crm.has_owner(ILSE.name)
+    assert not await crm.has_owner("nobody", by_name=True)
