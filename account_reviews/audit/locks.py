@@ -18,8 +18,8 @@ SEALING: Final = "sealing"
 ARCHIVING: Final = "archiving"
 RECONCILING: Final = "reconciling"
 
-_TAKEN: Final = "55P03"
-"""SQLSTATE of a lock that is not to be had at once."""
+LOCK_TAKEN: Final = "55P03"
+"""SQLSTATE of a lock that is not to be had at once, or in time."""
 _OLDER: Final = text("select pg_try_advisory_xact_lock(hashtextextended(:key, 0))")
 _HOLDERS: Final = text(read_sql("account_reviews.audit", "lock_holders.sql"))
 
@@ -48,7 +48,7 @@ async def _taken(connection: AsyncConnection, what: str) -> bool:
                 text(f"lock table audit.{what} in share update exclusive mode nowait")
             )
     except exc.DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _TAKEN:
+        if getattr(error.orig, "sqlstate", None) != LOCK_TAKEN:
             raise
         return False
     return True

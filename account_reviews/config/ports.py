@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from account_reviews.domain.errors import ConflictError
 
 LOOPBACK: Final = "127.0.0.1"
-_HERE: Final = (LOOPBACK, "localhost", "::1")
+HERE: Final = (LOOPBACK, "localhost", "::1")
+"""The names of this machine."""
 _LISTENS: Final = "0A"
 """The state of a socket that listens, as Linux writes it."""
 
@@ -34,7 +35,7 @@ def any_free() -> int:
 
 def is_here(url: str) -> bool:
     """True for an address of this machine, of which no proxy knows. ValueError for none at all."""
-    return urlsplit(url).hostname in _HERE
+    return urlsplit(url).hostname in HERE
 
 
 def listens(pid: int, port: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from temporalio.envconfig import ClientConfigProfile
 
+from account_reviews.config import ports
 from account_reviews.config.settings import Settings, is_set
 from account_reviews.config.temporal import sdk_variables
 from account_reviews.domain.errors import BadInputError, ConflictError, UnreachableError
@@ -20,7 +21,6 @@ STACK: Final = "stack.json"
 PROFILE: Final = "Temporal profile"
 
 _NAMES_A_PROFILE: Final = ("TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
-_HERE: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Service(NamedTuple):
@@ -129,4 +129,4 @@ def _same(one: str, other: str) -> bool:
 
 def _plain(address: str) -> str:
     host, _, port = address.rpartition(":")
-    return f"{_HERE[0] if host in _HERE else host}:{port}"
+    return f"{ports.LOOPBACK if host.strip('[]') in ports.HERE else host}:{port}"

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.audit.archive.archive_files import ArchiveWriter
 from account_reviews.audit.archive.archives import Archive, add_archive, archives
-from account_reviews.audit.locks import ARCHIVING, alone
+from account_reviews.audit.locks import ARCHIVING, LOCK_TAKEN, alone
 from account_reviews.audit.seals import leaves
 from account_reviews.audit.seals.keys import SigningKey, signing_key
 from account_reviews.audit.seals.leaves import Position, leaves_of, position_of, row_of
@@ -46,8 +46,6 @@ _MAINTAIN: Final = text("select audit.maintain_audit_partitions()")
 _LEAST: Final = text("select keep from audit.retention")
 _MONTHS: Final = text(read_sql("account_reviews.audit.archive", "months.sql"))
 _BATCH: Final = 20_000
-_LOCKED: Final = "55P03"
-"""SQLSTATE of a lock that was not to be had in time."""
 
 
 @dataclass
@@ -132,7 +130,7 @@ async def altering() -> AsyncIterator[None]:
         async with reachable():
             yield
     except exc.DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _LOCKED:
+        if getattr(error.orig, "sqlstate", None) != LOCK_TAKEN:
             raise
         raise UnreachableError(
             "a month of the trail cannot be altered now: it is in use",

@@ -14,9 +14,8 @@ from temporalio.api.enums.v1 import EventType as Kind
 from temporalio.api.history.v1 import HistoryEvent
 
 from account_reviews.audit.capture.payloads import moment, value_of
-from account_reviews.temporal.names import DECIDE_UPDATE
+from account_reviews.temporal.names import DECIDE_SIGNAL, DECIDE_UPDATE
 
-DECIDE_SIGNAL: Final = "submit_decision"
 _LONGEST: Final = 64 * 1024
 
 

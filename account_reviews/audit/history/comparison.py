@@ -22,7 +22,7 @@ from account_reviews.store.outbox_rows import document_of
 YOUNG: Final = timedelta(seconds=5)
 """An event of so short ago may be on its way to the trail."""
 _AT_ONCE: Final = 4
-_TOLD_ALIKE: Final = frozenset({"actor", "event_type", "at", "action", "resource"})
+_FILLED_ALIKE: Final = frozenset({"actor", "event_type", "at", "action", "resource"})
 """Columns that every version and policy fills alike."""
 
 _ROWS: Final = text(
@@ -131,7 +131,7 @@ async def _of_run(
             found.extra.append(event_id)
         elif wrong := _differences(expected[event_id], row):
             found.differing.append(event_id)
-            found.false += [event_id] if wrong & _TOLD_ALIKE else []
+            found.false += [event_id] if wrong & _FILLED_ALIKE else []
         seen.add(event_id)
     missing = (event for event in export.rows if event.event_id not in seen)
     found.missing += [event.event_id for event in missing if now - event.at > YOUNG]
