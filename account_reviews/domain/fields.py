@@ -82,7 +82,8 @@ class UpdateAccountFields(Fields):
     phone: Line | None = None
     billing_city: Line | None = None
     billing_country: Line | None = None
-    annual_revenue: Annotated[Decimal, Field(ge=0)] | None = None
+    annual_revenue: Annotated[Decimal, Field(ge=0, max_digits=30)] | None = None
+    """As an import takes it: `1e9999999999` would be written out, digit by digit."""
     contract_end: Day | None = None
     renewal_date: Day | None = None
 

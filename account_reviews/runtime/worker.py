@@ -63,7 +63,7 @@ async def open_worker_parts(
             hooked(hooks, client, parts.policy, tenant=settings.tenant) as called,
         ):
             notify = partial(called.observer.moved, started=False, ended=True)
-            ended = EndedOutside(client, parts.engine, parts.store, notify)
+            ended = EndedOutside(client, parts.engine, parts.store, notify, parts.crm)
             remembering = Remembering(
                 MemoryOutbox(parts.engine), parts.memory, tenant=settings.tenant
             )
@@ -108,4 +108,6 @@ def watched_sources(parts: Parts, client: Client) -> list[gauges.Source]:
 def _upkeep_jobs(parts: Parts) -> UpkeepJobs:
     settings = parts.settings
     audit = AuditTools(parts.audit.engine, settings.signing_key, settings.archive_place)
-    return UpkeepJobs(parts.engine, parts.store, parts.policy, audit, parts.digests, parts.memory)
+    return UpkeepJobs(
+        parts.engine, parts.store, parts.policy, audit, parts.digests, parts.memory, parts.crm
+    )

@@ -12,10 +12,10 @@ from account_reviews.domain.errors import ConflictError, UnreachableError
 from account_reviews.domain.review.decisions import close_from_outside, skip_what_is_open
 from account_reviews.domain.review.messages import CancelReview
 from account_reviews.domain.review.phases import Outcome
-from account_reviews.domain.review.standing import note, unwritten
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.services.review_workflows import handle_of, standing
 from account_reviews.services.reviews import find_review
+from account_reviews.services.standing_writes import note_what_stands
 from account_reviews.store.reviews import Seen
 from account_reviews.temporal import names
 from account_reviews.temporal.executions import Standing
@@ -75,10 +75,7 @@ async def _until_closed(parts: Parts, state: ReviewState) -> Cancelled:
 async def _end(parts: Parts, state: ReviewState, by: str, reason: str | None) -> Cancelled:
     seen, now = Seen(state.version, state.workflow_run_id), datetime.now(UTC)
     # What was approved may stand in the CRM, though nobody was left to say so.
-    ids = {names.operation_id(state.run_id, one): one for one in unwritten(state)}
-    found = await parts.crm.find_operations(sorted(ids)) if ids else {}
-    for operation, result in found.items():
-        note(state, ids[operation], result, now, reason=f"written before it was {GONE}")
+    await note_what_stands(parts.crm, state, now, reason=f"written before it was {GONE}")
     state.record(now, "cancelled", f"{GONE}: {reason or 'no reason given'}", by)
     skip_what_is_open(state, GONE, now)  # the CRM was asked: what it does not have was not written
     close_from_outside(state, Outcome.CANCELLED, GONE, now)

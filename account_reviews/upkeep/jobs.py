@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from account_reviews.crm.protocol import CrmBackend
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.schedule.runs import JobReport, RunJob, UpkeepJob
@@ -44,6 +45,7 @@ class Tools:
     audit: AuditTools | None = None
     digests: DigestReader | None = None
     memory: MemoryBackend | None = None
+    crm: CrmBackend | None = None
 
     @property
     def trail(self) -> AuditTools:
@@ -77,6 +79,7 @@ async def reconcile(tools: Tools) -> JobReport:
         tools.tenant,
         kept=tools.policy.retention.closed,
         now=tools.now,
+        crm=tools.crm,
     )
     summary = (
         f"closed {found.closed} rows that were left open, made {found.missing} that were missing, "
@@ -202,6 +205,7 @@ class UpkeepJobs:
     audit: AuditTools | None = None
     digests: DigestReader | None = None
     memory: MemoryBackend | None = None
+    crm: CrmBackend | None = None
 
     async def run(self, call: RunJob, client: Client, now: datetime) -> JobReport:
         """Run one job to its end. BadInputError for an unknown one."""
@@ -222,5 +226,6 @@ class UpkeepJobs:
             audit=self.audit,
             digests=self.digests,
             memory=self.memory,
+            crm=self.crm,
         )
         return await JOBS[job](tools)

@@ -18,10 +18,12 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from account_reviews.audit.outages import is_away
+from account_reviews.crm.protocol import CrmBackend
 from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.review.decisions import close_from_outside
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.services.standing_writes import settle_what_was_approved
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.executions import describe, first_run_of, is_paused, was_reset
 from workflows.account_review import AccountReviewWorkflow
@@ -56,15 +58,17 @@ async def rebuild(
     *,
     only: str | None = None,
     closed_since: datetime | None = None,
+    crm: CrmBackend | None = None,
 ) -> RebuildReport:
     """Replace the rows of every review that Temporal still knows. Needs a running worker.
 
     `only` narrows it by a list filter of Temporal's. Reviews that were closed before `closed_since`
-    and have no row stay without one: retention took it. One that fails holds up no other.
+    and have no row stay without one: retention took it. One that fails holds up no other. `crm` is
+    asked which approved writes stand of those that ended without their closing steps.
     UnreachableError when Temporal does not list, or the database is down.
     """
     wanted = f"{ALL_REVIEWS} and {only}" if only else ALL_REVIEWS
-    rebuilder = _Rebuilder(client, store, closed_since)
+    rebuilder = _Rebuilder(client, store, closed_since, crm)
     try:
         newest = await rebuilder.newest([found async for found in client.list_workflows(wanted)])
     except RPCError as error:
@@ -74,10 +78,17 @@ async def rebuild(
 
 
 class _Rebuilder:
-    def __init__(self, client: Client, store: ReviewStore, closed_since: datetime | None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        store: ReviewStore,
+        closed_since: datetime | None,
+        crm: CrmBackend | None,
+    ) -> None:
         self._client = client
         self._store = store
         self._closed_since = closed_since
+        self._crm = crm
         self._gate = asyncio.Semaphore(AT_ONCE)
         self.report = RebuildReport()
 
@@ -142,10 +153,11 @@ class _Rebuilder:
         try:
             asked = handle.query(AccountReviewWorkflow.snapshot)
             state = await asyncio.wait_for(asked, QUERY_SECONDS)
-            if state.outcome is None:
-                settle(state, await handle.describe())
+            ended = await handle.describe() if state.outcome is None else None
         except (TimeoutError, RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
             return None
+        if ended is not None:
+            await settle(state, ended, self._crm)
         return state
 
 
@@ -160,8 +172,16 @@ ENDED_OUTSIDE: Final = {
 }
 
 
-def settle(state: ReviewState, found: WorkflowExecution) -> None:
-    """Close the state of a terminated review: it never ran its own closing steps."""
+async def settle(
+    state: ReviewState, found: WorkflowExecution, crm: CrmBackend | None = None
+) -> None:
+    """Close the state of a terminated review: it never ran its own closing steps.
+
+    What it approved may stand in the CRM, which is asked first. CrmError, UnreachableError when it
+    cannot answer now.
+    """
     if found.status in ENDED_OUTSIDE and found.close_time is not None:
         reason = f"{found.status.name.lower()} in Temporal"
+        if crm is not None:
+            await settle_what_was_approved(crm, state, found.close_time, reason=reason)
         close_from_outside(state, ENDED_OUTSIDE[found.status], reason, found.close_time)

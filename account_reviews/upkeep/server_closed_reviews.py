@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.audit.outages import is_away
+from account_reviews.crm.protocol import CrmBackend
+from account_reviews.domain.errors import CrmError
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import reachable
 from account_reviews.store.reviews import ReviewStore, Seen
@@ -35,7 +37,7 @@ class EndedOutside:
     """Closes the rows of such reviews. `notify` is called with each one's workflow and run id.
 
     The open row is what says that nobody has been here: of several workers that settle one after
-    another, one notifies. `engine` is that of `store`.
+    another, one notifies. `engine` is that of `store`; `crm` is asked which approved writes stand.
     """
 
     def __init__(
@@ -44,32 +46,38 @@ class EndedOutside:
         engine: AsyncEngine,
         store: ReviewStore,
         notify: Callable[[str, str], None],
+        crm: CrmBackend | None = None,
     ) -> None:
         self._client = client
         self._engine = engine
         self._store = store
         self._notify = notify
+        self._crm = crm
         self._left: dict[str, str] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
 
     async def settle(self, found: Iterable[tuple[str, str]]) -> None:
         """Settle these (workflow and run ids), and what is left. One worker at a time.
 
-        UnreachableError or RPCError when a database or Temporal is down: they are left then. One
-        that cannot be settled is logged, and holds up no other.
+        UnreachableError or RPCError when a database or Temporal is down: they are left then, and so
+        is one whose CRM is down. One that cannot be settled is logged, and holds up no other.
         """
         for workflow_id, run_id in found:
             if run_id not in self._done:
                 self._left[run_id] = workflow_id
         deadline = monotonic() + MOST_SECONDS
-        while self._left and monotonic() < deadline:
-            run_id, workflow_id = next(iter(self._left.items()))
+        for run_id, workflow_id in list(self._left.items()):
+            if monotonic() >= deadline:
+                return
             try:
                 if await self._close(workflow_id, run_id):
                     self._notify(workflow_id, run_id)
             except Exception as error:
                 if is_away(error):
                     raise
+                if isinstance(error, CrmError) and error.retryable:
+                    self._left[run_id] = self._left.pop(run_id)  # the last of the next pass
+                    continue
                 # It would come first again in every pass.
                 instruments.audit_failed("reconcile", type(error).__name__)
                 _log.exception("the rows of %s, run %s, cannot be closed", workflow_id, run_id)
@@ -87,7 +95,7 @@ class EndedOutside:
         row = await self._row(first)
         if row is not None and row.closed:
             return False
-        report = await rebuild(self._client, self._store, only=f"RunId = '{run_id}'")
+        report = await rebuild(self._client, self._store, only=f"RunId = '{run_id}'", crm=self._crm)
         if report.rebuilt:
             return True
         if row is None:
@@ -96,7 +104,7 @@ class EndedOutside:
         seen, state = await self._store.seen(first), ReviewState.model_validate(row.state)
         if seen != Seen(state.version, state.workflow_run_id):
             return False
-        settle(state, ended)
+        await settle(state, ended, self._crm)
         return await self._store.replace(state, seen=seen)
 
     async def _row(self, run_id: str) -> Any:

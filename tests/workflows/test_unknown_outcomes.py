@@ -15,6 +15,9 @@ from account_reviews.domain.review.approvals import RequestState, Terms
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.domain.review.steps import ApplyResult
+from account_reviews.store.review_queries import ReviewReader
+from account_reviews.upkeep.rebuild import rebuild
+from tests.support.connections import statements_on
 from tests.support.resets import places_to_reset, reset
 from tests.support.world import AS_OF, Handle, World, create_task, decision, set_status
 from workflows.account_review import AccountReviewWorkflow
@@ -185,6 +188,37 @@ async def test_a_request_of_the_run_before_is_closed_as_soon_as_the_reset_run_wa
         assert rows == {old.request_id: "superseded", new.request_id: "pending"}
         await again.signal("cancel_review", {"by": "ann"})
         await again.result()
+
+
+@pytest.mark.parametrize("said", [True, False])
+async def test_what_a_terminated_review_had_written_is_not_called_skipped(
+    world: World, said: bool
+) -> None:
+    one, two = create_task(world.account, "One"), create_task(world.account, "Two")
+    world.analysis.changes = (one, two)
+    crm = await losing(world, CrmUnavailableError(), LosingCrm if said else SilentCrm)
+    async with world.review() as handle:
+        await handle.signal("submit_decision", decision(await world.request(handle)))
+        await crm.written.wait()
+        await handle.terminate("emergency")
+        only = f"WorkflowId = '{handle.id}'"
+        if not said:
+            report = await rebuild(world.client, world.store, only=only, crm=crm)
+            assert len(report.failed) == 1, "left open until the CRM can be asked"
+            crm.lost = CrmAuthError()
+        report = await rebuild(world.client, world.store, only=only, crm=crm)
+    assert (report.rebuilt, report.failed) == (1, [])
+    row = await ReviewReader(statements_on(world.engine)).find_run(
+        tenant="default", review_id=handle.id
+    )
+    assert row.state.outcome is Outcome.ABANDONED
+    states = {change.change_id: state for change, state in row.state.changes}
+    if said:
+        assert states == {one.change_id: ItemState.EXECUTED, two.change_id: ItemState.SKIPPED}
+        assert set(row.state.written) == {one.change_id}
+    else:
+        assert set(states.values()) == {ItemState.FAILED}
+        assert "is not known" in (row.state.last_error or "")
 
 
 async def eventually_decidable(handle: Handle) -> ReviewState:

@@ -47,7 +47,8 @@ async def _rebuild() -> "RebuildReport":
 
     async with open_session() as parts:
         since = datetime.now(UTC) - parts.policy.retention.closed
-        return await rebuild_all(await temporal(parts), parts.store, closed_since=since)
+        client = await temporal(parts)
+        return await rebuild_all(client, parts.store, closed_since=since, crm=parts.crm)
 
 
 def upgrade(output: Output = Format.TABLE) -> None:

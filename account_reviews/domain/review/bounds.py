@@ -27,7 +27,9 @@ LINE_BYTES: Final = 1000
 MOVES: Final = 1000
 """Changes of phase that are kept; a review with as many reads its account again no more."""
 
-_LENGTHS: Final = {"reason": 5000, "token": 4096, "cycle_id": 1000, "review_id": 1000}
+_LENGTHS: Final = {
+    "reason": 5000, "token": 4096, "cycle_id": 1000, "review_id": 1000, "account_id": 1000,
+}  # fmt: skip
 _LENGTH: Final = 200
 """Of every other text: names, ids, hashes."""
 _VALUE: Final = 5000

@@ -194,7 +194,7 @@ def close_from_outside(
 ) -> None:
     """End a review that Temporal ended without its own closing steps, such as a terminated one.
 
-    What was approved may be written: nobody asked the CRM, so it is not called skipped.
+    What is approved still may be written: the CRM did not say, so it is not called skipped.
     """
     for request, item in approved_items(state):
         known = state.request(request.request_id) or request

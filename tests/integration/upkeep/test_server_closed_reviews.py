@@ -25,7 +25,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from account_reviews.audit.history.reconciler import Reconciler
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.policy.model import load_policy
+from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import RequestState
+from account_reviews.domain.review.decisions import approved_items
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.hooks.events import Anomaly, HookEvent, HookName
@@ -38,7 +40,7 @@ from account_reviews.upkeep.server_closed_reviews import EndedOutside
 from tests.support.connections import statements_on
 from tests.support.hooks import Heard, counting
 from tests.support.waiting import until
-from tests.support.world import Handle, World, create_task, make_world
+from tests.support.world import Handle, World, create_task, decision, make_world
 
 EVENT_OF_THE_FIRST_TASK = 4
 
@@ -71,7 +73,7 @@ async def passing(world: World) -> AsyncIterator[Passing]:
             notified.append(run_id)
             listening.observer.moved(workflow_id, run_id, started=False, ended=True)
 
-        ended = EndedOutside(world.client, world.engine, world.store, notify)
+        ended = EndedOutside(world.client, world.engine, world.store, notify, world.crm)
         yield Passing(
             Reconciler(world.client, world.engine, world.engine, Rules(), ended.settle),
             notified,
@@ -196,6 +198,26 @@ async def test_one_that_cannot_be_closed_holds_up_no_other(
         assert counted("reviews_audit_export_errors") == {("ValidationError", "reconcile"): 1}
     assert passes.notified == [good.first_execution_run_id]
     assert (await row(other, good)).outcome is Outcome.ABANDONED
+
+
+async def test_one_that_was_writing_stays_open_until_its_crm_says_what_stands(
+    world: World, since: datetime
+) -> None:
+    async with passing(world) as one, world.worker():
+        handle = await world.start()
+        request = await world.request(handle)
+        world.crm.available = False
+        await handle.signal("submit_decision", decision(request))
+        await until(lambda: row(world, handle), approved_items)
+        await handle.terminate("emergency")
+        await listed(world, handle, "Terminated")
+        await one.reconciler.recent(since=since)
+        assert one.notified == []
+        assert (await row(world, handle)).outcome is None, "nobody knows what was written"
+        world.crm.available = True
+        await one.heard_of(since)
+    (change,) = (await row(world, handle)).changes
+    assert change[1] is ItemState.SKIPPED
 
 
 async def test_a_review_that_was_reset_goes_on(world: World, since: datetime) -> None:

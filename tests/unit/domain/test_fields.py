@@ -46,3 +46,11 @@ def test_an_adjusted_line_acts_on_nothing_and_keeps_its_joiners() -> None:
 def test_a_line_of_nothing_is_refused(value: str) -> None:
     with pytest.raises(BadInputError, match="there is nothing to read in it"):
         check_fields(Action.UPDATE_CONTACT, {"name": value})
+
+
+@pytest.mark.parametrize("value", ["1e9999999999", "1e31", "1E-999999999", 1e300])
+def test_an_amount_that_would_be_written_out_without_end_is_refused(value: Scalar) -> None:
+    with pytest.raises(BadInputError, match="annual_revenue cannot be .* 30 digits"):
+        check_fields(Action.UPDATE_ACCOUNT, {"annual_revenue": value})
+    given: dict[str, Scalar] = {"annual_revenue": "12e9"}
+    assert check_fields(Action.UPDATE_ACCOUNT, given) == {"annual_revenue": "12000000000"}

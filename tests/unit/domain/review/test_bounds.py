@@ -44,6 +44,7 @@ from account_reviews.domain.review.messages import (
 from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.phases import Phase, Status
 from account_reviews.domain.review.state import ReviewInput, ReviewState
+from account_reviews.temporal.names import MOST_OF_AN_ID, new_review_id, review_id
 from tests.support.review_states import analysis_result, task_change
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -100,6 +101,12 @@ def test_every_field_of_every_message_has_a_length(
 def test_a_message_as_long_as_it_may_be_is_taken() -> None:
     value = {**GOOD, "reason": "x" * 5000, "item_ids": ["x" * 200] * 200}
     assert isinstance(sent(SubmitDecision, value), SubmitDecision)
+
+
+def test_a_cycle_hears_of_the_account_with_the_longest_id_that_can_be_reviewed() -> None:
+    longest = "x" * (MOST_OF_AN_ID - len(review_id("")))
+    value = {**PROGRESS, "account_id": longest, "review_id": new_review_id(longest)}
+    assert isinstance(sent(ReviewProgress, value), ReviewProgress)
 
 
 def test_a_review_from_before_there_were_bounds_reads_as_it_did() -> None:
