@@ -50,7 +50,7 @@ def test_a_line_of_nothing_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["1e9999999999", "1e31", "1E-999999999", 1e300])
 def test_an_amount_that_would_be_written_out_without_end_is_refused(value: Scalar) -> None:
-    with pytest.raises(BadInputError, match="annual_revenue cannot be .* 30 digits"):
+    with pytest.raises(BadInputError, match=r"annual_revenue cannot be .* 30 digits"):
         check_fields(Action.UPDATE_ACCOUNT, {"annual_revenue": value})
     given: dict[str, Scalar] = {"annual_revenue": "12e9"}
     assert check_fields(Action.UPDATE_ACCOUNT, given) == {"annual_revenue": "12000000000"}
