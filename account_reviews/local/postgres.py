@@ -38,6 +38,8 @@ _SETTINGS: Final = (
     *("max_connections=200", "timezone=UTC", "log_timezone=UTC", "jit=off"),
     "log_error_verbosity=terse",  # its DETAIL quotes whole rows
 )
+_SOCKET_LINE: Final = 4
+"""Where `postmaster.pid` names the directory of the socket, counted from 0."""
 _STAMP: Final = re.compile(r"^[\d-]+ [\d:.]+ \w+ \[\d+\] ")
 _WHY: Final = re.compile(r"FATAL:|PANIC:|(?:\w+: )?error:")
 _FORGETFUL: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -88,6 +90,7 @@ class EmbeddedPostgres:
             if self.state() is ServerState.ABSENT:
                 self._check_reachable()
                 self._create_cluster()
+                self._end_out_of_reach()
                 self._launch()
             self._wait_ready()
 
@@ -100,11 +103,23 @@ class EmbeddedPostgres:
             for mode in ("fast", "immediate") if self.durable else ("immediate",):
                 if self.state() is ServerState.ABSENT:
                     break
-                with self._within_reach(self.cluster) as (path, fds):
-                    command = ("-D", path, "-m", mode, "-w", "-t", "30", "stop")
-                    _tool("pg_ctl", *command, pass_fds=fds)
+                self._pg_ctl_stop(mode)
             if self.socket_dir.parent != self.data_dir:
                 shutil.rmtree(self.socket_dir, ignore_errors=True)
+
+    def _pg_ctl_stop(self, mode: str) -> None:
+        with self._within_reach(self.cluster) as (path, fds):
+            _tool("pg_ctl", "-D", path, "-m", mode, "-w", "-t", "30", "stop", pass_fds=fds)
+
+    def _end_out_of_reach(self) -> None:
+        """End a server of this cluster whose socket is elsewhere: an older release put it there,
+        or another TMPDIR, and whoever started it was killed."""
+        if self.pid is None:
+            return
+        lines = (self.cluster / "postmaster.pid").read_text(encoding="utf-8").split("\n")
+        place = lines[_SOCKET_LINE] if len(lines) > _SOCKET_LINE else ""
+        if place and place != str(self.socket_dir):
+            self._pg_ctl_stop("fast")
 
     def _end_without_files(self) -> None:
         """There is nothing left to save, nor a file that says which process it is."""

@@ -129,6 +129,25 @@ def test_a_running_cluster_is_adopted(cluster: EmbeddedPostgres) -> None:
     cluster.stop()
 
 
+async def test_a_cluster_that_runs_with_its_socket_elsewhere_comes_to_ours(
+    copy: Path, short_dir: Path
+) -> None:
+    """An older release put the socket elsewhere, and was killed while its server ran."""
+    older = EmbeddedPostgres(copy)
+    older.socket_dir = short_dir / f"elsewhere{next(_numbers)}"
+    older.start()
+    left = older.pid
+    cluster = EmbeddedPostgres(copy)
+    assert cluster.socket_dir != older.socket_dir
+    cluster.start()
+    try:
+        assert cluster.pid not in (None, left)
+        assert await _ask(cluster, "select 7") == 7
+        assert not older.is_running()
+    finally:
+        cluster.stop()
+
+
 async def test_a_database_is_created_once(cluster: EmbeddedPostgres) -> None:
     for name in ("two words", 'a"quote', "d'apostrophe"):
         cluster.create_database(name, template="reviews")
