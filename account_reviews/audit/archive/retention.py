@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import exc, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.audit.archive.archive_files import check_archive
 from account_reviews.audit.archive.archives import Archive, archives, believed_archives
@@ -87,15 +87,30 @@ async def retain(
         await _check_archives(engine, keys, place, names)
         if names:
             kept = max(keep, least or keep)
-            done.dropped = await _drop(engine, kept, tenant, actor)
+            done.dropped = await _drop(engine, keys, names, kept, tenant, actor)
         done.kept = [name for name in names if name not in done.dropped]
     return done
 
 
-async def _drop(engine: AsyncEngine, keep: timedelta, tenant: str, actor: str) -> list[str]:
+async def _drop(
+    engine: AsyncEngine,
+    keys: PublicKeys,
+    checked: Sequence[str],
+    keep: timedelta,
+    tenant: str,
+    actor: str,
+) -> list[str]:
+    """`checked`: the months whose files were read back. No other goes."""
     try:
         async with engine.begin() as connection:
             names = list(await connection.scalars(_CLEAN, {"keep": keep}))
+            # Once more: a record may have been put in while files were read.
+            await _believe_all(connection, keys)
+            if not set(names) <= set(checked):
+                raise ConflictError(
+                    "nothing was dropped: another month has become old enough meanwhile",
+                    hint="try again; when it comes again, the clock of the database goes wrong",
+                )
             now = datetime.now(UTC)
             rows = [
                 month_entry(EventType.AUDIT_PARTITION_DROPPED, tenant, name, now, {}, actor)
@@ -113,19 +128,24 @@ async def _check_archives(
     """NegativeAnswerError when a file or its record is not as it was made and signed."""
     async with engine.connect() as connection:
         wanted = [one for one in await archives(connection) if one.partition in months]
-        good, faults = await believed_archives(connection, keys)
-    bad = [one.file for one in wanted if one.id not in good]
-    if bad:
-        raise NegativeAnswerError(
-            f"nothing was dropped: {'; '.join(fault.why for fault in faults)}",
-            hint="run `reviews audit verify`",
-        )
+        await _believe_all(connection, keys)
     for archive in wanted:
         folder = Path(tempfile.mkdtemp(prefix="audit-archive-"))
         try:
             await _check_file(await _fetched(place, archive.file, folder), archive, keys)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _believe_all(connection: AsyncConnection, keys: PublicKeys) -> None:
+    """NegativeAnswerError when any record is false: also one of a month that went long ago, since
+    rows of another that stand under it count as archived, and no file has them."""
+    _, faults = await believed_archives(connection, keys)
+    if faults:
+        raise NegativeAnswerError(
+            f"nothing was dropped: {'; '.join(fault.why for fault in faults)}",
+            hint="run `reviews audit verify`",
+        )
 
 
 async def _check_file(file: Path, archive: Archive, keys: PublicKeys) -> None:

@@ -22,6 +22,7 @@ from account_reviews.audit.event_rows import store_each
 from account_reviews.audit.seals.faults import Kind
 from account_reviews.audit.seals.keys import PublicKeys, public_keys
 from account_reviews.audit.seals.merkle import EMPTY_ROOT
+from account_reviews.audit.seals.store import members_of
 from account_reviews.audit.store import insert
 from account_reviews.domain.errors import BadInputError, NegativeAnswerError, UnreachableError
 from bench.tampering import event
@@ -286,6 +287,29 @@ async def test_a_made_up_record_of_an_archive_drops_nothing(trail: Sealed, leaf:
             query = text("select audit.cleanup_audit_partitions('2555 days')")
             assert list(await connection.scalars(query)) == []
     assert len(await rows_of(trail.engine, f"audit.{MARCH}")) == 2
+
+
+async def test_no_month_goes_with_rows_under_the_archive_of_another(trail: Sealed) -> None:
+    """What stands as archived is passed over, so no file would have the row that somebody hides."""
+    await old_rows(trail, OLD)
+    await trail.sealer().seal_all()
+    await make_ahead(trail.engine)
+    await tidy(trail)
+    assert (await drop(trail)).dropped == [MARCH]
+    await old_rows(trail, OLD + DAY, OLD + 2 * DAY)
+    await trail.sealer().seal_all()
+    await make_ahead(trail.engine)
+    seal = (await trail.seals())[-1]
+    async with trail.engine.begin() as connection:
+        hidden = (await members_of(connection, seal.number))[-1]
+        await connection.execute(
+            text("insert into audit.archived_rows values (:xid, :seq, :leaf, 1)"),
+            {**hidden.position._asdict(), "leaf": hidden.leaf},
+        )
+    done = await tidy(trail)
+    with pytest.raises(NegativeAnswerError, match="list of its rows was changed"):
+        await drop(trail)
+    assert len(await rows_of(trail.engine, f"audit.{done.may_go[0]}")) == 2
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 7, 8, 300])
