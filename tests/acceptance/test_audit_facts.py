@@ -239,6 +239,21 @@ WAYS: dict[str, tuple[Sequence[str], str, str]] = {
         "missing",
         "was left for the trail, and did not come there",
     ),
+    "a fact that was taken from the outbox, as if the trail could not hold it": (
+        [
+            (
+                f"delete from audit.audit_events where review_id = '{REVIEW}' and source = 'fact' "
+                "and action = 'approval_requested'"
+            ),
+            f"delete from reviews.review_runs where review_id = '{REVIEW}'",
+            (
+                "insert into reviews.audit_quarantine (event_id, body, reason, put_at) "
+                "select event_id, '{}', 'made up', put_at from reviews.audit_facts"
+            ),
+        ],
+        "missing",
+        "was left for the trail, and did not come there",
+    ),
     "the last fact, and its number": (
         [
             (

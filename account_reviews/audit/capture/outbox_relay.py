@@ -5,7 +5,6 @@ after the trail has it, so a crash between the two only makes it be sent again.
 """
 
 import asyncio
-import hashlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,7 +16,13 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.capture.crm_writes import Write, write_row
-from account_reviews.audit.event_rows import event_of, refused, storable_time, store_each
+from account_reviews.audit.event_rows import (
+    event_of,
+    refused,
+    stand_in_id,
+    storable_time,
+    store_each,
+)
 from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import (
     UNKNOWN_ACTOR,
@@ -25,7 +30,7 @@ from account_reviews.domain.audit.events import (
     EventType,
     Severity,
     Source,
-    audit_entry_id,
+    write_id,
 )
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.store.database import autocommit, reachable
@@ -49,7 +54,7 @@ _APPROVAL_PATIENCE: Final = timedelta(seconds=30)
 """So long a write waits for the row of its review to say who approved it."""
 
 _TAKE: Final = text(
-    "select id, body, put_at from reviews.audit_outbox order by id limit :most "
+    "select id, event_id, body, put_at from reviews.audit_outbox order by id limit :most "
     "for update skip locked"
 )
 _MOVE: Final = text(read_sql("account_reviews.audit.capture", "move_outbox.sql"))
@@ -120,7 +125,7 @@ class Relay:
             bad: dict[int, str] = {}
             rows: dict[int, AuditEvent] = {}
             for row in taken:
-                rows[row.id], why = _event(row.id, row.body, row.put_at)
+                rows[row.id], why = _event(row.event_id, row.body, row.put_at)
                 if why is not None:
                     bad[row.id] = why
             ids = {id(event): row_id for row_id, event in rows.items()}
@@ -145,8 +150,7 @@ class Relay:
             events, ids = [], []
             for row in taken:
                 event = self._write(row, tenants, approvers)
-                young = datetime.now(UTC) - storable_time(row["applied_at"]) < _APPROVAL_PATIENCE
-                if event.actor != UNKNOWN_ACTOR or not young:
+                if event.actor != UNKNOWN_ACTOR or not _is_young(row["applied_at"]):
                     events.append(event)
                     ids.append(row["operation_id"])
             if events:
@@ -188,7 +192,7 @@ class Relay:
         except Exception as error:  # noqa: BLE001  one odd row must not hold up the others
             _log.exception("the write %.200s cannot be read", operation_id)
             document = {key: repr(value) for key, value in row.items()}
-            return _unreadable(operation_id, document, row["applied_at"], error)
+            return _unreadable(write_id(operation_id), document, row["applied_at"], error)
 
     async def _store(
         self,
@@ -206,24 +210,24 @@ def _count(added: int, oldest: datetime | None) -> None:
         instruments.audit_lag((datetime.now(UTC) - oldest).total_seconds(), Source.FACT.value)
 
 
-def _event(row_id: int, body: Any, put_at: datetime) -> tuple[AuditEvent, str | None]:
+def _event(event_id: str, body: Any, put_at: datetime) -> tuple[AuditEvent, str | None]:
     """The row of the trail; of a body nobody can read one that says so, and why."""
     document: Any = None
     try:
         document = json.loads(body) if isinstance(body, str) else body
         return event_of(document), None
     except Exception as error:  # noqa: BLE001  whatever is wrong with it, others wait behind it
-        _log.error("row %d of the audit outbox cannot be read: %r", row_id, error)
+        _log.error("the fact %.200s of the audit outbox cannot be read: %r", event_id, error)
         document = body if document is None else document
-        return _unreadable(row_id, document, put_at, error), repr(error)[:_LONGEST_REASON]
+        return _unreadable(event_id, document, put_at, error), repr(error)[:_LONGEST_REASON]
 
 
-def _unreadable(name: object, document: Any, put_at: object, error: Exception) -> AuditEvent:
+def _unreadable(event_id: str, document: Any, put_at: object, error: Exception) -> AuditEvent:
+    """Under the id by which `verify` knows what stands in the place of a row, so once for each."""
     spelled = document if isinstance(document, str) else json.dumps(document, sort_keys=True)
-    digest = hashlib.sha256(spelled.encode("utf-8", "replace")).hexdigest()
     return AuditEvent(
-        event_id=audit_entry_id("unreadable", str(name)[:_LONGEST_REASON], digest),
-        at=storable_time(put_at),
+        event_id=stand_in_id(event_id),
+        at=_time(document) or storable_time(put_at),
         source=Source.FACT,
         event_type=EventType.ERROR_OCCURRED,
         tenant=_words(document, "tenant") or DEFAULT_TENANT,
@@ -238,6 +242,22 @@ def _unreadable(name: object, document: Any, put_at: object, error: Exception) -
 def _words(document: Any, key: str) -> str | None:
     found = document.get(key) if isinstance(document, Mapping) else None
     return found[:_LONGEST_REASON] if isinstance(found, str) else None
+
+
+def _is_young(applied_at: datetime) -> bool:
+    """A time that is none, or lies ahead, is not waited for: it would be for ever."""
+    if storable_time(applied_at) != applied_at:
+        return False
+    return abs(datetime.now(UTC) - applied_at) < _APPROVAL_PATIENCE
+
+
+def _time(document: Any) -> datetime | None:
+    """When it says that it was: of a fact that is left twice the same."""
+    try:
+        at = datetime.fromisoformat(document["at"])
+    except (TypeError, ValueError, LookupError):
+        return None
+    return at if storable_time(at) == at else None
 
 
 def _run(operation_id: str) -> str:

@@ -16,7 +16,6 @@ _LEFT: Final = text(read_sql("account_reviews.audit.verify", "facts_left.sql"))
 _GONE: Final = text(read_sql("account_reviews.audit.verify", "numbers_gone.sql"))
 _THERE: Final = text("select event_id from audit.audit_events where event_id = any(:ids)")
 _WAITING: Final = text("select event_id from reviews.audit_outbox where event_id = any(:ids)")
-_APART: Final = text("select event_id from reviews.audit_quarantine where event_id = any(:ids)")
 _QUARANTINED: Final = text("select count(*) from reviews.audit_quarantine")
 
 
@@ -43,8 +42,8 @@ async def add_left_facts(
     apart = await main.scalar(_QUARANTINED)
     if apart:
         report.warnings.append(
-            f"{apart} facts cannot be stored in the trail and stand in reviews.audit_quarantine; "
-            "a row in the place of each says so"
+            f"{apart} facts stand in reviews.audit_quarantine: the trail cannot hold them, and a "
+            "row in the place of each says so"
         )
 
 
@@ -56,7 +55,6 @@ async def _check(
     waiting = set((await main.execute(_WAITING, {"ids": sorted(absent)})).scalars())
     # In this order: what is moved meanwhile is found there.
     absent = await _absent(trail, absent - waiting)
-    absent -= set((await main.execute(_APART, {"ids": sorted(absent)})).scalars())
     numbers = {row.event_id: (row.scope, row.number) for row in rows}
     for event_id in sorted(absent, key=lambda one: numbers[one]):
         run, number = numbers[event_id]

@@ -24,7 +24,10 @@ select
   relname,
   month,
   t.tgname,
-  concat_ws(' ', t.tgfoid::regproc, t.tgtype, t.tgenabled, pg_get_expr(t.tgqual, t.tgrelid))
+  concat_ws(
+    ' ', t.tgfoid::regproc, t.tgtype, t.tgenabled, pg_get_expr(t.tgqual, t.tgrelid),
+    nullif(t.tgattr::text, '')
+  )
 from watched w
 join pg_trigger t on t.tgrelid = w.oid
 where not t.tgisinternal
@@ -56,11 +59,13 @@ select
   '',
   false,
   p.proname,
-  left(encode(sha256(convert_to(concat_ws(
+  -- All of one name: beside a hollow one another of other arguments could have the right body.
+  string_agg(left(encode(sha256(convert_to(concat_ws(
     ' ', l.lanname, p.prosecdef, p.proconfig, regexp_replace(p.prosrc, '\s+', ' ', 'g')
-  ), 'UTF8')), 'hex'), 40)
+  ), 'UTF8')), 'hex'), 40), ' ' order by p.oid)
 from pg_proc p
 join pg_language l on l.oid = p.prolang
 where p.pronamespace = cast(:schema as regnamespace)
+group by p.proname
 
 order by 1, 2, 4

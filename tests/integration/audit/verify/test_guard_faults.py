@@ -46,6 +46,33 @@ CHANGES: dict[str, tuple[tuple[str, ...], str]] = {
         ),
         "audit.refuse_change is not the function that guards the trail: it was changed",
     ),
+    "a hollow function beside one of other arguments that is not": (
+        (
+            "set local check_function_bodies = off",
+            (
+                "do $do$ begin execute format('create function audit.refuse_change(int) returns "
+                "void language plpgsql %s as %L', (select 'set ' || replace(c, '=', ' to ') from "
+                "unnest((select proconfig from pg_proc where oid = "
+                "'audit.refuse_change()'::regprocedure)) c), (select prosrc from pg_proc "
+                "where oid = 'audit.refuse_change()'::regprocedure)); end $do$"
+            ),
+            (
+                "create or replace function audit.refuse_change() returns trigger language plpgsql "
+                "as $$ begin return null; end $$"
+            ),
+        ),
+        "audit.refuse_change is not the function that guards the trail: it was changed",
+    ),
+    "a trigger for one column": (
+        (
+            "drop trigger no_change_at_all on audit.archives",
+            (
+                "create trigger no_change_at_all before update of file or delete or truncate "
+                "on audit.archives for each statement execute function audit.refuse_change()"
+            ),
+        ),
+        "audit.archives can be changed: its trigger no_change_at_all is off",
+    ),
     "a function that runs as somebody else": (
         ("alter function audit.refuse_old_transaction() security invoker",),
         "audit.refuse_old_transaction is not the function that guards the trail: it was changed",
