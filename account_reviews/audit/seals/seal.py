@@ -90,7 +90,8 @@ def seal_from(document: Mapping[str, Any]) -> Seal:
             key_id=str(document["key_id"]),
             signature=bytes.fromhex(document["signature"]),
         )
-        odd = {key for key in document if seal.document().get(key) != document[key]}
+        said = seal.document()
+        odd = {key for key in document if key not in said or said[key] != document[key]}
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadInputError(f"this is no seal: {type(error).__name__} {error}") from None
     if odd:

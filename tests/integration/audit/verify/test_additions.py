@@ -78,6 +78,7 @@ AUDIT: dict[str, Change] = {
     "in the metadata": put("metadata", "conclusion"),
     "in the signature": put("proof", "signature", "conclusion"),
     "in a seal": put("proof", "seals", 0, "conclusion"),
+    "nothing in a seal": put("proof", "seals", 0, "conclusion", value=None),
     "in a row": put("entries", 3, "conclusion"),
     "in a row's proof": put("entries", 3, "proof", "conclusion"),
     "a total as text": respell("total_entries", kind=str),
