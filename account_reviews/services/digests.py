@@ -9,6 +9,7 @@ from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.reports.digest import (
     Digest,
     DigestFacts,
+    UnreadableAccount,
     build_digest,
     moment_of,
     since_of,
@@ -34,15 +35,18 @@ async def make(
     """
     moment = moment_of(day, now)
     last = await reader.last(tenant, owner_id, day)
+    lost: dict[str, str] = {}
+    since = since_of(day, last)
     facts = DigestFacts(
         owner_id=owner_id,
         owner_name=await reader.owner_name(tenant, owner_id),
         day=day,
         moment=moment,
         last=last,
-        reviews=tuple(await reader.reviews(tenant, owner_id, moment)),
-        requests=tuple(await reader.requests(tenant, owner_id, moment)),
-        closed=tuple(await reader.closed(tenant, owner_id, since_of(day, last), moment)),
+        reviews=tuple(await reader.reviews(tenant, owner_id, moment, lost)),
+        requests=tuple(await reader.requests(tenant, owner_id, moment, lost)),
+        closed=tuple(await reader.closed(tenant, owner_id, since, moment, lost)),
+        unreadable=tuple(UnreadableAccount(account_id=i, account_name=n) for i, n in lost.items()),
     )
     digest = build_digest(facts, policy)
     await store.put(tenant, digest, moment)

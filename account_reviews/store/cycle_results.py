@@ -4,7 +4,7 @@ Everything here is idempotent: an activity may run twice.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.domain.analysis.model import Analysis, PreviousRisk
-from account_reviews.domain.base import Timestamp
+from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.canonical import plain
 from account_reviews.domain.cycle.state import CycleScope
 from account_reviews.domain.errors import CycleNotFoundError
@@ -65,7 +65,6 @@ _DECIDED = text(read_sql("account_reviews.store", "decided_items.sql"))
 _SAVE_PORTFOLIO = text(
     "update reviews.cycles set portfolio = cast(:body as jsonb) where run_id = :run_id"
 )
-_NOT_READABLE: Final = "its analysis cannot be read"
 
 
 class CycleResultStore:
@@ -175,20 +174,32 @@ def _json(value: object) -> str:
 
 
 def _account(row: Mapping[str, Any]) -> ReviewedAccount:
+    """What cannot be read fails this account, and is named."""
     fields = {name: row[name] for name in _FIELDS}
-    try:
-        analysis = Analysis.model_validate_json(row["analysis"]) if row["analysis"] else None
-    except ValidationError:
-        analysis, fields["reason"] = None, row["reason"] or _NOT_READABLE
+    unreadable = []
+    for name, read in _PARTS.items():
+        try:
+            fields[name] = read(row)
+        except ValidationError:
+            unreadable.append(name)
+    if unreadable:
         fields["state"] = "failed"
-    snapshot = AccountSnapshot.model_validate_json(row["snapshot"]) if row["snapshot"] else None
-    return ReviewedAccount(**fields, review=_review(row), analysis=analysis, snapshot=snapshot)
+        fields["reason"] = row["reason"] or f"its {' and '.join(unreadable)} cannot be read"
+    return ReviewedAccount(**fields)
 
 
 _FIELDS: Final = (
     "account_id", "account_name", "owner_id", "state", "joined", "reason", "risk_level",
     "risk_score",
 )  # fmt: skip
+
+
+def _analysis(row: Mapping[str, Any]) -> Analysis | None:
+    return Analysis.model_validate_json(row["analysis"]) if row["analysis"] else None
+
+
+def _snapshot(row: Mapping[str, Any]) -> AccountSnapshot | None:
+    return AccountSnapshot.model_validate_json(row["snapshot"]) if row["snapshot"] else None
 
 
 def _review(row: Mapping[str, Any]) -> ReviewFacts | None:
@@ -203,6 +214,13 @@ def _review(row: Mapping[str, Any]) -> ReviewFacts | None:
         due_at=row["due_at"],
         missing_sources=row["missing_sources"] or (),
     )
+
+
+_PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Model | None]]] = {
+    "analysis": _analysis,
+    "snapshot": _snapshot,
+    "review": _review,
+}
 
 
 def _move(row: Mapping[str, Any], *, whole: bool) -> RiskMove | None:

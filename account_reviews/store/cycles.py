@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
+from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -159,7 +160,7 @@ class CycleStore:
         values = {"run_id": run_id, "position": position, "limit": limit}
         async with self._transaction() as connection:
             rows = (await connection.execute(_NEXT, values)).mappings()
-            return tuple(CycleAccount.model_validate(dict(row)) for row in rows)
+            return tuple(_cycle_account(dict(row)) for row in rows)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -184,6 +185,14 @@ def _row(state: CycleState) -> dict[str, Any]:
     values["status"] = state.status.value
     values["missing_sources"] = json.dumps(state.missing_sources)
     return values
+
+
+def _cycle_account(row: dict[str, Any]) -> CycleAccount:
+    """Without a reference to its snapshot that cannot be read: its review reads the CRM anew."""
+    try:
+        return CycleAccount.model_validate(row)
+    except ValidationError:
+        return CycleAccount.model_validate({**row, "snapshot": None})
 
 
 def _mark_row(run_id: str, mark: AccountMark) -> dict[str, Any]:

@@ -1,10 +1,8 @@
 """Reading digests, and the facts they are made of."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import Any, Final
-
-from pydantic import ValidationError
+from typing import Final
 
 from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.base import Timestamp
@@ -19,7 +17,8 @@ from account_reviews.domain.reports.owner_brief import UNASSIGNED
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.sql_files import read_sql
-from account_reviews.store.statements import Statements
+from account_reviews.store.statements import Row, Statements
+from account_reviews.store.stored_json import Parsed, parsed
 
 _GET: Final = (
     "select body from reviews.digests where tenant = :tenant and owner_id = :owner and day = :day"
@@ -31,30 +30,39 @@ _LAST: Final = (
 _REVIEWS: Final = read_sql("account_reviews.store", "digest_reviews.sql")
 _REQUESTS: Final = read_sql("account_reviews.store", "digest_requests.sql")
 _CLOSED: Final = (
-    "select state from reviews.review_runs where tenant = :tenant and owner_id = :owner "
+    "select account_id, account_id as account_name, state from reviews.review_runs "
+    "where tenant = :tenant and owner_id = :owner "
     "and closed_at > :since and closed_at <= :moment order by account_id, run_id"
 )
 _NAME: Final = read_sql("account_reviews.store", "digest_owner_name.sql")
 _OWNERS: Final = read_sql("account_reviews.store", "digest_owners.sql")
 
 
+Unreadable = dict[str, str]
+"""Account id -> name of those of which something stored cannot be read."""
+
+
 class DigestReader:
-    """Queries for the makers of digests. UnreachableError when the database is down."""
+    """Queries for the makers of digests. UnreachableError when the database is down.
+
+    A document that cannot be read takes no other with it: its account goes to `unreadable`.
+    """
 
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
 
     async def get(self, tenant: str, owner: str, day: date) -> Digest | None:
-        """The stored digest of that day."""
+        """The stored digest of that day; None also when it cannot be read, to be made anew."""
         body = await self._statements.scalar(_GET, tenant=tenant, owner=owner, day=day)
-        return Digest.model_validate_json(body) if body is not None else None
+        return parsed(Digest, body) if body is not None else None
 
     async def last(self, tenant: str, owner: str, day: date) -> LastDigest | None:
-        """The newest digest before that day."""
+        """The newest digest before that day, None when it cannot be read."""
         row = await self._statements.row(_LAST, tenant=tenant, owner=owner, day=day)
-        if row is None:
+        digest = parsed(Digest, row["body"]) if row is not None else None
+        if row is None or digest is None:
             return None
-        return LastDigest(made_at=row["made_at"], digest=Digest.model_validate_json(row["body"]))
+        return LastDigest(made_at=row["made_at"], digest=digest)
 
     async def owners(self, tenant: str) -> list[str]:
         """Everybody who owns something we know of."""
@@ -67,42 +75,49 @@ class DigestReader:
         name: str | None = await self._statements.scalar(_NAME, tenant=tenant, owner=owner)
         return name
 
-    async def reviews(self, tenant: str, owner: str, moment: Timestamp) -> list[OwnerReview]:
+    async def reviews(
+        self, tenant: str, owner: str, moment: Timestamp, unreadable: Unreadable
+    ) -> list[OwnerReview]:
         """The newest review with an analysis of each account that is the owner's now."""
         rows = await self._statements.rows(_REVIEWS, tenant=tenant, owner=owner, moment=moment)
-        found = (_review(row) for row in rows)
-        return [one for one in found if one is not None]
+        return [
+            OwnerReview(
+                review_id=row["review_id"],
+                account_id=row["account_id"],
+                account_name=row["account_name"],
+                analysed_at=row["analysed_at"],
+                analysis=analysis,
+            )
+            for row, analysis in _readable(Analysis, "analysis", rows, unreadable)
+        ]
 
-    async def requests(self, tenant: str, owner: str, moment: Timestamp) -> list[OpenRequest]:
+    async def requests(
+        self, tenant: str, owner: str, moment: Timestamp, unreadable: Unreadable
+    ) -> list[OpenRequest]:
         """Requests that wait for the owner then: of his or her accounts, or as an approver."""
         rows = await self._statements.rows(_REQUESTS, tenant=tenant, owner=owner, moment=moment)
         return [
-            OpenRequest(
-                account_name=row["account_name"],
-                request=ApprovalRequest.model_validate_json(row["body"]),
-            )
-            for row in rows
+            OpenRequest(account_name=row["account_name"], request=request)
+            for row, request in _readable(ApprovalRequest, "body", rows, unreadable)
         ]
 
     async def closed(
-        self, tenant: str, owner: str, since: Timestamp, moment: Timestamp
+        self, tenant: str, owner: str, since: Timestamp, moment: Timestamp, unreadable: Unreadable
     ) -> list[ReviewState]:
         """Reviews of the owner's accounts that closed in that time, and a little before."""
         rows = await self._statements.rows(
             _CLOSED, tenant=tenant, owner=owner, since=since - OVERLAP, moment=moment
         )
-        return [ReviewState.model_validate_json(row["state"]) for row in rows]
+        return [state for _, state in _readable(ReviewState, "state", rows, unreadable)]
 
 
-def _review(row: Mapping[str, Any]) -> OwnerReview | None:
-    try:
-        analysis = Analysis.model_validate_json(row["analysis"])
-    except ValidationError:
-        return None
-    return OwnerReview(
-        review_id=row["review_id"],
-        account_id=row["account_id"],
-        account_name=row["account_name"],
-        analysed_at=row["analysed_at"],
-        analysis=analysis,
-    )
+def _readable(
+    model: type[Parsed], column: str, rows: Iterable[Row], unreadable: Unreadable
+) -> Iterator[tuple[Row, Parsed]]:
+    """Each row with its document; `unreadable` gets the accounts of those that cannot be read."""
+    for row in rows:
+        found = parsed(model, row[column])
+        if found is not None:
+            yield row, found
+        else:
+            unreadable.setdefault(row["account_id"], row["account_name"])

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from account_reviews.domain.errors import BadInputError, RequestNotFoundError, ReviewNotFoundError
+from account_reviews.domain.errors import (
+    BadInputError,
+    DocumentUnreadableError,
+    RequestNotFoundError,
+    ReviewNotFoundError,
+)
 from account_reviews.store.cursors import after, make_cursor
 from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import Row, Statements
@@ -78,6 +83,8 @@ class RequestPage(NamedTuple):
 
     items: tuple[RequestRow, ...]
     next_cursor: str | None = None
+    unreadable: tuple[str, ...] = ()
+    """Ids of requests that belong on the page and cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,10 +164,12 @@ class ReviewReader:
             limit=limit + 1,
             **after(cursor),
         )
-        items = tuple(_request_row(row) for row in rows[:limit])
-        last = items[-1].request if len(rows) > limit else None
+        shown, last = rows[:limit], rows[limit - 1] if len(rows) > limit else None
+        found = [(row["request_id"], _request_row(row)) for row in shown]
         return RequestPage(
-            items=items, next_cursor=make_cursor(last.deadline, last.request_id) if last else None
+            items=tuple(item for _, item in found if item is not None),
+            next_cursor=make_cursor(last["deadline"], last["request_id"]) if last else None,
+            unreadable=tuple(request_id for request_id, item in found if item is None),
         )
 
     async def find_request(self, tenant: str, request_id: str) -> RequestRow:
@@ -170,7 +179,12 @@ class ReviewReader:
             raise RequestNotFoundError(
                 f"there is no approval request {request_id!r}", hint="see `reviews approvals list`"
             )
-        return _request_row(row)
+        found = _request_row(row)
+        if found is None:
+            raise DocumentUnreadableError(
+                f"the stored approval request {request_id!r} cannot be read"
+            )
+        return found
 
     async def document(self, stored: str | None) -> Any:
         """A stored document, None when there is none."""
@@ -182,12 +196,17 @@ def _run_row(row: Row) -> RunRow:
     return RunRow(**{**row, "waiting_on": tuple(json.loads(row["waiting_on"]))})
 
 
-def _request_row(row: Row) -> RequestRow:
+def _request_row(row: Row) -> RequestRow | None:
+    """None when the request cannot be read."""
     from account_reviews.domain.review.approvals import ApprovalRequest
+    from account_reviews.store.stored_json import parsed
 
+    request = parsed(ApprovalRequest, row["body"])
+    if request is None:
+        return None
     return RequestRow(
         run_id=row["run_id"],
         review_id=row["review_id"],
         owner_id=row["owner_id"],
-        request=ApprovalRequest.model_validate_json(row["body"]),
+        request=request,
     )

@@ -7,7 +7,7 @@ from tests.support.commands import Reviews
 
 KEYS = {
     *("owner_id", "owner_name", "day", "since", "nothing_new", "summary", "first_accounts"),
-    *("changed", "waiting", "decided"),
+    *("changed", "waiting", "decided", "unreadable"),
 }
 
 

@@ -251,6 +251,11 @@ class World:
         found: dict[str, Any] = row["portfolio"]
         return found
 
+    async def write(self, statement: str, **values: Any) -> None:
+        """Change rows as nothing of ours does."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text(statement), values)
+
     async def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         async with self.engine.connect() as connection:
             found = await connection.execute(text(query), {"tenant": self.tenant, **values})

@@ -74,6 +74,8 @@ async def _list(
             cursor=cursor,
             limit=limit,
         )
+    for request_id in page.unreadable:
+        note(f"the stored approval request {request_id} cannot be read")
     items = [request_row_document(row) for row in page.items]
     if output is Format.JSON:
         print_json({"items": items, "next_cursor": page.next_cursor})

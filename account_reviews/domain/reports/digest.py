@@ -99,6 +99,13 @@ class ClosedReview(Model):
     changes: tuple[DecidedChange, ...]
 
 
+class UnreadableAccount(Model):
+    """Something stored of this account cannot be read, so that the digest may lack it."""
+
+    account_id: str
+    account_name: str
+
+
 class Digest(Model):
     """One owner, one morning. Times in UTC."""
 
@@ -115,6 +122,7 @@ class Digest(Model):
     decided: tuple[ClosedReview, ...]
     seen: tuple[str, ...]
     """Marks of all changes that stand, shown today or earlier: the next digest leaves them out."""
+    unreadable: tuple[UnreadableAccount, ...] = ()
 
 
 class OwnerReview(Model):
@@ -149,6 +157,7 @@ class DigestFacts(Model):
     reviews: tuple[OwnerReview, ...]
     requests: tuple[OpenRequest, ...]
     closed: tuple[ReviewState, ...]
+    unreadable: tuple[UnreadableAccount, ...] = ()
 
 
 def since_of(day: date, last: LastDigest | None) -> Timestamp:
@@ -168,19 +177,21 @@ def build_digest(facts: DigestFacts, policy: Policy) -> Digest:
     changed = tuple(_changed_accounts(facts))
     waiting = tuple(_waiting(facts))
     decided = tuple(_decided(facts))
-    nothing = not (changed or waiting or decided)
+    unreadable = tuple(sorted(facts.unreadable, key=lambda one: one.account_id))
+    nothing = not (changed or waiting or decided or unreadable)
     return Digest(
         owner_id=facts.owner_id,
         owner_name=facts.owner_name,
         day=facts.day,
         since=since_of(facts.day, facts.last),
         nothing_new=nothing,
-        summary=_nothing_new(facts) if nothing else _summary(changed, waiting, decided),
+        summary=_nothing_new(facts) if nothing else _summary(changed, waiting, decided, unreadable),
         first_accounts=() if nothing else _first(facts, changed, waiting, policy),
         changed=changed,
         waiting=waiting,
         decided=decided,
         seen=_marks(facts.reviews),
+        unreadable=unreadable,
     )
 
 
@@ -321,14 +332,17 @@ def _summary(
     changed: tuple[ChangedAccount, ...],
     waiting: tuple[WaitingRequest, ...],
     decided: tuple[ClosedReview, ...],
+    unreadable: tuple[UnreadableAccount, ...],
 ) -> str:
     late = sum(one.overdue for one in waiting)
     overdue = f", {late} of them overdue" if late else ""
-    parts = (
+    parts = [
         f"{_counted(len(changed), 'account')} changed",
         f"{_counted(len(waiting), 'request')} to decide{overdue}",
         f"{_counted(len(decided), 'review')} closed",
-    )
+    ]
+    if unreadable:
+        parts.append(f"{_counted(len(unreadable), 'account')} not wholly readable")
     return "; ".join(parts) + "."
 
 

@@ -7,10 +7,16 @@ select
   count(*) as count
 
 from reviews.approval_requests a
-cross join lateral jsonb_array_elements(a.body->'items') item
+cross join lateral jsonb_array_elements(
+  case when jsonb_typeof(a.body->'items') = 'array' then a.body->'items' end
+) item
 
 where tenant = :tenant
-  and cast(item->>'decided_at' as timestamptz) between :since and :now
+  -- One request that cannot be read takes no other with it.
+  and item->>'state' is not null
+  and case when pg_input_is_valid(item->>'decided_at', 'timestamptz')
+    then cast(item->>'decided_at' as timestamptz) between :since and :now
+  end
 
 group by 1, 2, 3, 4
 

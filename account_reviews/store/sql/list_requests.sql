@@ -1,5 +1,5 @@
 -- A page of approval requests, soonest deadline first. A value that is null does not narrow it.
-select run_id, review_id, owner_id, body
+select run_id, review_id, owner_id, request_id, deadline, body
 
 from reviews.approval_requests
 

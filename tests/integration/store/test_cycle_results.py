@@ -315,7 +315,8 @@ async def test_failed_and_unstarted_accounts_are_named(weeks: Weeks) -> None:
     assert lines == {"ac-001": "done", "ac-002": "failed", "ac-003": "skipped"}
 
 
-async def test_an_unreadable_analysis_fails_its_account_alone(weeks: Weeks) -> None:
+@pytest.mark.parametrize("part", ["analysis", "snapshot", "review", "request"])
+async def test_an_unreadable_document_fails_its_account_alone(weeks: Weeks, part: str) -> None:
     world = World(weeks.world.engine)
     snapshots = await world.snapshots(SECOND, ["ac-001", "ac-002"])
     cycle = world.state(SECOND)
@@ -323,20 +324,31 @@ async def test_an_unreadable_analysis_fails_its_account_alone(weeks: Weeks) -> N
     await world.queue(cycle, snapshots)
     reviews = [await world.review(one, SECOND) for one in snapshots.values()]
     broken = reviews[0]
-    assert broken.analysis is not None
-    stored = await world.reviews.put_document("analysis", {"recommendations": []})
-    broken.analysis = broken.analysis.model_copy(update={"hash": stored})
-    broken.touch(SECOND)
-    await world.reviews.save(broken)
     for review in reviews:
         world.mark(cycle, review)
     await world.end(cycle)
+    odd = await world.reviews.put_document(part, {"of_another": "release"})
+    await world.write(SPOILT[part], run_id=broken.run_id, hash=odd)
     await world.make(cycle)
     report = await world.portfolio(cycle)
-    (failed,) = report["failed_accounts"]
-    assert failed["account_id"] == broken.account_id
-    assert failed["reason"] == "its analysis cannot be read"
-    assert report["accounts_reviewed"] == 1
+    failed = {one["account_id"]: one["reason"] for one in report["failed_accounts"]}
+    assert report["total_accounts"] == 2
+    if part == "request":  # of which only the count of decisions is told
+        assert failed == {}
+        return
+    assert failed == {broken.account_id: f"its {part} cannot be read"}
+    assert report["accounts_reviewed"] == (1 if part == "analysis" else 2)
+
+
+SPOILT = {
+    "analysis": "update reviews.review_runs set analysis_hash = :hash where run_id = :run_id",
+    "snapshot": "update reviews.review_runs set state = jsonb_set(state, '{snapshot,hash}', "
+    "to_jsonb(cast(:hash as text))) where run_id = :run_id",
+    "review": "update reviews.review_runs set outcome = :hash where run_id = :run_id",
+    "request": "update reviews.approval_requests set body = jsonb_build_object('items', "
+    "case when length(:hash) > 0 then cast('\"none\"' as jsonb) end) where run_id = :run_id",
+}
+"""How a stored part is made one that nobody can read."""
 
 
 async def test_cycles_of_another_scope_are_not_compared(weeks: Weeks) -> None:

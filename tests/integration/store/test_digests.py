@@ -7,11 +7,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import AccountFilter, AccountPage
-from account_reviews.domain.errors import CrmUnavailableError, NotFoundError
+from account_reviews.domain.errors import (
+    CrmUnavailableError,
+    DocumentUnreadableError,
+    NotFoundError,
+)
 from account_reviews.domain.reports.digest import Digest
+from account_reviews.presentation.digest import render_digest
 from account_reviews.services.digests import find_owner, make, make_all
 from account_reviews.store.digest_queries import DigestReader
 from account_reviews.store.digest_writes import DigestStore
+from account_reviews.store.review_queries import ReviewReader
 from tests.support.connections import statements_on
 from tests.support.portfolio_world import FIRST, HOUR, World
 
@@ -178,3 +184,51 @@ async def test_an_owner_of_nothing_reviewed_has_nothing_new(world: World) -> Non
     found = await digest(quiet, "ow-4")
     assert found.nothing_new
     assert found.summary == "Nothing new for ow-4 on 2026-10-01."
+
+
+@pytest.mark.parametrize("table", ["review", "request", "analysis"])
+async def test_an_unreadable_document_is_named_and_takes_no_other_with_it(
+    world: World, table: str
+) -> None:
+    before = await digest(world, "ow-4")
+    bad, *_ = [one for one in await world.open_reviews() if one.account_id in waiting_of(before)]
+    if table == "review":
+        await world.decide(bad, "reject", MORNING)
+    odd = await world.reviews.put_document("odd", {"of_another": "release"})
+    await world.write(SPOILT[table], run_id=bad.run_id, hash=odd)
+    found = await digest(world, "ow-4", MORNING + HOUR)
+    assert [one.account_id for one in found.unreadable] == [bad.account_id]
+    assert found.summary.endswith("; 1 account not wholly readable.")
+    assert waiting_of(found) >= waiting_of(before) - {bad.account_id}
+    for form in ("md", "html"):
+        assert "What cannot be read" in render_digest(found, form)
+
+
+async def test_a_list_of_requests_goes_on_after_an_unreadable_one(world: World) -> None:
+    first, *others = [one.pending[0].request_id for one in await world.open_reviews()]
+    await world.write(
+        "update reviews.approval_requests set body = '{}', deadline = '2020-01-01' "
+        "where request_id = :request_id",
+        request_id=first,
+    )
+    reader = ReviewReader(statements_on(world.engine))
+    page = await reader.list_requests(tenant=world.tenant, limit=1)
+    assert (page.items, page.unreadable) == ((), (first,))
+    rest = await reader.list_requests(tenant=world.tenant, cursor=page.next_cursor)
+    assert {row.request.request_id for row in rest.items} == set(others)
+    with pytest.raises(DocumentUnreadableError, match=first):
+        await reader.find_request(world.tenant, first)
+
+
+SPOILT = {
+    "review": "update reviews.review_runs set state = jsonb_build_object('odd', "
+    "cast(:hash as text)) where run_id = :run_id",
+    "request": "update reviews.approval_requests set body = jsonb_build_object('odd', "
+    "cast(:hash as text)) where run_id = :run_id",
+    "analysis": "update reviews.review_runs set analysis_hash = :hash where run_id = :run_id",
+}
+"""How a stored part is made one that nobody can read."""
+
+
+def waiting_of(digest: Digest) -> set[str]:
+    return {one.account_id for one in digest.waiting}
