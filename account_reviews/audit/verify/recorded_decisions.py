@@ -1,6 +1,5 @@
 """Decisions as reviews recorded them, against the messages in their histories, both ways."""
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from account_reviews.audit.history.comparison import Chain
 from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.leaves import Position
 from account_reviews.audit.verify.verifier import Report
+from account_reviews.domain.review.bounds import clean_name
 from account_reviews.store.sql_files import read_sql
 
 _RECORDED: Final = text(read_sql("account_reviews.audit.verify", "decisions_recorded.sql"))
@@ -76,8 +76,8 @@ def _explains(asked: Asked, row: Any) -> bool:
     if row.decision_id is not None and row.decision_id not in asked.text:
         return False
     if asked.approver is None:
-        return _plain(row.actor) in _plain(asked.text)
-    return _plain(asked.approver) == _plain(row.actor)
+        return clean_name(row.actor) in clean_name(asked.text)
+    return clean_name(asked.approver) == clean_name(row.actor)
 
 
 def _is_recorded(asked: Asked, rows: Sequence[Any]) -> bool:
@@ -90,7 +90,7 @@ def _is_recorded(asked: Asked, rows: Sequence[Any]) -> bool:
             continue
         if row.action == "malformed_signal" and not asked.update:
             return True
-        if asked.approver is None or _plain(asked.approver) == _plain(row.actor):
+        if asked.approver is None or clean_name(asked.approver) == clean_name(row.actor):
             return True
     return False
 
@@ -98,8 +98,3 @@ def _is_recorded(asked: Asked, rows: Sequence[Any]) -> bool:
 def _why_missing(asked: Asked) -> str:
     who = f"of {asked.approver}" if asked.approver else "by a message"
     return f"the history has a decision {who}, and no row says what came of it"
-
-
-def _plain(name: str) -> str:
-    """The name whatever blanks and spellings of its letters are."""
-    return " ".join(unicodedata.normalize("NFC", name).split())
