@@ -113,17 +113,19 @@ def signing_key(file: Path) -> SigningKey:
     return key
 
 
-def public_keys(file: Path) -> PublicKeys:
+def public_keys(file: Path, pins: Collection[str] = ()) -> PublicKeys:
     """The public keys beside the signing key `file`, and its own where it may be read.
 
-    Empty when there are none. BadInputError when what stands there cannot be used.
+    With `pins` only those with one of these fingerprints. Empty when there are none. BadInputError
+    when what stands there cannot be used.
     """
     known = _read_public(file.parent / PUBLIC_KEYS)
     try:
         key = _load(file)
     except BadInputError:  # whoever checks need not be allowed to sign
         key = None
-    return PublicKeys([*known.values(), *([key.public] if key else [])])
+    found = PublicKeys([*known.values(), *([key.public] if key else [])])
+    return found.only(pins) if pins else found
 
 
 def public_key_file(file: Path) -> PublicKeys:

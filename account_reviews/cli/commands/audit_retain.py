@@ -1,10 +1,10 @@
 """`reviews audit retain`: drop the months of the trail that are archived. Its owner may."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from account_reviews.cli.options import Output
+from account_reviews.cli.options import Actor, Output
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.presentation.terminal import note, say
 
@@ -18,7 +18,7 @@ def register(audit: typer.Typer) -> None:
 
 
 def retain_command(
-    by: Annotated[str | None, typer.Option("--as", help="Who acts.")] = None,
+    by: Actor = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Drop the months that are older than `retention.audit` and archived, from the database.
@@ -59,7 +59,7 @@ async def _retain(by: str | None) -> "Retained":
     try:
         return await retain(
             engine,
-            public_keys(settings.signing_key),
+            public_keys(settings.signing_key, settings.pinned_keys),
             settings.archive_place,
             tenant=settings.tenant,
             actor=(by or "").strip() or local_actor(),

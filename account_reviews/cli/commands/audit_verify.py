@@ -152,8 +152,7 @@ async def _online(
 def _known_keys(settings: "Settings") -> "PublicKeys":
     from account_reviews.audit.seals.keys import public_keys
 
-    known, pins = public_keys(settings.signing_key), settings.pinned_keys
-    return known.only(pins) if pins else known
+    return public_keys(settings.signing_key, settings.pinned_keys)
 
 
 def _print(document: dict[str, Any]) -> None:

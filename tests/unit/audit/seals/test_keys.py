@@ -157,3 +157,10 @@ def test_a_fingerprint_picks_a_key(tmp_path: Path) -> None:
     assert found.only({fingerprint(keys[0])}).all_raw() == [keys[0]]
     assert len(found.only(set())) == 0
     assert fingerprint(keys[1]).startswith(signing_key(tmp_path / "b.pem").id)
+
+
+def test_of_known_keys_only_the_pinned_ones_are_believed(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    made = signing_key(file)
+    assert made.id in public_keys(file, {fingerprint(made.public)})
+    assert len(public_keys(file, {fingerprint(b"somebody else's")})) == 0
