@@ -31,6 +31,11 @@ Owner = Annotated[str | None, typer.Option(help="Owner id.")]
 InStatus = Annotated[str | None, typer.Option()]
 OfKind = Annotated[str | None, typer.Option()]
 
+# Which review.
+
+Review = Annotated[str, typer.Argument(help="A review id or an account id.")]
+Run = Annotated[str | None, typer.Option("--run", help="An older review, by its run id.")]
+
 # Which accounts a review or a cycle is started of.
 
 AllAccounts = Annotated[bool, typer.Option("--all", help="All accounts.")]
@@ -39,4 +44,5 @@ AsOf = Annotated[str | None, typer.Option(help="The clock of the rules.")]
 
 # Who, and why.
 
+Actor = Annotated[str | None, typer.Option("--as", help="Who acts.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why.")]

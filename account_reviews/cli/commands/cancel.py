@@ -1,18 +1,11 @@
 """`reviews cancel`: stop a review before its next write."""
 
-from typing import Annotated
-
 import typer
 
-from account_reviews.cli.access_log import about
-from account_reviews.cli.options import Output, Reason
+from account_reviews.cli.options import Actor, Output, Reason, Review, Run
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import say
-
-Review = Annotated[str, typer.Argument(help="A review id or an account id.")]
-Run = Annotated[str | None, typer.Option("--run", help="An older review, by its run id.")]
-By = Annotated[str | None, typer.Option("--as", help="Who acts.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +16,7 @@ def register(app: typer.Typer) -> None:
 def cancel_command(
     review: Review,
     run_id: Run = None,
-    by: By = None,
+    by: Actor = None,
     reason: Reason = None,
     output: Output = Format.TABLE,
 ) -> None:
@@ -45,8 +38,7 @@ async def _cancel(
         done = await cancel(
             parts, client, review, run_id=run_id, by=by or user_name(), reason=reason
         )
-        state = done.state
-        about(state.review_id)
+    state = done.state
     if output is Format.JSON:
         document = state.model_dump(
             include={"review_id", "run_id", "account_id", "phase", "status", "outcome", "closed_at"}

@@ -14,6 +14,8 @@ from account_reviews.cli.options import (
     OfKind,
     Output,
     Owner,
+    Review,
+    Run,
 )
 from account_reviews.cli.output import Format, print_json, print_line, run
 from account_reviews.cli.session import open_session, temporal_when_needed
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 
     from account_reviews.bootstrap import Parts
 
-Review = Annotated[str, typer.Argument(help="A review id or an account id.")]
-Run = Annotated[str | None, typer.Option("--run", help="An older review, by its run id.")]
 WATCH_SECONDS = 0.5
 _CHOICES = ("phase", "status", "kind", "outcome", "risk_level")
 """Filters that take one of a few words."""

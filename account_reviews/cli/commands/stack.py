@@ -48,27 +48,10 @@ def dev(
     With TEMPORAL_ADDRESS, TEMPORAL_PROFILE or REVIEWS_DATABASE_URL set, that one is used and not
     started.
     """
-    from account_reviews.config.settings import Settings
-    from account_reviews.domain.errors import ReviewsError
     from account_reviews.local.processes import PRIVATE
     from account_reviews.local.stack import LocalStack, run_until_signal
-    from account_reviews.temporal.service_choice import (
-        default_profile_address,
-        named_by_environment,
-    )
 
-    try:
-        settings = Settings.load(data_dir=data_dir)
-        named, passed_over = named_by_environment(), default_profile_address()
-        if not no_worker:
-            _check_for_workers(settings)
-    except ReviewsError as error:
-        fail(error)
-    if passed_over:
-        note(
-            f"the default Temporal profile names {passed_over}, which this stack does not use;"
-            " TEMPORAL_PROFILE=default makes it"
-        )
+    settings, temporal_address = _chosen(data_dir, workers=not no_worker)
     os.umask(PRIVATE)
     stack = LocalStack(
         settings.data_dir,
@@ -77,12 +60,36 @@ def dev(
         temporal_port=temporal_port,
         ui_port=ui_port,
         ui=not no_ui,
-        temporal_address=named.options["target_host"] if named else None,
+        temporal_address=temporal_address,
         database_url=settings.database_url,
         notify=note,
     )
     was_ready = run(run_until_signal(stack, lambda: print_text(_welcome(stack))))
     note("stopped" if was_ready else "stopped before it was ready")
+
+
+def _chosen(data_dir: Path | None, *, workers: bool) -> "tuple[Settings, str | None]":
+    """The settings, checked for `workers` too, and the Temporal to use in place of a new one."""
+    from account_reviews.config.settings import Settings
+    from account_reviews.domain.errors import ReviewsError
+    from account_reviews.temporal.service_choice import (
+        default_profile_address,
+        named_by_environment,
+    )
+
+    try:
+        settings = Settings.load(data_dir=data_dir)
+        named, passed_over = named_by_environment(), default_profile_address()
+        if workers:
+            _check_for_workers(settings)
+    except ReviewsError as error:
+        fail(error)
+    if passed_over:
+        note(
+            f"the default Temporal profile names {passed_over}, which this stack does not use;"
+            " TEMPORAL_PROFILE=default makes it"
+        )
+    return settings, named.options["target_host"] if named else None
 
 
 def _check_for_workers(settings: "Settings") -> None:

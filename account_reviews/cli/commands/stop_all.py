@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from account_reviews.cli.options import Output, Reason
+from account_reviews.cli.options import Actor, Output, Reason
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session
 from account_reviews.presentation.terminal import note, print_table, say
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def stop_all_command(
     reason: Reason = None,
-    by: Annotated[str | None, typer.Option("--as", help="Who acts.")] = None,
+    by: Actor = None,
     release: Annotated[bool, typer.Option("--release", help="Let everything go on.")] = False,
     status: Annotated[bool, typer.Option("--status", help="Only tell how it stands.")] = False,
     output: Output = Format.TABLE,
