@@ -36,6 +36,11 @@ def shown_on_one_line(text: str) -> str:
     return _ACTING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def shown_line_by_line(text: str) -> str:
+    """The same for a text whose lines are ours."""
+    return "\n".join(map(shown_on_one_line, text.split("\n")))
+
+
 def written_on_one_line(text: str) -> str:
     """The text for another system: single blanks, and nothing that acts or cannot be seen.
 

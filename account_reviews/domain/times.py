@@ -8,8 +8,8 @@ LAST_YEAR: Final = 2199
 """Of what records hold. Year 1 and 9999 are how programs write "none", and a database keeps them
 as something that cannot be computed with."""
 
-
-FIRST_REVIEWED_YEAR, LAST_REVIEWED_YEAR = 1970, 2199
+FIRST_REVIEWED_YEAR: Final = 1970
+LAST_REVIEWED_YEAR: Final = LAST_YEAR
 """The years a review may speak of: the rules add and subtract years from them."""
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import typer
 
 from account_reviews.config import terminal as config
-from account_reviews.domain.characters import escaped_in_json, shown_on_one_line
+from account_reviews.domain.characters import escaped_in_json, shown_line_by_line, shown_on_one_line
 
 _WIDTH_OF_FILES: Final = 200
 """Columns of a table that no terminal shows."""
@@ -51,7 +51,7 @@ def note(text: str) -> None:
 
 def print_text(text: str, *, err: bool = False) -> None:
     """A text of several lines that we have laid out."""
-    typer.echo("\n".join(map(shown_on_one_line, text.split("\n"))), err=err)
+    typer.echo(shown_line_by_line(text), err=err)
 
 
 def print_json_text(text: str, *, err: bool = False) -> None:

@@ -21,7 +21,7 @@ from temporalio import activity, workflow
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, TelemetryFilter
 
 from account_reviews.domain.audit.redaction import DEFAULT, Rules, redact, redact_text
-from account_reviews.domain.characters import shown_on_one_line
+from account_reviews.domain.characters import shown_line_by_line, shown_on_one_line
 from account_reviews.telemetry.failed_attempts import failed_attempts_from
 from account_reviews.telemetry.spans import trace_here
 from account_reviews.temporal.names import parse_review_id
@@ -197,7 +197,7 @@ class _Redact:
 def _shown(_: Any, __: str, event: EventDict) -> EventDict:
     """What a terminal would obey is made visible; a trace keeps its lines."""
     return {
-        name: "\n".join(map(shown_on_one_line, value.split("\n")))
+        name: shown_line_by_line(value)
         if name == _TRACE
         else shown_on_one_line(value)
         if isinstance(value, str)
