@@ -181,6 +181,8 @@ async def _start_all(
     from account_reviews.domain.errors import ReviewsError
     from account_reviews.temporal.client import explained
 
+    if not accounts:
+        return []
     client = await temporal(parts)
     gate = asyncio.Semaphore(STARTS_AT_ONCE)
 
