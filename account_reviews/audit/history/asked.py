@@ -34,13 +34,18 @@ class Asked:
     update: bool
     refused: bool | None = None
     """Whether an update was; None for a signal and for an update that has no answer yet."""
+    waits: bool = False
+    """True for a signal that no task of the workflow has come to, as while it is paused."""
 
 
 def asked(events: Iterable[HistoryEvent]) -> tuple[Asked, ...]:
     """The decisions among the events, in their order."""
     found: dict[int, Asked] = {}
+    task = 0
     for event in events:
-        if event.event_type == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+        if event.event_type == Kind.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            task = event.event_id
+        elif event.event_type == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
             signal = event.workflow_execution_signaled_event_attributes
             if signal.signal_name == DECIDE_SIGNAL:
                 found[event.event_id] = _asked(event, signal.input.payloads, update=False)
@@ -55,7 +60,7 @@ def asked(events: Iterable[HistoryEvent]) -> tuple[Asked, ...]:
             if accepted in found:
                 refused = answer.outcome.HasField("failure")
                 found[accepted] = replace(found[accepted], refused=refused)
-    return tuple(found.values())
+    return tuple(replace(one, waits=not one.update and one.event > task) for one in found.values())
 
 
 def _asked(event: HistoryEvent, payloads: Iterable[Payload], *, update: bool) -> Asked:

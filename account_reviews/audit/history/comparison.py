@@ -21,6 +21,9 @@ from account_reviews.store.outbox_rows import document_of
 
 YOUNG: Final = timedelta(seconds=5)
 """An event of so short ago may be on its way to the trail."""
+UNNOTICED: Final = timedelta(minutes=3)
+"""What the server writes alone, as while a review is paused, waits for the next pass of a worker,
+and there is one a minute."""
 _AT_ONCE: Final = 4
 _FILLED_ALIKE: Final = frozenset({"actor", "event_type", "at", "action", "resource"})
 """Columns that every version and policy fills alike."""
@@ -95,8 +98,9 @@ async def compare(
 ) -> Comparison:
     """Compare every row of these runs, (workflow id, run id), with the history.
 
-    Events younger than `YOUNG` are not missed yet. What is recorded of values depends on `rules`
-    and on the version of this software: rows that a seal covers are proved by it, not by this.
+    Events younger than `YOUNG`, or `UNNOTICED`, are not missed yet. What is recorded of values
+    depends on `rules` and on the version of this software: rows that a seal covers are proved by
+    it, not by this.
     UnreachableError when the database is down; RPCError or TimeoutError when Temporal is.
     """
     reader, found = HistoryReader(client, rules), Comparison()
@@ -133,8 +137,14 @@ async def _of_run(
             found.differing.append(event_id)
             found.false += [event_id] if wrong & _FILLED_ALIKE else []
         seen.add(event_id)
-    missing = (event for event in export.rows if event.event_id not in seen)
-    found.missing += [event.event_id for event in missing if now - event.at > YOUNG]
+    noticed = export.last_of_worker
+    for number, event in enumerate(export.rows, 1):  # from the first event on, without a hole
+        if event.event_id in seen:
+            noticed = max(noticed, number)
+    for number, event in enumerate(export.rows, 1):
+        allowed = YOUNG if number <= noticed else UNNOTICED
+        if event.event_id not in seen and now - event.at > allowed:
+            found.missing.append(event.event_id)
     _add_chain(found, export)
     return found
 

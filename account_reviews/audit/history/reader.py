@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from temporalio.client import Client
@@ -32,6 +33,9 @@ _AT_ONCE: Final = 100
 """Events read before others on the event loop have their turn."""
 
 
+_NONE: Final = HistoryEvent()
+
+
 class HistoryGoneError(Exception):
     """The service has no such history, or no longer."""
 
@@ -50,6 +54,8 @@ class Export:
     """None when the first event was not read this time."""
     asked: tuple[Asked, ...] = ()
     """Decisions among the events that were read."""
+    last_of_worker: int = 0
+    """The newest of these events that a worker wrote; the server alone wrote those behind it."""
 
 
 @dataclass(slots=True)
@@ -98,6 +104,7 @@ class HistoryReader:
             context=moved,
             started_at=moment(durable[0].event_time) if durable and not begin else None,
             asked=asked(durable),
+            last_of_worker=max(filter(_is_of_worker, durable), key=_number, default=_NONE).event_id,
         )
 
     async def _events(self, run: RunKey, after: int) -> list[HistoryEvent]:
@@ -162,3 +169,15 @@ class HistoryReader:
 
 def _connected(events: Sequence[HistoryEvent], after: int) -> bool:
     return all(event.event_id == after + 1 + place for place, event in enumerate(events))
+
+
+def _number(event: HistoryEvent) -> int:
+    return event.event_id
+
+
+def _is_of_worker(event: HistoryEvent) -> bool:
+    """Whether it is the end of a workflow task, or something that task asked for."""
+    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+        return True
+    attributes = getattr(event, event.WhichOneof("attributes") or "", None)
+    return bool(getattr(attributes, "workflow_task_completed_event_id", 0))

@@ -54,7 +54,7 @@ async def add_recorded_decisions(
         report.faults += [
             Fault(kind=Kind.MISSING, why=_why_missing(one), event_id=f"{first}/{one.event}")
             for one in chain.asked
-            if one.at < settled and not _is_recorded(one, rows)
+            if one.at < settled and not one.waits and not _is_recorded(one, rows)
         ]
 
 

@@ -298,6 +298,26 @@ async def test_a_long_history_is_read_on_from_where_it_was_left(trail: Trail) ->
     assert len(fresh.rows) == end.last_event
 
 
+async def test_what_the_server_writes_alone_is_missed_after_some_passes(trail: Trail) -> None:
+    """A review that is paused in Temporal gets messages, and no worker notices."""
+    handle = await trail.world.start()
+    run_id = handle.first_execution_run_id or ""
+    await trail.reconcile()
+    await handle.signal("submit_decision", {"request_id": "r", "approver": "ann"})
+    runs = [(handle.id, run_id)]
+
+    async def missing(seconds: int) -> tuple[int, bool]:
+        now = datetime.now(UTC) + timedelta(seconds=seconds)
+        found = await compare(trail.client, trail.engine, runs, RULES, now=now)
+        return len(found.missing), found.chains[run_id].asked[0].waits
+
+    assert await missing(60) == (0, True), "nobody could have answered"
+    assert await missing(600) == (1, True)
+    await trail.reconcile()
+    assert await missing(600) == (0, True)
+    await handle.terminate()
+
+
 async def test_tampering_is_found_against_the_history(trail: Trail) -> None:
     handle = await trail.world.start()
     run_id = handle.first_execution_run_id or ""
