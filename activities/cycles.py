@@ -97,21 +97,18 @@ class CycleActivities:
         """Note one page of the accounts in scope.
 
         A window of changes reaches back to the last complete cycle of the same, so that none is
-        left out when one was missed or late.
+        left out when one was missed or late. Accounts that nobody reviewed in the cycles before
+        are taken again, whenever they changed.
         """
         scope = call.scope
-        where = AccountFilter(
-            owner=scope.owner,
-            account_ids=scope.account_ids,
-            segment=scope.segment,
-            statuses=scope.statuses,
-            changed_since=await self._changed_since(call),
+        where = _in_scope(scope).model_copy(
+            update={"changed_since": await self._changed_since(call)}
         )
         crm = self._crm.of(call.tenant)
         page = await crm.list_accounts(where, cursor=call.cursor, limit=PAGE)
         items = page.items
         if page.next_cursor is None:
-            items = (*items, *_named_alone(scope))
+            items = (*items, *await self._unreviewed(call, crm), *_named_alone(scope))
         selected = await self._store.queue(call.run_id, call.tenant, items)
         return ListedAccounts(selected=selected, next_cursor=page.next_cursor)
 
@@ -122,6 +119,21 @@ class CycleActivities:
         begin = call.as_of - timedelta(seconds=window)
         until = await self._store.reviewed_until(call.run_id, call.scope)
         return begin if until is None else min(begin, until)
+
+    async def _unreviewed(self, call: ListAccounts, crm: CrmBackend) -> list[Account]:
+        """What the cycles before left unreviewed and is still in the scope."""
+        scope = call.scope
+        if scope.changed_within_seconds is None:
+            return []
+        left = await self._store.unreviewed(call.run_id, call.tenant, scope)
+        named = scope.account_ids
+        ids = [one for one in left if named is None or one in named]
+        found: list[Account] = []
+        for start in range(0, len(ids), PAGE):
+            part = {"account_ids": tuple(ids[start : start + PAGE])}
+            page = await crm.list_accounts(_in_scope(scope).model_copy(update=part), limit=PAGE)
+            found += page.items
+        return found
 
     @activity.defn(name="cycles.read_accounts")
     async def read_accounts(self, call: ReadAccounts) -> ReadAccountsResult:
@@ -254,6 +266,16 @@ class CycleActivities:
                 as_of=snapshot.as_of,
             ),
         )
+
+
+def _in_scope(scope: CycleScope) -> AccountFilter:
+    """Without its window of changes."""
+    return AccountFilter(
+        owner=scope.owner,
+        account_ids=scope.account_ids,
+        segment=scope.segment,
+        statuses=scope.statuses,
+    )
 
 
 def _named_alone(scope: CycleScope) -> tuple[Account, ...]:

@@ -65,6 +65,7 @@ _END = text(
     "updated_at = now(), closed_at = now() where run_id = :run_id and closed_at is null"
 )
 _REVIEWED_UNTIL = text(read_sql("account_reviews.store", "reviewed_until.sql"))
+_UNREVIEWED = text(read_sql("account_reviews.store", "unreviewed_accounts.sql"))
 _SKIP = text(
     "update reviews.cycle_accounts set state = 'skipped', reason = :reason "
     "where run_id = :run_id and state = 'queued'"
@@ -106,6 +107,12 @@ class CycleStore:
         async with self._transaction() as connection:
             found: datetime | None = await connection.scalar(_REVIEWED_UNTIL, values)
         return found
+
+    async def unreviewed(self, run_id: str, tenant: str, scope: CycleScope) -> list[str]:
+        """Ids of accounts that failed or were not started in the cycles before this one."""
+        values = {"run_id": run_id, "tenant": tenant, "scope": scope.model_dump_json()}
+        async with self._transaction() as connection:
+            return list(await connection.scalars(_UNREVIEWED, values))
 
     async def queue(self, run_id: str, tenant: str, accounts: Sequence[Account]) -> int:
         """Note accounts in scope; gives how many the cycle has now."""
