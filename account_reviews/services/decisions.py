@@ -79,7 +79,7 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
         if standing is Standing.PAUSED:
             return await _queue(handle, row, message, body)
         if standing is Standing.GONE and row.request.is_pending:
-            raise gone(row.review_id) from None
+            raise gone(row.review_id, row.run_id) from None
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise explained(error) from None
         return _answer_of_closed(row, decision_id)

@@ -45,11 +45,14 @@ async def standing(client: Client, state: ReviewState) -> Standing | None:
         return None
 
 
-def gone(review_id: str) -> NotFoundError:
-    """The error for a review that Temporal does not know any more."""
+def gone(review_id: str, run_id: str) -> NotFoundError:
+    """The error for a review that Temporal does not know any more.
+
+    The hint names the run: the account may have a newer review, which is not meant.
+    """
     return NotFoundError(
         f"Temporal does not know the review {review_id} any more",
-        hint=f"end it with `reviews cancel {review_id}`",
+        hint=f"end it with `reviews cancel {review_id} --run {run_id}`",
     )
 
 

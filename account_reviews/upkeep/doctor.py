@@ -289,11 +289,11 @@ async def _reviews(patient: _Patient) -> str:
     """Whether Temporal knows what is open here."""
     with answering():
         rows = await standings(patient.temporal(), patient.database(), patient.settings.tenant)
-    gone = [row.review_id for row in rows if row.standing is Standing.GONE]
+    gone = [f"{row.review_id} (run {row.run_id})" for row in rows if row.standing is Standing.GONE]
     if gone:
         raise NeedError(
             f"Temporal does not know {len(gone)} of {len(rows)} open reviews: {few(gone)}",
-            "if its database cannot be brought back, end each with `reviews cancel REVIEW`",
+            "if its database cannot be brought back, end each: `reviews cancel REVIEW --run RUN`",
         )
     paused = [row.review_id for row in rows if row.standing is Standing.PAUSED]
     if paused:

@@ -86,7 +86,7 @@ async def reconcile(tools: Tools) -> JobReport:
         f"{len(found.gone)} open rows are unknown to Temporal, {len(found.failed)} did not answer"
     )
     if found.gone:
-        summary += f"; unknown, to be ended with `reviews cancel`: {few(found.gone)}"
+        summary += f"; unknown, to be ended as `reviews doctor` says: {few(found.gone)}"
     if found.paused:
         summary += f"; paused in Temporal: {few(found.paused)}"
     return JobReport(summary=summary, changed=found.closed + found.missing)

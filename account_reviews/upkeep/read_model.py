@@ -40,7 +40,9 @@ _OPEN_CYCLES = text(
     "and closed_at is null and updated_at < now() - interval '1 minute' order by cycle_id"
 )
 _KNOWN = text("select run_id from reviews.review_runs where run_id = any(:ids)")
-GONE_ERROR: Final = "Temporal does not know this review any more: end it with `reviews cancel`"
+GONE_ERROR: Final = (
+    "Temporal does not know this review any more: end it with `reviews cancel --run`"
+)
 _MARK_GONE = text(read_sql("account_reviews.upkeep", "mark_gone_reviews.sql"))
 _T = TypeVar("_T")
 

@@ -38,7 +38,8 @@ _CHOICES = ("phase", "status", "kind", "outcome", "risk_level")
 
 _STANDINGS = {
     "paused": "paused in Temporal; unpause it: temporal workflow unpause -w {review_id}",
-    "gone": "gone: Temporal does not know it any more; end it: reviews cancel {review_id}",
+    "gone": "gone: Temporal does not know it any more; end it: "
+    "reviews cancel {review_id} --run {run_id}",
 }
 
 
@@ -183,7 +184,7 @@ async def _watch(review: str, run_id: str | None, output: Format) -> None:
             if document["temporal_status"] == "gone":
                 from account_reviews.services.review_workflows import gone
 
-                raise gone(state.review_id)
+                raise gone(state.review_id, state.run_id)
             lines = timeline_document(state, await halt_lines(parts, state))
             for line in lines:
                 if line not in shown:

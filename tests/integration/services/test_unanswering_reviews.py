@@ -177,12 +177,13 @@ async def test_a_review_that_temporal_does_not_know_is_found_told_and_ended(
         assert await reconciled(parts, world) == Reconciled(gone=(handle.id,))
     check = await check_of("reviews", parts)
     assert not check.ok
-    assert handle.id in check.detail
+    assert f"{handle.id} (run {run_id})" in check.detail
     document = await show(parts, world.client, handle)
     assert (document["temporal_status"], document["needs_attention"]) == ("gone", True)
     assert "reviews cancel" in document["last_error"]
-    with pytest.raises(NotFoundError, match="does not know"):
+    with pytest.raises(NotFoundError, match="does not know") as error:
         await send(parts, world, request)
+    assert f"--run {run_id}" in str(error.value.hint), "a newer review of the account is not meant"
     assert (await show(parts, world.client, handle))["closed_at"] is None, "a person ends it"
     written, skipped = request.items
     await carried_out(parts, f"{run_id}:{written.item_id}")
