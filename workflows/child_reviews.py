@@ -139,7 +139,8 @@ async def _start_or_join(
         by=state.started_by,
         cycle_id=state.cycle_id,
         snapshot_ref=account.snapshot,
-        as_of=state.as_of,
+        # Without a clock of its own it asks for none: what began a week ago is not what holds now.
+        as_of=state.as_of if start.as_of is not None else None,
     )
     priority_key = BACKFILL_PRIORITY if state.backfill else start.priority_key
     for _ in range(_TRIES):

@@ -132,7 +132,8 @@ async def _read_crm(
         taken = await _take(review, given, again=again)
         if taken is not None:
             return taken
-        clock_given = clock_given and review.start.clock_given
+        # A message says by itself whether it gives a clock, whatever the review began with.
+        clock_given = clock_given and (again or review.start.clock_given)
     state, give_up = review.state, review.start.give_up_after_seconds
     call = FetchSnapshot(
         account_id=state.account_id,

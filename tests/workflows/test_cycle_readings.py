@@ -1,6 +1,7 @@
 """What the reviews of a cycle work on: its clock, its snapshots, and a CRM that refuses it."""
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -51,6 +52,26 @@ async def test_a_joined_review_goes_by_the_clock_of_the_cycle(
     assert (first.as_of, newest.as_of) == (AS_OF, later)
     assert "engagement" in {one.rule for one in first.recommendations}
     assert "engagement" not in {one.rule for one in newest.recommendations}
+
+
+@pytest.mark.parametrize("given", [AS_OF, None])
+async def test_a_cycle_asks_for_a_clock_only_when_it_was_given_one(
+    client: Client, engine: AsyncEngine, given: datetime | None
+) -> None:
+    """It may have waited for a week: what a start would take is later than where it began."""
+    portfolio = make_portfolio(client, engine, at_risk("risk-4"))
+    async with portfolio.worker():
+        await (await portfolio.start(as_of=AS_OF)).result()
+        assert (await (await portfolio.start(as_of=given)).result()).joined == 1
+        review = client.get_workflow_handle(names.review_id("risk-4", portfolio.tenant))
+        history = await review.fetch_history()
+    (asked,) = [
+        json.loads(event.workflow_execution_signaled_event_attributes.input.payloads[0].data)
+        for event in history.events
+        if event.workflow_execution_signaled_event_attributes.signal_name == "refresh"
+    ]
+    assert asked["snapshot_ref"] is not None
+    assert (asked["as_of"] is None) is (given is None)
 
 
 @pytest.mark.parametrize("listed", [True, False])

@@ -165,6 +165,22 @@ async def test_what_is_read_again_goes_by_a_later_clock_unless_one_was_given(wor
     assert [call.as_of for call in world.analysis.asked] == [LATER]
 
 
+@pytest.mark.parametrize("given", [True, False])
+async def test_a_message_says_by_itself_whether_it_gives_a_clock(world: World, given: bool) -> None:
+    """What the review that it joins began with says nothing of that."""
+    world.analysis.changes = (create_task(world.account),)
+    reference = await handed_over(world, read_ago=WEEK_OLD)
+    moment = AS_OF + timedelta(days=1)
+    message: dict[str, Any] = {"by": "ann", "snapshot_ref": reference.model_dump(mode="json")}
+    message |= {"as_of": moment.isoformat()} if given else {}
+    world.imported_as_of = LATER
+    async with world.review(clock_given=not given) as handle:
+        await world.request(handle)
+        await handle.signal("refresh", message)
+        await state_with(handle, "refreshed")
+    assert [call.as_of for call in world.analysis.asked] == [AS_OF, moment if given else LATER]
+
+
 @pytest.mark.parametrize("source", ["crm", "memory"])
 async def test_an_outage_takes_no_proposal_back(world: World, source: str) -> None:
     world.analysis.changes = (create_task(world.account, "One"), create_task(world.account, "Two"))
