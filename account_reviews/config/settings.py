@@ -82,7 +82,7 @@ class Settings:
         """`stack.json` of the running local stack, empty when none runs."""
         try:
             found = json.loads((self.own_data_dir / "stack.json").read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) and _runs(found.get("pid")) else {}
 
@@ -157,7 +157,7 @@ class Settings:
         source = self.policy_file or SHIPPED
         layers = [
             _nested({key: value for key, (_, value) in set_by_alias.items()}),
-            tomllib.loads(source.read_text(encoding="utf-8")),
+            tomllib.loads(source.read_text(encoding="utf-8-sig")),
         ]
         if self.policy_file is None:
             layers.reverse()

@@ -24,6 +24,7 @@ _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]#|~!])")
 _MARKER: Final = re.compile(r"^(\d{0,9})([.)+=-])(?=[\s+=-]|$)")
 """What makes a line an item of a list, as `1.`, `1)`, `+` and `-` do, or a rule."""
 _NOTHING: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
+_LEFTWARD: Final = frozenset({"R", "AL", "AN"})
 _FILLER: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\ufe00-\ufe0f\uffa0]")
 """Letters and marks, as Unicode has it, that show nothing by themselves."""
 
@@ -39,6 +40,13 @@ def shown_on_one_line(text: str) -> str:
 def shown_line_by_line(text: str) -> str:
     """The same for a text whose lines are ours."""
     return "\n".join(map(shown_on_one_line, text.split("\n")))
+
+
+def isolated(text: str) -> str:
+    """The text for a page: when it holds letters from right to left they turn nothing around it."""
+    if text.isascii() or not any(unicodedata.bidirectional(sign) in _LEFTWARD for sign in text):
+        return text
+    return f"\u2068{text}\u2069"
 
 
 def written_on_one_line(text: str) -> str:

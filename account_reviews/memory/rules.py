@@ -99,7 +99,7 @@ def decode_cursor(cursor: str) -> tuple[datetime, UUID]:
     try:
         at, reference = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
         place = datetime.fromisoformat(at), UUID(reference)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         place = None
     if place is None or place[0].tzinfo is None:
         raise BadInputError(

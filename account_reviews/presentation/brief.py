@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from account_reviews.domain.analysis.model import Analysis, Evidence
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.canonical import plain
-from account_reviews.domain.characters import escaped_in_markdown, shown_on_one_line
+from account_reviews.domain.characters import escaped_in_markdown, isolated, shown_on_one_line
 from account_reviews.domain.errors import NotFoundError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.reports.brief import Brief, build_brief
@@ -122,7 +122,7 @@ def _markdown_link(text: object, url: str | None) -> _Ready:
 
 def _finalize_html(value: object) -> object:
     """Escaped by the template engine, and without what would act on the text around it."""
-    return shown_on_one_line(value) if type(value) is str else value
+    return isolated(shown_on_one_line(value)) if type(value) is str else value
 
 
 def _finalize(value: object) -> object:

@@ -225,7 +225,7 @@ def _read_public(file: Path, *, given: bool = False) -> dict[str, bytes]:
         return {}
     except OSError as error:
         raise BadInputError(f"{file} cannot be read: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadInputError(f"{file} is not JSON", hint="put the copy of a backup there") from None
     if why is not None and not given:
         raise BadInputError(

@@ -400,8 +400,10 @@ def parse_policy(text: str, *, name: str = "the policy") -> Policy:
     """The policy of a TOML text. PolicyError names the key, its value and what is allowed."""
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a number of too many digits too
         raise PolicyError(f"{name} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise PolicyError(f"{name} is nested too deeply") from None
     return policy_from(values)
 
 

@@ -64,8 +64,10 @@ def parse_schedules(text: str, *, source: str, known: Known) -> ScheduleFile:
     """The entries of a TOML text, defaults filled in. ScheduleError for the first fault."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a number of too many digits too
         raise ScheduleError(f"{source} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise ScheduleError(f"{source} is nested too deeply") from None
     for key in document:
         if key not in _TOP:
             raise ScheduleError(f"{source}: {key} is not a key; the file has {' and '.join(_TOP)}")

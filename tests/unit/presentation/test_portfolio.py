@@ -271,6 +271,10 @@ def test_a_digest_escapes_what_comes_from_the_crm() -> None:
     assert "&lt;script&gt;" in render_digest(busy_digest(EVIL), "html")
 
 
+def test_a_name_from_right_to_left_stands_alone_on_a_page() -> None:
+    assert "\u2068شرکت 24\u2069" in render_digest(busy_digest("شرکت 24"), "html")
+
+
 @pytest.mark.parametrize("form", ["md", "html"])
 def test_no_name_turns_its_line_around_or_acts_on_a_terminal(form: str) -> None:
     name = "abc\u202egnp\x1b[2K\x9b8m\u2066"

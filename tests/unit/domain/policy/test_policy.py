@@ -107,6 +107,8 @@ def test_a_file_needs_only_what_differs(tmp_path: Path) -> None:
         ("[risk.score]\ninactive = 10", "risk.score.inactive is 10, but must be at least"),
         ("[confidence]\nhistory_weight = 0.3", "add up to 1.1, but must add up to 1"),
         ("not toml", "the policy is not valid TOML"),
+        (f"x = {'[' * 5000}{']' * 5000}", "the policy is nested too deeply"),
+        (f"x = {'1' * 5000}", "the policy is not valid TOML"),
     ],
 )
 def test_a_fault_is_one_sentence_with_key_value_and_range(text: str, message: str) -> None:

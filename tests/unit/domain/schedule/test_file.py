@@ -278,3 +278,15 @@ def test_a_first_day_beyond_all_dates_is_warned_of() -> None:
     ended = far + "\nend_at = 2040-01-02T01:00:00Z"
     (said,) = warnings_of(one(ended), NOW)
     assert said.startswith("it never runs: its end 2040-01-02")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"x = {'[' * 5000}{']' * 5000}", "s.toml is nested too deeply"),
+        (f"x = {'1' * 5000}", "s.toml is not valid TOML"),
+    ],
+)
+def test_no_file_is_too_much_for_its_reader(text: str, why: str) -> None:
+    with pytest.raises(ScheduleError, match=why):
+        parse(text)
