@@ -369,7 +369,8 @@ async def _workers(patient: _Patient) -> str:
 async def _tenants(patient: _Patient) -> str:
     """Whether work of a tenant is open where only workers that adopt it would do it."""
     client, tenant = patient.temporal(), patient.settings.tenant
-    found = await on_other_queues(client, tenant, _LISTED + 1)
+    with answering():
+        found = await on_other_queues(client, tenant, _LISTED + 1)
     if not found:
         return f"{tenant}, with a task queue of its own"
     ids = ", ".join(workflow_id for _, workflow_id in found[:_LISTED])

@@ -39,14 +39,15 @@ class SqlAccounts:
         """As `SqlCrm.list_accounts`, with the same statement."""
         values = list_values(where, cursor, limit)
         with _reachable():
-            if self._tenant is not None and cursor is None:
-                refuse_others(await self._statements.scalar(OWNER), self._tenant)
+            if cursor is None:
+                await self._check_owner()
             rows = await self._statements.rows(LIST_ACCOUNTS, **values)
         return page_of(rows, limit, self._links)
 
     async def has_owner(self, owner: str, *, by_name: bool = False) -> bool:
         """Whether there is an owner of that id, with `by_name` also of exactly that name."""
         with _reachable():
+            await self._check_owner()
             return bool(await self._statements.scalar(_HAS_OWNER, owner=owner, by_name=by_name))
 
     async def capabilities(self) -> Capabilities:
@@ -62,6 +63,10 @@ class SqlAccounts:
         with _reachable():
             found: datetime | None = await self._statements.scalar(_LAST_AS_OF)
         return found if found is not None and can_be_reviewed(found) else None
+
+    async def _check_owner(self) -> None:
+        if self._tenant is not None:
+            refuse_others(await self._statements.scalar(OWNER), self._tenant)
 
 
 @contextmanager

@@ -43,6 +43,7 @@ ASKING: dict[str, Callable[[SqlCrm], Awaitable[object]]] = {
     "read": lambda crm: crm.snapshot("ac-1", as_of=AS_OF, limits=LIMITS),
     "read many": lambda crm: crm.snapshots(("ac-1",), as_of=AS_OF, limits=LIMITS),
     "write": lambda crm: crm.apply(NOTE, expected_version=None, operation_id="theirs"),
+    "has owner": lambda crm: crm.has_owner("ow-1"),
     "read back": lambda crm: crm.read_back((Wanted(record=ACCOUNT, fields=("name",)),)),
 }
 
@@ -61,8 +62,10 @@ async def test_the_first_that_writes_owns_it(engine: AsyncEngine, asked: str) ->
 async def test_a_start_is_told_too(engine: AsyncEngine) -> None:
     await SqlCrm(engine).of("acme").apply(NOTE, expected_version=None, operation_id="start")
     assert (await SqlAccounts(statements_on(engine), "acme").list_accounts(EVERY)).items
-    with pytest.raises(CrmOfAnotherTenantError):
-        await SqlAccounts(statements_on(engine), "umbrella").list_accounts(EVERY)
+    theirs = SqlAccounts(statements_on(engine), "umbrella")
+    for asked in (theirs.list_accounts(EVERY), theirs.has_owner("ow-1", by_name=True)):
+        with pytest.raises(CrmOfAnotherTenantError):
+            await asked
 
 
 async def test_reading_alone_claims_nothing(engine: AsyncEngine) -> None:
