@@ -94,9 +94,14 @@ async def test_failed_migration_leaves_the_ones_before_it(empty: AsyncEngine) ->
 
 @pytest.mark.parametrize(
     ("reviewed", "owner"),
-    [((), None), (("acme", "acme"), "acme"), (("acme", "umbrella"), None)],
+    [
+        ((), None),
+        (("acme", "acme"), "acme"),
+        (("acme", "umbrella"), None),
+        (("acme", "default"), "default"),
+    ],
 )
-async def test_a_crm_of_before_belongs_to_the_tenant_that_alone_used_it(
+async def test_a_crm_of_before_belongs_to_who_alone_used_it_or_to_the_default_tenant(
     empty: AsyncEngine, reviewed: tuple[str, ...], owner: str | None
 ) -> None:
     await upgrade(empty)

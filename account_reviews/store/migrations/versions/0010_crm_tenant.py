@@ -1,7 +1,9 @@
 """Whose CRM the database holds.
 
-Where reviews of one tenant alone were made on it, it is theirs; else of whoever fills it or writes
-to it first.
+Where reviews of one tenant alone were made on it, it is theirs. Where those of several were, it is
+the default tenant's if that is one of them: else whoever writes first after an upgrade, as any open
+review may, would take it from the one who filled it. Else it is of whoever fills it or writes to it
+first.
 """
 
 from alembic import op
@@ -21,8 +23,10 @@ STATEMENTS = (
     """,
     """
     insert into crm.belongs_to (tenant)
-    select min(tenant) from reviews.review_runs
-    having count(distinct tenant) = 1 and exists (select from crm.accounts)
+    select case count(distinct tenant) when 1 then min(tenant) else 'default' end
+    from reviews.review_runs
+    having (count(distinct tenant) = 1 or bool_or(tenant = 'default'))
+        and exists (select from crm.accounts)
     """,
 )
 
