@@ -45,6 +45,15 @@ async def standing(client: Client, state: ReviewState) -> Standing | None:
         return None
 
 
+async def is_gone(client: Client, review_id: str, run_id: str) -> bool:
+    """Whether Temporal does not know that review of the account; False when it does not answer."""
+    asked = standing_of(client, review_id, run_id, run_id)
+    try:
+        return await asyncio.wait_for(asked, QUERY_SECONDS) is Standing.GONE
+    except (TimeoutError, RPCError):
+        return False
+
+
 def gone(review_id: str, run_id: str) -> NotFoundError:
     """The error for a review that Temporal does not know any more.
 

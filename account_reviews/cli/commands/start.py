@@ -1,7 +1,6 @@
 """`reviews start`: begin reviews of one account, of an owner's, of a file's or of all."""
 
 import asyncio
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ import typer
 
 from account_reviews.cli.options import AllAccounts, AllOfOwner, AsOf, Output
 from account_reviews.cli.output import Format, leave, print_json, run
-from account_reviews.cli.session import open_session, temporal
+from account_reviews.cli.session import open_session, temporal, temporal_when_needed
 from account_reviews.presentation.terminal import note, print_table
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from account_reviews.domain.records import Account
     from account_reviews.domain.review.state import ReviewInput
 
-POLL_SECONDS = 0.2
 STARTS_AT_ONCE = 8
 GOOD_OUTCOMES = ("completed", "nothing_to_do", "deferred")
 
@@ -103,6 +101,7 @@ async def _start(
 ) -> int:
     from account_reviews.services.accounts import find_accounts
     from account_reviews.services.halts import ensure_not_halted
+    from account_reviews.services.waits import wait_for
 
     _check_choice(ids, owner, every, file)
     single = len(set(ids)) == 1
@@ -115,8 +114,10 @@ async def _start(
         rows = await _start_all(parts, accounts, template, join=join, raise_first=single)
         rows += [{"account_id": name, "error": why} for name, why in (unknown or {}).items()]
         if until is not None:
-            await _wait_for(parts, rows, until)
+            closed, connect = until is Wait.CLOSED, temporal_when_needed(parts)
+            await wait_for(parts, connect, rows, closed=closed, say=note)
         if single:
+            _raise_gone(rows[0])
             print_json(rows[0]) if output is Format.JSON else _print_rows(rows)
         elif output is Format.JSON:
             print_json({"items": rows, "next_cursor": None})
@@ -220,27 +221,12 @@ async def _start_one(
     return started_document(state)
 
 
-async def _wait_for(parts: "Parts", rows: list[dict[str, Any]], until: Wait) -> None:
-    run_ids = [row["run_id"] for row in rows if "run_id" in row]
-    said = time.monotonic()
-    while True:
-        found = await parts.reader.progress_of(run_ids)
-        for row in rows:
-            if row.get("run_id") in found:
-                row.update(found[row["run_id"]])
-        left = [run_id for run_id in run_ids if not _is_done(found.get(run_id), until)]
-        if not left:
-            return
-        if time.monotonic() - said > 5:
-            said = time.monotonic()
-            note(f"waiting for {len(left)} of {len(run_ids)} reviews")
-        await asyncio.sleep(POLL_SECONDS)
+def _raise_gone(row: dict[str, Any]) -> None:
+    """The one review that was waited for was deleted in Temporal meanwhile."""
+    if "error" in row:
+        from account_reviews.services.review_workflows import gone
 
-
-def _is_done(found: dict[str, Any] | None, until: Wait) -> bool:
-    if found is None:
-        return False
-    return found["outcome"] is not None or (until is Wait.WAITING and found["status"] == "waiting")
+        raise gone(row["review_id"], row["run_id"])
 
 
 def _exit_code(rows: list[dict[str, Any]], until: Wait | None) -> int:
@@ -257,7 +243,7 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
     print_table(
         columns,
         [
-            [*(row.get(name) for name in columns[:-1]), row.get("run_id", row.get("error"))]
+            [*(row.get(name) for name in columns[:-1]), row.get("error", row.get("run_id"))]
             for row in rows
         ],
     )

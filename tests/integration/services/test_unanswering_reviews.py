@@ -24,6 +24,7 @@ from account_reviews.services.cancellations import cancel
 from account_reviews.services.cycles import ask, command, end_left_behind, handle_of, last_view
 from account_reviews.services.decisions import decide, until_seen
 from account_reviews.services.reviews import open_review, show_review
+from account_reviews.services.waits import wait_for
 from account_reviews.store.cycle_queries import CycleRow
 from account_reviews.store.cycles import CycleStore
 from account_reviews.temporal.open_reviews import count_running
@@ -296,3 +297,26 @@ async def test_a_review_that_went_on_is_never_taken_for_gone(
     await handle.signal("cancel_review", {"by": "olga"})
     await handle.result()
     await until(known)
+
+
+async def test_waiting_for_a_review_ends_when_it_was_deleted_in_temporal(
+    world: World, parts: Parts, waiting: tuple[Handle, ApprovalRequest]
+) -> None:
+    handle, _ = waiting
+    run_id = str(handle.first_execution_run_id)
+    row: dict[str, Any] = {"review_id": handle.id, "run_id": run_id}
+    said: list[str] = []
+
+    async def connect() -> Client:
+        return world.client
+
+    await wait_for(parts, connect, [row], closed=False, say=said.append, look_seconds=0)
+    assert row["status"] == "waiting"
+    assert "error" not in row
+    await delete(world.client, handle.id, run_id)
+    await wait_for(parts, connect, [row], closed=True, say=said.append, look_seconds=0)
+    assert row["error"] == (
+        f"Temporal does not know the review {handle.id} any more;"
+        f" end it with `reviews cancel {handle.id} --run {run_id}`"
+    )
+    assert said == ["waiting for 1 of 1 reviews"]
