@@ -1,7 +1,8 @@
 """What closed reviews want remembered, kept with their rows until the memory has it."""
 
 from collections.abc import Sequence
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -33,6 +34,16 @@ class ToRemember(Model):
     items: tuple[MemoryItem, ...]
 
 
+class Waiting(NamedTuple):
+    """What the memory does not have yet."""
+
+    reviews: int
+    since: datetime | None
+    """When the oldest was put in."""
+    reason: str | None
+    """What one of them failed with."""
+
+
 class MemoryOutbox:
     """The rows that the closing save of a review leaves. UnreachableError when down."""
 
@@ -58,8 +69,8 @@ class MemoryOutbox:
         async with reachable(), self._statements.connect() as connection:
             await connection.execute(_FAILED, values)
 
-    async def waiting(self, tenant: str) -> tuple[int, str | None]:
-        """How many reviews are not remembered yet, and what one of them failed with."""
+    async def waiting(self, tenant: str) -> Waiting:
+        """How many reviews are not remembered yet, since when, and why."""
         async with reachable(), self._statements.connect() as connection:
             row = (await connection.execute(_WAITING, {"tenant": tenant})).one()
-        return int(row.waiting), row.reason
+        return Waiting(int(row.waiting), row.oldest, row.reason)

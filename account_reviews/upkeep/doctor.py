@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -37,6 +38,7 @@ from account_reviews.local import namespace
 from account_reviews.memory.postgres import PostgresMemory
 from account_reviews.store.database import create_engine
 from account_reviews.store.halts import HaltStore
+from account_reviews.store.memory_outbox import MemoryOutbox
 from account_reviews.store.migration import AUDIT, current_revision, head_revision
 from account_reviews.telemetry.client_tracing import client_tracing
 from account_reviews.temporal.client import answering, connect
@@ -53,6 +55,8 @@ _POLL_SECONDS: Final = 70.0
 _MIB: Final = 2**20
 LEAST_FREE: Final = 50 * _MIB
 """Bytes. Both servers write their logs of changes in pieces of up to 16 MiB."""
+REMEMBERED_WITHIN: Final = timedelta(hours=1)
+"""What is handed over to the memory again and again waits an hour for its turn at most."""
 _NOBODY: Final = "doctor/nobody"
 """An id that no workflow has."""
 _LISTED: Final = 10
@@ -324,8 +328,20 @@ async def _crm(patient: _Patient) -> str:
 
 
 async def _memory(patient: _Patient) -> str:
-    memory = PostgresMemory(patient.database(), tenant=patient.settings.tenant)
-    return _detail(await memory.health())
+    """Whether it answers, and gets what closed reviews want remembered."""
+    tenant, engine = patient.settings.tenant, patient.database()
+    detail = _detail(await PostgresMemory(engine, tenant=tenant).health())
+    waiting = await MemoryOutbox(engine).waiting(tenant)
+    if waiting.since is None:
+        return f"{detail}; no outcome waits to be remembered"
+    what = "the outcome of one review waits" if waiting.reviews == 1 else None
+    what = what or f"the outcomes of {waiting.reviews} reviews wait"
+    found = f"{what} to be remembered, since {waiting.since:%Y-%m-%d %H:%MZ}"
+    if datetime.now(UTC) - waiting.since > REMEMBERED_WITHIN:
+        why = f": {waiting.reason}" if waiting.reason else ""
+        hint = "a worker hands them over: see whether one runs, and its log"
+        raise NeedError(f"{found}{why}", hint)
+    return f"{detail}; {found}"
 
 
 def _detail(health: Health) -> str:

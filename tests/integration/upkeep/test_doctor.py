@@ -226,3 +226,34 @@ async def test_a_full_disk_under_a_stack_is_told(
     monkeypatch.setattr(doctor, "LEAST_FREE", 2**62)
     failed = _failed(await examine(running))
     assert f"MiB are free for {tmp_path}" in failed["disk"].detail
+
+
+async def test_outcomes_that_wait_to_be_remembered(settings: Settings, engine: AsyncEngine) -> None:
+    tenant = f"t-{uuid4().hex[:8]}"
+    mine = replace(settings, tenant=tenant)
+    assert (await _memory(mine)).detail.endswith("; no outcome waits to be remembered")
+    await _wait_since(engine, tenant, "now()")
+    assert (
+        "; the outcome of one review waits to be remembered, since " in (await _memory(mine)).detail
+    )
+    await _wait_since(engine, tenant, "timestamptz '2020-10-01 06:30Z'")
+    late = await _memory(mine)
+    assert not late.ok
+    assert late.detail == (
+        "the outcomes of 2 reviews wait to be remembered, since 2020-10-01 06:30Z: no such account"
+    )
+    assert "worker" in str(late.hint)
+
+
+async def _memory(settings: Settings) -> Check:
+    return next(check for check in (await examine(settings)).checks if check.name == "memory")
+
+
+async def _wait_since(engine: AsyncEngine, tenant: str, since: str) -> None:
+    """A closed review of which the memory has heard nothing."""
+    statement = (
+        "insert into reviews.memory_outbox (run_id, tenant, account_id, items, put_at, last_error)"
+        f" values (:run_id, :tenant, 'ac-1', '[]', {since}, 'no such account')"
+    )
+    async with engine.begin() as connection:
+        await connection.execute(text(statement), {"run_id": uuid4().hex, "tenant": tenant})

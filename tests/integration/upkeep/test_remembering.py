@@ -54,12 +54,13 @@ async def test_a_review_ends_and_is_saved_while_the_memory_is_away(world: World)
         assert await connection.scalar(query, {"run_id": run_id}) == "completed"
     done = await deliver(outbox, world.memory, tenant)
     assert (done.remembered, done.unavailable) == (0, "The account memory cannot be reached.")
-    assert await outbox.waiting(tenant) == (1, "The account memory cannot be reached.")
+    waiting = await outbox.waiting(tenant)
+    assert (waiting.reviews, waiting.reason) == (1, "The account memory cannot be reached.")
     assert (await deliver(outbox, world.memory, tenant)).unavailable is None, "not due again yet"
     world.memory.available = True
     await due_now(world.engine, tenant)
     assert (await deliver(outbox, world.memory, tenant)).remembered == 1
-    assert await outbox.waiting(tenant) == (0, None)
+    assert await outbox.waiting(tenant) == (0, None, None)
     assert await remembered(world, tenant) == [MemoryKind.DECISION, MemoryKind.REVIEW]
     await due_now(world.engine, tenant)
     assert (await deliver(outbox, world.memory, tenant)).remembered == 0
@@ -108,10 +109,15 @@ async def test_what_the_memory_refuses_holds_up_nothing_else(world: World, place
     )
     report = await memory_job(tools)
     assert (report.summary, report.changed) == ("remembered 1 reviews, 1 were not taken", 1)
-    assert await MemoryOutbox(world.engine).waiting(place.tenant) == (1, "not that account")
+    assert await refused(world.engine, place.tenant) == (1, "not that account")
     await remove_old(world.engine, place.tenant, closed=WEEK, now=now + 2 * WEEK)
-    assert await MemoryOutbox(world.engine).waiting(place.tenant) == (1, "not that account")
+    assert await refused(world.engine, place.tenant) == (1, "not that account")
     assert await rows(world.engine, place.tenant) == 1, "what was delivered goes with its review"
+
+
+async def refused(engine: AsyncEngine, tenant: str) -> tuple[int, str | None]:
+    waiting = await MemoryOutbox(engine).waiting(tenant)
+    return waiting.reviews, waiting.reason
 
 
 async def due_now(engine: AsyncEngine, tenant: str) -> None:
