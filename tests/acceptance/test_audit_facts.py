@@ -18,6 +18,7 @@ TABLES = {
     "reviews.review_runs": f"review_id = '{REVIEW}'",
     "reviews.audit_facts": "true",
     "reviews.audit_numbers": "true",
+    "reviews.audit_quarantine": "true",
     "crm.operations": "true",
 }
 SEALER = text("select pg_advisory_lock(hashtextextended('audit-seal', 0))")
@@ -75,7 +76,7 @@ async def tampered(engine: AsyncEngine, *statements: str) -> AsyncIterator[None]
                 for table, copy in kept.items()
                 for statement in (
                     f"delete from {table} where {TABLES[table]}",
-                    f"insert into {table} select * from {copy}",
+                    f"insert into {table} overriding system value select * from {copy}",
                     f"drop table {copy}",
                 )
             ]
@@ -131,6 +132,30 @@ async def test_true_facts_are_true(
         for words in ((), ("--review", "ac-034"), ("--since", "2026-01-01")):
             found = verify(reviews, *words)
             assert found["ok"], found
+            assert not any("otherwise" in one for one in found["warnings"]), found
+
+
+OF_ANN = f"review_id = '{REVIEW}' and event_type = 'approval_decided'"
+OTHERWISE = {
+    "values of a write": (
+        "details = jsonb_set(details, '{after}', '{\"stage\": \"forged\"}') "
+        f"where review_id = '{REVIEW}' and event_type = 'crm_write'"
+    ),
+    "who approved a write": (
+        f"actor = 'unknown' where review_id = '{REVIEW}' and event_type = 'crm_write'"
+    ),
+    "details of a decision": f'details = details || \'{{"comment": "forged"}}\' where {OF_ANN}',
+}
+
+
+@pytest.mark.parametrize("what", OTHERWISE)
+async def test_what_only_tells_otherwise_is_a_warning(
+    reviews: Reviews, stack_engine: AsyncEngine, run_id: str, what: str
+) -> None:
+    """Another policy or version may have told it so."""
+    async with tampered(stack_engine, f"update audit.audit_events set {OTHERWISE[what]}"):
+        found = verify(reviews, "--review", "ac-034")
+    assert any("otherwise than this version and policy do" in one for one in found["warnings"])
 
 
 FORGED = (
@@ -139,7 +164,6 @@ FORGED = (
     f"{COLUMNS} from audit.audit_events where review_id = '{REVIEW}' and event_type = {{like}} "
     "limit 1"
 )
-OF_ANN = f"review_id = '{REVIEW}' and event_type = 'approval_decided'"
 WAYS: dict[str, tuple[Sequence[str], str, str]] = {
     "a decision under an id of its own": (
         [

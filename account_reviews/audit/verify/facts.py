@@ -58,7 +58,7 @@ async def add_facts(
         await add_recorded_decisions(report, here, there, chains, began)
         if crm is not None:
             async with crm.connect() as ledger:
-                await add_recorded_writes(report, here, there, ledger, scope)
+                await add_recorded_writes(report, here, there, ledger, rules, scope)
 
 
 async def _add_strange(report: Report, trail: AsyncConnection, scope: Scope) -> None:

@@ -1,5 +1,6 @@
 """Writes to the CRM as the trail has them, against the ledger of the CRM, both ways."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from account_reviews.audit.seals.leaves import Position
 from account_reviews.audit.verify.scope import Scope
 from account_reviews.audit.verify.verifier import Report
 from account_reviews.domain.audit.events import UNKNOWN_ACTOR, write_id
+from account_reviews.domain.audit.redaction import Rules, redact
 from account_reviews.store.sql_files import read_sql
 
 _RECORDED: Final = text(read_sql("account_reviews.audit.verify", "writes_recorded.sql"))
@@ -29,13 +31,20 @@ async def add_recorded_writes(
     main: AsyncConnection,
     trail: AsyncConnection,
     crm: AsyncConnection,
+    rules: Rules,
     scope: Scope,
 ) -> None:
     """Every row of a write is in the ledger as it says, and every write has its row."""
     values = {"since": scope.since, "review": scope.review_id}
     rows = (await trail.execute(_RECORDED, values)).all()
+    otherwise = 0
     for start in range(0, len(rows), _BATCH):
-        await _check_rows(report, main, crm, rows[start : start + _BATCH])
+        otherwise += await _check_rows(report, main, crm, rules, rows[start : start + _BATCH])
+    if otherwise:
+        report.warnings.append(
+            f"{otherwise} writes tell who approved them, or what stood there before or after, "
+            "otherwise than this version and policy do by the ledger of the CRM"
+        )
     since = max(scope.since or _OLDEST, report.archived_until or _OLDEST)
     found = await crm.execute(_TO_RECORD, {"since": since, "runs": scope.runs})
     ids = list(found.scalars())
@@ -44,8 +53,9 @@ async def add_recorded_writes(
 
 
 async def _check_rows(
-    report: Report, main: AsyncConnection, crm: AsyncConnection, rows: Any
-) -> None:
+    report: Report, main: AsyncConnection, crm: AsyncConnection, rules: Rules, rows: Any
+) -> int:
+    """Gives how many differ in what a policy or a late answer can have changed."""
     operations = [row.event_id.removeprefix(_PREFIX) for row in rows]
     made = {one.operation_id: one for one in await crm.execute(_MADE, {"ids": operations})}
     runs = {"runs": sorted({one.partition(":")[0] for one in operations})}
@@ -54,6 +64,7 @@ async def _check_rows(
         for one in await main.execute(APPROVED, runs)
         if one.decided_by
     }
+    otherwise = 0
     for row, operation in zip(rows, operations, strict=True):
         write = made.get(operation)
         if write is None:
@@ -65,6 +76,16 @@ async def _check_rows(
         if wrong:
             why = f"the row names another {', '.join(wrong)} than the ledger of the CRM"
             _add(report, Kind.DIFFERING, why, row)
+            continue
+        nameless = row.actor == UNKNOWN_ACTOR and decided.get(operation, row.actor) != row.actor
+        otherwise += nameless or not _tells_values(row, write, rules)
+    return otherwise
+
+
+def _tells_values(row: Any, write: Any, rules: Rules) -> bool:
+    result = write.result if isinstance(write.result, Mapping) else {}
+    after = redact(result.get("current") or write.after, rules)
+    return (row.before, row.after) == (redact(write.before or {}, rules), after)
 
 
 def _differences(row: Any, write: Any) -> list[str]:

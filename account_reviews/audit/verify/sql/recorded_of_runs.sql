@@ -9,6 +9,7 @@ select
   e.actor,
   e.action,
   e.resource,
+  e.details,
   exists (
     select from audit.audit_events h
     where h.workflow_id = e.workflow_id

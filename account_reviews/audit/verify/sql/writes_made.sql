@@ -1,5 +1,5 @@
 -- Writes as the ledger of the CRM has them.
-select operation_id, action, record, applied_at
+select operation_id, action, record, applied_at, before, after, result
 
 from crm.operations
 

@@ -1,5 +1,16 @@
 -- Writes as the trail has them.
-select event_id, xid, seq, at, action, resource, actor, run_id, details->>'change_id' as change_id
+select
+  event_id,
+  xid,
+  seq,
+  at,
+  action,
+  resource,
+  actor,
+  run_id,
+  details->>'change_id' as change_id,
+  details->'before' as before,
+  details->'after' as after
 
 from audit.audit_events
 
