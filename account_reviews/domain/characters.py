@@ -8,6 +8,8 @@ import re
 import unicodedata
 from typing import Final
 
+from account_reviews.domain.patterns import pattern
+
 _BREAKS: Final = "\t-\r\x1c-\x1e\x85\u2028\u2029"
 _CONTROLS: Final = "\x00-\x1f\x7f-\x9f\ud800-\udfff\ufff9-\ufffb"
 _MARKS: Final = "\u061c\u200e\u200f"
@@ -15,17 +17,17 @@ _TURNING: Final = "\u202a-\u202e\u2066-\u2069"
 _UNSEEN: Final = "\xad\u180e\u200b\u2060-\u2064\u206a-\u206f\ufeff"
 """They show nothing and join nothing. The joiners U+200C and U+200D are letters of a name."""
 
-_LINE_END: Final = re.compile(rf"\r\n|[{_BREAKS}]")
-_ACTING: Final = re.compile(rf"[{_CONTROLS}{_TURNING}]")
-_MARK: Final = re.compile(rf"[{_MARKS}]")
-_NO_LETTERS: Final = re.compile(rf"[{_MARKS}{_TURNING}{_UNSEEN}]")
-_IN_JSON: Final = re.compile(rf"(?!\n)[{_CONTROLS}{_TURNING}{_MARKS}\u2028\u2029]")
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]#|~!])")
-_MARKER: Final = re.compile(r"^(\d{0,9})([.)+=-])(?=[\s+=-]|$)")
+_LINE_END: Final = pattern(rf"\r\n|[{_BREAKS}]")
+_ACTING: Final = pattern(rf"[{_CONTROLS}{_TURNING}]")
+_MARK: Final = pattern(rf"[{_MARKS}]")
+_NO_LETTERS: Final = pattern(rf"[{_MARKS}{_TURNING}{_UNSEEN}]")
+_IN_JSON: Final = pattern(rf"(?!\n)[{_CONTROLS}{_TURNING}{_MARKS}\u2028\u2029]")
+_SPECIAL: Final = pattern(r"([\\`*_{}\[\]#|~!])")
+_MARKER: Final = pattern(r"^(\d{0,9})([.)+=-])(?=[\s+=-]|$)")
 """What makes a line an item of a list, as `1.`, `1)`, `+` and `-` do, or a rule."""
 _NOTHING: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 _LEFTWARD: Final = frozenset({"R", "AL", "AN"})
-_FILLER: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\ufe00-\ufe0f\uffa0]")
+_FILLER: Final = pattern("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\ufe00-\ufe0f\uffa0]")
 """Letters and marks, as Unicode has it, that show nothing by themselves."""
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from account_reviews.domain.audit.field_names import kind_of
 from account_reviews.domain.audit.named_values import NAMED, REDACTED, mask_named
+from account_reviews.domain.patterns import pattern
 
 __all__ = ["REDACTED", "mask_personal_data", "mask_secrets"]
 
@@ -20,26 +21,24 @@ CARD: Final = "****-****-****-****"
 IBAN: Final = "**** **** ****"
 LONG_KEY: Final = "****"
 
-_PEM: Final = re.compile(
+_PEM: Final = pattern(
     r"-----BEGIN [A-Z0-9 ]{1,60}-----.*?(?:-----END [A-Z0-9 ]{1,60}-----|\Z)", re.DOTALL
 )
-_URL: Final = re.compile(
-    r"(://(?P<user>[^\s:/@\"']{0,200})):(?!\*{3}@)(?P<secret>[^\s\"<>]{0,1000})@"
-)
+_URL: Final = pattern(r"(://(?P<user>[^\s:/@\"']{0,200})):(?!\*{3}@)(?P<secret>[^\s\"<>]{0,1000})@")
 """User and password of an address. What is masked already is none."""
-_PORT: Final = re.compile(r"\d{1,5}(?:[/?#]|\Z)")
-_QUERY: Final = re.compile(
+_PORT: Final = pattern(r"\d{1,5}(?:[/?#]|\Z)")
+_QUERY: Final = pattern(
     r"(?i)([?&](?:sig|signature|x-(?:amz|goog)-(?:signature|credential|security-token)|key|code|hmac"
     r"|auth|sas|sv_sig|pass)=)(?!\*\*\*)[^&#\s\"'<>]{1,4000}"
 )
 """Parameters of an address that sign it or open it."""
-_AUTHORIZATION: Final = re.compile(
+_AUTHORIZATION: Final = pattern(
     r"(?i)\b(authorization\\?[\"']?\s{0,4}[:=]\s{0,4}(?:b?\\?[\"'])?)"
     r"(?:(?:basic|bearer|digest|token|negotiate|zoho-oauthtoken)\s{1,4})?[^\s\"'\\,;]{4,4000}"
 )
-_BEARER: Final = re.compile(r"(?i)\b(bearer\s{1,4})[A-Za-z0-9._~+/=-]{8,4000}")
-_SQL_SAYS: Final = re.compile(r"DETAIL:|parameters: |query argument \$|invalid input syntax")
-_SQL_VALUES: Final = re.compile(
+_BEARER: Final = pattern(r"(?i)\b(bearer\s{1,4})[A-Za-z0-9._~+/=-]{8,4000}")
+_SQL_SAYS: Final = pattern(r"DETAIL:|parameters: |query argument \$|invalid input syntax")
+_SQL_VALUES: Final = pattern(
     r"(?P<row>(?:DETAIL:\s{1,4}|^)Failing row contains \()[^\r\n]*"
     r"|(?P<key>Key \([^()\r\n]{1,400}\)=\()[^\r\n]*?(?P<after>\) (?:already|conflicts|is|in)\b|$)"
     r"|(?P<list>\[parameters: )(?!\*\*\*)[^\r\n]*"
@@ -49,15 +48,11 @@ _SQL_VALUES: Final = re.compile(
     re.MULTILINE,
 )
 """What the database and its driver quote of the values of a statement, to the end of the line."""
-_COOKIE: Final = re.compile(
-    r"(?i)\b((?:set-)?cookie2?:[ \t]{0,4})(?=[!-<>-~]{1,256}=)[^\r\n]{1,8000}"
-)
+_COOKIE: Final = pattern(r"(?i)\b((?:set-)?cookie2?:[ \t]{0,4})(?=[!-<>-~]{1,256}=)[^\r\n]{1,8000}")
 """All of the line: which of its parts is the secret one its name does not say."""
-_JWT: Final = re.compile(
-    r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,8000}(?:\.[A-Za-z0-9_-]{0,32000}){1,4}"
-)
+_JWT: Final = pattern(r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,8000}(?:\.[A-Za-z0-9_-]{0,32000}){1,4}")
 """Signed ones have three parts, encrypted ones five, of which the second may be empty."""
-_PREFIXED: Final = re.compile(
+_PREFIXED: Final = pattern(
     r"(?<![A-Za-z0-9])(?:(?:(?:sk|pk|rk)[-_](?:[a-z0-9]{2,12}[-_]){0,3}|gh[pousr]_|github_pat_|"
     r"glpat-|xox[abeprs]-|xapp-|pat-[a-z]{2,3}\d-|AKIA|ASIA|AIza|ya29\.|whsec_|shp(?:at|ss|ca|pa)_|"
     r"npm_|pypi-|dop_v1_|hf_|key-(?=[0-9a-f]{32}))[A-Za-z0-9_-]{12,400}"
@@ -66,21 +61,21 @@ _PREFIXED: Final = re.compile(
     r"|(?<=hooks\.slack\.com/services/)[A-Za-z0-9/]{16,200})"
 )
 """Keys that say by their form what they are."""
-_LONG: Final = re.compile(
+_LONG: Final = pattern(
     r"(?P<path>(?<![^\s\"'(\[=<>,:])(?<!GET )(?<!PUT )(?<!HEAD )(?<!POST )(?<!PATCH )(?<!DELETE )"
     r"(?:~|\.{1,2})?/(?!/)[^\s\"'()<>|,;?&=#]{1,4096})"
     r"|(?<![A-Za-z0-9])(?P<long>[A-Za-z0-9]{32,})"
 )
 """What is part of the path of a file is a name there."""
-_HASH: Final = re.compile(r"(?:[0-9a-f]{32}|[0-9A-F]{32}|[0-9a-f]{40}|[0-9a-f]{64})")
+_HASH: Final = pattern(r"(?:[0-9a-f]{32}|[0-9A-F]{32}|[0-9a-f]{40}|[0-9a-f]{64})")
 """Ids of cycles, decisions, traces and accounts, and hashes."""
-_WORD: Final = re.compile(r"[A-Za-z]?(?:[a-z]+|[A-Z]+)")
+_WORD: Final = pattern(r"[A-Za-z]?(?:[a-z]+|[A-Z]+)")
 
-_EMAIL: Final = re.compile(
+_EMAIL: Final = pattern(
     r"(?<![\w.%+'*-])[\w.%+'-]{1,128}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}(?<![.-])"
 )
-_SSN: Final = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
-_PHONE: Final = re.compile(
+_SSN: Final = pattern(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
+_PHONE: Final = pattern(
     r"(?<![\w./+-])(?<!\d )(?:"
     r"\+[1-9]\d{9,14}"
     r"|\+[1-9]\d{0,2}(?:[ .-]?\(\d{1,4}\)|[ .-]\d{1,5})(?:[ .-]?\d{2,5}){1,4}"
@@ -92,16 +87,16 @@ _PHONE: Final = re.compile(
 )
 """Only what is written like a phone number, with a country or an area before it: ten digits in
 a row are an id."""
-_CARDS: Final = re.compile(
+_CARDS: Final = pattern(
     r"(?<![\w.])(?:\d{14,16}|(?<!-)\d{4}([ -])\d{4}\1\d{4}\1\d{4}|(?<!-)\d{4}([ -])\d{6}\2\d{5})"
     r"(?![\w-]|\.\d)"
 )
-_ISSUERS: Final = re.compile(
+_ISSUERS: Final = pattern(
     r"(?:4\d{15}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
     r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14}|3(?:0[0-5]|[68]\d)\d{11})"
 )
 """Length and first digits of a card. The long record ids of a CRM are none of these."""
-_IBAN: Final = re.compile(
+_IBAN: Final = pattern(
     r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?P<gap>[ -]?)[A-Z0-9]{4}(?:(?P=gap)[A-Z0-9]{4}){1,6}"
     r"(?:(?P=gap)[A-Z0-9]{1,3})?(?![A-Za-z0-9])"
 )
@@ -125,7 +120,7 @@ _IBAN_COUNTRIES: Final = {
     32: "LC",
 }
 """Length of an account number, and the countries that have it."""
-_PERSONAL: Final = re.compile(
+_PERSONAL: Final = pattern(
     r"(\\?[\"'](?P<name>[\w .-]{1,80})\\?[\"']\s{0,4}:\s{0,4})"
     r"(?:(?P<quote>\\?[\"'])[^\"'\\]{0,100}\d[^\"'\\]{0,100}(?P=quote)|\d{6,20}(?![\d.]))"
 )

@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from account_reviews.domain.audit.field_names import HELD, LABELS, is_password, kind_of, words_of
+from account_reviews.domain.patterns import pattern
 
 REDACTED: Final = "***REDACTED***"
 
@@ -17,40 +18,40 @@ _WORDS: Final = (
     r"(?:api|private|access|signing|encryption|master|account|shared|subscription|session|service|"
     r"hmac)[-_ ]?key"
 )
-NAMED: Final = re.compile(rf"(?i){_WORDS}")
+NAMED: Final = pattern(rf"(?i){_WORDS}")
 """Without one of the words no name is a secret one: most texts are done with one look."""
-_NAME: Final = re.compile(
+_NAME: Final = pattern(
     rf"(?i)(?:{_WORDS})[\w.-]{{0,60}}(?P<quote>\\?[\"'])?\]?\s{{0,4}}(?P<by>=>|:=|=(?!=)|:(?!//))"
     r"[ \t]{0,8}(?:\r?\n[ \t]{0,8}(?=[\"'\[{]))?"
 )
 """From the word on: the rest of the name, its quote, and what stands before the value."""
-_FLAG: Final = re.compile(r"(?<![\w-])--(?P<name>[A-Za-z][\w-]{1,60})[ \t]{1,4}(?=[^\s-])")
-_BEFORE: Final = re.compile(r"[\w.-]{0,100}\Z")
+_FLAG: Final = pattern(r"(?<![\w-])--(?P<name>[A-Za-z][\w-]{1,60})[ \t]{1,4}(?=[^\s-])")
+_BEFORE: Final = pattern(r"[\w.-]{0,100}\Z")
 _TEXT_VALUE: Final = (
     r"b?(?:\\\"(?:[^\"\\]|\\[^\"]){0,4000}\\\""
     r"|\"(?:[^\"\\]|\\.){0,4000}\"|'(?:[^'\\]|\\.){0,4000}')"
 )
 """In quotes, which may be escaped themselves, or those of bytes."""
-_CLOSED: Final = re.compile(_TEXT_VALUE, re.DOTALL)
-_OPENED: Final = re.compile(r"b?\\?[\"']")
-_PAIR: Final = re.compile(
+_CLOSED: Final = pattern(_TEXT_VALUE, re.DOTALL)
+_OPENED: Final = pattern(r"b?\\?[\"']")
+_PAIR: Final = pattern(
     rf"([(\[]\s{{0,4}}b?\\?[\"'](?P<name>[\w .-]{{1,80}})\\?[\"']\s{{0,4}},\s{{0,4}}){_TEXT_VALUE}"
     r"(?=\s{0,4}[)\]])"
 )
 """A name and a value in brackets, as headers are often held."""
-_ELEMENT: Final = re.compile(r"(<(?P<name>[A-Za-z][\w:.-]{1,80})>)[^<]{1,4000}(?=</)")
-_LABEL: Final = re.compile(
+_ELEMENT: Final = pattern(r"(<(?P<name>[A-Za-z][\w:.-]{1,80})>)[^<]{1,4000}(?=</)")
+_LABEL: Final = pattern(
     rf"(?i)\\?[\"'](?:{'|'.join(sorted(LABELS))})\\?[\"']\s{{0,4}}:\s{{0,4}}"
     r"\\?[\"'](?P<name>[\w ./-]{1,80})\\?[\"']"
 )
-_HELD: Final = re.compile(rf"(?i)\\?[\"'](?:{'|'.join(sorted(HELD))})\\?[\"']\s{{0,4}}:\s{{0,4}}")
+_HELD: Final = pattern(rf"(?i)\\?[\"'](?:{'|'.join(sorted(HELD))})\\?[\"']\s{{0,4}}:\s{{0,4}}")
 _REACH: Final = 4_000
 """Characters between a name and its value in which the value is looked for."""
-_BLOCK: Final = re.compile(r"[|>][-+]?[ \t]*(?:\r?\n[ \t]+[^\r\n]+)+")
+_BLOCK: Final = pattern(r"[|>][-+]?[ \t]*(?:\r?\n[ \t]+[^\r\n]+)+")
 """Of YAML: the lines below that are indented."""
-_LITERAL: Final = re.compile(r"(?:true|false|null|none|undefined)\b", re.IGNORECASE)
-_NEXT_NAME: Final = re.compile(r"\s*[\w.-]+\\?[\"']?\s*[=:]")
-_PART: Final = re.compile(r"[^\s\"'\\,;&)\]}]+")
+_LITERAL: Final = pattern(r"(?:true|false|null|none|undefined)\b", re.IGNORECASE)
+_NEXT_NAME: Final = pattern(r"\s*[\w.-]+\\?[\"']?\s*[=:]")
+_PART: Final = pattern(r"[^\s\"'\\,;&)\]}]+")
 _DELIMITERS: Final = "\"',;&)]}.:\\<"
 _SCHEMES: Final = frozenset({"basic", "bearer", "digest", "token", "negotiate", "zoho-oauthtoken"})
 _PROSE: Final = words_of("""
