@@ -1,6 +1,6 @@
 -- Accounts that the cycles before :run_id selected and that nobody reviewed: they failed, or were
--- not started. Cycles of its schedule, or without one of the same scope, from the last that was completed
--- on: each takes what the ones before it left, so that no older one is needed.
+-- not started. Cycles of its schedule, or without one of the same scope, from the last that was
+-- completed on: each takes what the ones before it left, so that no older one is needed.
 with before as (
   select before.run_id, before.started_at, before.status
 
