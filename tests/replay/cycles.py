@@ -136,6 +136,7 @@ CYCLE_SCENARIOS: tuple[Callable[[World], Awaitable[Handle]], ...] = (
     cancelled_natively,
     continued_and_silent,
     joined,
+    login_expires,
 )
 REVIEWS_OF_CYCLES: tuple[Callable[[World], Awaitable[Handle]], ...] = (of_a_cycle, refreshed)
 
@@ -173,7 +174,3 @@ async def _closed(handle: Handle) -> None:
         await handle.result()
     except WorkflowFailureError:
         return
-
-
-CYCLES_TO_RECORD: tuple[Callable[[World], Awaitable[Handle]], ...] = (login_expires,)
-"""New ones; they go up to CYCLE_SCENARIOS once the next version is recorded."""

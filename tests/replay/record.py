@@ -29,7 +29,7 @@ from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.database import create_engine
 from account_reviews.store.migration import upgrade
 from tests.replay.commands import HISTORIES, write_missing
-from tests.replay.cycles import CYCLE_SCENARIOS, CYCLES_TO_RECORD, REVIEWS_OF_CYCLES
+from tests.replay.cycles import CYCLE_SCENARIOS, REVIEWS_OF_CYCLES
 from tests.replay.upkeep import UPKEEP_SCENARIOS
 from tests.support.world import (
     AS_OF,
@@ -213,35 +213,6 @@ async def plan_only(world: World) -> Handle:
     return handle
 
 
-SCENARIOS: tuple[Scenario, ...] = (
-    nothing_to_do,
-    completed_by_signal,
-    completed_by_update,
-    rejected,
-    deferred,
-    expired,
-    cancelled_by_signal,
-    cancelled_natively,
-    failed_no_data,
-    partial_then_adjusted,
-    superseded_then_completed,
-    duplicate_and_malformed,
-    worker_restarted,
-    sources_down,
-    regular_steps,
-    continued_as_new,
-    plan_only,
-)
-
-
-RECORDED: dict[str, tuple[Callable[[World], Awaitable[Any]], ...]] = {
-    "AccountReview": (*SCENARIOS, *REVIEWS_OF_CYCLES),
-    "ReviewCycle": CYCLE_SCENARIOS,
-    "Upkeep": UPKEEP_SCENARIOS,
-}
-"""Workflow name -> its scenarios."""
-
-
 async def read_again_by_signal(world: World) -> Handle:
     """By a later clock, in vain while the CRM is down, and with a reference to nothing."""
     world.analysis.changes = (create_task(world.account), set_status(world.account))
@@ -279,12 +250,36 @@ async def login_refused(world: World) -> Handle:
     return handle
 
 
-TO_RECORD: tuple[Scenario, ...] = (
+SCENARIOS: tuple[Scenario, ...] = (
+    nothing_to_do,
+    completed_by_signal,
+    completed_by_update,
+    rejected,
+    deferred,
+    expired,
+    cancelled_by_signal,
+    cancelled_natively,
+    failed_no_data,
+    partial_then_adjusted,
+    superseded_then_completed,
+    duplicate_and_malformed,
+    worker_restarted,
+    sources_down,
+    regular_steps,
+    continued_as_new,
+    plan_only,
     cancelled_after_a_lost_answer,
     read_again_by_signal,
     login_refused,
 )
-"""New ones of AccountReview; they go up to SCENARIOS once the next version is recorded."""
+
+
+RECORDED: dict[str, tuple[Callable[[World], Awaitable[Any]], ...]] = {
+    "AccountReview": (*SCENARIOS, *REVIEWS_OF_CYCLES),
+    "ReviewCycle": CYCLE_SCENARIOS,
+    "Upkeep": UPKEEP_SCENARIOS,
+}
+"""Workflow name -> its scenarios."""
 
 
 async def _decided(world: World, verdict: str, *, by: str) -> Handle:
@@ -336,9 +331,7 @@ def readable_folder() -> Iterator[Path]:
 
 def targets(version: str) -> Iterator[tuple[Path, Callable[[World], Awaitable[Any]]]]:
     """The file of every scenario of every workflow, and what gives its handle."""
-    for name, recorded in RECORDED.items():
-        new = {"AccountReview": TO_RECORD, "ReviewCycle": CYCLES_TO_RECORD}
-        scenarios = (*recorded, *new.get(name, ()))
+    for name, scenarios in RECORDED.items():
         for scenario in scenarios:
             yield HISTORIES / name / f"{scenario.__name__}.{version}.json", scenario
 
