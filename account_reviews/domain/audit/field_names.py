@@ -6,8 +6,9 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal
 
-Kind = Literal["secret", "tokens", "phone", "ssn", "card", "iban", "id", "other_id"]
-"""`tokens` are mostly a number of them, and secrets when they are texts. `id` is an id of
+Kind = Literal["secret", "code", "tokens", "phone", "ssn", "card", "iban", "id", "other_id"]
+"""`code` is a secret as a field, and a word like any other in a text or a list. `tokens` are mostly
+a number of them, and secrets when they are texts. `id` is an id of
 ours or of a CRM, whatever it looks like; `other_id` is one by its name, which may yet be a card."""
 
 MAX_KEY: Final = 200
@@ -21,18 +22,31 @@ def words_of(text: str) -> frozenset[str]:
 
 LABELS: Final = words_of("""
     name key field attribute property column header label setting param parameter variable
-    path option
+    path option fieldname field_name keyname key_name attributename attribute_name propertyname
+    property_name paramname param_name
 """)
 """Keys of objects whose value is the name of what stands beside it."""
 HELD: Final = words_of("""
     value values new old before after from to was is now current previous original content
-    default text data new_value old_value newvalue oldvalue raw
+    default text data new_value old_value newvalue oldvalue raw val vals new_val old_val newval
+    oldval fieldvalue field_value stringvalue string_value
 """)
 """Keys of what such a name is of."""
 
 _PASSWORDS: Final = (
     *("password", "passwords", "passwd", "pwd", "passphrase", "passphrases", "passcode"),
-    *("passcodes", "passwordhash", "passwdhash", "otp", "totp"),
+    *(
+        "passcodes",
+        "passwordhash",
+        "passwdhash",
+        "otp",
+        "totp",
+        "passwort",
+        "passwörter",
+        "kennwort",
+    ),
+    *("passwoerter", "kennwörter", "kennwoerter", "dbpass", "userpass", "rootpass", "adminpass"),
+    *("pgpass", "mysqlpass", "smtppass", "ftppass", "sshpass", "loginpass"),
 )
 _SECRET: Final = (
     *_PASSWORDS,
@@ -52,10 +66,13 @@ _SAY_ABOUT: Final = words_of("""
     ttl status state enabled required set valid usage used budget total min max kind format
     version algorithm scheme field fields error errors exception failure provider endpoint
     server host method mode changed updated created seconds days page form missing ok scope
-    scopes store issuer audience invalid attempts user ring
+    scopes store issuer audience invalid attempts user ring richtlinie richtlinien regel regeln
+    ablauf anzahl
 """)
 """Last words of names that are about a secret and hold none: `token_count`, `password_policy`."""
 
+_CODES: Final = frozenset({"pin", "cvv", "cvc"})
+"""Last words of names. `private` as a whole name is the private one of a pair of keys."""
 _TOKENS: Final = "tokens"
 _PHONE: Final = ("phone", "phonenumber", "mobile", "mobilenumber", "fax", "telephone", "cellphone")
 _SSN: Final = ("ssn", "socialsecuritynumber")
@@ -84,6 +101,8 @@ def kind_of(key: str, extra: tuple[str, ...] = ()) -> Kind | None:
         return "secret"
     if any(compact.endswith(_compact(name)) for name in extra if _compact(name)):
         return "secret"
+    if bare == "private" or (words and words[-1] in _CODES and key.count(" ") < 2):
+        return "code"
     if compact.endswith(_TOKENS):
         return "tokens"
     if bare.endswith(_PHONE):

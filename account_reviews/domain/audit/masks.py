@@ -34,7 +34,7 @@ _QUERY: Final = pattern(
 """Parameters of an address that sign it or open it."""
 _AUTHORIZATION: Final = pattern(
     r"(?i)\b(authorization\\?[\"']?\s{0,4}[:=]\s{0,4}(?:b?\\?[\"'])?)"
-    r"(?:(?:basic|bearer|digest|token|negotiate|zoho-oauthtoken)\s{1,4})?[^\s\"'\\,;]{4,4000}"
+    r"(?!\*\*\*)(?:(?:basic|bearer|digest|token|negotiate|zoho-oauthtoken)\s{1,4})?[^\s\"'\\,;]{4,4000}"
 )
 _BEARER: Final = pattern(r"(?i)\b(bearer\s{1,4})[A-Za-z0-9._~+/=-]{8,4000}")
 _SQL_SAYS: Final = pattern(r"DETAIL:|parameters: |query argument \$|invalid input syntax")
@@ -48,6 +48,19 @@ _SQL_VALUES: Final = pattern(
     re.MULTILINE,
 )
 """What the database and its driver quote of the values of a statement, to the end of the line."""
+_PART: Final = (
+    r"[\w-]{1,60}\s{0,2}=\s{0,2}(?:\\?[\"'][^\"'\\\r\n]{0,2000}\\?[\"']|[^\s,\"'\\]{0,2000})"
+)
+_PARTS: Final = pattern(
+    r"(?i)\b(authorization\\?[\"']?\s{0,4}[:=]\s{0,4}(?:b?\\?[\"'])?)"
+    rf"[\w-]{{1,40}}\s{{1,4}}{_PART}(?:\s{{0,4}},\s{{0,4}}{_PART}){{0,40}}"
+)
+"""Credentials in several parts, as those of Digest, OAuth 1 and AWS are."""
+_CURL: Final = pattern(
+    r"(?<!\S)((?:-[A-Za-z]{0,6}[uU][ =]{0,2}|--(?:proxy-)?user[ =]{1,2})(?P<quote>\\?[\"'])?"
+    r"[^\s:\"']{0,200}:)(?!\*\*\*)(?(quote)[^\"'\r\n]{1,400}|[^\s\"']{1,400})"
+)
+"""User and password as curl takes them."""
 _COOKIE: Final = pattern(r"(?i)\b((?:set-)?cookie2?:[ \t]{0,4})(?=[!-<>-~]{1,256}=)[^\r\n]{1,8000}")
 """All of the line: which of its parts is the secret one its name does not say."""
 _JWT: Final = pattern(r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,8000}(?:\.[A-Za-z0-9_-]{0,32000}){1,4}")
@@ -88,7 +101,7 @@ _PHONE: Final = pattern(
 """Only what is written like a phone number, with a country or an area before it: ten digits in
 a row are an id."""
 _CARDS: Final = pattern(
-    r"(?<![\w.])(?:\d{14,16}|(?<!-)\d{4}([ -])\d{4}\1\d{4}\1\d{4}|(?<!-)\d{4}([ -])\d{6}\2\d{5})"
+    r"(?<![\w.])(?:\d{14,16}|(?<!-)\d{4}([ .-])\d{4}\1\d{4}\1\d{4}|(?<!-)\d{4}([ .-])\d{6}\2\d{5})"
     r"(?![\w-]|\.\d)"
 )
 _ISSUERS: Final = pattern(
@@ -97,10 +110,10 @@ _ISSUERS: Final = pattern(
 )
 """Length and first digits of a card. The long record ids of a CRM are none of these."""
 _IBAN: Final = pattern(
-    r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?P<gap>[ -]?)[A-Z0-9]{4}(?:(?P=gap)[A-Z0-9]{4}){1,6}"
+    r"(?i)(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?P<gap>[ -]?)[A-Z0-9]{4}(?:(?P=gap)[A-Z0-9]{4}){1,6}"
     r"(?:(?P=gap)[A-Z0-9]{1,3})?(?![A-Za-z0-9])"
 )
-_IBAN_COUNTRIES: Final = {
+_COUNTRIES: Final = {
     15: "NO",
     16: "BE",
     18: "DK FO FI GL NL",
@@ -120,6 +133,9 @@ _IBAN_COUNTRIES: Final = {
     32: "LC",
 }
 """Length of an account number, and the countries that have it."""
+_IBAN_LENGTHS: Final = {
+    country: length for length, countries in _COUNTRIES.items() for country in countries.split()
+}
 _PERSONAL: Final = pattern(
     r"(\\?[\"'](?P<name>[\w .-]{1,80})\\?[\"']\s{0,4}:\s{0,4})"
     r"(?:(?P<quote>\\?[\"'])[^\"'\\]{0,100}\d[^\"'\\]{0,100}(?P=quote)|\d{6,20}(?![\d.]))"
@@ -138,6 +154,8 @@ def mask_secrets(text: str, *, plain_id: bool = False, known: Collection[str] = 
         text = _PEM.sub(LONG_KEY, text)
     if "://" in text and "@" in text:
         text = _URL.sub(_address, text)
+    if "curl" in text:
+        text = _CURL.sub(rf"\1{REDACTED}", text)
     if "=" in text:
         text = _QUERY.sub(rf"\1{REDACTED}", text)
     if _SQL_SAYS.search(text):
@@ -145,6 +163,7 @@ def mask_secrets(text: str, *, plain_id: bool = False, known: Collection[str] = 
     if NAMED.search(text):
         if ":" in text or "=" in text:
             text = _COOKIE.sub(rf"\1{REDACTED}", text)
+            text = _PARTS.sub(rf"\1{REDACTED}", text)
             text = _AUTHORIZATION.sub(rf"\1{REDACTED}", text)
         text = mask_named(text)
     if len(text) < 12:
@@ -165,7 +184,7 @@ def mask_personal_data(text: str, *, plain_id: bool = False) -> str:
         return text
     if ":" in text:
         text = _PERSONAL.sub(_named_personal, text)
-    text = _IBAN.sub(_iban, text)
+    text = _without_ibans(text)
     text = _CARDS.sub(_card, text)
     text = _SSN.sub(SSN, text)
     return _PHONE.sub(_phone, text)
@@ -218,10 +237,24 @@ def _luhn(digits: str) -> bool:
     return total % 10 == 0
 
 
-def _iban(found: re.Match[str]) -> str:
-    """Only with the length of its country and the right check digits."""
-    number = "".join(filter(str.isalnum, found[0]))
-    if number[:2] not in _IBAN_COUNTRIES.get(len(number), ""):
-        return found[0]
+def _without_ibans(text: str) -> str:
+    parts: list[str] = []
+    done = place = 0
+    while found := _IBAN.search(text, place):
+        end = _end_of_iban(text, found.start(), found.end())
+        place = end or found.start() + 4
+        if end is not None:
+            parts += (text[done : found.start()], IBAN)
+            done = end
+    return "".join(parts) + text[done:]
+
+
+def _end_of_iban(text: str, start: int, end: int) -> int | None:
+    """Only with the length of its country and the right check digits; words may follow it."""
+    length = _IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)
+    signs = [place for place in range(start, end) if text[place].isalnum()][:length]
+    if not length or len(signs) < length or text[signs[-1] + 1 : signs[-1] + 2].isalnum():
+        return None
+    number = "".join(text[place] for place in signs)
     checked = int("".join(str(int(sign, 36)) for sign in number[4:] + number[:4])) % 97 == 1
-    return IBAN if checked else found[0]
+    return signs[-1] + 1 if checked else None

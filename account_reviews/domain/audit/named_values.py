@@ -16,15 +16,22 @@ REDACTED: Final = "***REDACTED***"
 _WORDS: Final = (
     r"pass|pwd|secret|token|auth|cred|cookie|jwt|otp|bearer|connection[-_ ]?string|"
     r"(?:api|private|access|signing|encryption|master|account|shared|subscription|session|service|"
-    r"hmac)[-_ ]?key"
+    r"hmac)[-_ ]?key|kennw|(?<![a-z])(?:pin|private|cv[vc])(?![a-z])"
 )
 NAMED: Final = pattern(rf"(?i){_WORDS}")
 """Without one of the words no name is a secret one: most texts are done with one look."""
 _NAME: Final = pattern(
-    rf"(?i)(?:{_WORDS})[\w.-]{{0,60}}(?P<quote>\\?[\"'])?\]?\s{{0,4}}(?P<by>=>|:=|=(?!=)|:(?!//))"
+    rf"(?i)(?P<name>(?:{_WORDS})[\w.-]{{0,60}})(?P<quote>\\?[\"']|%(?:25){{0,3}}2[27])?\]?\s{{0,4}}"
+    r"(?P<by>=>|:=|=(?!=)|(?<!\s)={2,3}(?=[^\s=])|={2,3}(?=[ \t]{0,4}[\"'])|:(?!//)"
+    r"|%(?:25){0,3}3[ad]|(?<=[\w\"'])[ \t]{1,3}(?:is|was|ist|war|lautet)(?:[ \t]{0,2}:)?(?=[ \t]))"
     r"[ \t]{0,8}(?:\r?\n[ \t]{0,8}(?=[\"'\[{]))?"
 )
 """From the word on: the rest of the name, its quote, and what stands before the value."""
+_BELOW: Final = pattern(
+    r"[ \t]*(?:\r?\n[ \t]*){1,2}(?![\w.-]{1,80}\s{0,4}[:=])"
+    r"(?=\S{1,200}[ \t]*(?:[\r\n]|\Z)|[^\s\d]{0,80}\d)"
+)
+"""To the next line, when one word stands there or one with a digit."""
 _FLAG: Final = pattern(r"(?<![\w-])--(?P<name>[A-Za-z][\w-]{1,60})[ \t]{1,4}(?=[^\s-])")
 _BEFORE: Final = pattern(r"[\w.-]{0,100}\Z")
 _TEXT_VALUE: Final = (
@@ -39,7 +46,11 @@ _PAIR: Final = pattern(
     r"(?=\s{0,4}[)\]])"
 )
 """A name and a value in brackets, as headers are often held."""
-_ELEMENT: Final = pattern(r"(<(?P<name>[A-Za-z][\w:.-]{1,80})>)[^<]{1,4000}(?=</)")
+_ELEMENT: Final = pattern(
+    r"(<(?P<name>[A-Za-z][\w:.-]{1,80})(?:\s[^<>]{0,400})?>)"
+    r"(?!(?:true|false|\*\*\*[^<]{0,40})</)(?:<!\[CDATA\[.{0,1000}?\]\]>|[^<]{1,4000})(?=</)",
+    re.DOTALL,
+)
 _LABEL: Final = pattern(
     rf"(?i)\\?[\"'](?:{'|'.join(sorted(LABELS))})\\?[\"']\s{{0,4}}:\s{{0,4}}"
     r"\\?[\"'](?P<name>[\w ./-]{1,80})\\?[\"']"
@@ -50,6 +61,7 @@ _REACH: Final = 4_000
 _BLOCK: Final = pattern(r"[|>][-+]?[ \t]*(?:\r?\n[ \t]+[^\r\n]+)+")
 """Of YAML: the lines below that are indented."""
 _LITERAL: Final = pattern(r"(?:true|false|null|none|undefined)\b", re.IGNORECASE)
+_NUMBER: Final = pattern(r"[\"']?\d{3,12}\b[\"']?(?![.,]\d)")
 _NEXT_NAME: Final = pattern(r"\s*[\w.-]+\\?[\"']?\s*[=:]")
 _PART: Final = pattern(r"[^\s\"'\\,;&)\]}]+")
 _DELIMITERS: Final = "\"',;&)]}.:\\<"
@@ -59,8 +71,20 @@ _PROSE: Final = words_of("""
     cannot could may missing required invalid wrong expired unknown empty given unset and or
     to with for of in on by from this that there see use set too are were will failed refused
     denied unauthorized forbidden only as at
+    der die das ein eine ist es nicht kein keine fehlt falsch ungültig erforderlich abgelaufen leer
+    unbekannt oder bitte muss soll kann wurde wird siehe
 """)
 """After a colon these begin a sentence: `token: it is missing`."""
+_STATES: Final = words_of("""
+    strong weak secure insecure safe fine good bad correct incorrect right ok okay new old same
+    different short long simple complex valid known blank default optional mandatory public private
+    ready done gone lost back out off up down here case-sensitive yes hidden secret stolen broken
+    forgotten mine yours ours theirs his hers their your our my her what how why who never always
+    still already now also just very so about due reset sent kept put held okay easy hard
+    sicher unsicher stark schwach neu alt gleich richtig korrekt bekannt vergessen geändert gesetzt
+    zurückgesetzt gesperrt gültig da weg zu noch schon immer sehr im am beim geheim öffentlich egal
+""")
+"""What a password can be without being told: `the password is strong`."""
 
 
 def mask_named(text: str) -> str:
@@ -71,9 +95,9 @@ def mask_named(text: str) -> str:
         text = _cut_out(text, _flags(text))
     if "<" in text:
         text = _ELEMENT.sub(_element, text)
-    if ":" in text or "=" in text:
+    if ":" in text:
         text = _cut_out(text, _labelled(text))
-        text = _cut_out(text, _assigned(text))
+    text = _cut_out(text, _assigned(text))
     return _PAIR.sub(_pair, text) if "," in text else text
 
 
@@ -98,15 +122,22 @@ def _assigned(text: str) -> _Spans:
     while found := _NAME.search(text, done):
         done = found.end()
         begin = _BEFORE.search(text, max(0, found.start() - 100), found.start())
-        name = text[begin.start() if begin else found.start() : found.end()]
-        name = re.split(r"[\"'=:\\\]]", name, maxsplit=1)[0].strip()
-        if kind_of(name) != "secret":
+        name = text[begin.start() if begin else found.start() : found.end("name")]
+        kind = kind_of(name)
+        if kind not in ("secret", "code"):
             continue
         quoted = found["quote"] is not None and not name.startswith("-")
-        colon = found["by"] == ":"
-        end = _end_of_value(text, found.end(), name, quoted=quoted, colon=colon)
-        if end is not None and end > found.end():
-            spans.append((found.end(), end))
+        start = found.end()
+        if found["by"][0].isspace():
+            end = _end_of_spoken(text, start, name)
+        elif kind == "code" and not quoted:
+            end = _end_of_code(text, start, name)
+        else:
+            below = _BELOW.match(text, start) if is_password(name) else None
+            start = below.end() if below else start
+            end = _end_of_value(text, start, name, quoted=quoted, colon=found["by"] == ":")
+        if end is not None and end > start:
+            spans.append((start, end))
             done = end
     return spans
 
@@ -129,7 +160,7 @@ def _labelled(text: str) -> _Spans:
     starts = [*(label.start() for label in labels[1:]), len(text)]
     done = behind = 0
     for label, following in zip(labels, starts, strict=False):
-        if kind_of(label["name"]) == "secret":
+        if kind_of(label["name"]) in ("secret", "code"):
             begin = _open_brace(text, max(behind, done, label.start() - _REACH), label.start())
             for held in _HELD.finditer(text, begin, min(following, label.end() + _REACH)):
                 start = held.end()
@@ -173,6 +204,35 @@ def _end_of_value(text: str, start: int, name: str, *, quoted: bool, colon: bool
         return None
     more_words = text[end : end + 1] == " " and text[end + 1 : end + 2].isalpha()
     return None if more_words and not is_password(name) else end
+
+
+def _end_of_spoken(text: str, start: int, name: str) -> int | None:
+    """As `_end_of_value`, of a value in a sentence: `the password is x`. What tells how it is, is
+    none; nor is a single word that others follow, unless it looks like a password."""
+    if start >= len(text) or text.startswith("***", start):
+        return None
+    opened = _OPENED.match(text, start)
+    end = _end_of_quoted(text, start) if opened else _end_of_word(text, start)
+    word = text[start:end].lower().strip("\"'\\.!?…`,")
+    more_words = text[end : end + 1] == " " and text[end + 1 : end + 2].isalpha()
+    if any(map(str.isdigit, word)):
+        long_enough = 4 if more_words or kind_of(name) == "code" else 1
+        return end if len(word) >= (long_enough if _says_word(name) else 8) else None
+    if not word or not is_password(name) or word in _PROSE or word in _STATES:
+        return None
+    return None if more_words or word.endswith(("ed", "able", "ible")) else end
+
+
+def _end_of_code(text: str, start: int, name: str) -> int | None:
+    """The number of a PIN or a card in a text; `pin: the note` holds none."""
+    if name.lower().endswith("private"):
+        return None
+    found = _NUMBER.match(text, start)
+    return found.end() if found else None
+
+
+def _says_word(name: str) -> bool:
+    return is_password(name) or kind_of(name) == "code"
 
 
 def _end_of_quoted(text: str, start: int) -> int:
@@ -234,4 +294,5 @@ def _pair(found: re.Match[str]) -> str:
 
 
 def _element(found: re.Match[str]) -> str:
-    return f"{found[1]}{REDACTED}" if kind_of(found["name"]) == "secret" else found[0]
+    secret = kind_of(found["name"]) in ("secret", "code")
+    return f"{found[1]}{REDACTED}" if secret else found[0]

@@ -187,9 +187,7 @@ class _Walk:
     def of(self, value: object, key: str, depth: int) -> JsonValue:
         self._left -= 1
         kind = kind_of(key, self._rules.redact_keys) if key else None
-        if kind == "secret" and value is not None:
-            return REDACTED
-        if kind == "tokens" and _holds_text(value):
+        if _is_secret(kind, value):
             return REDACTED
         match value:
             case str() if not isinstance(value, Enum):
@@ -249,11 +247,15 @@ class _Walk:
     def _is_sensitive(self, name: str) -> bool:
         return kind_of(name, self._rules.redact_keys) not in (None, "id", "other_id")
 
+    def _is_header(self, name: str) -> bool:
+        """`["pin", "note"]` are two words."""
+        return self._is_sensitive(name) and kind_of(name, self._rules.redact_keys) != "code"
+
     def _items(self, items: list[object], key: str, depth: int) -> list[Any]:
         shown: list[Any] = []
         if len(items) == 2 and isinstance(items, list | tuple):
             name = _name_in(items[0])
-            if name and isinstance(items[1], str | bytes | int) and self._is_sensitive(name):
+            if name and isinstance(items[1], str | bytes | int) and self._is_header(name):
                 return [self.of(items[0], key, depth + 1), self.of(items[1], name, depth + 1)]
         for item in items:
             if self._left <= 0:
@@ -306,6 +308,12 @@ def _dumped(model: Any) -> dict[str, object]:
 
 
 _PERSONAL: Final[dict[str | None, str]] = {"phone": PHONE, "ssn": SSN, "card": CARD, "iban": IBAN}
+
+
+def _is_secret(kind: Kind | None, value: object) -> bool:
+    if kind == "code":
+        return value is not None and not isinstance(value, bool)
+    return (kind == "secret" and value is not None) or (kind == "tokens" and _holds_text(value))
 
 
 def _is_held(key: str, value: object) -> bool:

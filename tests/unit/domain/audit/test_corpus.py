@@ -1,7 +1,8 @@
 """What is found in texts and values: `secrets.tsv` (what must not be left), `kept.txt` (what must).
 
-A line of the table is tried as a text, as what a text holds when it is JSON, and at every place
-where texts leave: the trail, the log, a failure in a history, an error on a terminal.
+A line of the table (`⏎` is a new line) is tried as a text, as what a text holds when it is JSON,
+and at every place where texts leave: the trail, the log, a failure in a history, an error on a
+terminal.
 """
 
 import csv
@@ -24,7 +25,8 @@ from account_reviews.temporal.failures import DATA_CONVERTER
 _HERE: Final = Path(__file__).parent
 with (_HERE / "secrets.tsv").open(encoding="utf-8", newline="") as _stream:
     CASES: Final = [
-        tuple(row) for row in csv.reader(_stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+        tuple(cell.replace("⏎", "\n") for cell in row)
+        for row in csv.reader(_stream, delimiter="\t", quoting=csv.QUOTE_NONE)
     ][1:]
 KEPT: Final = (_HERE / "kept.txt").read_text(encoding="utf-8").splitlines()
 _AROUND: Final = ("{}", "it said ({}) at noon", "line\n{}\nline", "a: b, {}, c=d", "[{}]")
@@ -95,6 +97,21 @@ def test_ids_paths_and_prose_stay(text: str) -> None:
     if text.startswith("{"):
         value: Any = json.loads(text)
         assert redact(value, DEFAULT) == value
+
+
+@pytest.mark.parametrize("after", ["", "\n", "\r\nline"])
+def test_a_word_alone_below_the_name_of_a_password_is_one(after: str) -> None:
+    for name in ("password:", "Passwort: ", "password ="):
+        assert "swordfish" not in redact_text(f"{name}\n  swordfish{after}", DEFAULT)
+    for text in ("password:\nuser: ann", "password:\nRequired\n", "password:\nit is long"):
+        assert redact_text(text, DEFAULT) == text
+
+
+@pytest.mark.parametrize("first", ["at61 1904 3002 3457 3201", "DE89370400440532013000"])
+def test_what_follows_an_account_number_stays(first: str) -> None:
+    for after in (" with love", " is open", ", 12", " gone"):
+        assert redact_text(first + after, DEFAULT) == f"**** **** ****{after}"
+    assert redact_text(f"{first} {first}", DEFAULT) == "**** **** **** **** **** ****"
 
 
 def test_what_was_typed_is_repeated_as_it_was_typed(
