@@ -51,7 +51,6 @@ USAGE = [
 ]
 UNKNOWN = [
     bad("start nope", 3, "no account 'nope'"),
-    bad("start ac-001 nope", 3, "no account 'nope'"),
     bad("start --owner nope", 3, "no accounts of owner 'nope'"),
     bad(f"start {HEX}", 3, f"no account '{HEX}'"),
     bad(f"start {MIXED}", 3, f"no account '{MIXED}'"),
