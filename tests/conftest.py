@@ -13,10 +13,10 @@ import hypothesis
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import DYNAMIC_CONFIG, TUNED_SERVER, TemporalServer
+from account_reviews.temporal.failures import DATA_CONVERTER
 from tests.support import network
 from tests.support.connections import close_all
 
@@ -139,8 +139,8 @@ async def temporal_server() -> AsyncIterator[TemporalServer]:
 
 @pytest.fixture(scope="session")
 async def client(temporal_server: TemporalServer) -> Client:
-    """A client of `temporal_server` that speaks pydantic."""
-    return await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
+    """A client of `temporal_server` with the converter of the product: failures are short."""
+    return await Client.connect(temporal_server.address, data_converter=DATA_CONVERTER)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from google.protobuf.duration_pb2 import Duration
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client, Interceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.bootstrap import Parts, open_parts
@@ -18,6 +17,7 @@ from account_reviews.config.settings import Settings
 from account_reviews.local import namespace
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.schedule_runs import ScheduleRunStore
+from account_reviews.temporal.failures import DATA_CONVERTER
 from account_reviews.temporal.schedules.entries import listed
 from tests.support.connecting import Connect
 from tests.support.schedules import Place
@@ -40,7 +40,7 @@ async def own_client(client: Client, temporal_server: TemporalServer) -> Client:
         )
     )
     found = await Client.connect(
-        temporal_server.address, namespace=name, data_converter=pydantic_data_converter
+        temporal_server.address, namespace=name, data_converter=DATA_CONVERTER
     )
     await namespace.prepare(found)
     return found
@@ -89,7 +89,7 @@ def connected(temporal_server: TemporalServer) -> Connect:
     async def connect(interceptor: Interceptor) -> Client:
         return await Client.connect(
             temporal_server.address,
-            data_converter=pydantic_data_converter,
+            data_converter=DATA_CONVERTER,
             interceptors=[interceptor],
         )
 

@@ -47,17 +47,10 @@ async def halted_write(world: World, tenant: str) -> AsyncIterator[Handle]:
 
 
 async def retried(handle: Handle, attempt: int) -> Any:
-    """The write as the server shows it, once this attempt is the next and it was refused.
-
-    On a busy machine an attempt may also end by its heartbeat; the next one is refused again.
-    """
+    """The write as the server shows it, once this attempt is the next."""
     while True:
         shown = (await handle.describe()).raw_description.pending_activities
-        if (
-            shown
-            and shown[0].attempt >= attempt
-            and shown[0].last_failure.HasField("application_failure_info")
-        ):
+        if shown and shown[0].attempt >= attempt and shown[0].HasField("last_failure"):
             return shown[0]
         await asyncio.sleep(0.02)
 
