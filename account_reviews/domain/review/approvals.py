@@ -48,6 +48,15 @@ class Terms(Model):
     """Actions that need nobody."""
     max_errors: int = 3
     """A review with this many errors is not resumable without a look."""
+    reminder_seconds: float | None = None
+    """From opening to the one reminder; None: never."""
+    escalate_seconds: float | None = None
+    """From opening to the first escalation by silence, and from level to level; None: never."""
+    on_timeout: Literal["reject", "defer"] = "reject"
+    checked: bool = False
+    """Each decision is checked by an activity before it is applied: by its token, by roles."""
+    channels: tuple[str, ...] = ()
+    """By which channels people are notified; none: nobody is."""
 
 
 class Required(Model):

@@ -12,6 +12,7 @@ from account_reviews.domain.base import Model, Scalar, Timestamp, first_fault
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import SnapshotRef
 from account_reviews.domain.review.bounds import MESSAGE_BYTES, clean_name, fault_of, person
+from account_reviews.domain.review.commands import Said
 from account_reviews.domain.review.phases import Outcome, Phase, Status
 
 
@@ -33,7 +34,11 @@ class SubmitDecision(Model):
     changes: dict[str, Scalar] = Field(default_factory=dict)
     reason: str | None = Field(default=None, max_length=5000)
     proposal_hash: str | None = None
+    shown_hash: str | None = None
+    """Of the rendered request, as the person saw it."""
     token: str | None = None
+    on_behalf_of: str | None = Field(default=None, max_length=200)
+    """Whose delegate decides, in his own name."""
     decided_at: Timestamp | None = None
     """When the person decided, as the sender says: only what is past the deadline is refused."""
 
@@ -176,7 +181,7 @@ def checked(model: type[_M], fields: Mapping[str, Any]) -> _M | Malformed:
         if not person(approver):
             return Malformed(why="approver: it is blank; say who decides")
         return message.model_copy(update={"approver": approver})
-    if isinstance(message, CancelReview | Refresh | CycleCommand):
+    if isinstance(message, CancelReview | Refresh | CycleCommand | Said):
         return message.model_copy(update={"by": clean_name(message.by) or "unknown"})
     return message
 

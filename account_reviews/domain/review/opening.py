@@ -31,4 +31,9 @@ def opening_state(
         plan_only=start.plan_only,
         cycle_id=start.cycle_id,
         logic=start.logic,
+        interactive=start.interactive,
+        idle_seconds=start.idle_seconds,
+        touched_at=now if start.interactive else None,
+        reservation_id=start.reservation_id,
+        undo=start.undo,
     )

@@ -3,14 +3,15 @@
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from account_reviews.domain.analysis.model import HealthBand, RiskLevel
+from account_reviews.domain.analysis.model import Finding, HealthBand, RiskLevel
 from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.records import RecordRef, SnapshotRef
 from account_reviews.domain.review.approvals import ApprovalRequest, Terms
 from account_reviews.domain.review.bounds import cut
+from account_reviews.domain.review.commands import Close
 from account_reviews.domain.review.messages import (
     CancelReview,
     Refresh,
@@ -26,10 +27,11 @@ from account_reviews.domain.review.phases import (
     check_move,
 )
 
-NEWEST_LOGIC = 2
+NEWEST_LOGIC = 3
 """What starters set as `ReviewInput.logic`: each number is an order of commands.
 
-1 is the first; 2 saves and reports before it remembers, and looks unknown outcomes up.
+1 is the first; 2 saves and reports before it remembers, and looks unknown outcomes up; 3 takes
+commands, waits by one timer for all that is due, and writes on a queue of its own.
 """
 TIMELINE_LIMIT = 200
 """Lines kept in the state; the event history holds all."""
@@ -40,6 +42,7 @@ class ReviewKind(StrEnum):
     ON_DEMAND = "on_demand"
     MANUAL = "manual"
     EVENT = "event"
+    UNDO = "undo"
 
 
 class Execution(Model):
@@ -87,7 +90,63 @@ class ReviewInput(Model):
     later one."""
     logic: int = 1
     """Which order of commands the workflow follows; a review keeps the one it began with."""
+    interactive: bool = False
+    """Stays in `investigating` until it is closed or nobody touched it for `idle_seconds`."""
+    idle_seconds: float = 3600
+    reservation_id: str | None = None
+    """Its place among the open interactive reviews of the tenant."""
+    undo: "UndoOf | None" = None
+    """Of a review of kind `undo`: the write that is to be taken back."""
     resumed: "ReviewState | None" = None
+
+
+class UndoOf(Model):
+    """One executed write of another review."""
+
+    review_id: str
+    run_id: str
+    change_id: str
+
+
+class Paused(Model):
+    by: str
+    reason: str | None = None
+    at: Timestamp
+
+
+class Turn(Model):
+    """One question and its answer."""
+
+    number: int
+    by: str
+    question: str
+    asked_at: Timestamp
+    answer: str | None = None
+    """None while it is worked on."""
+    answered_at: Timestamp | None = None
+    findings: int = 0
+    """How many findings it added."""
+
+
+class Failing(Model):
+    """A step whose attempts fail, as its worker says."""
+
+    activity_id: str
+    type: str
+    attempt: int
+    error: str
+    since: Timestamp
+
+
+class Usage(Model):
+    """What one activity did, carried in its result, so that sums survive any crash."""
+
+    calls: int = 0
+    cache_hits: int = 0
+    cache_misses: int = 0
+    tokens: int = 0
+    errors: int = 0
+    milliseconds: float = 0.0
 
 
 class WrittenChange(Model):
@@ -113,6 +172,12 @@ class Counters(Model):
     decisions: int = 0
     refusals: int = 0
     malformed: int = 0
+    commands: int = 0
+    turns: int = 0
+    usage: Usage = Field(default_factory=Usage)
+    """Of all steps together."""
+    steps: dict[str, Usage] = Field(default_factory=dict)
+    """By step: gather, recall, analyse, write, read_back, answer ..."""
 
 
 class MemoryDocument(Model):
@@ -152,7 +217,7 @@ class ReviewState(BaseModel):
     name: str
     purpose: str
     agent: str
-    metadata: dict[str, Scalar] = Field(default_factory=dict)
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
     started_by: str
     as_of: Timestamp
     started_at: Timestamp
@@ -190,6 +255,24 @@ class ReviewState(BaseModel):
     plan_only: bool = False
     logic: int = 1
     """That of its input: what a message does may differ by it, as the order of commands does."""
+    interactive: bool = False
+    idle_seconds: float = 3600
+    touched_at: Timestamp | None = None
+    """When somebody last said anything; only of an interactive review."""
+    paused: Paused | None = None
+    closing: Close | None = None
+    """Somebody closes it; the first one counts."""
+    context: dict[str, JsonValue] = Field(default_factory=dict)
+    conversation: tuple[Turn, ...] = ()
+    plan: tuple[JsonValue, ...] = ()
+    step: str | None = None
+    findings: tuple[Finding, ...] = ()
+    """Added by turns of the conversation, beside those of the analysis."""
+    failing: tuple[Failing, ...] = ()
+    nonces: tuple[str, ...] = ()
+    """Of signed decisions that were used."""
+    reservation_id: str | None = None
+    undo: UndoOf | None = None
     was_reset: bool = False
     """`temporal workflow reset` began this run: an earlier one may have written what this one
     knows nothing of."""
@@ -205,7 +288,8 @@ class ReviewState(BaseModel):
     @property
     def needs_attention(self) -> bool:
         found = self.analysis is not None and self.analysis.needs_review
-        return found or self.status is Status.FAILED or self.error_count > 0
+        broken = self.status is Status.FAILED or self.error_count > 0 or bool(self.failing)
+        return found or broken
 
     @property
     def commits_baseline(self) -> bool:
