@@ -4,10 +4,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from account_reviews.domain.analysis.model import Finding
 from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import RecordRef, SnapshotRef
-from account_reviews.domain.review.state import ReviewState, WrittenChange
+from account_reviews.domain.review.state import ReviewState, Turn, Usage, WrittenChange
 
 
 class ApplyResult(Model):
@@ -117,3 +118,39 @@ class ReadBackResult(Model):
     """change id -> True when the CRM shows what was approved."""
 
     verified: dict[str, bool]
+
+
+ANSWER_CHARACTERS = 4_000
+"""Of an answer at most; a longer one ends with how much more there is."""
+
+
+class AnswerQuestion(Model):
+    """One question to a review, with the references of what is known."""
+
+    account_id: str
+    tenant: str
+    question: str
+    as_of: Timestamp
+    run_id: str | None = None
+    """Of the review: its own decisions are told too."""
+    conversation: tuple[Turn, ...] = ()
+    """The turns before, oldest first; the last few are enough."""
+    snapshot_hash: str | None = None
+    analysis_hash: str | None = None
+    memory_hash: str | None = None
+    """None where that could not be had: the answer says so."""
+    findings: tuple[Finding, ...] = ()
+    """What turns before have added."""
+
+
+class TurnAnswer(Model):
+    """What is known, each sentence with its source; or that nothing is, and what can be asked."""
+
+    answer: str = Field(max_length=ANSWER_CHARACTERS)
+    findings: tuple[Finding, ...] = ()
+    """Neither the analysis nor a turn before had these."""
+    memory_hash: str | None = None
+    """Of the memories with those found for this question; None when no more were found."""
+    memory_items: int = 0
+    """How many that document holds."""
+    usage: Usage = Field(default_factory=Usage)
