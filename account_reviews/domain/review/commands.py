@@ -8,9 +8,11 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from account_reviews.domain.base import Model, Scalar
-from account_reviews.domain.proposals import Action
+from account_reviews.domain.analysis.model import Evidence, Finding
+from account_reviews.domain.base import Model, Scalar, Timestamp
+from account_reviews.domain.proposals import Action, ItemState
 from account_reviews.domain.records import RecordType
+from account_reviews.domain.review.phases import Phase, Status
 
 
 class Said(Model):
@@ -108,3 +110,49 @@ class CommandRefusal(StrEnum):
     BAD_CHANGE = "bad_change"
     NOT_ALLOWED = "not_allowed"
     TOO_LARGE = "too_large"
+
+
+class CommandAnswer(Model):
+    """How the review stands once a command is applied."""
+
+    review_id: str
+    run_id: str
+    phase: Phase
+    status: Status
+    version: int
+    message: str | None = None
+    """A sentence where there is more to say, as of a review that was closed already."""
+
+
+class AnsweredTurn(Model):
+    """A turn of the conversation with its answer and what that rests on."""
+
+    number: int
+    question: str
+    answer: str
+    evidence: tuple[Evidence, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """Those that the turn added."""
+    answered_at: Timestamp | None = None
+
+
+class TurnAnswer(CommandAnswer):
+    """The answer of `ask`."""
+
+    turn: AnsweredTurn
+
+
+class ProposedItem(Model):
+    """A change that somebody proposed, as it stands in its request."""
+
+    item_id: str
+    title: str
+    state: ItemState
+    message: str | None = None
+
+
+class ProposalAnswer(CommandAnswer):
+    """The answer of `propose`: the request that people decide on. None for a plan only."""
+
+    request_id: str | None = None
+    items: tuple[ProposedItem, ...] = ()
