@@ -46,6 +46,12 @@ SEEN_PAUSE = 0.02
 QUEUED = "sent; it counts when the review, which is paused in Temporal, goes on"
 _ABOUT_THE_REVIEW = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
 """It is closed or gone; it is paused in Temporal."""
+_NO = {
+    RefusalCode.NOT_ALLOWED,
+    RefusalCode.NOT_AN_APPROVER,
+    RefusalCode.BAD_TOKEN,
+    RefusalCode.TOKEN_EXPIRED,
+}
 _MISSING = {RefusalCode.UNKNOWN_ITEM, RefusalCode.UNKNOWN_REQUEST}
 
 
@@ -168,7 +174,7 @@ def _refusal(error: WorkflowUpdateFailedError) -> Exception:
         return BadInputError(message)
     if kind in _MISSING:
         return NotFoundError(message)
-    if kind == RefusalCode.NOT_ALLOWED:
+    if kind in _NO:
         return NegativeAnswerError(message)
     return ConflictError(message)
 

@@ -106,6 +106,11 @@ class RefusalCode(StrEnum):
     BAD_ADJUSTMENT = "bad_adjustment"
     NOT_ALLOWED = "not_allowed"
     REVIEW_CLOSED = "review_closed"
+    NOT_AN_APPROVER = "not_an_approver"
+    BAD_TOKEN = "bad_token"  # noqa: S105
+    """Missing where it is required, not signed by a key of ours, or signed for something else."""
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105
+    TOKEN_USED = "token_used"  # noqa: S105
 
 
 class Refusal(Model):
