@@ -22,6 +22,12 @@ SAID_BYTES: Final = 256 * 1024
 """Of all decisions of a review: names, reasons, adjusted values. More of them are refused."""
 EARLY_BYTES: Final = 128 * 1024
 """Of all decisions that are kept until their request is open."""
+NOTES_BYTES: Final = 64 * 1024
+"""Of context, metadata and plan together."""
+CONVERSATION_BYTES: Final = 96 * 1024
+"""Of questions and answers; the oldest turns make room."""
+WANTED_BYTES: Final = 128 * 1024
+"""Of all changes that people and agents propose."""
 LINE_BYTES: Final = 1000
 """The text of one line of the timeline; a longer one is cut."""
 MOVES: Final = 1000
@@ -29,6 +35,7 @@ MOVES: Final = 1000
 
 _LENGTHS: Final = {
     "reason": 5000, "token": 4096, "cycle_id": 1000, "review_id": 1000, "account_id": 1000,
+    "question": 5000, "summary": 5000, "error": 5000,
 }  # fmt: skip
 _LENGTH: Final = 200
 """Of every other text: names, ids, hashes."""
@@ -103,7 +110,7 @@ def _fault_within(name: str, values: dict[str, object]) -> str | None:
         why = _too_long(f"a name in {name}", key, _KEY)
         if isinstance(value, str):
             why = why or _too_long(f"{name}.{key}", value, _VALUE)
-        elif not isinstance(value, list | dict):  # those have no place in it: the model says so
+        else:
             why = why or _fault(f"{name}.{key}", value)
         if why is not None:
             return why

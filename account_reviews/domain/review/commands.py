@@ -156,3 +156,10 @@ class ProposalAnswer(CommandAnswer):
 
     request_id: str | None = None
     items: tuple[ProposedItem, ...] = ()
+
+
+class CommandRefused(Model):
+    """A command that changes nothing; it is a line of the timeline."""
+
+    code: CommandRefusal
+    message: str
