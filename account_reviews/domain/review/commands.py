@@ -136,7 +136,7 @@ class AnsweredTurn(Model):
     answered_at: Timestamp | None = None
 
 
-class TurnAnswer(CommandAnswer):
+class AskAnswer(CommandAnswer):
     """The answer of `ask`."""
 
     turn: AnsweredTurn

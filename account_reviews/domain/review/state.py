@@ -92,7 +92,8 @@ class ReviewInput(Model):
     """Which order of commands the workflow follows; a review keeps the one it began with."""
     interactive: bool = False
     """Stays in `investigating` until it is closed or nobody touched it for `idle_seconds`."""
-    idle_seconds: float = 3600
+    idle_seconds: float | None = 3600
+    """None: it is never abandoned for being idle."""
     reservation_id: str | None = None
     """Its place among the open interactive reviews of the tenant."""
     undo: "UndoOf | None" = None
@@ -256,7 +257,7 @@ class ReviewState(BaseModel):
     logic: int = 1
     """That of its input: what a message does may differ by it, as the order of commands does."""
     interactive: bool = False
-    idle_seconds: float = 3600
+    idle_seconds: float | None = 3600
     touched_at: Timestamp | None = None
     """When somebody last said anything; only of an interactive review."""
     paused: Paused | None = None
