@@ -72,6 +72,11 @@ class ProposedChange(Model):
     due_in_seconds: int | None = None
     """From the writing of a task to its due date. `after.due_at` is then what it would be if it
     were written at once; None when a person chose the date."""
+    author: str | None = None
+    """Who proposed it by `propose` or `undo`; None: the rules. Neither part of its id nor of its
+    hash: the content is the same, whoever wants it."""
+    confidence: float | None = None
+    """Of the recommendation behind it, 0 to 1. None: nobody knows."""
 
     @property
     def exact(self) -> dict[str, Scalar]:

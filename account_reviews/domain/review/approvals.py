@@ -97,6 +97,10 @@ class RecordedDecision(Model):
     verified: bool = False
     item_ids: tuple[str, ...] = ()
     decision_id: str | None = None
+    on_behalf_of: str | None = None
+    """Whose delegate `by` is."""
+    shown_hash: str | None = None
+    """Of the rendered request that the person saw, as far as the message said."""
 
 
 class Decided(Model):
@@ -118,6 +122,9 @@ class ApprovalRequest(Model):
     state: RequestState = RequestState.PENDING
     closed_at: Timestamp | None = None
     refusals: int = 0
+    escalation_level: int = 0
+    """How far up it has been escalated; 0 before there were levels."""
+    reminded_at: Timestamp | None = None
 
     @property
     def is_pending(self) -> bool:
