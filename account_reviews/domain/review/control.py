@@ -167,18 +167,20 @@ def abandon_when_idle(state: ReviewState, now: Timestamp) -> None:
     """The idle policy closes what nobody touched for long enough."""
     due = idle_at(state)
     if due is not None and due <= now:
-        idle = format_duration(timedelta(seconds=state.idle_seconds), "h")
+        idle = format_duration(timedelta(seconds=state.idle_seconds or 0), "h")
         reason = f"nobody touched it for {idle}"
         close(state, Close(by=IDLE, outcome="abandoned", reason=reason), now)
 
 
 def idle_at(state: ReviewState) -> Timestamp | None:
     """When an interactive review is abandoned unless somebody touches it; None: not now."""
-    off = not state.interactive or state.touched_at is None or state.idle_seconds <= 0
+    last, allowed = state.touched_at, state.idle_seconds
+    off = not state.interactive or last is None or allowed is None
     if off or state.pending or state.paused or is_ending(state):
         return None
-    assert state.touched_at is not None
-    return state.touched_at + timedelta(seconds=state.idle_seconds)
+    assert last is not None
+    assert allowed is not None
+    return last + timedelta(seconds=allowed)
 
 
 def be_touched(state: ReviewState, now: Timestamp) -> None:
