@@ -22,6 +22,7 @@ from account_reviews.domain.review.messages import (
     SubmitDecision,
     Verdict,
 )
+from account_reviews.domain.review.deliveries import KEPT_DELIVERIES, Delivery
 
 
 class RequestState(StrEnum):
@@ -125,6 +126,8 @@ class ApprovalRequest(Model):
     escalation_level: int = 0
     """How far up it has been escalated; 0 before there were levels."""
     reminded_at: Timestamp | None = None
+    notifications: tuple[Delivery, ...] = ()
+    """Who was notified of it, and who could not be; the newest."""
 
     @property
     def is_pending(self) -> bool:
@@ -227,6 +230,11 @@ class ApprovalRequest(Model):
         if all(item.state is ItemState.SUPERSEDED for item in items):
             return request.model_copy(update={"state": RequestState.SUPERSEDED})
         return request
+
+    def with_delivery(self, delivery: Delivery) -> "ApprovalRequest":
+        """With one more delivery; the oldest make room."""
+        kept = (*self.notifications, delivery)[-KEPT_DELIVERIES:]
+        return self.model_copy(update={"notifications": kept})
 
     def _targets(
         self, message: SubmitDecision, decided_at: Timestamp
