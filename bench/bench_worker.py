@@ -36,7 +36,7 @@ from account_reviews.crm.sql.backend import OwnSqlCrm
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.records import AccountSnapshot, RecordRef, SnapshotLimits
+from account_reviews.domain.records import AccountSnapshot, Owner, RecordRef, SnapshotLimits
 from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.runtime.garbage_collection import collect_seldom, pass_over_what_is_there
 from account_reviews.runtime.worker import open_worker_parts
@@ -118,6 +118,9 @@ class WatchedCrm:
 
     async def has_owner(self, owner: str, *, by_name: bool = False) -> bool:
         return await self._crm.has_owner(owner, by_name=by_name)
+
+    async def find_owner(self, owner: str) -> Owner | None:
+        return await self._crm.find_owner(owner)
 
     async def capabilities(self) -> Capabilities:
         return await self._crm.capabilities()

@@ -14,7 +14,7 @@ from account_reviews.crm.protocol import (
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
+from account_reviews.domain.records import AccountSnapshot, Owner, SnapshotLimits
 from account_reviews.domain.review.steps import ApplyResult
 
 _T = TypeVar("_T")
@@ -80,6 +80,9 @@ class SlowCrm:
 
     async def has_owner(self, owner: str, *, by_name: bool = False) -> bool:
         return await self._crm.has_owner(owner, by_name=by_name)
+
+    async def find_owner(self, owner: str) -> Owner | None:
+        return await self._crm.find_owner(owner)
 
     async def capabilities(self) -> Capabilities:
         capabilities = await self._crm.capabilities()

@@ -144,6 +144,15 @@ class InMemoryCrm:
         everybody = self._all(Owner, RecordType.OWNER)
         return any(owner == one.id or (by_name and owner == one.name) for one in everybody)
 
+    async def find_owner(self, owner: str) -> Owner | None:
+        """The owner of that id, else the only one of exactly that name."""
+        self._check_available()
+        everybody = self._all(Owner, RecordType.OWNER)
+        by_id = [one for one in everybody if one.id == owner]
+        by_name = [one for one in everybody if one.name == owner]
+        found = by_id or by_name
+        return found[0] if len(found) == 1 else None
+
     async def snapshot(
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits
     ) -> AccountSnapshot:

@@ -10,6 +10,7 @@ from account_reviews.domain.records import (
     Account,
     AccountSnapshot,
     AccountStatus,
+    Owner,
     RecordRef,
     SnapshotLimits,
 )
@@ -119,6 +120,11 @@ class CrmBackend(AccountSource, Protocol):
 
         One read of the CRM, however many records.
         """
+        ...
+
+    async def find_owner(self, owner: str) -> Owner | None:
+        """The owner of that id, else the only one of exactly that name. None for nobody, or for
+        several of that name."""
         ...
 
     async def health(self) -> Health: ...

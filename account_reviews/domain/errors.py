@@ -227,6 +227,30 @@ class MemoryUnavailableError(ReviewsError):
     code = "memory_unavailable"
 
 
+class ChannelUnavailableError(ReviewsError):
+    """The channel for notices cannot be reached."""
+
+    retryable = True
+    exit_code = 5
+    code = "channel_unavailable"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, hint=hint)
+
+
+class NoticeRefusedError(ReviewsError):
+    """The channel does not take this notice."""
+
+    code = "notice_refused"
+
+
 class TenantNotServedError(ReviewsError):
     """This worker does not serve that tenant."""
 

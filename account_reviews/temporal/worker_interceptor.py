@@ -31,6 +31,7 @@ from temporalio.worker import (
 
 from account_reviews.domain.base import first_fault
 from account_reviews.domain.errors import (
+    ChannelUnavailableError,
     CrmRateLimitedError,
     DocumentUnreadableError,
     ReviewsError,
@@ -187,7 +188,7 @@ def _asked_for(workflow_id: str, args: Sequence[Any]) -> set[str]:
 def to_application_error(error: ReviewsError) -> ApplicationError:
     """The class decides: its name is the type, its `retryable` says whether to try again."""
     wait = None
-    if isinstance(error, CrmRateLimitedError | WritesHaltedError):
+    if isinstance(error, CrmRateLimitedError | WritesHaltedError | ChannelUnavailableError):
         wait = error.retry_after
     return ApplicationError(
         error.message,

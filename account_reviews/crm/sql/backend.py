@@ -6,7 +6,7 @@ from copy import copy
 from typing import Final, Self
 
 from pydantic import ValidationError
-from sqlalchemy import ARRAY, RowMapping, exists, func, or_, select, text
+from sqlalchemy import ARRAY, RowMapping, Text, cast, desc, exists, func, or_, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -32,7 +32,7 @@ from account_reviews.domain.errors import (
     CrmUnreadableError,
 )
 from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.records import AccountSnapshot, RecordType, SnapshotLimits
+from account_reviews.domain.records import AccountSnapshot, Owner, RecordType, SnapshotLimits
 from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.store.database import autocommit, reachable, sqlstate_of
 from account_reviews.store.statements import reason
@@ -108,6 +108,19 @@ class SqlCrm:
         async with self._answering(), self._autocommit.connect() as connection:
             await self._check_owner(connection)
             return bool(await connection.scalar(query))
+
+    async def find_owner(self, owner: str) -> Owner | None:
+        """The owner of that id, else the only one of exactly that name."""
+        fields = [owners.c[name] for name in ("id", "name", "email", "active", "manager_id")]
+        wanted = or_(owners.c.id == owner, owners.c.name == owner)
+        version = cast(owners.c.version, Text).label("version")
+        query = select(*fields, version).where(wanted).order_by(desc(owners.c.id == owner)).limit(2)
+        async with self._answering(), self._autocommit.connect() as connection:
+            await self._check_owner(connection)
+            rows = (await connection.execute(query)).mappings().all()
+            everybody = [Owner.model_validate(dict(row)) for row in rows]
+        found = [one for one in everybody if one.id == owner] or everybody
+        return found[0] if len(found) == 1 else None
 
     async def snapshot(
         self, account_id: str, *, as_of: Timestamp, limits: SnapshotLimits

@@ -15,6 +15,7 @@ from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.fields import check_fields, missing_field
 from account_reviews.domain.proposals import ItemState, ProposedChange, proposal_hash
 from account_reviews.domain.review.bounds import bytes_of, person, size_of
+from account_reviews.domain.review.deliveries import KEPT_DELIVERIES, Delivery
 from account_reviews.domain.review.messages import (
     ItemAnswer,
     Refusal,
@@ -22,7 +23,6 @@ from account_reviews.domain.review.messages import (
     SubmitDecision,
     Verdict,
 )
-from account_reviews.domain.review.deliveries import KEPT_DELIVERIES, Delivery
 
 
 class RequestState(StrEnum):

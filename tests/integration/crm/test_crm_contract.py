@@ -472,3 +472,13 @@ async def test_an_owner_is_known_by_id_and_on_demand_by_name(filled: Filled) -> 
     assert await crm.has_owner(ILSE.name, by_name=True)
     assert not await crm.has_owner(ILSE.name)
     assert not await crm.has_owner("nobody", by_name=True)
+
+
+async def test_an_owner_is_found_by_id_or_by_a_name_that_only_one_has(filled: Filled) -> None:
+    crm = await filled(sample())
+    found = await crm.find_owner(ILSE.id)
+    assert found is not None
+    assert (found.id, found.name, found.email) == (ILSE.id, ILSE.name, ILSE.email)
+    assert await crm.find_owner(ILSE.name) == found
+    assert await crm.find_owner("nobody") is None
+    assert await crm.find_owner(ILSE.name.upper()) is None
