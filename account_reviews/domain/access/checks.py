@@ -44,7 +44,7 @@ class Checked(Model):
     verified: bool = False
     """The decision was signed, and the signature holds for exactly this decision."""
     nonce: str | None = None
-    """To be added to `ReviewState.nonces` by `domain.access.nonces.used` when it is applied."""
+    """To be added to `ReviewState.nonces` by `domain.review.nonces.used` when it is applied."""
     roles: tuple[str, ...] = ()
     """Of whoever said it; none when the policy has no users."""
     person: str | None = None

@@ -18,6 +18,7 @@ from account_reviews.domain.base import Model
 from account_reviews.domain.canonical import content_hash
 from account_reviews.domain.durations import Span
 from account_reviews.domain.errors import PolicyError
+from account_reviews.domain.policy.access import Access, check_users
 from account_reviews.domain.policy.error_texts import refuse_unknown_keys, sentence
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import AccountStatus, DealStage
@@ -326,6 +327,7 @@ class Policy(Section):
 
     version: Annotated[str, Field(strict=True, min_length=1, max_length=50)] = "1"
     approvals: Approvals = Field(default_factory=Approvals)
+    access: Access = Field(default_factory=Access)
     gather: Gather = Field(default_factory=Gather)
     attention: Attention = Field(default_factory=Attention)
     risk: RiskPolicy = Field(default_factory=RiskPolicy)
@@ -410,12 +412,12 @@ def parse_policy(text: str, *, name: str = "the policy") -> Policy:
 def policy_from(values: dict[str, Any]) -> Policy:
     """The policy of a parsed TOML document, checked like a file's. PolicyError as above."""
     refuse_unknown_keys(values, Policy)
+    check_users(values)
     try:
         policy = Policy.model_validate(values)
     except ValidationError as error:
         raise PolicyError(sentence(error, values, Policy)) from None
     _check_together(policy)
-    _refuse_unsupported(policy)
     return policy
 
 
@@ -436,15 +438,6 @@ def _check_together(policy: Policy) -> None:
         if abs(total - 1) > 1e-9:
             weights = ", ".join(f"{section}.{name}" for name in names)
             raise PolicyError(f"{weights} add up to {total:g}, but must add up to 1")
-
-
-def _refuse_unsupported(policy: Policy) -> None:
-    """A value that would be ignored is refused, so that nobody relies on it."""
-    if policy.approvals.require_signed:
-        raise PolicyError(
-            "approvals.require_signed is true, but this version cannot check signed decisions; "
-            "it must be false"
-        )
 
 
 def as_document(policy: Policy) -> dict[str, object]:

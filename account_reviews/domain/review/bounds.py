@@ -7,11 +7,16 @@ say has bounds of its own below; what is proposed is bounded by the policy.
 
 import json
 import math
-import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from account_reviews.domain.base import Model
+from account_reviews.domain.person_names import clean_name, person
+
+__all__ = [
+    "EARLY_BYTES", "LINE_BYTES", "MESSAGE_BYTES", "MOVES", "SAID_BYTES", "STATE_BYTES",
+    "bytes_of", "clean_name", "cut", "fault_of", "person", "size_of",
+]  # fmt: skip
 
 MESSAGE_BYTES: Final = 64 * 1024
 """One message, as it is sent."""
@@ -52,19 +57,6 @@ def fault_of(fields: Mapping[str, Any], names: frozenset[str]) -> str | None:
         if why is not None:
             return why
     return None
-
-
-def clean_name(name: str) -> str:
-    """A name on one line: no blanks around it, one between words, no control characters."""
-    shown = "".join(one if unicodedata.category(one) != "Cc" else " " for one in name)
-    return " ".join(unicodedata.normalize("NFC", shown).split())
-
-
-def person(name: str) -> str:
-    """What makes two spellings one person: neither case, width nor blanks make another one."""
-    letters = unicodedata.normalize("NFKC", clean_name(name)).casefold()
-    seen = "".join(one for one in letters if unicodedata.category(one) not in ("Cc", "Cf"))
-    return " ".join(unicodedata.normalize("NFKC", seen).split())
 
 
 def size_of(*values: object) -> int:

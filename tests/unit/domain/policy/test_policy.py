@@ -58,10 +58,6 @@ def test_a_file_needs_only_what_differs(tmp_path: Path) -> None:
             "approvals.timeout is '366d', but must be a duration from 1s to 365d",
         ),
         (
-            "[approvals]\nrequire_signed = true",
-            "approvals.require_signed is true, but this version cannot check signed decisions",
-        ),
-        (
             "[approvals.routes]\nmin_confidence = 1.5",
             "approvals.routes.min_confidence is 1.5, but must be a number from 0 to 1",
         ),

@@ -1,0 +1,16 @@
+"""Names of people: as they are kept, and what makes two spellings one person."""
+
+import unicodedata
+
+
+def clean_name(name: str) -> str:
+    """A name on one line: no blanks around it, one between words, no control characters."""
+    shown = "".join(one if unicodedata.category(one) != "Cc" else " " for one in name)
+    return " ".join(unicodedata.normalize("NFC", shown).split())
+
+
+def person(name: str) -> str:
+    """What makes two spellings one person: neither case, width nor blanks make another one."""
+    letters = unicodedata.normalize("NFKC", clean_name(name)).casefold()
+    seen = "".join(one for one in letters if unicodedata.category(one) not in ("Cc", "Cf"))
+    return " ".join(unicodedata.normalize("NFKC", seen).split())
