@@ -11,7 +11,7 @@ from account_reviews.crm.protocol import CrmBackend, Wanted
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import ConflictError, WritesHaltedError
 from account_reviews.domain.proposals import proposal_hash, same
-from account_reviews.domain.records import SnapshotLimits, SnapshotRef
+from account_reviews.domain.records import SnapshotLimits
 from account_reviews.domain.review.steps import (
     ApplyChange,
     ApplyResult,
@@ -20,8 +20,10 @@ from account_reviews.domain.review.steps import (
     FoundWrites,
     ReadBack,
     ReadBackResult,
+    ReadSnapshot,
 )
 from account_reviews.store.reviews import ReviewStore
+from account_reviews.store.usage import count_call
 from account_reviews.telemetry.spans import step
 
 Clock = Callable[[], Awaitable[Timestamp | None]]
@@ -52,16 +54,16 @@ class CrmActivities:
         self._default_as_of = default_as_of
 
     @activity.defn(name="crm.fetch_snapshot")
-    async def fetch_snapshot(self, call: FetchSnapshot) -> SnapshotRef:
+    async def fetch_snapshot(self, call: FetchSnapshot) -> ReadSnapshot:
         """Read one account, store the snapshot under its hash, show the review in the read model.
 
         AccountNotFoundError when the CRM has no such account.
         """
         as_of = await self._clock(call)
-        snapshot = await self._crm.of(call.tenant).snapshot(
+        snapshot = await self._ask(call.tenant).snapshot(
             call.account_id, as_of=as_of, limits=self._limits
         )
-        reference = SnapshotRef(
+        reference = ReadSnapshot(
             hash="",
             account_name=snapshot.account.name,
             owner_id=snapshot.account.owner_id,
@@ -71,6 +73,11 @@ class CrmActivities:
         )
         stored = await self._store.open_run(call.opening, snapshot)
         return reference.model_copy(update={"hash": stored})
+
+    def _ask(self, tenant: str | None) -> CrmBackend:
+        """The CRM for one call, which counts."""
+        count_call()
+        return self._crm.of(tenant)
 
     async def _clock(self, call: FetchSnapshot) -> Timestamp:
         """The clock of this reading; it never goes back."""
@@ -115,7 +122,7 @@ class CrmActivities:
 
     async def _apply(self, call: ApplyChange) -> ApplyResult:
         """Pass the gate as close to the write as the backend allows."""
-        gate, crm = self._gates(call.tenant), self._crm.of(call.tenant)
+        gate, crm = self._gates(call.tenant), self._ask(call.tenant)
         change, now = call.change, datetime.now(UTC)
         version, operation = call.expected_version, call.operation_id
         if call.asked_at is not None:
@@ -131,7 +138,7 @@ class CrmActivities:
     @activity.defn(name="crm.find_writes")
     async def find_writes(self, call: FindWrites) -> FoundWrites:
         """Whether writes whose answers were lost were carried out, by their operation ids."""
-        crm = self._crm.of(call.tenant)
+        crm = self._ask(call.tenant)
         return FoundWrites(results=await crm.find_operations(call.operation_ids))
 
     @activity.defn(name="crm.read_back")
@@ -140,7 +147,7 @@ class CrmActivities:
         wanted = tuple(
             Wanted(record=write.record, fields=tuple(write.written)) for write in call.writes
         )
-        shown = await self._crm.of(call.tenant).read_back(wanted)
+        shown = await self._ask(call.tenant).read_back(wanted)
         verified = {
             write.change_id: fields is not None
             and all(same(fields.get(name), value) for name, value in write.written.items())

@@ -9,6 +9,7 @@ from account_reviews.domain.review.state import MemoryDocument, ReviewState
 from account_reviews.domain.review.steps import RecallMemory
 from account_reviews.memory.protocol import MemoryBackend, RecallQuery
 from account_reviews.store.reviews import ReviewStore
+from account_reviews.store.usage import count_call
 
 LOOK_BACK = timedelta(days=365)
 
@@ -23,6 +24,7 @@ class MemoryActivities:
     @activity.defn(name="memory.recall")
     async def recall(self, call: RecallMemory) -> MemoryDocument:
         """What is remembered of the account, stored under its hash. MemoryUnavailableError."""
+        count_call()
         hits = await self._memory.recall(
             RecallQuery(
                 account_id=call.account_id,
@@ -38,6 +40,7 @@ class MemoryActivities:
     @activity.defn(name="memory.remember")
     async def remember(self, state: ReviewState) -> None:
         """Keep the outcome and each decision, once per review."""
+        count_call()
         await self._memory.remember(
             memory_items(state), idempotency_key=state.run_id, tenant=state.tenant
         )

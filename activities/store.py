@@ -6,9 +6,13 @@ from temporalio import activity
 
 from account_reviews.domain.durations import format_duration
 from account_reviews.domain.policy.model import Gather
-from account_reviews.domain.records import SnapshotRef
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.domain.review.steps import LatestSnapshot, TakenSnapshot, TakeSnapshot
+from account_reviews.domain.review.steps import (
+    LatestSnapshot,
+    ReadSnapshot,
+    TakenSnapshot,
+    TakeSnapshot,
+)
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.telemetry import review_metrics
 from account_reviews.telemetry.review_metrics import Settled
@@ -58,11 +62,11 @@ class StoreActivities:
         return TakenSnapshot(snapshot=found)
 
     @activity.defn(name="store.latest_snapshot")
-    async def latest_snapshot(self, call: LatestSnapshot) -> SnapshotRef | None:
+    async def latest_snapshot(self, call: LatestSnapshot) -> ReadSnapshot | None:
         """The newest stored snapshot of the account with its age, unless it is too old to be used
         for a CRM that is down."""
         found = await self._store.latest_snapshot(call.tenant, call.account_id, call.now)
         limit = self._ages.max_stale.total_seconds()
         if found is None or (found.stale_seconds or 0) > limit:
             return None
-        return found
+        return ReadSnapshot(**found.model_dump())

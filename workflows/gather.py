@@ -113,8 +113,10 @@ async def analyse(review: OpenReview) -> AnalysisResult:
             ),
             policies.own("Analyse", heartbeats=review.execution.heartbeats),
             local=review.execution.own == "local",
+            used=review.using("analyse"),
         ),
     )
+    result = result.model_copy(update={"usage": None})
     state.analysis = result
     review.record("analysed", result.summary)
     return result
@@ -168,6 +170,7 @@ async def _take(review: OpenReview, given: SnapshotRef, *, again: bool) -> Snaps
         TakeSnapshot(given=given, as_of=state.as_of, now=workflow.now(), opening=state),
         policies.own("Check the snapshot", heartbeats=review.execution.heartbeats),
         local=review.execution.own == "local",
+        used=review.using("gather"),
     )
     if taken.snapshot is not None:
         return taken.snapshot
@@ -180,28 +183,32 @@ async def _take(review: OpenReview, given: SnapshotRef, *, again: bool) -> Snaps
 async def _fetch(
     review: OpenReview, call: FetchSnapshot, summary: str, give_up: float, *, again: bool = False
 ) -> SnapshotRef:
-    return await run_step(
+    read = await run_step(
         CrmActivities.fetch_snapshot,
         call,
         policies.crm_read(summary, give_up, heartbeats=review.execution.heartbeats),
         local=review.execution.crm_reads == "local" and not again,
+        used=review.using("gather"),
     )
+    return read.reference()
 
 
 async def _latest_snapshot(review: OpenReview) -> SnapshotRef | None:
-    return await run_step(
+    found = await run_step(
         StoreActivities.latest_snapshot,
         LatestSnapshot(
             account_id=review.state.account_id, tenant=review.state.tenant, now=workflow.now()
         ),
         policies.own("Look for an older snapshot", heartbeats=review.execution.heartbeats),
         local=review.execution.own == "local",
+        used=review.using("gather"),
     )
+    return found.reference() if found is not None else None
 
 
 async def _recall(review: OpenReview) -> MemoryDocument | None:
     try:
-        return await run_step(
+        found = await run_step(
             MemoryActivities.recall,
             RecallMemory(
                 account_id=review.state.account_id,
@@ -214,9 +221,11 @@ async def _recall(review: OpenReview) -> MemoryDocument | None:
                 heartbeats=review.execution.heartbeats,
             ),
             local=review.execution.memory == "local",
+            used=review.using("recall"),
         )
     except StepError:
         return None
+    return found.model_copy(update={"usage": None})
 
 
 def _raise_when_refused(review: OpenReview, error: StepError) -> None:

@@ -19,6 +19,7 @@ async def find_writes(review: OpenReview, ids: tuple[str, ...]) -> dict[str, App
             FindWrites(operation_ids=ids, tenant=review.state.tenant),
             policies.crm_lookup("Ask if it was written", heartbeats=review.execution.heartbeats),
             local=review.execution.crm_reads == "local",
+            used=review.using("look_up"),
         )
     except StepError as error:
         reason = f"whether it was written is not known: {error.reason}"

@@ -1,12 +1,15 @@
 """A review under way, as its steps share it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from temporalio import workflow
 
 from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.phases import Phase
-from account_reviews.domain.review.state import Execution, ReviewInput, ReviewState
+from account_reviews.domain.review.state import Execution, ReviewInput, ReviewState, Usage
+from account_reviews.domain.review.usage import add_usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,10 @@ class OpenReview:
     def stopped(self) -> bool:
         """Whether somebody cancelled it: nothing is begun then."""
         return self.state.cancel is not None
+
+    def using(self, step: str) -> Callable[[Usage | None], None]:
+        """Adds what the activities of a step say that they used."""
+        return partial(add_usage, self.state, step)
 
     def move(self, phase: Phase) -> None:
         """Go to a phase, now."""

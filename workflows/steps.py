@@ -21,6 +21,8 @@ from account_reviews.domain.errors import (
     CrmUnreadableError,
     TenantNotServedError,
 )
+from account_reviews.domain.review.state import Usage
+from account_reviews.domain.review.usage import usage_of, usage_of_failure
 from workflows import policies
 
 _Arg = TypeVar("_Arg")
@@ -34,10 +36,13 @@ class StepError(ApplicationError):
     would fail the task, which is then done again without end.
     """
 
-    def __init__(self, reason: str, *, kind: str | None, permanent: bool) -> None:
+    def __init__(
+        self, reason: str, *, kind: str | None, permanent: bool, usage: Usage | None = None
+    ) -> None:
         self.reason = reason
         self.kind = kind
         self.permanent = permanent
+        self.usage = usage
         super().__init__(reason, type=kind or "StepError", non_retryable=True)
 
 
@@ -63,35 +68,48 @@ class ReviewCancelledError(Exception):
     """Somebody cancelled the review while a step was under way."""
 
 
+def _count_nowhere(_: Usage | None) -> None:
+    """For steps of what has no counters."""
+
+
 async def run_step(
     method: Callable[[Any, _Arg], Awaitable[_Result]],
     arg: _Arg,
     config: ActivityConfig,
     *,
     local: bool,
+    used: Callable[[Usage | None], None] = _count_nowhere,
 ) -> _Result:
-    """Run an activity method. StepError when it cannot be done.
+    """Run an activity method. StepError when it cannot be done. `used` hears what it used.
 
     A local activity that does not end in time goes on as a regular one: its retries leave no
     events, so an outage of hours does not grow the history.
     """
     if local:
         try:
-            return await workflow.execute_local_activity_method(
+            result = await workflow.execute_local_activity_method(
                 method, arg, **policies.local(config.get("summary") or "")
             )
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
             failed = _step_error(error)
+            used(failed.usage)
             if failed.permanent:
                 raise failed from None
+        else:
+            used(usage_of(result))
+            return result
     try:
-        return await workflow.execute_activity_method(method, arg, **config)
+        result = await workflow.execute_activity_method(method, arg, **config)
     except FailureError as error:
         if is_cancelled_exception(error):
             raise
-        raise _step_error(error) from None
+        failed = _step_error(error)
+        used(failed.usage)
+        raise failed from None
+    used(usage_of(result))
+    return result
 
 
 async def project(
@@ -134,6 +152,12 @@ def _step_error(error: FailureError) -> StepError:
     if isinstance(error, ActivityError) and error.cause is not None:
         cause = error.cause
     if isinstance(cause, ApplicationError):
-        return StepError(cause.message, kind=cause.type, permanent=cause.non_retryable)
+        said = cause.details[0] if cause.details else None
+        return StepError(
+            cause.message,
+            kind=cause.type,
+            permanent=cause.non_retryable,
+            usage=usage_of_failure(said),
+        )
     reason = cause.message if isinstance(cause, FailureError) else str(cause)
-    return StepError(reason, kind=None, permanent=False)
+    return StepError(reason, kind=None, permanent=False, usage=usage_of_failure(None))

@@ -93,7 +93,8 @@ async def _apply(review: OpenReview, call: ApplyChange) -> ApplyResult | None:
     config = policies.crm_write(
         f"Write: {call.change.title}", heartbeats=review.execution.heartbeats
     )
-    work = run_step(CrmActivities.apply_change, call, config, local=False)
+    used = review.using("write")
+    work = run_step(CrmActivities.apply_change, call, config, local=False, used=used)
     try:
         return await unless(review.stopped, work)
     except ReviewCancelledError:
@@ -208,6 +209,7 @@ async def _look_back(review: OpenReview, writes: tuple[WrittenChange, ...]) -> N
             ReadBack(writes=writes, tenant=state.tenant),
             policies.crm_read("Read back", 60, heartbeats=review.execution.heartbeats),
             local=review.execution.crm_reads == "local",
+            used=review.using("read_back"),
         )
     except StepError as error:
         review.record("not_verified", f"Could not read back: {error.reason}")

@@ -132,7 +132,7 @@ def review_document(
         "approvals": [request_document(request) for request in state.requests],
         "written": [write.model_dump() for write in state.written.values()],
         "history": [move.model_dump() for move in state.history],
-        "counters": state.counters.model_dump(),
+        "counters": counters_document(state),
         "version": state.version,
         "resume_ready": resumable_view(state).resumable,
         "error_count": state.error_count,
@@ -148,6 +148,27 @@ def review_document(
         "source": source,
         "age_seconds": age_seconds,
         "halted": halt.model_dump(include={"by", "reason", "at"}) if halt is not None else None,
+    }
+
+
+def counters_document(state: "ReviewState") -> dict[str, Any]:
+    """What a review did so far. Times are in milliseconds; `steps` has them by step.
+
+    Sums of what the results of its activities carry: an attempt whose worker died is an error, and
+    what it did is not known. `error_count` is that of the review, not of attempts.
+    """
+    counters = state.counters
+    lasted = ((state.closed_at or state.updated_at) - state.started_at).total_seconds()
+    return {
+        **counters.model_dump(),
+        "total_duration_ms": round(lasted * 1000),
+        "account_processing_times_ms": [round(counters.usage.milliseconds)],
+        "api_call_count": counters.usage.calls,
+        "cache_hits": counters.usage.cache_hits,
+        "cache_misses": counters.usage.cache_misses,
+        "token_usage": counters.usage.tokens,
+        "error_count": state.error_count,
+        "failed_attempts": counters.usage.errors,
     }
 
 

@@ -30,6 +30,7 @@ from account_reviews.store.review_writes import (
     save_values,
 )
 from account_reviews.store.sql_files import read_sql
+from account_reviews.store.usage import count_cache
 
 KNOWN_CHARACTERS = 16_000_000
 """Of documents that this process stored: the next step of a review reads them from memory."""
@@ -104,6 +105,7 @@ class ReviewStore:
     async def get_document(self, stored: str) -> Any:
         """The document under that hash. DocumentNotFoundError when it is gone."""
         known = self._known.get(stored)
+        count_cache(hit=known is not None)
         if known is not None:
             return orjson.loads(known)
         async with self._statements() as connection:

@@ -26,7 +26,7 @@ class RedactingFailureConverter(DefaultFailureConverter, WithSerializationContex
     Which bound holds depends on where a failure goes:
 
     - of an activity: LIMIT (3.5 KiB) for all of it, causes and details too. As the last failure of
-      a pending activity the server keeps 4 KiB. No code of ours reads details of activities.
+      a pending activity the server keeps 4 KiB. Their details are what they used, 150 bytes.
     - of a workflow or an update: LIMIT without the details of the outermost failure, which stay
       whole. They are results: that of a failed review or cycle, which its commands and hooks read,
       and the refusal of a decision. The server's bound for these is that of any result, 2 MiB

@@ -1,13 +1,14 @@
 """What happens to every message and every try of an activity on its way in and out."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
@@ -38,7 +39,9 @@ from account_reviews.domain.errors import (
     TenantNotServedError,
     WritesHaltedError,
 )
+from account_reviews.domain.review.state import Usage
 from account_reviews.store.database import refused
+from account_reviews.store.usage import Meter, metered
 from account_reviews.temporal import names
 
 BEATS_PER_TIMEOUT = 3
@@ -52,8 +55,9 @@ class ReviewInterceptor(Interceptor):
     fails with a sentence; what a workflow or an update fails with is logged with its whole trace,
     which leaves the worker short. Activity side: errors of ours become Temporal's
     (`to_application_error`), so does a value that the database will never take. While the activity
-    runs a heartbeat beats three times per heartbeat time-out, with the details it gave last. What
-    is asked for a tenant that is not one of `tenants` is refused for good; None lets all in.
+    runs a heartbeat beats three times per heartbeat time-out, with the details it gave last. A
+    result that has a place for it says what the activity used; an error of ours does so too. What is
+    asked for a tenant that is not one of `tenants` is refused for good; None lets all in.
     """
 
     def __init__(self, tenants: Collection[str] | None = None) -> None:
@@ -133,20 +137,44 @@ class _ActivityDoor(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         _last_details.set([tuple(activity.info().heartbeat_details)])
         beats = _start_heartbeat(activity.info().heartbeat_timeout)
-        try:
-            if self._tenants is not None:
-                ensure_served(self._tenants, activity.info().workflow_id or "", input.args)
-            return await super().execute_activity(input)
-        except ReviewsError as error:
-            raise to_application_error(error) from error
-        except Exception as error:
-            never = _never(error, activity.info().activity_type)
-            if never is None:
-                raise
-            raise to_application_error(never) from error
-        finally:
-            if beats is not None:
-                beats.cancel()
+        begun = time.monotonic()
+        with metered() as meter:
+            try:
+                if self._tenants is not None:
+                    ensure_served(self._tenants, activity.info().workflow_id or "", input.args)
+                result = await super().execute_activity(input)
+                return with_usage(result, lambda: _usage(meter, begun, failed=False))
+            except ReviewsError as error:
+                usage = _usage(meter, begun, failed=True)
+                raise to_application_error(error, usage) from error
+            except Exception as error:
+                never = _never(error, activity.info().activity_type)
+                if never is None:
+                    raise
+                raise to_application_error(never, _usage(meter, begun, failed=True)) from error
+            finally:
+                if beats is not None:
+                    beats.cancel()
+
+
+def with_usage(result: Any, used: Callable[[], Usage]) -> Any:
+    """The result with what its activity used, where it has a place for that and left it empty."""
+    if isinstance(result, BaseModel) and "usage" in type(result).model_fields:
+        if getattr(result, "usage", None) in (None, Usage()):
+            return result.model_copy(update={"usage": used()})
+    return result
+
+
+def _usage(meter: Meter, begun: float, *, failed: bool) -> Usage:
+    """Of this attempt; the attempts before it count as errors."""
+    return Usage(
+        calls=meter.calls,
+        cache_hits=meter.cache_hits,
+        cache_misses=meter.cache_misses,
+        tokens=meter.tokens,
+        errors=activity.info().attempt - (not failed),
+        milliseconds=round((time.monotonic() - begun) * 1000, 3),
+    )
 
 
 def _never(error: Exception, activity_type: str) -> ReviewsError | None:
@@ -185,13 +213,17 @@ def _asked_for(workflow_id: str, args: Sequence[Any]) -> set[str]:
     return found
 
 
-def to_application_error(error: ReviewsError) -> ApplicationError:
-    """The class decides: its name is the type, its `retryable` says whether to try again."""
+def to_application_error(error: ReviewsError, usage: Usage | None = None) -> ApplicationError:
+    """The class decides: its name is the type, its `retryable` says whether to try again.
+
+    `usage`, what the failed activity used, is its only detail.
+    """
     wait = None
     if isinstance(error, CrmRateLimitedError | WritesHaltedError | ChannelUnavailableError):
         wait = error.retry_after
     return ApplicationError(
         error.message,
+        *([usage] if usage is not None else []),
         type=type(error).__name__,
         non_retryable=not error.retryable,
         next_retry_delay=timedelta(seconds=wait) if wait is not None else None,

@@ -184,6 +184,8 @@ class Counters(Model):
 class MemoryDocument(Model):
     hash: str
     items: int
+    usage: Usage | None = None
+    """Of a result that is under way; the state keeps it in its counters."""
 
 
 class AnalysisResult(Model):
@@ -202,6 +204,8 @@ class AnalysisResult(Model):
     terms: Terms
     policy_hash: str
     summary: str
+    usage: Usage | None = None
+    """Of a result that is under way; the state keeps it in its counters."""
 
 
 class ReviewState(BaseModel):

@@ -26,6 +26,17 @@ class ApplyResult(Model):
     current: dict[str, Scalar] = Field(default_factory=dict)
     """The change's fields as they stand in the CRM now."""
     applied_at: Timestamp | None = None
+    usage: Usage | None = None
+
+
+class ReadSnapshot(SnapshotRef):
+    """A snapshot as a step gives it."""
+
+    usage: Usage | None = None
+
+    def reference(self) -> SnapshotRef:
+        """As everybody else refers to it."""
+        return SnapshotRef(**{name: getattr(self, name) for name in SnapshotRef.model_fields})
 
 
 class FetchSnapshot(Model):
@@ -54,6 +65,7 @@ class TakenSnapshot(Model):
     refusal: str | None = None
     unknown: bool = False
     """There is no such snapshot of this account: whoever sent the reference was wrong."""
+    usage: Usage | None = None
 
 
 class LatestSnapshot(Model):
@@ -106,6 +118,7 @@ class FoundWrites(Model):
     """operation id -> its result, for those that were carried out."""
 
     results: dict[str, ApplyResult] = Field(default_factory=dict)
+    usage: Usage | None = None
 
 
 class ReadBack(Model):
@@ -118,6 +131,7 @@ class ReadBackResult(Model):
     """change id -> True when the CRM shows what was approved."""
 
     verified: dict[str, bool]
+    usage: Usage | None = None
 
 
 ANSWER_CHARACTERS = 4_000
