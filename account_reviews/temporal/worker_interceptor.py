@@ -56,8 +56,8 @@ class ReviewInterceptor(Interceptor):
     which leaves the worker short. Activity side: errors of ours become Temporal's
     (`to_application_error`), so does a value that the database will never take. While the activity
     runs a heartbeat beats three times per heartbeat time-out, with the details it gave last. A
-    result that has a place for it says what the activity used; an error of ours does so too. What is
-    asked for a tenant that is not one of `tenants` is refused for good; None lets all in.
+    result that has a place for it says what the activity used; an error of ours does so too. What
+    is asked for a tenant that is not one of `tenants` is refused for good; None lets all in.
     """
 
     def __init__(self, tenants: Collection[str] | None = None) -> None:
@@ -159,9 +159,9 @@ class _ActivityDoor(ActivityInboundInterceptor):
 
 def with_usage(result: Any, used: Callable[[], Usage]) -> Any:
     """The result with what its activity used, where it has a place for that and left it empty."""
-    if isinstance(result, BaseModel) and "usage" in type(result).model_fields:
-        if getattr(result, "usage", None) in (None, Usage()):
-            return result.model_copy(update={"usage": used()})
+    placed = isinstance(result, BaseModel) and "usage" in type(result).model_fields
+    if placed and getattr(result, "usage", None) in (None, Usage()):
+        return result.model_copy(update={"usage": used()})
     return result
 
 
