@@ -4,4 +4,4 @@ from typing import Final
 
 from account_reviews.memory.protocol import MemoryCapabilities
 
-POSTGRES: Final = MemoryCapabilities(name="postgres", max_batch=500, local=True)
+POSTGRES: Final = MemoryCapabilities(name="postgres", delete=True, max_batch=500, local=True)

@@ -10,7 +10,14 @@ from account_reviews.domain.backends import Health
 from account_reviews.domain.errors import MemoryUnavailableError
 from account_reviews.domain.memory import MemoryHit, MemoryItem
 from account_reviews.memory import rules
-from account_reviews.memory.protocol import MemoryCapabilities, MemoryRef, RecallQuery, TimelinePage
+from account_reviews.memory.protocol import (
+    ForgetReport,
+    MemoryCapabilities,
+    MemoryRef,
+    MemorySelector,
+    RecallQuery,
+    TimelinePage,
+)
 
 _WORD: Final = re.compile(r"\w+")
 
@@ -74,8 +81,56 @@ class InMemoryMemory:
             items=items, next_cursor=rules.next_cursor(items, more=len(kept) > limit)
         )
 
+    async def supersede(
+        self, ref: MemoryRef, item: MemoryItem, *, tenant: str | None = None
+    ) -> MemoryRef:
+        self._refuse_when_down()
+        whose, wanted = tenant or self._tenant, rules.reference(ref.id)
+        found = [
+            (key, place)
+            for key, batch in self._kept.items()
+            for place, kept in enumerate(batch)
+            if (kept.tenant, kept.id) == (whose, wanted)
+        ]
+        if not found:
+            raise rules.unknown(ref.id)
+        fresh = rules.clean(item)
+        key = rules.key_of_successor(ref.id)
+        if (whose, key) not in self._kept:
+            place = found[0]
+            batch = list(self._kept[place[0]])
+            ended = batch[place[1]].item.model_copy(update={"valid_to": rules.ends_with(fresh)})
+            batch[place[1]] = _Kept(wanted, ended, whose)
+            self._kept[place[0]] = tuple(batch)
+        (successor,) = await self.remember((item,), idempotency_key=key, tenant=whose)
+        return successor
+
+    async def forget(
+        self,
+        selector: MemorySelector,
+        *,
+        reason: str,
+        requested_by: str,
+        tenant: str | None = None,
+        dry_run: bool = False,
+    ) -> ForgetReport:
+        del reason, requested_by
+        self._refuse_when_down()
+        whose = tenant or self._tenant
+        chosen = rules.choice(selector)
+        gone = [
+            kept
+            for batch in self._kept.values()
+            for kept in batch
+            if kept.tenant == whose and chosen(kept.id, kept.item)
+        ]
+        if not dry_run:
+            for key, batch in self._kept.items():
+                self._kept[key] = tuple(kept for kept in batch if kept not in gone)
+        return rules.forgotten((kept.item.kind for kept in gone), dry_run=dry_run)
+
     async def capabilities(self) -> MemoryCapabilities:
-        return MemoryCapabilities(name="in_memory", max_batch=500, local=True)
+        return MemoryCapabilities(name="in_memory", delete=True, max_batch=500, local=True)
 
     async def health(self) -> Health:
         detail = "account memory in this process" if self.available else "switched off"

@@ -8,6 +8,7 @@ decay with the item's age. Deterministic, offline, and in the same database as t
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
@@ -15,12 +16,14 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    delete,
     func,
     insert,
     or_,
     select,
     text,
     tuple_,
+    update,
 )
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError
@@ -31,7 +34,14 @@ from account_reviews.domain.errors import BadInputError, MemoryUnavailableError
 from account_reviews.domain.memory import MemoryHit, MemoryItem, MemoryKind, MemorySource
 from account_reviews.memory import rules
 from account_reviews.memory.capabilities import POSTGRES
-from account_reviews.memory.protocol import MemoryCapabilities, MemoryRef, RecallQuery, TimelinePage
+from account_reviews.memory.protocol import (
+    ForgetReport,
+    MemoryCapabilities,
+    MemoryRef,
+    MemorySelector,
+    RecallQuery,
+    TimelinePage,
+)
 from account_reviews.memory.tables import memory_items
 from account_reviews.store.database import autocommit, reachable
 
@@ -66,6 +76,7 @@ class PostgresMemory:
     """
 
     def __init__(self, engine: AsyncEngine, *, tenant: str = "default") -> None:
+        self._engine = engine
         self._statements = autocommit(engine)
         self._tenant = tenant
 
@@ -138,6 +149,50 @@ class PostgresMemory:
             items=items, next_cursor=rules.next_cursor(items, more=len(rows) > limit)
         )
 
+    async def supersede(
+        self, ref: MemoryRef, item: MemoryItem, *, tenant: str | None = None
+    ) -> MemoryRef:
+        """Both rows in one transaction. NotFoundError, BadInputError, MemoryUnavailableError."""
+        whose, wanted = tenant or self._tenant, rules.reference(ref.id)
+        fresh, key = rules.clean(item), rules.key_of_successor(ref.id)
+        row = _row(whose, fresh, key, 0)
+        ours = and_(_ITEM.tenant == whose, _ITEM.id == wanted)
+        async with reachable(MemoryUnavailableError), self._engine.begin() as connection:
+            if await connection.scalar(select(_ITEM.id).where(ours).with_for_update()) is None:
+                raise rules.unknown(ref.id)
+            stored = await _stored(connection, whose, key)
+            if stored:
+                return stored[0]
+            try:
+                await connection.execute(insert(memory_items), [row])
+            except DBAPIError as error:
+                raise _explained(error) from error
+            ended = update(memory_items).where(ours).values(valid_to=rules.ends_with(fresh))
+            await connection.execute(ended)
+        return MemoryRef(id=str(row["id"]))
+
+    async def forget(
+        self,
+        selector: MemorySelector,
+        *,
+        reason: str,
+        requested_by: str,
+        tenant: str | None = None,
+        dry_run: bool = False,
+    ) -> ForgetReport:
+        """In one transaction. MemoryUnavailableError."""
+        del reason, requested_by  # the audit trail has them
+        chosen = rules.choice(selector)
+        limits = [_ITEM.tenant == (tenant or self._tenant), *_chosen_by(selector)]
+        async with reachable(MemoryUnavailableError), self._engine.begin() as connection:
+            statement: Select[Any] = select(*_SHOWN).where(*limits)
+            rows = await connection.stream(statement)
+            gone = [row async for row in rows if chosen(row.id, _item(row))]
+            if gone and not dry_run:
+                ids = [row.id for row in gone]
+                await connection.execute(delete(memory_items).where(_ITEM.id.in_(ids)))
+        return rules.forgotten((MemoryKind(row.kind) for row in gone), dry_run=dry_run)
+
     async def capabilities(self) -> MemoryCapabilities:
         return POSTGRES
 
@@ -193,6 +248,16 @@ def _explained(error: DBAPIError) -> Exception:
     return BadInputError(
         "an item has too many attributes to be indexed", hint="move long values into its text"
     )
+
+
+def _chosen_by(selector: MemorySelector) -> list[ColumnElement[bool]]:
+    """What the database can tell of a selector; whether a person is meant is told from the text."""
+    if selector.account_id is not None:
+        return [_ITEM.account_id == selector.account_id]
+    if selector.items:
+        wanted = [UUID(ref) for ref in selector.items if rules.is_reference(ref)]
+        return [_ITEM.id.in_(wanted)]
+    return []
 
 
 def _moment(as_of: datetime | None) -> datetime:

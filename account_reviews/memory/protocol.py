@@ -1,20 +1,23 @@
 """The one door to any account memory."""
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.memory import MemoryHit, MemoryItem, MemoryKind
 
 __all__ = [
+    "ForgetReport",
     "MemoryBackend",
     "MemoryCapabilities",
     "MemoryHit",
     "MemoryItem",
     "MemoryKind",
+    "MemoryRef",
+    "MemorySelector",
     "RecallQuery",
 ]
 
@@ -41,6 +44,33 @@ class RecallQuery(Model):
 
 class MemoryRef(Model):
     id: str
+
+
+class MemorySelector(Model):
+    """What is to be forgotten: exactly one of its three ways is given."""
+
+    items: tuple[str, ...] = ()
+    """References."""
+    account_id: str | None = None
+    """Everything of this account."""
+    subject: tuple[str, ...] = ()
+    """Every item that mentions one of these: the names, addresses and numbers of a person. Whole
+    words count, in any case, in titles, texts, sources and attributes."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        given = (bool(self.items), self.account_id is not None, bool(self.subject))
+        if sum(given) != 1:
+            raise ValueError("give items, an account or a subject, and only one of them")
+        return self
+
+
+class ForgetReport(Model):
+    """What a memory removed. It never names what that was."""
+
+    removed: int = 0
+    by_kind: dict[MemoryKind, int] = Field(default_factory=dict)
+    dry_run: bool = False
 
 
 class TimelinePage(Model):
@@ -78,6 +108,34 @@ class MemoryBackend(Protocol):
         self, account_id: str, *, cursor: str | None = None, limit: int = 50
     ) -> TimelinePage:
         """Newest first."""
+        ...
+
+    async def supersede(
+        self, ref: MemoryRef, item: MemoryItem, *, tenant: str | None = None
+    ) -> MemoryRef:
+        """Replace what is no longer true by `item`, and keep both.
+
+        The old item is valid until the new one begins to be: its `valid_from`, without one when it
+        occurred. A repeat gives the same reference and changes nothing. NotFoundError for a
+        reference that the tenant does not have.
+        """
+        ...
+
+    async def forget(
+        self,
+        selector: MemorySelector,
+        *,
+        reason: str,
+        requested_by: str,
+        tenant: str | None = None,
+        dry_run: bool = False,
+    ) -> ForgetReport:
+        """Remove for good what the selector names; forgetting again removes nothing.
+
+        `reason` and `requested_by` are for a memory that keeps a record of its own; ours is the
+        audit trail. With `dry_run` it only counts. BadInputError where `capabilities().delete` is
+        False.
+        """
         ...
 
     async def capabilities(self) -> MemoryCapabilities: ...

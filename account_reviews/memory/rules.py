@@ -3,14 +3,18 @@
 import base64
 import json
 import math
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.canonical import rfc3339
-from account_reviews.domain.errors import BadInputError
-from account_reviews.domain.memory import MemoryHit, MemoryItem
+from account_reviews.domain.erasure import Subject
+from account_reviews.domain.errors import BadInputError, NotFoundError
+from account_reviews.domain.memory import MemoryHit, MemoryItem, MemoryKind
+from account_reviews.memory.protocol import ForgetReport, MemorySelector
 
 HALF_LIFE: Final = timedelta(days=180)
 """An item of this age counts half as much as one of today."""
@@ -115,6 +119,62 @@ def hit(reference: object, item: MemoryItem, score: float) -> MemoryHit:
 
 
 _SHOWN: Final = ("kind", "title", "text", "source", "occurred_at", "attributes")
+
+
+def key_of_successor(ref: str) -> str:
+    """The idempotency key of what supersedes that item."""
+    return f"supersedes/{ref}"
+
+
+def ends_with(successor: MemoryItem) -> datetime:
+    """Until when what it supersedes was valid."""
+    return successor.valid_from or successor.occurred_at
+
+
+def reference(ref: str) -> UUID:
+    """NotFoundError for one that no memory of ours gives."""
+    if not is_reference(ref):
+        raise unknown(ref)
+    return UUID(ref)
+
+
+def unknown(ref: str) -> NotFoundError:
+    """The error for a reference without an item."""
+    return NotFoundError(f"the memory has no item {ref!r}")
+
+
+def choice(selector: MemorySelector) -> Callable[[UUID, MemoryItem], bool]:
+    """Whether an item is one of those that a selector names."""
+    if selector.account_id is not None:
+        account_id = check_id(selector.account_id, "account id")
+        return lambda _, item: item.account_id == account_id
+    if selector.items:
+        wanted = {UUID(ref) for ref in selector.items if is_reference(ref)}
+        return lambda ref, _: ref in wanted
+    subject = Subject(names=selector.subject)
+    return lambda _, item: mentions(item, subject)
+
+
+def forgotten(kinds: Iterable[MemoryKind], *, dry_run: bool) -> ForgetReport:
+    """The report on items of these kinds."""
+    by_kind = Counter(kinds)
+    return ForgetReport(removed=by_kind.total(), by_kind=dict(by_kind), dry_run=dry_run)
+
+
+def is_reference(ref: str) -> bool:
+    """True for what a memory of ours may have given as a reference."""
+    try:
+        UUID(ref)
+    except ValueError:
+        return False
+    return True
+
+
+def mentions(item: MemoryItem, subject: Subject) -> bool:
+    """True when any text of the item names the subject."""
+    source = item.source
+    texts = (item.title, item.text, source.record_id, source.url, *item.attributes.values())
+    return any(isinstance(text, str) and subject.is_in(text) for text in texts)
 
 
 def _clean(text: str | None) -> str | None:

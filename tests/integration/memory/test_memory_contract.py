@@ -11,14 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.domain.errors import BadInputError, MemoryUnavailableError
+from account_reviews.domain.errors import BadInputError, MemoryUnavailableError, NotFoundError
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.postgres import PostgresMemory
 from account_reviews.memory.protocol import (
+    ForgetReport,
     MemoryBackend,
     MemoryHit,
     MemoryItem,
     MemoryKind,
+    MemoryRef,
+    MemorySelector,
     RecallQuery,
 )
 from account_reviews.store.database import create_engine
@@ -291,6 +294,7 @@ async def test_health_and_capabilities(memory: MemoryBackend) -> None:
     able = await memory.capabilities()
     assert able.local
     assert able.temporal
+    assert able.delete
     assert not able.semantic
     batch = tuple(item(account()) for _ in range(able.max_batch))
     assert len(await keep(memory, *batch)) == able.max_batch
@@ -303,6 +307,10 @@ async def test_unavailable(unavailable: MemoryBackend) -> None:
         await unavailable.remember((item("a"),), idempotency_key="k")
     with pytest.raises(MemoryUnavailableError):
         await unavailable.timeline("a")
+    with pytest.raises(MemoryUnavailableError):
+        await forget(unavailable, account_id="a")
+    with pytest.raises(MemoryUnavailableError):
+        await unavailable.supersede(MemoryRef(id="6f0d1c8e-52a7-5b0c-9a35-0c1f6b7a4e21"), item("a"))
     assert not (await unavailable.health()).ok
 
 
@@ -314,3 +322,88 @@ async def test_a_call_may_name_its_tenant(memory: MemoryBackend) -> None:
     assert await texts(memory, acc, tenant="acme") == ["ours"]
     assert await texts(memory, acc) == await texts(memory, acc, tenant="default") == ["theirs"]
     assert ours != theirs
+
+
+async def test_what_is_superseded_was_true_until_then_and_is_kept(memory: MemoryBackend) -> None:
+    acc, day = account(), timedelta(days=1)
+    (old,) = await keep(memory, item(acc, "the sponsor is Ann", kind=MemoryKind.FACT))
+    newer = item(acc, "the sponsor is Bo", kind=MemoryKind.FACT, occurred_at=AT + day)
+    ref = await memory.supersede(MemoryRef(id=old), newer)
+    assert await memory.supersede(MemoryRef(id=old), newer) == ref, "a repeat changes nothing"
+    assert await memory.supersede(MemoryRef(id=old), item(acc, "or Cy")) == ref
+    assert await texts(memory, acc) == ["the sponsor is Bo"]
+    assert await texts(memory, acc, as_of=AT) == ["the sponsor is Ann"]
+    assert await texts(memory, acc, as_of=AT + day) == ["the sponsor is Bo"]
+    assert [hit.id for hit in await whole_timeline(memory, acc, 5)] == [ref.id, old]
+
+
+async def test_a_successor_is_valid_from_when_it_says(memory: MemoryBackend) -> None:
+    acc, day = account(), timedelta(days=1)
+    (old,) = await keep(memory, item(acc, "before"))
+    await memory.supersede(MemoryRef(id=old), item(acc, "after", valid_from=AT + 2 * day))
+    assert await texts(memory, acc, as_of=AT + day) == ["before"]
+    assert await texts(memory, acc, as_of=AT + 2 * day) == ["after"]
+
+
+@pytest.mark.parametrize("ref", ["6f0d1c8e-52a7-5b0c-9a35-0c1f6b7a4e21", "nonsense", ""])
+async def test_nothing_supersedes_what_is_not_there(memory: MemoryBackend, ref: str) -> None:
+    acc = account()
+    with pytest.raises(NotFoundError, match="the memory has no item"):
+        await memory.supersede(MemoryRef(id=ref), item(acc))
+    (other,) = await memory.remember((item(acc),), idempotency_key=f"{acc}/k", tenant="acme")
+    with pytest.raises(NotFoundError):
+        await memory.supersede(other, item(acc))
+    assert await texts(memory, acc) == []
+
+
+async def forget(memory: MemoryBackend, *, dry_run: bool = False, **chosen: Any) -> ForgetReport:
+    selector = MemorySelector(**chosen)
+    return await memory.forget(selector, reason="asked for", requested_by="dpo", dry_run=dry_run)
+
+
+async def test_an_account_is_forgotten_whole_and_only_once(memory: MemoryBackend) -> None:
+    acc, other = account(), account()
+    await keep(memory, item(acc, kind=MemoryKind.DECISION), item(acc), item(other, f"of {acc}"))
+    key = f"{acc}/acme"
+    await memory.remember((item(acc, "of acme"),), idempotency_key=key, tenant="acme")
+    counted = await forget(memory, account_id=acc, dry_run=True)
+    assert (counted.removed, counted.dry_run) == (2, True)
+    assert len(await texts(memory, acc)) == 2
+    report = await forget(memory, account_id=acc)
+    assert report == ForgetReport(
+        removed=2, by_kind={MemoryKind.DECISION: 1, MemoryKind.NOTE: 1}, dry_run=False
+    )
+    assert await whole_timeline(memory, acc, 5) == []
+    assert await texts(memory, other) == [f"of {acc}"]
+    assert await texts(memory, acc, tenant="acme") == ["of acme"]
+    assert (await forget(memory, account_id=acc)).removed == 0
+
+
+async def test_items_are_forgotten_by_their_references(memory: MemoryBackend) -> None:
+    acc = account()
+    first, second = await keep(memory, item(acc, "one"), item(acc, "two"))
+    assert (await forget(memory, items=(first, "nonsense"))).removed == 1
+    assert [hit.id for hit in await whole_timeline(memory, acc, 5)] == [second]
+
+
+async def test_a_person_is_forgotten_wherever_he_or_she_is_named(memory: MemoryBackend) -> None:
+    acc = account()
+    name = f"Zoë Quint-{acc}"
+    await keep(
+        memory,
+        item(acc, f"talked to {name.upper()}, who is keen"),
+        item(acc, "title", title=f"Call with {name}"),
+        item(acc, "attribute", attributes={"by": name, "n": 3}),
+        item(acc, "source", source={"system": "crm", "record_id": name}),
+        item(acc, f"about {name}son, another person"),
+        item(acc, "about nobody"),
+    )
+    report = await forget(memory, subject=(name, "zoe@quint.example"))
+    assert report.removed == 4
+    assert set(await texts(memory, acc)) == {"about nobody", f"about {name}son, another person"}
+
+
+def test_a_selector_names_one_thing() -> None:
+    for wrong in ({}, {"items": ("a",), "account_id": "b"}, {"account_id": "a", "subject": ("b",)}):
+        with pytest.raises(ValueError, match="only one of them"):
+            MemorySelector.model_validate(wrong)
