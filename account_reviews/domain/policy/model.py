@@ -311,7 +311,13 @@ class Retention(Section):
     """How long closed reviews and the audit are kept."""
 
     closed: Long = timedelta(days=7)
+    archives: Annotated[timedelta, Span("1d", "36500d")] = timedelta(days=2555)
+    """Of reviews whose rows are gone."""
+    outcomes: Annotated[timedelta, Span("1d", "36500d")] = timedelta(days=1095)
+    """How proposals ended, which later reviews go by; never shorter than `quiet_days`."""
     audit: Annotated[timedelta, Span("1d", "36500d")] = timedelta(days=2555)
+    legal_hold: tuple[Annotated[str, Field(strict=True, min_length=1, max_length=500)], ...] = ()
+    """Account ids: nothing of them is removed, by age or by wish."""
 
 
 class AuditPolicy(Section):
