@@ -121,6 +121,7 @@ class AnalysisActivities:
                 max_conflict_rounds=approvals.max_conflict_rounds,
                 auto=tuple(approvals.auto),
                 max_errors=self._policy.resume.max_errors,
+                channels=tuple(self._policy.notifications.channels),
             ),
             policy_hash=analysis.policy_hash,
             summary=summarise_analysis(analysis),

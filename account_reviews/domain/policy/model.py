@@ -12,14 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from account_reviews.domain.base import Model
 from account_reviews.domain.canonical import content_hash
 from account_reviews.domain.durations import Span
 from account_reviews.domain.errors import PolicyError
 from account_reviews.domain.policy.access import Access, check_users
 from account_reviews.domain.policy.error_texts import refuse_unknown_keys, sentence
+from account_reviews.domain.policy.notifications import Notifications, check_notifications
+from account_reviews.domain.policy.section import Section
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import AccountStatus, DealStage
 
@@ -34,12 +35,6 @@ Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Factor = Annotated[float, Field(strict=True, gt=0, le=5)]
 Hours = Annotated[timedelta, Span("1s", "365d", "h")]
 Long = Annotated[timedelta, Span("1s", "3650d")]
-
-
-class Section(Model):
-    """One table of the policy."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", validate_default=False)
 
 
 class Routes(Section):
@@ -350,6 +345,7 @@ class Policy(Section):
     cycle: Cycle = Field(default_factory=Cycle)
     schedules: SchedulePolicy = Field(default_factory=SchedulePolicy)
     retention: Retention = Field(default_factory=Retention)
+    notifications: Notifications = Field(default_factory=Notifications)
     audit: AuditPolicy = Field(default_factory=AuditPolicy)
 
     @cached_property
@@ -424,6 +420,7 @@ def policy_from(values: dict[str, Any]) -> Policy:
     except ValidationError as error:
         raise PolicyError(sentence(error, values, Policy)) from None
     _check_together(policy)
+    check_notifications(policy.notifications)
     return policy
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.canonical import content_hash
-from account_reviews.domain.review.bounds import person
+from account_reviews.domain.person_names import person
 from account_reviews.domain.review.notices import Notice, NoticeKind
 
 KEPT_DELIVERIES: Final = 100

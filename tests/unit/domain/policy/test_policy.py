@@ -170,3 +170,41 @@ def test_durations_round_trip(text: str) -> None:
 def test_other_forms_are_no_durations(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            'channels = ["pigeon"]',
+            "channels is ['pigeon'], but must be a list of some of console, email, webhook",
+        ),
+        ('time_zone = "Berlin"', "time_zone is 'Berlin', but must be an IANA time zone"),
+        ('time_zones = { "Ann" = "CEST" }', "time_zones.Ann is 'CEST', but must be an IANA"),
+        (
+            'addresses = { "Ann" = "ann@example.com, eve@example.com" }',
+            "addresses.Ann is 'ann@example.com, eve@example.com', but must be one e-mail address",
+        ),
+        (
+            'addresses = { "Ann" = "ann@example.com\\nBcc: eve@example.com" }',
+            "must be one e-mail address",
+        ),
+        ('digest = "sometimes"', "digest is 'sometimes', but must be one of always, news, off"),
+    ],
+)
+def test_notifications_that_would_reach_nobody_are_refused(text: str, message: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        parse_policy(f"[notifications]\n{text}")
+    assert message in caught.value.message
+
+
+def test_a_name_is_found_however_it_is_spelled() -> None:
+    found = parse_policy(
+        '[notifications]\ntime_zone = "Europe/Paris"\n'
+        '[notifications.addresses]\n"Ann Smith" = "ann@example.com"\n'
+        '[notifications.time_zones]\n"o-1" = "Asia/Tokyo"\n'
+    ).notifications
+    assert found.address_of("nobody", None, " ann  SMITH") == "ann@example.com"
+    assert found.address_of("nobody") is None
+    assert found.zone_of("Ann Smith", "O-1").key == "Asia/Tokyo"
+    assert found.zone_of("Ann Smith").key == "Europe/Paris"
