@@ -6,16 +6,22 @@ after a decision and the answer, or a Refusal that changes nothing but is record
 
 from collections.abc import Callable
 from datetime import timedelta
-from enum import StrEnum
-from typing import Literal
+from typing import Any
 
-from account_reviews.domain.base import Model, Scalar, Timestamp
+from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.canonical import content_hash, rfc3339
-from account_reviews.domain.errors import BadInputError
-from account_reviews.domain.fields import check_fields, missing_field
-from account_reviews.domain.proposals import ItemState, ProposedChange, proposal_hash
+from account_reviews.domain.proposals import ItemState, ProposedChange
+from account_reviews.domain.review import ballots
 from account_reviews.domain.review.bounds import bytes_of, person, size_of
 from account_reviews.domain.review.deliveries import KEPT_DELIVERIES, Delivery
+from account_reviews.domain.review.items import (
+    Item,
+    RequestState,
+    adjust,
+    closed_state,
+    decided_sentence,
+    refuse,
+)
 from account_reviews.domain.review.messages import (
     ItemAnswer,
     Refusal,
@@ -23,71 +29,15 @@ from account_reviews.domain.review.messages import (
     SubmitDecision,
     Verdict,
 )
+from account_reviews.domain.review.quorum import Rules
+from account_reviews.domain.review.rendering import rendering, shown_hash
+from account_reviews.domain.review.routing import Required, route, rules_of
+from account_reviews.domain.review.terms import Terms
 
-
-class RequestState(StrEnum):
-    PENDING = "pending"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    DEFERRED = "deferred"
-    MIXED = "mixed"
-    EXPIRED = "expired"
-    SUPERSEDED = "superseded"
-    CANCELLED = "cancelled"
-
-
-class Terms(Model):
-    """The rules under which a request is decided, fixed when it is opened."""
-
-    timeout_seconds: float = 72 * 3600
-    requirement: Literal["any", "all", "n_of_m"] = "any"
-    n: int = 1
-    four_eyes: Literal["authored", "always", "off"] = "authored"
-    reason_required_on_reject: bool = True
-    max_conflict_rounds: int = 3
-    auto: tuple[str, ...] = ()
-    """Actions that need nobody."""
-    max_errors: int = 3
-    """A review with this many errors is not resumable without a look."""
-    reminder_seconds: float | None = None
-    """From opening to the one reminder; None: never."""
-    escalate_seconds: float | None = None
-    """From opening to the first escalation by silence, and from level to level; None: never."""
-    on_timeout: Literal["reject", "defer"] = "reject"
-    checked: bool = False
-    """Each decision is checked by an activity before it is applied: by its token, by roles."""
-    channels: tuple[str, ...] = ()
-    """By which channels people are notified; none: nobody is."""
-
-
-class Required(Model):
-    """What it takes to approve an item: `n` distinct approvers."""
-
-    requirement: str
-    n: int
-
-
-class Item(Model):
-    """One write and what people said of it. `change` is what will be written."""
-
-    item_id: str
-    change: ProposedChange
-    original: ProposedChange | None = None
-    """The proposal before an adjustment."""
-    state: ItemState = ItemState.PROPOSED
-    approvals: tuple[str, ...] = ()
-    """Who approved the present content."""
-    decided_by: str | None = None
-    decided_at: Timestamp | None = None
-    reason: str | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self.state is ItemState.PROPOSED
-
-    @property
-    def is_approved(self) -> bool:
-        return self.state in (ItemState.APPROVED, ItemState.ADJUSTED)
+__all__ = [
+    "ApprovalRequest", "Decided", "Delegation", "Item", "RecordedDecision", "RequestState",
+    "Required", "Terms", "open_request", "said_bytes",
+]  # fmt: skip
 
 
 class RecordedDecision(Model):
@@ -102,6 +52,17 @@ class RecordedDecision(Model):
     """Whose delegate `by` is."""
     shown_hash: str | None = None
     """Of the rendered request that the person saw, as far as the message said."""
+    hash: str | None = None
+    """`ApprovalRequest.hash` as it was decided on, before an adjustment of this decision."""
+
+
+class Delegation(Model):
+    """Somebody hands his seat in one request to somebody else."""
+
+    of: str
+    to: str
+    at: Timestamp
+    reason: str | None = None
 
 
 class Decided(Model):
@@ -118,6 +79,11 @@ class ApprovalRequest(Model):
     terms: Terms
     approvers: tuple[str, ...] = ()
     started_by: str | None = None
+    owners: tuple[str, ...] = ()
+    """Of the account."""
+    needs: Required | None = None
+    """Resolved as it was opened; None in requests from before logic 3."""
+    delegations: tuple[Delegation, ...] = ()
     items: tuple[Item, ...]
     decisions: tuple[RecordedDecision, ...] = ()
     state: RequestState = RequestState.PENDING
@@ -125,6 +91,10 @@ class ApprovalRequest(Model):
     refusals: int = 0
     escalation_level: int = 0
     """How far up it has been escalated; 0 before there were levels."""
+    first_level: int = 0
+    """Where it began, by the risk."""
+    is_critical: bool = False
+    """The risk was as high as to escalate it at once."""
     reminded_at: Timestamp | None = None
     notifications: tuple[Delivery, ...] = ()
     """Who was notified of it, and who could not be; the newest."""
@@ -139,36 +109,66 @@ class ApprovalRequest(Model):
         return content_hash([item.change.hash for item in self.items])
 
     @property
+    def rendering(self) -> dict[str, Any]:
+        """What a person is shown of it to decide on."""
+        return rendering(
+            request_id=self.request_id,
+            review_id=self.review_id,
+            account_id=self.account_id,
+            deadline=self.deadline,
+            items=self.items,
+        )
+
+    @property
+    def shown_hash(self) -> str:
+        """Of the rendering; a decision that carries another is stale."""
+        return shown_hash(self.rendering)
+
+    @property
     def required(self) -> Required:
+        if self.needs is not None:
+            return self.needs
         needed = {"any": 1, "all": max(1, len(self.approvers)), "n_of_m": self.terms.n}
-        return Required(requirement=self.terms.requirement, n=needed[self.terms.requirement])
+        n = needed[self.terms.requirement]
+        return Required(requirement=self.terms.requirement, n=n, of=self.approvers)
+
+    def rules(self, item: Item) -> Rules:
+        """What decides this item."""
+        return rules_of(
+            self.terms,
+            self.required,
+            item.change,
+            item.groups,
+            started_by=self.started_by,
+            delegations=[(one.of, one.to) for one in self.delegations],
+        )
 
     def decide(
-        self, message: SubmitDecision, now: Timestamp, *, logic: int = 1
+        self, message: SubmitDecision, now: Timestamp, *, logic: int = 1, verified: bool = False
     ) -> Decided | Refusal:
         """Apply one decision. A Refusal leaves every item as it was.
 
         By `logic` 2 its timer expires the request, and until then what was decided in time counts,
-        also when `now` is late because no worker was there; and two spellings are one person.
+        also when `now` is late because no worker was there; and two spellings are one person. By 3
+        each approver has one vote on the same content, see `quorum`. `verified`: it was signed.
         """
-        new = logic >= 2
-        decided_at = (message.decided_at or self.requested_at) if new else now
+        decided_at = (message.decided_at or self.requested_at) if logic >= 2 else now
         targets = self._targets(message, decided_at)
         if isinstance(targets, Refusal):
             return targets
-        refusal = self._check(message, targets, person if new else str)
+        refusal = self._check(message, targets, logic)
         if refusal is not None:
             return refusal
         answers: list[ItemAnswer] = []
         changed: dict[str, Item] = {}
         for item in targets:
-            result = self._decide_item(item, message, now, person if new else str)
+            result = self._decide_item(item, message, now, logic)
             if isinstance(result, Refusal):
                 answers.append(_answer(item, applied=False, message=result.message))
                 first_refusal = result
                 continue
             changed[item.item_id] = result
-            answers.append(_answer(result, applied=True))
+            answers.append(_answer(result, applied=True, message=self._remark(result)))
         if not changed:
             return first_refusal
         record = RecordedDecision(
@@ -176,8 +176,12 @@ class ApprovalRequest(Model):
             decision=message.decision,
             at=now,
             reason=message.reason,
+            verified=verified,
             item_ids=tuple(changed),
             decision_id=message.decision_id,
+            on_behalf_of=message.on_behalf_of if logic >= 3 else None,
+            shown_hash=message.shown_hash if logic >= 3 else None,
+            hash=self.hash if logic >= 3 else None,
         )
         return Decided(request=self._with_items(changed, now, record), answers=tuple(answers))
 
@@ -240,50 +244,59 @@ class ApprovalRequest(Model):
         self, message: SubmitDecision, decided_at: Timestamp
     ) -> tuple[Item, ...] | Refusal:
         if not self.is_pending:
-            return _refuse(RefusalCode.REQUEST_CLOSED, self._closed_sentence())
+            return refuse(RefusalCode.REQUEST_CLOSED, self._closed_sentence())
         if decided_at >= self.deadline:
-            return _refuse(RefusalCode.EXPIRED, f"the request expired at {rfc3339(self.deadline)}")
+            return refuse(RefusalCode.EXPIRED, f"the request expired at {rfc3339(self.deadline)}")
         if message.item_ids is None:
             return tuple(item for item in self.items if item.is_open)
         known = {item.item_id: item for item in self.items}
         for item_id in message.item_ids:
             if item_id not in known:
-                return _refuse(RefusalCode.UNKNOWN_ITEM, f"the request has no item {item_id!r}")
+                return refuse(RefusalCode.UNKNOWN_ITEM, f"the request has no item {item_id!r}")
         if not message.item_ids:
-            return _refuse(RefusalCode.UNKNOWN_ITEM, "item_ids is empty")
+            return refuse(RefusalCode.UNKNOWN_ITEM, "item_ids is empty")
         return tuple(known[item_id] for item_id in dict.fromkeys(message.item_ids))
 
     def _check(
-        self, message: SubmitDecision, targets: tuple[Item, ...], who: Callable[[str], str]
+        self, message: SubmitDecision, targets: tuple[Item, ...], logic: int
     ) -> Refusal | None:
         verdict = message.decision
+        who: Callable[[str], str] = person if logic >= 2 else str
         reasonless = not (message.reason or "").strip()
         if verdict is Verdict.REJECT and self.terms.reason_required_on_reject and reasonless:
-            return _refuse(RefusalCode.REASON_REQUIRED, "a rejection needs a reason")
+            return refuse(RefusalCode.REASON_REQUIRED, "a rejection needs a reason")
         if self.terms.four_eyes == "always" and who(message.approver) == who(self.started_by or ""):
-            return _refuse(
+            return refuse(
                 RefusalCode.NOT_ALLOWED,
                 f"{message.approver} started this review and may not decide on it",
             )
-        if message.proposal_hash is not None:
-            shown = {self.hash} | ({targets[0].change.hash} if len(targets) == 1 else set())
-            if message.proposal_hash not in shown:
-                return _refuse(
-                    RefusalCode.STALE_HASH, "the proposal changed since it was shown; look again"
-                )
+        if self._is_stale(message, targets, logic):
+            return refuse(
+                RefusalCode.STALE_HASH, "the proposal changed since it was shown; look again"
+            )
         if verdict is Verdict.ADJUST and len(targets) != 1:
-            return _refuse(RefusalCode.BAD_ADJUSTMENT, "an adjustment is about exactly one item")
+            return refuse(RefusalCode.BAD_ADJUSTMENT, "an adjustment is about exactly one item")
         if verdict is Verdict.ADJUST and not message.changes:
-            return _refuse(RefusalCode.BAD_ADJUSTMENT, "an adjustment needs at least one change")
+            return refuse(RefusalCode.BAD_ADJUSTMENT, "an adjustment needs at least one change")
         if verdict is not Verdict.ADJUST and message.changes:
-            return _refuse(RefusalCode.BAD_ADJUSTMENT, "changes are allowed with adjust only")
+            return refuse(RefusalCode.BAD_ADJUSTMENT, "changes are allowed with adjust only")
         return None
 
+    def _is_stale(self, message: SubmitDecision, targets: tuple[Item, ...], logic: int) -> bool:
+        shown = {self.hash} | ({targets[0].change.hash} if len(targets) == 1 else set())
+        if message.proposal_hash is not None and message.proposal_hash not in shown:
+            return True
+        rendered = message.shown_hash if logic >= 3 else None
+        return rendered is not None and rendered != self.shown_hash
+
     def _decide_item(
-        self, item: Item, message: SubmitDecision, now: Timestamp, who: Callable[[str], str]
+        self, item: Item, message: SubmitDecision, now: Timestamp, logic: int
     ) -> Item | Refusal:
+        if self.needs is not None and logic >= 3:
+            return ballots.vote(item, self.rules(item), message, now)
+        who: Callable[[str], str] = person if logic >= 2 else str
         if not item.is_open:
-            return _refuse(RefusalCode.ALREADY_DECIDED, _decided_sentence(item))
+            return refuse(RefusalCode.ALREADY_DECIDED, decided_sentence(item))
         decided: dict[str, object] = {
             "decided_by": message.approver,
             "decided_at": now,
@@ -295,16 +308,21 @@ class ApprovalRequest(Model):
             case Verdict.DEFER:
                 return item.model_copy(update={**decided, "state": ItemState.DEFERRED})
             case Verdict.ADJUST:
-                adjusted = _adjust(item, message.changes, complete=who is person)
+                adjusted = adjust(item, message.changes, complete=logic >= 2)
                 if isinstance(adjusted, Refusal):
                     return adjusted
                 return self._approve(adjusted, message.approver, decided)
             case Verdict.APPROVE:
                 if who(message.approver) in map(who, item.approvals):
-                    return _refuse(
+                    return refuse(
                         RefusalCode.DUPLICATE, f"{message.approver} approved this item already"
                     )
                 return self._approve(item, message.approver, decided)
+
+    def _remark(self, item: Item) -> str | None:
+        if self.needs is None:
+            return None
+        return ballots.remark(item, self.rules(item), self.needs)
 
     def _approve(self, item: Item, approver: str, decided: dict[str, object]) -> Item:
         approvals = (*item.approvals, approver)
@@ -322,7 +340,7 @@ class ApprovalRequest(Model):
         if record is not None:
             update["decisions"] = (*self.decisions, record)
         if self.is_pending and not any(item.is_open for item in items):
-            update |= {"state": _closed_state(items), "closed_at": now}
+            update |= {"state": closed_state(items), "closed_at": now}
         return self.model_copy(update=update)
 
     def _closed_sentence(self) -> str:
@@ -342,8 +360,13 @@ def open_request(
     approvers: tuple[str, ...],
     started_by: str | None,
     deadline: Timestamp | None = None,
+    risk_score: int | None = None,
+    logic: int = 1,
 ) -> ApprovalRequest:
-    """A pending request for exact writes. Actions in `terms.auto` are approved by the policy."""
+    """A pending request for exact writes. Actions in `terms.auto` are approved by the policy.
+
+    `approvers` are the owners of the account; from logic 3 on the terms say who else is asked.
+    """
     request = ApprovalRequest(
         request_id=request_id,
         review_id=review_id,
@@ -355,6 +378,8 @@ def open_request(
         started_by=started_by,
         items=tuple(Item(item_id=change.change_id, change=change) for change in changes),
     )
+    if logic >= 3:
+        request = _routed(request, changes, risk_score)
     auto = {
         item.item_id: item.model_copy(
             update={"state": ItemState.APPROVED, "decided_by": "policy", "decided_at": now}
@@ -370,78 +395,38 @@ def open_request(
     return request._with_items(auto, now, record)  # noqa: SLF001  its own module
 
 
+def _routed(
+    request: ApprovalRequest, changes: tuple[ProposedChange, ...], risk_score: int | None
+) -> ApprovalRequest:
+    terms, owners = request.terms, request.approvers
+    routed = route(terms, changes, owners=owners, started_by=request.started_by)
+    level = terms.escalation.level_at(risk_score)
+    items = tuple(
+        item.model_copy(update={"groups": groups})
+        for item, groups in zip(request.items, routed.groups, strict=True)
+    )
+    return request.model_copy(
+        update={
+            "owners": owners,
+            "approvers": routed.approvers,
+            "needs": routed.required,
+            "items": items,
+            "first_level": level,
+            "escalation_level": level,
+            "is_critical": terms.escalation.is_critical(risk_score),
+        }
+    )
+
+
 def said_bytes(request: ApprovalRequest) -> int:
     """How much of the state holds what people said of a request."""
     return bytes_of(request.decisions) + sum(
         size_of(item.reason, item.decided_by, item.approvals)
+        + bytes_of(item.votes)
         + (size_of(item.change.after) if item.original is not None else 0)
         for item in request.items
     )
 
 
-def _adjust(item: Item, changes: dict[str, Scalar], *, complete: bool) -> Item | Refusal:
-    change = item.change
-    unknown = sorted(set(changes) - set(change.after))
-    if unknown and not change.action.creates:
-        fields = ", ".join(change.after)
-        return _refuse(
-            RefusalCode.BAD_ADJUSTMENT, f"{unknown[0]} is not part of this change ({fields})"
-        )
-    try:
-        after = {**change.after, **check_fields(change.action, changes)}
-    except BadInputError as error:
-        return _refuse(RefusalCode.BAD_ADJUSTMENT, error.message)
-    missing = missing_field(change.action, after) if complete else None
-    if missing is not None:
-        return _refuse(RefusalCode.BAD_ADJUSTMENT, f"{change.action} needs a value for {missing}")
-    if after == change.after:
-        return _refuse(RefusalCode.BAD_ADJUSTMENT, "the adjustment changes nothing")
-    chosen = {"due_in_seconds": None} if "due_at" in changes else {}
-    adjusted = change.model_copy(
-        update={
-            **chosen,
-            "after": after,
-            "hash": proposal_hash(change.action, change.record, change.before, after),
-        }
-    )
-    return item.model_copy(
-        update={"change": adjusted, "original": item.original or change, "approvals": ()}
-    )
-
-
-def _closed_state(items: tuple[Item, ...]) -> RequestState:
-    states = {_decided_state(item) for item in items}
-    if states == {ItemState.APPROVED}:
-        return RequestState.APPROVED
-    if len(states) == 1:
-        only = states.pop()
-        return {
-            ItemState.REJECTED: RequestState.REJECTED,
-            ItemState.DEFERRED: RequestState.DEFERRED,
-            ItemState.EXPIRED: RequestState.EXPIRED,
-            ItemState.SUPERSEDED: RequestState.SUPERSEDED,
-            ItemState.SKIPPED: RequestState.CANCELLED,
-        }.get(only, RequestState.MIXED)
-    return RequestState.MIXED
-
-
-_AFTER_APPROVAL = (ItemState.APPROVED, ItemState.ADJUSTED, ItemState.EXECUTED, ItemState.FAILED)
-
-
-def _decided_state(item: Item) -> ItemState:
-    """An executed or failed item was approved."""
-    return ItemState.APPROVED if item.state in _AFTER_APPROVAL else item.state
-
-
-def _decided_sentence(item: Item) -> str:
-    by = f" by {item.decided_by}" if item.decided_by else ""
-    at = f" at {rfc3339(item.decided_at)}" if item.decided_at else ""
-    return f"item {item.item_id} is already {item.state}{by}{at}"
-
-
 def _answer(item: Item, *, applied: bool, message: str | None = None) -> ItemAnswer:
     return ItemAnswer(item_id=item.item_id, state=item.state, applied=applied, message=message)
-
-
-def _refuse(code: RefusalCode, message: str) -> Refusal:
-    return Refusal(code=code, message=message)

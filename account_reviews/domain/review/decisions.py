@@ -45,6 +45,8 @@ def propose(
         now,
         approvers=state.analysis.approvers,
         started_by=state.started_by,
+        risk_score=state.analysis.risk_score,
+        logic=state.logic,
     )
     if state.follows(2):
         state.requests = _without_old(state.requests)

@@ -185,7 +185,10 @@ def checked(model: type[_M], fields: Mapping[str, Any]) -> _M | Malformed:
         approver = clean_name(message.approver)
         if not person(approver):
             return Malformed(why="approver: it is blank; say who decides")
-        return message.model_copy(update={"approver": approver})
+        of = clean_name(message.on_behalf_of) if message.on_behalf_of is not None else None
+        if of is not None and not person(of):
+            return Malformed(why="on_behalf_of: it is blank; say for whom")
+        return message.model_copy(update={"approver": approver, "on_behalf_of": of})
     if isinstance(message, CancelReview | Refresh | CycleCommand | Said):
         return message.model_copy(update={"by": clean_name(message.by) or "unknown"})
     return message
