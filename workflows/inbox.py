@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from temporalio import workflow
-
 from account_reviews.domain.access.checks import Checked
 
 _Answer = TypeVar("_Answer")

@@ -6,9 +6,9 @@ from typing import Final
 from pydantic import Field
 
 from account_reviews.domain.base import Model
+from account_reviews.domain.person_names import person
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import RecordType
-from account_reviews.domain.person_names import person
 from account_reviews.domain.review.quorum import Rules, can_still_pass
 from account_reviews.domain.review.terms import OWNER, Terms
 
