@@ -148,6 +148,8 @@ def start_row(begun: _Try) -> AuditEvent:
     limit = begun.info.start_to_close_timeout
     if limit is not None:
         details["start_to_close_seconds"] = str(limit.total_seconds())
+    if not begun.info.is_local:
+        details["scheduled_at"] = rfc3339(begun.info.current_attempt_scheduled_time)
     return _row(begun, kind, _START, begun.at, details)
 
 
@@ -212,7 +214,7 @@ def _row(
             info.activity_id,
             info.attempt,
             edge,
-            local_since=begun.at if info.is_local else None,
+            since=begun.at if info.is_local else info.current_attempt_scheduled_time,
         ),
         at=at,
         source=Source.ATTEMPT,

@@ -38,6 +38,11 @@ _RECORDED_ENDS: Final = text(
     "select event_type, severity, at, details from audit.audit_events where run_id = :run_id "
     "and source = 'history' and event_type = any(:types) order by at"
 )
+_NEWEST: Final = text(
+    "select details->>'activity_id' as activity_id, details->>'attempt' as attempt, "
+    "max(details->>'scheduled_at') as scheduled_at from audit.audit_events "
+    "where run_id = :run_id and source = 'attempt' and details ? 'scheduled_at' group by 1, 2"
+)
 _ENDS: Final = (
     EventType.ACTIVITY_COMPLETED,
     EventType.ACTIVITY_FAILED,
@@ -72,6 +77,15 @@ class _Evidence:
     closed: bool
     pending: Mapping[str, PendingActivityInfo]
     recorded: Sequence[Any]
+    newest: Mapping[tuple[str, str], str]
+    """Activity id and attempt -> when that was scheduled last: a reset counts from 1 again."""
+
+    def was_reset_since(self, start: AuditEvent) -> bool:
+        """Whether the same attempt of that activity was made again, later."""
+        mine = _moment(start.details.get("scheduled_at"))
+        key = str(start.details.get("activity_id")), str(start.details.get("attempt"))
+        newest = _moment(self.newest.get(key))
+        return mine is not None and newest is not None and mine < newest
 
 
 async def close_lost(
@@ -141,7 +155,10 @@ async def _evidence(
     types = [kind.value for kind in (EventType.ACTIVITY_STARTED, *_ENDS, *_BREAKS)]
     async with engine.connect() as connection:
         recorded = await connection.execute(_RECORDED_ENDS, {"run_id": run_id, "types": types})
-        return _Evidence(closed, pending, recorded.all())
+        ends = recorded.all()
+        begun = (await connection.execute(_NEWEST, {"run_id": run_id})).all()
+    newest = {(one.activity_id, one.attempt): one.scheduled_at for one in begun}
+    return _Evidence(closed, pending, ends, newest)
 
 
 def _end(start: AuditEvent, evidence: _Evidence, now: datetime) -> AuditEvent | None:
@@ -182,7 +199,8 @@ def _over(start: AuditEvent, evidence: _Evidence, now: datetime) -> _Over | None
         if row.event_type == EventType.ACTIVITY_STARTED:
             last = row.details.get("attempt")
         elif row.event_type in _ENDS:
-            done = row.event_type == EventType.ACTIVITY_COMPLETED and last == attempt
+            completed = row.event_type == EventType.ACTIVITY_COMPLETED and last == attempt
+            done = completed and not evidence.was_reset_since(start)
             return _Over(row.at, row.event_type, done)
     pending = evidence.pending.get(str(activity_id))
     if pending is not None and not evidence.closed:
@@ -190,7 +208,7 @@ def _over(start: AuditEvent, evidence: _Evidence, now: datetime) -> _Over | None
             PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
             PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED,
         )
-        if running and pending.attempt == attempt:
+        if running and pending.attempt == attempt and not evidence.was_reset_since(start):
             return None
     return _Over(min(now, start.at + _limit(start)))
 
@@ -211,6 +229,14 @@ def _local_over(start: AuditEvent, evidence: _Evidence, now: datetime) -> _Over 
     if evidence.closed or now - start.at > _LOCAL_LIMIT:
         return _Over(min(now, start.at + _limit(start)))
     return None
+
+
+def _moment(said: object) -> datetime | None:
+    """When an attempt was scheduled; rows of earlier releases do not say."""
+    try:
+        return datetime.fromisoformat(said) if isinstance(said, str) else None
+    except ValueError:
+        return None
 
 
 def _limit(start: AuditEvent) -> timedelta:

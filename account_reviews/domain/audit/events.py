@@ -151,16 +151,18 @@ def history_event_id(namespace: str, workflow_id: str, run_id: str, event_id: in
 
 
 def attempt_id(
-    run_id: str, activity_id: str, attempt: int, edge: str, *, local_since: datetime | None = None
+    run_id: str, activity_id: str, attempt: int, edge: str, *, since: datetime | None = None
 ) -> str:
     """The id of the row of a try's `start` or `end`. Attempts count from 1.
 
-    A local activity counts its attempts anew when a workflow task is done again, after a crash
-    for example: `local_since`, when this try began, keeps its ids apart:
-    `{run}/{activity}@{microseconds since 1970}/{attempt}/{edge}`.
+    They count anew when somebody resets the activity in Temporal, and those of a local one when a
+    workflow task is done again, after a crash for example. `since` keeps their ids apart: when
+    this attempt was scheduled, or when the try of a local activity began:
+    `{run}/{activity}@{microseconds since 1970}/{attempt}/{edge}`. Rows of earlier releases have
+    none, but those of local activities.
     """
-    if local_since is not None:
-        activity_id = _when(activity_id, local_since)
+    if since is not None:
+        activity_id = _when(activity_id, since)
     return f"{run_id}/{activity_id}/{attempt}/{edge}"
 
 

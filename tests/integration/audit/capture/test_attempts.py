@@ -11,6 +11,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity, workflow
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetActivityRequest
 from temporalio.client import (
     Client,
     Schedule,
@@ -108,6 +110,18 @@ class Odd:
         self.open = True
 
 
+@workflow.defn(name="Slow")
+class Slow:
+    """Waits long after its second try."""
+
+    @workflow.run
+    async def run(self, call: Mapping) -> None:
+        patient = RetryPolicy(initial_interval=timedelta(seconds=0.4), backoff_coefficient=4)
+        await workflow.execute_activity(
+            "odd.fails", call, start_to_close_timeout=REMOTE, retry_policy=patient
+        )
+
+
 @dataclass
 class Watched:
     """A world whose worker and client record in the trail."""
@@ -159,6 +173,41 @@ async def watched(
 
 def ends(rows: list[AuditEvent]) -> list[AuditEvent]:
     return [row for row in rows if row.event_id.endswith("/end")]
+
+
+async def test_a_reset_activity_counts_anew_and_each_try_has_rows_of_its_own(
+    watched: Watched, task_queue: str
+) -> None:
+    async with Worker(
+        watched.client,
+        task_queue=task_queue,
+        workflows=[Slow],
+        activities=[fails],
+        interceptors=[watched.attempts, ReviewInterceptor()],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        handle = await watched.client.start_workflow(
+            "Slow", {"tenant": "acme"}, id=f"odd-{uuid4()}", task_queue=task_queue
+        )
+        prefix = f"{handle.result_run_id}/"
+
+        async def failed_twice() -> bool:
+            found = await handle.describe()
+            return [one.attempt for one in found.raw_description.pending_activities] == [3]
+
+        await until(failed_twice)
+        await watched.client.workflow_service.reset_activity(
+            ResetActivityRequest(
+                namespace=watched.client.namespace,
+                execution=WorkflowExecution(workflow_id=handle.id),
+                id="1",
+            )
+        )
+        await handle.result()
+    rows = await watched.rows(prefix)
+    attempts = [row.details["attempt"] for row in rows if row.event_id.endswith("/start")]
+    assert sorted(attempts) == [1, 1, 2, 2, 3]
+    assert len({row.event_id for row in rows}) == len(rows) == 2 * len(attempts)
 
 
 async def test_every_way_a_try_can_end(watched: Watched, task_queue: str) -> None:

@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from account_reviews.audit.store import insert
 from account_reviews.domain.audit.events import AuditEvent, EventType, Source, attempt_id
+from account_reviews.domain.canonical import rfc3339
 from account_reviews.store.outbox import put_into_outbox
 from tests.support.live_trail import (
     PATIENCE,
@@ -107,13 +108,45 @@ async def test_an_attempt_that_completed_is_not_told_as_failed(trail: Trail) -> 
     assert all(row["details"]["lost"] is True for row in ends)
 
 
+async def test_only_the_last_of_equal_attempts_completed(trail: Trail) -> None:
+    """A reset of the activity made attempt 1 again; the worker of the first one had died."""
+    world = trail.world
+    world.analysis.changes = (set_status(world.account),)
+    async with world.review() as handle:
+        request = await world.request(handle)
+        await handle.signal("submit_decision", decision(request))
+        await handle.result()
+    run_id = handle.first_execution_run_id or ""
+    await trail.reconcile()
+    found = {row.event_type: row for row in await trail.rows(run_id)}
+    done = found[EventType.ACTIVITY_COMPLETED].details
+    first = start_row(handle.id, run_id, str(done["activity_id"]), EventType.TOOL_INVOCATION)
+    starts = [
+        replace(
+            first,
+            event_id=attempt_id(run_id, str(done["activity_id"]), 1, "start", since=at),
+            details={**first.details, "scheduled_at": rfc3339(at)},
+        )
+        for at in (first.at - timedelta(seconds=9), first.at)
+    ]
+    await insert(trail.engine, starts)
+    assert (await trail.reconcile()).closed_as_lost == 2
+    query = text("select event_type from audit.audit_events where event_id = :id")
+    async with trail.engine.connect() as connection:
+        ends = [
+            await connection.scalar(query, {"id": one.event_id.replace("/start", "/end")})
+            for one in starts
+        ]
+    assert ends == ["tool_error", "tool_success"]
+
+
 def start_row(
     workflow_id: str, run_id: str, activity_id: str, kind: EventType, *, local: bool = False
 ) -> AuditEvent:
     at = datetime.now(UTC)
     since = at if local else None
     return AuditEvent(
-        event_id=attempt_id(run_id, activity_id, 1, "start", local_since=since),
+        event_id=attempt_id(run_id, activity_id, 1, "start", since=since),
         at=at,
         source=Source.ATTEMPT,
         event_type=kind,
