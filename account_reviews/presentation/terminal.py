@@ -49,6 +49,12 @@ def note(text: str) -> None:
     typer.echo(shown_on_one_line(text), err=True)
 
 
+def prompt(text: str, *, err: bool = False) -> None:
+    """A question, on whose line the answer is typed."""
+    typer.echo(f"{shown_on_one_line(text)} ", nl=False, err=err)
+    (sys.stderr if err else sys.stdout).flush()
+
+
 def print_text(text: str, *, err: bool = False) -> None:
     """A text of several lines that we have laid out."""
     typer.echo(shown_line_by_line(text), err=err)

@@ -11,6 +11,7 @@ from account_reviews.domain.errors import (
     DocumentUnreadableError,
     RequestNotFoundError,
     ReviewNotFoundError,
+    ReviewsError,
 )
 from account_reviews.store.cursors import after, make_cursor
 from account_reviews.store.sql_files import read_sql
@@ -27,10 +28,10 @@ _PROGRESS = (
     "select run_id, phase, status, outcome from reviews.review_runs where run_id = any(:ids)"
 )
 _LIST_REQUESTS = read_sql("account_reviews.store", "list_requests.sql")
-_FIND_REQUEST = (
-    "select run_id, review_id, owner_id, body from reviews.approval_requests "
-    "where tenant = :tenant and request_id = :request_id"
-)
+_FIND_REQUESTS = read_sql("account_reviews.store", "find_requests.sql")
+_FIND_REQUESTS_BY_BEGINNING = read_sql("account_reviews.store", "find_requests_by_beginning.sql")
+SHORTEST_ID = 8
+"""Characters of a request id that may stand for all of it."""
 _DOCUMENT = "select body from reviews.documents where hash = :hash"
 
 
@@ -173,18 +174,29 @@ class ReviewReader:
         )
 
     async def find_request(self, tenant: str, request_id: str) -> RequestRow:
-        """RequestNotFoundError for an unknown id."""
-        row = await self._statements.row(_FIND_REQUEST, tenant=tenant, request_id=request_id)
-        if row is None:
-            raise RequestNotFoundError(
-                f"there is no approval request {request_id!r}", hint="see `reviews approvals list`"
-            )
-        found = _request_row(row)
-        if found is None:
-            raise DocumentUnreadableError(
-                f"the stored approval request {request_id!r} cannot be read"
-            )
+        """The request of that id, or whose id begins so. RequestNotFoundError."""
+        found = (await self.find_requests(tenant, (request_id,)))[request_id]
+        if isinstance(found, ReviewsError):
+            raise found
         return found
+
+    async def find_requests(
+        self, tenant: str, names: Sequence[str]
+    ) -> "dict[str, RequestRow | ReviewsError]":
+        """Each named request, or the error for that name.
+
+        A name is a request id or at least SHORTEST_ID characters of its beginning.
+        """
+        rows = await self._statements.rows(_FIND_REQUESTS, tenant=tenant, names=list(names))
+        found = {row["request_id"]: row for row in rows}
+        short = [one for one in names if one not in found and len(one) >= SHORTEST_ID]
+        begin: dict[str, list[Row]] = {}
+        if short:
+            for row in await self._statements.rows(
+                _FIND_REQUESTS_BY_BEGINNING, tenant=tenant, names=short
+            ):
+                begin.setdefault(row["name"], []).append(row)
+        return {one: _named(one, found.get(one), begin.get(one, ())) for one in names}
 
     async def document(self, stored: str | None) -> Any:
         """A stored document, None when there is none."""
@@ -194,6 +206,23 @@ class ReviewReader:
 
 def _run_row(row: Row) -> RunRow:
     return RunRow(**{**row, "waiting_on": tuple(json.loads(row["waiting_on"]))})
+
+
+def _named(name: str, row: Row | None, begin: Sequence[Row]) -> "RequestRow | ReviewsError":
+    """What a name stands for."""
+    if row is None and len(begin) == 1:
+        row = begin[0]
+    if row is None and begin:
+        ids = " or ".join(one["request_id"] for one in begin)
+        return BadInputError(f"more than one approval request begins with {name!r}", hint=ids)
+    if row is None:
+        return RequestNotFoundError(
+            f"there is no approval request {name!r}", hint="see `reviews approvals list`"
+        )
+    found = _request_row(row)
+    if found is None:
+        return DocumentUnreadableError(f"the stored approval request {name!r} cannot be read")
+    return found
 
 
 def _request_row(row: Row) -> RequestRow | None:

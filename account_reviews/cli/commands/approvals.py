@@ -1,16 +1,24 @@
 """`reviews approvals`: what waits for a person, and the answers."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from account_reviews.cli.access_log import about
+from account_reviews.cli.commands.decision_batches import Choice, check_choice, decide_many
 from account_reviews.cli.options import Account, Cursor, Limit, Output, Owner, Reason
-from account_reviews.cli.output import Format, print_json, run
+from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, print_table, say
 
 Request = Annotated[str, typer.Argument(help="The request id.")]
+Requests = Annotated[list[str] | None, typer.Argument(help="Request ids.", metavar="REQUEST...")]
+Every = Annotated[bool, typer.Option("--all", help="All pending requests; asks before.")]
+Yes = Annotated[bool, typer.Option("--yes", help="With --all: do not ask.")]
+Decisions = Annotated[
+    Path | None, typer.Option("--file", help="A JSON list of decisions; - is standard input.")
+]
 Items = Annotated[list[str] | None, typer.Option("--item", help="Only this item; repeatable.")]
 As = Annotated[str, typer.Option("--as", help="Who decides.")]
 Hash = Annotated[str | None, typer.Option("--hash", help="What you saw; refused when it changed.")]
@@ -104,17 +112,30 @@ async def _show(request_id: str, output: Format) -> None:
 
 
 def approve_command(
-    request: Request,
     who: As,
+    requests: Requests = None,
     items: Items = None,
     reason: Reason = None,
     proposal_hash: Hash = None,
     decision_id: DecisionId = None,
+    every: Every = False,
+    owner: Owner = None,
+    account: Account = None,
+    file: Decisions = None,
+    yes: Yes = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Approve the undecided items, or the named ones."""
     fields = _fields("approve", who, items, reason, proposal_hash, decision_id)
-    run(_decide(request, fields, output), output)
+    choice = Choice(
+        requests=tuple(requests or ()),
+        every=every,
+        owner=owner,
+        account=account,
+        file=file,
+        yes=yes,
+    )
+    leave(run(_decide_on(choice, fields, output), output))
 
 
 def adjust_command(
@@ -134,31 +155,65 @@ def adjust_command(
 
 
 def reject_command(
-    request: Request,
     who: As,
+    requests: Requests = None,
     items: Items = None,
     reason: Reason = None,
     proposal_hash: Hash = None,
     decision_id: DecisionId = None,
+    every: Every = False,
+    owner: Owner = None,
+    account: Account = None,
+    file: Decisions = None,
+    yes: Yes = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Reject the undecided items, or the named ones, with a reason."""
     fields = _fields("reject", who, items, reason, proposal_hash, decision_id)
-    run(_decide(request, fields, output), output)
+    choice = Choice(
+        requests=tuple(requests or ()),
+        every=every,
+        owner=owner,
+        account=account,
+        file=file,
+        yes=yes,
+    )
+    leave(run(_decide_on(choice, fields, output), output))
 
 
 def defer_command(
-    request: Request,
     who: As,
+    requests: Requests = None,
     items: Items = None,
     reason: Reason = None,
     proposal_hash: Hash = None,
     decision_id: DecisionId = None,
+    every: Every = False,
+    owner: Owner = None,
+    account: Account = None,
+    file: Decisions = None,
+    yes: Yes = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Put items off to the account's next review."""
     fields = _fields("defer", who, items, reason, proposal_hash, decision_id)
-    run(_decide(request, fields, output), output)
+    choice = Choice(
+        requests=tuple(requests or ()),
+        every=every,
+        owner=owner,
+        account=account,
+        file=file,
+        yes=yes,
+    )
+    leave(run(_decide_on(choice, fields, output), output))
+
+
+async def _decide_on(choice: Choice, fields: dict[str, Any], output: Format) -> int:
+    check_choice(choice, fields)
+    if not choice.is_single:
+        return await decide_many(choice, fields, output)
+    await _decide(choice.requests[0], fields, output)
+    return 0
 
 
 def _fields(
@@ -201,6 +256,7 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
         raise BadInputError(f"{_OPTION.get(name, name)}{colon}{why}")
     async with open_session() as parts:
         row = await parts.reader.find_request(parts.settings.tenant, request_id)
+        decision = decision.model_copy(update={"request_id": row.request.request_id})
         if decision.changes:
             await check_owner(parts.accounts, decision)
         answer = await decide(await temporal(parts), row, decision)

@@ -59,6 +59,7 @@ class Approvals(Section):
     reason_required_on_reject: Annotated[bool, Field(strict=True)] = True
     auto: tuple[Action, ...] = ()
     max_conflict_rounds: Annotated[int, Field(strict=True, ge=1, le=100)] = 3
+    batch: Annotated[bool, Field(strict=True)] = True
     routes: Routes = Field(default_factory=Routes)
 
 

@@ -1,0 +1,12 @@
+-- The requests whose ids begin like one of the names; two of a name say that it is ambiguous.
+select name, run_id, review_id, owner_id, request_id, body
+
+from unnest(cast(:names as text[])) as name
+cross join lateral (
+  select run_id, review_id, owner_id, request_id, body
+  from reviews.approval_requests
+  where tenant = :tenant
+    and starts_with(request_id, name)
+  order by request_id
+  limit 2
+) as request
