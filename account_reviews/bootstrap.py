@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
     from temporalio.client import Client
 
+    from account_reviews.access.guard import Guard
     from account_reviews.audit.capture.outbox_relay import Relay
     from account_reviews.crm.protocol import AccountSource, CrmBackend
     from account_reviews.domain.base import Timestamp
@@ -162,6 +163,12 @@ class Parts:
 
         return FirstRows(self.statements, self.audit.rules)
 
+    # Who may.
+
+    @cached_property
+    def guard(self) -> "Guard":
+        return open_guard(self.settings)
+
     # What rules and writes.
 
     @cached_property
@@ -237,6 +244,7 @@ class Parts:
         """
         from account_reviews.store.cycle_results import CycleResultStore
         from account_reviews.store.cycles import CycleStore
+        from activities.access import AccessActivities
         from activities.analysis import AnalysisActivities
         from activities.crm import CrmActivities
         from activities.cycles import CycleActivities
@@ -254,6 +262,7 @@ class Parts:
                 self.halts.gate,
                 self.default_as_of,
             ),
+            AccessActivities(self.guard.check),
             HaltActivities(self.halts),
             MemoryActivities(self.memory, self.store),
             AnalysisActivities(self.store, self.policy),
@@ -295,6 +304,17 @@ class Parts:
             crm_reads="local" if crm.local else "regular",
             memory="local" if POSTGRES.local else "regular",
         )
+
+
+def open_guard(settings: Settings) -> "Guard":
+    """Who may, by the policy as it is at each question. BadInputError for keys that cannot be
+    used."""
+    from account_reviews.access.guard import Guard
+    from account_reviews.access.keys import parse_keys
+    from account_reviews.access.policy_file import PolicyFile
+
+    policy = PolicyFile(settings.policy_file, settings.policy)
+    return Guard(policy, parse_keys(settings.secret("approval_keys")))
 
 
 @asynccontextmanager

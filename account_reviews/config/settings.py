@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "REVIEWS_"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
-_PATHS: Final = ("data_dir", "audit_signing_key", "policy_file")
+_PATHS: Final = ("data_dir", "audit_signing_key", "policy_file", "approval_keys_file")
 _MOST: Final = 10_000
 """The largest number a snapshot limit may have."""
 
@@ -50,6 +50,9 @@ class Settings:
     """Integrators' hooks: `module:callable[,...]`."""
     tenant: str = "default"
     policy_file: Path | None = None
+    approval_keys: str | None = field(default=None, repr=False)
+    """What signs decisions: `kid:secret[,kid:secret]`, the first signs. A secret."""
+    approval_keys_file: Path | None = None
     crm_url: str | None = None
     """None: the SQL backend in the main database."""
     log_level: str = "info"
@@ -128,6 +131,28 @@ class Settings:
     def archive_place(self) -> str:
         """Where months of the trail are written before they are dropped."""
         return self.audit_archive or str(self.own_data_dir / "audit" / "archive")
+
+    def secret(self, name: str) -> str | None:
+        """A setting that is a secret: its value, else what stands in the file of `{name}_file`.
+
+        BadInputError for a file that cannot be read, and where both are set.
+        """
+        value: str | None = getattr(self, name)
+        path: Path | None = getattr(self, f"{name}_file")
+        variable = f"{PREFIX}{name.upper()}"
+        if path is None:
+            return value
+        if value is not None:
+            raise BadInputError(
+                f"both {variable} and {variable}_FILE are set", hint="set one of them"
+            )
+        try:
+            return path.read_text(encoding="utf-8-sig").strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise BadInputError(
+                f"{variable}_FILE names {path}, which cannot be read: {why}"
+            ) from None
 
     def audit_rules(self) -> "Rules":
         """What of a value the audit trail may hold. PolicyError as `policy`.

@@ -53,6 +53,7 @@ async def open_worker_parts(
         telemetry(settings) as measured,
         open_parts(settings, application="reviews-worker") as parts,
     ):
+        parts.guard.ensure_keys()
         client = await connect(
             settings,
             runtime=measured.runtime,

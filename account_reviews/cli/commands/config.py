@@ -102,7 +102,8 @@ def _own(settings: "Settings", field: str) -> Item:
         value = getattr(settings, _PLACES[field])
     if value is None:
         return Item(name, None, origin)
-    public = field in _PLACES or field == "audit_keys"  # fingerprints of public keys
+    # Fingerprints of public keys, and paths.
+    public = field in _PLACES or field == "audit_keys" or field.endswith("_file")
     hidden = not public and any(word in name for word in _SECRET)
     return Item(name, "***" if hidden else without_password(str(value)), origin)
 

@@ -94,12 +94,14 @@ def _chosen(data_dir: Path | None, *, workers: bool) -> "tuple[Settings, str | N
 
 def _check_for_workers(settings: "Settings") -> None:
     """What a worker would refuse is refused before anything is started. Its errors."""
+    from account_reviews.bootstrap import open_guard
     from account_reviews.config.telemetry import check_protocol, exports_spans, metrics_address
     from account_reviews.hooks.registry import load
     from account_reviews.store.addresses import normalise_url
 
     settings.audit_rules()
     settings.policy()
+    open_guard(settings).ensure_keys()
     settings.snapshot_limits()
     for url in (settings.database_url, settings.crm_url, settings.audit_database_url):
         if url:

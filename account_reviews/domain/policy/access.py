@@ -92,7 +92,8 @@ def _check_user(where: str, name: str, user: object) -> tuple[str, ...]:
     """The ids of one entry; PolicyError as above."""
     if not person(name) or len(name) > 200:
         raise PolicyError(f"{where} is no name: it must have 1 to 200 characters")
-    roles, ids = user, ()
+    roles: object = user
+    ids: tuple[object, ...] = ()
     if isinstance(user, Mapping):
         unknown = sorted(set(user) - set(User.model_fields))
         if unknown:

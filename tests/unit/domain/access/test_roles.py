@@ -19,8 +19,8 @@ def access(*given_roles: Role, owner: str | None = None) -> Access:
     return Access(users={"Olga Owner": User(roles=given_roles, id=owner)})
 
 
-MAY = {
-    Role.ADMIN: set(Verb),
+MAY: dict[Role, set[str]] = {
+    Role.ADMIN: {*Verb},
     Role.OPERATOR: {
         "read", "start", "annotate", "touch", "pause", "resume", "cancel", "close", "refresh",
         "retry", "cycles", "schedules", "stop_all", "import", "memory", "purge",
@@ -30,17 +30,17 @@ MAY = {
     Role.ANALYST: {"read", "start", "ask", "annotate", "touch", "propose"},
     Role.AUDITOR: {"read", "audit"},
 }  # fmt: skip
-OWN_TOO = {
+OWN_TOO: set[str] = {
     "start", "decide", "propose", "undo", "ask", "annotate", "touch", "pause", "resume", "cancel",
     "close", "refresh", "retry",
 }  # fmt: skip
-STARTED_TOO = {"pause", "resume", "cancel", "close"}
+STARTED_TOO: set[str] = {"pause", "resume", "cancel", "close"}
 
 
 @pytest.mark.parametrize("role", Role)
 def test_the_table(role: Role) -> None:
     for subject, more in (
-        (OTHER, set[str]()),
+        (OTHER, set()),
         (OWN, OWN_TOO if role is Role.ACCOUNT_OWNER else set()),
         (STARTED, STARTED_TOO if role is Role.ANALYST else set()),
     ):

@@ -1,0 +1,1 @@
+"""Keys, tokens and the policy as it is now: whether somebody may."""

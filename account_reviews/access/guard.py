@@ -1,0 +1,115 @@
+"""Whether somebody may say what he says: asked by reviews, and before them by our own commands."""
+
+import logging
+from typing import Final
+
+from account_reviews.access.keys import NAME, ApprovalKeys
+from account_reviews.access.policy_file import PolicyFile
+from account_reviews.domain.access.checks import Checked, CheckSaid
+from account_reviews.domain.access.roles import Permission, Subject, Verb, permission
+from account_reviews.domain.access.signed import Binding, mismatch
+from account_reviews.domain.errors import BadInputError, ReviewsError
+from account_reviews.domain.review.messages import Refusal, RefusalCode, SubmitDecision
+from account_reviews.domain.review.nonces import is_full, nonce_of
+
+_log: Final = logging.getLogger("account_reviews.access")
+_MAKE: Final = "make one with `reviews approvals token`"
+
+
+class Guard:
+    """Knows the policy as it is now, and the keys."""
+
+    def __init__(self, policy: PolicyFile, keys: ApprovalKeys | None) -> None:
+        self._policy = policy
+        self._keys = keys
+
+    def ensure_keys(self) -> None:
+        """BadInputError when decisions must be signed and no key is there to check them."""
+        if self._keys is None and self._policy.current().approvals.require_signed:
+            raise BadInputError(
+                "approvals.require_signed is true, but there are no keys to check decisions with",
+                hint=f"set {NAME} or {NAME}_FILE, or turn it off in the policy",
+            )
+
+    def permission(self, verb: str, by: str, subject: Subject | None = None) -> Permission:
+        """Whether `by` may do `verb` now. PolicyError when the policy cannot be read."""
+        return permission(self._policy.current().access, verb, by, subject)
+
+    def check(self, call: CheckSaid) -> Checked:
+        """The answer for a review. It never raises: what cannot be checked is refused."""
+        try:
+            return self._checked(call)
+        except ReviewsError as error:
+            return _refused(RefusalCode.NOT_ALLOWED, f"it cannot be checked now: {error.message}")
+        except Exception as error:  # noqa: BLE001  a review would wait for it for ever
+            _log.exception("what was said to %s cannot be checked", call.review_id)
+            why = f"it cannot be checked: {type(error).__name__}; see the log of the worker"
+            return _refused(RefusalCode.NOT_ALLOWED, why)
+
+    def _checked(self, call: CheckSaid) -> Checked:
+        policy = self._policy.current()
+        about = Subject(
+            owner_id=call.owner_id, owner_name=call.owner_name, started_by=call.started_by
+        )
+        by = call.by if call.decision is None else call.decision.approver
+        may = permission(policy.access, call.verb, by, about)
+        known = Checked(allowed=True, roles=may.roles, person=may.person)
+        if not may.allowed:
+            deciding = call.verb == Verb.DECIDE
+            code = RefusalCode.NOT_AN_APPROVER if deciding else RefusalCode.NOT_ALLOWED
+            return _refused(code, may.why or "not allowed", known)
+        if call.decision is None:
+            return known
+        return self._signed(call, call.decision, known, required=policy.approvals.require_signed)
+
+    def _signed(
+        self, call: CheckSaid, decision: SubmitDecision, known: Checked, *, required: bool
+    ) -> Checked:
+        """A token is checked where there are keys, also while none is required."""
+        if decision.token is None:
+            if not required:
+                return known
+            why = f"decisions must be signed, and this one has no token; {_MAKE}"
+            return _refused(RefusalCode.BAD_TOKEN, why, known)
+        if self._keys is None:
+            if not required:
+                return known
+            why = "the token cannot be checked: the worker has no REVIEWS_APPROVAL_KEYS"
+            return _refused(RefusalCode.BAD_TOKEN, why, known)
+        return _verified(call, decision, known, self._keys)
+
+
+def _verified(
+    call: CheckSaid, decision: SubmitDecision, known: Checked, keys: ApprovalKeys
+) -> Checked:
+    from account_reviews.access.tokens import BadTokenError, read
+
+    try:
+        claims = read(decision.token or "", keys)
+    except BadTokenError as error:
+        return _refused(RefusalCode.BAD_TOKEN, f"the token is not valid: {error}", known)
+    said = Binding.of(
+        decision,
+        call.item_hashes,
+        tenant=call.tenant,
+        review_id=call.review_id,
+        run_id=call.run_id,
+    )
+    wrong = mismatch(claims.binding, said)
+    if wrong is not None:
+        return _refused(wrong.code, wrong.why, known)
+    nonce = nonce_of(claims.expires, claims.unique)
+    if nonce in call.used_nonces:
+        return _refused(RefusalCode.TOKEN_USED, "the token was used already", known)
+    if call.now.timestamp() >= claims.expires:
+        return _refused(RefusalCode.TOKEN_EXPIRED, f"the token has expired; {_MAKE}", known)
+    if is_full(call.used_nonces, call.now):
+        why = "this review has taken as many signed decisions as it can"
+        return _refused(RefusalCode.NOT_ALLOWED, why, known)
+    return known.model_copy(update={"verified": True, "nonce": nonce})
+
+
+def _refused(code: RefusalCode, why: str, known: Checked | None = None) -> Checked:
+    answer = known or Checked(allowed=False)
+    refusal = Refusal(code=code, message=why)
+    return answer.model_copy(update={"allowed": False, "refusal": refusal})
