@@ -246,6 +246,7 @@ class Parts:
         from account_reviews.store.cycles import CycleStore
         from activities.access import AccessActivities
         from activities.analysis import AnalysisActivities
+        from activities.answers import AnswerActivities
         from activities.crm import CrmActivities
         from activities.cycles import CycleActivities
         from activities.halts import HaltActivities
@@ -266,6 +267,7 @@ class Parts:
             HaltActivities(self.halts),
             MemoryActivities(self.memory, self.store),
             AnalysisActivities(self.store, self.policy),
+            AnswerActivities(self.store, self.memory, self.policy),
             StoreActivities(self.store, self.policy.gather, on_close),
             ScheduleActivities(self.schedule_runs),
             ResultActivities(self.crm, CycleResultStore(self.engine), self.policy),

@@ -19,6 +19,7 @@ from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.errors import DocumentNotFoundError
 from account_reviews.domain.records import AccountSnapshot, SnapshotRef
+from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import autocommit, reachable
 from account_reviews.store.review_rows import baseline_row, outcome_rows
@@ -50,6 +51,10 @@ _SEEN_LOCKED = text(f"{_SEEN.text} for update")
 _DELETE_RUN = text("delete from reviews.review_runs where run_id = :run_id")
 _DELETE_REQUESTS = text(
     "delete from reviews.approval_requests where run_id = :run_id and request_id = any(:known)"
+)
+_REQUESTS = text(
+    "select body from reviews.approval_requests where run_id = :run_id "
+    "order by requested_at, request_id"
 )
 _STORED = text("select hash from reviews.documents where hash = any(:hashes)")
 
@@ -205,6 +210,12 @@ class ReviewStore:
             risk_level=found["risk_level"],
             outcomes=found["outcomes"] or (),
         )
+
+    async def requests_of(self, run_id: str) -> tuple[ApprovalRequest, ...]:
+        """The requests of a review as they were last saved, oldest first; unreadable ones fail."""
+        async with self._statements() as connection:
+            found = (await connection.execute(_REQUESTS, {"run_id": run_id})).scalars()
+            return tuple(ApprovalRequest.model_validate(body) for body in found)
 
     async def find_snapshot(self, tenant: str, account_id: str, stored: str) -> SnapshotRef | None:
         """The snapshot under that hash, when it is one of this account and tenant."""
