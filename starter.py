@@ -38,6 +38,7 @@ async def start_review(
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             task_timeout=start_options.TASK_TIMEOUT,
             priority=Priority(priority_key=1, fairness_key=account.owner_id),
+            memo=start_options.memo(start),
             static_summary=start_options.summary(account.name),
             static_details=start_options.details(start),
             search_attributes=start_options.attributes_of_review(start, account.owner_id),

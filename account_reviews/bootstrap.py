@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from account_reviews.domain.policy.model import Policy
     from account_reviews.domain.review.state import Execution
     from account_reviews.memory.postgres import PostgresMemory
+    from account_reviews.store.admission import Admission
     from account_reviews.store.cycle_queries import CycleReader
     from account_reviews.store.digest_queries import DigestReader
     from account_reviews.store.digest_writes import DigestStore
@@ -154,8 +155,18 @@ class Parts:
     def start_gate(self) -> "StartGate":
         from account_reviews.store.halt_gate import StartGate
 
-        opened = self.databases.transactions(self.settings.require_database_url())
-        return StartGate(opened, self.settings.tenant)
+        return StartGate(self.transactions, self.settings.tenant)
+
+    @cached_property
+    def admission(self) -> "Admission":
+        from account_reviews.store.admission import Admission
+
+        return Admission(self.transactions, self.settings.tenant)
+
+    @cached_property
+    def transactions(self) -> "Transactions":
+        """The main database, for what holds locks."""
+        return self.databases.transactions(self.settings.require_database_url())
 
     @cached_property
     def first_rows(self) -> "FirstRows":

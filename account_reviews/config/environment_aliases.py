@@ -35,6 +35,8 @@ POLICY: Final[Mapping[str, Alias]] = {
     "APPROVAL_TIMEOUT_HOURS": Alias("approvals.timeout", _hours),
     "INACTIVITY_THRESHOLD_DAYS": Alias("risk.inactivity_days", _whole),
     "DEAL_STALLED_THRESHOLD_DAYS": Alias("risk.stalled_days", _whole),
+    "SESSION_MAX_CONCURRENT": Alias("admission.max_open", _whole),
+    "SESSION_TIMEOUT_SECS": Alias("idle.timeout", _seconds),
 }
 """Keys of the policy. A later name wins over an earlier one for the same key."""
 
@@ -56,13 +58,14 @@ DATABASE: Final = (
 
 _RETRIES = "retries are Temporal's and fixed by kind of work in workflows/policies.py"
 _BREAKER = "there is no circuit breaker: Temporal retries, and a missing source degrades a review"
-_SESSIONS = "this release has no limit on open or idle reviews"
+_SESSIONS = "open and idle reviews go by admission.max_open and idle.timeout of the policy"
+_QUESTIONS = "a review takes 8 unanswered questions; the number is fixed"
 _WEBHOOKS = "this release takes in no webhooks"
 _ALWAYS = "this cannot be switched off"
 _NO_EFFECT: Final[Mapping[str, str]] = {
     "REDIS_": "there is no Redis: state is in Temporal and PostgreSQL",
     "SESSION_": _SESSIONS,
-    "EXAI_WS_SESSION_": _SESSIONS,
+    "EXAI_WS_SESSION_": _QUESTIONS,
     "RETRY_": _RETRIES,
     "MAX_RETRY_ATTEMPTS": _RETRIES,
     "CIRCUIT_BREAKER_": _BREAKER,
@@ -85,7 +88,7 @@ _NO_EFFECT: Final[Mapping[str, str]] = {
 def without_effect(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The known names in the environment that set nothing, each with the reason."""
     found = {}
-    for name in sorted(environment):
+    for name in sorted(environment.keys() - POLICY.keys()):
         for known, reason in _NO_EFFECT.items():
             if name == known or (known.endswith("_") and name.startswith(known)):
                 found[name] = reason

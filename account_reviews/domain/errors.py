@@ -125,6 +125,13 @@ class ReviewAlreadyRunningError(ConflictError):
     code = "already_running"
 
 
+class LimitReachedError(ReviewsError):
+    """There is no more room."""
+
+    exit_code = 6
+    code = "limit_reached"
+
+
 class CrmError(ReviewsError):
     """The CRM refused."""
 

@@ -11,6 +11,7 @@ from account_reviews.domain.errors import HaltedError, ReviewsError, Unreachable
 from account_reviews.domain.halts import RELEASE_HINT, Halt
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.store.transactions import Ask
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowExecutionDescription
@@ -118,11 +119,14 @@ async def ensure_not_halted(parts: Parts) -> None:
 
 
 @asynccontextmanager
-async def starting(parts: Parts) -> AsyncIterator[None]:
-    """One start may be made inside, and `stop_all` waits for its end. HaltedError."""
+async def starting(parts: Parts) -> AsyncIterator[Ask]:
+    """One start may be made inside, and `stop_all` waits for its end. HaltedError.
+
+    What is asked inside is of one transaction, which ends with the start.
+    """
     try:
-        async with parts.start_gate.open_for_start():
-            yield
+        async with parts.start_gate.open_for_start() as ask:
+            yield ask
     except HaltedError:
         await ensure_not_halted(parts)
         raise

@@ -57,8 +57,11 @@ class StartGate:
         self._tenant = tenant
 
     @asynccontextmanager
-    async def open_for_start(self) -> AsyncIterator[None]:
-        """One start may be made inside. WritesHaltedError, UnreachableError."""
+    async def open_for_start(self) -> AsyncIterator[Ask]:
+        """One start may be made inside, where what is locked stays so until its end.
+
+        WritesHaltedError, UnreachableError.
+        """
         async with self._transactions.held() as ask:
             await pass_gate(ask, self._tenant, RETRY_SECONDS)
-            yield
+            yield ask

@@ -70,6 +70,7 @@ def save_values(
     more = {
         "owner_id": row["owner_id"] or owner_id,
         "workflow_run_id": state.workflow_run_id,
+        "reservation_id": state.reservation_id,
         "requests": json_text([approval_row(state, request) for request in state.requests]),
         "outcomes": json_text(list(settled)),
         "memories": json_text([memory_row(state)] if is_remembered(state) else []),

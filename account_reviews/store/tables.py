@@ -219,6 +219,27 @@ halts = Table(
     comment="The kill switch: a row that is not released stops writes and starts",
 )
 
+admission_tenants = Table(
+    "admission_tenants",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    comment="Locked by whoever takes a place: starters come one after the other",
+)
+
+admission = Table(
+    "admission",
+    metadata,
+    Column("reservation_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("workflow_id", Text, nullable=False),
+    Column("run_id", Text, comment="of its review, once that has saved"),
+    Column("reserved_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("checked_at", DateTime(timezone=True), comment="when Temporal was asked last"),
+    Column("alone_since", DateTime(timezone=True), comment="its starter was found gone then"),
+    Index("admission_tenant", "tenant"),
+    comment="The places of open interactive reviews; gone with the closing save",
+)
+
 audit_outbox = Table(
     "audit_outbox",
     metadata,

@@ -34,6 +34,26 @@ class Transactions:
         What it locks is locked until then, or until its connection is lost: a statement after
         that is UnreachableError and never runs outside of the transaction.
         """
+        async with self._begun() as (_, ask):
+            yield ask
+
+    @asynccontextmanager
+    async def committed(self) -> AsyncIterator[Ask]:
+        """The same, committed at the end, unless an error leaves it.
+
+        UnreachableError at the end: whether it was committed is not known.
+        """
+        async with self._begun() as (connection, ask):
+            yield ask
+            try:
+                with reachable_connection():
+                    await connection.execute("commit")
+            except UnreachableError:
+                connection.terminate()
+                raise
+
+    @asynccontextmanager
+    async def _begun(self) -> "AsyncIterator[tuple[asyncpg.Connection[Any], Ask]]":
         connection = await self._take()
         try:
             with reachable_connection():
@@ -49,7 +69,7 @@ class Transactions:
                     raise
                 return [dict(row) for row in found]
 
-            yield ask
+            yield connection, ask
         finally:
             await self._give_back(connection)
 
@@ -68,7 +88,8 @@ class Transactions:
     async def _give_back(self, connection: "asyncpg.Connection[Any]") -> None:
         """What was done inside is done, also when the connection is lost by now."""
         try:
-            await connection.execute("rollback", timeout=_END_SECONDS)
+            if connection.is_in_transaction():
+                await connection.execute("rollback", timeout=_END_SECONDS)
         except Exception:  # noqa: BLE001  whatever the driver says, it is not used again
             connection.terminate()
         except BaseException:

@@ -5,6 +5,7 @@ from typing import Final
 
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
+from account_reviews.domain.admission import MEMO
 from account_reviews.domain.characters import escaped_in_markdown, shown_on_one_line
 from account_reviews.domain.review.state import ReviewInput
 from account_reviews.temporal import search_attributes
@@ -25,6 +26,11 @@ def details(start: ReviewInput) -> str:
     """What the Temporal UI shows of a review."""
     who = escaped_in_markdown(start.started_by)
     return f"Account {escaped_in_markdown(start.account_id)}, {start.kind}, started by {who}"
+
+
+def memo(start: ReviewInput) -> dict[str, str] | None:
+    """Of a review that has a place: which. The server answers for it, also without a worker."""
+    return None if start.reservation_id is None else {MEMO: start.reservation_id}
 
 
 def owned_by(tenant: str, owner_id: str | None) -> TypedSearchAttributes:

@@ -61,6 +61,9 @@ def start_command(
     metadata: Annotated[str, typer.Option(help="A JSON object kept with the review.")] = "{}",
     by: Annotated[str | None, typer.Option("--by", help="Who starts it.")] = None,
     as_of: AsOf = None,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Stays open for questions until it is closed.")
+    ] = False,
     plan_only: Annotated[bool, typer.Option(help="Show everything, write nothing.")] = False,
     if_running: Annotated[IfRunning, typer.Option(help="When one is open.")] = IfRunning.FAIL,
     wait: Annotated[
@@ -82,6 +85,7 @@ def start_command(
         "started_by": by,
         "as_of": as_of,
         "plan_only": plan_only,
+        "interactive": interactive,
     }
     code = run(
         _start(ids, owner, every, file, fields, if_running is IfRunning.JOIN, until, output), output
@@ -157,6 +161,7 @@ async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
 
     as_of, plan_only = fields["as_of"], fields["plan_only"]
     given = parse_as_of(as_of, plan_only=plan_only) if as_of else None
+    interactive = {"interactive": True, "idle_seconds": _idle_seconds(parts)}
     return ReviewInput(
         account_id="",
         tenant=parts.settings.tenant,
@@ -165,7 +170,13 @@ async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
         started_by=fields["started_by"] or user_name(),
         as_of=given or await parts.default_as_of(),
         execution=await parts.execution(),
+        **(interactive if fields["interactive"] else {}),
     )
+
+
+def _idle_seconds(parts: "Parts") -> float | None:
+    idle = parts.policy.idle.timeout
+    return None if idle is None else idle.total_seconds()
 
 
 async def _start_all(
@@ -205,14 +216,17 @@ async def _start_one(
 ) -> dict[str, Any]:
     from account_reviews.domain.errors import ReviewAlreadyRunningError
     from account_reviews.presentation.review_documents import started_document
+    from account_reviews.services.admission import admitted, is_under_review
     from account_reviews.services.halts import starting
     from account_reviews.services.reviews import open_review
     from starter import start_review
 
     start = template.model_copy(update={"account_id": account.id})
     try:
-        async with starting(parts):
-            _, state = await start_review(client, start, account)
+        if join and start.interactive and await is_under_review(client, start):
+            raise ReviewAlreadyRunningError  # which takes no place
+        async with starting(parts) as ask, admitted(parts, client, start, ask) as review:
+            _, state = await start_review(client, review, account)
     except ReviewAlreadyRunningError:
         if not join:
             raise

@@ -144,6 +144,20 @@ baseline as (
   where known.closed_at is null or known.closed_at <= excluded.closed_at
 ),
 
+-- Its place among the open interactive reviews: the first save says whose it is, the closing one
+-- gives it back.
+seated as (
+  update reviews.admission set run_id = :run_id
+  where reservation_id = :reservation_id
+    and run_id is null
+    and cast(:closed_at as timestamptz) is null
+),
+
+left_seat as (
+  delete from reviews.admission
+  where reservation_id = :reservation_id and cast(:closed_at as timestamptz) is not null
+),
+
 -- A document, as put_document.sql stores one.
 young as (
   update reviews.documents set created_at = now()
