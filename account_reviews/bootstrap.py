@@ -262,6 +262,7 @@ class Parts:
         from activities.cycles import CycleActivities
         from activities.halts import HaltActivities
         from activities.memory import MemoryActivities
+        from activities.proposals import ProposalActivities
         from activities.results import ResultActivities
         from activities.schedules import ScheduleActivities
         from activities.store import StoreActivities
@@ -275,6 +276,7 @@ class Parts:
                 self.default_as_of,
             ),
             AccessActivities(self.guard.check),
+            ProposalActivities(self.crm, self.settings.snapshot_limits()),
             HaltActivities(self.halts),
             MemoryActivities(self.memory, self.store),
             AnalysisActivities(self.store, self.policy),

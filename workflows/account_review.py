@@ -1,8 +1,8 @@
 """One account, one review: gather, analyse, propose, wait for a person, write, look back, remember.
 
 `_process` reads like the business process; the messages a person speaks to it by stand in
-`review_messages`, gathering and writing in their own files. It ends with one of the outcomes of
-`domain.review.phases`.
+`review_messages` and `review_commands`, waiting, gathering and writing in their own files. It ends
+with one of the outcomes of `domain.review.phases`.
 """
 
 import asyncio
@@ -11,8 +11,10 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.review import decisions
+from account_reviews.domain.review import control, decisions
 from account_reviews.domain.review import refresh as refreshes
+from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.conversation import unanswered
 from account_reviews.domain.review.decisions import approved_items
 from account_reviews.domain.review.ending import outcome_again, outcome_of, result_of, summarise
 from account_reviews.domain.review.messages import CancelReview
@@ -22,29 +24,32 @@ from account_reviews.temporal import names
 from workflows.deadlines import Deadlines
 from workflows.gather import NoDataError, analyse, gather
 from workflows.lookup import note_what_stands
-from workflows.read_model import save
+from workflows.read_model import save_what_is_new
 from workflows.refresh import news_for_cycle, refresh, report
-from workflows.review_messages import ReviewMessages
+from workflows.review_commands import ReviewCommands
 from workflows.steps import ReviewCancelledError, StepError
-from workflows.visibility import show_attributes, show_details
+from workflows.visibility import show_attributes, show_details, show_what_is_new
+from workflows.waits import OneTimer, go_on
 from workflows.write import remember, write_approved
 
 
 @workflow.defn(name="AccountReview")
-class AccountReviewWorkflow(ReviewMessages):
+class AccountReviewWorkflow(ReviewCommands):
     """Workflow id `review/{account_id}`: one open review per account and tenant.
 
     Id conflict policy: fail, or use the open one. Task queue: that of its tenant.
-    Signals `submit_decision`, `cancel_review`, `refresh`; update `decide`; queries `status`,
-    `pending_approvals`, `timeline`, `snapshot`, `resumable`. A native cancel runs the same
-    closing steps as `cancel_review` and then ends Canceled.
+    Signals `submit_decision`, `cancel_review`, `refresh`, `pause`, `resume`, `close`, `annotate`,
+    `touch`, `step_failing`, `step_recovered`; updates `decide`, `pause`, `resume`, `close`,
+    `annotate`, `ask`, `propose`; queries `status`, `pending_approvals`, `timeline`, `snapshot`,
+    `resumable`. A native cancel runs the same closing steps as `cancel_review` and then ends
+    Canceled.
     """
 
     @workflow.init
     def __init__(self, start: ReviewInput) -> None:
         super().__init__(start)
-        self._saved_version = -1
-        self._deadlines = Deadlines(self._expire if self._state.follows(2) else None)
+        new = self._state.follows(3)
+        self._timers = OneTimer(self._review, self._inbox) if new else Deadlines(self._review)
 
     @workflow.run
     async def run(self, start: ReviewInput) -> ReviewResult:
@@ -57,7 +62,9 @@ class AccountReviewWorkflow(ReviewMessages):
             request = CancelReview(by="temporal", reason="workflow cancel request")
             decisions.cancel(self._state, request, workflow.now())
             await asyncio.shield(process)
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await workflow.wait_condition(self._is_at_rest)
+        if self._state.follows(3) and self._state.outcome is not None:
+            await save_what_is_new(self._review)  # what came while it ended
         if self._state.outcome is None:
             queue = names.queue_from(workflow.info().task_queue, start.tenant)
             workflow.continue_as_new(
@@ -75,7 +82,7 @@ class AccountReviewWorkflow(ReviewMessages):
         try:
             if self._review.start.resumed is None:
                 await self._investigate()
-            while self._state.pending or approved_items(self._state):
+            while self._is_open():
                 if not await self._next_decision():
                     return
                 await self._carry_out()
@@ -83,7 +90,7 @@ class AccountReviewWorkflow(ReviewMessages):
                     break
             outcome = outcome_of(self._state)
         except ReviewCancelledError:
-            outcome = Outcome.CANCELLED
+            outcome = outcome_of(self._state)
         except NoDataError as error:
             outcome, reason = Outcome.FAILED, str(error)
         except StepError as error:
@@ -92,8 +99,13 @@ class AccountReviewWorkflow(ReviewMessages):
 
     async def _investigate(self) -> None:
         self._state.move(Phase.INVESTIGATING, self._state.started_at)
+        await go_on(self._review)
         await gather(self._review, self._review.start.snapshot)
+        await go_on(self._review)
         result = await analyse(self._review)
+        await go_on(self._review)
+        if self._state.interactive:
+            return  # what is proposed there is for people and agents to put forward
         self._move(Phase.PLANNING)
         if result.changes and not self._review.start.plan_only:
             self._propose(result.changes)
@@ -101,29 +113,74 @@ class AccountReviewWorkflow(ReviewMessages):
     def _propose(self, changes: tuple[ProposedChange, ...]) -> None:
         decisions.propose(self._state, changes, str(workflow.uuid4()), workflow.now())
         self._move(Phase.APPROVAL, Status.WAITING)
+        if self._state.follows(3):
+            self._early()
+
+    def _open_request(self, changes: tuple[ProposedChange, ...]) -> ApprovalRequest:
+        if self._state.phase is Phase.INVESTIGATING:
+            self._move(Phase.PLANNING)
+        self._propose(changes)
+        return self._state.requests[-1]
+
+    def _is_open(self) -> bool:
+        """Whether anything is to be decided, written or, in an interactive review, said."""
+        state = self._state
+        stays = state.interactive and not self._review.stopped()
+        return bool(state.pending) or bool(approved_items(state)) or stays
 
     async def _next_decision(self) -> bool:
         """Wait until something is approved, closed or cancelled. False: continue as new."""
-        state, stopped = self._state, self._review.stopped
+        state = self._state
         if state.pending:
             await self._save()
-            show_attributes(state)
-        while state.pending and not approved_items(state) and not stopped():
-            if state.refresh is not None:
+            self._show()
+        while self._waits():
+            if state.refresh is not None and state.paused is None:
                 await self._refresh()
                 continue
+            self._rest()
             cycle_id, news = state.cycle_id, news_for_cycle(state)
             await self._save()
-            self._deadlines.watch(state.pending)
+            self._timers.watch()
             await report(cycle_id, news)
+            self._resting = True
             await workflow.wait_condition(self._has_news)
             if not state.follows(2):
                 decisions.expire_due(state, workflow.now())
             if self._history_is_long():
                 return False
-        if approved_items(state) and not stopped():
+            self._resting = False
+        if approved_items(state) and not self._review.stopped():
             await self._save()
         return True
+
+    def _waits(self) -> bool:
+        """Whether there is something to wait for and nothing to do."""
+        state = self._state
+        if self._review.stopped():
+            return False
+        approved = bool(approved_items(state))
+        if state.paused is not None:
+            return self._is_open()
+        return not approved and self._is_open()
+
+    def _rest(self) -> None:
+        """An interactive review investigates while nothing waits for a decision."""
+        state = self._state
+        if not state.follows(3):
+            return
+        if state.interactive and not state.pending and not approved_items(state):
+            if state.phase is Phase.VALIDATING:
+                self._move(Phase.APPROVAL)
+            if state.phase is not Phase.INVESTIGATING:
+                self._move(Phase.INVESTIGATING)
+        show_what_is_new(self._review)
+
+    def _show(self) -> None:
+        if self._state.follows(3):
+            show_what_is_new(self._review)
+        else:
+            show_attributes(self._state)
 
     async def _refresh(self) -> None:
         fresh = await refresh(self._review)
@@ -133,10 +190,12 @@ class AccountReviewWorkflow(ReviewMessages):
             self._move(Phase.APPROVAL, Status.WAITING)
         elif approved_items(self._state):
             self._move(Phase.APPROVAL)
-        show_attributes(self._state)
+        self._show()
 
     async def _carry_out(self) -> None:
         if not approved_items(self._state):
+            return
+        if self._state.follows(3) and self._review.stopped():
             return
         again = await write_approved(self._review)
         if self._review.stopped():
@@ -156,10 +215,12 @@ class AccountReviewWorkflow(ReviewMessages):
         now = workflow.now()
         decisions.settle_early(state, now)
         refreshes.settle(state, now)
-        self._deadlines.stop()
+        self._timers.stop()
         if outcome is Outcome.CANCELLED and state.cancel is not None:
             reason = f"by {state.cancel.by}: {state.cancel.reason or 'no reason given'}"
             decisions.skip_what_is_open(state, reason, now)
+        elif state.closing is not None:
+            reason = control.skip_for_close(state, state.closing, now)
         state.close(outcome, now, reason)
         state.summary = summarise(state)
         show_attributes(state)
@@ -174,24 +235,29 @@ class AccountReviewWorkflow(ReviewMessages):
     def _state(self) -> ReviewState:
         return self._review.state
 
-    def _expire(self, request_id: str) -> None:
-        decisions.expire(self._state, request_id, workflow.now())
-
     def _has_news(self) -> bool:
-        return self._deadlines.passed() or self._state.version != self._saved_version
+        return self._timers.passed() or self._state.version != self._review.saved_version
+
+    def _is_at_rest(self) -> bool:
+        """Whether every message was answered, so that the run can end."""
+        return self._inbox.is_empty and workflow.all_handlers_finished()
 
     def _history_is_long(self) -> bool:
         info, limit = workflow.info(), self._review.start.history_limit
         long = limit is not None and info.get_current_history_length() > limit
-        if self._review.stopped() or not self._state.pending:
+        if self._review.stopped():
             return False
-        return long or info.is_continue_as_new_suggested()
+        if not self._state.follows(3):
+            waits = bool(self._state.pending)
+        else:
+            waits = self._waits() and self._inbox.is_empty and not unanswered(self._state)
+        return waits and (long or info.is_continue_as_new_suggested())
+
+    def _after_checks(self) -> None:
+        self._timers.settle()
 
     async def _save(self) -> None:
-        version = self._state.version
-        if version != self._saved_version:
-            await save(self._review)
-            self._saved_version = version
+        await save_what_is_new(self._review)
 
     def _move(self, phase: Phase, status: Status | None = None) -> None:
         self._state.move(phase, workflow.now(), status=status)

@@ -1,26 +1,27 @@
-"""One timer per pending request."""
+"""One timer per pending request: how reviews of logic 1 and 2 wait."""
 
 import asyncio
-from collections.abc import Callable
 
 from temporalio import workflow
 
-from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review import decisions
+from workflows.open_review import OpenReview
 
 
 class Deadlines:
-    """Says when a pending request is due: `due` is called with its id as its timer fires.
+    """Expires a request as its timer fires; by logic 1 only says that one has fired.
 
     Messages of the same workflow task are applied before that, however late the task is.
     """
 
-    def __init__(self, due: Callable[[str], None] | None = None) -> None:
+    def __init__(self, review: OpenReview) -> None:
+        self._review = review
         self._timers: dict[str, asyncio.Task[None]] = {}
-        self._due = due
 
-    def watch(self, requests: tuple[ApprovalRequest, ...]) -> None:
-        """Start the timers of these; those of closed ones go."""
-        now, pending = workflow.now(), {one.request_id: one for one in requests}
+    def watch(self) -> None:
+        """Start the timers of the pending requests; those of closed ones go."""
+        now = workflow.now()
+        pending = {one.request_id: one for one in self._review.state.pending}
         for request_id in [known for known in self._timers if known not in pending]:
             self._timers.pop(request_id).cancel()
         for request_id, request in pending.items():
@@ -37,7 +38,10 @@ class Deadlines:
         for timer in self._timers.values():
             timer.cancel()
 
+    def settle(self) -> None:
+        """Their messages are never checked, so nothing waits for that."""
+
     async def _wait(self, request_id: str, seconds: float) -> None:
         await workflow.sleep(seconds, summary="Approval deadline")
-        if self._due is not None:
-            self._due(request_id)
+        if self._review.state.follows(2):
+            decisions.expire(self._review.state, request_id, workflow.now())

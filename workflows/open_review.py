@@ -12,12 +12,16 @@ from account_reviews.domain.review.state import Execution, ReviewInput, ReviewSt
 from account_reviews.domain.review.usage import add_usage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenReview:
-    """What a review was started with, and its whole state."""
+    """What a review was started with, its whole state, and how much of that is shown outside."""
 
     start: ReviewInput
     state: ReviewState
+    saved_version: int = -1
+    """That of the row in the read model."""
+    shown: tuple[object, ...] | None = None
+    """What the search attributes were shown of."""
 
     @property
     def execution(self) -> Execution:
@@ -25,8 +29,8 @@ class OpenReview:
         return self.start.execution
 
     def stopped(self) -> bool:
-        """Whether somebody cancelled it: nothing is begun then."""
-        return self.state.cancel is not None
+        """Whether somebody cancelled or closes it: nothing is begun then."""
+        return self.state.cancel is not None or self.state.closing is not None
 
     def using(self, step: str) -> Callable[[Usage | None], None]:
         """Adds what the activities of a step say that they used."""

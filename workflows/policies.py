@@ -101,6 +101,16 @@ def memory_write(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
     )
 
 
+def answer(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
+    """Somebody waits for the answer of a question: after a minute he hears why there is none."""
+    return _regular(
+        summary,
+        timedelta(seconds=30),
+        heartbeats=heartbeats,
+        schedule_to_close=timedelta(seconds=60),
+    )
+
+
 def upkeep(summary: str) -> ActivityConfig:
     """One upkeep job: tried again over some minutes, then left to its next time."""
     config = _regular(summary, timedelta(hours=2), heartbeats=True)

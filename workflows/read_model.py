@@ -17,3 +17,11 @@ async def save(review: OpenReview) -> None:
     if refused is not None:  # no new version: that would be saved again, and again
         review.state.error_count += 1
         review.state.last_error = f"not saved: {refused}"
+
+
+async def save_what_is_new(review: OpenReview) -> None:
+    """The same, unless the row has this version already."""
+    version = review.state.version
+    if version != review.saved_version:
+        await save(review)
+        review.saved_version = version

@@ -5,7 +5,7 @@ from temporalio import workflow
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.review import decisions
 from account_reviews.domain.review.messages import Malformed, Refresh, ReviewProgress
-from account_reviews.domain.review.phases import Phase
+from account_reviews.domain.review.phases import Phase, Status
 from account_reviews.domain.review.refresh import reconcile
 from account_reviews.domain.review.state import ReviewState
 from workflows.gather import (
@@ -72,15 +72,17 @@ def news_for_cycle(state: ReviewState) -> ReviewProgress | None:
 
     Noted in the state before it is saved, so that rows and workflow hold the same.
     """
-    if state.cycle_id is None or state.reported is state.status:
+    # One that is paused works no more than one that waits.
+    status = Status.WAITING if state.status is Status.PAUSED else state.status
+    if state.cycle_id is None or state.reported is status:
         return None
-    was, state.reported = state.reported, state.status
+    was, state.reported = state.reported, status
     return ReviewProgress(
         review_id=state.review_id,
         run_id=state.run_id,
         account_id=state.account_id,
         phase=state.phase,
-        status=state.status,
+        status=status,
         outcome=state.outcome,
         was=was,
     )

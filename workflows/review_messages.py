@@ -1,19 +1,22 @@
-"""What a person, a program or a cycle can say to a review, and ask of it.
+"""What a person, a program or a cycle can say to a review, and ask of it; see `review_commands`.
 
 Signals never fail: what cannot be used becomes a line of the timeline. A validator refuses only
-shapes, since its refusal leaves no event; every other refusal is the answer of the update. Each
-message is applied to the state by a pure function of `domain.review`.
+shapes, since its refusal leaves no event; every other refusal is the answer of the update. All go
+through one inbox, in their order; each is applied by a pure function of `domain.review`.
 """
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from account_reviews.domain.review import decisions, refresh
+from account_reviews.domain.access.checks import Checked
+from account_reviews.domain.base import Model
+from account_reviews.domain.review import checking, control, decisions, refresh
+from account_reviews.domain.review.commands import StepFailing, StepRecovered
 from account_reviews.domain.review.messages import (
     CancelReview,
     DecisionAnswer,
@@ -33,10 +36,14 @@ from account_reviews.domain.review.views import (
     status_view,
     timeline_view,
 )
+from workflows.inbox import Entry, Inbox
 from workflows.messages import read, read_or_refuse
 from workflows.open_review import open_review
+from workflows.visibility import show_what_is_new
 
-_Message = TypeVar("_Message", SubmitDecision, CancelReview, Refresh)
+_Message = TypeVar("_Message", bound=Model)
+_Apply = Callable[[ReviewState, _Message, datetime], Any]
+_Decide = Callable[[ReviewState, SubmitDecision, datetime, Checked | None], Any]
 
 
 class ReviewMessages:
@@ -45,43 +52,115 @@ class ReviewMessages:
     def __init__(self, start: ReviewInput) -> None:
         self._review = open_review(start)
         self._bounded = self._review.state.follows(2)
+        self._inbox = Inbox(self._review, self._after_checks)
+
+    def _after_checks(self) -> None:
+        """What waited for the inbox to be empty."""
 
     # signals
 
     @workflow.signal(description="Decide on an approval request")
     def submit_decision(self, message: RawValue) -> None:
-        self._take("submit_decision", SubmitDecision, message, decisions.receive)
+        parsed = read(SubmitDecision, message, bounded=self._bounded)
+        if isinstance(parsed, Malformed):
+            self._note_malformed("submit_decision", parsed)
+        else:
+            self._inbox.put(self._decision(parsed, decisions.receive))
 
     @workflow.signal(description="Stop before the next write")
     def cancel_review(self, message: RawValue) -> None:
-        self._take("cancel_review", CancelReview, message, decisions.cancel)
+        self._take("cancel_review", CancelReview, message, decisions.cancel, verb="cancel")
 
     @workflow.signal(name="refresh", description="Read the account again")
     def read_again(self, message: RawValue) -> None:
         self._take("refresh", Refresh, message, refresh.ask)
+
+    @workflow.signal(description="Said by a worker: a step fails again and again")
+    def step_failing(self, message: RawValue) -> None:
+        self._take_new("step_failing", StepFailing, message, self._shown(control.note_failing))
+
+    @workflow.signal(description="Said by a worker: the step was done")
+    def step_recovered(self, message: RawValue) -> None:
+        self._take_new(
+            "step_recovered", StepRecovered, message, self._shown(control.note_recovered)
+        )
+
+    def _shown(self, note: _Apply[_Message]) -> _Apply[_Message]:
+        """Shown at once: the process itself may be held up by the step that fails."""
+
+        def noted(state: ReviewState, said: _Message, now: datetime) -> None:
+            note(state, said, now)
+            if state.outcome is None:
+                show_what_is_new(self._review)
+
+        return noted
+
+    def _early(self) -> None:
+        """Their request is open now: the inbox has them in the order in which they came."""
+        state = self._review.state
+        early, state.early = state.early, ()
+        for one in early:
+            self._inbox.put(self._decision(one, decisions.decide))
 
     def _take(
         self,
         name: str,
         model: type[_Message],
         message: RawValue,
-        apply: Callable[[ReviewState, _Message, datetime], None],
+        apply: _Apply[_Message],
+        *,
+        verb: str | None = None,
     ) -> None:
         parsed = read(model, message, bounded=self._bounded)
         if isinstance(parsed, Malformed):
-            decisions.record_malformed(self._review.state, name, parsed, workflow.now())
+            self._note_malformed(name, parsed)
         else:
-            apply(self._review.state, parsed, workflow.now())
+            self._inbox.put(self._entry(parsed, apply, verb))
+
+    def _note_malformed(self, name: str, message: Malformed) -> None:
+        decisions.record_malformed(self._review.state, name, message, workflow.now())
+
+    def _take_new(
+        self,
+        name: str,
+        model: type[_Message],
+        message: RawValue,
+        apply: _Apply[_Message],
+        *,
+        verb: str | None = None,
+    ) -> None:
+        """One that reviews of earlier logics do not know: to them it is nothing, as before."""
+        if self._review.state.follows(3):
+            self._take(name, model, message, apply, verb=verb)
+
+    def _entry(self, said: _Message, apply: _Apply[_Message], verb: str | None) -> Entry:
+        """Applied with the clock of its turn; a check may refuse it first."""
+        state = self._review.state
+
+        def applied(checked: Checked | None) -> Any:
+            now = workflow.now()
+            return checking.refused(state, said, checked, now) or apply(state, said, now)
+
+        return Entry(applied, lambda: checking.wanted(state, said, verb, workflow.now()))
+
+    def _decision(self, said: SubmitDecision, apply: _Decide) -> Entry:
+        """The same of a decision, whose refusal is the request's own."""
+        state = self._review.state
+        return Entry(
+            lambda checked: apply(state, said, workflow.now(), checked),
+            lambda: checking.wanted(state, said, "decide", workflow.now()),
+        )
 
     # updates
 
     @workflow.update(description="Decide and get the answer")
-    def decide(self, message: RawValue) -> DecisionAnswer:
+    async def decide(self, message: RawValue) -> DecisionAnswer:
         """The state of each item, or a failed update that says why it was refused."""
         decision = read_or_refuse(SubmitDecision, message, bounded=self._bounded)
-        answer = decisions.decide(self._review.state, decision, workflow.now())
+        answer = await self._inbox.answer_of(self._decision(decision, decisions.decide))
         if isinstance(answer, Refusal):
             raise _refused(answer)
+        assert isinstance(answer, DecisionAnswer)
         return answer
 
     @decide.validator

@@ -9,6 +9,7 @@ from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.characters import escaped_in_markdown
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.temporal import search_attributes
+from workflows.open_review import OpenReview
 
 
 def show_attributes(state: ReviewState) -> None:
@@ -40,11 +41,28 @@ def show_attributes(state: ReviewState) -> None:
     workflow.upsert_search_attributes(updates)
 
 
+def show_what_is_new(review: OpenReview) -> None:
+    """The same, when the review has begun to wait, is paused or wants attention since; and the
+    text in the Temporal UI."""
+    state = review.state
+    shown = state.status, state.needs_attention, [one.request_id for one in state.pending]
+    if review.shown != shown:
+        review.shown = shown
+        show_attributes(state)
+    show_details(state)
+
+
 def show_details(state: ReviewState) -> None:
     """Markdown for the Temporal UI. Costs no event."""
     lines = [f"**{state.phase}** ({state.status})"]
     if state.analysis is not None:
         lines.append(escaped_in_markdown(state.analysis.summary))
+    if state.paused is not None:
+        why = escaped_in_markdown(state.paused.reason or "no reason given")
+        lines.append(f"Paused by {escaped_in_markdown(state.paused.by)}: {why}")
+    for failing in state.failing:
+        error = escaped_in_markdown(failing.error)
+        lines.append(f"**{failing.type} fails**, attempt {failing.attempt}: {error}")
     for request in state.pending:
         who = escaped_in_markdown(", ".join(request.approvers) or "anybody")
         lines.append(

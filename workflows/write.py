@@ -17,6 +17,7 @@ from workflows import policies
 from workflows.lookup import find_writes
 from workflows.open_review import OpenReview
 from workflows.steps import ReviewCancelledError, StepError, run_step, unless
+from workflows.waits import go_on
 
 
 async def write_approved(review: OpenReview) -> tuple[ProposedChange, ...]:
@@ -25,6 +26,7 @@ async def write_approved(review: OpenReview) -> tuple[ProposedChange, ...]:
     written: list[WrittenChange] = []
     review.move(Phase.EXECUTING)
     for request, item in approved_items(review.state):
+        await go_on(review)
         if review.stopped():
             break
         change = await _write(review, request.request_id, item)

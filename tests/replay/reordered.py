@@ -19,5 +19,5 @@ class ReorderedReviewWorkflow(AccountReviewWorkflow):
         return await super().run(start)
 
     async def _next_decision(self) -> bool:
-        self._deadlines.watch(self._state.pending)
+        self._timers.watch()
         return await super()._next_decision()

@@ -14,7 +14,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from account_reviews.crm.in_memory import InMemoryCrm
-from account_reviews.domain.analysis.model import HealthBand, RiskLevel
+from account_reviews.domain.access.checks import Checked, CheckSaid
+from account_reviews.domain.analysis.model import Finding, HealthBand, RiskLevel
 from account_reviews.domain.policy.model import Gather
 from account_reviews.domain.proposals import Action, ProposedChange, change_id, proposal_hash
 from account_reviews.domain.records import (
@@ -34,14 +35,16 @@ from account_reviews.domain.review.state import (
     ReviewResult,
     ReviewState,
 )
-from account_reviews.domain.review.steps import AnalyseAccount
+from account_reviews.domain.review.steps import AnalyseAccount, AnswerQuestion, TurnAnswer
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.store.halt_gate import RETRY_SECONDS
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.sandbox import sandboxed_runner
+from activities.access import AccessActivities
 from activities.crm import CrmActivities
 from activities.memory import MemoryActivities
+from activities.proposals import ProposalActivities
 from activities.store import StoreActivities
 from starter import start_review
 from worker import build_worker
@@ -83,6 +86,23 @@ class FixedAnalysis:
             policy_hash="policy",
             summary=f"risk high, memory {'read' if call.memory_hash else 'missing'}",
         )
+
+
+class FixedAnswers:
+    """What is known of an account, replaced by a fixed answer."""
+
+    def __init__(self) -> None:
+        self.asked: list[AnswerQuestion] = []
+        self.findings: tuple[Finding, ...] = ()
+        self.open = asyncio.Event()
+        """No answer before it is set."""
+        self.open.set()
+
+    @activity.defn(name="analysis.answer")
+    async def answer(self, call: AnswerQuestion) -> TurnAnswer:
+        self.asked.append(call)
+        await self.open.wait()
+        return TurnAnswer(answer=f"So it is: {call.question}", findings=self.findings)
 
 
 def create_task(account: Account, subject: str = "Call them") -> ProposedChange:
@@ -134,6 +154,9 @@ class World:
     memory: InMemoryMemory
     store: ReviewStore
     analysis: FixedAnalysis
+    answers: FixedAnswers = field(default_factory=FixedAnswers)
+    checks: list[CheckSaid] = field(default_factory=list)
+    checked: Callable[[CheckSaid], Checked] = lambda _: Checked(allowed=True)
     task_queue: str = field(default_factory=lambda: f"test-{uuid4().hex[:12]}")
     halted_retry: float = RETRY_SECONDS
     ages: Gather = field(default_factory=Gather)
@@ -150,8 +173,16 @@ class World:
             ),
             MemoryActivities(self.memory, self.store),
             StoreActivities(self.store, self.ages),
+            ProposalActivities(self.crm, SnapshotLimits()),
+            AccessActivities(self.check),
             self.analysis,
+            self.answers,
         ]
+
+    def check(self, call: CheckSaid) -> Checked:
+        """Roles and tokens: everybody may everything, unless a test says otherwise."""
+        self.checks.append(call)
+        return self.checked(call)
 
     async def _default_as_of(self) -> datetime | None:
         return self.imported_as_of

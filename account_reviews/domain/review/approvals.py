@@ -146,7 +146,7 @@ class ApprovalRequest(Model):
     def decide(
         self, message: SubmitDecision, now: Timestamp, *, logic: int = 1, verified: bool = False
     ) -> Decided | Refusal:
-        """Apply one decision. A Refusal leaves every item as it was.
+        """Apply one decision, `verified` by its token. A Refusal leaves every item as it was.
 
         By `logic` 2 its timer expires the request, and until then what was decided in time counts,
         also when `now` is late because no worker was there; and two spellings are one person. By 3

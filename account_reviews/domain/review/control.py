@@ -13,8 +13,10 @@ from pydantic import JsonValue
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.durations import format_duration
+from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.review import decisions
-from account_reviews.domain.review.bounds import NOTES_BYTES, size_of
+from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.bounds import NOTES_BYTES, WANTED_BYTES, bytes_of, size_of
 from account_reviews.domain.review.commands import (
     Annotate,
     Close,
@@ -22,11 +24,14 @@ from account_reviews.domain.review.commands import (
     CommandAnswer,
     CommandRefusal,
     CommandRefused,
+    ProposalAnswer,
+    Propose,
+    ProposedItem,
     StepFailing,
     StepRecovered,
     Touch,
 )
-from account_reviews.domain.review.phases import ALLOWED, FINAL, Outcome, Status
+from account_reviews.domain.review.phases import ALLOWED, FINAL, Outcome, Phase, Status
 from account_reviews.domain.review.state import Failing, Paused, ReviewState
 
 CONTEXT_SETS: Final = frozenset({"account_ids", "processed_accounts", "failed_accounts"})
@@ -65,7 +70,8 @@ def resume(state: ReviewState, said: Command, now: Timestamp) -> Result:
         return refuse(state, CommandRefusal.NOT_PAUSED, why, said.by, now)
     _taken(state, now)
     state.paused = None
-    state.status = Status.WAITING if state.pending else Status.RUNNING
+    waits = bool(state.pending) and state.phase is Phase.APPROVAL
+    state.status = Status.WAITING if waits else Status.RUNNING
     state.record(now, "resumed", said.reason or "no reason given", said.by)
     return answer(state, "goes on")
 
@@ -116,6 +122,54 @@ def touch(state: ReviewState, said: Touch, now: Timestamp) -> Result:
         return closed
     be_touched(state, now)
     return answer(state, "touched")
+
+
+def take_proposal(state: ReviewState, said: Propose, now: Timestamp) -> Result:
+    """Whether changes may be proposed now; they are made exact and put forward after that."""
+    if closed := refused_when_over(state, "propose", said.by, now):
+        return closed
+    if state.plan_only:
+        why = f"the review only plans: nobody is asked (phase {state.phase})"
+        return refuse(state, CommandRefusal.WRONG_PHASE, why, said.by, now)
+    authored = (
+        item.change for request in state.requests for item in request.items if item.change.author
+    )
+    if bytes_of(authored) + bytes_of([said]) > WANTED_BYTES:
+        most = f"{WANTED_BYTES // 1024} KiB"
+        why = f"what is proposed to one review takes {most} at most (phase {state.phase})"
+        return refuse(state, CommandRefusal.TOO_LARGE, why, said.by, now)
+    _taken(state, now)
+    return answer(state, "taken")
+
+
+def still_new(
+    state: ReviewState, changes: tuple[ProposedChange, ...], by: str, now: Timestamp
+) -> tuple[ProposedChange, ...] | CommandRefused:
+    """The changes, unless one of them waits for a decision already or was written."""
+    live = {
+        item.item_id: item.state
+        for request in state.requests
+        for item in request.items
+        if item.is_open or item.is_approved or item.state is ItemState.EXECUTED
+    }
+    for change in changes:
+        if change.change_id in live:
+            why = f"{change.title!r} is {live[change.change_id]} already (phase {state.phase})"
+            return refuse(state, CommandRefusal.BAD_CHANGE, why, by, now)
+    return changes
+
+
+def answer_to_proposal(state: ReviewState, request: ApprovalRequest) -> ProposalAnswer:
+    """The request that was opened, and how the review stands."""
+    items = tuple(
+        ProposedItem(item_id=one.item_id, title=one.change.title, state=one.state)
+        for one in request.items
+    )
+    return ProposalAnswer(
+        **answer(state, "a request is open").model_dump(),
+        request_id=request.request_id,
+        items=items,
+    )
 
 
 def merged(

@@ -5,7 +5,14 @@ from typing import Final
 from account_reviews.domain.analysis.model import Finding
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.review.bounds import CONVERSATION_BYTES, bytes_of, cut
-from account_reviews.domain.review.commands import AnsweredTurn, Ask, CommandRefusal, CommandRefused
+from account_reviews.domain.review.commands import (
+    AnsweredTurn,
+    Ask,
+    AskAnswer,
+    CommandRefusal,
+    CommandRefused,
+)
+from account_reviews.domain.review.control import answer as answer_to
 from account_reviews.domain.review.control import be_touched, refuse, refused_when_over
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import ReviewState, Turn
@@ -78,20 +85,20 @@ def answer(
     return new
 
 
-def answered(
-    state: ReviewState, number: int, found: tuple[Finding, ...] = ()
-) -> AnsweredTurn | None:
-    """The turn with its answer, once there is one, and what it found."""
+def answer_of(state: ReviewState, number: int, found: tuple[Finding, ...]) -> AskAnswer | None:
+    """The turn with its answer and what it `found`; None when it made room for later ones."""
     turn = next((one for one in state.conversation if one.number == number), None)
     if turn is None or turn.answer is None:
         return None
-    return AnsweredTurn(
+    shown = AnsweredTurn(
         number=number,
         question=turn.question,
         answer=turn.answer,
+        evidence=tuple(one for finding in found for one in finding.evidence),
         findings=found,
         answered_at=turn.answered_at,
     )
+    return AskAnswer(**answer_to(state, "answered").model_dump(), turn=shown)
 
 
 def _within_bounds(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:

@@ -1,7 +1,9 @@
 """What messages do to a review's state. Pure: the workflow only hands on its clock."""
 
+from account_reviews.domain.access.checks import Checked
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.proposals import ItemState, ProposedChange
+from account_reviews.domain.review import nonces
 from account_reviews.domain.review.approvals import (
     ApprovalRequest,
     Decided,
@@ -53,7 +55,8 @@ def propose(
     state.requests = (*state.requests, request)
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
     state.record(now, "approval_requested", f"{count} proposed, request {request_id}")
-    settle_early(state, now)
+    if not state.follows(3):  # by then the workflow hands them to its inbox
+        settle_early(state, now)
 
 
 def _without_old(requests: tuple[ApprovalRequest, ...]) -> tuple[ApprovalRequest, ...]:
@@ -63,7 +66,9 @@ def _without_old(requests: tuple[ApprovalRequest, ...]) -> tuple[ApprovalRequest
     return tuple(one for one in requests if one.request_id not in drop)
 
 
-def receive(state: ReviewState, message: SubmitDecision, now: Timestamp) -> None:
+def receive(
+    state: ReviewState, message: SubmitDecision, now: Timestamp, checked: Checked | None = None
+) -> None:
     """A decision by signal.
 
     People see a request as soon as its row stands. When the workflow task that opened it is lost
@@ -72,7 +77,7 @@ def receive(state: ReviewState, message: SubmitDecision, now: Timestamp) -> None
     """
     known = state.request(message.request_id) is not None
     if known or state.phase is Phase.APPROVAL or not _room_for(state, message):
-        decide(state, message, now)
+        decide(state, message, now, checked)
         return
     state.early = (*state.early, message)
     state.record(now, "approval_early", "kept until its request is open", message.approver)
@@ -91,18 +96,33 @@ def settle_early(state: ReviewState, now: Timestamp) -> None:
         decide(state, message, now)
 
 
-def decide(state: ReviewState, message: SubmitDecision, now: Timestamp) -> DecisionAnswer | Refusal:
-    """Apply a decision to its request. A refusal changes no item and is recorded."""
+def decide(
+    state: ReviewState, message: SubmitDecision, now: Timestamp, checked: Checked | None = None
+) -> DecisionAnswer | Refusal:
+    """Apply a decision to its request. A refusal changes no item and is recorded.
+
+    `checked` is what `access.check` said of it, where that was asked.
+    """
     request = state.request(message.request_id)
+    if checked is not None and not checked.allowed:
+        refusal = checked.refusal or Refusal(code=RefusalCode.NOT_ALLOWED, message="not allowed")
+        _record_refusal(state, request, refusal, message.approver, now)
+        return refusal
     if request is None:
         why = f"this review has no request {message.request_id!r}"
         result: Decided | Refusal = Refusal(code=RefusalCode.UNKNOWN_REQUEST, message=why)
     else:
-        result = _within_bounds(state, request.decide(message, now, logic=state.logic))
+        verified = checked is not None and checked.verified
+        decided = request.decide(message, now, logic=state.logic, verified=verified)
+        result = _within_bounds(state, decided)
     if isinstance(result, Refusal):
         _record_refusal(state, request, result, message.approver, now)
         return result
     state.replace_request(result.request)
+    if checked is not None and checked.nonce is not None:
+        state.nonces = nonces.used(state.nonces, checked.nonce, now)
+    if state.interactive:
+        state.touched_at = now
     state.count(decisions=1)
     text = f"{message.decision}" + (f": {message.reason}" if message.reason else "")
     state.record(now, "approval_decided", text, message.approver)

@@ -3,6 +3,8 @@
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.memory import MemoryItem, MemoryKind, MemorySource
 from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.review.bounds import cut
+from account_reviews.domain.review.control import outcome_wanted
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewResult, ReviewState
 
@@ -20,6 +22,8 @@ def outcome_of(state: ReviewState) -> Outcome:
     """The outcome once nothing is open any more (the table of docs/design.md)."""
     if state.cancel is not None:
         return Outcome.CANCELLED
+    if state.closing is not None:
+        return outcome_wanted(state.closing)
     every = [item_state for _, item_state in state.changes if state.requests]
     states = [one for one in every if one is not ItemState.SUPERSEDED]
     if not states or state.plan_only:
@@ -45,7 +49,9 @@ def outcome_again(state: ReviewState, outcome: Outcome) -> Outcome:
 
 
 def summarise(state: ReviewState) -> str:
-    """One sentence for lists, the Temporal UI and memory."""
+    """One sentence for lists, the Temporal UI and memory; that of whoever closed it comes first."""
+    if state.closing is not None and state.closing.summary:
+        return cut(state.closing.summary)
     counted: dict[ItemState, int] = {}
     for _, item_state in state.changes:
         counted[item_state] = counted.get(item_state, 0) + 1

@@ -329,7 +329,7 @@ class ReviewState(BaseModel):
             self.history = (*self.history, change)
             self.phase = phase
         if not phase.is_final:
-            self.status = status or Status.RUNNING
+            self.status = Status.PAUSED if self.paused is not None else status or Status.RUNNING
         self.touch(now)
 
     def close(self, outcome: Outcome, now: Timestamp, reason: str | None = None) -> None:

@@ -8,6 +8,7 @@ from account_reviews.domain.analysis.model import Finding
 from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import RecordRef, SnapshotRef
+from account_reviews.domain.review.commands import WantedChange
 from account_reviews.domain.review.state import ReviewState, Turn, Usage, WrittenChange
 
 
@@ -168,3 +169,24 @@ class TurnAnswer(Model):
     memory_items: int = 0
     """How many that document holds."""
     usage: Usage = Field(default_factory=Usage)
+
+
+class PrepareChanges(Model):
+    """What somebody proposes, to be made exact."""
+
+    account_id: str
+    tenant: str
+    by: str
+    reason: str | None = None
+    changes: tuple[WantedChange, ...]
+    known: tuple[ProposedChange, ...] = ()
+    """Those of the analysis: they can be named by their ids."""
+    as_of: Timestamp
+
+
+class PreparedChanges(Model):
+    """The exact writes, or why one of them cannot be proposed."""
+
+    changes: tuple[ProposedChange, ...] = ()
+    refusal: str | None = None
+    usage: Usage | None = None

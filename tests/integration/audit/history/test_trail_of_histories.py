@@ -71,7 +71,7 @@ async def test_a_review_leaves_each_event_once(trail: Trail) -> None:
         malformed = "nothing like a decision"
         with pytest.raises(Exception, match="update failed"):
             await handle.execute_update("decide", malformed)
-        await handle.execute_update(AccountReviewWorkflow.decide, decision(request))  # type: ignore[arg-type]
+        await handle.execute_update(AccountReviewWorkflow.decide, decision(request))  # type: ignore[arg-type, unused-coroutine]
         await handle.result()
         events = await length(trail, handle.id, run_id)
         await until(at_least(trail, run_id, events))

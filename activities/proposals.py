@@ -1,0 +1,30 @@
+"""What people and outside agents propose is made exact by what stands in the CRM now."""
+
+from temporalio import activity
+
+from account_reviews.crm.protocol import CrmBackend
+from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.records import SnapshotLimits
+from account_reviews.domain.review.steps import PrepareChanges, PreparedChanges
+from account_reviews.domain.review.wanted import exact_changes
+
+
+class ProposalActivities:
+    """Reads one account of one CRM backend."""
+
+    def __init__(self, crm: CrmBackend, limits: SnapshotLimits) -> None:
+        self._crm = crm
+        self._limits = limits
+
+    @activity.defn(name="crm.prepare_changes")
+    async def prepare(self, call: PrepareChanges) -> PreparedChanges:
+        """The exact writes with what they would change. A change that is none of this account, or
+        no write, is the refusal of all."""
+        snapshot = await self._crm.of(call.tenant).snapshot(
+            call.account_id, as_of=call.as_of, limits=self._limits
+        )
+        try:
+            changes = exact_changes(call.changes, snapshot, call.known, call.by, call.reason)
+        except BadInputError as error:
+            return PreparedChanges(refusal=error.message)
+        return PreparedChanges(changes=changes)
