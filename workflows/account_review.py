@@ -14,27 +14,25 @@ from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.review import control, decisions
 from account_reviews.domain.review import refresh as refreshes
 from account_reviews.domain.review.approvals import ApprovalRequest
-from account_reviews.domain.review.conversation import unanswered
 from account_reviews.domain.review.decisions import approved_items
 from account_reviews.domain.review.ending import outcome_again, outcome_of, result_of, summarise
 from account_reviews.domain.review.messages import CancelReview
 from account_reviews.domain.review.phases import Outcome, Phase, Status
-from account_reviews.domain.review.state import ReviewInput, ReviewResult, ReviewState
+from account_reviews.domain.review.state import ReviewInput, ReviewResult
 from account_reviews.temporal import names
-from workflows.deadlines import Deadlines
 from workflows.gather import NoDataError, analyse, gather
 from workflows.lookup import note_what_stands
 from workflows.read_model import save_what_is_new
 from workflows.refresh import news_for_cycle, refresh, report
-from workflows.review_commands import ReviewCommands
+from workflows.review_waits import ReviewWaits
 from workflows.steps import ReviewCancelledError, StepError
-from workflows.visibility import show_attributes, show_details, show_what_is_new
-from workflows.waits import OneTimer, go_on
+from workflows.visibility import show_attributes, show_details
+from workflows.waits import go_on
 from workflows.write import remember, write_approved
 
 
 @workflow.defn(name="AccountReview")
-class AccountReviewWorkflow(ReviewCommands):
+class AccountReviewWorkflow(ReviewWaits):
     """Workflow id `review/{account_id}`: one open review per account and tenant.
 
     Id conflict policy: fail, or use the open one. Task queue: that of its tenant.
@@ -48,8 +46,6 @@ class AccountReviewWorkflow(ReviewCommands):
     @workflow.init
     def __init__(self, start: ReviewInput) -> None:
         super().__init__(start)
-        new = self._state.follows(3)
-        self._timers = OneTimer(self._review, self._inbox) if new else Deadlines(self._review)
 
     @workflow.run
     async def run(self, start: ReviewInput) -> ReviewResult:
@@ -104,8 +100,8 @@ class AccountReviewWorkflow(ReviewCommands):
         await go_on(self._review)
         result = await analyse(self._review)
         await go_on(self._review)
-        if self._state.interactive:
-            return  # what is proposed there is for people and agents to put forward
+        if self._state.interactive or (self._state.follows(3) and self._review.stopped()):
+            return  # what is found in an interactive one is for people and agents to put forward
         self._move(Phase.PLANNING)
         if result.changes and not self._review.start.plan_only:
             self._propose(result.changes)
@@ -121,12 +117,6 @@ class AccountReviewWorkflow(ReviewCommands):
             self._move(Phase.PLANNING)
         self._propose(changes)
         return self._state.requests[-1]
-
-    def _is_open(self) -> bool:
-        """Whether anything is to be decided, written or, in an interactive review, said."""
-        state = self._state
-        stays = state.interactive and not self._review.stopped()
-        return bool(state.pending) or bool(approved_items(state)) or stays
 
     async def _next_decision(self) -> bool:
         """Wait until something is approved, closed or cancelled. False: continue as new."""
@@ -154,37 +144,9 @@ class AccountReviewWorkflow(ReviewCommands):
             await self._save()
         return True
 
-    def _waits(self) -> bool:
-        """Whether there is something to wait for and nothing to do."""
-        state = self._state
-        if self._review.stopped():
-            return False
-        approved = bool(approved_items(state))
-        if state.paused is not None:
-            return self._is_open()
-        return not approved and self._is_open()
-
-    def _rest(self) -> None:
-        """An interactive review investigates while nothing waits for a decision."""
-        state = self._state
-        if not state.follows(3):
-            return
-        if state.interactive and not state.pending and not approved_items(state):
-            if state.phase is Phase.VALIDATING:
-                self._move(Phase.APPROVAL)
-            if state.phase is not Phase.INVESTIGATING:
-                self._move(Phase.INVESTIGATING)
-        show_what_is_new(self._review)
-
-    def _show(self) -> None:
-        if self._state.follows(3):
-            show_what_is_new(self._review)
-        else:
-            show_attributes(self._state)
-
     async def _refresh(self) -> None:
         fresh = await refresh(self._review)
-        if fresh:
+        if fresh and not self._state.interactive:
             self._propose(fresh)
         elif self._state.pending:
             self._move(Phase.APPROVAL, Status.WAITING)
@@ -230,35 +192,3 @@ class AccountReviewWorkflow(ReviewCommands):
         news = news_for_cycle(state)
         await self._save()
         await report(state.cycle_id, news)
-
-    @property
-    def _state(self) -> ReviewState:
-        return self._review.state
-
-    def _has_news(self) -> bool:
-        return self._timers.passed() or self._state.version != self._review.saved_version
-
-    def _is_at_rest(self) -> bool:
-        """Whether every message was answered, so that the run can end."""
-        return self._inbox.is_empty and workflow.all_handlers_finished()
-
-    def _history_is_long(self) -> bool:
-        info, limit = workflow.info(), self._review.start.history_limit
-        long = limit is not None and info.get_current_history_length() > limit
-        if self._review.stopped():
-            return False
-        if not self._state.follows(3):
-            waits = bool(self._state.pending)
-        else:
-            waits = self._waits() and self._inbox.is_empty and not unanswered(self._state)
-        return waits and (long or info.is_continue_as_new_suggested())
-
-    def _after_checks(self) -> None:
-        self._timers.settle()
-
-    async def _save(self) -> None:
-        await save_what_is_new(self._review)
-
-    def _move(self, phase: Phase, status: Status | None = None) -> None:
-        self._state.move(phase, workflow.now(), status=status)
-        show_details(self._state)
