@@ -35,6 +35,7 @@ READS: Final = {
     "digest": Read("owner", "digest"),
     "approvals list": Read("account", "approvals"),
     "approvals show": Read("request", "approval"),
+    "approvals next": Read("account", "approvals"),
     "cycles list": Read("kind", "cycles"),
     "cycles show": Read("cycle", "cycle"),
     "memory search": Read("account", "memory"),

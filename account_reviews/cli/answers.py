@@ -5,7 +5,7 @@ import sys
 import threading
 from typing import Final
 
-from account_reviews.presentation.terminal import prompt
+from account_reviews.presentation.terminal import note, prompt, say
 
 _LONGEST: Final = 10_000
 """Characters of one answer; what is longer is no answer to any question of ours."""
@@ -29,6 +29,8 @@ class Answers:
         prompt(question, err=self._err)
         line = await _line()
         self._ended = line == ""
+        if not self._ended and not sys.stdin.isatty():  # a terminal shows itself what is typed
+            (note if self._err else say)(line.strip())
         return None if self._ended else line.strip()
 
 

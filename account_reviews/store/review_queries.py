@@ -20,6 +20,7 @@ from account_reviews.store.statements import Row, Statements
 if TYPE_CHECKING:
     from account_reviews.domain.review.approvals import ApprovalRequest
     from account_reviews.domain.review.state import ReviewState
+    from account_reviews.domain.review.urgency import Waiting
 
 RUN_FILTERS = ("owner", "account", "phase", "status", "kind", "outcome", "risk_level", "name")
 _LIST_RUNS = read_sql("account_reviews.store", "list_runs.sql")
@@ -30,6 +31,7 @@ _PROGRESS = (
 _LIST_REQUESTS = read_sql("account_reviews.store", "list_requests.sql")
 _FIND_REQUESTS = read_sql("account_reviews.store", "find_requests.sql")
 _FIND_REQUESTS_BY_BEGINNING = read_sql("account_reviews.store", "find_requests_by_beginning.sql")
+_WAITING_IN_LINE = read_sql("account_reviews.store", "waiting_in_line.sql")
 SHORTEST_ID = 8
 """Characters of a request id that may stand for all of it."""
 _DOCUMENT = "select body from reviews.documents where hash = :hash"
@@ -197,6 +199,16 @@ class ReviewReader:
             ):
                 begin.setdefault(row["name"], []).append(row)
         return {one: _named(one, found.get(one), begin.get(one, ())) for one in names}
+
+    async def waiting_in_line(self, tenant: str) -> "list[Waiting]":
+        """Every pending request, in no order."""
+        from account_reviews.domain.review.urgency import Waiting
+
+        rows = await self._statements.rows(_WAITING_IN_LINE, tenant=tenant)
+        return [
+            Waiting(**{**row, "approvers": tuple(json.loads(row["approvers"] or "[]"))})
+            for row in rows
+        ]
 
     async def document(self, stored: str | None) -> Any:
         """A stored document, None when there is none."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from account_reviews.cli.access_log import about
+from account_reviews.cli.commands.approvals_next import go_through
 from account_reviews.cli.commands.decision_batches import Choice, check_choice, decide_many
 from account_reviews.cli.options import Account, Cursor, Limit, Output, Owner, Reason
 from account_reviews.cli.output import Format, leave, print_json, run
@@ -41,6 +42,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Look at approval requests and decide.")
     group.command("list")(list_command)
     group.command("show")(show_command)
+    group.command("next")(next_command)
     group.command("approve")(approve_command)
     group.command("adjust")(adjust_command)
     group.command("reject")(reject_command)
@@ -109,6 +111,11 @@ async def _show(request_id: str, output: Format) -> None:
         about(row.review_id)
     document = request_row_document(row)
     print_json(document) if output is Format.JSON else _print_request(document)
+
+
+def next_command(who: As, output: Output = Format.TABLE) -> None:
+    """Go through what waits, most urgent first, and decide by one letter for each item."""
+    leave(run(go_through(who, output), output))
 
 
 def approve_command(
