@@ -25,11 +25,16 @@ class Guard:
 
     def ensure_keys(self) -> None:
         """BadInputError when decisions must be signed and no key is there to check them."""
-        if self._keys is None and self._policy.current().approvals.require_signed:
+        if self._keys is None and self.requires_signed:
             raise BadInputError(
                 "approvals.require_signed is true, but there are no keys to check decisions with",
                 hint=f"set {NAME} or {NAME}_FILE, or turn it off in the policy",
             )
+
+    @property
+    def requires_signed(self) -> bool:
+        """Whether decisions need a token now. PolicyError when the policy cannot be read."""
+        return self._policy.current().approvals.require_signed
 
     def permission(self, verb: str, by: str, subject: Subject | None = None) -> Permission:
         """Whether `by` may do `verb` now. PolicyError when the policy cannot be read."""

@@ -269,3 +269,7 @@ class NegativeAnswerError(ReviewsError):
 
     exit_code = 1
     code = "refused"
+
+
+class NotAllowedError(NegativeAnswerError):
+    """That is not allowed."""

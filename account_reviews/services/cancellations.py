@@ -13,6 +13,7 @@ from account_reviews.domain.review.decisions import close_from_outside, skip_wha
 from account_reviews.domain.review.messages import CancelReview
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.services.access import require
 from account_reviews.services.review_workflows import handle_of, standing
 from account_reviews.services.reviews import find_review
 from account_reviews.services.standing_writes import note_what_stands
@@ -42,9 +43,11 @@ async def cancel(
 
     One that Temporal does not know is ended in the tables, where nothing else would end it; the CRM
     is asked whether approved writes stand.
-    UnreachableError when Temporal does not answer, ConflictError when it changed meanwhile.
+    NotAllowedError, UnreachableError when Temporal does not answer, ConflictError when it changed
+    meanwhile.
     """
     state = (await find_review(parts, review, run_id)).state
+    await require(parts, "cancel", by, state)
     if state.closed_at is not None:
         return Cancelled(state, f"it is closed already: {state.outcome}")
     found = await standing(client, state)

@@ -23,6 +23,7 @@ from account_reviews.domain.review.messages import (
     SubmitDecision,
     checked,
 )
+from account_reviews.services.access import require_decision
 from account_reviews.services.decisions import check_owner, decide, until_seen
 from account_reviews.store.review_queries import RequestRow
 from account_reviews.temporal.client import explained
@@ -110,6 +111,7 @@ async def _decide_one(parts: Parts, client: Client, one: Planned) -> Document:
     if one.row is None or one.decision is None:
         return _row(one, error=one.error)
     try:
+        await require_decision(parts, one.row, one.decision)
         if one.decision.changes:
             await check_owner(parts.accounts, one.decision)
         answer = await decide(client, one.row, one.decision)

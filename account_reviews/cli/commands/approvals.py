@@ -31,10 +31,12 @@ _OPTION = {
     "changes": "--set",
     "proposal_hash": "--hash",
     "decision_id": "--decision-id",
+    "token": "--token",
 }
 """What a person calls the fields of a decision."""
 
 DecisionId = Annotated[str | None, typer.Option("--decision-id", help="Makes a repeat safe.")]
+Token = Annotated[str | None, typer.Option("--token", help="Of a signed decision.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -125,6 +127,7 @@ def approve_command(
     reason: Reason = None,
     proposal_hash: Hash = None,
     decision_id: DecisionId = None,
+    token: Token = None,
     every: Every = False,
     owner: Owner = None,
     account: Account = None,
@@ -133,7 +136,7 @@ def approve_command(
     output: Output = Format.TABLE,
 ) -> None:
     """Approve the undecided items, or the named ones."""
-    fields = _fields("approve", who, items, reason, proposal_hash, decision_id)
+    fields = _fields("approve", who, items, reason, proposal_hash, decision_id, token)
     choice = Choice(
         requests=tuple(requests or ()),
         every=every,
@@ -153,10 +156,11 @@ def adjust_command(
     reason: Reason = None,
     proposal_hash: Hash = None,
     decision_id: DecisionId = None,
+    token: Token = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Change one item and approve it so; the original is kept."""
-    fields = _fields("adjust", who, items, reason, proposal_hash, decision_id)
+    fields = _fields("adjust", who, items, reason, proposal_hash, decision_id, token)
     fields["set"] = list(settings or [])
     run(_decide(request, fields, output), output)
 
@@ -168,6 +172,7 @@ def reject_command(
     reason: Reason = None,
     proposal_hash: Hash = None,
     decision_id: DecisionId = None,
+    token: Token = None,
     every: Every = False,
     owner: Owner = None,
     account: Account = None,
@@ -176,7 +181,7 @@ def reject_command(
     output: Output = Format.TABLE,
 ) -> None:
     """Reject the undecided items, or the named ones, with a reason."""
-    fields = _fields("reject", who, items, reason, proposal_hash, decision_id)
+    fields = _fields("reject", who, items, reason, proposal_hash, decision_id, token)
     choice = Choice(
         requests=tuple(requests or ()),
         every=every,
@@ -195,6 +200,7 @@ def defer_command(
     reason: Reason = None,
     proposal_hash: Hash = None,
     decision_id: DecisionId = None,
+    token: Token = None,
     every: Every = False,
     owner: Owner = None,
     account: Account = None,
@@ -203,7 +209,7 @@ def defer_command(
     output: Output = Format.TABLE,
 ) -> None:
     """Put items off to the account's next review."""
-    fields = _fields("defer", who, items, reason, proposal_hash, decision_id)
+    fields = _fields("defer", who, items, reason, proposal_hash, decision_id, token)
     choice = Choice(
         requests=tuple(requests or ()),
         every=every,
@@ -230,6 +236,7 @@ def _fields(
     reason: str | None,
     proposal_hash: str | None,
     decision_id: str | None,
+    token: str | None,
 ) -> dict[str, Any]:
     return {
         "decision": verdict,
@@ -238,6 +245,7 @@ def _fields(
         "reason": reason,
         "proposal_hash": proposal_hash,
         "decision_id": decision_id,
+        "token": token,
     }
 
 
@@ -250,6 +258,7 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
         SubmitDecision,
         checked,
     )
+    from account_reviews.services.access import require_decision
     from account_reviews.services.decisions import check_owner, decide, until_seen
     from account_reviews.temporal.executions import unpause_hint
 
@@ -264,6 +273,7 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
     async with open_session() as parts:
         row = await parts.reader.find_request(parts.settings.tenant, request_id)
         decision = decision.model_copy(update={"request_id": row.request.request_id})
+        await require_decision(parts, row, decision)
         if decision.changes:
             await check_owner(parts.accounts, decision)
         answer = await decide(await temporal(parts), row, decision)

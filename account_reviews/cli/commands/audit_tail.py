@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from account_reviews.cli.options import Account, Cursor, Limit, Output
+from account_reviews.cli.options import Actor as Acts
 from account_reviews.cli.output import Format, print_json, print_line, run
 from account_reviews.cli.session import open_session
 from account_reviews.presentation.terminal import note, print_table, say
@@ -239,6 +240,7 @@ def export_command(
     severity: Severity = None,
     source: Source = None,
     text: Text = None,
+    by: Acts = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Write rows with their proof: one review as two documents, or a time as JSON lines."""
@@ -252,7 +254,7 @@ def export_command(
         "source": source,
         "text": text,
     }
-    written = run(_export(review, run_id, filters, to), output)
+    written = run(_export(review, run_id, filters, to, by), output)
     if output is Format.JSON:
         print_json(written.document())
         return
@@ -262,9 +264,14 @@ def export_command(
 
 
 async def _export(
-    review: str | None, run_id: str | None, filters: dict[str, Any], to: Path | None
+    review: str | None,
+    run_id: str | None,
+    filters: dict[str, Any],
+    to: Path | None,
+    by: str | None,
 ) -> "Written":
     from account_reviews.domain.errors import BadInputError
+    from account_reviews.services.access import require
 
     given = [name for name, value in filters.items() if value]
     if review is None and run_id is not None:
@@ -282,6 +289,7 @@ async def _export(
     until = filters["until"] or (None if review else now.isoformat())
     wanted = _filters({**filters, "review": review, "run_id": run_id, "until": until})
     async with open_session() as parts:
+        await require(parts, "audit", by)
         export = _exporter(parts)
         if wanted.review_id is not None:
             written = await export.session(wanted.review_id, run_id, to or Path(), now)

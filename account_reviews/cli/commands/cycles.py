@@ -82,10 +82,12 @@ async def _start(
 ) -> int:
     from account_reviews.audit.capture.actors import user_name
     from account_reviews.cli.parsing import parse_as_of
+    from account_reviews.services.access import require
     from account_reviews.services.cycles import cycle_input, start_cycle
     from account_reviews.services.halts import ensure_not_halted, starting
 
     async with open_session() as parts:
+        await require(parts, "cycles", by)
         await ensure_not_halted(parts)
         scope = await _scope(parts, *choice)
         start = await cycle_input(
@@ -257,9 +259,11 @@ async def _command(
     cycle: str, name: str, by: str | None, reason: str | None, output: Format
 ) -> None:
     from account_reviews.audit.capture.actors import user_name
+    from account_reviews.services.access import require
     from account_reviews.services.cycles import command, end_left_behind, handle_of
 
     async with open_session() as parts:
+        await require(parts, "cycles", by)
         row = await parts.cycles.find(parts.settings.tenant, cycle)
         cancels, who = name == "cancel_cycle", by or user_name()
         ended: CycleRow | None = row if cancels and row.closed_at is not None else None

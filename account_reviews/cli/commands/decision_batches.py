@@ -58,7 +58,12 @@ def check_choice(choice: Choice, fields: dict[str, Any]) -> None:
                 raise BadInputError(f"{name} goes with --all", hint="leave it out, or give --all")
     if choice.is_single:
         return
-    single = {"--item": "item_ids", "--hash": "proposal_hash", "--decision-id": "decision_id"}
+    single = {
+        "--item": "item_ids",
+        "--hash": "proposal_hash",
+        "--decision-id": "decision_id",
+        "--token": "token",
+    }
     for name, field in single.items():
         if fields.get(field) is not None:
             raise BadInputError(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from account_reviews.cli.options import Cursor, Limit, Output
+from account_reviews.cli.options import Actor, Cursor, Limit, Output
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, print_table, say
@@ -38,18 +38,20 @@ def register(app: typer.Typer) -> None:
 
 def plan_command(file: File = None, output: Output = Format.TABLE) -> None:
     """Show what applying a file would change, and when each schedule runs next."""
-    _print_planned(run(_planned(file, apply=False), output), output)
+    _print_planned(run(_planned(file, None, apply=False), output), output)
 
 
-def apply_command(file: File = None, output: Output = Format.TABLE) -> None:
+def apply_command(file: File = None, by: Actor = None, output: Output = Format.TABLE) -> None:
     """Make the server's schedules what the file says. Repeating it changes nothing."""
-    _print_planned(run(_planned(file, apply=True), output), output)
+    _print_planned(run(_planned(file, by, apply=True), output), output)
 
 
-async def _planned(file: Path | None, *, apply: bool) -> "list[Planned]":
+async def _planned(file: Path | None, by: str | None, *, apply: bool) -> "list[Planned]":
+    from account_reviews.services.access import require
     from account_reviews.services.schedules import ensure_owners, load_schedules, planner
 
     async with open_session() as parts:
+        await require(parts, "schedules", by)
         wanted = load_schedules(parts, file)
         await ensure_owners(parts, wanted)
         there = await planner(parts, await temporal(parts))
@@ -158,37 +160,42 @@ async def _next(schedule: str, count: int, output: Format) -> None:
 def pause_command(
     schedule: Schedule,
     text: Annotated[str, typer.Option("--note", help="Why; it is shown.")],
+    by: Actor = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Start nothing until it is resumed."""
-    run(_steer(schedule, output, pause=text), output)
+    run(_steer(schedule, by, output, pause=text), output)
 
 
-def resume_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
+def resume_command(schedule: Schedule, by: Actor = None, output: Output = Format.TABLE) -> None:
     """Start again at the next time. What passed meanwhile is not made up for."""
-    run(_steer(schedule, output, pause=None), output)
+    run(_steer(schedule, by, output, pause=None), output)
 
 
-async def _steer(schedule: str, output: Format, *, pause: str | None) -> None:
+async def _steer(schedule: str, by: str | None, output: Format, *, pause: str | None) -> None:
+    from account_reviews.services.access import require
     from account_reviews.services.schedules import control
 
     async with open_session() as parts:
+        await require(parts, "schedules", by)
         there = control(parts, await temporal(parts))
         await (there.resume(schedule) if pause is None else there.pause(schedule, pause))
     answer = {"id": schedule, "paused": pause is not None, "note": pause}
     _answer(answer, f"{schedule} is {'resumed' if pause is None else 'paused'}", output)
 
 
-def trigger_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
+def trigger_command(schedule: Schedule, by: Actor = None, output: Output = Format.TABLE) -> None:
     """Run it once now, also when it is paused. Exit 4 while a run goes on."""
-    run(_trigger(schedule, output), output)
+    run(_trigger(schedule, by, output), output)
 
 
-async def _trigger(schedule: str, output: Format) -> None:
+async def _trigger(schedule: str, by: str | None, output: Format) -> None:
+    from account_reviews.services.access import require
     from account_reviews.services.halts import ensure_not_halted
     from account_reviews.services.schedules import control
 
     async with open_session() as parts:
+        await require(parts, "schedules", by)
         await ensure_not_halted(parts)
         started = await control(parts, await temporal(parts)).trigger(schedule)
     workflow_id = started.workflow_id if started else None
@@ -205,19 +212,22 @@ def backfill_command(
     schedule: Schedule,
     start: Annotated[str, typer.Option("--from", help="A date, or a time with its zone.")],
     end: Annotated[str, typer.Option("--to", help="Likewise; later than --from.")],
+    by: Actor = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Run it for its times between two moments, one after another."""
-    run(_backfill(schedule, start, end, output), output)
+    run(_backfill(schedule, start, end, by, output), output)
 
 
-async def _backfill(schedule: str, start: str, end: str, output: Format) -> None:
+async def _backfill(schedule: str, start: str, end: str, by: str | None, output: Format) -> None:
     from account_reviews.cli.parsing import parse_time
+    from account_reviews.services.access import require
     from account_reviews.services.halts import ensure_not_halted
     from account_reviews.services.schedules import control
 
     since, until = parse_time(start, "--from"), parse_time(end, "--to")
     async with open_session() as parts:
+        await require(parts, "schedules", by)
         await ensure_not_halted(parts)
         there = control(parts, await temporal(parts))
         times = await there.backfill(schedule, since, until)
@@ -225,15 +235,17 @@ async def _backfill(schedule: str, start: str, end: str, output: Format) -> None
     _answer(answer, f"{schedule} runs {len(times)} times", output)
 
 
-def delete_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
+def delete_command(schedule: Schedule, by: Actor = None, output: Output = Format.TABLE) -> None:
     """Delete a schedule. Its runs and its history stay; applying its file makes it again."""
-    run(_delete(schedule, output), output)
+    run(_delete(schedule, by, output), output)
 
 
-async def _delete(schedule: str, output: Format) -> None:
+async def _delete(schedule: str, by: str | None, output: Format) -> None:
+    from account_reviews.services.access import require
     from account_reviews.services.schedules import control
 
     async with open_session() as parts:
+        await require(parts, "schedules", by)
         await control(parts, await temporal(parts)).delete(schedule)
     _answer({"id": schedule, "deleted": True}, f"{schedule} is deleted", output)
 

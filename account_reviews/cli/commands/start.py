@@ -115,7 +115,9 @@ async def _start(
         unknown: dict[str, str] | None = None if single else {}
         accounts = await find_accounts(parts, ids=named, owner=owner, every=every, unknown=unknown)
         template = await _template(parts, fields)
-        rows = await _start_all(parts, accounts, template, join=join, raise_first=single)
+        rows = await _start_all(
+            parts, accounts, template, by=fields["started_by"], join=join, raise_first=single
+        )
         rows += [{"account_id": name, "error": why} for name, why in (unknown or {}).items()]
         if until is not None:
             closed, connect = until is Wait.CLOSED, temporal_when_needed(parts)
@@ -184,6 +186,7 @@ async def _start_all(
     accounts: "list[Account]",
     template: "ReviewInput",
     *,
+    by: str | None,
     join: bool,
     raise_first: bool,
 ) -> list[dict[str, Any]]:
@@ -191,6 +194,7 @@ async def _start_all(
     from temporalio.service import RPCError
 
     from account_reviews.domain.errors import ReviewsError
+    from account_reviews.services.access import require
     from account_reviews.temporal.client import explained
 
     if not accounts:
@@ -201,6 +205,7 @@ async def _start_all(
     async def one(account: "Account") -> dict[str, Any]:
         async with gate:
             try:
+                await require(parts, "start", by, account)
                 return await _start_one(parts, client, account, template, join=join)
             except (ReviewsError, RPCError) as error:
                 if raise_first:

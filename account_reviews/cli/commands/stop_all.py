@@ -39,6 +39,7 @@ async def _stop_all(reason: str | None, by: str | None, release: bool, status: b
     from account_reviews.audit.capture.actors import user_name
     from account_reviews.domain.errors import BadInputError
     from account_reviews.domain.halts import NO_REASON
+    from account_reviews.services.access import require
     from account_reviews.services.halts import release_all, status_of, stop_all
 
     if status and (release or reason is not None or by is not None):
@@ -48,6 +49,7 @@ async def _stop_all(reason: str | None, by: str | None, release: bool, status: b
     async with open_session() as parts:
         if status:
             return await status_of(parts)
+        await require(parts, "stop_all", by)
         if release:
             return await release_all(parts, who, why)
         return await stop_all(parts, who, why, notify=note)

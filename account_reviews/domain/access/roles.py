@@ -28,8 +28,6 @@ class Verb(StrEnum):
     CYCLES = "cycles"
     SCHEDULES = "schedules"
     STOP_ALL = "stop_all"
-    IMPORT = "import"
-    MEMORY = "memory"
     PURGE = "purge"
     FORGET = "forget"
     AUDIT = "audit"
@@ -43,9 +41,7 @@ _WORK: Final = frozenset({Verb.ASK, Verb.ANNOTATE, Verb.TOUCH, Verb.PROPOSE})
 _STEER: Final = frozenset({Verb.PAUSE, Verb.RESUME, Verb.CANCEL, Verb.CLOSE})
 _AGAIN: Final = frozenset({Verb.REFRESH, Verb.RETRY})
 _DECIDE: Final = frozenset({Verb.DECIDE, Verb.UNDO})
-_RUN: Final = frozenset(
-    {Verb.CYCLES, Verb.SCHEDULES, Verb.STOP_ALL, Verb.IMPORT, Verb.MEMORY, Verb.PURGE}
-)
+_RUN: Final = frozenset({Verb.CYCLES, Verb.SCHEDULES, Verb.STOP_ALL, Verb.PURGE})
 
 EVERYWHERE: Final[dict[Role, frozenset[Verb]]] = {
     Role.ADMIN: frozenset(Verb),

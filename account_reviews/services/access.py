@@ -1,0 +1,119 @@
+"""Whether somebody may: asked by every command that changes something, before it sends anything.
+
+A review asks again itself, whatever door was used; here people are told kindly, and at once. What
+is refused here is recorded in the trail.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from account_reviews.bootstrap import Parts
+from account_reviews.domain.errors import NotAllowedError
+from account_reviews.store.review_queries import RequestRow
+
+if TYPE_CHECKING:
+    from account_reviews.domain.access.roles import Permission, Subject, Verb
+    from account_reviews.domain.records import Account
+    from account_reviews.domain.review.messages import SubmitDecision
+    from account_reviews.domain.review.state import ReviewState
+
+    About = ReviewState | RequestRow | Account | Subject | None
+
+_HINT: Final = "see who may in docs/access.md; `reviews policy show` lists the users"
+
+
+async def require(parts: Parts, verb: "Verb | str", by: str | None, about: "About" = None) -> None:
+    """NotAllowedError unless `by` may do `verb` to that review, request or account now.
+
+    `verb` is a word of `domain.access.roles.Verb`; without `about` it is about all of the tenant.
+    What goes to a review needs a name, since the review asks for it; what does not may have None,
+    when the command names nobody: then whoever has the credentials of this process acts. Without
+    users in the policy anybody may, and nothing is read. PolicyError for a broken file.
+    """
+    if by is None or parts.settings.policy_file is None:  # the shipped policy has no users
+        return
+    subject = await _subject(parts, about)
+    found = parts.guard.permission(verb, by, subject)
+    if not found.allowed and await _owns_by_name(parts, found, about):
+        named = subject.model_copy(update={"owner_name": found.person})
+        found = parts.guard.permission(verb, by, named)
+    if not found.allowed:
+        why = found.why or "that is not allowed"
+        _record(parts, verb, by, subject_of=about, why=why)
+        raise NotAllowedError(why, hint=_HINT)
+
+
+async def require_decision(parts: Parts, row: RequestRow, decision: "SubmitDecision") -> None:
+    """The same for a decision, which may have to be signed. NotAllowedError."""
+    await require(parts, "decide", decision.approver, row)
+    if parts.settings.policy_file is None or decision.token is not None:
+        return
+    if parts.guard.requires_signed:
+        raise NotAllowedError(
+            "decisions must be signed, and this one has no --token",
+            hint="make one with `reviews approvals token`, where the keys are",
+        )
+
+
+async def _subject(parts: Parts, about: "About") -> "Subject":
+    from account_reviews.domain.access.roles import Subject
+
+    if about is None:
+        return Subject()
+    if isinstance(about, Subject):
+        return about
+    if isinstance(about, RequestRow):
+        tenant = parts.settings.tenant
+        found = await parts.reader.find_run(
+            tenant=tenant, review_id=about.review_id, run_id=about.run_id
+        )
+        about = found.state
+    snapshot = getattr(about, "snapshot", None)
+    whose = about if snapshot is None else snapshot
+    return Subject(
+        owner_id=getattr(whose, "owner_id", None),
+        owner_name=getattr(whose, "owner_name", None),
+        started_by=getattr(about, "started_by", None),
+    )
+
+
+async def _owns_by_name(parts: Parts, found: "Permission", about: "About") -> bool:
+    """Whether the CRM gives an account, which nobody has read yet, to somebody of that name."""
+    from account_reviews.crm.protocol import AccountFilter
+    from account_reviews.domain.records import Account
+
+    if not isinstance(about, Account) or found.person is None:
+        return False
+    where = AccountFilter(owner=found.person, account_ids=(about.id,))
+    return bool((await parts.accounts.list_accounts(where)).items)
+
+
+def _record(parts: Parts, verb: str, by: str, *, subject_of: "About", why: str) -> None:
+    from account_reviews.domain.audit.events import (
+        AuditEvent,
+        EventType,
+        Severity,
+        Source,
+        audit_entry_id,
+    )
+    from account_reviews.domain.audit.redaction import redact_text
+
+    review_id = getattr(subject_of, "review_id", None)
+    kind = EventType.APPROVAL_REFUSED if verb == "decide" else EventType.PERMISSION_DENIED
+    parts.audit.log.put(
+        AuditEvent(
+            event_id=audit_entry_id("refused", uuid4()),
+            at=datetime.now(UTC),
+            source=Source.CLIENT,
+            event_type=kind,
+            severity=Severity.WARNING,
+            tenant=parts.settings.tenant,
+            actor=by,
+            action=str(verb),
+            resource=review_id or "account_reviews",
+            review_id=review_id,
+            run_id=getattr(subject_of, "run_id", None),
+            details={"text": redact_text(why, parts.audit.rules)},
+        )
+    )
