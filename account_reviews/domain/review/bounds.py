@@ -48,6 +48,7 @@ _VALUE: Final = 5000
 """A text within `changes` or another object."""
 _KEY: Final = 100
 _ENTRIES: Final = 200
+_DEPTH: Final = 20
 
 
 def fault_of(fields: Mapping[str, Any], names: frozenset[str]) -> str | None:
@@ -80,22 +81,26 @@ def cut(text: str, most: int = LINE_BYTES) -> str:
     return f"{short}…"
 
 
-def _fault(name: str, value: object) -> str | None:
+def _fault(name: str, value: object, *, depth: int = 0) -> str | None:
+    """`depth` counts the objects and lists around it: texts within may be as long as values."""
+    if depth > _DEPTH:
+        return f"{name}: it is nested more than {_DEPTH} deep"
     match value:
         case str():
-            return _too_long(name, value, _LENGTHS.get(name, _LENGTH))
+            return _too_long(name, value, _VALUE if depth > 1 else _LENGTHS.get(name, _LENGTH))
         case float() if not math.isfinite(value):
             return f"{name}: it is larger than any number can be"
         case list():
             if len(value) > _ENTRIES:
                 return f"{name}: it has {len(value):,} entries; at most {_ENTRIES} are taken"
-            return next((why for one in value if (why := _fault(name, one))), None)
+            faults = (_fault(name, one, depth=depth + 1) for one in value)
+            return next((why for why in faults if why), None)
         case dict():
-            return _fault_within(name, value)
+            return _fault_within(name, value, depth)
     return None
 
 
-def _fault_within(name: str, values: dict[str, object]) -> str | None:
+def _fault_within(name: str, values: dict[str, object], depth: int) -> str | None:
     if len(values) > _ENTRIES:
         return f"{name}: it has {len(values):,} fields; at most {_ENTRIES} are taken"
     for key, value in values.items():
@@ -103,7 +108,7 @@ def _fault_within(name: str, values: dict[str, object]) -> str | None:
         if isinstance(value, str):
             why = why or _too_long(f"{name}.{key}", value, _VALUE)
         else:
-            why = why or _fault(f"{name}.{key}", value)
+            why = why or _fault(f"{name}.{key}", value, depth=depth + 1)
         if why is not None:
             return why
     return None

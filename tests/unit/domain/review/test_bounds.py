@@ -20,6 +20,14 @@ from account_reviews.domain.review.bounds import (
     person,
     size_of,
 )
+from account_reviews.domain.review.commands import (
+    Annotate,
+    Ask,
+    Close,
+    Command,
+    Propose,
+    StepFailing,
+)
 from account_reviews.domain.review.decisions import (
     MAX_REQUESTS,
     cancel,
@@ -62,6 +70,7 @@ PROGRESS: dict[str, object] = {
     "phase": "approval",
     "status": "waiting",
 }
+FAILING: dict[str, object] = {"activity_id": "1", "type": "crm.apply_change", "attempt": 3}
 LONG = "x" * 5001
 NOTHING: dict[str, object] = {}
 DECISION_TEXTS = (
@@ -81,6 +90,18 @@ FIELDS: list[tuple[type[Model], dict[str, object]]] = [
     *((Refresh, NOTHING | {"snapshot_ref": SNAPSHOT | {name: LONG}}) for name in SNAPSHOT_TEXTS),
     *((ReviewProgress, PROGRESS | {name: LONG}) for name in ("review_id", "run_id", "account_id")),
     *((CycleCommand, NOTHING | {name: LONG}) for name in ("by", "reason")),
+    *((Command, NOTHING | {name: LONG}) for name in ("by", "reason")),
+    *((Close, NOTHING | {name: LONG}) for name in ("by", "reason", "summary")),
+    *((Annotate, NOTHING | {name: LONG}) for name in ("by", "step", "error")),
+    *((Annotate, NOTHING | {name: {"key": LONG}}) for name in ("metadata", "context")),
+    (Annotate, {"context": {"key": [LONG]}}),
+    (Annotate, {"context": {"key": list(range(201))}}),
+    (Annotate, {"plan": [{"step": LONG}]}),
+    (Ask, {"question": LONG}),
+    (Propose, {"changes": [{"after": {"subject": LONG}}]}),
+    (Propose, {"changes": [{"record": {"id": LONG}}]}),
+    (Propose, {"changes": [{}] * 201}),
+    *((StepFailing, FAILING | {name: LONG}) for name in ("activity_id", "type", "error")),
 ]
 
 
@@ -96,6 +117,13 @@ def test_every_field_of_every_message_has_a_length(
     assert isinstance(result, Malformed)
     assert "at most" in result.why
     assert len(result.why) < 300
+
+
+def test_what_is_nested_without_end_is_refused() -> None:
+    data = b'{"context":{"a":' + b"[" * 500 + b"]" * 500 + b"}}"
+    result = parse(Annotate, "json/plain", data)
+    assert isinstance(result, Malformed)
+    assert "nested" in result.why
 
 
 def test_a_message_as_long_as_it_may_be_is_taken() -> None:
