@@ -18,7 +18,7 @@ from account_reviews.domain.errors import (
 from account_reviews.domain.memory import MemoryHit
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import AccountSnapshot
-from account_reviews.domain.review.approvals import Terms
+from account_reviews.domain.review.policy_terms import terms_of
 from account_reviews.domain.review.state import AnalysisResult
 from account_reviews.domain.review.steps import AnalyseAccount
 from account_reviews.store.reviews import ReviewStore
@@ -100,7 +100,6 @@ class AnalysisActivities:
             return tuple(MemoryHit.model_validate(hit) for hit in hits)
 
     def _result(self, analysis: Analysis, stored: str) -> AnalysisResult:
-        approvals = self._policy.approvals
         return AnalysisResult(
             hash=stored,
             risk_level=analysis.risk.level,
@@ -112,17 +111,7 @@ class AnalysisActivities:
             changes_detected=analysis.changes_detected,
             changes=analysis.proposed_changes,
             approvers=(analysis.owner_id,) if analysis.owner_id else (),
-            terms=Terms(
-                timeout_seconds=approvals.timeout.total_seconds(),
-                requirement=approvals.requirement,
-                n=approvals.n,
-                four_eyes=approvals.four_eyes,
-                reason_required_on_reject=approvals.reason_required_on_reject,
-                max_conflict_rounds=approvals.max_conflict_rounds,
-                auto=tuple(approvals.auto),
-                max_errors=self._policy.resume.max_errors,
-                channels=tuple(self._policy.notifications.channels),
-            ),
+            terms=terms_of(self._policy),
             policy_hash=analysis.policy_hash,
             summary=summarise_analysis(analysis),
         )

@@ -87,7 +87,8 @@ class ResultActivities:
         parts = PortfolioParts()
         async for brief in self._store.brief_totals(cycle.run_id):
             parts += parts_of(brief)
-        now, reminder = cycle.generated_at, self._policy.approvals.reminder
+        now, approvals = cycle.generated_at, self._policy.approvals
+        reminder = approvals.reminder or approvals.timeout
         portfolio = build_portfolio(
             cycle,
             scope,

@@ -99,7 +99,8 @@ def _container_words(origin: Any, parts: tuple[Any, ...], marks: list[Any]) -> s
 def _members(kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return "some of " + ", ".join(str(member.value) for member in kind)
-    return "texts"
+    inner, *marks = get_args(kind) or (kind,)
+    return _type_words(inner, list(marks[0].metadata)) if inner is int else "texts"
 
 
 def _range(marks: list[Any]) -> str:

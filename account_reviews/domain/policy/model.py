@@ -18,49 +18,24 @@ from account_reviews.domain.canonical import content_hash
 from account_reviews.domain.durations import Span
 from account_reviews.domain.errors import PolicyError
 from account_reviews.domain.policy.access import Access, check_users
+from account_reviews.domain.policy.approvals import Approvals, check_approvals, check_names
 from account_reviews.domain.policy.error_texts import refuse_unknown_keys, sentence
 from account_reviews.domain.policy.notifications import Notifications, check_notifications
+from account_reviews.domain.policy.numbers import (
+    Amount,
+    Count,
+    Days,
+    Factor,
+    Hours,
+    Long,
+    Points,
+    Share,
+    Some,
+)
 from account_reviews.domain.policy.section import Section
-from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import AccountStatus, DealStage
 
 SHIPPED = Path(__file__).resolve().parents[2] / "policy.toml"
-
-Days = Annotated[int, Field(strict=True, ge=1, le=3650)]
-Points = Annotated[int, Field(strict=True, ge=0, le=100)]
-Count = Annotated[int, Field(strict=True, ge=0, le=1000)]
-Some = Annotated[int, Field(strict=True, ge=1, le=1000)]
-Amount = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000_000)]
-Share = Annotated[float, Field(strict=True, ge=0, le=1)]
-Factor = Annotated[float, Field(strict=True, gt=0, le=5)]
-Hours = Annotated[timedelta, Span("1s", "365d", "h")]
-Long = Annotated[timedelta, Span("1s", "3650d")]
-
-
-class Routes(Section):
-    """Who else must agree, and from where on."""
-
-    max_records: Some = 10
-    min_confidence: Share = 0.6
-    personal_data: tuple[str, ...] = ("compliance",)
-
-
-class Approvals(Section):
-    """The gate before every write."""
-
-    timeout: Hours = timedelta(hours=72)
-    reminder: Hours = timedelta(hours=48)
-    escalate: Hours = timedelta(hours=24)
-    on_timeout: Literal["reject", "defer"] = "reject"
-    requirement: Literal["any", "all", "n_of_m"] = "any"
-    n: Annotated[int, Field(strict=True, ge=1, le=20)] = 1
-    four_eyes: Literal["authored", "always", "off"] = "authored"
-    require_signed: Annotated[bool, Field(strict=True)] = False
-    reason_required_on_reject: Annotated[bool, Field(strict=True)] = True
-    auto: tuple[Action, ...] = ()
-    max_conflict_rounds: Annotated[int, Field(strict=True, ge=1, le=100)] = 3
-    batch: Annotated[bool, Field(strict=True)] = True
-    routes: Routes = Field(default_factory=Routes)
 
 
 class Attention(Section):
@@ -416,12 +391,14 @@ def policy_from(values: dict[str, Any]) -> Policy:
     """The policy of a parsed TOML document, checked like a file's. PolicyError as above."""
     refuse_unknown_keys(values, Policy)
     check_users(values)
+    check_names(values)
     try:
         policy = Policy.model_validate(values)
     except ValidationError as error:
         raise PolicyError(sentence(error, values, Policy)) from None
     _check_together(policy)
     check_notifications(policy.notifications)
+    check_approvals(policy.approvals)
     return policy
 
 

@@ -93,7 +93,7 @@ class Waiting(Model):
     overdue: int = 0
     """The deadline has passed."""
     unanswered: int = 0
-    """Open for longer than the policy's `approvals.reminder`."""
+    """Open for longer than the policy's `approvals.reminder`, or its time-out without one."""
 
     def __add__(self, other: "Waiting") -> "Waiting":
         return Waiting(

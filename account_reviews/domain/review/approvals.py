@@ -398,7 +398,8 @@ def open_request(
 def _routed(
     request: ApprovalRequest, changes: tuple[ProposedChange, ...], risk_score: int | None
 ) -> ApprovalRequest:
-    terms, owners = request.terms, request.approvers
+    owners = request.approvers
+    terms = _with_own_spellings(request, changes)
     routed = route(terms, changes, owners=owners, started_by=request.started_by)
     level = terms.escalation.level_at(risk_score)
     items = tuple(
@@ -407,6 +408,7 @@ def _routed(
     )
     return request.model_copy(
         update={
+            "terms": terms,
             "owners": owners,
             "approvers": routed.approvers,
             "needs": routed.required,
@@ -416,6 +418,18 @@ def _routed(
             "is_critical": terms.escalation.is_critical(risk_score),
         }
     )
+
+
+def _with_own_spellings(request: ApprovalRequest, changes: tuple[ProposedChange, ...]) -> Terms:
+    """A request needs no other spellings than of people it knows of."""
+    terms = request.terms
+    known = {request.started_by or "", *request.approvers}
+    known |= {one.author or "" for one in changes}
+    known |= {one for members in terms.groups.values() for one in members}
+    known |= {one for name, hands in terms.delegates.items() for one in (name, *hands)}
+    keys = {person(one) for one in known}
+    own = {spelled: name for spelled, name in terms.spellings.items() if spelled in keys}
+    return terms.model_copy(update={"spellings": own})
 
 
 def said_bytes(request: ApprovalRequest) -> int:

@@ -33,8 +33,8 @@ def vote(item: Item, rules: Rules, message: SubmitDecision, now: Timestamp) -> I
         if isinstance(adjusted, Refusal):
             return adjusted
         item = adjusted
-    elif quorum.is_repeated(item.votes, by, of):
-        return refuse(RefusalCode.DUPLICATE, _repeated_sentence(item.votes, message))
+    elif quorum.is_repeated(rules, item.votes, by, of):
+        return refuse(RefusalCode.DUPLICATE, _repeated_sentence(rules, item.votes, message))
     votes = (*item.votes, Vote(by=by, on_behalf_of=of, says=says))
     update: dict[str, object] = {
         "votes": votes,
@@ -73,8 +73,8 @@ def names(people: Iterable[str]) -> str:
     return ", ".join(every[:8] if more else every) + more
 
 
-def _repeated_sentence(votes: tuple[Vote, ...], message: SubmitDecision) -> str:
+def _repeated_sentence(rules: Rules, votes: tuple[Vote, ...], message: SubmitDecision) -> str:
     by, of = message.approver, message.on_behalf_of
-    if of is not None and not quorum.is_repeated(votes, by, None):
+    if of is not None and not quorum.is_repeated(rules, votes, by, None):
         return f"somebody has decided for {of} on this item already"
     return f"{by} has decided on this item already"

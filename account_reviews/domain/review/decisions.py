@@ -9,6 +9,7 @@ from account_reviews.domain.review.approvals import (
     Decided,
     Item,
     RequestState,
+    Terms,
     open_request,
     said_bytes,
 )
@@ -103,6 +104,8 @@ def decide(
 
     `checked` is what `access.check` said of it, where that was asked.
     """
+    if state.follows(3) and state.analysis is not None:
+        message = _as_known(message, state.analysis.terms)
     request = state.request(message.request_id)
     if checked is not None and not checked.allowed:
         refusal = checked.refusal or Refusal(code=RefusalCode.NOT_ALLOWED, message="not allowed")
@@ -132,6 +135,16 @@ def decide(
         state=result.request.state,
         items=result.answers,
     )
+
+
+def _as_known(message: SubmitDecision, terms: Terms) -> SubmitDecision:
+    """By the names that count, whatever somebody calls himself."""
+    of = message.on_behalf_of
+    names = {
+        "approver": terms.known_as(message.approver),
+        "on_behalf_of": None if of is None else terms.known_as(of),
+    }
+    return message.model_copy(update=names)
 
 
 def _within_bounds(state: ReviewState, result: Decided | Refusal) -> Decided | Refusal:

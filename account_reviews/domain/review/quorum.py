@@ -64,6 +64,12 @@ class Rules:
     """Who may not be the only one to say yes."""
     delegates: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Whose hands may vote for a seat beside its own."""
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    """Other words for a person -> the name that counts."""
+
+    def who(self, name: str) -> str:
+        """The person behind a name."""
+        return person(self.spellings.get(person(name), name))
 
     def members(self) -> frozenset[str]:
         """Of all groups."""
@@ -75,7 +81,7 @@ class Rules:
 
 def why_not(rules: Rules, by: str, on_behalf_of: str | None) -> str | None:
     """Why this person may not decide so, as a sentence; None when he may."""
-    hand, seat = person(by), person(on_behalf_of or by)
+    hand, seat = rules.who(by), rules.who(on_behalf_of or by)
     if on_behalf_of is not None:
         if hand == seat:
             return f"{by} cannot decide on behalf of {on_behalf_of}: that is the same person"
@@ -91,13 +97,13 @@ def why_not(rules: Rules, by: str, on_behalf_of: str | None) -> str | None:
 
 def is_alone(rules: Rules, by: str, on_behalf_of: str | None) -> bool:
     """Whether a yes would be the author's own where one is enough."""
-    return rules.n == 1 and rules.author in (person(by), person(on_behalf_of or by))
+    return rules.n == 1 and rules.author in (rules.who(by), rules.who(on_behalf_of or by))
 
 
-def is_repeated(votes: Iterable[Vote], by: str, on_behalf_of: str | None) -> bool:
+def is_repeated(rules: Rules, votes: Iterable[Vote], by: str, on_behalf_of: str | None) -> bool:
     """Whether this hand or this seat has voted on the same content."""
-    hand, seat = person(by), person(on_behalf_of or by)
-    return any(hand == person(one.by) or seat == person(one.seat) for one in votes)
+    hand, seat = rules.who(by), rules.who(on_behalf_of or by)
+    return any(hand == rules.who(one.by) or seat == rules.who(one.seat) for one in votes)
 
 
 def standing(rules: Rules, votes: tuple[Vote, ...]) -> Standing:
@@ -129,9 +135,9 @@ class Wanting:
 def wanting(rules: Rules, votes: tuple[Vote, ...]) -> Wanting:
     """What is missing for these votes to be an approval."""
     yes = [one for one in votes if one.says is Said.YES]
-    seats = {person(one.seat) for one in yes}
+    seats = {rules.who(one.seat) for one in yes}
     counted = seats if rules.anyone else seats & rules.seats
-    free = [one for one in yes if rules.author not in (person(one.by), person(one.seat))]
+    free = [one for one in yes if rules.author not in (rules.who(one.by), rules.who(one.seat))]
     stood_for = pairs({name: members & seats for name, members in rules.groups.items()})
     return Wanting(
         more=max(0, rules.n - len(counted)),
@@ -142,9 +148,9 @@ def wanting(rules: Rules, votes: tuple[Vote, ...]) -> Wanting:
 
 def can_still_pass(rules: Rules, votes: tuple[Vote, ...]) -> bool:
     """Whether people who have not voted could still complete an approval."""
-    yes = {person(one.seat) for one in votes if one.says is Said.YES}
-    noes = {person(one.seat) for one in votes if one.says is not Said.YES}
-    used = {person(one.by) for one in votes}
+    yes = {rules.who(one.seat) for one in votes if one.says is Said.YES}
+    noes = {rules.who(one.seat) for one in votes if one.says is not Said.YES}
+    used = {rules.who(one.by) for one in votes}
 
     def open_hands(seat: str) -> frozenset[str]:
         return frozenset() if seat in yes | noes | rules.barred else rules.hands(seat) - used
@@ -180,7 +186,7 @@ def _has_other(
     author = rules.author
     if author is None or rules.anyone:
         return True
-    if any(one.says is Said.YES and author not in (person(one.by), person(one.seat))
+    if any(one.says is Said.YES and author not in (rules.who(one.by), rules.who(one.seat))
            for one in votes):  # fmt: skip
         return True
     others = (rules.seats | rules.members()) - {author}

@@ -1,6 +1,6 @@
 """Who is asked about which item: resolved from the terms when a request is opened. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from pydantic import Field
@@ -54,17 +54,15 @@ def route(
     """Resolve `owner` and groups. A group without members is asked, and required nowhere."""
     wanted = [groups_for(terms, change, changes) for change in changes]
     with_members = [tuple(one for one in names if terms.groups.get(one)) for names in wanted]
-    barred = person(started_by or "") if terms.four_eyes == "always" else ""
-    base = once(who for entry in terms.approvers for who in resolve(terms, entry, owners))
+    barred = terms.who(started_by or "") if terms.four_eyes == "always" else ""
+    closed = [entry for entry in terms.approvers if entry == OWNER or terms.groups.get(entry)]
     anyone = not any(terms.groups.get(entry) for entry in terms.approvers)
-    seats = base if anyone else tuple(
-        who for entry in terms.approvers for who in resolve(terms, entry, owners)
-        if entry == OWNER or terms.groups.get(entry)
-    )  # fmt: skip
-    of = once(who for who in seats if person(who) != barred)
+    base = _people(terms, terms.approvers, owners)
+    seats = base if anyone else _people(terms, closed, owners)
+    of = tuple(one for one in seats if terms.who(one) != barred)
     needed = {"any": 1, "all": max(1, len(of)), "n_of_m": terms.n}[terms.requirement]
-    asked = once((*base, *(who for names in wanted for name in names
-                           for who in resolve(terms, name, owners))))  # fmt: skip
+    more = _people(terms, dict.fromkeys(name for names in wanted for name in names), owners)
+    asked = once((*base, *more), terms.who)
     groups = {name: terms.groups[name] for names in with_members for name in names}
     required = Required(
         requirement=terms.requirement, n=needed, anyone=anyone, of=of, groups=groups
@@ -109,12 +107,16 @@ def resolve(terms: Terms, entry: str, owners: tuple[str, ...]) -> tuple[str, ...
     return terms.groups.get(entry) or (entry,)
 
 
-def once(names: Iterable[str]) -> tuple[str, ...]:
+def _people(terms: Terms, entries: Iterable[str], owners: tuple[str, ...]) -> tuple[str, ...]:
+    return once((one for entry in entries for one in resolve(terms, entry, owners)), terms.who)
+
+
+def once(names: Iterable[str], who: Callable[[str], str] = person) -> tuple[str, ...]:
     """Each person once, as first spelled."""
     found: dict[str, str] = {}
     for name in names:
-        if person(name):
-            found.setdefault(person(name), name)
+        if who(name):
+            found.setdefault(who(name), name)
     return tuple(found.values())
 
 
@@ -128,23 +130,26 @@ def rules_of(
     delegations: Iterable[tuple[str, str]] = (),
 ) -> Rules:
     """What decides one item. `delegations` are pairs of who is away and who decides for him."""
+
+    who = terms.who
     away: dict[str, set[str]] = {}
     for name, hands in terms.delegates.items():
-        away.setdefault(person(name), set()).update(map(person, hands))
+        away.setdefault(who(name), set()).update(map(who, hands))
     for name, hand in delegations:
-        away.setdefault(person(name), set()).add(person(hand))
+        away.setdefault(who(name), set()).add(who(hand))
     barred = terms.four_eyes == "always" and started_by
     author = change.author if terms.four_eyes != "off" else None
     return Rules(
         requirement=terms.requirement,
         n=required.n,
-        seats=frozenset(map(person, required.of)),
+        seats=frozenset(map(who, required.of)),
         anyone=required.anyone,
         asked=required.asked,
-        groups={name: frozenset(map(person, required.groups[name])) for name in groups},
-        barred=frozenset({person(started_by)}) if barred and started_by else frozenset(),
-        author=person(author) if author else None,
+        groups={name: frozenset(map(who, required.groups[name])) for name in groups},
+        barred=frozenset({who(started_by)}) if barred and started_by else frozenset(),
+        author=who(author) if author else None,
         delegates={name: frozenset(hands) for name, hands in away.items()},
+        spellings=terms.spellings,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from account_reviews.domain.base import Model
+from account_reviews.domain.person_names import person
 
 OWNER: Final = "owner"
 """Stands in the policy for the account's owner."""
@@ -76,3 +77,13 @@ class Terms(Model):
     delegates: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Who may decide for somebody who is away, by the name of who is."""
     escalation: Escalation = Field(default_factory=Escalation)
+    spellings: dict[str, str] = Field(default_factory=dict)
+    """Other words for a person, as `person` reads them -> the name that counts."""
+
+    def known_as(self, name: str) -> str:
+        """The name that counts for a person."""
+        return self.spellings.get(person(name), name)
+
+    def who(self, name: str) -> str:
+        """What makes two spellings, or a name and what the CRM calls him, one person."""
+        return person(self.known_as(name))
