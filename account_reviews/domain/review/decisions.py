@@ -127,7 +127,9 @@ def decide(
     if state.interactive:
         state.touched_at = now
     state.count(decisions=1)
-    text = f"{message.decision}" + (f": {message.reason}" if message.reason else "")
+    of = message.on_behalf_of if state.follows(3) else None
+    text = f"{message.decision}" + (f" on behalf of {of}" if of else "")
+    text += f": {message.reason}" if message.reason else ""
     state.record(now, "approval_decided", text, message.approver)
     return DecisionAnswer(
         request_id=message.request_id,
