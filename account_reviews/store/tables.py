@@ -268,6 +268,31 @@ memory_outbox = Table(
     comment="What closed reviews want remembered, until the memory has it",
 )
 
+notification_deliveries = Table(
+    "notification_deliveries",
+    metadata,
+    Column("key", Text, primary_key=True, comment="of notice, channel and recipient"),
+    Column("tenant", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="request reminder escalation expired digest"),
+    Column("about", Text, nullable=False, comment="a request id, or digest/owner/day"),
+    Column("level", Integer, nullable=False, server_default=text("0")),
+    Column("channel", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("name", Text),
+    Column("run_id", Text),
+    Column("review_id", Text),
+    Column("account_id", Text),
+    Column("state", Text, nullable=False, comment="trying sent failed"),
+    Column("attempts", Integer, nullable=False),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+    Column("held_until", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("error", Text),
+    Index("notification_deliveries_about", "tenant", "about"),
+    Index("notification_deliveries_run", "run_id"),
+    comment="Who was notified of what by which channel: nobody twice",
+)
+
 policy_in_force = Table(
     "policy_in_force",
     metadata,

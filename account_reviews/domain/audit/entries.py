@@ -19,6 +19,7 @@ from account_reviews.domain.audit.redaction import Rules, redact_text
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.halts import Halt
 from account_reviews.domain.review.approvals import ApprovalRequest, RequestState
+from account_reviews.domain.review.deliveries import Parcel
 from account_reviews.domain.review.messages import TimelineEntry
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
@@ -35,6 +36,8 @@ _Placed = tuple[tuple[datetime, int, int], dict[str, Any]]
 _KINDS: Final = {
     "analysed": (EventType.RECOMMENDATION_GENERATED, Severity.INFO),
     "approval_requested": (EventType.APPROVAL_REQUESTED, Severity.INFO),
+    "approval_reminder": (EventType.APPROVAL_REMINDER, Severity.INFO),
+    "approval_escalated": (EventType.APPROVAL_ESCALATED, Severity.WARNING),
     "approval_decided": (EventType.APPROVAL_DECIDED, Severity.INFO),
     "approval_refused": (EventType.APPROVAL_REFUSED, Severity.WARNING),
     "approval_expired": (EventType.APPROVAL_EXPIRED, Severity.WARNING),
@@ -43,6 +46,7 @@ _KINDS: Final = {
     "item_failed": (EventType.ERROR_OCCURRED, Severity.ERROR),
     "degraded": (EventType.ERROR_OCCURRED, Severity.WARNING),
     "not_verified": (EventType.ERROR_OCCURRED, Severity.WARNING),
+    "notice_failed": (EventType.ERROR_OCCURRED, Severity.WARNING),
     "malformed_signal": (EventType.ERROR_OCCURRED, Severity.WARNING),
 }
 """Kind of a line -> how it is recorded; every other line is a review_note."""
@@ -189,6 +193,32 @@ def halt_entry(halt: Halt, rules: Rules) -> AuditEvent:
             "reason": redact_text(
                 (halt.reason if over is None else halt.released_reason) or "", rules
             ),
+        },
+    )
+
+
+def notice_entry(parcel: Parcel, at: datetime, rules: Rules) -> AuditEvent:
+    """Somebody was notified: recorded once, with the row that says so."""
+    of_review = parcel.review_id or parcel.about
+    return AuditEvent(
+        event_id=audit_entry_id("notice", parcel.key),
+        at=at,
+        source=Source.FACT,
+        event_type=EventType.NOTICE_SENT,
+        tenant=parcel.tenant,
+        actor=SYSTEM,
+        action=parcel.kind,
+        resource=of_review,
+        review_id=parcel.review_id,
+        account_id=parcel.account_id,
+        workflow_id=parcel.review_id,
+        run_id=parcel.run_id,
+        trace_id=trace_of_run(parcel.run_id) if parcel.run_id else None,
+        details={
+            "about": parcel.about,
+            "level": parcel.level,
+            "channel": parcel.channel,
+            "recipient": redact_text(parcel.recipient, rules),
         },
     )
 

@@ -66,6 +66,8 @@ class EventType(StrEnum):
     REQUEST_MADE = "request_made"
     """A message, start or cancel that somebody sent through our client; `action` says which."""
     UPDATE_REFUSED = "update_refused"
+    NOTICE_SENT = "notice_sent"
+    """Somebody was notified; `action` says of what."""
     WRITES_HALTED = "writes_halted"
     WRITES_RELEASED = "writes_released"
     SCHEDULE_CREATED = "schedule_created"

@@ -9,7 +9,7 @@ where source = 'fact'
   and (
     event_type in (
       'approval_requested', 'approval_decided', 'approval_refused', 'approval_expired',
-      'approval_superseded', 'phase_changed', 'review_note', 'recommendation_generated',
+      'approval_superseded', 'approval_reminder', 'approval_escalated', 'phase_changed', 'review_note', 'recommendation_generated',
       'recommendation_implemented'
     )
     and not coalesce(

@@ -1,0 +1,1 @@
+"""How people are notified: a file per channel, each notice once."""
