@@ -79,7 +79,7 @@ class WebhookNotifier:
         now = datetime.now(UTC)
         headers = {
             "content-type": "application/json",
-            "user-agent": "account-reviews",
+            "user-agent": "reviews (Standard Webhooks)",
             "webhook-id": message.key,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signer.sign(message.key, now, body),
