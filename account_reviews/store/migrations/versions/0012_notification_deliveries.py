@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0011_notification_deliveries"
-down_revision = "0010_crm_tenant"
+revision = "0012_notification_deliveries"
+down_revision = "0011_admission"
 branch_labels = None
 depends_on = None
 
