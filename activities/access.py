@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from temporalio import activity
 
-from account_reviews.domain.access.checks import Checked, CheckSaid
+from account_reviews.domain.review.checks import Checked, CheckSaid
 
 
 class AccessActivities:

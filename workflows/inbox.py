@@ -12,7 +12,7 @@ from typing import Any
 
 from temporalio import workflow
 
-from account_reviews.domain.access.checks import Checked, CheckSaid
+from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.messages import Refusal, RefusalCode
 from activities.access import AccessActivities
 from workflows import policies

@@ -13,9 +13,9 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from account_reviews.domain.access.checks import Checked
 from account_reviews.domain.base import Model
 from account_reviews.domain.review import checking, control, decisions, refresh
+from account_reviews.domain.review.checks import Checked
 from account_reviews.domain.review.commands import StepFailing, StepRecovered
 from account_reviews.domain.review.messages import (
     CancelReview,

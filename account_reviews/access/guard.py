@@ -5,10 +5,10 @@ from typing import Final
 
 from account_reviews.access.keys import NAME, ApprovalKeys
 from account_reviews.access.policy_file import PolicyFile
-from account_reviews.domain.access.checks import Checked, CheckSaid
 from account_reviews.domain.access.roles import Permission, Subject, Verb, permission
 from account_reviews.domain.access.signed import Binding, mismatch
 from account_reviews.domain.errors import BadInputError, ReviewsError
+from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.messages import Refusal, RefusalCode, SubmitDecision
 from account_reviews.domain.review.nonces import is_full, nonce_of
 

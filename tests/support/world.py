@@ -14,7 +14,6 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from account_reviews.crm.in_memory import InMemoryCrm
-from account_reviews.domain.access.checks import Checked, CheckSaid
 from account_reviews.domain.analysis.model import Finding, HealthBand, RiskLevel
 from account_reviews.domain.policy.model import Gather
 from account_reviews.domain.proposals import Action, ProposedChange, change_id, proposal_hash
@@ -28,6 +27,7 @@ from account_reviews.domain.records import (
     SnapshotLimits,
 )
 from account_reviews.domain.review.approvals import ApprovalRequest, Terms
+from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.state import (
     AnalysisResult,
     Execution,

@@ -1,8 +1,8 @@
 """What is checked before it is applied: decisions by their token, everything by roles. Pure."""
 
-from account_reviews.domain.access.checks import Checked, CheckSaid
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.review import control
+from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.commands import CommandRefusal, CommandRefused
 from account_reviews.domain.review.messages import SubmitDecision
 from account_reviews.domain.review.state import ReviewState

@@ -1,6 +1,5 @@
 """What messages do to a review's state. Pure: the workflow only hands on its clock."""
 
-from account_reviews.domain.access.checks import Checked
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.review import nonces
@@ -14,6 +13,7 @@ from account_reviews.domain.review.approvals import (
     said_bytes,
 )
 from account_reviews.domain.review.bounds import EARLY_BYTES, SAID_BYTES, bytes_of, cut
+from account_reviews.domain.review.checks import Checked
 from account_reviews.domain.review.messages import (
     CancelReview,
     DecisionAnswer,

@@ -15,9 +15,9 @@ from account_reviews.access.guard import Guard
 from account_reviews.access.keys import ApprovalKeys, parse_keys
 from account_reviews.access.policy_file import PolicyFile
 from account_reviews.access.tokens import BadTokenError, read, sign
-from account_reviews.domain.access.checks import Checked, CheckSaid
 from account_reviews.domain.access.signed import Binding, Claims
 from account_reviews.domain.policy.model import Policy, parse_policy
+from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.messages import RefusalCode, SubmitDecision
 from account_reviews.domain.review.nonces import MOST, nonce_of, used
 
