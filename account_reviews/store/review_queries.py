@@ -22,7 +22,27 @@ if TYPE_CHECKING:
     from account_reviews.domain.review.state import ReviewState
     from account_reviews.domain.review.urgency import Waiting
 
-RUN_FILTERS = ("owner", "account", "phase", "status", "kind", "outcome", "risk_level", "name")
+_LONG = "left({0}, 100) = left(:{0}, 100) and {0} = :{0}"
+"""For a text without an end: its index holds the beginning."""
+RUN_FILTERS = {
+    "owner": "owner_id = :owner",
+    "account": "account_id = :account",
+    "name": _LONG.format("name"),
+    "agent": _LONG.format("agent"),
+    "purpose": _LONG.format("purpose"),
+    "phase": "phase = :phase",
+    "status": "status = :status",
+    "kind": "kind = :kind",
+    "outcome": "outcome = :outcome",
+    "risk_level": "risk_level = :risk_level",
+    "since": "started_at >= :since",
+    "until": "started_at < :until",
+    "waiting_on": "lower(waiting_on::text)::jsonb ? lower(btrim(:waiting_on))",
+    "needs_attention": "needs_attention = :needs_attention",
+}
+"""What narrows a list, each by an index: `docs/design.md`."""
+_OPEN = "closed_at is null and status in ('running', 'waiting', 'paused')"
+_AFTER = "(started_at, run_id) < (:after_at, :after_id)"
 _LIST_RUNS = read_sql("account_reviews.store", "list_runs.sql")
 _FIND_RUN = read_sql("account_reviews.store", "find_run.sql")
 _PROGRESS = (
@@ -45,6 +65,8 @@ class RunRow(NamedTuple):
     account_id: str
     owner_id: str | None
     name: str | None
+    agent: str
+    purpose: str
     kind: str
     phase: str
     status: str
@@ -95,10 +117,19 @@ class RunFilter:
     """Which reviews are listed."""
 
     tenant: str = "default"
-    where: dict[str, str] = field(default_factory=dict)
-    """Keys of RUN_FILTERS."""
-    needs_attention: bool | None = None
+    where: "dict[str, str | bool | datetime]" = field(default_factory=dict)
+    """Keys of RUN_FILTERS: all of them must hold. Times in UTC, `until` is not included."""
     open_only: bool = False
+
+    def statement(self, *, later: bool) -> str:
+        """The query of a page; `later` for one after the first. BadInputError for another key."""
+        for name in self.where:
+            if name not in RUN_FILTERS:
+                raise BadInputError(f"lists cannot be filtered by {name!r}")
+        held = [RUN_FILTERS[name] for name in self.where]
+        held += [_OPEN] if self.open_only else []
+        held += [_AFTER] if later else []
+        return _LIST_RUNS.replace("-- only\n", "".join(f"  and {one}\n" for one in held))
 
 
 class ReviewReader:
@@ -109,17 +140,13 @@ class ReviewReader:
 
     async def list_runs(self, wanted: RunFilter, *, cursor: str | None, limit: int) -> RunPage:
         """Newest first."""
-        for name in wanted.where:
-            if name not in RUN_FILTERS:
-                raise BadInputError(f"lists cannot be filtered by {name!r}")
+        place = {} if cursor is None else after(cursor)
         rows = await self._statements.rows(
-            _LIST_RUNS,
+            wanted.statement(later=cursor is not None),
             tenant=wanted.tenant,
-            needs_attention=wanted.needs_attention,
-            open_only=wanted.open_only,
             limit=limit + 1,
-            **{**dict.fromkeys(RUN_FILTERS), **wanted.where},
-            **after(cursor),
+            **wanted.where,
+            **place,
         )
         items = tuple(_run_row(row) for row in rows[:limit])
         last = items[-1] if len(rows) > limit else None

@@ -50,6 +50,11 @@ review_runs = Table(
     Column("needs_attention", Boolean, nullable=False, server_default=text("false")),
     Column("analysis_hash", Text),
     Column("cycle_id", Text, comment="the workflow id of the cycle that started it"),
+    Column(
+        "agent", Text, nullable=False, server_default=text("'unknown'"), comment="who drives it"
+    ),
+    Column("purpose", Text, nullable=False, server_default=text("'general'")),
+    Column("context", JSONB, nullable=False, server_default=text("'{}'")),
     Column("state", JSONB, nullable=False, comment="the review's own state, as its query gives it"),
     Column("version", BigInteger, nullable=False),
     Column("started_at", DateTime(timezone=True), nullable=False),
@@ -57,7 +62,33 @@ review_runs = Table(
     Column("closed_at", DateTime(timezone=True)),
     Index("review_runs_cycle", "cycle_id", postgresql_where=text("cycle_id is not null")),
     Index("review_runs_account", "tenant", "account_id", text("started_at desc")),
-    Index("review_runs_newest", "tenant", text("started_at desc"), "run_id"),
+    Index("review_runs_review", "tenant", "review_id", text("started_at desc")),
+    Index(
+        "review_runs_newest",
+        "tenant",
+        text("started_at desc"),
+        text("run_id desc"),
+        "phase",
+        "status",
+        "kind",
+        "outcome",
+        "risk_level",
+        "needs_attention",
+    ),
+    *(
+        Index(
+            f"review_runs_{name}",
+            "tenant",
+            text(f"left({name}, 100)"),
+            text("started_at desc"),
+            text("run_id desc"),
+        )
+        for name in ("name", "agent", "purpose")
+    ),
+    Index("review_runs_context", "context", postgresql_using="gin"),
+    Index(
+        "review_runs_waiting_on", text("(lower(waiting_on::text)::jsonb)"), postgresql_using="gin"
+    ),
     Index("review_runs_owner", "tenant", "owner_id", text("started_at desc")),
     Index("review_runs_status", "tenant", "status", text("started_at desc")),
     Index("review_runs_closed", "closed_at"),
@@ -202,6 +233,23 @@ schedule_runs = Table(
     Index(
         "schedule_runs_newest", "tenant", "schedule_id", text("started_at desc"), text("id desc")
     ),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("schedule_id", Text, primary_key=True),
+    Column("schedule_type", Text, nullable=False, comment="daily weekly ... one_time"),
+    Column("cron_expression", Text),
+    Column("owner_id", Text),
+    Column("enabled", Boolean, nullable=False),
+    Column("next_run", DateTime(timezone=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Index("schedules_owner", "owner_id"),
+    Index("schedules_next_run", "next_run"),
+    comment="Schedules as the server said last",
 )
 
 halts = Table(

@@ -1,5 +1,6 @@
 """Looking at reviews: `list`, `show`, `watch`, `brief`, `history`."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +11,6 @@ from account_reviews.cli.options import (
     DocumentFormat,
     Form,
     InStatus,
-    Limit,
     OfKind,
     Output,
     Owner,
@@ -55,37 +55,51 @@ def register(app: typer.Typer) -> None:
 def list_command(
     owner: Owner = None,
     account: Account = None,
+    name: Annotated[
+        str | None, typer.Option(help="The name that a review was started with.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option(help="Who drives it.")] = None,
+    purpose: Annotated[str | None, typer.Option(help="What for.")] = None,
     phase: Annotated[str | None, typer.Option()] = None,
     status: InStatus = None,
     kind: OfKind = None,
     outcome: Annotated[str | None, typer.Option()] = None,
     risk_level: Annotated[str | None, typer.Option()] = None,
-    name: Annotated[str | None, typer.Option()] = None,
     needs_attention: Annotated[bool | None, typer.Option()] = None,
+    waiting_on: Annotated[str | None, typer.Option(help="Whose decision it waits for.")] = None,
+    since: Annotated[str | None, typer.Option(help="Started then or later.")] = None,
+    until: Annotated[str | None, typer.Option(help="Started before.")] = None,
     open_only: Annotated[bool, typer.Option("--open", help="Only open reviews.")] = False,
-    limit: Limit = 50,
+    tenant: Annotated[str | None, typer.Option(help="Another tenant's.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 100,
     cursor: Cursor = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """List reviews, newest first."""
-    given = {
+    """List reviews, newest first. All options narrow the list together."""
+    given: dict[str, str | bool | None] = {
         "owner": owner,
         "account": account,
+        "name": name,
+        "agent": agent,
+        "purpose": purpose,
         "phase": phase,
         "status": status,
         "kind": kind,
         "outcome": outcome,
         "risk_level": risk_level,
-        "name": name,
+        "needs_attention": needs_attention,
+        "waiting_on": waiting_on,
+        "since": since,
+        "until": until,
     }
     where = {key: value for key, value in given.items() if value is not None}
-    run(_list(where, needs_attention, open_only, limit, cursor, output), output)
+    run(_list(where, open_only, tenant, limit, cursor, output), output)
 
 
 async def _list(
-    where: dict[str, str],
-    needs_attention: bool | None,
+    where: "dict[str, str | bool]",
     open_only: bool,
+    tenant: str | None,
     limit: int,
     cursor: str | None,
     output: Format,
@@ -95,36 +109,51 @@ async def _list(
 
     checked = _checked(where)
     async with open_session() as parts:
-        wanted = RunFilter(
-            tenant=parts.settings.tenant,
-            where=checked,
-            needs_attention=needs_attention,
-            open_only=open_only,
-        )
+        whose = parts.settings.tenant if tenant is None else tenant
+        wanted = RunFilter(tenant=whose, where=checked, open_only=open_only)
         page = await parts.reader.list_runs(wanted, cursor=cursor, limit=limit)
     items = [run_document(row) for row in page.items]
     if output is Format.JSON:
         print_json({"items": items, "next_cursor": page.next_cursor})
         return
     columns = (
-        "account_id", "owner_id", "kind", "phase", "status", "outcome", "risk_level", "due_at",
-        "started_at",
+        "account_id", "owner_id", "kind", "phase", "status", "outcome", "risk_level", "waiting_on",
+        "due_at", "needs_attention", "started_at",
     )  # fmt: skip
-    print_table(columns, [[_short(item[name]) for name in columns] for item in items])
+    print_table(columns, [[_cell(item[name]) for name in columns] for item in items])
     if page.next_cursor:
         note(f"more: --cursor {page.next_cursor}")
 
 
-def _checked(where: dict[str, str]) -> dict[str, str]:
-    """BadInputError for a word that no review can have there."""
-    from account_reviews.cli.parsing import parse_choice
+def _cell(value: Any) -> str:
+    """For people: names with commas, yes where there is something to do."""
+    if isinstance(value, bool):
+        return "yes" if value else "-"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "-"
+    return _short(value)
 
-    return {
-        name: parse_choice(f"--{name.replace('_', '-')}", value, _words(name))
-        if name in _CHOICES
-        else value
-        for name, value in where.items()
-    }
+
+def _checked(where: "dict[str, str | bool]") -> "dict[str, str | bool | datetime]":
+    """BadInputError for a word that no review can have there, or what is no time."""
+    from account_reviews.cli.parsing import parse_choice, parse_time
+    from account_reviews.domain.errors import BadInputError
+
+    checked: dict[str, str | bool | datetime] = {}
+    for name, value in where.items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, str) and "\x00" in value:
+            raise BadInputError(f"{option} holds a NUL character, which nothing stored has")
+        if name in _CHOICES:
+            checked[name] = parse_choice(option, str(value), _words(name))
+        elif name in ("since", "until"):
+            checked[name] = parse_time(str(value), option)
+        else:
+            checked[name] = value
+    since, until = checked.get("since"), checked.get("until")
+    if isinstance(since, datetime) and isinstance(until, datetime) and since >= until:
+        raise BadInputError("--since is not before --until: nothing can be between them")
+    return checked
 
 
 def _words(name: str) -> "type[StrEnum]":

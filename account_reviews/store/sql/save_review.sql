@@ -19,13 +19,13 @@ saved as (
   insert into reviews.review_runs as known (
     run_id, review_id, tenant, account_id, owner_id, name, kind, phase, status, outcome,
     risk_level, risk_score, health_score, waiting_on, due_at, needs_attention, analysis_hash,
-    cycle_id, state, version, started_at, updated_at, closed_at
+    cycle_id, agent, purpose, context, state, version, started_at, updated_at, closed_at
   )
   values (
     :run_id, :review_id, :tenant, :account_id, :owner_id, :name, :kind, :phase, :status, :outcome,
     :risk_level, :risk_score, :health_score, cast(:waiting_on as jsonb), :due_at,
-    :needs_attention, :analysis_hash, :cycle_id, cast(:state as jsonb), :version, :started_at,
-    :updated_at, :closed_at
+    :needs_attention, :analysis_hash, :cycle_id, :agent, :purpose, cast(:context as jsonb),
+    cast(:state as jsonb), :version, :started_at, :updated_at, :closed_at
   )
   on conflict (run_id) do update set
     review_id = excluded.review_id,
@@ -45,6 +45,9 @@ saved as (
     needs_attention = excluded.needs_attention,
     analysis_hash = excluded.analysis_hash,
     cycle_id = excluded.cycle_id,
+    agent = excluded.agent,
+    purpose = excluded.purpose,
+    context = excluded.context,
     state = excluded.state,
     version = excluded.version,
     started_at = excluded.started_at,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from importlib import import_module
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import Connection, MetaData, inspect, text
@@ -137,3 +138,51 @@ def _columns(connection: Connection, metadata: MetaData) -> dict[str, set[tuple[
         }
         for table in metadata.tables.values()
     }
+
+
+async def test_rows_of_before_are_put_right_and_filled(empty: AsyncEngine) -> None:
+    """As the migration finds them: without the columns, with words that no release wrote."""
+    await upgrade(empty)
+    async with empty.begin() as connection:
+        for statement in _undone("lists_and_views"):
+            await connection.execute(text(statement))
+        for run_id, kind, phase, status, state in (
+            ("whole", "event", "approval", "waiting", '{"agent": "bot", "purpose": "renewal"}'),
+            ("old", "manual", "completed", "completed", '{"context": {"ticket": "T-1"}}'),
+            ("odd", "recovery", "sleeping", "asleep", '{"context": 7}'),
+        ):
+            await connection.execute(
+                text(
+                    "insert into reviews.review_runs (run_id, review_id, tenant, account_id, kind, "
+                    "phase, status, state, version, started_at, updated_at) values (:id, "
+                    "'review/a', 't', 'a', :kind, :phase, :status, cast(:state as jsonb), 1, "
+                    "now(), now())"
+                ),
+                {"id": run_id, "kind": kind, "phase": phase, "status": status, "state": state},
+            )
+        for statement in _statements("lists_and_views"):
+            await connection.execute(text(statement))
+    async with empty.connect() as connection:
+        rows = await connection.execute(
+            text(
+                "select run_id, kind, phase, status, agent, purpose, context "
+                "from reviews.review_runs order by run_id"
+            )
+        )
+        assert [tuple(row) for row in rows] == [
+            ("odd", "manual", "investigating", "running", "unknown", "general", {}),
+            ("old", "manual", "completed", "completed", "unknown", "general", {"ticket": "T-1"}),
+            ("whole", "event", "approval", "waiting", "bot", "renewal", {}),
+        ]
+
+
+def _undone(name: str) -> list[str]:
+    """What takes a migration back, by its own downgrade."""
+    folder = Path(migration.__file__).parent / "migrations" / "versions"
+    (path,) = folder.glob(f"[0-9]*_{name}.py")
+    module = import_module(f"account_reviews.store.migrations.versions.{path.stem}")
+    done: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "op", SimpleNamespace(execute=done.append))
+        module.downgrade()
+    return done
