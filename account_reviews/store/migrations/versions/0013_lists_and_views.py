@@ -6,8 +6,8 @@ put right before the checks hold: a check that a row breaks would stop its revie
 
 from alembic import op
 
-revision = "0012_lists_and_views"
-down_revision = "0011_admission"
+revision = "0013_lists_and_views"
+down_revision = "0012_notification_deliveries"
 branch_labels = None
 depends_on = None
 
