@@ -123,6 +123,22 @@ def upkeep(summary: str) -> ActivityConfig:
     return config
 
 
+def notice(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
+    """One notice by one channel: tried for a day, at longer and longer intervals."""
+    config = _regular(
+        summary,
+        timedelta(seconds=60),
+        heartbeats=heartbeats,
+        schedule_to_close=timedelta(hours=24),
+    )
+    config["retry_policy"] = RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(minutes=10),
+    )
+    return config
+
+
 def _regular(
     summary: str,
     start_to_close: timedelta,

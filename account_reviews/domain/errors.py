@@ -258,6 +258,12 @@ class NoticeRefusedError(ReviewsError):
     code = "notice_refused"
 
 
+class NoticeOutdatedError(NoticeRefusedError):
+    """What the notice says is not so any more."""
+
+    code = "notice_outdated"
+
+
 class TenantNotServedError(ReviewsError):
     """This worker does not serve that tenant."""
 

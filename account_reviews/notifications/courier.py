@@ -7,19 +7,21 @@ from typing import Final
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import (
     ChannelUnavailableError,
+    NoticeOutdatedError,
     NoticeRefusedError,
     ReviewsError,
 )
 from account_reviews.domain.review.deliveries import Parcel
 from account_reviews.notifications.protocol import Ledger, Message, Notifier
 
-SEND_SECONDS: Final = 45.0
+SEND_SECONDS: Final = 50.0
 """One try, all of it. Each channel has shorter limits of its own."""
 HOLD_SECONDS: Final = 60.0
 """How long a try keeps others from sending the same: longer than it can take."""
 
 Outcome = Callable[[str, str, str], None]
-"""Told of each try: the channel, the kind of notice, and `sent`, `failed` or `refused`."""
+"""Told of each try: the channel, the kind of notice, and `sent`, `failed`, `refused` or
+`outdated`."""
 
 
 def _nobody(channel: str, kind: str, outcome: str) -> None:
@@ -51,7 +53,7 @@ class Courier:
         try:
             await self._send(parcel, compose)
         except ReviewsError as error:
-            self._count(parcel.channel, parcel.kind, "failed" if error.retryable else "refused")
+            self._count(parcel.channel, parcel.kind, _outcome_of(error))
             await self._ledger.failed(parcel, error.message, final=not error.retryable)
             raise
         self._count(parcel.channel, parcel.kind, "sent")
@@ -64,11 +66,16 @@ class Courier:
             raise NoticeRefusedError(
                 f"there is no channel {parcel.channel!r}; this worker has {known}"
             )
-        message = await compose()
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await notifier.send(message)
+                await notifier.send(await compose())
         except TimeoutError:
             raise ChannelUnavailableError(
                 f"{parcel.channel} did not answer within {SEND_SECONDS:g} seconds"
             ) from None
+
+
+def _outcome_of(error: ReviewsError) -> str:
+    if isinstance(error, NoticeOutdatedError):
+        return "outdated"
+    return "failed" if error.retryable else "refused"

@@ -1,0 +1,70 @@
+"""Who a recipient is: name, e-mail address and time zone, from the policy and the CRM."""
+
+from typing import Protocol
+
+from account_reviews.domain.errors import ChannelUnavailableError, CrmError
+from account_reviews.domain.policy.access import Access
+from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.policy.notifications import Channel
+from account_reviews.domain.records import Owner
+from account_reviews.notifications.messages import Addressee
+
+
+class Owners(Protocol):
+    """Where people are looked up: a CRM."""
+
+    async def find_owner(self, owner: str) -> Owner | None:
+        """The owner of that id, else the only one of exactly that name. CrmError."""
+        ...
+
+
+class AddressBook:
+    """The policy comes first, the CRM after it."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._table = policy.notifications
+        self._access: Access = policy.access
+
+    async def find(
+        self, owners: Owners, recipient: str, channel: str, *account_owner: str | None
+    ) -> Addressee:
+        """The recipient, in the time zone of `account_owner` (names of one) unless in one's own.
+
+        ChannelUnavailableError when the address is wanted, and the CRM that may know it is down.
+        """
+        names = self._names(recipient)
+        listed = self._table.address_of(*names)
+        owner, lost = await _look_up(owners, names)
+        if owner is not None:
+            names = (*names, owner.name, owner.id)
+        address = self._table.address_of(*names) or (owner.email if owner else None)
+        if channel == Channel.EMAIL and listed is None and lost is not None:
+            raise ChannelUnavailableError(
+                f"the address is not known while the CRM cannot be asked: {lost.message}"
+            )
+        return Addressee(
+            recipient=recipient,
+            name=owner.name if owner else None,
+            address=address,
+            zone=self._table.zone_of(*names, *account_owner),
+        )
+
+    def _names(self, recipient: str) -> tuple[str, ...]:
+        """The recipient in all words that the policy has for it."""
+        known = self._access.user(recipient)
+        if known is None:
+            return (recipient,)
+        name, user = known
+        return tuple(dict.fromkeys((recipient, name, *([user.id] if user.id else []))))
+
+
+async def _look_up(owners: Owners, names: tuple[str, ...]) -> tuple[Owner | None, CrmError | None]:
+    """The first of these whom the CRM knows; or why it could not be asked."""
+    try:
+        for name in names:
+            found = await owners.find_owner(name)
+            if found is not None:
+                return found, None
+    except CrmError as error:
+        return None, error
+    return None, None

@@ -1,0 +1,289 @@
+"""What a notice says. Pure. Without `personal_data` in the policy it names no person but the one it
+is for, and no value of what is proposed."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from pydantic import JsonValue
+
+from account_reviews.domain.audit.masks import mask_personal_data
+from account_reviews.domain.base import Scalar
+from account_reviews.domain.canonical import rfc3339
+from account_reviews.domain.characters import written_on_one_line
+from account_reviews.domain.proposals import Action
+from account_reviews.domain.reports.digest import Digest
+from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.items import Item
+from account_reviews.domain.review.notices import Notice, NoticeKind
+from account_reviews.notifications.protocol import Message
+
+_NOUNS: Final = {
+    Action.CREATE_TASK: ("new task", "new tasks"),
+    Action.ADD_NOTE: ("new note", "new notes"),
+    Action.UPDATE_ACCOUNT: ("update of the account", "updates of the account"),
+    Action.UPDATE_DEAL_STAGE: ("change of a deal's stage", "changes of deals' stages"),
+    Action.CHANGE_OWNER: ("change of owner", "changes of owner"),
+    Action.UPDATE_CONTACT: ("update of a contact", "updates of contacts"),
+}
+_SHOWN_WAITING: Final = 20
+"""Requests that a digest lists; of more it says how many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addressee:
+    """Whom a message is for."""
+
+    recipient: str
+    """As the request has it: an owner id or a name."""
+    name: str | None = None
+    address: str | None = None
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wording:
+    """What a message may say, and where its links lead."""
+
+    personal_data: bool = False
+    web_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The account a request is about."""
+
+    account_id: str
+    name: str | None = None
+
+
+def notice_message(
+    key: str,
+    notice: Notice,
+    request: ApprovalRequest,
+    subject: Subject,
+    to: Addressee,
+    wording: Wording,
+) -> Message:
+    """The message of one notice for one person."""
+    items = [item for item in request.items if item.is_open] or list(request.items)
+    account = _account(subject, wording)
+    what = f"{_counted(len(items), 'proposed change')} for {account}"
+    due = local_time(request.deadline, to.zone)
+    return Message(
+        key=key,
+        kind=notice.kind.value,
+        recipient=to.recipient,
+        name=to.name,
+        address=to.address,
+        subject=_subject(notice, what, due),
+        text="\n".join(_lines(notice, request, items, what, due, to, wording)) + "\n",
+        at=notice.at,
+        data=_data(notice, request, items, subject, account, to, wording),
+    )
+
+
+def digest_message(
+    key: str, digest: Digest, to: Addressee, wording: Wording, whole: str, at: datetime
+) -> Message:
+    """The message of one owner's morning. `whole` is all of it, for whoever may read that."""
+    owner = written_on_one_line(to.name or digest.owner_name or digest.owner_id)
+    text = whole if wording.personal_data else "\n".join(_digest_lines(digest, owner, to))
+    news = "nothing new" if digest.nothing_new else digest.summary.rstrip(".")
+    return Message(
+        key=key,
+        kind="digest",
+        recipient=to.recipient,
+        name=to.name,
+        address=to.address,
+        subject=f"Account reviews, {day_of(digest.day)}: {news}",
+        text=text.rstrip("\n") + "\n",
+        at=at,
+        data={
+            "owner_id": digest.owner_id,
+            "day": digest.day.isoformat(),
+            "nothing_new": digest.nothing_new,
+            "waiting": [one.request_id for one in digest.waiting],
+            "command": _digest_command(digest),
+        },
+    )
+
+
+def local_time(moment: datetime, zone: ZoneInfo) -> str:
+    """`Thu 1 Oct 2026, 09:00 (Europe/Berlin)`."""
+    at = moment.astimezone(zone)
+    return f"{at:%a} {at.day} {at:%b %Y, %H:%M} ({zone.key})"
+
+
+def day_of(day: datetime | object) -> str:
+    """`Thu 1 Oct 2026`."""
+    return f"{day:%a} {day:%d} {day:%b %Y}".replace(" 0", " ")
+
+
+def _subject(notice: Notice, what: str, due: str) -> str:
+    match notice.kind:
+        case NoticeKind.REQUEST:
+            return f"Decide by {due}: {what}"
+        case NoticeKind.REMINDER:
+            return f"Reminder, decide by {due}: {what}"
+        case NoticeKind.ESCALATION:
+            why = "high risk" if notice.critical else f"level {notice.level}"
+            return f"Escalation ({why}), to be decided by {due}: {what}"
+        case NoticeKind.EXPIRED:
+            return f"Expired without a decision: {what}"
+
+
+def _lines(
+    notice: Notice,
+    request: ApprovalRequest,
+    items: Sequence[Item],
+    what: str,
+    due: str,
+    to: Addressee,
+    wording: Wording,
+) -> Iterator[str]:
+    yield from _opening(notice, request, what, due)
+    yield ""
+    yield from _changes(items, wording)
+    yield ""
+    yield "Look at them:"
+    yield f"  {_show(request)}"
+    if notice.kind is not NoticeKind.EXPIRED:
+        who = shlex.quote(to.recipient)
+        yield "Decide, on all or with --item on one:"
+        yield f"  reviews approvals approve {request.request_id} --as {who}"
+        yield f'  reviews approvals reject {request.request_id} --as {who} --reason "..."'
+    link = _link(request, wording)
+    if link is not None:
+        yield f"In the browser: {link}"
+
+
+def _opening(notice: Notice, request: ApprovalRequest, what: str, due: str) -> Iterator[str]:
+    match notice.kind:
+        case NoticeKind.REQUEST:
+            yield f"{what} wait for your decision."
+        case NoticeKind.REMINDER:
+            yield f"{what} still wait for your decision."
+        case NoticeKind.ESCALATION if notice.critical:
+            yield f"The risk of this account is high, and {what} wait for a decision."
+        case NoticeKind.ESCALATION:
+            yield f"{what} wait for a decision, which nobody has made yet."
+        case NoticeKind.EXPIRED:
+            yield f"The deadline of {what} has passed: {due}."
+            yield "What was not decided is not written."
+            return
+    later = "is put off to the next review" if request.terms.on_timeout == "defer" else "is dropped"
+    yield f"The deadline is {due}. What nobody approved until then is not written and {later}."
+
+
+def _changes(items: Sequence[Item], wording: Wording) -> Iterator[str]:
+    if not wording.personal_data:
+        for action, count in _counts(items).items():
+            yield f"  {count} {_NOUNS[action][count != 1]}"
+        return
+    for item in items:
+        change = item.change
+        yield f"  {written_on_one_line(change.title)}"
+        yield f"    why: {written_on_one_line(change.rationale)}"
+        for name, after in change.shown.items():
+            before = f"{_value(change.before[name])} -> " if name in change.before else ""
+            yield f"    {name}: {before}{_value(after)}"
+
+
+def _data(
+    notice: Notice,
+    request: ApprovalRequest,
+    items: Sequence[Item],
+    subject: Subject,
+    account: str,
+    to: Addressee,
+    wording: Wording,
+) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {
+        "request_id": request.request_id,
+        "review_id": request.review_id,
+        "account_id": subject.account_id,
+        "account_name": account,
+        "level": notice.level,
+        "deadline": rfc3339(request.deadline),
+        "deadline_local": local_time(request.deadline, to.zone),
+        "items": len(items),
+        "actions": {action.value: count for action, count in _counts(items).items()},
+        "command": _show(request),
+        "url": _link(request, wording),
+    }
+    if wording.personal_data:
+        found["changes"] = [
+            {
+                "item_id": item.item_id,
+                "action": item.change.action.value,
+                "title": item.change.title,
+                "record": item.change.record.model_dump(mode="json"),
+                "before": dict(item.change.before),
+                "after": dict(item.change.after),
+            }
+            for item in items
+        ]
+    return found
+
+
+def _digest_lines(digest: Digest, owner: str, to: Addressee) -> Iterator[str]:
+    yield f"{owner}, {day_of(digest.day)}"
+    yield ""
+    yield digest.summary
+    if digest.waiting:
+        yield ""
+        yield "What waits for you:"
+    for one in digest.waiting[:_SHOWN_WAITING]:
+        when = local_time(one.deadline, to.zone)
+        late = "OVERDUE since" if one.overdue else "until"
+        name = mask_personal_data(written_on_one_line(one.account_name))
+        yield f"  {late} {when}: {name} ({_counted(len(one.items), 'change')})"
+        yield f"    reviews approvals show {one.request_id}"
+    more = len(digest.waiting) - _SHOWN_WAITING
+    if more > 0:
+        yield f"  and {more} more: reviews approvals list --owner {shlex.quote(digest.owner_id)}"
+    yield ""
+    yield "All of it:"
+    yield f"  {_digest_command(digest)}"
+
+
+def _digest_command(digest: Digest) -> str:
+    return f"reviews digest --owner {shlex.quote(digest.owner_id)} --day {digest.day.isoformat()}"
+
+
+def _account(subject: Subject, wording: Wording) -> str:
+    """An account may be called like a person, or by an address: that much is said of it."""
+    name = written_on_one_line(subject.name or subject.account_id)
+    return name if wording.personal_data else mask_personal_data(name)
+
+
+def _counts(items: Sequence[Item]) -> dict[Action, int]:
+    found = Counter(item.change.action for item in items)
+    return {action: found[action] for action in Action if found[action]}
+
+
+def _show(request: ApprovalRequest) -> str:
+    return f"reviews approvals show {request.request_id}"
+
+
+def _link(request: ApprovalRequest, wording: Wording) -> str | None:
+    """The page that shows the request. Opening it decides nothing."""
+    if not wording.web_url:
+        return None
+    return f"{wording.web_url.rstrip('/')}/requests/{quote(request.request_id, safe='')}"
+
+
+def _value(value: Scalar) -> str:
+    if isinstance(value, str):
+        return f"'{written_on_one_line(value)}'"
+    return "nothing" if value is None else str(value)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

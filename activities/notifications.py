@@ -1,0 +1,99 @@
+"""One notice for one person by one channel."""
+
+from collections.abc import Callable
+
+from temporalio import activity
+
+from account_reviews.crm.protocol import CrmBackend
+from account_reviews.domain.errors import (
+    NoticeOutdatedError,
+    ReviewNotFoundError,
+    UnreachableError,
+)
+from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.deliveries import DeliverNotice, Delivery
+from account_reviews.domain.review.notices import NoticeKind
+from account_reviews.domain.review.state import ReviewState
+from account_reviews.notifications.address_book import AddressBook
+from account_reviews.notifications.courier import Courier
+from account_reviews.notifications.messages import Addressee, Subject, Wording, notice_message
+from account_reviews.notifications.protocol import Message
+from account_reviews.store.review_queries import ReviewReader
+
+
+class NotificationActivities:
+    """Tells people. What a notice says is read from the review's row when it is sent."""
+
+    def __init__(
+        self,
+        reader: Callable[[], ReviewReader],
+        crm: CrmBackend,
+        courier: Courier,
+        book: AddressBook,
+        wording: Wording,
+    ) -> None:
+        self._reader = reader
+        self._crm = crm
+        self._courier = courier
+        self._book = book
+        self._wording = wording
+
+    @activity.defn(name="notifications.deliver")
+    async def deliver(self, call: DeliverNotice) -> Delivery:
+        """Send it unless it was sent. One that is outdated is not sent, and `ok` is False.
+
+        ChannelUnavailableError, UnreachableError: a later try may succeed. NoticeRefusedError.
+        """
+        parcel = call.parcel
+        name: list[str | None] = [None]
+
+        async def compose() -> Message:
+            state = await self._review(call)
+            request = _request(state, call)
+            _check(call, request)
+            to = await self._addressee(call, state)
+            name[0] = to.name
+            account = state.snapshot.account_name if state.snapshot else None
+            about = Subject(account_id=state.account_id, name=account)
+            return notice_message(parcel.key, call.notice, request, about, to, self._wording)
+
+        delivery = {
+            "recipient": call.recipient,
+            "channel": call.channel,
+            "kind": call.notice.kind,
+            "level": call.notice.level,
+        }
+        try:
+            at = await self._courier.deliver(parcel, compose)
+        except NoticeOutdatedError as error:
+            at = activity.info().started_time
+            return Delivery(**delivery, at=at, ok=False, error=error.message)
+        return Delivery(**delivery, name=name[0], at=at, ok=True)
+
+    async def _review(self, call: DeliverNotice) -> ReviewState:
+        try:
+            found = await self._reader().find_run(
+                tenant=call.tenant, review_id=call.review_id, run_id=call.run_id
+            )
+        except ReviewNotFoundError as error:  # its row comes first, so it comes
+            raise UnreachableError(error.message) from error
+        return found.state
+
+    async def _addressee(self, call: DeliverNotice, state: ReviewState) -> Addressee:
+        read = state.snapshot
+        owner = (read.owner_id, read.owner_name) if read is not None else ()
+        crm = self._crm.of(call.tenant)
+        return await self._book.find(crm, call.recipient, call.channel, *owner)
+
+
+def _request(state: ReviewState, call: DeliverNotice) -> ApprovalRequest:
+    found = state.request(call.notice.request_id)
+    if found is None:
+        raise UnreachableError(f"the request {call.notice.request_id} is not stored yet")
+    return found
+
+
+def _check(call: DeliverNotice, request: ApprovalRequest) -> None:
+    """Nobody is asked for what was decided meanwhile, however long a channel was away."""
+    if call.notice.kind is not NoticeKind.EXPIRED and not request.is_pending:
+        raise NoticeOutdatedError(f"the request was {request.state} before it could be sent")
