@@ -19,6 +19,7 @@ VERBS: Final = {
     "list": "show", "show": "show", "watch": "show", "brief": "show", "history": "show",
     "cancel": "cancel", "approvals": "approvals", "cycles": "cycles", "digest": "digest",
     "schedules": "schedules", "stop-all": "stop_all", "audit": "audit", "metrics": "metrics",
+    "purge": "purge",
     "crm": "crm", "db": "db", "memory": "memory", "policy": "policy", "config": "config",
 }  # fmt: skip
 """Each verb and group, in the order of `--help`, with its module of `cli.commands`.

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from account_reviews.domain.errors import BadInputError
@@ -47,6 +47,23 @@ def parse_as_of(value: str, *, plan_only: bool = False) -> datetime:
     if why is not None and not plan_only:
         hint = "`reviews start --plan-only` looks ahead and writes nothing"
         raise BadInputError(f"--as-of: {why}", hint=hint)
+    return found
+
+
+def parse_age(value: str, option: str) -> timedelta:
+    """How long ago: "7d". BadInputError names the option."""
+    from account_reviews.domain.durations import Span
+
+    span = Span("1s", "36500d")
+    try:
+        found = span.read(value)
+    except ValueError:
+        found = None
+    if found is None:
+        raise BadInputError(
+            f"{option} is {value!r}, but must be a number with s, m, h or d, from 1s to 36500d",
+            hint="write 7d or 12h",
+        )
     return found
 
 

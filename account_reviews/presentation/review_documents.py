@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from account_reviews.domain.proposals import ItemState, ProposedChange
     from account_reviews.domain.review.approvals import ApprovalRequest
     from account_reviews.domain.review.state import ReviewState
-    from account_reviews.store.review_queries import RequestRow, RunRow
+    from account_reviews.store.review_queries import Archived, RequestRow, RunRow
 
 
 def started_document(state: "ReviewState", *, joined: bool = False) -> dict[str, Any]:
@@ -96,10 +96,12 @@ def review_document(
     age_seconds: float | None = None,
     halt: "Halt | None" = None,
     standing: str | None = None,
+    archived: "Archived | None" = None,
 ) -> dict[str, Any]:
     """The answer of `show`. `halt` is what keeps an open review from writing now.
 
-    `standing` is how a review that did not answer stands in Temporal: a `Standing`.
+    `archived` says where it comes from when its rows are gone. `standing` is how a review that did
+    not answer stands in Temporal: a `Standing`.
     """
     from account_reviews.domain.review.views import resumable_view
 
@@ -147,6 +149,7 @@ def review_document(
         "duration_seconds": (ended - state.started_at).total_seconds(),
         "source": source,
         "age_seconds": age_seconds,
+        "archived": {"at": archived.at, "hash": archived.hash} if archived is not None else None,
         "halted": halt.model_dump(include={"by", "reason", "at"}) if halt is not None else None,
     }
 

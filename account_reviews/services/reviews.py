@@ -26,10 +26,19 @@ Connect = Callable[[], "Awaitable[Client | None]"]
 
 
 async def find_review(parts: Parts, review: str, run_id: str | None = None) -> RunDetail:
-    """A review by review id or account id: its open run, else its newest, else the named run."""
+    """A review by review id or account id: its open run, else its newest, else the named run.
+
+    One whose rows are gone comes from the archives. ReviewNotFoundError.
+    """
     tenant = parts.settings.tenant
     review_id = review_id_of(tenant, review)
-    return await parts.reader.find_run(tenant=tenant, review_id=review_id, run_id=run_id)
+    try:
+        return await parts.reader.find_run(tenant=tenant, review_id=review_id, run_id=run_id)
+    except ReviewNotFoundError:
+        found = await parts.reader.find_archived(tenant=tenant, review_id=review_id, run_id=run_id)
+        if found is None:
+            raise
+        return found
 
 
 def review_id_of(tenant: str, review: str) -> str:
@@ -59,11 +68,20 @@ async def show_review(
         live, standing = await _live(connect, state)
         if live is not None:
             state, source, age = live, "workflow", None
-    body = await parts.reader.document(state.analysis.hash) if state.analysis else None
+    if found.archived is not None:
+        source, body = "archive", found.archived.analysis
+    else:
+        body = await parts.reader.document(state.analysis.hash) if state.analysis else None
     analysis = Analysis.model_validate(body) if body is not None else None
     halt = await parts.halt_history.current(state.tenant) if state.closed_at is None else None
     document = review_document(
-        state, analysis, source=source, age_seconds=age, halt=halt, standing=standing
+        state,
+        analysis,
+        source=source,
+        age_seconds=age,
+        halt=halt,
+        standing=standing,
+        archived=found.archived,
     )
     return state, analysis, document
 

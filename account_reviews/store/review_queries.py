@@ -45,6 +45,10 @@ _OPEN = "closed_at is null and status in ('running', 'waiting', 'paused')"
 _AFTER = "(started_at, run_id) < (:after_at, :after_id)"
 _LIST_RUNS = read_sql("account_reviews.store", "list_runs.sql")
 _FIND_RUN = read_sql("account_reviews.store", "find_run.sql")
+_ARCHIVED_REVIEW = read_sql("account_reviews.store", "archived_review.sql")
+_ERASED = (
+    "select at, erasure_id from reviews.erased_runs where tenant = :tenant and run_id = :run_id"
+)
 _PROGRESS = (
     "select run_id, phase, status, outcome from reviews.review_runs where run_id = any(:ids)"
 )
@@ -79,12 +83,23 @@ class RunRow(NamedTuple):
     updated_at: datetime
 
 
+class Archived(NamedTuple):
+    """Where a review stands whose rows are gone."""
+
+    hash: str
+    """Of its archive, as the audit trail names it."""
+    at: datetime
+    analysis: Any
+    """The stored analysis; None when it had none."""
+
+
 class RunDetail(NamedTuple):
     """One review with everything its row holds."""
 
     state: "ReviewState"
     age_seconds: float
     """How old the row is."""
+    archived: Archived | None = None
 
 
 class RequestRow(NamedTuple):
@@ -168,6 +183,38 @@ class ReviewReader:
             raise ReviewNotFoundError(f"there is no review {which}", hint="see `reviews list`")
         state = ReviewState.model_validate_json(row["state"])
         return RunDetail(state=state, age_seconds=max(0.0, float(row["age"])))
+
+    async def find_archived(
+        self, *, tenant: str, review_id: str, run_id: str | None = None
+    ) -> RunDetail | None:
+        """The archived review of that id: the given run, else the newest; None without one.
+
+        ReviewNotFoundError for a run that was erased, DocumentUnreadableError.
+        """
+        row = await self._statements.row(
+            _ARCHIVED_REVIEW, tenant=tenant, review_id=review_id, run_id=run_id
+        )
+        if row is None:
+            if run_id is not None:
+                await self._refuse_erased(tenant, run_id)
+            return None
+        from account_reviews.domain.review.state import ReviewState
+        from account_reviews.store.stored_json import parsed
+
+        state = parsed(ReviewState, row["state"])
+        if state is None:
+            raise DocumentUnreadableError(f"the archive {row['hash']} of {review_id} is unreadable")
+        analysis = json.loads(row["analysis"] or "null")
+        archived = Archived(hash=row["hash"], at=row["archived_at"], analysis=analysis)
+        return RunDetail(state, max(0.0, float(row["age"])), archived)
+
+    async def _refuse_erased(self, tenant: str, run_id: str) -> None:
+        row = await self._statements.row(_ERASED, tenant=tenant, run_id=run_id)
+        if row is not None:
+            raise ReviewNotFoundError(
+                f"the review with run {run_id} was erased on {row['at']:%Y-%m-%d}",
+                hint=f"erasure {row['erasure_id']}",
+            )
 
     async def progress_of(self, run_ids: Sequence[str]) -> dict[str, Row]:
         """run id -> phase, status and outcome, for those that have a row."""

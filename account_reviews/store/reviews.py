@@ -56,6 +56,7 @@ _REQUESTS = text(
     "select body from reviews.approval_requests where run_id = :run_id "
     "order by requested_at, request_id"
 )
+_ON_PURPOSE = text(read_sql("account_reviews.store", "removed_on_purpose.sql"))
 _STORED = text("select hash from reviews.documents where hash = any(:hashes)")
 
 
@@ -147,6 +148,12 @@ class ReviewStore:
         async with self._statements() as connection:
             row = (await connection.execute(_SEEN, {"run_id": run_id})).one_or_none()
         return None if row is None else Seen(*row)
+
+    async def was_removed(self, workflow_run_id: str) -> bool:
+        """True for a review that ended in this run and was archived or erased after that."""
+        async with self._statements() as connection:
+            found = await connection.scalar(_ON_PURPOSE, {"ids": [workflow_run_id]})
+        return found is not None
 
     async def replace(self, state: ReviewState, *, seen: Seen | None) -> bool:
         """Write the rows of a review anew, whatever stood there when it was `seen`.

@@ -60,6 +60,7 @@ review_runs = Table(
     Column("started_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("closed_at", DateTime(timezone=True)),
+    Column("erased_at", DateTime(timezone=True), comment="a person was taken out of it then"),
     Index("review_runs_cycle", "cycle_id", postgresql_where=text("cycle_id is not null")),
     Index("review_runs_account", "tenant", "account_id", text("started_at desc")),
     Index("review_runs_review", "tenant", "review_id", text("started_at desc")),
@@ -129,6 +130,7 @@ outcomes = Table(
     Column("evidence_hash", Text, nullable=False),
     Column("clock_at", DateTime(timezone=True), comment="`at` by the clock of the rules"),
     Index("proposal_outcomes_account", "tenant", "account_id", text("at desc")),
+    Index("proposal_outcomes_old", "tenant", "at"),
     comment="How each proposed change ended; the next review reads it.",
 )
 
@@ -339,6 +341,57 @@ notification_deliveries = Table(
     Index("notification_deliveries_about", "tenant", "about"),
     Index("notification_deliveries_run", "run_id"),
     comment="Who was notified of what by which channel: nobody twice",
+)
+
+archives = Table(
+    "archives",
+    metadata,
+    Column("run_id", Text, primary_key=True, comment="first execution run id"),
+    Column("hash", Text, nullable=False, comment="SHA-256 of the canonical JSON of the body"),
+    Column("review_id", Text, nullable=False),
+    Column("workflow_run_id", Text, nullable=False, comment="the run in which it ended"),
+    Column("tenant", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("owner_id", Text),
+    Column("outcome", Text),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("closed_at", DateTime(timezone=True), nullable=False),
+    Column("archived_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("body", JSONB, nullable=False),
+    Index("archives_review", "tenant", "review_id", text("started_at desc")),
+    Index("archives_account", "tenant", "account_id", text("started_at desc")),
+    Index("archives_closed", "tenant", "closed_at"),
+    Index("archives_last_run", "workflow_run_id"),
+    comment="Closed reviews whose rows are gone, a document each",
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("erasure_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="account | person"),
+    Column("salt", Text, nullable=False),
+    Column("key_hash", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("counts", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("began_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("ended_at", DateTime(timezone=True), comment="null: a repeat finishes it"),
+    Index("erasures_newest", "tenant", text("began_at desc")),
+    comment="What was erased at whose wish",
+)
+
+erased_runs = Table(
+    "erased_runs",
+    metadata,
+    Column("run_id", Text, primary_key=True, comment="first execution run id"),
+    Column("workflow_run_id", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("erasure_id", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Index("erased_runs_last_run", "workflow_run_id"),
+    comment="Reviews that were erased and are not to come back",
 )
 
 policy_in_force = Table(

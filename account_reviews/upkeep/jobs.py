@@ -15,7 +15,6 @@ from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.schedule.runs import JobReport, RunJob, UpkeepJob
 from account_reviews.memory.protocol import MemoryBackend
 from account_reviews.store.digest_queries import DigestReader
-from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.schedules import upkeep
@@ -56,14 +55,17 @@ class Tools:
 
 
 async def retention(tools: Tools) -> JobReport:
-    """Remove what was closed longer ago than the policy keeps it."""
-    removed = await remove_old(
-        tools.engine, tools.tenant, closed=tools.policy.retention.closed, now=tools.now
-    )
+    """Archive and remove what was closed longer ago than the policy keeps it."""
+    from account_reviews.domain.audit.entries import SYSTEM
+    from account_reviews.upkeep.purge import purge
+
+    removed = await purge(tools.engine, tools.policy, tools.tenant, actor=SYSTEM, now=tools.now)
     summary = (
         f"removed {removed.reviews} reviews, {removed.cycles} cycles, {removed.digests} digests "
         f"and {removed.documents} documents"
     )
+    if removed.held:
+        summary += f"; {removed.held} old reviews stay under a legal hold"
     return JobReport(summary=summary, changed=removed.total)
 
 

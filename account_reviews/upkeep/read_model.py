@@ -39,7 +39,7 @@ _OPEN_CYCLES = text(
     "select cycle_id, run_id from reviews.cycles where tenant = :tenant "
     "and closed_at is null and updated_at < now() - interval '1 minute' order by cycle_id"
 )
-_KNOWN = text("select run_id from reviews.review_runs where run_id = any(:ids)")
+_KNOWN = text(read_sql("account_reviews.upkeep", "known_reviews.sql"))
 GONE_ERROR: Final = (
     "Temporal does not know this review any more: end it with `reviews cancel --run`"
 )

@@ -43,7 +43,7 @@ class RebuildReport:
 
     rebuilt: int = 0
     purged: int = 0
-    """Closed longer ago than rows are kept, and without a row: passed over."""
+    """Closed longer ago than rows are kept, archived or erased, and without a row: passed over."""
     without_documents: list[str] = field(default_factory=list)
     """Rebuilt, but what they found is stored no more: removed by retention, or lost."""
     paused: list[str] = field(default_factory=list)
@@ -63,8 +63,9 @@ async def rebuild(
     """Replace the rows of every review that Temporal still knows. Needs a running worker.
 
     `only` narrows it by a list filter of Temporal's. Reviews that were closed before `closed_since`
-    and have no row stay without one: retention took it. One that fails holds up no other. `crm` is
-    asked which approved writes stand of those that ended without their closing steps.
+    and have no row stay without one, and so do those that were archived or erased. One that fails
+    holds up no other. `crm` is asked which approved writes stand of those that ended without their
+    closing steps.
     UnreachableError when Temporal does not list, or the database is down.
     """
     wanted = f"{ALL_REVIEWS} and {only}" if only else ALL_REVIEWS
@@ -124,7 +125,7 @@ class _Rebuilder:
     async def _one(self, found: WorkflowExecutionDescription, name: str) -> None:
         for _ in range(_TRIES):
             seen = await self._store.seen(first_run_of(found))
-            if seen is None and self._is_old(found):
+            if seen is None and await self._was_removed(found):
                 self.report.purged += 1
                 return
             if is_paused(found):
@@ -141,9 +142,13 @@ class _Rebuilder:
         # Without a break it saved its rows itself each time, which is as good.
         self.report.rebuilt += 1
 
-    def _is_old(self, found: WorkflowExecution) -> bool:
+    async def _was_removed(self, found: WorkflowExecution) -> bool:
+        """By retention or by an erasure. What is open never was."""
+        if found.close_time is None:
+            return False
         since = self._closed_since
-        return since is not None and found.close_time is not None and found.close_time < since
+        is_old = since is not None and found.close_time < since
+        return is_old or await self._store.was_removed(found.run_id)
 
     async def _state_of(self, found: WorkflowExecutionDescription) -> ReviewState | None:
         """What the review says of itself, settled by what Temporal says of its end."""

@@ -280,6 +280,8 @@ def _print_review(document: dict[str, Any]) -> None:
         say(f"  degraded: {', '.join(document['missing_sources'])} missing")
     if document["source"] == "projection" and document["closed_at"] is None:
         say(f"  from the read model, {document['age_seconds']:.0f} s old")
+    if document["archived"]:
+        say(f"  archived on {_short(document['archived']['at'])}: its rows were removed")
     if document["temporal_status"] in _STANDINGS:
         say(f"  {_STANDINGS[document['temporal_status']].format(**document)}")
     if document["halted"]:

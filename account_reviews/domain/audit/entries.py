@@ -1,6 +1,6 @@
 """Entries recorded with what they are about: reviews, halts, schedule runs, policy. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -267,4 +267,51 @@ def policy_entry(
         resource=f"policy/{after}",
         severity=Severity.WARNING if before is not None else Severity.INFO,
         details={"before": before, "after": after},
+    )
+
+
+def archive_entry(archive: Mapping[str, Any], *, actor: str, at: datetime) -> AuditEvent:
+    """A closed review went to the archives; `archive` is its row there."""
+    return AuditEvent(
+        event_id=audit_entry_id("archive", archive["run_id"], at=at),
+        at=at,
+        source=Source.FACT,
+        event_type=EventType.REVIEW_ARCHIVED,
+        tenant=archive["tenant"],
+        actor=actor,
+        action="archive review",
+        resource=archive["review_id"],
+        review_id=archive["review_id"],
+        account_id=archive["account_id"],
+        workflow_id=archive["review_id"],
+        run_id=archive["run_id"],
+        trace_id=trace_of_run(archive["run_id"]),
+        details={"hash": archive["hash"], "closed_at": archive["closed_at"]},
+    )
+
+
+def erasure_entry(
+    *,
+    erasure_id: str,
+    tenant: str,
+    kind: str,
+    account_id: str | None,
+    actor: str,
+    reason: str,
+    counts: Mapping[str, int],
+    at: datetime,
+) -> AuditEvent:
+    """Somebody was forgotten. An account is named by its id, a person not at all."""
+    return AuditEvent(
+        event_id=audit_entry_id("erasure", erasure_id, at=at),
+        at=at,
+        source=Source.FACT,
+        event_type=EventType.DATA_ERASED,
+        tenant=tenant,
+        actor=actor,
+        action=f"forget {kind}",
+        resource=f"erasure/{erasure_id}",
+        severity=Severity.WARNING,
+        account_id=account_id,
+        details={"erasure": erasure_id, "reason": reason, "counts": dict(counts)},
     )

@@ -81,6 +81,10 @@ class EventType(StrEnum):
     SCHEDULE_MISSED = "schedule_missed"
     AUDIT_PARTITION_ARCHIVED = "audit_partition_archived"
     AUDIT_PARTITION_DROPPED = "audit_partition_dropped"
+    REVIEW_ARCHIVED = "review_archived"
+    """The rows of a closed review made room; its archive has the hash that is named."""
+    DATA_ERASED = "data_erased"
+    """A person or an account was forgotten; who that was is not said."""
     AUDIT_GAP = "audit_gap"
     """A history that was gone before it could be read whole."""
 

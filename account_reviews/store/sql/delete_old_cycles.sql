@@ -11,6 +11,10 @@ old as (
   where tenant = :tenant
     and closed_at < :before
     and run_id not in (select run_id from newest)
+    and not exists (
+      select from reviews.cycle_accounts a
+      where a.run_id = cycles.run_id and a.account_id = any(:held)
+    )
   order by closed_at
   limit :few
 ),

@@ -15,10 +15,10 @@ from account_reviews.domain.review.state import ReviewState
 from account_reviews.domain.schedule.lateness import Judgement, Verdict
 from account_reviews.domain.schedule.runs import KEPT_RUNS, CloseRun, OpenRun, RunStatus
 from account_reviews.store.digest_queries import DigestReader
-from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.schedules.upkeep import extend_biweekly, remove_done
 from account_reviews.upkeep.jobs import Tools, digest, retention
+from account_reviews.upkeep.purge import purge
 from tests.support.connections import statements_on
 from tests.support.review_states import fresh
 from tests.support.schedules import Place, entry
@@ -88,14 +88,14 @@ async def test_retention_takes_old_closed_reviews_in_batches(
     still_open = await review(store, tenant, closed=None)
     other = await review(store, f"{tenant}-other", closed=NOW - 2 * WEEK)
     await age(engine)
-    removed = await remove_old(engine, tenant, closed=WEEK, now=NOW, batch=3)
+    removed = await purge(engine, Policy(), tenant, actor="ann", now=NOW, batch=3)
     assert (removed.reviews, removed.documents) == (7, 7)
     assert await count(engine, "review_runs", tenant) == 2
     assert [await has_document(engine, one) for one in (*old, young, still_open, other)] == [
         *[False] * 7,
         *[True] * 3,
     ]
-    again = await remove_old(engine, tenant, closed=WEEK, now=NOW, batch=3)
+    again = await purge(engine, Policy(), tenant, actor="ann", now=NOW, batch=3)
     assert again.total == 0
 
 
@@ -124,7 +124,7 @@ async def test_retention_keeps_what_somebody_refers_to(
             ),
             {"run_id": tenant, "hash": of_cycle.snapshot and of_cycle.snapshot.hash},
         )
-    removed = await remove_old(engine, tenant, closed=WEEK, now=NOW)
+    removed = await purge(engine, Policy(), tenant, actor="ann", now=NOW)
     assert (removed.reviews, removed.documents) == (3, 1)
     assert await has_document(engine, baseline)
     assert await has_document(engine, of_cycle)
@@ -160,7 +160,7 @@ async def test_retention_takes_cycles_and_digests(engine: AsyncEngine, tenant: s
                 ),
                 {"tenant": tenant, "day": day},
             )
-    removed = await remove_old(engine, tenant, closed=WEEK, now=NOW)
+    removed = await purge(engine, Policy(), tenant, actor="ann", now=NOW)
     assert (removed.cycles, removed.digests) == (1, 1)
     assert await count(engine, "cycles", tenant) == 3, "the last of its kind is compared with"
     for table in ("cycle_accounts", "cycle_briefs"):

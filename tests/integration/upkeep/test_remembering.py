@@ -13,10 +13,10 @@ from account_reviews.domain.review.phases import Outcome
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.protocol import MemoryRef, RecallQuery
 from account_reviews.store.memory_outbox import MemoryOutbox
-from account_reviews.store.retention import remove_old
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.upkeep.jobs import Tools
 from account_reviews.upkeep.jobs import memory as memory_job
+from account_reviews.upkeep.purge import purge
 from account_reviews.upkeep.remembering import Remembering, deliver
 from tests.support.schedules import Place
 from tests.support.waiting import until
@@ -110,7 +110,8 @@ async def test_what_the_memory_refuses_holds_up_nothing_else(world: World, place
     report = await memory_job(tools)
     assert (report.summary, report.changed) == ("remembered 1 reviews, 1 were not taken", 1)
     assert await refused(world.engine, place.tenant) == (1, "not that account")
-    await remove_old(world.engine, place.tenant, closed=WEEK, now=now + 2 * WEEK)
+    later = now + 2 * WEEK
+    await purge(world.engine, Policy(), place.tenant, actor="ann", now=later)
     assert await refused(world.engine, place.tenant) == (1, "not that account")
     assert await rows(world.engine, place.tenant) == 1, "what was delivered goes with its review"
 
