@@ -27,19 +27,18 @@ FEW: Final = 25
 DOCUMENT_AGE: Final = timedelta(days=1)
 """A document of a running step has no row yet; storing it again makes it young."""
 
-_HERE: Final = "account_reviews.store"
-_DUE = text(read_sql(_HERE, "due_reviews.sql"))
-_COUNT = text(read_sql(_HERE, "count_due.sql"))
-_PUT = text(read_sql(_HERE, "put_archives.sql"))
-_ARCHIVED = text(read_sql(_HERE, "delete_archived_reviews.sql"))
-_REMEMBERED = text(read_sql(_HERE, "delete_remembered.sql"))
-_DELIVERIES = text(read_sql(_HERE, "delete_old_deliveries.sql"))
-_ARCHIVES = text(read_sql(_HERE, "delete_old_archives.sql"))
-_OUTCOMES = text(read_sql(_HERE, "delete_old_outcomes.sql"))
-_CYCLES = text(read_sql(_HERE, "delete_old_cycles.sql"))
-_DIGESTS = text(read_sql(_HERE, "delete_old_digests.sql"))
+_DUE = text(read_sql("account_reviews.store", "due_reviews.sql"))
+_COUNT = text(read_sql("account_reviews.store", "count_due.sql"))
+_PUT = text(read_sql("account_reviews.store", "put_archives.sql"))
+_ARCHIVED = text(read_sql("account_reviews.store", "delete_archived_reviews.sql"))
+_REMEMBERED = text(read_sql("account_reviews.store", "delete_remembered.sql"))
+_DELIVERIES = text(read_sql("account_reviews.store", "delete_old_deliveries.sql"))
+_ARCHIVES = text(read_sql("account_reviews.store", "delete_old_archives.sql"))
+_OUTCOMES = text(read_sql("account_reviews.store", "delete_old_outcomes.sql"))
+_CYCLES = text(read_sql("account_reviews.store", "delete_old_cycles.sql"))
+_DIGESTS = text(read_sql("account_reviews.store", "delete_old_digests.sql"))
 _REFERRED_TO = (
-    read_sql(_HERE, "collect_referred_documents.sql"),
+    read_sql("account_reviews.store", "collect_referred_documents.sql"),
     "delete from referred_to where hash is null",
     "create unique index on referred_to (hash)",
     "analyze referred_to",

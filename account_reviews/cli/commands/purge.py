@@ -80,10 +80,13 @@ async def _purge(older_than: str | None, dry_run: bool, by: str | None) -> "Remo
 
     from account_reviews.audit.capture.actors import user_name
     from account_reviews.cli.parsing import parse_age
+    from account_reviews.domain.access.roles import Verb
+    from account_reviews.services.access import require
     from account_reviews.upkeep.purge import purge
 
     age = None if older_than is None else parse_age(older_than, "--older-than")
     async with open_session() as parts:
+        await require(parts, Verb.PURGE, by)
         return await purge(
             parts.engine,
             parts.policy,
