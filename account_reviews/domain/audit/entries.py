@@ -40,6 +40,7 @@ _KINDS: Final = {
     "approval_escalated": (EventType.APPROVAL_ESCALATED, Severity.WARNING),
     "approval_decided": (EventType.APPROVAL_DECIDED, Severity.INFO),
     "approval_refused": (EventType.APPROVAL_REFUSED, Severity.WARNING),
+    "approval_unreachable": (EventType.ERROR_OCCURRED, Severity.WARNING),
     "approval_expired": (EventType.APPROVAL_EXPIRED, Severity.WARNING),
     "item_superseded": (EventType.APPROVAL_SUPERSEDED, Severity.INFO),
     "item_executed": (EventType.RECOMMENDATION_IMPLEMENTED, Severity.INFO),

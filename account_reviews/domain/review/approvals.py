@@ -29,7 +29,7 @@ from account_reviews.domain.review.messages import (
     SubmitDecision,
     Verdict,
 )
-from account_reviews.domain.review.quorum import Rules
+from account_reviews.domain.review.quorum import Rules, can_still_pass
 from account_reviews.domain.review.rendering import rendering, shown_hash
 from account_reviews.domain.review.routing import Required, route, rules_of
 from account_reviews.domain.review.terms import Terms
@@ -131,6 +131,22 @@ class ApprovalRequest(Model):
         needed = {"any": 1, "all": max(1, len(self.approvers)), "n_of_m": self.terms.n}
         n = needed[self.terms.requirement]
         return Required(requirement=self.terms.requirement, n=n, of=self.approvers)
+
+    @property
+    def needed(self) -> str:
+        """What it takes, as a sentence: "needs 2 of Ann, Ben; and one of compliance (Dora)"."""
+        return ballots.needed(self.required, [item.groups for item in self.items if item.is_open])
+
+    @property
+    def unreachable(self) -> tuple[str, ...]:
+        """Open items that the people there are could not approve at all."""
+        if self.needs is None:
+            return ()
+        return tuple(
+            item.item_id
+            for item in self.items
+            if item.is_open and not can_still_pass(self.rules(item), item.votes)
+        )
 
     def rules(self, item: Item) -> Rules:
         """What decides this item."""

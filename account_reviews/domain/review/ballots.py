@@ -66,6 +66,20 @@ def remark(item: Item, rules: Rules, required: Required) -> str | None:
     return f"needs {' and '.join(parts)}"
 
 
+def needed(required: Required, groups: Iterable[tuple[str, ...]]) -> str:
+    """What it takes to approve the open items, each of which needs these groups."""
+    per_item = list(groups)
+    base = "one approval" if required.n == 1 else f"{required.n} approvals"
+    if not required.anyone:
+        base = f"{required.n} of {names(required.of) or 'nobody'}"
+    parts = [f"needs {base}"]
+    for name, members in required.groups.items():
+        count = sum(name in one for one in per_item)
+        some = f" for {count} of {len(per_item)} items" if count < len(per_item) else ""
+        parts += [f"and one of {name} ({names(members)}){some}"] if count else []
+    return "; ".join(parts)
+
+
 def names(people: Iterable[str]) -> str:
     """A few names, and how many more there are."""
     every = tuple(people)

@@ -2,7 +2,7 @@
 
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.proposals import ItemState, ProposedChange
-from account_reviews.domain.review import nonces
+from account_reviews.domain.review import nonces, review_notices
 from account_reviews.domain.review.approvals import (
     ApprovalRequest,
     Decided,
@@ -56,8 +56,20 @@ def propose(
     state.requests = (*state.requests, request)
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
     state.record(now, "approval_requested", f"{count} proposed, request {request_id}")
+    review_notices.opened(state, request, now)
+    _warn_of_unreachable(state, request, now)
     if not state.follows(3):  # by then the workflow hands them to its inbox
         settle_early(state, now)
+
+
+def _warn_of_unreachable(state: ReviewState, request: ApprovalRequest, now: Timestamp) -> None:
+    """Nobody could approve some items: that is said at once, not when the deadline has passed."""
+    count = len(request.unreachable)
+    if count:
+        what = f"{count} item{'' if count == 1 else 's'} of request {request.request_id}"
+        why = f"{what} cannot be approved: it {request.needed}, and not as many may"
+        state.error_count, state.last_error = state.error_count + 1, why
+        state.record(now, "approval_unreachable", why)
 
 
 def _without_old(requests: tuple[ApprovalRequest, ...]) -> tuple[ApprovalRequest, ...]:

@@ -9,7 +9,7 @@ from account_reviews.domain.base import Model
 from account_reviews.domain.person_names import person
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import RecordType
-from account_reviews.domain.review.quorum import Rules, can_still_pass
+from account_reviews.domain.review.quorum import Rules
 from account_reviews.domain.review.terms import OWNER, Terms
 
 PERSONAL_FIELDS: Final = frozenset({"name", "email", "phone", "title"})
@@ -151,8 +151,3 @@ def rules_of(
         delegates={name: frozenset(hands) for name, hands in away.items()},
         spellings=terms.spellings,
     )
-
-
-def is_reachable(rules: Rules) -> bool:
-    """Whether the people there are could approve an item at all."""
-    return can_still_pass(rules, ())

@@ -18,6 +18,7 @@ from account_reviews.domain.review.messages import (
     SubmitDecision,
     TimelineEntry,
 )
+from account_reviews.domain.review.notices import Notice
 from account_reviews.domain.review.phases import (
     FINAL,
     Outcome,
@@ -274,6 +275,8 @@ class ReviewState(BaseModel):
     findings: tuple[Finding, ...] = ()
     """Added by turns of the conversation, beside those of the analysis."""
     failing: tuple[Failing, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    """What people are to be notified of, until it is delivered."""
     nonces: tuple[str, ...] = ()
     """Of signed decisions that were used."""
     reservation_id: str | None = None

@@ -1,7 +1,7 @@
 """Everything of a review that is due at a time: deadlines, reminders, escalations, idling. Pure."""
 
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.review import control, decisions
+from account_reviews.domain.review import control, decisions, review_notices
 from account_reviews.domain.review.state import ReviewState
 
 
@@ -10,8 +10,8 @@ def next_due(state: ReviewState) -> Timestamp | None:
     if state.outcome is not None:
         return None
     times = [one.deadline for one in state.pending]
-    idle = control.idle_at(state)
-    return min([*times, *([idle] if idle is not None else [])], default=None)
+    more = (control.idle_at(state), review_notices.due_next(state))
+    return min([*times, *(one for one in more if one is not None)], default=None)
 
 
 def apply_due(state: ReviewState, now: Timestamp) -> None:
@@ -21,5 +21,7 @@ def apply_due(state: ReviewState, now: Timestamp) -> None:
     for request in state.pending:
         if request.deadline <= now:
             decisions.expire(state, request.request_id, now)
+            review_notices.expired(state, request, now)
             control.be_touched(state, now)
+    review_notices.remind(state, now)
     control.abandon_when_idle(state, now)
