@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0013_archives"
-down_revision = "0012_notification_deliveries"
+revision = "0014_archives"
+down_revision = "0013_lists_and_views"
 branch_labels = None
 depends_on = None
 
