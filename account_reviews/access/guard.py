@@ -5,9 +5,17 @@ from typing import Final
 
 from account_reviews.access.keys import NAME, ApprovalKeys
 from account_reviews.access.policy_file import PolicyFile
-from account_reviews.domain.access.roles import Permission, Subject, Verb, permission
+from account_reviews.domain.access.lists import removed
+from account_reviews.domain.access.roles import (
+    Permission,
+    Subject,
+    Verb,
+    permission,
+    permission_for_other,
+)
 from account_reviews.domain.access.signed import Binding, mismatch
 from account_reviews.domain.errors import BadInputError, ReviewsError
+from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.messages import Refusal, RefusalCode, SubmitDecision
 from account_reviews.domain.review.nonces import is_full, nonce_of
@@ -36,6 +44,10 @@ class Guard:
         """Whether decisions need a token now. PolicyError when the policy cannot be read."""
         return self._policy.current().approvals.require_signed
 
+    def permission_to_decide(self, decision: SubmitDecision, subject: Subject) -> Permission:
+        """The same for a decision, also of somebody's delegate."""
+        return _may_decide(self._policy.current(), decision, subject)
+
     def permission(self, verb: str, by: str, subject: Subject | None = None) -> Permission:
         """Whether `by` may do `verb` now. PolicyError when the policy cannot be read."""
         return permission(self._policy.current().access, verb, by, subject)
@@ -56,8 +68,10 @@ class Guard:
         about = Subject(
             owner_id=call.owner_id, owner_name=call.owner_name, started_by=call.started_by
         )
-        by = call.by if call.decision is None else call.decision.approver
-        may = permission(policy.access, call.verb, by, about)
+        if call.decision is None:
+            may = permission(policy.access, call.verb, call.by, about)
+        else:
+            may = _may_decide(policy, call.decision, about)
         known = Checked(allowed=True, roles=may.roles, person=may.person)
         if not may.allowed:
             deciding = call.verb == Verb.DECIDE
@@ -65,6 +79,9 @@ class Guard:
             return _refused(code, may.why or "not allowed", known)
         if call.decision is None:
             return known
+        gone = removed(policy, call, call.decision)
+        if gone is not None:
+            return _refused(RefusalCode.NOT_AN_APPROVER, gone, known)
         return self._signed(call, call.decision, known, required=policy.approvals.require_signed)
 
     def _signed(
@@ -82,6 +99,13 @@ class Guard:
             why = "the token cannot be checked: the worker has no REVIEWS_APPROVAL_KEYS"
             return _refused(RefusalCode.BAD_TOKEN, why, known)
         return _verified(call, decision, known, self._keys)
+
+
+def _may_decide(policy: Policy, decision: SubmitDecision, about: Subject) -> Permission:
+    access, by, other = policy.access, decision.approver, decision.on_behalf_of
+    if other is None:
+        return permission(access, Verb.DECIDE, by, about)
+    return permission_for_other(access, by, other, about)
 
 
 def _verified(

@@ -38,22 +38,27 @@ async def require(parts: Parts, verb: "Verb | str", by: str | None, about: "Abou
     if not found.allowed and await _owns_by_name(parts, found, about):
         named = subject.model_copy(update={"owner_name": found.person})
         found = parts.guard.permission(verb, by, named)
-    if not found.allowed:
-        why = found.why or "that is not allowed"
-        _record(parts, verb, by, subject_of=about, why=why)
-        raise NotAllowedError(why, hint=_HINT)
+    _ensure(parts, found, verb, by, about)
 
 
 async def require_decision(parts: Parts, row: RequestRow, decision: "SubmitDecision") -> None:
-    """The same for a decision, which may have to be signed. NotAllowedError."""
-    await require(parts, "decide", decision.approver, row)
-    if parts.settings.policy_file is None or decision.token is not None:
+    """The same for a decision, also of a delegate, which may have to be signed."""
+    if parts.settings.policy_file is None:
         return
-    if parts.guard.requires_signed:
+    found = parts.guard.permission_to_decide(decision, await _subject(parts, row))
+    _ensure(parts, found, "decide", decision.approver, row)
+    if decision.token is None and parts.guard.requires_signed:
         raise NotAllowedError(
             "decisions must be signed, and this one has no --token",
             hint="make one with `reviews approvals token`, where the keys are",
         )
+
+
+def _ensure(parts: Parts, found: "Permission", verb: str, by: str, about: "About") -> None:
+    if not found.allowed:
+        why = found.why or "that is not allowed"
+        _record(parts, verb, by, subject_of=about, why=why)
+        raise NotAllowedError(why, hint=_HINT)
 
 
 async def _subject(parts: Parts, about: "About") -> "Subject":

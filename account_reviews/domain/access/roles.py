@@ -62,6 +62,12 @@ OWN_REVIEWS: Final[dict[Role, frozenset[Verb]]] = {Role.ANALYST: _STEER}
 """What it may do, beyond that, with the reviews that the person started."""
 
 
+DECIDING: Final = frozenset(
+    role for role in Role if Verb.DECIDE in EVERYWHERE[role] | OWN_ACCOUNTS.get(role, frozenset())
+)
+"""Roles that decide on something."""
+
+
 class Subject(Model):
     """The review that something is done to; all None where it is none in particular."""
 
@@ -98,6 +104,23 @@ def permission(access: Access, verb: str, by: str, subject: Subject | None = Non
         return Permission(allowed=True, person=name, roles=user.roles)
     why = _refusal(asked, name, user, about)
     return Permission(allowed=False, person=name, roles=user.roles, why=why)
+
+
+def permission_for_other(
+    access: Access, by: str, on_behalf_of: str, subject: Subject | None = None
+) -> Permission:
+    """Whether `by` may decide in the place of somebody else: he must decide on something himself,
+    and the other one must be allowed to decide on this."""
+    if access.users is None:
+        return Permission(allowed=True)
+    hand = permission(access, Verb.READ, by, subject)
+    seat = permission(access, Verb.DECIDE, on_behalf_of, subject)
+    if not hand.allowed:
+        return hand
+    if not DECIDING & {*hand.roles}:
+        own = permission(access, Verb.DECIDE, by, subject)
+        return own.model_copy(update={"allowed": False})
+    return hand.model_copy(update={"allowed": seat.allowed, "why": seat.why})
 
 
 def owns(name: str, user: User, subject: Subject) -> bool:

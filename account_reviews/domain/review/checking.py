@@ -2,10 +2,12 @@
 
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.review import control
+from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.commands import CommandRefusal, CommandRefused
 from account_reviews.domain.review.messages import SubmitDecision
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.domain.review.terms import Terms
 
 
 def wanted(state: ReviewState, said: Model, verb: str | None, now: Timestamp) -> CheckSaid | None:
@@ -47,8 +49,28 @@ def _decision(state: ReviewState, said: SubmitDecision, now: Timestamp) -> Check
             "request_id": said.request_id,
             "decision": said,
             "item_hashes": {one.item_id: one.change.hash for one in request.items},
+            "listed_in": _groups_of(request, said.on_behalf_of or said.approver),
+            "is_delegate": _is_delegate(request.terms, said),
             "used_nonces": state.nonces,
         }
+    )
+
+
+def _groups_of(request: ApprovalRequest, name: str) -> tuple[str, ...]:
+    """The groups of this request in which somebody is, as it was opened."""
+    terms, needed = request.terms, request.required.groups
+    asked = {**needed, **{name: terms.groups.get(name, ()) for name in terms.approvers}}
+    who = terms.who(name)
+    return tuple(one for one, members in asked.items() if who in map(terms.who, members))
+
+
+def _is_delegate(terms: Terms, said: SubmitDecision) -> bool:
+    if said.on_behalf_of is None:
+        return False
+    seat, hand = terms.who(said.on_behalf_of), terms.who(said.approver)
+    return any(
+        terms.who(name) == seat and hand in map(terms.who, hands)
+        for name, hands in terms.delegates.items()
     )
 
 

@@ -29,6 +29,11 @@ class CheckSaid(Model):
     """The whole message when the verb is `decide`."""
     item_hashes: dict[str, str] = Field(default_factory=dict)
     """Content hash by item id, of every item of the request as it stands now."""
+    listed_in: tuple[str, ...] = ()
+    """Groups that let the approver, or the one he decides for, decide: as the request knows them
+    from when it was opened."""
+    is_delegate: bool = False
+    """By the policy of that time he decides for somebody else."""
     used_nonces: tuple[str, ...] = ()
     """`ReviewState.nonces`."""
     now: Timestamp

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_reviews.domain.access.roles import Subject, Verb, permission
+from account_reviews.domain.access.roles import Subject, Verb, permission, permission_for_other
 from account_reviews.domain.policy.access import Access, Role, User
 
 OWN = Subject(owner_id="owner-1", owner_name="Olga Owner", started_by="cycle")
@@ -120,3 +120,27 @@ def test_sentences() -> None:
     assert permission(access(), "pause", "Eve").why == (
         "'Eve' is not among the users of the policy and may do nothing"
     )
+
+
+def test_a_delegate_decides_on_something_himself_and_for_somebody_who_may() -> None:
+    people = Access(
+        users={
+            "Olga Owner": User(roles=(Role.ACCOUNT_OWNER,)),
+            "Ann": User(roles=(Role.APPROVER,)),
+            "Max": User(roles=(Role.ACCOUNT_OWNER,)),
+            "Lea": User(roles=(Role.ANALYST,)),
+        }
+    )
+
+    def may(by: str, other: str, subject: Subject) -> bool:
+        answer = permission_for_other(people, by, other, subject)
+        assert answer.allowed == (answer.why is None)
+        return answer.allowed
+
+    assert may("Max", "Olga Owner", OWN)
+    assert may("Ann", "Olga Owner", OWN)
+    assert not may("Ann", "Olga Owner", OTHER)  # Olga herself may not
+    assert not may("Lea", "Olga Owner", OWN)
+    assert not may("Eve", "Olga Owner", OWN)
+    assert not may("Ann", "Eve", OWN)
+    assert permission_for_other(Access(), "x", "y", OWN).allowed
