@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from account_reviews.domain.policy.model import Policy
     from account_reviews.domain.review.state import Execution
     from account_reviews.memory.postgres import PostgresMemory
+    from account_reviews.notifications.address_book import AddressBook
+    from account_reviews.notifications.courier import Courier
+    from account_reviews.notifications.messages import Wording
+    from account_reviews.notifications.protocol import Notifier
     from account_reviews.store.admission import Admission
     from account_reviews.store.cycle_queries import CycleReader
     from account_reviews.store.digest_queries import DigestReader
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from account_reviews.store.halt_gate import StartGate
     from account_reviews.store.halt_queries import HaltReader
     from account_reviews.store.halts import HaltStore
+    from account_reviews.store.notification_delivery_queries import DeliveryReader
     from account_reviews.store.review_figures import SessionReader
     from account_reviews.store.review_queries import ReviewReader
     from account_reviews.store.review_writes import FirstRows
@@ -243,6 +248,37 @@ class Parts:
         return DigestStore(self.engine)
 
     @cached_property
+    def deliveries(self) -> "DeliveryReader":
+        from account_reviews.store.notification_delivery_queries import DeliveryReader
+
+        return DeliveryReader(self.statements)
+
+    @cached_property
+    def courier(self) -> "Courier":
+        """What notifies people, each once."""
+        from account_reviews.notifications.courier import Courier
+        from account_reviews.store.notification_deliveries import DeliveryLedger
+        from account_reviews.telemetry import instruments
+
+        ledger = DeliveryLedger(self.engine, self.audit.rules)
+        return Courier(ledger, open_notifiers(self.settings), instruments.notice_tried)
+
+    @cached_property
+    def address_book(self) -> "AddressBook":
+        from account_reviews.notifications.address_book import AddressBook
+
+        return AddressBook(self.policy)
+
+    @cached_property
+    def wording(self) -> "Wording":
+        """What notices may say."""
+        from account_reviews.notifications.messages import Wording
+
+        return Wording(
+            personal_data=self.policy.notifications.personal_data, web_url=self.settings.web_url
+        )
+
+    @cached_property
     def relay(self) -> "Relay":
         from account_reviews.audit.capture.outbox_relay import Relay
 
@@ -262,6 +298,7 @@ class Parts:
         from activities.cycles import CycleActivities
         from activities.halts import HaltActivities
         from activities.memory import MemoryActivities
+        from activities.notifications import NotificationActivities
         from activities.proposals import ProposalActivities
         from activities.results import ResultActivities
         from activities.schedules import ScheduleActivities
@@ -282,6 +319,9 @@ class Parts:
             AnalysisActivities(self.store, self.policy),
             AnswerActivities(self.store, self.memory, self.policy),
             StoreActivities(self.store, self.policy.gather, on_close),
+            NotificationActivities(
+                self.reader, self.crm, self.courier, self.address_book, self.wording
+            ),
             ScheduleActivities(self.schedule_runs),
             ResultActivities(self.crm, CycleResultStore(self.engine), self.policy),
             CycleActivities(
@@ -330,6 +370,38 @@ def open_guard(settings: Settings) -> "Guard":
 
     policy = PolicyFile(settings.policy_file, settings.policy)
     return Guard(policy, parse_keys(settings.secret("approval_keys")))
+
+
+def open_notifiers(settings: Settings) -> "dict[str, Notifier]":
+    """A notifier per channel, whether the policy names it or not. BadInputError for settings that
+    cannot be used; without settings a channel says what is missing."""
+    from account_reviews.notifications.console import ConsoleNotifier
+    from account_reviews.notifications.email import EmailNotifier, Sender
+    from account_reviews.notifications.smtp_server import parse_smtp_url
+    from account_reviews.notifications.unavailable import UnavailableNotifier
+    from account_reviews.notifications.webhook import WebhookNotifier
+
+    found: dict[str, Notifier] = {"console": ConsoleNotifier()}
+    smtp, secret = settings.secret("smtp_url"), settings.secret("webhook_secret")
+    if smtp is None or settings.smtp_from is None:
+        missing = "REVIEWS_SMTP_URL" if smtp is None else "REVIEWS_SMTP_FROM"
+        found["email"] = UnavailableNotifier(
+            "email", f"e-mail is not set up: {missing} is not set", "see docs/notifications.md"
+        )
+    else:
+        found["email"] = EmailNotifier(parse_smtp_url(smtp), Sender(settings.smtp_from))
+    if settings.webhook_url is None or secret is None:
+        missing = (
+            "REVIEWS_WEBHOOK_URL" if settings.webhook_url is None else "REVIEWS_WEBHOOK_SECRET"
+        )
+        found["webhook"] = UnavailableNotifier(
+            "webhook",
+            f"the webhook is not set up: {missing} is not set",
+            "see docs/notifications.md",
+        )
+    else:
+        found["webhook"] = WebhookNotifier(settings.webhook_url, secret)
+    return found
 
 
 @asynccontextmanager

@@ -1,7 +1,5 @@
 """One notice for one person by one channel."""
 
-from collections.abc import Callable
-
 from temporalio import activity
 
 from account_reviews.crm.protocol import CrmBackend
@@ -26,7 +24,7 @@ class NotificationActivities:
 
     def __init__(
         self,
-        reader: Callable[[], ReviewReader],
+        reader: ReviewReader,
         crm: CrmBackend,
         courier: Courier,
         book: AddressBook,
@@ -72,7 +70,7 @@ class NotificationActivities:
 
     async def _review(self, call: DeliverNotice) -> ReviewState:
         try:
-            found = await self._reader().find_run(
+            found = await self._reader.find_run(
                 tenant=call.tenant, review_id=call.review_id, run_id=call.run_id
             )
         except ReviewNotFoundError as error:  # its row comes first, so it comes

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "REVIEWS_"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
-_PATHS: Final = ("data_dir", "audit_signing_key", "policy_file", "approval_keys_file")
+_PATHS: Final = (
+    "data_dir",
+    "audit_signing_key",
+    "policy_file",
+    "approval_keys_file",
+    "smtp_url_file",
+    "webhook_secret_file",
+)
 _MOST: Final = 10_000
 """The largest number a snapshot limit may have."""
 
@@ -53,6 +60,18 @@ class Settings:
     approval_keys: str | None = field(default=None, repr=False)
     """What signs decisions: `kid:secret[,kid:secret]`, the first signs. A secret."""
     approval_keys_file: Path | None = None
+    smtp_url: str | None = field(default=None, repr=False)
+    """The mail server: `smtp://user:password@host:587` (STARTTLS) or `smtps://...`. A secret."""
+    smtp_url_file: Path | None = None
+    smtp_from: str | None = None
+    """Who mails come from: one address, with a name before it or not."""
+    webhook_url: str | None = field(default=None, repr=False)
+    """Where notices are posted."""
+    webhook_secret: str | None = field(default=None, repr=False)
+    """What signs them: `whsec_` and base64 of 24 to 64 bytes."""
+    webhook_secret_file: Path | None = None
+    web_url: str | None = None
+    """What links in notices begin with; None: they have none."""
     crm_url: str | None = None
     """None: the SQL backend in the main database."""
     log_level: str = "info"

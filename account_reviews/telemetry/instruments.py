@@ -117,6 +117,9 @@ class Instruments:
             "reviews_audit_waiting_rows",
             description="Rows that wait in the memory of this process for a database",
         )
+        self.notices = self._counter(
+            "reviews_notices", "Tries to notify somebody, by channel, kind and how they ended"
+        )
         self.hook_failures = self._counter(
             "reviews_hook_failures", "Calls of hooks that raised, took too long or were dropped"
         )
@@ -303,3 +306,8 @@ def hook_ended(hook: str) -> None:
 def hook_failed(hook: str, reason: str) -> None:
     """It did not; `reason`: raised, timed_out, dropped."""
     instruments().hook_failures.add(1, {"hook": hook, "reason": reason})
+
+
+def notice_tried(channel: str, kind: str, outcome: str) -> None:
+    """A try to notify somebody ended: sent, failed (and is tried again), refused, outdated."""
+    instruments().notices.add(1, {"channel": channel, "kind": kind, "outcome": outcome})

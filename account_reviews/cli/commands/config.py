@@ -68,6 +68,13 @@ def without_password(url: str) -> str:
     return re.sub(r"([?&]password=)[^&#]*", r"\1***", url)
 
 
+def without_path(url: str) -> str:
+    """Where the URL leads, without what is often a secret: its path and what follows it."""
+    return re.sub(
+        r"^([a-z]+://)(?:[^/?#@]*@)?([^/?#]*)[/?#].+$", r"\1\2/***", without_password(url)
+    )
+
+
 async def _collect() -> tuple[list[Item], dict[str, str]]:
     from dataclasses import fields
 
@@ -105,6 +112,8 @@ def _own(settings: "Settings", field: str) -> Item:
     # Fingerprints of public keys, and paths.
     public = field in _PLACES or field == "audit_keys" or field.endswith("_file")
     hidden = not public and any(word in name for word in _SECRET)
+    if field == "webhook_url":
+        return Item(name, without_path(str(value)), origin)
     return Item(name, "***" if hidden else without_password(str(value)), origin)
 
 
