@@ -90,6 +90,7 @@ requirements: setup  ## Write requirements/*.txt anew; UPGRADE=1 takes newer ver
 	$(COMPILE) pyproject.toml requirements/build.in -o requirements/runtime.txt
 	$(COMPILE) --all-extras pyproject.toml requirements/build.in -c requirements/runtime.txt -o requirements/dev.txt
 	echo uv | $(COMPILE) - -o requirements/uv.txt
+	$(COMPILE) requirements/bench.in -o requirements/bench.txt
 
 clean:  ## Remove .venv, caches and build leftovers; .reviews and .tools stay
 	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

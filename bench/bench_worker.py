@@ -93,6 +93,7 @@ class WatchedCrm:
     async def _watch(
         self, change: ProposedChange, write: Coroutine[Any, Any, ApplyResult]
     ) -> ApplyResult:
+        say(writing=change.account_id, at=time.time())
         before = self._hold and next(self._numbers) % 2 == 0
         if before:
             await self._stand_still("before", change)
