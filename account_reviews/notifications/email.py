@@ -1,12 +1,13 @@
 """Notices as e-mail, over SMTP."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 from typing import Final
 
 import aiosmtplib
@@ -31,6 +32,9 @@ MAIL_SECONDS: Final = 30.0
 """For all of one mail, however slowly the server answers."""
 HEALTH_SECONDS: Final = 2.5
 SUBJECT_CHARACTERS: Final = 200
+_MAILBOX: Final = re.compile(
+    r"(?P<alone>[^\s<>]+)|(?P<quote>\"?)(?P<name>[^\"<>\r\n]{0,200})(?P=quote)\s*<(?P<address>[^<>\s]+)>"
+)
 _PORTS_HINT: Final = "smtp:// speaks STARTTLS (mostly port 587), smtps:// TLS (mostly port 465)"
 
 
@@ -39,13 +43,14 @@ class Sender:
 
     def __init__(self, text: str) -> None:
         """BadInputError when there is not exactly one address in it."""
-        name, address = parseaddr(written_on_one_line(text))
-        if not ADDRESS.fullmatch(address):
+        found = _MAILBOX.fullmatch(text.strip())
+        address = found["alone"] or found["address"] if found else ""
+        if found is None or not ADDRESS.fullmatch(address):
             raise BadInputError(
                 f"REVIEWS_SMTP_FROM is {text!r}, but must be one e-mail address",
                 hint="such as reviews@example.com, or Account Reviews <reviews@example.com>",
             )
-        self.header = address_header(name, address)
+        self.header = address_header((found["name"] or "").strip(), address)
         self.address = self.header.addr_spec
         self.domain = self.header.domain
 
@@ -168,7 +173,7 @@ def _as_ours(error: BaseException, server: SmtpServer) -> ReviewsError:
             return _answered("refuses us", error, final=False)
         case errors.SMTPNotSupported():
             return NoticeRefusedError(f"the mail server {server} cannot take it: {_plain(error)}")
-        case ValueError():  # an address that no server would take
+        case ValueError() if not isinstance(error, OSError):  # an address that no server would take
             return NoticeRefusedError(f"the mail cannot be sent: {_plain(error)}")
         case TimeoutError():
             return ChannelUnavailableError(

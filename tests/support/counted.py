@@ -27,5 +27,6 @@ def count_everything() -> None:
     instruments.audit_gap()
     instruments.reviews_gone()
     instruments.audit_lag(0.1, "history")
+    instruments.notice_tried("email", "request", "sent")
     instruments.hook_ended("theirs")
     instruments.hook_failed("theirs", "raised")
