@@ -303,6 +303,7 @@ class Parts:
         from activities.results import ResultActivities
         from activities.schedules import ScheduleActivities
         from activities.store import StoreActivities
+        from activities.undo import UndoActivities
 
         return [
             CrmActivities(
@@ -313,6 +314,7 @@ class Parts:
                 self.default_as_of,
             ),
             AccessActivities(self.guard.check),
+            UndoActivities(self.crm, self.store, self.settings.snapshot_limits(), self.policy),
             ProposalActivities(self.crm, self.settings.snapshot_limits()),
             HaltActivities(self.halts),
             MemoryActivities(self.memory, self.store),

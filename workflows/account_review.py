@@ -26,6 +26,7 @@ from workflows.read_model import save_what_is_new
 from workflows.refresh import news_for_cycle, refresh, report
 from workflows.review_waits import ReviewWaits
 from workflows.steps import ReviewCancelledError, StepError
+from workflows.undo_change import prepare_undo
 from workflows.visibility import show_attributes, show_details
 from workflows.waits import go_on
 from workflows.write import remember, write_approved
@@ -33,7 +34,8 @@ from workflows.write import remember, write_approved
 
 @workflow.defn(name="AccountReview")
 class AccountReviewWorkflow(ReviewWaits):
-    """Workflow id `review/{account_id}`: one open review per account and tenant.
+    """Workflow id `review/{account_id}`: one open review per account and tenant. One that takes a
+    write back has the id `undo/{run_id}/{change_id}`.
 
     Id conflict policy: fail, or use the open one. Task queue: that of its tenant.
     Signals `submit_decision`, `cancel_review`, `refresh`, `pause`, `resume`, `close`, `annotate`,
@@ -96,15 +98,18 @@ class AccountReviewWorkflow(ReviewWaits):
     async def _investigate(self) -> None:
         self._state.move(Phase.INVESTIGATING, self._state.started_at)
         await go_on(self._review)
-        await gather(self._review, self._review.start.snapshot)
-        await go_on(self._review)
-        result = await analyse(self._review)
+        if self._state.undo is not None:
+            changes = await prepare_undo(self._review)
+        else:
+            await gather(self._review, self._review.start.snapshot)
+            await go_on(self._review)
+            changes = (await analyse(self._review)).changes
         await go_on(self._review)
         if self._state.interactive or (self._state.follows(3) and self._review.stopped()):
             return  # what is found in an interactive one is for people and agents to put forward
         self._move(Phase.PLANNING)
-        if result.changes and not self._review.start.plan_only:
-            self._propose(result.changes)
+        if changes and not self._review.start.plan_only:
+            self._propose(changes)
 
     def _propose(self, changes: tuple[ProposedChange, ...]) -> None:
         decisions.propose(self._state, changes, str(workflow.uuid4()), workflow.now())

@@ -10,6 +10,7 @@ from account_reviews.domain.review.decisions import approved_items
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import ReviewState, WrittenChange
 from account_reviews.domain.review.steps import ApplyChange, ApplyResult, ReadBack
+from account_reviews.domain.review.undo import changed_since
 from account_reviews.temporal.names import operation_id
 from activities.crm import CrmActivities
 from activities.memory import MemoryActivities
@@ -151,6 +152,10 @@ def _conflict(
     change = item.change
     if all(same(result.current.get(name), value) for name, value in change.after.items()):
         _settle(review, request_id, item, ItemState.SKIPPED, "the CRM shows this value already")
+        return None
+    gone = changed_since(change.before, result.current) if review.state.undo is not None else None
+    if gone is not None:  # somebody wrote a newer value, which nobody asked to take back
+        _settle(review, request_id, item, ItemState.FAILED, gone)
         return None
     shown = change.model_copy(
         update={

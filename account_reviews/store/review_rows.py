@@ -95,6 +95,7 @@ def outcome_rows(state: ReviewState, analysis: dict[str, Any]) -> list[dict[str,
         for change in recommendation["change_ids"]
     }
     items = {item.item_id: item for request in state.requests for item in request.items}
+    other = "update_account" if state.undo is None else "undo"
     return [
         {
             "run_id": state.run_id,
@@ -102,7 +103,7 @@ def outcome_rows(state: ReviewState, analysis: dict[str, Any]) -> list[dict[str,
             "tenant": state.tenant,
             "account_id": state.account_id,
             "rule": item.change.rule,
-            "recommendation_type": types.get(item.item_id, "update_account"),
+            "recommendation_type": types.get(item.item_id, other),
             "state": item.state.value,
             "by": item.decided_by,
             "at": (item.decided_at or state.updated_at).isoformat(),

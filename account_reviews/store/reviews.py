@@ -21,6 +21,7 @@ from account_reviews.domain.errors import DocumentNotFoundError
 from account_reviews.domain.records import AccountSnapshot, SnapshotRef
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.domain.review.undo import what_it_undid
 from account_reviews.store.database import autocommit, reachable
 from account_reviews.store.review_rows import baseline_row, outcome_rows
 from account_reviews.store.review_writes import (
@@ -31,6 +32,7 @@ from account_reviews.store.review_writes import (
     save_values,
 )
 from account_reviews.store.sql_files import read_sql
+from account_reviews.store.undone import show_what_it_undid, show_what_was_undone
 from account_reviews.store.usage import count_cache
 
 KNOWN_CHARACTERS = 16_000_000
@@ -57,6 +59,9 @@ _REQUESTS = text(
     "order by requested_at, request_id"
 )
 _ON_PURPOSE = text(read_sql("account_reviews.store", "removed_on_purpose.sql"))
+_STATE_OF = text(
+    "select state from reviews.review_runs where run_id = :run_id and tenant = :tenant"
+)
 _STORED = text("select hash from reviews.documents where hash = any(:hashes)")
 
 
@@ -139,9 +144,27 @@ class ReviewStore:
         result, what the next review compares with.
         """
         settled = await self._settled(state)
+        if what_it_undid(state) is not None:
+            await self._save_undo(state, settled)
+            return settled
         async with self._statements() as connection:
             await self._save(connection, state, settled)
         return settled
+
+    async def _save_undo(self, state: ReviewState, settled: Sequence[dict[str, Any]]) -> None:
+        """Together with the rows of the review whose write it took back."""
+        async with self._transaction() as connection:
+            await self._save(connection, state, settled)
+            shown = await show_what_it_undid(connection, state)
+        if not shown:  # that one may be under way to its rows at this moment
+            async with self._transaction() as connection:
+                await show_what_it_undid(connection, state)
+
+    async def state_of(self, tenant: str, run_id: str) -> ReviewState | None:
+        """A review as its row has it; None without one."""
+        async with self._statements() as connection:
+            found = await connection.scalar(_STATE_OF, {"tenant": tenant, "run_id": run_id})
+        return None if found is None else ReviewState.model_validate(found)
 
     async def seen(self, run_id: str) -> Seen | None:
         """What `replace` compares with; None without a row. Look before asking for the state."""
@@ -172,12 +195,15 @@ class ReviewStore:
             values = {"run_id": state.run_id, "known": known}
             await connection.execute(_DELETE_REQUESTS, values)  # the save ends all others
             await self._save(connection, state, settled)
+        async with self._transaction() as connection:
+            await show_what_was_undone(connection, state)
+            await show_what_it_undid(connection, state)
         return True
 
     async def missing_documents(self, state: ReviewState) -> tuple[str, ...]:
         """What its rows can no longer show, of `snapshot`, `memory`, `analysis`."""
         named = {"snapshot": state.snapshot, "memory": state.memory, "analysis": state.analysis}
-        hashes = {kind: one.hash for kind, one in named.items() if one is not None}
+        hashes = {kind: one.hash for kind, one in named.items() if one is not None and one.hash}
         async with self._statements() as connection:
             found = await connection.execute(_STORED, {"hashes": sorted(set(hashes.values()))})
             stored = set(found.scalars())

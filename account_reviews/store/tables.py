@@ -93,6 +93,11 @@ review_runs = Table(
     Index("review_runs_owner", "tenant", "owner_id", text("started_at desc")),
     Index("review_runs_status", "tenant", "status", text("started_at desc")),
     Index("review_runs_closed", "closed_at"),
+    Index(
+        "review_runs_undo",
+        text("(state->'undo'->>'run_id')"),
+        postgresql_where=text("kind = 'undo'"),
+    ),
 )
 
 approval_requests = Table(

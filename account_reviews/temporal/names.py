@@ -31,6 +31,7 @@ MOST_OF_AN_ID: Final = 1000
 """Characters that the server takes for a workflow id."""
 
 _PREFIX: Final = "review"
+_UNDO_PREFIX: Final = "undo"
 _TIME_SUFFIX: Final = re.compile(r"-(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)$")
 
 
@@ -69,6 +70,33 @@ def parse_review_id(value: str) -> tuple[str, str]:
         raise ValueError(f"{value!r} is not a review id")
     tenant = DEFAULT_TENANT if len(parts) == 2 else unquote(parts[1])
     return unquote(parts[-1]), tenant
+
+
+def undo_id(run_id: str, change_id: str) -> str:
+    """The workflow id of the review that takes a write back: one is open at a time."""
+    return f"{_UNDO_PREFIX}/{encode_part(run_id)}/{encode_part(change_id)}"
+
+
+def parse_undo_id(value: str) -> tuple[str, str]:
+    """The inverse of `undo_id`: (run id, change id) of the write. ValueError for anything else."""
+    parts = value.split("/")
+    if parts[0] != _UNDO_PREFIX or len(parts) != 3 or not all(parts):
+        raise ValueError(f"{value!r} is not the id of an undo")
+    return unquote(parts[1]), unquote(parts[2])
+
+
+def is_review_id(value: str) -> bool:
+    """Whether a workflow of that id is a review: of an account, or one that takes a write back.
+
+    Whose account the latter is about stands in its input and its state, not in its id.
+    """
+    for parse in (parse_review_id, parse_undo_id):
+        try:
+            parse(value)
+        except ValueError:
+            continue
+        return True
+    return False
 
 
 def schedule_id(entry_id: str, tenant: str = DEFAULT_TENANT) -> str:

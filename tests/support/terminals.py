@@ -40,7 +40,11 @@ class Terminal:
         self._read_to = 0
 
     def until(self, pattern: str) -> str:
-        """Wait until this is printed after what was waited for before; gives what matched."""
+        """Wait until this is printed after what was waited for before; gives what matched.
+
+        A blank stands for any, also for the end of a line.
+        """
+        pattern = pattern.replace(" ", r"\s+")
         deadline = time.monotonic() + PATIENCE
         while (found := re.compile(pattern).search(self.shown, self._read_to)) is None:
             assert time.monotonic() < deadline, f"no {pattern!r} in:\n{self.shown}"

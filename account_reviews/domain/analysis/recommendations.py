@@ -121,10 +121,10 @@ def is_silenced(
 
 
 def is_refused(outcome: PriorOutcome, policy: Policy) -> bool:
-    """A person said no, or nobody answered and the policy takes that for a no."""
+    """A person said no or took it back, or nobody answered and the policy takes that for a no."""
     if outcome.state == ItemState.EXPIRED:
         return policy.approvals.on_timeout == "reject"
-    return outcome.state == ItemState.REJECTED
+    return outcome.state in (ItemState.REJECTED, ItemState.UNDONE)
 
 
 def is_put_off(outcome: PriorOutcome, policy: Policy) -> bool:

@@ -71,7 +71,7 @@ def memory_items(state: ReviewState) -> tuple[MemoryItem, ...]:
     review = MemoryItem(
         account_id=state.account_id,
         kind=MemoryKind.REVIEW,
-        title=f"Review of {state.snapshot.account_name if state.snapshot else state.account_id}",
+        title=f"{'Undo in' if state.undo else 'Review of'} {_account_name(state)}",
         text=summarise(state),
         occurred_at=at,
         source=source,
@@ -106,6 +106,10 @@ def memory_items(state: ReviewState) -> tuple[MemoryItem, ...]:
         if item.decided_by is not None and item.state is not ItemState.SUPERSEDED
     ]
     return (review, *decisions)
+
+
+def _account_name(state: ReviewState) -> str:
+    return (state.snapshot.account_name if state.snapshot else None) or state.account_id
 
 
 def result_of(state: ReviewState) -> ReviewResult:

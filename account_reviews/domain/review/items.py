@@ -102,11 +102,14 @@ def closed_state(items: tuple[Item, ...]) -> RequestState:
     return RequestState.MIXED
 
 
-_AFTER_APPROVAL = (ItemState.APPROVED, ItemState.ADJUSTED, ItemState.EXECUTED, ItemState.FAILED)
+_AFTER_APPROVAL = (
+    *(ItemState.APPROVED, ItemState.ADJUSTED, ItemState.EXECUTED, ItemState.FAILED),
+    ItemState.UNDONE,
+)
 
 
 def _decided_state(item: Item) -> ItemState:
-    """An executed or failed item was approved."""
+    """An executed, failed or undone item was approved."""
     return ItemState.APPROVED if item.state in _AFTER_APPROVAL else item.state
 
 

@@ -20,6 +20,9 @@ def ask(state: ReviewState, message: Refresh, now: Timestamp) -> None:
     if why is not None:
         record_malformed(state, "refresh", Malformed(why=f"as_of: {why}"), now)
         return
+    if state.undo is not None:
+        state.record(now, "refresh_refused", "an undo reads nothing but its record", message.by)
+        return
     if message.cycle_id is not None:
         state.cycle_id, state.reported = message.cycle_id, None
     if state.follows(2) and len(state.history) >= MOVES:

@@ -103,11 +103,14 @@ class ReviewInput(Model):
 
 
 class UndoOf(Model):
-    """One executed write of another review."""
+    """One executed write of another review, and why it is to be taken back."""
 
     review_id: str
     run_id: str
     change_id: str
+    title: str = ""
+    """Of the write, as people know it."""
+    reason: str | None = None
 
 
 class Paused(Model):
@@ -301,9 +304,11 @@ class ReviewState(BaseModel):
 
     @property
     def commits_baseline(self) -> bool:
-        """A review with a result is what the next one compares with; a broken one is not."""
+        """A review with a result is what the next one compares with; a broken one is not, nor one
+        that only took a write back."""
         fresh = self.snapshot is not None and self.snapshot.stale_seconds is None
-        return fresh and not self.plan_only and self.outcome not in (
+        whole = fresh and not self.plan_only and self.undo is None
+        return whole and self.outcome not in (
             None, Outcome.FAILED, Outcome.CANCELLED, Outcome.ABANDONED,
         )  # fmt: skip
 

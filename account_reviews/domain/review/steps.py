@@ -9,7 +9,14 @@ from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import RecordRef, SnapshotRef
 from account_reviews.domain.review.commands import WantedChange
-from account_reviews.domain.review.state import ReviewState, Turn, Usage, WrittenChange
+from account_reviews.domain.review.state import (
+    AnalysisResult,
+    ReviewState,
+    Turn,
+    UndoOf,
+    Usage,
+    WrittenChange,
+)
 
 
 class ApplyResult(Model):
@@ -188,5 +195,25 @@ class PreparedChanges(Model):
     """The exact writes, or why one of them cannot be proposed."""
 
     changes: tuple[ProposedChange, ...] = ()
+    refusal: str | None = None
+    usage: Usage | None = None
+
+
+class PrepareUndo(Model):
+    """Asks for the write that takes another one back. `opening` shows the review in the tables."""
+
+    undo: UndoOf
+    account_id: str
+    tenant: str
+    by: str
+    """Who wants it: the author of what is proposed."""
+    opening: ReviewState
+
+
+class PreparedUndo(Model):
+    """The account as it is now and what an analysis would give; else why it cannot be undone."""
+
+    snapshot: SnapshotRef | None = None
+    analysis: AnalysisResult | None = None
     refusal: str | None = None
     usage: Usage | None = None

@@ -10,6 +10,7 @@ STEPS: Final = {
     "store.latest_snapshot": "gather",
     "memory.recall": "recall",
     "analysis.analyse": "analyse",
+    "crm.prepare_undo": "gather",
     "crm.apply_change": "write",
     "crm.find_writes": "look_up",
     "crm.read_back": "read_back",

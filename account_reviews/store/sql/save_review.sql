@@ -119,6 +119,8 @@ outcomes as (
     at = excluded.at,
     clock_at = excluded.clock_at,
     reason = excluded.reason
+  -- What was taken back since stays so, should its review be saved once more.
+  where known.state <> 'undone'
 ),
 
 -- What it wants remembered: once, however often it is saved. Delivered apart from the review.
