@@ -5,6 +5,7 @@ import base64
 import binascii
 import json
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -62,6 +63,7 @@ class WebhookNotifier:
         *,
         seconds: float = SECONDS,
         most_seconds: float = MOST_SECONDS,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """BadInputError for a URL or a secret that cannot be used."""
         self._url = checked_url(url)
@@ -69,6 +71,7 @@ class WebhookNotifier:
         self._timeout = httpx2.Timeout(seconds)
         self._trusted = ssl.create_default_context()
         self._most_seconds = most_seconds
+        self._now = now
 
     async def send(self, message: Message) -> None:
         """Return once the receiver has answered with 2xx.
@@ -76,7 +79,7 @@ class WebhookNotifier:
         ChannelUnavailableError, NoticeRefusedError.
         """
         body = json.dumps(document_of(message), ensure_ascii=False, separators=(",", ":"))
-        now = datetime.now(UTC)
+        now = self._now().astimezone(UTC)  # the library takes any zone for UTC
         headers = {
             "content-type": "application/json",
             "user-agent": "reviews (Standard Webhooks)",
@@ -90,7 +93,7 @@ class WebhookNotifier:
                     "POST", self._url, content=body.encode(), headers=headers
                 ) as answer:
                     status, wait = answer.status_code, answer.headers.get("retry-after")
-        except TimeoutError:
+        except (TimeoutError, httpx2.TimeoutException):
             raise ChannelUnavailableError(f"{self._place} did not answer in time") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise ChannelUnavailableError(
