@@ -60,6 +60,8 @@ class AccountReviewWorkflow(ReviewWaits):
             request = CancelReview(by="temporal", reason="workflow cancel request")
             decisions.cancel(self._state, request, workflow.now())
             await asyncio.shield(process)
+        if self._state.outcome is not None:
+            await self._outgoing.finish()
         await workflow.wait_condition(self._is_at_rest)
         if self._state.follows(3) and self._state.outcome is not None:
             await save_what_is_new(self._review)  # what came while it ended

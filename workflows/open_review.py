@@ -22,6 +22,8 @@ class OpenReview:
     """That of the row in the read model."""
     shown: tuple[object, ...] | None = None
     """What the search attributes were shown of."""
+    after_save: Callable[[], None] = lambda: None
+    """What may happen once the row stands."""
 
     @property
     def execution(self) -> Execution:

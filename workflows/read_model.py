@@ -25,3 +25,4 @@ async def save_what_is_new(review: OpenReview) -> None:
     if version != review.saved_version:
         await save(review)
         review.saved_version = version
+        review.after_save()

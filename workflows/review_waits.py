@@ -7,6 +7,7 @@ from account_reviews.domain.review.decisions import approved_items
 from account_reviews.domain.review.phases import Phase, Status
 from account_reviews.domain.review.state import ReviewInput, ReviewState
 from workflows.deadlines import Deadlines
+from workflows.notices import Outgoing
 from workflows.read_model import save_what_is_new
 from workflows.review_commands import ReviewCommands
 from workflows.visibility import show_attributes, show_details, show_what_is_new
@@ -19,6 +20,8 @@ class ReviewWaits(ReviewCommands):
     def __init__(self, start: ReviewInput) -> None:
         super().__init__(start)
         new = self._state.follows(3)
+        self._outgoing = Outgoing(self._review)
+        self._review.after_save = self._outgoing.send
         self._timers = OneTimer(self._review, self._inbox) if new else Deadlines(self._review)
 
     @property

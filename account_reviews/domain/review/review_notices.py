@@ -1,6 +1,6 @@
 """The notices that a review gives: noted in its timeline, and kept until they are delivered. Pure.
 
-What is kept waits in `ReviewState.notices` for `taken`; without a channel nothing is.
+What is kept stays in `ReviewState.notices` until it was delivered; without a channel nothing is.
 """
 
 from account_reviews.domain.base import Timestamp
@@ -41,12 +41,6 @@ def due_next(state: ReviewState) -> Timestamp | None:
     """When `remind` has something to do."""
     times = (escalation.due_next(one) for one in state.pending)
     return min((one for one in times if one is not None), default=None)
-
-
-def taken(state: ReviewState) -> tuple[Notice, ...]:
-    """What is to be delivered; it is kept no longer."""
-    notices, state.notices = state.notices, ()
-    return notices
 
 
 def _give(
