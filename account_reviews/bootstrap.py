@@ -198,12 +198,12 @@ class Parts:
 
     @cached_property
     def ledger(self) -> "AsyncEngine":
-        """The database in which the CRM keeps what was written.
+        """The database in which the CRM keeps what was written, with the login that writes."""
+        return self._crm_engine(self.settings.crm_write_url or self.settings.crm_url)
 
-        When that is ours it is our engine, however its URL is written: the gate is then asked in
-        the transaction of the write, over one connection.
-        """
-        url = self.settings.crm_url
+    def _crm_engine(self, url: str | None) -> "AsyncEngine":
+        """When a CRM's database is ours it is our engine, however its URL is written: the gate is
+        then asked in the transaction of the write, over one connection."""
         return self.engine if url is None or self._is_ours(url) else self.databases.engine(url)
 
     def _is_ours(self, url: str) -> bool:
@@ -211,11 +211,19 @@ class Parts:
 
     @cached_property
     def crm(self) -> "CrmBackend":
+        """What reads, and need not be allowed to write."""
+        return self._open_crm(self._crm_engine(self.settings.crm_url))
+
+    @cached_property
+    def writing_crm(self) -> "CrmBackend":
+        """What writes, and looks up what was written. The same unless REVIEWS_CRM_WRITE_URL says
+        otherwise."""
+        return self.crm if self.settings.crm_write_url is None else self._open_crm(self.ledger)
+
+    def _open_crm(self, engine: "AsyncEngine") -> "CrmBackend":
         from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
 
-        if self.ledger is self.engine:
-            return OwnSqlCrm(self.engine)
-        return SqlCrm(self.ledger)
+        return OwnSqlCrm(engine) if engine is self.engine else SqlCrm(engine)
 
     @cached_property
     def memory(self) -> "PostgresMemory":
@@ -278,15 +286,19 @@ class Parts:
             personal_data=self.policy.notifications.personal_data, web_url=self.settings.web_url
         )
 
-    @cached_property
-    def relay(self) -> "Relay":
+    def relay(self, *, with_ledger: bool = True) -> "Relay":
+        """Brings entries to the trail; those of the CRM's ledger by the login that writes."""
         from account_reviews.audit.capture.outbox_relay import Relay
 
-        return Relay(self.engine, self.audit.engine, self.ledger, self.audit.rules)
+        ledger = self.ledger if with_ledger else None
+        return Relay(self.engine, self.audit.engine, ledger, self.audit.rules)
 
-    def activities(self, on_close: Callable[[], None] = lambda: None) -> list[object]:
+    def activities(
+        self, on_close: Callable[[], None] = lambda: None, *, writes: bool = True
+    ) -> list[object]:
         """One instance of each activity class, but for the upkeep jobs of a worker.
 
+        Without `writes` none that needs the credential that may write to the CRM.
         `on_close` is called once a closed review is saved.
         """
         from account_reviews.store.cycle_results import CycleResultStore
@@ -306,11 +318,11 @@ class Parts:
         from activities.undo import UndoActivities
 
         return [
+            *(self.writing_activities() if writes else ()),
             CrmActivities(
                 self.crm,
                 self.store,
                 self.settings.snapshot_limits(),
-                self.halts.gate,
                 self.default_as_of,
             ),
             AccessActivities(self.guard.check),
@@ -336,6 +348,12 @@ class Parts:
                 self.default_as_of,
             ),
         ]
+
+    def writing_activities(self) -> list[object]:
+        """Those that need the credential that may write."""
+        from activities.crm_writes import CrmWriteActivities
+
+        return [CrmWriteActivities(self.writing_crm, self.halts.gate)]
 
     async def connect(self) -> "Client":
         """Temporal, as a command asks it: traced and recorded. Errors of `temporal.client`."""
@@ -414,7 +432,7 @@ async def open_parts(settings: Settings, *, application: str) -> AsyncIterator[P
     """
     rules = settings.audit_rules()
     main, trail = settings.require_database_url(), settings.require_audit_database_url()
-    for url in (main, settings.crm_url, trail):
+    for url in (main, settings.crm_url, settings.crm_write_url, trail):
         normalise_url(url or main)
     async with AsyncExitStack() as stack:
         databases = Databases(application, stack)

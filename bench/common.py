@@ -107,7 +107,7 @@ async def fill_crm(bench: Bench, directory: Path, mapping: Path, as_of: str) -> 
 def with_crm(parts: Parts, crm: CrmBackend) -> Parts:
     """The same parts on another CRM."""
     other: Parts = copy(parts)
-    other.crm = other.accounts = crm
+    other.crm = other.writing_crm = other.accounts = crm
     return other
 
 

@@ -5,7 +5,7 @@ from temporalio import workflow
 from account_reviews.domain.review import standing
 from account_reviews.domain.review.steps import ApplyResult, FindWrites
 from account_reviews.temporal.names import operation_id
-from activities.crm import CrmActivities
+from activities.crm_writes import CrmWriteActivities
 from workflows import policies
 from workflows.open_review import OpenReview
 from workflows.steps import StepError, run_step
@@ -13,12 +13,16 @@ from workflows.steps import StepError, run_step
 
 async def find_writes(review: OpenReview, ids: tuple[str, ...]) -> dict[str, ApplyResult]:
     """The results of those that were carried out. StepError when the CRM does not say in a day."""
+    queue = review.write_queue
+    config = policies.crm_lookup(
+        "Ask if it was written", heartbeats=review.execution.heartbeats, task_queue=queue
+    )
     try:
         found = await run_step(
-            CrmActivities.find_writes,
+            CrmWriteActivities.find_writes,
             FindWrites(operation_ids=ids, tenant=review.state.tenant),
-            policies.crm_lookup("Ask if it was written", heartbeats=review.execution.heartbeats),
-            local=review.execution.crm_reads == "local",
+            config,
+            local=review.execution.crm_reads == "local" and queue is None,
             used=review.using("look_up"),
         )
     except StepError as error:

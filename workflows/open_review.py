@@ -10,6 +10,7 @@ from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import Execution, ReviewInput, ReviewState, Usage
 from account_reviews.domain.review.usage import add_usage
+from account_reviews.temporal import names
 
 
 @dataclass(slots=True)
@@ -29,6 +30,13 @@ class OpenReview:
     def execution(self) -> Execution:
         """Which steps run as local activities."""
         return self.start.execution
+
+    @property
+    def write_queue(self) -> str | None:
+        """Where its writes wait; None: where it does, as before logic 3."""
+        if not self.state.follows(3):
+            return None
+        return names.write_queue_of(workflow.info().task_queue)
 
     def stopped(self) -> bool:
         """Whether somebody cancelled or closes it: nothing is begun then."""

@@ -64,19 +64,27 @@ def results(summary: str) -> ActivityConfig:
     )
 
 
-def crm_write(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
-    """One approved write: never given up, since a person decided it. A cancel waits for it."""
-    config = _regular(summary, timedelta(seconds=30), heartbeats=heartbeats)
+def crm_write(
+    summary: str, *, heartbeats: bool = True, task_queue: str | None = None
+) -> ActivityConfig:
+    """One approved write: never given up, since a person decided it. A cancel waits for it.
+
+    Without a `task_queue` it waits on that of the review, as before logic 3.
+    """
+    config = _regular(summary, timedelta(seconds=30), heartbeats=heartbeats, task_queue=task_queue)
     config["cancellation_type"] = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
     return config
 
 
-def crm_lookup(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
+def crm_lookup(
+    summary: str, *, heartbeats: bool = True, task_queue: str | None = None
+) -> ActivityConfig:
     """Whether a write was made: a review does not end before it knows, or a day has passed."""
     return _regular(
         summary,
         timedelta(seconds=60),
         heartbeats=heartbeats,
+        task_queue=task_queue,
         schedule_to_close=timedelta(hours=24),
     )
 
@@ -145,8 +153,11 @@ def _regular(
     *,
     heartbeats: bool,
     schedule_to_close: timedelta | None = None,
+    task_queue: str | None = None,
 ) -> ActivityConfig:
     config = ActivityConfig(start_to_close_timeout=start_to_close, summary=summary)
+    if task_queue is not None:
+        config["task_queue"] = task_queue
     if schedule_to_close is not None:
         config["schedule_to_close_timeout"] = schedule_to_close
     if heartbeats:

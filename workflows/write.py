@@ -13,6 +13,7 @@ from account_reviews.domain.review.steps import ApplyChange, ApplyResult, ReadBa
 from account_reviews.domain.review.undo import changed_since
 from account_reviews.temporal.names import operation_id
 from activities.crm import CrmActivities
+from activities.crm_writes import CrmWriteActivities
 from activities.memory import MemoryActivities
 from workflows import policies
 from workflows.lookup import find_writes
@@ -94,10 +95,12 @@ async def _apply(review: OpenReview, call: ApplyChange) -> ApplyResult | None:
     asked by the operation id. StepError when the write failed, or nobody knows.
     """
     config = policies.crm_write(
-        f"Write: {call.change.title}", heartbeats=review.execution.heartbeats
+        f"Write: {call.change.title}",
+        heartbeats=review.execution.heartbeats,
+        task_queue=review.write_queue,
     )
     used = review.using("write")
-    work = run_step(CrmActivities.apply_change, call, config, local=False, used=used)
+    work = run_step(CrmWriteActivities.apply_change, call, config, local=False, used=used)
     try:
         return await unless(review.stopped, work)
     except ReviewCancelledError:

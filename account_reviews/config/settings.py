@@ -74,6 +74,8 @@ class Settings:
     """What links in notices begin with; None: they have none."""
     crm_url: str | None = None
     """None: the SQL backend in the main database."""
+    crm_write_url: str | None = None
+    """The same CRM with the login that may write. None: that of `crm_url`."""
     log_level: str = "info"
     """One of LOG_LEVELS."""
 

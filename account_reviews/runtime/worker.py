@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import partial
 
 from temporalio.client import Client
@@ -25,6 +26,14 @@ from account_reviews.upkeep.server_closed_reviews import EndedOutside
 from activities.upkeep import UpkeepActivities
 
 
+class Only(StrEnum):
+    """Which of a tenant's two queues a worker serves, where it serves one."""
+
+    READ = "read"
+    """Reviews and all but their writes: it has no credential that may write to the CRM."""
+    WRITE = "write"
+
+
 @dataclass(frozen=True)
 class WorkerParts:
     """What a worker is built from."""
@@ -41,13 +50,18 @@ class WorkerParts:
 
 @asynccontextmanager
 async def open_worker_parts(
-    settings: Settings, sandbox: WorkflowRunner | None = None
+    settings: Settings, sandbox: WorkflowRunner | None = None, *, only: Only | None = None
 ) -> AsyncIterator[WorkerParts]:
     """Open all of it and close it in order; at the end the trail is given two seconds.
 
-    Workflows run in `sandbox`, or in ours. BadInputError for settings that cannot be used,
+    Workflows run in `sandbox`, or in ours. One that may only read is built without the credential
+    of writes, and leaves to the others what needs it: to record writes that were lost, and to end
+    reviews that the server has ended. BadInputError for settings that cannot be used,
     UnreachableError.
     """
+    reads = only is Only.READ
+    if reads:
+        settings = replace(settings, crm_write_url=None)
     hooks = load(settings.hooks)
     async with (
         telemetry(settings) as measured,
@@ -64,7 +78,7 @@ async def open_worker_parts(
             hooked(hooks, client, parts.policy, tenant=settings.tenant) as called,
         ):
             notify = partial(called.observer.moved, started=False, ended=True)
-            ended = EndedOutside(client, parts.engine, parts.store, notify, parts.crm)
+            ended = EndedOutside(client, parts.engine, parts.store, notify, parts.writing_crm)
             remembering = Remembering(
                 MemoryOutbox(parts.engine), parts.memory, tenant=settings.tenant
             )
@@ -76,13 +90,15 @@ async def open_worker_parts(
                     client,
                     main=parts.engine,
                     audit=parts.audit,
-                    relay=parts.relay,
-                    settle=ended.settle,
+                    relay=parts.relay(with_ledger=not reads),
+                    settle=_left_to_others if reads else ended.settle,
                 ) as trail,
             ):
                 yield WorkerParts(
-                    activities=[
-                        *parts.activities(remembering.wake),
+                    activities=parts.writing_activities()
+                    if only is Only.WRITE
+                    else [
+                        *parts.activities(remembering.wake, writes=not reads),
                         UpkeepActivities(_upkeep_jobs(parts).run),
                     ],
                     parts=parts,
@@ -91,6 +107,10 @@ async def open_worker_parts(
                     runner=trail.runner(sandbox or sandboxed_runner(), [called.observer]),
                     remarks=measured.ready(),
                 )
+
+
+async def _left_to_others(ended: Sequence[tuple[str, str]]) -> None:
+    """To workers that may write: what such a review has written is looked up by them."""
 
 
 def watched_sources(parts: Parts, client: Client) -> list[gauges.Source]:
@@ -110,5 +130,11 @@ def _upkeep_jobs(parts: Parts) -> UpkeepJobs:
     settings = parts.settings
     audit = AuditTools(parts.audit.engine, settings.signing_key, settings.archive_place)
     return UpkeepJobs(
-        parts.engine, parts.store, parts.policy, audit, parts.digests, parts.memory, parts.crm
+        parts.engine,
+        parts.store,
+        parts.policy,
+        audit,
+        parts.digests,
+        parts.memory,
+        parts.writing_crm,
     )

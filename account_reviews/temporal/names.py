@@ -40,6 +40,17 @@ def task_queue(tenant: str = DEFAULT_TENANT) -> str:
     return TASK_QUEUE if tenant == DEFAULT_TENANT else f"{TASK_QUEUE}/{encode_part(tenant)}"
 
 
+def write_queue(tenant: str = DEFAULT_TENANT) -> str:
+    """Where its CRM writes wait: `account-reviews:write`, else `account-reviews:write/{tenant}`."""
+    return write_queue_of(task_queue(tenant))
+
+
+def write_queue_of(queue: str) -> str:
+    """The queue of the writes of reviews that are on `queue`: whoever serves one can serve both."""
+    head, slash, tenant = queue.partition("/")
+    return f"{head}:write{slash}{tenant}"
+
+
 def queue_from(current: str, tenant: str) -> str:
     """Where a workflow on the queue `current` goes on: what all tenants shared is left for good."""
     return task_queue(tenant) if current == TASK_QUEUE else current

@@ -51,7 +51,8 @@ from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.worker_interceptor import to_application_error
 from activities.analysis import AnalysisActivities, WrongAccountError
-from activities.crm import ApprovedContentChangedError, CrmActivities
+from activities.crm import CrmActivities
+from activities.crm_writes import ApprovedContentChangedError, CrmWriteActivities
 from activities.memory import MemoryActivities
 from tests.support.review_states import task_change
 
@@ -75,7 +76,12 @@ def crm() -> InMemoryCrm:
 
 @pytest.fixture
 def activities(crm: InMemoryCrm, engine: AsyncEngine) -> CrmActivities:
-    return CrmActivities(crm, ReviewStore(engine), SnapshotLimits(), HaltStore(engine).gate)
+    return CrmActivities(crm, ReviewStore(engine), SnapshotLimits())
+
+
+@pytest.fixture
+def writes(crm: InMemoryCrm, engine: AsyncEngine) -> CrmWriteActivities:
+    return CrmWriteActivities(crm, HaltStore(engine).gate)
 
 
 def opening(account: str = "acme") -> ReviewState:
@@ -111,28 +117,28 @@ async def test_an_unknown_account_is_said(activities: CrmActivities) -> None:
         await ActivityEnvironment().run(activities.fetch_snapshot, request)
 
 
-async def test_a_lost_answer_leaves_one_write(activities: CrmActivities, crm: InMemoryCrm) -> None:
+async def test_a_lost_answer_leaves_one_write(writes: CrmWriteActivities, crm: InMemoryCrm) -> None:
     change = task_change("acme")
     crm.lose_answers(1)
     with pytest.raises(CrmUnavailableError):
-        await ActivityEnvironment().run(activities.apply_change, call(change))
-    again = await ActivityEnvironment().run(activities.apply_change, call(change))
+        await ActivityEnvironment().run(writes.apply_change, call(change))
+    again = await ActivityEnvironment().run(writes.apply_change, call(change))
     assert again.status == "already_applied"
     assert len(crm.operations) == 1
 
 
 async def test_what_was_not_approved_is_not_written(
-    activities: CrmActivities, crm: InMemoryCrm
+    writes: CrmWriteActivities, crm: InMemoryCrm
 ) -> None:
     change = task_change("acme")
     tampered = change.model_copy(update={"after": {"subject": "Something else"}})
     with pytest.raises(ApprovedContentChangedError):
-        await ActivityEnvironment().run(activities.apply_change, call(tampered))
+        await ActivityEnvironment().run(writes.apply_change, call(tampered))
     assert not crm.operations
 
 
 async def test_a_due_date_counts_from_the_write_and_a_repeat_keeps_it(
-    activities: CrmActivities, crm: InMemoryCrm
+    writes: CrmWriteActivities, crm: InMemoryCrm
 ) -> None:
     plain = task_change("acme")
     after = {**plain.after, "due_at": "2026-10-02T00:00:00Z"}
@@ -147,19 +153,19 @@ async def test_a_due_date_counts_from_the_write_and_a_repeat_keeps_it(
     first = call(change).model_copy(update={"asked_at": asked_at})
     crm.lose_answers(1)
     with pytest.raises(CrmUnavailableError):
-        await ActivityEnvironment().run(activities.apply_change, first)
+        await ActivityEnvironment().run(writes.apply_change, first)
     later = first.model_copy(update={"asked_at": asked_at + timedelta(days=3)})
-    result = await ActivityEnvironment().run(activities.apply_change, later)
+    result = await ActivityEnvironment().run(writes.apply_change, later)
     assert result.status == "already_applied"
     due = datetime.fromisoformat(str(result.current["due_at"]))
     assert due - asked_at - timedelta(days=1) < timedelta(seconds=1)
 
 
 async def test_reading_back_tells_what_does_not_stand(
-    activities: CrmActivities, crm: InMemoryCrm
+    activities: CrmActivities, writes: CrmWriteActivities
 ) -> None:
     change = task_change("acme")
-    result = await ActivityEnvironment().run(activities.apply_change, call(change))
+    result = await ActivityEnvironment().run(writes.apply_change, call(change))
 
     def write(change_id: str, subject: str) -> WrittenChange:
         return WrittenChange(
@@ -170,8 +176,8 @@ async def test_reading_back_tells_what_does_not_stand(
             at=NOW,
         )
 
-    writes = (write("good", "Call them"), write("bad", "Other"))
-    found = await ActivityEnvironment().run(activities.read_back, ReadBack(writes=writes))
+    both = (write("good", "Call them"), write("bad", "Other"))
+    found = await ActivityEnvironment().run(activities.read_back, ReadBack(writes=both))
     assert found.verified == {"good": True, "bad": False}
 
 
@@ -195,8 +201,7 @@ class SlowCrm(InMemoryCrm):
 async def test_a_cancel_does_not_tear_a_write(crm: InMemoryCrm, engine: AsyncEngine) -> None:
     snapshot = await crm.snapshot("acme", as_of=NOW, limits=SnapshotLimits())
     slow = SlowCrm(snapshot)
-    gate = HaltStore(engine).gate
-    activities = CrmActivities(slow, ReviewStore(engine), SnapshotLimits(), gate)
+    activities = CrmWriteActivities(slow, HaltStore(engine).gate)
     environment = ActivityEnvironment()
     running = asyncio.ensure_future(
         environment.run(activities.apply_change, call(task_change("acme")))

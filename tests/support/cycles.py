@@ -11,7 +11,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import RetryPolicy
-from temporalio.worker import Worker
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import AccountFilter, AccountPage
@@ -43,12 +42,13 @@ from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.sandbox import sandboxed_runner
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
+from activities.crm_writes import CrmWriteActivities
 from activities.cycles import CycleActivities
 from activities.memory import MemoryActivities
 from activities.results import ResultActivities
 from activities.schedules import ScheduleActivities
 from activities.store import StoreActivities
-from worker import build_worker
+from worker import Workers, build_worker
 from workflows.review_cycle import ReviewCycleWorkflow
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
@@ -116,7 +116,8 @@ class Portfolio:
             return AS_OF
 
         return [
-            CrmActivities(self.crm, store, limits, HaltStore(self.engine).gate),
+            CrmWriteActivities(self.crm, HaltStore(self.engine).gate),
+            CrmActivities(self.crm, store, limits),
             MemoryActivities(self.memory, store),
             AnalysisActivities(store, self.policy),
             StoreActivities(store),
@@ -133,7 +134,7 @@ class Portfolio:
             ),
         ]
 
-    def worker(self, **options: Any) -> Worker:
+    def worker(self, **options: Any) -> Workers:
         options.setdefault("workflow_runner", sandboxed_runner(strict=True))
         return build_worker(self.client, self.owners(), task_queue=self.task_queue, **options)
 

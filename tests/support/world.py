@@ -11,7 +11,6 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import Worker
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.domain.analysis.model import Finding, HealthBand, RiskLevel
@@ -43,11 +42,12 @@ from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.sandbox import sandboxed_runner
 from activities.access import AccessActivities
 from activities.crm import CrmActivities
+from activities.crm_writes import CrmWriteActivities
 from activities.memory import MemoryActivities
 from activities.proposals import ProposalActivities
 from activities.store import StoreActivities
 from starter import start_review
-from worker import build_worker
+from worker import Workers, build_worker
 from workflows.account_review import AccountReviewWorkflow
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
@@ -168,9 +168,8 @@ class World:
 
     def owners(self) -> list[object]:
         return [
-            CrmActivities(
-                self.crm, self.store, SnapshotLimits(), self.halts().gate, self._default_as_of
-            ),
+            CrmWriteActivities(self.crm, self.halts().gate),
+            CrmActivities(self.crm, self.store, SnapshotLimits(), self._default_as_of),
             MemoryActivities(self.memory, self.store),
             StoreActivities(self.store, self.ages),
             ProposalActivities(self.crm, SnapshotLimits()),
@@ -200,7 +199,7 @@ class World:
         """Somebody else edits the account."""
         self.crm.edit(RecordType.ACCOUNT, self.account.id, status=status)
 
-    def worker(self, **options: Any) -> Worker:
+    def worker(self, **options: Any) -> Workers:
         options.setdefault("workflow_runner", sandboxed_runner(strict=True))
         return build_worker(self.client, self.owners(), task_queue=self.task_queue, **options)
 

@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 
 from account_reviews.crm.gate import WriteGate
 from account_reviews.domain.canonical import rfc3339
-from account_reviews.domain.records import RecordType, SnapshotLimits
+from account_reviews.domain.records import RecordType
 from account_reviews.domain.review import decisions
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewResult
@@ -22,7 +22,7 @@ from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.telemetry.logs import logging_to
 from account_reviews.temporal.failures import DATA_CONVERTER
 from account_reviews.temporal.short_failures import LIMIT
-from activities.crm import CrmActivities
+from activities.crm_writes import CrmWriteActivities
 from tests.support.long_paths import FOLDER, compiled
 from tests.support.world import Handle, World, create_task, decision, make_world
 
@@ -35,7 +35,7 @@ class DistantGates(World):
 
     def owners(self) -> list[object]:
         _, *others = super().owners()
-        return [CrmActivities(self.crm, self.store, SnapshotLimits(), self._gate), *others]
+        return [CrmWriteActivities(self.crm, self._gate), *others]
 
     def _gate(self, tenant: str) -> WriteGate:
         gate: WriteGate = compiled()["Gate"](self.halts().gate(tenant), FRAMES)

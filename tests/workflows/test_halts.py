@@ -14,10 +14,9 @@ from temporalio.testing import ActivityEnvironment
 
 from account_reviews.domain.halts import AskHalt
 from account_reviews.domain.proposals import ItemState
-from account_reviews.domain.records import SnapshotLimits
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.steps import ApplyChange
-from activities.crm import CrmActivities
+from activities.crm_writes import CrmWriteActivities
 from activities.halts import HaltActivities
 from tests.support.world import Handle, World, create_task, decision, eventually
 from workflows.account_review import AccountReviewWorkflow
@@ -120,8 +119,8 @@ async def test_a_cancel_in_the_middle_of_a_halted_try_is_a_cancel(
         approved_by="ann",
         tenant=tenant,
     )
-    limits, environment = SnapshotLimits(), ActivityEnvironment()
-    activities = CrmActivities(world.crm, world.store, limits, world.halts().gate)
+    environment = ActivityEnvironment()
+    activities = CrmWriteActivities(world.crm, world.halts().gate)
     lock = text("select pg_advisory_xact_lock(hashtextextended(:name, 0))")
     async with world.engine.begin() as connection:
         await connection.execute(lock, {"name": f"reviews-writes:{tenant}"})

@@ -12,8 +12,10 @@ from account_reviews.domain.errors import TenantNotServedError
 from account_reviews.domain.schedule.runs import RunJob
 from account_reviews.temporal.sandbox import activity_methods
 from account_reviews.temporal.worker_interceptor import ensure_served, to_application_error
+from activities.access import AccessActivities
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
+from activities.crm_writes import CrmWriteActivities
 from activities.cycles import CycleActivities
 from activities.halts import HaltActivities
 from activities.memory import MemoryActivities
@@ -23,7 +25,15 @@ from activities.store import StoreActivities
 from activities.upkeep import UpkeepActivities
 
 CLASSES = (
-    *(AnalysisActivities, CrmActivities, CycleActivities, HaltActivities, MemoryActivities),
+    *(
+        AccessActivities,
+        AnalysisActivities,
+        CrmActivities,
+        CrmWriteActivities,
+        CycleActivities,
+        HaltActivities,
+        MemoryActivities,
+    ),
     *(ResultActivities, ScheduleActivities, StoreActivities, UpkeepActivities),
 )
 METHODS = [method for each in CLASSES for method in activity_methods(typing.cast("Any", each))]
