@@ -83,11 +83,11 @@ async def _start_all(bench: Bench, ids: Sequence[str]) -> list[ApprovalRequest]:
     while True:
         async with bench.parts.engine.connect() as connection:
             query = text(
-                "select account_id, status, outcome from reviews.review_runs "
-                "where account_id = any(:ids) and closed_at is null or outcome is null"
+                "select count(*) from reviews.review_runs where account_id = any(:ids) "
+                "and (status = 'waiting' or outcome is not null)"
             )
-            rows = (await connection.execute(query, {"ids": list(ids)})).all()
-        if all(row.status == "waiting" for row in rows):
+            there = await connection.scalar(query, {"ids": list(ids)})
+        if there == len(ids):
             break
         await asyncio.sleep(LOOK_EVERY)
     found: dict[str, ApprovalRequest] = {}
