@@ -21,6 +21,7 @@ from account_reviews.domain.base import build_models
 from account_reviews.runtime.garbage_collection import pass_over_what_is_there
 from account_reviews.runtime.worker import Only, open_worker_parts
 from account_reviews.temporal import names
+from account_reviews.temporal.failing_steps_interceptor import FailingStepsInterceptor
 from account_reviews.temporal.sandbox import activity_methods, sandboxed_runner
 from account_reviews.temporal.tuning import TUNED
 from account_reviews.temporal.worker_interceptor import ReviewInterceptor
@@ -73,7 +74,7 @@ def build_worker(
     options.setdefault("workflow_task_executor", ThreadPoolExecutor(2, "workflow"))
     shared: dict[str, Any] = {
         "client": client,
-        "interceptors": [*interceptors, ReviewInterceptor(tenants)],
+        "interceptors": [*interceptors, FailingStepsInterceptor(), ReviewInterceptor(tenants)],
         **TUNED,
         "workflow_runner": sandboxed_runner(),
         **options,

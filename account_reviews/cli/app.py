@@ -17,6 +17,7 @@ from account_reviews.runtime.garbage_collection import collect_seldom
 VERBS: Final = {
     "dev": "stack", "doctor": "stack", "demo": "demo", "worker": "worker", "start": "start",
     "list": "show", "show": "show", "watch": "show", "brief": "show", "history": "show",
+    "stuck": "stuck", "retry": "stuck",
     "cancel": "cancel", "approvals": "approvals", "cycles": "cycles", "digest": "digest",
     "schedules": "schedules", "stop-all": "stop_all", "audit": "audit", "metrics": "metrics",
     "purge": "purge",

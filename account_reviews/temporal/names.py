@@ -18,6 +18,8 @@ SNAPSHOT_QUERY: Final = "snapshot"
 DECIDE_UPDATE: Final = "decide"
 DECIDE_SIGNAL: Final = "submit_decision"
 CANCEL_SIGNAL: Final = "cancel_review"
+STEP_FAILING_SIGNAL: Final = "step_failing"
+STEP_RECOVERED_SIGNAL: Final = "step_recovered"
 """What a client says to a review. The code of workflows is no client's to import: it brings along
 every activity, and with them every library that they need."""
 

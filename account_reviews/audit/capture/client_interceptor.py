@@ -89,6 +89,20 @@ class AskingInterceptor(Interceptor):
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         return _Asking(next, self)
 
+    async def recorded(self, request: "Request", call: Awaitable[_T]) -> _T:
+        """The answer of a call that the SDK's client has no method for; it becomes a row too."""
+        try:
+            result = await call
+        except BaseException as error:
+            self.record(request, error)
+            raise
+        self.record(request)
+        return result
+
+    def record(self, request: "Request", error: BaseException | None = None) -> None:
+        """Have a row made of it, in the background."""
+        self.log.put(partial(row_of, request, self, error))
+
 
 @dataclass(slots=True)
 class Request:
@@ -261,7 +275,7 @@ class _Asking(OutboundInterceptor):
         self._record(request)
 
     def _record(self, request: Request, error: BaseException | None = None) -> None:
-        self._root.log.put(partial(row_of, request, self._root, error))
+        self._root.record(request, error)
 
 
 def row_of(request: Request, root: AskingInterceptor, error: BaseException | None) -> AuditEvent:

@@ -205,8 +205,8 @@ async def test_a_reset_activity_counts_anew_and_each_try_has_rows_of_its_own(
         )
         await handle.result()
     rows = await watched.rows(prefix)
-    attempts = [row.details["attempt"] for row in rows if row.event_id.endswith("/start")]
-    assert sorted(attempts) == [1, 1, 2, 2, 3]
+    attempts = [str(row.details["attempt"]) for row in rows if row.event_id.endswith("/start")]
+    assert sorted(attempts) == ["1", "1", "2", "2", "3"]
     assert len({row.event_id for row in rows}) == len(rows) == 2 * len(attempts)
 
 

@@ -1,0 +1,102 @@
+"""`reviews stuck` and `reviews retry`: what does not get on, and having it tried again now."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from account_reviews.cli.options import Actor, Output, Reason, Review, Run
+from account_reviews.cli.output import Format, print_json, run
+from account_reviews.cli.session import open_session, temporal
+from account_reviews.presentation.terminal import note, print_table, say
+
+if TYPE_CHECKING:
+    from account_reviews.domain.review.pending import StuckReview
+    from account_reviews.services.stuck import StuckReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("stuck")(stuck_command)
+    app.command("retry")(retry_command)
+
+
+def stuck_command(
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100, output: Output = Format.TABLE
+) -> None:
+    """List open reviews that do not get on: the step, its last error, when it is tried again."""
+    run(_stuck(limit, output), output)
+
+
+async def _stuck(limit: int, output: Format) -> None:
+    from account_reviews.services.stuck import find_stuck
+
+    async with open_session() as parts:
+        client = await temporal(parts)
+        report = await find_stuck(client, parts.settings.tenant, limit=limit)
+    if output is Format.JSON:
+        _print_json(report)
+    else:
+        _print_table(report)
+
+
+def _print_json(report: "StuckReport") -> None:
+    from account_reviews.presentation.stuck_documents import stuck_documents
+
+    items = [item for one in report.found for item in stuck_documents(one)]
+    counts = {"looked_at": report.looked_at, "left_out": report.left_out}
+    print_json({"items": items, "next_cursor": None, **counts})
+
+
+def _print_table(report: "StuckReport") -> None:
+    from account_reviews.presentation.stuck_documents import STUCK_COLUMNS, stuck_rows
+
+    if report.found:
+        print_table(STUCK_COLUMNS, [row for one in report.found for row in stuck_rows(one)])
+    else:
+        say(f"nothing is stuck: {report.looked_at} open reviews were looked at")
+    if report.left_out:
+        note(f"{report.left_out} open reviews were not looked at; see --limit")
+
+
+def retry_command(
+    review: Review,
+    run_id: Run = None,
+    by: Actor = None,
+    reason: Reason = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Have the failing step of a review run now instead of at its next time."""
+    run(_retry(review, run_id, by, reason, output), output)
+
+
+async def _retry(
+    review: str, run_id: str | None, by: str | None, reason: str | None, output: Format
+) -> None:
+    from account_reviews.domain.errors import BadInputError
+    from account_reviews.services.stuck import retry
+
+    if by is not None and not by.strip():
+        raise BadInputError("--as takes a name, not an empty text", hint="--as ann")
+    async with open_session() as parts:
+        client = await temporal(parts)
+        done = await retry(parts, client, review, run_id=run_id, reason=reason)
+    if output is Format.JSON:
+        _print_retried(done)
+    else:
+        _say_retried(done)
+
+
+def _print_retried(done: "StuckReview") -> None:
+    from account_reviews.presentation.stuck_documents import retried_document
+
+    print_json(retried_document(done))
+
+
+def _say_retried(done: "StuckReview") -> None:
+    from account_reviews.domain.review.usage import in_words
+
+    for step in done.steps:
+        say(
+            f"{done.review_id}: {in_words(step.step)} runs now"
+            f" (attempt {step.attempt} failed with: {step.error})"
+        )

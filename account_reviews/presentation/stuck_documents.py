@@ -1,0 +1,64 @@
+"""What is stuck, for programs and for people."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from account_reviews.domain.review.pending import PendingStep, StuckReview
+from account_reviews.domain.review.usage import in_words
+
+STUCK_COLUMNS: Final = ("account", "step", "attempt", "since", "next try", "error")
+
+
+def step_document(step: PendingStep) -> dict[str, Any]:
+    """One failing step as `show` and `stuck` give it."""
+    return {
+        "step": step.step,
+        "activity": step.activity,
+        "activity_id": step.activity_id,
+        "attempt": step.attempt,
+        "error": step.error,
+        "since": step.since,
+        "next_retry_at": step.next_retry_at,
+    }
+
+
+def stuck_documents(stuck: StuckReview) -> list[dict[str, Any]]:
+    """The items of `stuck` for one review: `review_id run_id account_id steps`."""
+    whose = {name: getattr(stuck, name) for name in ("review_id", "run_id", "account_id")}
+    return [{**whose, **step_document(step)} for step in stuck.steps]
+
+
+def stuck_rows(stuck: StuckReview) -> list[list[Any]]:
+    """The lines of the table for one review."""
+    return [
+        [
+            stuck.account_id,
+            in_words(step.step),
+            step.attempt or None,
+            _short(step.since),
+            _short(step.next_retry_at),
+            step.error,
+        ]
+        for step in stuck.steps
+    ]
+
+
+def retried_document(retried: StuckReview) -> dict[str, Any]:
+    """The answer of `retry`."""
+    whose = {name: getattr(retried, name) for name in ("review_id", "run_id", "account_id")}
+    return {**whose, "retried": [step_document(step) for step in retried.steps]}
+
+
+def failing_lines(steps: list[dict[str, Any]]) -> list[str]:
+    """What `show` says of failing steps, a sentence each."""
+    lines = []
+    for one in steps:
+        attempt = f", attempt {one['attempt']}" if one["attempt"] else ""
+        since = f", since {_short(one['since'])}" if one["since"] else ""
+        after = f"; next try {_short(one['next_retry_at'])}" if one["next_retry_at"] else ""
+        lines.append(f"stuck in {in_words(one['step'])}{attempt}{since}: {one['error']}{after}")
+    return lines
+
+
+def _short(at: datetime | None) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%SZ") if at is not None else "-"
