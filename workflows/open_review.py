@@ -6,6 +6,7 @@ from functools import partial
 
 from temporalio import workflow
 
+from account_reviews.domain.review import control
 from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import Execution, ReviewInput, ReviewState, Usage
@@ -43,8 +44,16 @@ class OpenReview:
         return self.state.cancel is not None or self.state.closing is not None
 
     def using(self, step: str) -> Callable[[Usage | None], None]:
-        """Adds what the activities of a step say that they used."""
-        return partial(add_usage, self.state, step)
+        """For `run_step`: adds what the activities of a step say that they used."""
+        return partial(self._used, step)
+
+    def _used(self, step: str, usage: Usage | None) -> None:
+        add_usage(self.state, step, usage)
+        self.step_over(step)
+
+    def step_over(self, step: str) -> None:
+        """A step was done, or given up: it fails no more."""
+        control.note_step_over(self.state, step, workflow.now())
 
     def move(self, phase: Phase) -> None:
         """Go to a phase, now."""

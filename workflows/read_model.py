@@ -14,6 +14,7 @@ async def save(review: OpenReview) -> None:
         policies.own(f"Save: {review.state.phase}", heartbeats=review.execution.heartbeats),
         local=review.execution.own == "local",
     )
+    review.step_over("save")
     if refused is not None:  # no new version: that would be saved again, and again
         review.state.error_count += 1
         review.state.last_error = f"not saved: {refused}"

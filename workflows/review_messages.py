@@ -77,23 +77,27 @@ class ReviewMessages:
 
     @workflow.signal(description="Said by a worker: a step fails again and again")
     def step_failing(self, message: RawValue) -> None:
-        self._take_new("step_failing", StepFailing, message, self._shown(control.note_failing))
+        self._note_step("step_failing", StepFailing, message, control.note_failing)
 
     @workflow.signal(description="Said by a worker: the step was done")
     def step_recovered(self, message: RawValue) -> None:
-        self._take_new(
-            "step_recovered", StepRecovered, message, self._shown(control.note_recovered)
-        )
+        self._note_step("step_recovered", StepRecovered, message, control.note_recovered)
 
-    def _shown(self, note: _Apply[_Message]) -> _Apply[_Message]:
-        """Shown at once: the process itself may be held up by the step that fails."""
-
-        def noted(state: ReviewState, said: _Message, now: datetime) -> None:
-            note(state, said, now)
-            if state.outcome is None:
-                show_what_is_new(self._review)
-
-        return noted
+    def _note_step(
+        self, name: str, model: type[_Message], message: RawValue, note: _Apply[_Message]
+    ) -> None:
+        """Noted and shown at once: the process, or the check of a message before it, may be held up
+        by the very step that fails."""
+        state = self._review.state
+        if not state.follows(3):
+            return
+        parsed = read(model, message, bounded=self._bounded)
+        if isinstance(parsed, Malformed):
+            self._note_malformed(name, parsed)
+            return
+        note(state, parsed, workflow.now())
+        if state.outcome is None:
+            show_what_is_new(self._review)
 
     def _early(self) -> None:
         """Their request is open now: the inbox has them in the order in which they came."""

@@ -26,8 +26,6 @@ _ERROR_CHARACTERS: Final = 1000
 _REMEMBERED: Final = 10_000
 _RESET: Final = timedelta(seconds=1)
 """A first attempt that comes later than this after its activity follows a reset."""
-_NO_FAILURE: Final = WritesHaltedError.__name__
-"""Writes that somebody has stopped wait; `show` says so by itself."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +43,8 @@ class FailingStepsInterceptor(Interceptor):
     def __init__(self) -> None:
         self.signalled: OrderedDict[str, None] = OrderedDict()
         """Activities that this process has signalled as failing."""
+        self.held: OrderedDict[str, None] = OrderedDict()
+        """Activities that waited because writes were stopped, and did not fail otherwise."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Watched(next, self)
@@ -53,7 +53,7 @@ class FailingStepsInterceptor(Interceptor):
 class _Watched(ActivityInboundInterceptor):
     def __init__(self, next: ActivityInboundInterceptor, root: FailingStepsInterceptor) -> None:
         super().__init__(next)
-        self._signalled = root.signalled
+        self._signalled, self._held = root.signalled, root.held
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
@@ -63,7 +63,9 @@ class _Watched(ActivityInboundInterceptor):
             result = await super().execute_activity(input)
         except BaseException as error:
             why = _why(error)
-            if why is not None and info.attempt >= FAILING_FROM:
+            if _is_held(error):
+                _remember(self._held, _key(info))
+            elif why is not None and info.attempt >= FAILING_FROM:
                 await self._failing(info, why)
             raise
         if self._may_have_failed(info):
@@ -78,9 +80,8 @@ class _Watched(ActivityInboundInterceptor):
             activity_id=info.activity_id, type=info.activity_type, attempt=info.attempt, error=why
         )
         if await _signal(info, names.STEP_FAILING_SIGNAL, message, f"{key}/failing"):
-            self._signalled[key] = None
-            if len(self._signalled) > _REMEMBERED:
-                self._signalled.popitem(last=False)
+            _remember(self._signalled, key)
+            self._held.pop(key, None)
 
     async def _recovered(self, info: activity.Info) -> None:
         key = _key(info)
@@ -93,12 +94,27 @@ class _Watched(ActivityInboundInterceptor):
         was_reset = info.attempt == 1 and (
             info.current_attempt_scheduled_time - info.scheduled_time > _RESET
         )
-        return info.attempt > FAILING_FROM or was_reset or _key(info) in self._signalled
+        key = _key(info)
+        if key in self._held:
+            del self._held[key]
+            return False
+        return info.attempt > FAILING_FROM or was_reset or key in self._signalled
 
 
 def _key(info: activity.Info) -> str:
     """One activity of one run."""
     return f"{info.workflow_run_id}/{info.activity_id}@{info.scheduled_time.timestamp()}"
+
+
+def _remember(known: OrderedDict[str, None], key: str) -> None:
+    known[key] = None
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)
+
+
+def _is_held(error: BaseException) -> bool:
+    """Writes are stopped by a person: it waits, and does not fail."""
+    return isinstance(error, ApplicationError) and error.type == WritesHaltedError.__name__
 
 
 def _why(error: BaseException) -> str | None:
@@ -110,7 +126,7 @@ def _why(error: BaseException) -> str | None:
     if not isinstance(error, Exception):
         return None
     if isinstance(error, ApplicationError):
-        if error.non_retryable or error.type == _NO_FAILURE:
+        if error.non_retryable:
             return None
         return mask_secrets(error.message)[:_ERROR_CHARACTERS]
     return mask_secrets(f"{type(error).__name__}: {error}")[:_ERROR_CHARACTERS]

@@ -27,7 +27,7 @@ RUN_HERE = [
     ROOT / "docs" / name
     for name in (
         *("approving.md", "cycles.md", "cycle-results.md", "schedules.md", "stopping.md"),
-        *("telemetry.md", "audit.md", "completion.md", "retention.md"),
+        *("telemetry.md", "audit.md", "completion.md", "retention.md", "stuck.md"),
     )
 ]
 """Pages whose commands run here beside the README; those of temporal-cli.md run in tests/tools."""

@@ -33,6 +33,7 @@ from account_reviews.domain.review.commands import (
 )
 from account_reviews.domain.review.phases import ALLOWED, FINAL, Outcome, Phase, Status
 from account_reviews.domain.review.state import Failing, Paused, ReviewState
+from account_reviews.domain.review.usage import step_of
 
 CONTEXT_SETS: Final = frozenset({"account_ids", "processed_accounts", "failed_accounts"})
 """Keys of the context that are sets: what is given is united with what is there."""
@@ -215,6 +216,15 @@ def note_recovered(state: ReviewState, said: StepRecovered, now: Timestamp) -> N
     if gone is not None:
         state.failing = tuple(one for one in state.failing if one is not gone)
         state.record(now, "step_recovered", gone.type)
+
+
+def note_step_over(state: ReviewState, step: str, now: Timestamp) -> None:
+    """A step is over, done or not: it fails no more. Nobody else says so of one that was given up,
+    or that succeeds after a reset of its activity."""
+    left = tuple(one for one in state.failing if step_of(one.type) != step)
+    if len(left) != len(state.failing):
+        state.failing = left
+        state.touch(now)
 
 
 def abandon_when_idle(state: ReviewState, now: Timestamp) -> None:
