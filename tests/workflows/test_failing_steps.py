@@ -30,10 +30,10 @@ async def needs_attention(handle: Handle) -> bool | None:
     return found.typed_search_attributes.get(search_attributes.NEEDS_ATTENTION)
 
 
-async def stuck_write(world: World, **fields: object) -> Handle:
+async def stuck_write(world: World) -> Handle:
     """A review that is about to write what the CRM does not take."""
     world.analysis.changes = (create_task(world.account),)
-    handle = await world.start(**fields)
+    handle = await world.start()
     request = await world.request(handle)
     world.crm.available = False
     await handle.execute_update("decide", decision(request))
