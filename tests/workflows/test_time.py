@@ -3,14 +3,15 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.testing import TimeSkipper
 
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.proposals import ItemState, proposal_hash
-from account_reviews.domain.review.approvals import Terms
 from account_reviews.domain.review.phases import Outcome, Status
 from account_reviews.domain.review.state import ReviewResult
+from account_reviews.domain.review.terms import Escalation, Terms
 from tests.support.world import AS_OF, Handle, World, create_task, decision
 from workflows.account_review import AccountReviewWorkflow
 
@@ -121,3 +122,60 @@ async def test_a_decision_that_says_it_came_too_late_is_refused(world: World) ->
     assert result.outcome is Outcome.EXPIRED
     assert len(world.crm.operations) == 0
     assert result.counters.refusals == 1
+
+
+@pytest.mark.parametrize("days", [10 / 24 / 60, 1, 3, 30])
+async def test_a_deadline_outlives_workers_and_runs(world: World, days: float) -> None:
+    """10 minutes, 24 and 72 hours, 30 days: not a minute too early, and once."""
+    skipper, limit = TimeSkipper(world.client), timedelta(days=days)
+    world.analysis.terms = Terms(timeout_seconds=limit.total_seconds())
+    world.analysis.changes = (create_task(world.account),)
+    async with world.worker():
+        with skipper.with_time_skipping_disabled():
+            handle = await world.start(skipper.client, history_limit=30)
+        request = await world.request(handle)
+    newest: Handle = world.client.get_workflow_handle(handle.id, result_type=ReviewResult)
+    async with world.worker():
+        for number in range(12):
+            await newest.execute_update("annotate", {"by": "x", "metadata": {"n": number}})
+        assert (await newest.describe()).run_id != handle.first_execution_run_id
+        await skipper.fast_forward(newest, limit / 2)
+    async with world.worker():
+        await skipper.fast_forward(newest, limit / 2 - timedelta(minutes=2))
+        state = await newest.query(AccountReviewWorkflow.snapshot)
+        assert state.pending == state.requests
+        assert state.requests[0].deadline == request.deadline
+        await skipper.fast_forward(newest, timedelta(minutes=3))
+        result = await newest.result()
+        state = await newest.query(AccountReviewWorkflow.snapshot)
+    assert result.outcome is Outcome.EXPIRED
+    assert [one.kind for one in state.timeline].count("approval_expired") == 1
+
+
+async def test_reminder_and_levels_come_once_over_restarts_and_runs(world: World) -> None:
+    skipper = TimeSkipper(world.client)
+    world.analysis.terms = Terms(
+        timeout_seconds=30 * 86400,
+        reminder_seconds=48 * 3600,
+        escalate_seconds=24 * 3600,
+        escalation=Escalation(levels=("lead", "director", "vp")),
+    )
+    world.analysis.changes = (create_task(world.account),)
+    async with world.worker():
+        with skipper.with_time_skipping_disabled():
+            handle = await world.start(skipper.client, history_limit=30)
+        request = await world.request(handle)
+    newest: Handle = world.client.get_workflow_handle(handle.id, result_type=ReviewResult)
+    for _ in range(5):  # five days, each with a worker of its own
+        async with world.worker():
+            for number in range(4):
+                await newest.execute_update("annotate", {"by": "x", "metadata": {"n": number}})
+            await skipper.fast_forward(newest, timedelta(hours=25))
+    async with world.worker():
+        state = await newest.query(AccountReviewWorkflow.snapshot)
+        kinds = [one.kind for one in state.timeline]
+        await newest.execute_update("decide", decision(request))
+        result = await newest.result()
+    assert kinds.count("approval_reminder") == 1
+    assert kinds.count("approval_escalated") == 3 - state.requests[0].first_level
+    assert result.outcome is Outcome.COMPLETED
