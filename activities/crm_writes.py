@@ -13,12 +13,17 @@ from account_reviews.crm.protocol import CrmBackend
 from account_reviews.domain.errors import ConflictError, WritesHaltedError
 from account_reviews.domain.proposals import proposal_hash
 from account_reviews.domain.review.steps import ApplyChange, ApplyResult, FindWrites, FoundWrites
+from account_reviews.domain.review.write_gate import why_not_written
 from account_reviews.store.usage import count_call
 from account_reviews.telemetry.spans import step
 
 
 class ApprovedContentChangedError(ConflictError):
     """What would be written is not what was approved."""
+
+
+class NotApprovedError(ConflictError):
+    """What would be written has not the approvals it needs."""
 
 
 class CrmWriteActivities:
@@ -45,6 +50,9 @@ class CrmWriteActivities:
         content = proposal_hash(change.action, change.record, change.before, change.after)
         if content != call.approved_hash:
             raise ApprovedContentChangedError
+        why = why_not_written(call.approval, change) if call.approval is not None else None
+        if why is not None:
+            raise NotApprovedError(f"nothing was written: {why}")
         write = asyncio.ensure_future(self._traced(call))
         try:
             return await asyncio.shield(write)

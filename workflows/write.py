@@ -5,12 +5,13 @@ from temporalio import workflow
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import CrmInvalidError
 from account_reviews.domain.proposals import ItemState, ProposedChange, proposal_hash, same
-from account_reviews.domain.review.approvals import Item
+from account_reviews.domain.review.approvals import ApprovalRequest, Item
 from account_reviews.domain.review.decisions import approved_items
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import ReviewState, WrittenChange
 from account_reviews.domain.review.steps import ApplyChange, ApplyResult, ReadBack
 from account_reviews.domain.review.undo import changed_since
+from account_reviews.domain.review.write_gate import evidence_of
 from account_reviews.temporal.names import operation_id
 from activities.crm import CrmActivities
 from activities.crm_writes import CrmWriteActivities
@@ -69,6 +70,7 @@ async def _write(
         approved_by=item.decided_by or "unknown",
         tenant=state.tenant,
         asked_at=workflow.now(),
+        approval=_evidence(state, request_id, item),
     )
     try:
         result = await _apply(review, call)
@@ -86,6 +88,11 @@ async def _write(
         return _conflict(review, request_id, item, result)
     _settle(review, request_id, item, ItemState.EXECUTED, None)
     return _remember_write(state, item, result)
+
+
+def _evidence(state: ReviewState, request_id: str, item: Item) -> ApprovalRequest | None:
+    request = state.request(request_id) if state.follows(3) else None
+    return evidence_of(request, item.item_id) if request is not None else None
 
 
 async def _apply(review: OpenReview, call: ApplyChange) -> ApplyResult | None:

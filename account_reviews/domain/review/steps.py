@@ -8,6 +8,7 @@ from account_reviews.domain.analysis.model import Finding
 from account_reviews.domain.base import Model, Scalar, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import RecordRef, SnapshotRef
+from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.commands import WantedChange
 from account_reviews.domain.review.state import (
     AnalysisResult,
@@ -113,6 +114,8 @@ class ApplyChange(Model):
     """Whose writes it belongs to: those of a tenant can be stopped."""
     asked_at: Timestamp | None = None
     """When the review asked for it: a due date is counted from the write, which is no earlier."""
+    approval: ApprovalRequest | None = None
+    """The request with this item alone, from logic 3 on: the votes are counted once more."""
 
 
 class FindWrites(Model):
