@@ -23,11 +23,9 @@ def request_lines(
     """Whose request it is, how urgent, and what was found."""
     name = f"{analysis.account_name} ({request.account_id})" if analysis else request.account_id
     due = f"{request.deadline:%Y-%m-%d %H:%MZ}"
-    needs = request.required.n
-    said = "1 person approves" if needs == 1 else f"{needs} people approve"
     lines = [
         *wrapped(name),
-        *wrapped(f"due {due} ({_left(request.deadline - now)}); {said}", "  "),
+        *wrapped(f"due {due} ({_left(request.deadline - now)}); {request.needed}", "  "),
         *wrapped(f"asked: {', '.join(request.approvers) or 'nobody in particular'}", "  "),
         *wrapped(f"request {request.request_id} of {request.review_id}", "  "),
     ]

@@ -47,6 +47,9 @@ def change_document(change: "ProposedChange", state: "ItemState") -> dict[str, A
         "recommendation_id": change.recommendation_id,
         "deferred": change.deferred,
         "due_in_seconds": change.due_in_seconds,
+        "author": change.author,
+        "confidence": change.confidence,
+        "evidence_hash": change.evidence_hash,
     }
 
 
@@ -60,9 +63,14 @@ def request_document(request: "ApprovalRequest") -> dict[str, Any]:
         "requested_at": request.requested_at,
         "deadline": request.deadline,
         "closed_at": request.closed_at,
-        "required": request.required,
+        "required": {
+            **request.required.model_dump(),
+            "text": request.needed,
+            "reachable": not request.unreachable,
+        },
         "approvers": list(request.approvers),
         "hash": request.hash,
+        "shown_hash": request.shown_hash,
         "items": [
             {
                 "item_id": item.item_id,
@@ -71,6 +79,8 @@ def request_document(request: "ApprovalRequest") -> dict[str, Any]:
                 "decided_by": item.decided_by,
                 "decided_at": item.decided_at,
                 "reason": item.reason,
+                "approvals": list(item.approvals),
+                "needs": list(item.groups),
             }
             for item in request.items
         ],

@@ -1,7 +1,7 @@
 """`reviews approvals`: what waits for a person, and the answers."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -30,6 +30,8 @@ _OPTION = {
     "item_ids": "--item",
     "changes": "--set",
     "proposal_hash": "--hash",
+    "shown_hash": "--shown-hash",
+    "on_behalf_of": "--on-behalf-of",
     "decision_id": "--decision-id",
     "token": "--token",
 }
@@ -37,6 +39,19 @@ _OPTION = {
 
 DecisionId = Annotated[str | None, typer.Option("--decision-id", help="Makes a repeat safe.")]
 Token = Annotated[str | None, typer.Option("--token", help="Of a signed decision.")]
+ShownHash = Annotated[
+    str | None, typer.Option("--shown-hash", help="Of the page you saw; refused when it changed.")
+]
+OnBehalfOf = Annotated[
+    str | None, typer.Option("--on-behalf-of", help="Whose delegate decides, in his own name.")
+]
+
+
+class Saw(NamedTuple):
+    """By which hashes a person says what he saw."""
+
+    proposal_hash: str | None
+    shown_hash: str | None
 
 
 def register(app: typer.Typer) -> None:
@@ -128,6 +143,8 @@ def approve_command(
     proposal_hash: Hash = None,
     decision_id: DecisionId = None,
     token: Token = None,
+    shown_hash: ShownHash = None,
+    on_behalf_of: OnBehalfOf = None,
     every: Every = False,
     owner: Owner = None,
     account: Account = None,
@@ -136,7 +153,8 @@ def approve_command(
     output: Output = Format.TABLE,
 ) -> None:
     """Approve the undecided items, or the named ones."""
-    fields = _fields("approve", who, items, reason, proposal_hash, decision_id, token)
+    saw = Saw(proposal_hash, shown_hash)
+    fields = _fields("approve", who, items, reason, saw, decision_id, token, on_behalf_of)
     choice = Choice(
         requests=tuple(requests or ()),
         every=every,
@@ -157,10 +175,13 @@ def adjust_command(
     proposal_hash: Hash = None,
     decision_id: DecisionId = None,
     token: Token = None,
+    shown_hash: ShownHash = None,
+    on_behalf_of: OnBehalfOf = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Change one item and approve it so; the original is kept."""
-    fields = _fields("adjust", who, items, reason, proposal_hash, decision_id, token)
+    saw = Saw(proposal_hash, shown_hash)
+    fields = _fields("adjust", who, items, reason, saw, decision_id, token, on_behalf_of)
     fields["set"] = list(settings or [])
     run(_decide(request, fields, output), output)
 
@@ -173,6 +194,8 @@ def reject_command(
     proposal_hash: Hash = None,
     decision_id: DecisionId = None,
     token: Token = None,
+    shown_hash: ShownHash = None,
+    on_behalf_of: OnBehalfOf = None,
     every: Every = False,
     owner: Owner = None,
     account: Account = None,
@@ -181,7 +204,8 @@ def reject_command(
     output: Output = Format.TABLE,
 ) -> None:
     """Reject the undecided items, or the named ones, with a reason."""
-    fields = _fields("reject", who, items, reason, proposal_hash, decision_id, token)
+    saw = Saw(proposal_hash, shown_hash)
+    fields = _fields("reject", who, items, reason, saw, decision_id, token, on_behalf_of)
     choice = Choice(
         requests=tuple(requests or ()),
         every=every,
@@ -201,6 +225,8 @@ def defer_command(
     proposal_hash: Hash = None,
     decision_id: DecisionId = None,
     token: Token = None,
+    shown_hash: ShownHash = None,
+    on_behalf_of: OnBehalfOf = None,
     every: Every = False,
     owner: Owner = None,
     account: Account = None,
@@ -209,7 +235,8 @@ def defer_command(
     output: Output = Format.TABLE,
 ) -> None:
     """Put items off to the account's next review."""
-    fields = _fields("defer", who, items, reason, proposal_hash, decision_id, token)
+    saw = Saw(proposal_hash, shown_hash)
+    fields = _fields("defer", who, items, reason, saw, decision_id, token, on_behalf_of)
     choice = Choice(
         requests=tuple(requests or ()),
         every=every,
@@ -234,18 +261,21 @@ def _fields(
     who: str,
     items: list[str] | None,
     reason: str | None,
-    proposal_hash: str | None,
+    saw: Saw,
     decision_id: str | None,
     token: str | None,
+    on_behalf_of: str | None,
 ) -> dict[str, Any]:
     return {
         "decision": verdict,
         "approver": who,
         "item_ids": list(items) if items else None,
         "reason": reason,
-        "proposal_hash": proposal_hash,
+        "proposal_hash": saw.proposal_hash,
+        "shown_hash": saw.shown_hash,
         "decision_id": decision_id,
         "token": token,
+        "on_behalf_of": on_behalf_of,
     }
 
 
@@ -303,14 +333,21 @@ def quoted(value: object) -> str:
 
 def _print_request(document: dict[str, Any]) -> None:
     say(f"request {document['request_id']} of {document['review_id']}: {document['state']}")
-    say(f"  due {document['deadline']:%Y-%m-%d %H:%M:%SZ}, needs {document['required'].n}")
+    say(f"  due {document['deadline']:%Y-%m-%d %H:%M:%SZ}, {document['required']['text']}")
+    say(f"  asked: {', '.join(document['approvers']) or 'nobody in particular'}")
+    say(f"  shown hash {document['shown_hash']}")
     for item in document["items"]:
         say()
         say(f"  {item['item_id']}  {item['action']}: {item['title']}  [{item['state']}]")
         say(f"    why: {item['rationale']}")
+        if item["author"]:
+            say(f"    proposed by {item['author']}")
+        if item["approvals"]:
+            say(f"    approved so far by {', '.join(item['approvals'])}")
         for name, after in item["after"].items():
             before = item["before"].get(name)
             say(f"    {name}: {quoted(before)} -> {_shown(item, name, after)}")
     for decision in document["decisions"]:
         reason = f": {decision['reason']}" if decision["reason"] else ""
-        say(f"  {decision['decision']} by {decision['by']}{reason}")
+        of = f" on behalf of {decision['on_behalf_of']}" if decision["on_behalf_of"] else ""
+        say(f"  {decision['decision']} by {decision['by']}{of}{reason}")

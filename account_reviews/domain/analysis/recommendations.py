@@ -72,7 +72,7 @@ def compose(
             references = _references(context, rule, draft, changes, observed_at)
             if references:
                 weighed = _weigh(context, rule, draft, changes, references, prior=prior)
-                found.append(_Candidate(weighed, changes))
+                found.append(_Candidate(weighed, _with_confidence(weighed, changes)))
     chosen = _choose(found, context)
     changes = _one_per_record(chosen)
     kept = {change.change_id for change in changes}
@@ -309,6 +309,14 @@ def _evidence_of(context: Context, rule: Rule, draft: Draft, kept: set[str]) -> 
     for write in draft.writes:
         if _name(context, rule, write) in kept:
             yield from write.evidence
+
+
+def _with_confidence(
+    recommendation: Recommendation, changes: tuple[ProposedChange, ...]
+) -> tuple[ProposedChange, ...]:
+    """How sure the rules are travels with each write: it may decide on who must agree."""
+    known = {"confidence": recommendation.confidence.overall}
+    return tuple(change.model_copy(update=known) for change in changes)
 
 
 def _choose(found: list[_Candidate], context: Context) -> list[_Candidate]:

@@ -85,6 +85,14 @@ class Propose(Said):
     reason: str | None = Field(default=None, max_length=5000)
 
 
+class Delegate(Said):
+    """Somebody else may decide for `by` on one request, in his own name."""
+
+    request_id: str = Field(min_length=1, max_length=200)
+    to: str = Field(min_length=1, max_length=200)
+    reason: str | None = Field(default=None, max_length=5000)
+
+
 class StepFailing(Model):
     """An attempt of an activity failed for the third time or more: said by its interceptor."""
 
