@@ -31,6 +31,7 @@ READS: Final = {
     "watch": Read("review", "review"),
     "brief": Read("review", "review"),
     "history": Read("review", "review"),
+    "snapshot": Read("review", "review"),
     "explain": Read("review", "review"),
     "digest": Read("owner", "digest"),
     "approvals list": Read("account", "approvals"),

@@ -2,9 +2,10 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.times import (
@@ -15,7 +16,11 @@ from account_reviews.domain.times import (
 from account_reviews.domain.words import named
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from account_reviews.domain.base import Scalar
+
+_Json = TypeVar("_Json", dict[str, Any], list[Any])
 
 _YEARS = f"{FIRST_REVIEWED_YEAR} and {LAST_REVIEWED_YEAR}"
 _ALIASES = {"timeout": "expired", "modified": "adjusted"}
@@ -91,21 +96,38 @@ def parse_choice(option: str, value: str, allowed: Iterable[str]) -> str:
 
 def parse_metadata(value: str) -> "dict[str, Scalar]":
     """A flat JSON object. BadInputError names what is wrong."""
-    try:
-        found = json.loads(value, parse_constant=_no_constant)
-        json.dumps(found, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        raise BadInputError(f"--metadata {_shortened(value)!r} is not JSON") from None
-    if not isinstance(found, dict):
-        raise BadInputError(f"--metadata {_shortened(value)!r} is not a JSON object")
+    found = parse_json("--metadata", value, dict)
     for name, item in found.items():
         if item is not None and not isinstance(item, str | int | float | bool):
             raise BadInputError(f"--metadata: {name} is not a plain value")
         if isinstance(item, float) and not math.isfinite(item):
             raise BadInputError(f"--metadata: {name} is larger than any number can be")
-    if any("\x00" in str(part) for pair in found.items() for part in pair):
-        raise BadInputError("--metadata holds a NUL character, which cannot be stored")
     return found
+
+
+def parse_json(where: str, value: str, kind: type[_Json]) -> _Json:
+    """A JSON object or list, as `kind` says. BadInputError names the option and what is wrong."""
+    try:
+        found = json.loads(value, parse_constant=_no_constant)
+        spelled = json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise BadInputError(f"{where} {_shortened(value)!r} is not JSON") from None
+    if not isinstance(found, kind):
+        expected = "object" if kind is dict else "list"
+        raise BadInputError(f"{where} {_shortened(value)!r} is not a JSON {expected}")
+    if b"\\u0000" in spelled:
+        raise BadInputError(f"{where} holds a NUL character, which cannot be stored")
+    return found
+
+
+def read_text(where: str, file: "Path") -> str:
+    """The text of a file, of standard input for `-`. BadInputError."""
+    try:
+        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BadInputError(f"{where} {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInputError(f"{where} {file} is not UTF-8 text") from None
 
 
 def parse_settings(pairs: list[str]) -> "dict[str, Scalar]":

@@ -150,6 +150,7 @@ def review_document(
         "error_count": state.error_count,
         "last_error": state.last_error,
         "needs_attention": state.needs_attention,
+        **_control_part(state),
         "summary": state.summary or (state.analysis.summary if state.analysis else ""),
         "policy_hash": state.analysis.policy_hash if state.analysis else None,
         "started_at": state.started_at,
@@ -182,6 +183,51 @@ def counters_document(state: "ReviewState") -> dict[str, Any]:
         "token_usage": counters.usage.tokens,
         "error_count": state.error_count,
         "failed_attempts": counters.usage.errors,
+    }
+
+
+def snapshot_document(
+    state: "ReviewState", *, source: str, age_seconds: float | None = None
+) -> dict[str, Any]:
+    """The answer of `snapshot`: what an agent goes on with. A write may name its `version`."""
+    from account_reviews.domain.review.views import resumable_view
+
+    return {
+        "review_id": state.review_id,
+        "run_id": state.run_id,
+        "account_id": state.account_id,
+        "agent": state.agent,
+        "phase": state.phase,
+        "status": state.status,
+        "outcome": state.outcome,
+        "version": state.version,
+        **_control_part(state),
+        "metadata": state.metadata,
+        "counters": state.counters.model_dump(),
+        "waits_for": [request.request_id for request in state.pending],
+        "resume_ready": resumable_view(state).resumable,
+        "error_count": state.error_count,
+        "last_error": state.last_error,
+        "started_at": state.started_at,
+        "updated_at": state.updated_at,
+        "closed_at": state.closed_at,
+        "source": source,
+        "age_seconds": age_seconds,
+    }
+
+
+def _control_part(state: "ReviewState") -> dict[str, Any]:
+    """What people and agents have said to a review, but for decisions."""
+    paused = state.paused.model_dump() if state.paused is not None else None
+    return {
+        "interactive": state.interactive,
+        "idle_seconds": state.idle_seconds if state.interactive else None,
+        "touched_at": state.touched_at,
+        "paused": paused,
+        "context": state.context,
+        "conversation": [turn.model_dump() for turn in state.conversation],
+        "plan": list(state.plan),
+        "step": state.step,
     }
 
 
@@ -222,6 +268,8 @@ def timeline_document(
             "kind": "phase",
             "text": f"{move.from_phase} -> {move.to_phase}",
             "by": None,
+            "from_phase": move.from_phase,
+            "to_phase": move.to_phase,
         }
         for move in state.history
     ]

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.errors import (
@@ -11,7 +11,7 @@ from account_reviews.domain.errors import (
     ReviewsError,
     UnreachableError,
 )
-from account_reviews.store.review_queries import RunDetail
+from account_reviews.store.review_queries import Archived, RunDetail
 from account_reviews.temporal import names
 
 if TYPE_CHECKING:
@@ -60,16 +60,10 @@ async def show_review(
     from account_reviews.domain.analysis.model import Analysis
     from account_reviews.presentation.review_documents import review_document
 
-    found = await find_review(parts, review, run_id)
-    state, source = found.state, "projection"
-    age: float | None = found.age_seconds
-    standing: Standing | None = None
-    if state.closed_at is None:
-        live, standing = await _live(connect, state)
-        if live is not None:
-            state, source, age = live, "workflow", None
-    if found.archived is not None:
-        source, body = "archive", found.archived.analysis
+    seen = await see_review(parts, connect, review, run_id)
+    state = seen.state
+    if seen.archived is not None:
+        body = seen.archived.analysis
     else:
         body = await parts.reader.document(state.analysis.hash) if state.analysis else None
     analysis = Analysis.model_validate(body) if body is not None else None
@@ -77,13 +71,40 @@ async def show_review(
     document = review_document(
         state,
         analysis,
-        source=source,
-        age_seconds=age,
+        source=seen.source,
+        age_seconds=seen.age_seconds,
         halt=halt,
-        standing=standing,
-        archived=found.archived,
+        standing=seen.standing,
+        archived=seen.archived,
     )
     return state, analysis, document
+
+
+class Seen(NamedTuple):
+    """A review as it answers itself (`workflow`), else as its row (`projection`) or the archive has
+    it."""
+
+    state: "ReviewState"
+    source: str
+    age_seconds: float | None = None
+    """Of the row."""
+    standing: "Standing | None" = None
+    """How it stands in Temporal, where it is open and did not answer."""
+    archived: Archived | None = None
+
+
+async def see_review(
+    parts: Parts, connect: Connect, review: str, run_id: str | None = None
+) -> Seen:
+    """A review as it is now, or as it was when it saved last."""
+    found = await find_review(parts, review, run_id)
+    standing: Standing | None = None
+    if found.state.closed_at is None:
+        live, standing = await _live(connect, found.state)
+        if live is not None:
+            return Seen(live, "workflow")
+    source = "projection" if found.archived is None else "archive"
+    return Seen(found.state, source, found.age_seconds, standing, found.archived)
 
 
 async def _live(

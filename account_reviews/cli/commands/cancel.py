@@ -1,11 +1,11 @@
-"""`reviews cancel`: stop a review before its next write."""
+"""`reviews cancel`: stop reviews before their next write."""
 
 import typer
 
-from account_reviews.cli.options import Actor, Output, Reason, Review, Run
-from account_reviews.cli.output import Format, print_json, run
+from account_reviews.cli.commands.several import Row, rows_of
+from account_reviews.cli.options import Actor, Output, Reason, Reviews, Run
+from account_reviews.cli.output import Format, leave, run
 from account_reviews.cli.session import open_session, temporal
-from account_reviews.presentation.terminal import say
 
 
 def register(app: typer.Typer) -> None:
@@ -14,35 +14,34 @@ def register(app: typer.Typer) -> None:
 
 
 def cancel_command(
-    review: Review,
+    reviews: Reviews,
     run_id: Run = None,
     by: Actor = None,
     reason: Reason = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Stop a review before its next write. What was written stays; a closed one stays as it is.
+    """Stop reviews before their next write. What was written stays; a closed one stays as it is.
 
     It also ends one that Temporal does not know any more.
     """
-    run(_cancel(review, run_id, by, reason, output), output)
+    leave(run(_cancel(reviews, run_id, by, reason, output), output))
 
 
 async def _cancel(
-    review: str, run_id: str | None, by: str | None, reason: str | None, output: Format
-) -> None:
+    reviews: list[str], run_id: str | None, by: str | None, reason: str | None, output: Format
+) -> int:
     from account_reviews.audit.capture.actors import user_name
     from account_reviews.services.cancellations import cancel
 
+    shown = {"review_id", "run_id", "account_id", "phase", "status", "outcome", "closed_at"}
     async with open_session() as parts:
         client = await temporal(parts)
-        done = await cancel(
-            parts, client, review, run_id=run_id, by=by or user_name(), reason=reason
-        )
-    state = done.state
-    if output is Format.JSON:
-        document = state.model_dump(
-            include={"review_id", "run_id", "account_id", "phase", "status", "outcome", "closed_at"}
-        )
-        print_json({**document, "queued": done.queued, "message": done.message})
-    else:
-        say(f"{state.review_id}: {state.status}: {done.message}")
+
+        async def one(review: str) -> Row:
+            done = await cancel(
+                parts, client, review, run_id=run_id, by=by or user_name(), reason=reason
+            )
+            document = done.state.model_dump(include=shown)
+            return {**document, "queued": done.queued, "message": done.message}
+
+        return await rows_of(reviews, run_id, one, output)

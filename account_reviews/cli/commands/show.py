@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from account_reviews.cli.commands.snapshot import say_control
 from account_reviews.cli.options import (
     Account,
     Cursor,
@@ -288,6 +289,7 @@ def _print_review(document: dict[str, Any]) -> None:
         halt = document["halted"]
         since = f"{halt['by']} since {_short(halt['at'])}"
         say(f"  writes are stopped by {since}: {halt['reason']}")
+    say_control(document)
     for finding in document["findings"]:
         say(f"  - [{finding['severity']}] {finding['title']}")
     if document["changes"]:

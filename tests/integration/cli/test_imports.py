@@ -50,6 +50,8 @@ COMMANDS = {
     f"show {CLOSED}": WHOLE,
     f"show {CLOSED} -o json": WHOLE,
     f"history {CLOSED}": WHOLE,
+    f"snapshot {CLOSED}": WHOLE,
+    f"snapshot {CLOSED} -o json": WHOLE,
     f"watch {CLOSED}": WHOLE,
     "cycles list": WHOLE,
 }
@@ -96,7 +98,13 @@ def test_a_reading_command_imports_no_more_than_it_needs(
 
 @pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize(
-    "command", ["start ac-1", "start ac-2 --wait", "start ac-3 --if-running join -o json"]
+    "command",
+    [
+        "start ac-1",
+        "start ac-4 --interactive",
+        "start ac-2 --wait",
+        "start ac-3 --if-running join -o json",
+    ],
 )
 async def test_a_start_needs_the_sdk_and_no_engine(
     engine: AsyncEngine, database_url: str, tmp_path: Path, command: str
