@@ -13,6 +13,8 @@ LOOK_SECONDS: Final = 5.0
 LOOKED_AT: Final = 10
 """Reviews that Temporal is asked for in one look, the others in the next ones."""
 
+_SHOWN: Final = {"phase", "status", "outcome"}
+
 Row = dict[str, Any]
 """A started review as `start` shows it: `review_id run_id status outcome`, or `error`."""
 
@@ -34,7 +36,8 @@ async def wait_for(
     while True:
         found = await parts.reader.progress_of([row["run_id"] for row in begun])
         for row in begun:
-            row.update(found.get(row["run_id"], {}))
+            known = found.get(row["run_id"], {})
+            row.update({name: known[name] for name in _SHOWN & known.keys()})
         left = [row for row in begun if "error" not in row and not _is_there(row, found, closed)]
         if not left:
             return
@@ -52,7 +55,7 @@ def _is_there(row: Row, found: dict[str, Row], closed: bool) -> bool:
     known = found.get(row["run_id"])
     if known is None:
         return False
-    return known["outcome"] is not None or (not closed and known["status"] == "waiting")
+    return known["outcome"] is not None or (not closed and bool(known["waits"]))
 
 
 async def _note_gone(connect: Connect, rows: list[Row]) -> None:

@@ -49,9 +49,7 @@ _ARCHIVED_REVIEW = read_sql("account_reviews.store", "archived_review.sql")
 _ERASED = (
     "select at, erasure_id from reviews.erased_runs where tenant = :tenant and run_id = :run_id"
 )
-_PROGRESS = (
-    "select run_id, phase, status, outcome from reviews.review_runs where run_id = any(:ids)"
-)
+_PROGRESS = read_sql("account_reviews.store", "progress_of_runs.sql")
 _LIST_REQUESTS = read_sql("account_reviews.store", "list_requests.sql")
 _FIND_REQUESTS = read_sql("account_reviews.store", "find_requests.sql")
 _FIND_REQUESTS_BY_BEGINNING = read_sql("account_reviews.store", "find_requests_by_beginning.sql")
@@ -217,7 +215,7 @@ class ReviewReader:
             )
 
     async def progress_of(self, run_ids: Sequence[str]) -> dict[str, Row]:
-        """run id -> phase, status and outcome, for those that have a row."""
+        """run id -> phase, status, outcome and whether it `waits`, for those that have a row."""
         rows = await self._statements.rows(_PROGRESS, ids=list(run_ids))
         return {row["run_id"]: row for row in rows}
 

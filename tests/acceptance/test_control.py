@@ -23,19 +23,9 @@ OPERATIONS = "select 1 from crm.operations where account_id = :account"
 
 def open_one(reviews: Reviews, account: str, *words: str) -> dict[str, Any]:
     """An interactive review, once it can be asked."""
-    started: dict[str, Any] = reviews.json("start", account, "--interactive", *words)
-    reviews.until(
-        "snapshot", account, holds=lambda one: one["phase"] in ("investigating", "approval")
-    )
+    started: dict[str, Any] = reviews.json("start", account, "--interactive", "--wait", *words)
+    assert started["outcome"] is None
     return started
-
-
-def resting(reviews: Reviews, account: str) -> dict[str, Any]:
-    """Its snapshot, once nothing goes on in it any more."""
-    found: dict[str, Any] = reviews.until(
-        *("show", account), holds=lambda one: one["health"]["band"] != "unknown"
-    )
-    return found
 
 
 async def test_a_paused_review_takes_decisions_and_writes_once_it_goes_on(
@@ -87,7 +77,6 @@ def test_an_interactive_review_is_asked_annotated_handed_changes_and_closed(
     reviews: Reviews,
 ) -> None:
     open_one(reviews, "ac-011", "--agent", "scout", "--purpose", "renewal")
-    resting(reviews, "ac-011")
     answer = reviews.json("ask", "ac-011", "Who owns this account?", "--as", "ann")
     assert answer["turn"]["question"] == "Who owns this account?"
     assert answer["turn"]["answer"]
@@ -134,7 +123,6 @@ def test_an_interactive_review_is_asked_annotated_handed_changes_and_closed(
 
 def test_an_exit_code_other_than_zero_is_failed(reviews: Reviews) -> None:
     open_one(reviews, "ac-012", "--agent", "scout")
-    resting(reviews, "ac-012")
     reviews.json("annotate", "ac-012", "--error", "the model was away", "--as", "scout")
     reviews.json("close", "ac-012", "--exit-code", "3", "--as", "scout")
     closed = reviews.closed("ac-012")
@@ -145,7 +133,6 @@ def test_an_exit_code_other_than_zero_is_failed(reviews: Reviews) -> None:
 
 def test_of_two_writers_with_one_base_version_one_wins(reviews: Reviews) -> None:
     open_one(reviews, "ac-013")
-    resting(reviews, "ac-013")
     base = str(reviews.json("snapshot", "ac-013")["version"])
     words = ("annotate", "ac-013", "--expected-version", base, "--as")
     assert reviews.quick(*words, "one", "--context", '{"current_batch": 1}').code == 0
@@ -266,25 +253,22 @@ def test_at_most_so_many_interactive_reviews_are_open(reviews: Reviews) -> None:
     joined = reviews.json("start", "ac-015", "--interactive", "--if-running", "join", **ONE_PLACE)
     assert (joined["run_id"], joined["joined"]) == (opened["run_id"], True)
     assert reviews.json("start", "ac-018", **ONE_PLACE)["account_id"] == "ac-018"
-    resting(reviews, "ac-015")
     reviews.json("annotate", "ac-015", "--step", "still usable")
     reviews.json("close", "ac-015", "--outcome", "completed")
     reviews.closed("ac-015")
-    assert reviews.json("start", "ac-016", "--interactive", **ONE_PLACE)["account_id"] == "ac-016"
-    resting(reviews, "ac-016")
+    assert reviews.json("start", "ac-016", "--interactive", "--wait", **ONE_PLACE)["run_id"]
     reviews.json("close", "ac-016", "--outcome", "completed")
 
 
 def test_an_idle_time_is_that_of_the_start(reviews: Reviews, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('[idle]\ntimeout = "off"\n', encoding="utf-8")
-    reviews.json("start", "ac-019", "--interactive", SESSION_TIMEOUT_SECS="90")
-    reviews.json("start", "ac-020", "--interactive", REVIEWS_POLICY_FILE=str(policy))
+    reviews.json("start", "ac-019", "--interactive", "--wait", SESSION_TIMEOUT_SECS="90")
+    reviews.json("start", "ac-020", "--interactive", "--wait", REVIEWS_POLICY_FILE=str(policy))
     assert reviews.json("snapshot", "ac-019")["idle_seconds"] == 90
     assert reviews.json("snapshot", "ac-020")["idle_seconds"] is None
     assert reviews.json("snapshot", "ac-020")["interactive"] is True
     for account in ("ac-019", "ac-020"):
-        resting(reviews, account)
         reviews.json("close", account, "--outcome", "completed")
     wrong = reviews.quick("start", "ac-021", "--interactive", SESSION_TIMEOUT_SECS="soon")
     assert "SESSION_TIMEOUT_SECS is 'soon'" in wrong.sentence(2)

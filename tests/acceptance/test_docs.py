@@ -28,6 +28,7 @@ RUN_HERE = [
     for name in (
         *("approving.md", "cycles.md", "cycle-results.md", "schedules.md", "stopping.md"),
         *("telemetry.md", "audit.md", "completion.md", "retention.md", "stuck.md"),
+        "control.md",
     )
 ]
 """Pages whose commands run here beside the README; those of temporal-cli.md run in tests/tools."""
