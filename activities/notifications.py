@@ -1,5 +1,7 @@
 """One notice for one person by one channel."""
 
+from datetime import UTC, datetime
+
 from temporalio import activity
 
 from account_reviews.crm.protocol import CrmBackend
@@ -43,14 +45,12 @@ class NotificationActivities:
         ChannelUnavailableError, UnreachableError: a later try may succeed. NoticeRefusedError.
         """
         parcel = call.parcel
-        name: list[str | None] = [None]
 
         async def compose() -> Message:
             state = await self._review(call)
             request = _request(state, call)
             _check(call, request)
             to = await self._addressee(call, state)
-            name[0] = to.name
             account = state.snapshot.account_name if state.snapshot else None
             about = Subject(account_id=state.account_id, name=account)
             return notice_message(parcel.key, call.notice, request, about, to, self._wording)
@@ -62,11 +62,11 @@ class NotificationActivities:
             "level": call.notice.level,
         }
         try:
-            at = await self._courier.deliver(parcel, compose)
+            sent = await self._courier.deliver(parcel, compose)
         except NoticeOutdatedError as error:
-            at = activity.info().started_time
-            return Delivery(**delivery, at=at, ok=False, error=error.message)
-        return Delivery(**delivery, name=name[0], at=at, ok=True)
+            now = datetime.now(UTC)
+            return Delivery(**delivery, at=now, ok=False, error=error.message)
+        return Delivery(**delivery, name=sent.name, at=sent.at, ok=True)
 
     async def _review(self, call: DeliverNotice) -> ReviewState:
         try:

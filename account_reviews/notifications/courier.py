@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import (
     ChannelUnavailableError,
     NoticeOutdatedError,
     NoticeRefusedError,
     ReviewsError,
 )
-from account_reviews.domain.review.deliveries import Parcel
+from account_reviews.domain.review.deliveries import Parcel, Sent
 from account_reviews.notifications.protocol import Ledger, Message, Notifier
 
 SEND_SECONDS: Final = 50.0
@@ -38,28 +37,29 @@ class Courier:
         self._notifiers = notifiers
         self._count = count
 
-    async def deliver(self, parcel: Parcel, compose: Callable[[], Awaitable[Message]]) -> Timestamp:
+    async def deliver(self, parcel: Parcel, compose: Callable[[], Awaitable[Message]]) -> Sent:
         """Send it unless it was sent; gives when it was. What `compose` raises passes.
 
         ChannelUnavailableError when a later try may succeed, NoticeRefusedError when none will.
         """
         begun = await self._ledger.begin(parcel, HOLD_SECONDS)
-        if begun.sent_at is not None:
-            return begun.sent_at
+        if begun.sent is not None:
+            return begun.sent
         if not begun.ours:
             raise ChannelUnavailableError(
                 "another try to send it is under way", retry_after=max(1.0, begun.wait_seconds)
             )
         try:
-            await self._send(parcel, compose)
+            name = await self._send(parcel, compose)
         except ReviewsError as error:
             self._count(parcel.channel, parcel.kind, _outcome_of(error))
             await self._ledger.failed(parcel, error.message, final=not error.retryable)
             raise
         self._count(parcel.channel, parcel.kind, "sent")
-        return await self._ledger.sent(parcel)
+        return await self._ledger.sent(parcel.model_copy(update={"name": name}))
 
-    async def _send(self, parcel: Parcel, compose: Callable[[], Awaitable[Message]]) -> None:
+    async def _send(self, parcel: Parcel, compose: Callable[[], Awaitable[Message]]) -> str | None:
+        """Send it; gives what the recipient is called."""
         notifier = self._notifiers.get(parcel.channel)
         if notifier is None:
             known = ", ".join(self._notifiers) or "none"
@@ -68,7 +68,9 @@ class Courier:
             )
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await notifier.send(await compose())
+                message = await compose()
+                await notifier.send(message)
+                return message.name
         except TimeoutError:
             raise ChannelUnavailableError(
                 f"{parcel.channel} did not answer within {SEND_SECONDS:g} seconds"

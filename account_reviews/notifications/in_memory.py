@@ -3,9 +3,8 @@
 from datetime import UTC, datetime
 
 from account_reviews.domain.backends import Health
-from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import ReviewsError
-from account_reviews.domain.review.deliveries import Begun, Parcel
+from account_reviews.domain.review.deliveries import Begun, Parcel, Sent
 from account_reviews.notifications.protocol import Message
 
 
@@ -38,17 +37,17 @@ class InMemoryLedger:
     """As the table keeps it, without its memory of a crash."""
 
     def __init__(self) -> None:
-        self.sent_at: dict[str, Timestamp] = {}
+        self.noted: dict[str, Sent] = {}
         self.errors: dict[str, str] = {}
 
     async def begin(self, parcel: Parcel, hold_seconds: float) -> Begun:  # noqa: ARG002
         """Ours, unless it was sent."""
-        at = self.sent_at.get(parcel.key)
-        return Begun(ours=at is None, sent_at=at)
+        sent = self.noted.get(parcel.key)
+        return Begun(ours=sent is None, sent=sent)
 
-    async def sent(self, parcel: Parcel) -> Timestamp:
+    async def sent(self, parcel: Parcel) -> Sent:
         """Note it."""
-        return self.sent_at.setdefault(parcel.key, datetime.now(UTC))
+        return self.noted.setdefault(parcel.key, Sent(at=datetime.now(UTC), name=parcel.name))
 
     async def failed(self, parcel: Parcel, error: str, *, final: bool) -> None:  # noqa: ARG002
         """Note it."""

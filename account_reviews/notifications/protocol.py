@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.review.deliveries import Begun, Parcel
+from account_reviews.domain.review.deliveries import Begun, Parcel, Sent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,9 @@ class Ledger(Protocol):
         """Note that a try to send begins; nobody else's begins within `hold_seconds`."""
         ...
 
-    async def sent(self, parcel: Parcel) -> Timestamp:
-        """Note that it was sent; gives when."""
+    async def sent(self, parcel: Parcel) -> Sent:
+        """Note that it was sent; gives what is known of that, which an earlier try may have
+        noted."""
         ...
 
     async def failed(self, parcel: Parcel, error: str, *, final: bool) -> None:

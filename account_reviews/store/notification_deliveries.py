@@ -7,8 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.domain.audit.entries import notice_entry
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
-from account_reviews.domain.base import Timestamp
-from account_reviews.domain.review.deliveries import Begun, Parcel
+from account_reviews.domain.review.deliveries import Begun, Parcel, Sent
 from account_reviews.store.database import reachable
 from account_reviews.store.outbox import put_into_outbox
 from account_reviews.store.sql_files import read_sql
@@ -19,9 +18,9 @@ UNSEEN_SECONDS: Final = 5.0
 _BEGIN = text(read_sql("account_reviews.store", "begin_delivery.sql"))
 _SENT = text(
     "update reviews.notification_deliveries set state = 'sent', ended_at = now(), error = null, "
-    "held_until = now() where key = :key and state <> 'sent' returning ended_at"
+    "held_until = now(), name = :name where key = :key and state <> 'sent' returning ended_at"
 )
-_SENT_AT = text("select ended_at from reviews.notification_deliveries where key = :key")
+_KNOWN = text("select ended_at, name from reviews.notification_deliveries where key = :key")
 _FAILED = text(
     "update reviews.notification_deliveries set error = :error, held_until = now(), "
     "state = case when :final then 'failed' else state end, "
@@ -47,20 +46,20 @@ class DeliveryLedger:
         if row.ours:
             return Begun(ours=True)
         if row.sent_at is not None:
-            return Begun(ours=False, sent_at=row.sent_at)
+            return Begun(ours=False, sent=Sent(at=row.sent_at, name=row.name))
         wait = UNSEEN_SECONDS if row.wait_seconds is None else row.wait_seconds
         return Begun(ours=False, wait_seconds=wait)
 
-    async def sent(self, parcel: Parcel) -> Timestamp:
-        """Note that it was sent, here and in the trail; gives when."""
-        key = {"key": parcel.key}
+    async def sent(self, parcel: Parcel) -> Sent:
+        """Note that it was sent, here and in the trail, or give what an earlier try noted."""
+        values = {"key": parcel.key, "name": parcel.name}
         async with reachable(), self._engine.begin() as connection:
-            at: Timestamp | None = await connection.scalar(_SENT, key)
-            if at is not None:
-                await put_into_outbox(connection, [notice_entry(parcel, at, self._rules)])
-                return at
-            known: Timestamp = await connection.scalar(_SENT_AT, key)
-            return known
+            at = await connection.scalar(_SENT, values)
+            if at is None:
+                known = (await connection.execute(_KNOWN, {"key": parcel.key})).one()
+                return Sent(at=known.ended_at, name=known.name)
+            await put_into_outbox(connection, [notice_entry(parcel, at, self._rules)])
+            return Sent(at=at, name=parcel.name)
 
     async def failed(self, parcel: Parcel, error: str, *, final: bool) -> None:
         """Note why a try did not send it. `final`: there will be no other."""

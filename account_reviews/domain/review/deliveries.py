@@ -82,12 +82,20 @@ class Parcel(Model):
     account_id: str | None = None
 
 
+class Sent(Model):
+    """It was sent."""
+
+    at: Timestamp
+    name: str | None = None
+    """What the recipient is called."""
+
+
 class Begun(Model):
     """Whether a try may send now."""
 
     ours: bool
     """It may: nobody else sends it, and it was not sent."""
-    sent_at: Timestamp | None = None
+    sent: "Sent | None" = None
     """An earlier try has sent it."""
     wait_seconds: float = 0
     """Another try is under way, or was when its worker died: how long it may still take."""

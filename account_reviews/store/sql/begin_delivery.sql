@@ -24,6 +24,7 @@ with begun as (
 select
   exists (select from begun) as ours,
   case when known.state = 'sent' then known.ended_at end as sent_at,
+  known.name,
   greatest(0, extract(epoch from known.held_until - now()))::double precision as wait_seconds
 
 from (select 1) as one
