@@ -22,7 +22,7 @@ VERBS: Final = {
     "close": "control", "touch": "control", "ask": "control", "annotate": "control",
     "propose": "control", "approvals": "approvals", "cycles": "cycles", "digest": "digest",
     "schedules": "schedules", "stop-all": "stop_all", "audit": "audit", "metrics": "metrics",
-    "purge": "purge",
+    "purge": "purge", "forget": "forget",
     "crm": "crm", "db": "db", "memory": "memory", "policy": "policy", "config": "config",
 }  # fmt: skip
 """Each verb and group, in the order of `--help`, with its module of `cli.commands`.

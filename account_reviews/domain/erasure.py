@@ -20,7 +20,8 @@ SHORTEST: Final = 3
 LONGEST: Final = 500
 
 _PHONE: Final = re.compile(r"[+()\d\s./-]+")
-_PHONE_DIGITS: Final = 7
+PHONE_DIGITS: Final = 7
+"""A text of signs and at least so many digits is a phone number."""
 _KEPT: Final = frozenset({
     "id", "hash", "version", "run_id", "review_id", "workflow_id", "workflow_run_id", "account_id",
     "request_id", "item_id", "change_id", "decision_id", "cycle_id", "schedule_id", "tenant",
@@ -185,7 +186,7 @@ def _normal(text: str) -> str:
 def _spelled(name: str) -> str:
     """A pattern for the name as a whole; a phone number however it is written."""
     digits = re.sub(r"\D", "", name)
-    if _PHONE.fullmatch(name) and len(digits) >= _PHONE_DIGITS:
+    if _PHONE.fullmatch(name) and len(digits) >= PHONE_DIGITS:
         return r"(?<![\w+])\+?\(?" + r"[\s()./-]*".join(digits) + r"(?!\w)"
     words = r"\s+".join(re.escape(word) for word in name.split())
     before = r"(?<!\w)" if re.match(r"\w", name) else ""

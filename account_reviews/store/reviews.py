@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import orjson
-from cachetools import LRUCache
+from cachetools import TTLCache
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -37,6 +37,8 @@ from account_reviews.store.usage import count_cache
 
 KNOWN_CHARACTERS = 16_000_000
 """Of documents that this process stored: the next step of a review reads them from memory."""
+KNOWN_SECONDS = 600
+"""And no longer: somebody may be taken out of a document, by another process."""
 PRIOR_LIMIT = 500
 
 _PUT_DOCUMENT = text(PUT_DOCUMENT)
@@ -91,7 +93,7 @@ class ReviewStore:
         self._engine = engine
         self._rules = rules
         self._autocommit = autocommit(engine)
-        self._known: LRUCache[str, str] = LRUCache(KNOWN_CHARACTERS, getsizeof=len)
+        self._known: TTLCache[str, str] = TTLCache(KNOWN_CHARACTERS, KNOWN_SECONDS, getsizeof=len)
 
     async def put_document(self, kind: str, body: object) -> str:
         """Store a document once under the hash of its content and give the hash."""
@@ -228,7 +230,7 @@ class ReviewStore:
         await connection.execute(_SAVE, values)
 
     def _keep(self, document: Document) -> None:
-        """It never changes under its hash. A huge one is read again instead."""
+        """It changes under its hash only when somebody is erased. A huge one is read again."""
         if len(document.body) < KNOWN_CHARACTERS / 16:
             self._known[document.hash] = document.body
 

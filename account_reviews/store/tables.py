@@ -27,6 +27,11 @@ documents = Table(
     Column("kind", Text, nullable=False, comment="snapshot | analysis | memory"),
     Column("body", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column(
+        "erased_at",
+        DateTime(timezone=True),
+        comment="a person was taken out then: the hash is of what it was before",
+    ),
 )
 
 review_runs = Table(

@@ -7,7 +7,9 @@ signals are taken and wait, queries and updates are turned away, no task runs un
 from enum import StrEnum
 from typing import Final
 
+from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
 from temporalio.api.enums.v1 import WorkflowExecutionStatus as Wire
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -89,6 +91,27 @@ async def standing_of(
         return Standing.GONE
     known = last_run_id is None or await describe(client, workflow_id, last_run_id) is not None
     return Standing.CLOSED if known else Standing.GONE
+
+
+async def closed_runs(client: Client, query: str) -> list[WorkflowExecution]:
+    """Every closed execution that a list filter finds. RPCError."""
+    return [found async for found in client.list_workflows(query) if not is_open(found)]
+
+
+async def delete_execution(client: Client, workflow_id: str, run_id: str) -> bool:
+    """Have Temporal delete one closed execution with its history, soon; False when it has none.
+
+    RPCError.
+    """
+    wanted = WorkflowExecutionId(workflow_id=workflow_id, run_id=run_id)
+    request = DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=wanted)
+    try:
+        await client.workflow_service.delete_workflow_execution(request)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
 
 
 def _unknown_status(_: type[WorkflowExecutionStatus], __: object) -> WorkflowExecutionStatus:

@@ -24,7 +24,7 @@ from account_reviews.domain.review.decisions import close_from_outside
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.services.standing_writes import settle_what_was_approved
-from account_reviews.store.reviews import ReviewStore
+from account_reviews.store.reviews import ReviewStore, Seen
 from account_reviews.temporal.executions import describe, first_run_of, is_paused, was_reset
 from workflows.account_review import AccountReviewWorkflow
 
@@ -125,7 +125,7 @@ class _Rebuilder:
     async def _one(self, found: WorkflowExecutionDescription, name: str) -> None:
         for _ in range(_TRIES):
             seen = await self._store.seen(first_run_of(found))
-            if seen is None and await self._was_removed(found):
+            if await self._was_removed(found, seen):
                 self.report.purged += 1
                 return
             if is_paused(found):
@@ -142,12 +142,12 @@ class _Rebuilder:
         # Without a break it saved its rows itself each time, which is as good.
         self.report.rebuilt += 1
 
-    async def _was_removed(self, found: WorkflowExecution) -> bool:
-        """By retention or by an erasure. What is open never was."""
+    async def _was_removed(self, found: WorkflowExecution, seen: Seen | None) -> bool:
+        """Archived or erased, also when a person was taken out of it. What is open never was."""
         if found.close_time is None:
             return False
         since = self._closed_since
-        is_old = since is not None and found.close_time < since
+        is_old = seen is None and since is not None and found.close_time < since
         return is_old or await self._store.was_removed(found.run_id)
 
     async def _state_of(self, found: WorkflowExecutionDescription) -> ReviewState | None:

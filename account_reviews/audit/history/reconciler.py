@@ -176,6 +176,22 @@ class Reconciler:
                 return None
         return _reconciled(report, 0, [])
 
+    async def store_whole(self, runs: Sequence[tuple[str, str]]) -> dict[str, str]:
+        """Store the histories of closed runs, as (workflow id, run id), before they are deleted.
+
+        Gives the run ids of those that are not stored to their end, with what is known of why.
+        UnreachableError when the database is down.
+        """
+        report = _Report()
+        async with reachable():
+            for start in range(0, len(runs), _BATCH):
+                await self._bring_up([_Run(*one) for one in runs[start : start + _BATCH]], report)
+            known = await cursors(self._engine, [run_id for _, run_id in runs])
+        why = report.silent[0] if report.silent else "its end is not in the trail yet"
+        return {
+            run_id: why for _, run_id in runs if run_id not in known or not known[run_id].closed
+        }
+
     @asynccontextmanager
     async def _alone(self, patience: float = _LOCK_SECONDS) -> AsyncIterator[None]:
         """One pass at a time in the whole system. The lock goes with the connection."""

@@ -60,6 +60,7 @@ STATEMENTS = (
     "create index erased_runs_last_run on reviews.erased_runs (workflow_run_id)",
     "comment on table reviews.erased_runs is 'Reviews that were erased and are not to come back'",
     "alter table reviews.review_runs add column erased_at timestamptz",
+    "alter table reviews.documents add column erased_at timestamptz",
     "create index proposal_outcomes_old on reviews.proposal_outcomes (tenant, at)",
 )
 
@@ -73,6 +74,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Remove them."""
     op.execute("drop index reviews.proposal_outcomes_old")
-    op.execute("alter table reviews.review_runs drop column erased_at")
+    for name in ("documents", "review_runs"):
+        op.execute(f"alter table reviews.{name} drop column erased_at")
     for name in ("erased_runs", "erasures", "archives"):
         op.execute(f"drop table reviews.{name}")

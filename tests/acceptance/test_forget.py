@@ -1,0 +1,168 @@
+"""`reviews forget` as a person uses it: what was named is nowhere in our tables afterwards."""
+
+import asyncio
+import json
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from account_reviews.local.stack import LocalStack
+from tests.support.commands import Reviews, rows
+from tests.support.waiting import until
+
+WHO = ("--as", "dpo", "--reason", "art. 17")
+TABLES = """
+select format('%I.%I', table_schema, table_name) as name
+from information_schema.tables
+where table_schema = 'reviews' and table_type = 'BASE TABLE'
+"""
+
+
+async def where(engine: AsyncEngine, words: str) -> list[str]:
+    """Tables of ours that hold these words, in any case. The trail never changes."""
+    found = []
+    for table in await rows(engine, TABLES):
+        query = f"select 1 from {table['name']} t where t::text ilike :words limit 1"
+        if await rows(engine, query, words=f"%{words}%"):
+            found.append(table["name"])
+    return found
+
+
+async def executions(stack: LocalStack, workflow_id: str) -> int:
+    client = await Client.connect(stack.address)
+    query = f"WorkflowId = '{workflow_id}'"
+    return len([found async for found in client.list_workflows(query)])
+
+
+def remembered(reviews: Reviews, account: str) -> list[Any]:
+    found: list[Any] = reviews.json("memory", "timeline", account)["items"]
+    return found
+
+
+def reviewed(reviews: Reviews, account: str) -> dict[str, Any]:
+    """A review that was approved, is closed, and is remembered."""
+    request = reviews.request(account)
+    reviews.json("approvals", "approve", request["request_id"], "--as", "ann")
+    closed: dict[str, Any] = reviews.closed(account)
+    reviews.until("memory", "timeline", account, holds=lambda page: page["items"])
+    return closed
+
+
+async def test_an_account_is_forgotten_everywhere_but_in_the_crm(
+    reviews: Reviews, stack: LocalStack, stack_engine: AsyncEngine
+) -> None:
+    archived = reviewed(reviews, "ac-017")
+    await asyncio.sleep(1.1)
+    assert reviews.json("purge", "--older-than", "1s", "--as", "olga")["removed"] == 1
+    second = reviews.json("start", "ac-017", "--wait", "closed")
+    reviews.json("cycles", "start", "--accounts", "ac-017", "--accounts", "ac-031", "--watch")
+    reviews.json("digest", "--owner", "ow-5")
+    counted = reviews.json("forget", "--account", "ac-017", "--dry-run", *WHO)
+    assert counted["dry_run"]
+    assert counted["counts"]["archives"] >= 1
+    assert await where(stack_engine, "Amber Ledger Works")
+    done = reviews.json("forget", "--account", "ac-017", *WHO)
+    assert done["cancelled"] == []
+    for place in ("reviews", "archives", "memory", "histories", "documents", "cycle_accounts"):
+        assert done["counts"][place] >= 1, place
+    assert done["counts"]["baselines"] == 1
+    assert await where(stack_engine, "Amber Ledger Works") == []
+    assert remembered(reviews, "ac-017") == []
+    for run_id in (archived["run_id"], second["run_id"]):
+        said = reviews.quick("show", "ac-017", "--run", run_id).sentence(3)
+        assert "was erased on" in said
+    gone = await until(lambda: executions(stack, "review/ac-017"), lambda number: number == 0)
+    assert gone == 0
+    assert reviews.json("db", "rebuild")["failed"] == []
+    assert [one["account_id"] for one in reviews.json("list", "--account", "ac-017")["items"]] == []
+    (erasure,) = await rows(stack_engine, "select * from reviews.erasures")
+    assert (erasure["kind"], erasure["by"], erasure["counts"]["baselines"]) == ("account", "dpo", 1)
+    assert "ac-017" not in json.dumps(erasure, default=str)
+    (entry,) = await rows(stack_engine, ENTRIES, kind="forget account")
+    assert entry["actor"] == "dpo"
+    assert entry["counts"]["archives"] >= 1
+    verified = reviews.quick("audit", "verify", "-o", "json")
+    assert verified.code == 0, verified.out
+    assert reviews.quick("crm", "ping").code == 0
+    again = reviews.json("start", "ac-017", "--wait")
+    shown = reviews.json("show", "ac-017", "--run", again["run_id"])
+    assert shown["risk"]["previous"] is None, "it is the first review again"
+    reviews.quick("cancel", "ac-017", "--as", "ann")
+
+
+ENTRIES = """
+select actor, details->'counts' as counts, details::text as details from audit.audit_events
+where event_type = 'data_erased' and action = :kind
+union all
+select body->>'actor', body->'details'->'counts', body->>'details' from reviews.audit_outbox
+where body->>'event_type' = 'data_erased' and body->>'action' = :kind
+"""
+OTIS = ("Otis Castellane", "otis.castellane@pewter-optics.example")
+
+
+async def test_a_person_is_forgotten_and_the_account_stays(
+    reviews: Reviews, stack: LocalStack, stack_engine: AsyncEngine
+) -> None:
+    note = f"talk to {OTIS[0].upper()} first"
+    request = reviews.request("ac-048")
+    reviews.json("approvals", "defer", request["request_id"], "--as", "ann", "--reason", note)
+    closed = reviews.closed("ac-048")
+    waiting = reviews.request("ac-048")
+    for words in OTIS:
+        assert await where(stack_engine, words)
+    told = reviews.quick("forget", "--person", OTIS[1], *WHO).sentence(4)
+    assert "review/ac-048 is open, so nothing was erased" in told
+    assert "--cancel" in told
+    assert await where(stack_engine, OTIS[1])
+    done = reviews.json("forget", "--person", OTIS[1], "--cancel", *WHO)
+    assert done["cancelled"] == ["review/ac-048"]
+    assert done["counts"]["documents"] >= 1
+    assert done["counts"]["reviews"] >= 1
+    for words in OTIS:
+        assert await where(stack_engine, words) == []
+    shown = reviews.json("show", "ac-048", "--run", closed["run_id"])
+    assert shown["account_name"] == "Pewter Optics"
+    assert "talk to (erased) first" in json.dumps(shown)
+    report = reviews.json("db", "rebuild")
+    assert report["failed"] == []
+    for words in OTIS:
+        assert await where(stack_engine, words) == []
+    (entry,) = await rows(stack_engine, ENTRIES, kind="forget person")
+    assert "tis" not in entry["details"]
+    verified = reviews.quick("audit", "verify", "-o", "json")
+    assert verified.code == 0, verified.out
+    again = reviews.json("forget", "--person", OTIS[1], *WHO)
+    assert again["total"] == 0
+    assert waiting["request_id"] != request["request_id"]
+
+
+def test_nobody_and_nothing_are_zeros(reviews: Reviews) -> None:
+    for words in (("--account", "nope"), ("--person", "Nobody Atall")):
+        done = reviews.json("forget", *words, *WHO)
+        assert set(done["counts"].values()) == {0}
+        assert done["total"] == 0
+        told = reviews.quick("forget", *words, *WHO)
+        assert (told.code, "there is nothing of this" in told.out) == (0, True)
+
+
+def test_what_cannot_be_meant_is_refused_in_one_sentence(reviews: Reviews, tmp_path: Any) -> None:
+    for words, says in (
+        (("--account", "a", "--person", "Ann Lee"), "either --account or --person"),
+        ((), "either --account or --person"),
+        (("--person", "al"), "nobody can be found by 'al'"),
+        (("--person", " "), "nobody can be found by"),
+        (("--account", " "), "no account id"),
+        (("--account", "a", "--also", "Ann Lee"), "--also"),
+    ):
+        assert says in reviews.quick("forget", *words, *WHO).sentence(2)
+    assert "--as" in reviews.quick("forget", "--account", "a", "--reason", "x").sentence(2)
+    assert "--reason" in reviews.quick("forget", "--account", "a", "--as", "dpo").sentence(2)
+    assert "--as is empty" in reviews.quick(
+        "forget", "--account", "a", "--as", " ", "--reason", "x"
+    ).sentence(2)
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[retention]\nlegal_hold = ["ac-044"]\n', encoding="utf-8")
+    held = {"REVIEWS_POLICY_FILE": str(policy)}
+    said = reviews.quick("forget", "--account", "ac-044", *WHO, **held).sentence(1)
+    assert "account ac-044 is under a legal hold" in said
