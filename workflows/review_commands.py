@@ -10,7 +10,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.review import control, conversation
+from account_reviews.domain.review import control, conversation, delegation
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.commands import (
     Annotate,
@@ -21,15 +21,17 @@ from account_reviews.domain.review.commands import (
     CommandAnswer,
     CommandRefusal,
     CommandRefused,
+    Delegate,
     ProposalAnswer,
     Propose,
     Said,
     Touch,
 )
+from account_reviews.domain.review.messages import Refusal
 from account_reviews.domain.review.state import ReviewInput
 from workflows.messages import read_or_refuse
 from workflows.proposals import prepare
-from workflows.review_messages import ReviewMessages
+from workflows.review_messages import ReviewMessages, refused
 from workflows.turns import Turns
 
 _Said = TypeVar("_Said", bound=Said)
@@ -66,6 +68,10 @@ class ReviewCommands(ReviewMessages):
     def touch(self, message: RawValue) -> None:
         self._take_new("touch", Touch, message, control.touch)
 
+    @workflow.signal(name="delegate", description="Let somebody else decide for you")
+    def delegate_by_signal(self, message: RawValue) -> None:
+        self._take_new("delegate", Delegate, message, delegation.delegate, verb="delegate")
+
     # updates
 
     @workflow.update(description="Hold the next step")
@@ -83,6 +89,15 @@ class ReviewCommands(ReviewMessages):
     @workflow.update(description="Note context, metadata or an error")
     async def annotate(self, message: RawValue) -> CommandAnswer:
         return await self._command(Annotate, message, control.annotate, "annotate")
+
+    @workflow.update(description="Let somebody else decide for you on one request")
+    async def delegate(self, message: RawValue) -> CommandAnswer:
+        said = read_or_refuse(Delegate, message)
+        entry = self._entry(said, delegation.delegate, "delegate")
+        answer = _taken(await self._inbox.answer_of(entry))
+        if isinstance(answer, Refusal):
+            raise refused(answer)
+        return control.answer(self._review.state, f"{said.to} may decide for {said.by} too")
 
     @workflow.update(description="Ask about the account, and get the answer")
     async def ask(self, message: RawValue) -> AskAnswer:
@@ -120,6 +135,10 @@ class ReviewCommands(ReviewMessages):
     @annotate.validator
     def _check_annotate(self, message: RawValue) -> None:
         self._check(Annotate, message)
+
+    @delegate.validator
+    def _check_delegate(self, message: RawValue) -> None:
+        self._check(Delegate, message)
 
     @ask.validator
     def _check_ask(self, message: RawValue) -> None:

@@ -163,7 +163,7 @@ class ReviewMessages:
         decision = read_or_refuse(SubmitDecision, message, bounded=self._bounded)
         answer = await self._inbox.answer_of(self._decision(decision, decisions.decide))
         if isinstance(answer, Refusal):
-            raise _refused(answer)
+            raise refused(answer)
         assert isinstance(answer, DecisionAnswer)
         return answer
 
@@ -173,7 +173,7 @@ class ReviewMessages:
         decision = read_or_refuse(SubmitDecision, message, bounded=self._bounded)
         refusal = decisions.check_door(self._review.state, decision)
         if refusal is not None:
-            raise _refused(refusal)
+            raise refused(refusal)
 
     # queries
 
@@ -198,5 +198,6 @@ class ReviewMessages:
         return resumable_view(self._review.state)
 
 
-def _refused(refusal: Refusal) -> ApplicationError:
+def refused(refusal: Refusal) -> ApplicationError:
+    """The failure of an update that is refused."""
     return ApplicationError(refusal.message, refusal, type=refusal.code.value, non_retryable=True)

@@ -139,3 +139,20 @@ async def test_checked_commands_keep_their_order(world: World) -> None:
     assert result.outcome is Outcome.COMPLETED
     assert [one.verb for one in world.checks] == ["decide"]
     assert world.checks[0].item_hashes == {one.item_id: one.change.hash for one in request.items}
+
+
+async def test_a_seat_is_handed_over_and_both_are_recorded(world: World) -> None:
+    world.analysis.changes = (create_task(world.account),)
+    async with world.review() as handle:
+        request = await world.request(handle)
+        said = {"request_id": request.request_id, "by": "owner-1", "to": "ben"}
+        answer = await handle.execute_update("delegate", said)
+        assert answer["message"] == "ben may decide for owner-1 too"
+        again = await refusal(handle.execute_update("delegate", said))
+        assert "already" in again.message
+        message = decision(request, approver="ben", on_behalf_of="owner-1")
+        await handle.execute_update("decide", message)
+        await handle.result()
+        state = await state_of(handle)
+    (recorded,) = state.requests[0].decisions
+    assert (recorded.by, recorded.on_behalf_of) == ("ben", "owner-1")
