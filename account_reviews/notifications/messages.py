@@ -147,7 +147,7 @@ def _lines(
     to: Addressee,
     wording: Wording,
 ) -> Iterator[str]:
-    yield from _opening(notice, request, what, due)
+    yield from _opening(notice, request, what, "waits" if len(items) == 1 else "wait", due)
     yield ""
     yield from _changes(items, wording)
     yield ""
@@ -163,16 +163,18 @@ def _lines(
         yield f"In the browser: {link}"
 
 
-def _opening(notice: Notice, request: ApprovalRequest, what: str, due: str) -> Iterator[str]:
+def _opening(
+    notice: Notice, request: ApprovalRequest, what: str, wait: str, due: str
+) -> Iterator[str]:
     match notice.kind:
         case NoticeKind.REQUEST:
-            yield f"{what} wait for your decision."
+            yield f"{what} {wait} for your decision."
         case NoticeKind.REMINDER:
-            yield f"{what} still wait for your decision."
+            yield f"{what} still {wait} for your decision."
         case NoticeKind.ESCALATION if notice.critical:
-            yield f"The risk of this account is high, and {what} wait for a decision."
+            yield f"The risk of this account is high, and {what} {wait} for a decision."
         case NoticeKind.ESCALATION:
-            yield f"{what} wait for a decision, which nobody has made yet."
+            yield f"{what} {wait} for a decision, which nobody has made yet."
         case NoticeKind.EXPIRED:
             yield f"The deadline of {what} has passed: {due}."
             yield "What was not decided is not written."
