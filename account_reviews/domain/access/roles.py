@@ -33,7 +33,11 @@ class Verb(StrEnum):
     AUDIT = "audit"
 
 
-_SPELLED: Final = {"cancel_review": Verb.CANCEL, "submit_decision": Verb.DECIDE}
+_SPELLED: Final = {
+    "cancel_review": Verb.CANCEL,
+    "submit_decision": Verb.DECIDE,
+    "delegate": Verb.DECIDE,
+}
 """Messages whose names are other words."""
 
 _LOOK: Final = frozenset({Verb.READ})
