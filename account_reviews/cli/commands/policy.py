@@ -45,6 +45,7 @@ def check(
     """Say whether a policy file is valid; exit 2 with the first fault when it is not."""
     from account_reviews.config.settings import Settings
     from account_reviews.domain.errors import ReviewsError
+    from account_reviews.domain.policy.approvals import remarks
     from account_reviews.domain.policy.model import SHIPPED, load_policy
 
     try:
@@ -54,6 +55,9 @@ def check(
         fail(error, output)
     name = str(source or SHIPPED)
     if output is Format.JSON:
-        print_json({"ok": True, "file": name, "version": policy.version, "hash": policy.hash})
+        known = {"file": name, "version": policy.version, "hash": policy.hash}
+        print_json({"ok": True, **known, "remarks": remarks(policy.approvals)})
         return
     say(f"{name} is valid: version {policy.version}, hash {policy.hash[:12]}")
+    for sentence in remarks(policy.approvals):
+        say(sentence)

@@ -115,24 +115,17 @@ def check_approvals(approvals: Approvals) -> None:
 
 def remarks(approvals: Approvals) -> list[str]:
     """What is valid and may not be what was meant: a sentence each."""
-    found: dict[str, list[str]] = {}
-    routes, escalation = approvals.routes, approvals.escalation
-    for key, names in (
-        ("approvals.approvers", approvals.approvers),
-        ("approvals.routes.many_records", routes.many_records),
-        ("approvals.routes.low_confidence", routes.low_confidence),
-        ("approvals.routes.personal_data", routes.personal_data),
-        ("approvals.escalation.levels", escalation.levels),
-        ("approvals.escalation.critical", escalation.critical),
-    ):
-        for name in names:
-            if name != OWNER and not approvals.groups.get(name):
-                found.setdefault(name, []).append(key)
-    lines = [
-        f"{name} ({', '.join(keys)}) has no members in approvals.groups: it is asked, "
-        "and nobody of it must approve"
-        for name, keys in found.items()
-    ]
+    routes = approvals.routes
+    asked = dict.fromkeys(
+        (*approvals.approvers, *routes.many_records, *routes.low_confidence, *routes.personal_data)
+    )
+    empty = [name for name in asked if name != OWNER and not approvals.groups.get(name)]
+    lines: list[str] = []
+    if empty:
+        lines.append(
+            f"without members in approvals.groups: {', '.join(empty)}; they are asked, "
+            "and nobody of them must approve"
+        )
     if approvals.requirement == "n_of_m" and not approvals.is_closed:
         lines.append(
             f"approvals.requirement is n_of_m and no group of approvals.approvers has members: "
