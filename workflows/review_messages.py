@@ -25,10 +25,10 @@ from account_reviews.domain.review.messages import (
     Refusal,
     SubmitDecision,
 )
+from account_reviews.domain.review.resume import Resumable
 from account_reviews.domain.review.state import ReviewInput, ReviewState
 from account_reviews.domain.review.views import (
     PendingApprovals,
-    Resumable,
     ReviewStatus,
     Timeline,
     pending_view,

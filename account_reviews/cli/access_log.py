@@ -33,6 +33,8 @@ READS: Final = {
     "history": Read("review", "review"),
     "snapshot": Read("review", "review"),
     "explain": Read("review", "review"),
+    "snapshot": Read("review", "review"),
+    "resumable": Read("review", "review"),
     "digest": Read("owner", "digest"),
     "approvals list": Read("account", "approvals"),
     "approvals show": Read("request", "approval"),

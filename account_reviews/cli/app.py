@@ -15,10 +15,12 @@ from account_reviews.presentation.terminal import print_text, spare_characters
 from account_reviews.runtime.garbage_collection import collect_seldom
 
 VERBS: Final = {
-    "dev": "stack", "doctor": "stack", "demo": "demo", "worker": "worker", "start": "start",
+    "dev": "stack", "doctor": "stack", "health": "health", "demo": "demo", "worker": "worker",
+    "start": "start",
     "list": "show", "show": "show", "watch": "show", "brief": "show", "history": "show",
     "stuck": "stuck", "retry": "stuck",
-    "snapshot": "snapshot", "pause": "control", "resume": "control", "cancel": "cancel",
+    "snapshot": "snapshot", "resumable": "resumable",
+    "pause": "control", "resume": "control", "cancel": "cancel",
     "close": "control", "touch": "control", "ask": "control", "annotate": "control",
     "propose": "control", "approvals": "approvals", "cycles": "cycles", "digest": "digest",
     "schedules": "schedules", "stop-all": "stop_all", "audit": "audit", "metrics": "metrics",

@@ -189,10 +189,18 @@ def counters_document(state: "ReviewState") -> dict[str, Any]:
 def snapshot_document(
     state: "ReviewState", *, source: str, age_seconds: float | None = None
 ) -> dict[str, Any]:
-    """The answer of `snapshot`: what an agent goes on with. A write may name its `version`."""
+    """The answer of `snapshot`: what an agent goes on with. A write may name its `version`.
+
+    All of the state stands in it, but for what signs decisions.
+    """
     from account_reviews.domain.review.views import resumable_view
 
+    saved = state.model_dump(exclude={"early": {"__all__": {"token"}}, "nonces": True})
     return {
+        **saved,
+        "workflow_id": state.review_id,
+        "degraded": state.degraded,
+        "needs_attention": state.needs_attention,
         "review_id": state.review_id,
         "run_id": state.run_id,
         "account_id": state.account_id,
@@ -203,7 +211,7 @@ def snapshot_document(
         "version": state.version,
         **_control_part(state),
         "metadata": state.metadata,
-        "counters": state.counters.model_dump(),
+        "counters": counters_document(state),
         "waits_for": [request.request_id for request in state.pending],
         "resume_ready": resumable_view(state).resumable,
         "error_count": state.error_count,

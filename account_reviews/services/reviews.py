@@ -97,7 +97,11 @@ async def see_review(
     parts: Parts, connect: Connect, review: str, run_id: str | None = None
 ) -> Seen:
     """A review as it is now, or as it was when it saved last."""
-    found = await find_review(parts, review, run_id)
+    return await see(connect, await find_review(parts, review, run_id))
+
+
+async def see(connect: Connect, found: RunDetail) -> Seen:
+    """The same of one that was found."""
     standing: Standing | None = None
     if found.state.closed_at is None:
         live, standing = await _live(connect, found.state)

@@ -45,6 +45,10 @@ _OPEN = "closed_at is null and status in ('running', 'waiting', 'paused')"
 _AFTER = "(started_at, run_id) < (:after_at, :after_id)"
 _LIST_RUNS = read_sql("account_reviews.store", "list_runs.sql")
 _FIND_RUN = read_sql("account_reviews.store", "find_run.sql")
+_FIND_BY_RUN = (
+    "select state, extract(epoch from now() - updated_at) as age from reviews.review_runs "
+    "where tenant = :tenant and run_id = :run_id"
+)
 _ARCHIVED_REVIEW = read_sql("account_reviews.store", "archived_review.sql")
 _ERASED = (
     "select at, erasure_id from reviews.erased_runs where tenant = :tenant and run_id = :run_id"
@@ -171,16 +175,18 @@ class ReviewReader:
         self, *, tenant: str, review_id: str, run_id: str | None = None
     ) -> RunDetail:
         """The review of that id: the given run, else the open one, else the newest."""
-        from account_reviews.domain.review.state import ReviewState
-
         row = await self._statements.row(
             _FIND_RUN, tenant=tenant, review_id=review_id, run_id=run_id
         )
         if row is None:
             which = f"run {run_id} of {review_id}" if run_id else f"{review_id!r}"
             raise ReviewNotFoundError(f"there is no review {which}", hint="see `reviews list`")
-        state = ReviewState.model_validate_json(row["state"])
-        return RunDetail(state=state, age_seconds=max(0.0, float(row["age"])))
+        return _detail(row)
+
+    async def find_by_run(self, tenant: str, run_id: str) -> RunDetail | None:
+        """The review of that run id, None when there is none."""
+        row = await self._statements.row(_FIND_BY_RUN, tenant=tenant, run_id=run_id)
+        return None if row is None else _detail(row)
 
     async def find_archived(
         self, *, tenant: str, review_id: str, run_id: str | None = None
@@ -286,6 +292,13 @@ class ReviewReader:
         """A stored document, None when there is none."""
         row = await self._statements.row(_DOCUMENT, hash=stored)
         return None if row is None else json.loads(row["body"])
+
+
+def _detail(row: Row) -> RunDetail:
+    from account_reviews.domain.review.state import ReviewState
+
+    state = ReviewState.model_validate_json(row["state"])
+    return RunDetail(state=state, age_seconds=max(0.0, float(row["age"])))
 
 
 def _run_row(row: Row) -> RunRow:

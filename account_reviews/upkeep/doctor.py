@@ -6,7 +6,6 @@ longer than an answer may.
 
 import asyncio
 import shutil
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,12 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import (
-    DescribeTaskQueueRequest,
-    DescribeWorkflowExecutionRequest,
-)
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -45,13 +39,13 @@ from account_reviews.temporal.client import answering, connect
 from account_reviews.temporal.executions import Standing
 from account_reviews.temporal.names import RETENTION_DAYS, task_queue
 from account_reviews.temporal.open_reviews import on_other_queues
+from account_reviews.temporal.pollers import WORKFLOWS, who_polls
 from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 from account_reviews.temporal.service_choice import choose
 from account_reviews.upkeep.read_model import ended_cycles, few, standings
 
 _PATIENCE: Final = 3.0
 """Seconds for one check."""
-_POLL_SECONDS: Final = 70.0
 _MIB: Final = 2**20
 LEAST_FREE: Final = 50 * _MIB
 """Bytes. Both servers write their logs of changes in pieces of up to 16 MiB."""
@@ -367,19 +361,10 @@ async def _policy(patient: _Patient) -> str:
 
 async def _workers(patient: _Patient) -> str:
     client, queue = patient.temporal(), task_queue(patient.settings.tenant)
-    answer = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-    )
-    # A poll lasts a minute at most; who asked last before that is gone, though still listed.
-    since = time.time() - _POLL_SECONDS
-    seen = [one.identity for one in answer.pollers if one.last_access_time.seconds >= since]
+    seen = await who_polls(client, queue, WORKFLOWS)
     if not seen:
         raise NeedError(f"nobody polls the task queue {queue}", "start one: `reviews worker`")
-    return f"on {queue}: {', '.join(sorted(seen))}"
+    return f"on {queue}: {', '.join(seen)}"
 
 
 async def _tenants(patient: _Patient) -> str:

@@ -29,6 +29,8 @@ RUN_HERE = [
         *("approving.md", "cycles.md", "cycle-results.md", "schedules.md", "stopping.md"),
         *("telemetry.md", "audit.md", "completion.md", "retention.md", "stuck.md"),
         "control.md",
+        "looking.md",
+        "resuming.md",
     )
 ]
 """Pages whose commands run here beside the README; those of temporal-cli.md run in tests/tools."""

@@ -1,9 +1,10 @@
 """What queries answer: small views of a review's state."""
 
 from account_reviews.domain.base import Model, Timestamp
-from account_reviews.domain.review.approvals import ApprovalRequest, Terms
+from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.messages import TimelineEntry
 from account_reviews.domain.review.phases import Outcome, Phase, Status
+from account_reviews.domain.review.resume import Resumable, resume_of
 from account_reviews.domain.review.state import Counters, ReviewState
 
 
@@ -29,11 +30,6 @@ class PendingApprovals(Model):
 class Timeline(Model):
     items: tuple[TimelineEntry, ...]
     dropped: int
-
-
-class Resumable(Model):
-    resumable: bool
-    reason: str
 
 
 def status_view(state: ReviewState) -> ReviewStatus:
@@ -64,10 +60,5 @@ def timeline_view(state: ReviewState) -> Timeline:
 
 
 def resumable_view(state: ReviewState) -> Resumable:
-    """Yes only in a phase where a person can go on, and with few errors."""
-    if not state.phase.is_resumable:
-        return Resumable(resumable=False, reason=f"the phase is {state.phase}")
-    terms = state.analysis.terms if state.analysis else Terms()
-    if state.error_count >= terms.max_errors:
-        return Resumable(resumable=False, reason=f"{state.error_count} errors so far")
-    return Resumable(resumable=True, reason=f"the phase is {state.phase}")
+    """Yes only in a phase where somebody can go on, and with few errors."""
+    return resume_of(state)

@@ -1,0 +1,173 @@
+"""Whether the product does its work now: four quick looks. What is missing is the doctor's."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from account_reviews.bootstrap import Parts, open_parts
+from account_reviews.config.settings import Settings
+from account_reviews.domain.audit.masks import mask_secrets
+from account_reviews.domain.canonical import rfc3339
+from account_reviews.domain.errors import ReviewsError
+from account_reviews.temporal import names
+from account_reviews.temporal.executions import OPEN, quoted
+from account_reviews.temporal.open_reviews import count_running
+from account_reviews.temporal.pollers import ACTIVITIES, WORKFLOWS, who_polls
+
+PATIENCE: Final = 2.0
+"""Seconds for one look."""
+SHOWN_WITHIN: Final = timedelta(seconds=10)
+"""A review that began longer ago has its row."""
+LISTED: Final = 50
+"""Open reviews, the newest ones, whose rows are looked for."""
+LEFT_OPEN: Final = 5
+"""Rows that may be open of reviews that just closed: Temporal's lists follow behind."""
+_LEFT_SHARE: Final = 20
+"""One open row in so many, where there are many."""
+
+_OPEN_ROWS: Final = (
+    "select count(*) from reviews.review_runs where tenant = :tenant and closed_at is null"
+)
+_SHOWN: Final = "select review_id from reviews.review_runs where review_id = any(:ids)"
+
+
+class Check(NamedTuple):
+    """One look. `hint` says what to do; None when all is well."""
+
+    name: str
+    ok: bool
+    detail: str
+    hint: str | None = None
+
+
+class Report(NamedTuple):
+    ok: bool
+    checks: tuple[Check, ...]
+
+
+class UnwellError(Exception):
+    """It answers, and something is wrong with it."""
+
+    def __init__(self, detail: str, hint: str) -> None:
+        self.hint = hint
+        super().__init__(detail)
+
+
+async def look(settings: Settings) -> Report:
+    """All four at once, each within 2 seconds. Raises nothing for what it finds."""
+    try:
+        async with open_parts(settings, application="reviews-health") as parts:
+            checks = await _looked(parts)
+    except ReviewsError as error:
+        checks = (_failed("settings", error.message, error.hint),)
+    return Report(ok=all(one.ok for one in checks), checks=checks)
+
+
+async def _looked(parts: Parts) -> tuple[Check, ...]:
+    connecting = asyncio.ensure_future(parts.connect())
+    looks = (
+        ("database", lambda: _database(parts)),
+        ("temporal", lambda: _temporal(connecting)),
+        ("workers", lambda: _workers(parts, connecting)),
+        ("read model", lambda: _read_model(parts, connecting)),
+    )
+    try:
+        return tuple(await asyncio.gather(*(_one(name, one) for name, one in looks)))
+    finally:
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+
+
+async def _one(name: str, examination: Callable[[], Awaitable[str]]) -> Check:
+    try:
+        detail = await asyncio.wait_for(examination(), PATIENCE)
+    except TimeoutError:
+        return _failed(name, f"no answer within {PATIENCE:g} s", "see `reviews doctor`")
+    except UnwellError as error:
+        return _failed(name, str(error), error.hint)
+    except ReviewsError as error:
+        return _failed(name, error.message, error.hint)
+    except RPCError as error:
+        return _failed(name, f"Temporal answers: {error.message}", "see `reviews doctor`")
+    except Exception as error:  # noqa: BLE001  a look that breaks is a finding, not a crash
+        return _failed(name, f"{type(error).__name__}: {error}", "see `reviews doctor`")
+    return Check(name, ok=True, detail=detail)
+
+
+def _failed(name: str, detail: str, hint: str | None) -> Check:
+    """What failed may quote what it was given, such as an address with a password."""
+    hint = None if hint is None else mask_secrets(hint)
+    return Check(name, ok=False, detail=mask_secrets(detail), hint=hint)
+
+
+async def _database(parts: Parts) -> str:
+    began = time.monotonic()
+    await parts.statements.scalar(_OPEN_ROWS, tenant=parts.settings.tenant)
+    return f"answers in {(time.monotonic() - began) * 1000:.0f} ms"
+
+
+async def _client(connecting: "asyncio.Future[Client]") -> Client:
+    """One connection for all; who is cancelled while waiting leaves it to the others."""
+    return await asyncio.shield(connecting)
+
+
+async def _temporal(connecting: "asyncio.Future[Client]") -> str:
+    client = await _client(connecting)
+    began = time.monotonic()
+    if not await client.service_client.check_health():
+        raise UnwellError("it answers that it does not serve", "see its log")
+    return f"answers in {(time.monotonic() - began) * 1000:.0f} ms"
+
+
+async def _workers(parts: Parts, connecting: "asyncio.Future[Client]") -> str:
+    client, queue = await _client(connecting), names.task_queue(parts.settings.tenant)
+    workflows, activities = await asyncio.gather(
+        who_polls(client, queue, WORKFLOWS), who_polls(client, queue, ACTIVITIES)
+    )
+    for seen, what in ((workflows, "workflows"), (activities, "activities")):
+        if not seen:
+            raise UnwellError(
+                f"nobody asks the task queue {queue} for {what}", "start one: `reviews worker`"
+            )
+    count = len(set(workflows) | set(activities))
+    return f"{count} worker{'' if count == 1 else 's'} on {queue}"
+
+
+async def _read_model(parts: Parts, connecting: "asyncio.Future[Client]") -> str:
+    """Whether each review that is open in Temporal has its row, and the other way round."""
+    client, tenant = await _client(connecting), parts.settings.tenant
+    rows, running, newest = await asyncio.gather(
+        parts.statements.scalar(_OPEN_ROWS, tenant=tenant),
+        count_running(client, tenant),
+        _newest(client, tenant),
+    )
+    shown = {row["review_id"] for row in await parts.statements.rows(_SHOWN, ids=newest)}
+    missing = [one for one in newest if one not in shown]
+    if missing:
+        raise UnwellError(
+            f"{len(missing)} of the {len(newest)} newest open reviews have no row: {missing[0]}"
+            + (" and others" if len(missing) > 1 else ""),
+            "see whether a worker runs; `reviews db rebuild` makes the rows",
+        )
+    left = rows - running
+    if left > max(LEFT_OPEN, rows // _LEFT_SHARE):
+        raise UnwellError(
+            f"{rows} rows are open, and {running} reviews in Temporal",
+            "`reviews db rebuild` brings the rows up to date",
+        )
+    return f"{running} open in Temporal, {rows} here"
+
+
+async def _newest(client: Client, tenant: str) -> list[str]:
+    """Ids of the newest open reviews whose rows must be there."""
+    before = rfc3339(datetime.now(UTC) - SHOWN_WITHIN)
+    query = (
+        f"WorkflowType = 'AccountReview' AND {OPEN} AND Tenant = {quoted(tenant)} "
+        f"AND StartTime < '{before}'"
+    )
+    return [found.id async for found in client.list_workflows(query, limit=LISTED)]
