@@ -31,7 +31,6 @@ READS: Final = {
     "watch": Read("review", "review"),
     "brief": Read("review", "review"),
     "history": Read("review", "review"),
-    "snapshot": Read("review", "review"),
     "explain": Read("review", "review"),
     "snapshot": Read("review", "review"),
     "resumable": Read("review", "review"),
