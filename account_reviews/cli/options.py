@@ -34,9 +34,7 @@ OfKind = Annotated[str | None, typer.Option()]
 # Which review.
 
 Review = Annotated[str, typer.Argument(help="A review id or an account id.")]
-Reviews = Annotated[
-    list[str], typer.Argument(help="Review ids or account ids.", metavar="REVIEW...")
-]
+Reviews = Annotated[list[str], typer.Argument(help="Review ids or account ids.", metavar="REVIEW")]
 Run = Annotated[str | None, typer.Option("--run", help="An older review, by its run id.")]
 
 # Which accounts a review or a cycle is started of.

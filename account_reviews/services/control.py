@@ -27,6 +27,7 @@ from account_reviews.domain.review.commands import (
     Said,
 )
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.services.access import require
 from account_reviews.services.review_workflows import gone, handle_of
 from account_reviews.services.reviews import find_review
 from account_reviews.temporal.client import explained
@@ -84,6 +85,7 @@ async def command(
     state = (await find_review(parts, review, run_id)).state
     if state.closed_at is not None:
         return _of_closed(state, verb, f"the review is closed already: {state.outcome}")
+    await require(parts, verb, said.by, state)
     body = said.model_dump(mode="json", exclude_none=True, exclude_unset=True) | {"by": said.by}
     known = command_id or uuid.uuid4().hex
     seconds = ANSWER_SECONDS if verb in _ANSWERS else UPDATE_SECONDS
@@ -120,6 +122,7 @@ async def touch(
     state = (await find_review(parts, review, run_id)).state
     if state.closed_at is not None:
         return _of_closed(state, "touch", f"the review is closed already: {state.outcome}")
+    await require(parts, "touch", said.by, state)
     body = said.model_dump(mode="json", exclude_none=True)
     try:
         await handle_of(client, state.review_id, state.run_id).signal("touch", body)

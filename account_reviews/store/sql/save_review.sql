@@ -150,12 +150,16 @@ baseline as (
 ),
 
 -- Its place among the open interactive reviews: the first save says whose it is, the closing one
--- gives it back.
+-- gives it back. One that is open and has none, as after a reset or with a database that was
+-- restored, takes one again.
 seated as (
-  update reviews.admission set run_id = :run_id
-  where reservation_id = :reservation_id
-    and run_id is null
+  insert into reviews.admission as known (reservation_id, tenant, workflow_id, run_id)
+  select cast(:reservation_id as text), :tenant, :review_id, :run_id
+  where cast(:reservation_id as text) is not null
     and cast(:closed_at as timestamptz) is null
+    and exists (select from saved)
+  on conflict (reservation_id) do update set run_id = excluded.run_id
+  where known.run_id is null
 ),
 
 left_seat as (

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -136,6 +137,19 @@ async def test_the_first_save_says_whose_place_it_is_and_a_later_one_does_not_ta
     assert row["reservation_id"] == state.reservation_id
     await parts.store.save(state.model_copy(update={"version": 9}))
     assert await taken(parts) == [row]
+
+
+async def test_an_open_review_that_lost_its_row_takes_a_place_again_and_an_old_save_does_not(
+    parts: Parts, own_client: Client
+) -> None:
+    (state,) = await fill(parts, own_client, 1)
+    before = await taken(parts)
+    async with parts.engine.begin() as connection:
+        await connection.execute(text("delete from reviews.admission"))
+    await parts.store.save(state)
+    assert await taken(parts) == [], "no newer than what is there"
+    await parts.store.save(state.model_copy(update={"version": 9}))
+    assert await taken(parts) == before
 
 
 async def test_a_start_that_is_refused_gives_its_place_back(

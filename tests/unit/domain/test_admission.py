@@ -140,8 +140,11 @@ class House(RuleBasedStateMachine):
 
     @rule(account=st.sampled_from(ACCOUNTS))
     def a_review_saves(self, account: str) -> None:
-        if self._is_open(account) and (row := self._row_of(account)) is not None:
-            row["run_id"] = self.newest[account]["run_id"]
+        newest = self.newest.get(account)
+        if newest is not None and newest["open"] and newest["reservation"]:
+            unknown = {"account": account, "run_id": None, "alone_since": None}
+            row = self.rows.setdefault(newest["reservation"], unknown)
+            row["run_id"] = newest["run_id"]
 
     @rule(account=st.sampled_from(ACCOUNTS), saves=st.booleans())
     def a_review_ends(self, account: str, saves: bool) -> None:
@@ -219,9 +222,6 @@ class House(RuleBasedStateMachine):
 
     def _is_open(self, account: str) -> bool:
         return account in self.newest and bool(self.newest[account]["open"])
-
-    def _row_of(self, account: str) -> dict[str, Any] | None:
-        return self.rows.get(self.newest[account]["reservation"])
 
     def _reservation(self, name: str, later: timedelta = timedelta(0)) -> Reservation:
         """As it is read, which notes that its starter is gone."""
