@@ -45,13 +45,8 @@ class Place(NamedTuple):
 
 PLACES: Final = {
     "reviews": Place(
-        "select run_id as k1, null as k2, jsonb_build_object('state', state, 'context', context, "
-        "'name', name, 'purpose', purpose, 'agent', agent, 'waiting_on', waiting_on) as body "
-        "from reviews.review_runs where tenant = :tenant and closed_at is not null",
-        "update reviews.review_runs set state = b->'state', context = b->'context', "
-        "name = b->>'name', purpose = b->>'purpose', agent = b->>'agent', "
-        "waiting_on = b->'waiting_on', erased_at = now() "
-        "from (select cast(:body as jsonb) as b) as new where run_id = :k1",
+        read_sql("account_reviews.store", "texts_of_reviews.sql"),
+        read_sql("account_reviews.store", "erase_from_review.sql"),
     ),
     "approval_requests": Place(
         "select request_id as k1, null as k2, body from reviews.approval_requests "
@@ -82,10 +77,7 @@ PLACES: Final = {
         "from (select cast(:body as jsonb) as b) as new where key = :k1",
     ),
     "cycle_accounts": Place(
-        "select a.run_id as k1, a.account_id as k2, jsonb_build_object('account_name', "
-        "a.account_name, 'reason', a.reason, 'snapshot', a.snapshot) as body "
-        "from reviews.cycle_accounts a join reviews.cycles c using (run_id) "
-        "where c.tenant = :tenant",
+        read_sql("account_reviews.store", "texts_of_cycle_accounts.sql"),
         "update reviews.cycle_accounts set account_name = b->>'account_name', "
         "reason = b->>'reason', snapshot = nullif(b->'snapshot', 'null') "
         "from (select cast(:body as jsonb) as b) as new where run_id = :k1 and account_id = :k2",
