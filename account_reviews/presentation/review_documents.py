@@ -8,8 +8,13 @@ if TYPE_CHECKING:
     from account_reviews.domain.halts import Halt
     from account_reviews.domain.proposals import ItemState, ProposedChange
     from account_reviews.domain.review.approvals import ApprovalRequest
+    from account_reviews.domain.review.pending import PendingStep
     from account_reviews.domain.review.state import ReviewState
     from account_reviews.store.review_queries import Archived, RequestRow, RunRow
+
+_BY_TEMPORAL = " in Temporal"
+_ENDS = ("terminated", "timed_out", "failed")
+"""How Temporal ends a review without its own closing steps."""
 
 
 def started_document(state: "ReviewState", *, joined: bool = False) -> dict[str, Any]:
@@ -106,14 +111,17 @@ def review_document(
     age_seconds: float | None = None,
     halt: "Halt | None" = None,
     standing: str | None = None,
+    failing: "Sequence[PendingStep]" = (),
     archived: "Archived | None" = None,
 ) -> dict[str, Any]:
     """The answer of `show`. `halt` is what keeps an open review from writing now.
 
     `archived` says where it comes from when its rows are gone. `standing` is how a review that did
-    not answer stands in Temporal: a `Standing`.
+    not answer stands in Temporal: a `Standing`. `failing` are the steps that do not get on, where
+    Temporal was asked.
     """
     from account_reviews.domain.review.views import resumable_view
+    from account_reviews.presentation.stuck_documents import step_document
 
     ended = state.closed_at or state.updated_at
     return {
@@ -125,7 +133,8 @@ def review_document(
         "owner_id": state.snapshot.owner_id if state.snapshot else None,
         "owner_name": state.snapshot.owner_name if state.snapshot else None,
         "tenant": state.tenant,
-        "kind": state.kind,
+        "kind": state.shown_kind,
+        "started_as": state.kind,
         "name": state.name,
         "purpose": state.purpose,
         "agent": state.agent,
@@ -134,7 +143,8 @@ def review_document(
         "as_of": state.as_of,
         "phase": state.phase,
         "status": "paused" if standing == "paused" else state.status,
-        "temporal_status": standing,
+        "temporal_status": standing or _ended_in_temporal(state),
+        "failing": [step_document(one) for one in failing or _as_the_state_says(state)],
         "outcome": state.outcome,
         "reason": state.reason,
         "degraded": state.degraded,
@@ -237,6 +247,34 @@ def _control_part(state: "ReviewState") -> dict[str, Any]:
         "plan": list(state.plan),
         "step": state.step,
     }
+
+
+def _ended_in_temporal(state: "ReviewState") -> str | None:
+    """When that was its end."""
+    word = (state.reason or "").removesuffix(_BY_TEMPORAL)
+    return word if word in _ENDS else None
+
+
+def _as_the_state_says(state: "ReviewState") -> "list[PendingStep]":
+    """Where Temporal was not asked: what the review was signalled last."""
+    from account_reviews.domain.review.pending import PendingStep
+    from account_reviews.domain.review.usage import step_of
+
+    if state.closed_at is not None:
+        return []
+    return [
+        PendingStep(
+            step=step_of(one.type),
+            activity=one.type,
+            activity_id=one.activity_id,
+            attempt=one.attempt,
+            error=one.error,
+            since=one.since,
+            next_retry_at=None,
+            retryable=True,
+        )
+        for one in state.failing
+    ]
 
 
 def _analysis_part(analysis: "Analysis | None") -> dict[str, Any]:

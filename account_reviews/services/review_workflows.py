@@ -1,24 +1,35 @@
 """Reviews as their workflows answer."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import (
     Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
 )
+from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError
 
 from account_reviews.domain.audit.masks import mask_secrets
 from account_reviews.domain.errors import NotFoundError
+from account_reviews.domain.review.decisions import close_from_outside
+from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.temporal import names
-from account_reviews.temporal.executions import Standing, standing_of
+from account_reviews.temporal.executions import (
+    Standing,
+    describe,
+    end_of,
+    first_run_of,
+    standing_of,
+)
 
 QUERY_SECONDS = 2.0
 _LAST_EVENTS = 10
@@ -29,7 +40,11 @@ ReviewHandle = WorkflowHandle[Any, Any]
 async def ask(handle: ReviewHandle) -> ReviewState | None:
     """What an open review says of itself; None when nobody answers."""
     try:
-        asked = handle.query(names.SNAPSHOT_QUERY, result_type=ReviewState)
+        asked = handle.query(
+            names.SNAPSHOT_QUERY,
+            result_type=ReviewState,
+            reject_condition=QueryRejectCondition.NOT_OPEN,  # a terminated one would say it waits
+        )
         state: ReviewState = await asyncio.wait_for(asked, QUERY_SECONDS)
     except (TimeoutError, RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
         return None
@@ -43,6 +58,39 @@ async def standing(client: Client, state: ReviewState) -> Standing | None:
         return await asyncio.wait_for(asked, QUERY_SECONDS)
     except (TimeoutError, RPCError):
         return None
+
+
+ENDED_OUTSIDE: Final = {
+    WorkflowExecutionStatus.TERMINATED: Outcome.ABANDONED,
+    WorkflowExecutionStatus.TIMED_OUT: Outcome.ABANDONED,
+    WorkflowExecutionStatus.FAILED: Outcome.FAILED,
+}
+"""How a review ends that Temporal has ended without its own closing steps."""
+
+
+async def newest_run(
+    client: Client, review_id: str, run_id: str
+) -> WorkflowExecutionDescription | None:
+    """The newest run of that review of the account; None when there is none, or no answer."""
+    try:
+        found = await asyncio.wait_for(describe(client, review_id), QUERY_SECONDS)
+    except (TimeoutError, RPCError):
+        return None
+    return found if found is not None and first_run_of(found) == run_id else None
+
+
+def closed_as_in_temporal(state: ReviewState, found: WorkflowExecutionDescription) -> ReviewState:
+    """The state of a review whose row is open still, as Temporal has ended it. Nobody was asked
+    what it has written: its row will say so."""
+    outcome, at = (
+        ENDED_OUTSIDE.get(found.status or WorkflowExecutionStatus.RUNNING),
+        found.close_time,
+    )
+    if outcome is None or at is None:
+        return state
+    ended = state.model_copy(deep=True)
+    close_from_outside(ended, outcome, f"{end_of(found)} in Temporal", at)
+    return ended
 
 
 async def is_gone(client: Client, review_id: str, run_id: str) -> bool:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from account_reviews.domain.analysis.model import Analysis
+    from account_reviews.domain.review.pending import PendingStep
     from account_reviews.domain.review.state import ReviewState
-    from account_reviews.temporal.executions import Standing
 
 Connect = Callable[[], "Awaitable[Client | None]"]
 """Gives Temporal, or None when it is away. It is only called for an open review."""
@@ -55,7 +55,8 @@ async def show_review(
 ) -> "tuple[ReviewState, Analysis | None, dict[str, Any]]":
     """State, analysis and document. An open review answers itself, else its row with its age.
 
-    The document says when such a one is paused in Temporal, or not known there any more.
+    The document says what such a one fails at, and when it is paused in Temporal, was ended there
+    or is not known there any more.
     """
     from account_reviews.domain.analysis.model import Analysis
     from account_reviews.presentation.review_documents import review_document
@@ -75,6 +76,7 @@ async def show_review(
         age_seconds=seen.age_seconds,
         halt=halt,
         standing=seen.standing,
+        failing=seen.failing,
         archived=seen.archived,
     )
     return state, analysis, document
@@ -88,8 +90,9 @@ class Seen(NamedTuple):
     source: str
     age_seconds: float | None = None
     """Of the row."""
-    standing: "Standing | None" = None
+    standing: str | None = None
     """How it stands in Temporal, where it is open and did not answer."""
+    failing: "tuple[PendingStep, ...]" = ()
     archived: Archived | None = None
 
 
@@ -102,28 +105,57 @@ async def see_review(
 
 async def see(connect: Connect, found: RunDetail) -> Seen:
     """The same of one that was found."""
-    standing: Standing | None = None
-    if found.state.closed_at is None:
-        live, standing = await _live(connect, found.state)
-        if live is not None:
-            return Seen(live, "workflow")
+    state, live = found.state, _Live()
+    if state.closed_at is None:
+        live = await _live(connect, state)
+        if live.state is not None:
+            return Seen(live.state, "workflow", failing=live.failing)
+        state = live.row or state
     source = "projection" if found.archived is None else "archive"
-    return Seen(found.state, source, found.age_seconds, standing, found.archived)
+    age = found.age_seconds
+    return Seen(state, source, age, live.standing, live.failing, found.archived)
 
 
-async def _live(
-    connect: Connect, state: "ReviewState"
-) -> "tuple[ReviewState | None, Standing | None]":
+class _Live(NamedTuple):
+    """What is known of an open review beside its row."""
+
+    state: "ReviewState | None" = None
+    """Its own answer."""
+    row: "ReviewState | None" = None
+    """Its row, closed as Temporal says where nobody has closed it yet."""
+    standing: str | None = None
+    failing: "tuple[PendingStep, ...]" = ()
+
+
+async def _live(connect: Connect, state: "ReviewState") -> _Live:
     """What the open review says of itself; where nobody answers, how it stands in Temporal."""
     client = await connect()
     if client is None:
-        return None, None
-    from account_reviews.services.review_workflows import ask, handle_of, standing
+        return _Live()
+    from account_reviews.services.pending_steps import failing_steps
+    from account_reviews.services.review_workflows import (
+        ask,
+        closed_as_in_temporal,
+        handle_of,
+        newest_run,
+        standing,
+    )
+    from account_reviews.temporal.executions import Standing
 
-    live = await ask(handle_of(client, state.review_id, state.run_id))
-    if live is not None and live.run_id == state.run_id:
-        return live, None
-    return None, await standing(client, state)
+    review_id, run_id = state.review_id, state.run_id
+    live = await ask(handle_of(client, review_id, run_id))
+    if live is not None and live.run_id == run_id:
+        failing = await failing_steps(client, review_id, run_id) if live.failing else []
+        return _Live(state=live, failing=tuple(failing))
+    found = await standing(client, state)
+    if found is Standing.CLOSED:
+        ended = await newest_run(client, review_id, run_id)
+        row = closed_as_in_temporal(state, ended) if ended is not None else state
+        return _Live(row=row, standing=None if row.closed_at is not None else found)
+    if found in (None, Standing.GONE):
+        return _Live(standing=found)
+    failing = await failing_steps(client, review_id, run_id)
+    return _Live(standing=found, failing=tuple(failing))
 
 
 async def open_review(parts: Parts, client: "Client", account_id: str) -> "ReviewState":

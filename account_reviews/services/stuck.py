@@ -19,15 +19,14 @@ from account_reviews.bootstrap import Parts
 from account_reviews.domain.errors import ConflictError, ReviewNotFoundError
 from account_reviews.domain.review.pending import PendingStep, StuckReview
 from account_reviews.domain.review.usage import in_words
+from account_reviews.services.pending_steps import CALL_SECONDS, steps_of
 from account_reviews.services.reviews import review_id_of
 from account_reviews.temporal import names
 from account_reviews.temporal.executions import OPEN, describe, first_run_of, is_open, quoted
-from account_reviews.temporal.pending_steps import pending_steps, with_history
 
 MOST_LOOKED_AT: Final = 2000
 """Open reviews that are asked for, those first that are likely to be stuck."""
 MOST_SECONDS: Final = 20.0
-_CALL_SECONDS: Final = 5.0
 _AT_ONCE: Final = 16
 _LIKELY: Final = "(NeedsAttention = true or ReviewStatus != 'waiting' or ReviewStatus is null)"
 
@@ -76,7 +75,7 @@ async def _open_reviews(client: Client, tenant: str) -> list[tuple[str, str]]:
 
 
 async def _look_at(client: Client, workflow_id: str, run_id: str) -> StuckReview | None:
-    found = await asyncio.wait_for(describe(client, workflow_id, run_id), _CALL_SECONDS)
+    found = await asyncio.wait_for(describe(client, workflow_id, run_id), CALL_SECONDS)
     if found is None or not is_open(found):
         return None
     steps = await steps_of(client, found)
@@ -88,28 +87,6 @@ def _stuck(found: WorkflowExecutionDescription, steps: list[PendingStep]) -> Stu
     return StuckReview(found.id, first_run_of(found), account_id, tuple(steps))
 
 
-async def steps_of(client: Client, found: WorkflowExecutionDescription) -> list[PendingStep]:
-    """What holds up an open review, with since when as far as its history says."""
-    steps = pending_steps(found, datetime.now(UTC))
-    if not steps:
-        return []
-    try:
-        return await with_history(client, found, steps)
-    except (TimeoutError, RPCError):
-        return steps
-
-
-async def failing_steps(client: Client, review_id: str, run_id: str) -> list[PendingStep]:
-    """The same of one review; nothing when Temporal does not answer, or it is closed."""
-    try:
-        found = await asyncio.wait_for(describe(client, review_id), _CALL_SECONDS)
-    except (TimeoutError, RPCError):
-        return []
-    if found is None or not is_open(found) or first_run_of(found) != run_id:
-        return []
-    return await steps_of(client, found)
-
-
 async def retry(
     parts: Parts, client: Client, review: str, *, run_id: str | None, reason: str | None
 ) -> StuckReview:
@@ -119,7 +96,7 @@ async def retry(
     it is closed, when nothing of it fails, or when only a new worker would help.
     """
     review_id = review_id_of(parts.settings.tenant, review)
-    found = await asyncio.wait_for(describe(client, review_id), _CALL_SECONDS)
+    found = await asyncio.wait_for(describe(client, review_id), CALL_SECONDS)
     if found is None or (run_id is not None and first_run_of(found) != run_id):
         which = f"run {run_id} of {review_id}" if run_id else f"{review_id!r}"
         raise ReviewNotFoundError(
@@ -185,7 +162,7 @@ async def _reset(
         )
     )
     try:
-        await asking.recorded(request, asyncio.wait_for(call, _CALL_SECONDS))
+        await asking.recorded(request, asyncio.wait_for(call, CALL_SECONDS))
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise

@@ -21,7 +21,7 @@ def run_row(state: ReviewState) -> dict[str, Any]:
         "account_id": state.account_id,
         "owner_id": state.snapshot.owner_id if state.snapshot else None,
         "name": state.name,
-        "kind": state.kind,
+        "kind": state.shown_kind,
         "phase": state.phase.value,
         "status": state.status.value,
         "outcome": state.outcome.value if state.outcome else None,

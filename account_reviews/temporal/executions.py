@@ -4,6 +4,7 @@ With `frontend.WorkflowPauseEnabled` an execution can be paused from outside, st
 signals are taken and wait, queries and updates are turned away, no task runs until it is unpaused.
 """
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -45,6 +46,19 @@ def is_open(found: WorkflowExecution) -> bool:
 def is_paused(found: WorkflowExecution) -> bool:
     """Paused by Temporal's own means; a cycle that is paused by ours runs."""
     return found.raw_info.status == Wire.WORKFLOW_EXECUTION_STATUS_PAUSED
+
+
+def end_of(found: WorkflowExecution) -> str:
+    """How a closed one ended, in Temporal's words: `terminated`, `timed_out`, `completed` ..."""
+    return found.status.name.lower() if found.status is not None else "closed"
+
+
+def reset_at(found: WorkflowExecutionDescription) -> datetime | None:
+    """When this run was begun by a reset of an earlier one."""
+    extended = found.raw_description.workflow_extended_info
+    if not extended.HasField("last_reset_time"):
+        return None
+    return extended.last_reset_time.ToDatetime(tzinfo=UTC)
 
 
 def unpause_hint(workflow_id: str) -> str:

@@ -21,8 +21,8 @@ from account_reviews.audit.outages import is_away
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.review.decisions import close_from_outside
-from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.services.review_workflows import ENDED_OUTSIDE
 from account_reviews.services.standing_writes import settle_what_was_approved
 from account_reviews.store.reviews import ReviewStore, Seen
 from account_reviews.temporal.executions import describe, first_run_of, is_paused, was_reset
@@ -168,13 +168,6 @@ class _Rebuilder:
 
 def _by_end(found: WorkflowExecutionDescription) -> tuple[bool, datetime]:
     return found.close_time is None, found.close_time or found.start_time
-
-
-ENDED_OUTSIDE: Final = {
-    WorkflowExecutionStatus.TERMINATED: Outcome.ABANDONED,
-    WorkflowExecutionStatus.TIMED_OUT: Outcome.ABANDONED,
-    WorkflowExecutionStatus.FAILED: Outcome.FAILED,
-}
 
 
 async def settle(

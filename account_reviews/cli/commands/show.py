@@ -41,6 +41,9 @@ _STANDINGS = {
     "paused": "paused in Temporal; unpause it: temporal workflow unpause -w {review_id}",
     "gone": "gone: Temporal does not know it any more; end it: "
     "reviews cancel {review_id} --run {run_id}",
+    "terminated": "terminated in Temporal",
+    "timed_out": "timed out in Temporal",
+    "failed": "failed in Temporal",
 }
 
 
@@ -283,8 +286,7 @@ def _print_review(document: dict[str, Any]) -> None:
         say(f"  from the read model, {document['age_seconds']:.0f} s old")
     if document["archived"]:
         say(f"  archived on {_short(document['archived']['at'])}: its rows were removed")
-    if document["temporal_status"] in _STANDINGS:
-        say(f"  {_STANDINGS[document['temporal_status']].format(**document)}")
+    _print_standing(document)
     if document["halted"]:
         halt = document["halted"]
         since = f"{halt['by']} since {_short(halt['at'])}"
@@ -302,6 +304,18 @@ def _print_review(document: dict[str, Any]) -> None:
         due = _short(request["deadline"])
         say(f"  request {request['request_id']}: {request['state']}, due {due}")
     say(f"  {document['summary']}")
+
+
+def _print_standing(document: dict[str, Any]) -> None:
+    """What was done to it in Temporal, and what it fails at."""
+    from account_reviews.presentation.stuck_documents import failing_lines
+
+    if document["temporal_status"] in _STANDINGS:
+        say(f"  {_STANDINGS[document['temporal_status']].format(**document)}")
+    if document["kind"] == "recovery":
+        say("  it was reset in Temporal, and goes on from there")
+    for line in failing_lines(document["failing"]):
+        say(f"  {line}")
 
 
 def _print_line(line: dict[str, Any]) -> None:

@@ -34,6 +34,8 @@ NEWEST_LOGIC = 3
 1 is the first; 2 saves and reports before it remembers, and looks unknown outcomes up; 3 takes
 commands, waits by one timer for all that is due, and writes on a queue of its own.
 """
+RECOVERY = "recovery"
+"""How a review that was reset is shown; nobody starts one as such."""
 TIMELINE_LIMIT = 200
 """Lines kept in the state; the event history holds all."""
 
@@ -291,6 +293,11 @@ class ReviewState(BaseModel):
     def follows(self, logic: int) -> bool:
         """Whether this review was begun with that order of commands, or a later one."""
         return self.logic >= logic
+
+    @property
+    def shown_kind(self) -> str:
+        """What people see it as: one that was reset is a recovery, unless it takes a write back."""
+        return RECOVERY if self.was_reset and self.undo is None else self.kind
 
     @property
     def degraded(self) -> bool:
