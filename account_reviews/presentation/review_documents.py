@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from account_reviews.domain.review.state import ReviewState
     from account_reviews.store.review_queries import Archived, RequestRow, RunRow
 
-_BY_TEMPORAL = " in Temporal"
-_ENDS = ("terminated", "timed_out", "failed")
+BY_TEMPORAL = " in Temporal"
+"""How the reason of such an end ends: `terminated in Temporal`."""
+ENDS_IN_TEMPORAL = ("terminated", "timed_out", "failed")
 """How Temporal ends a review without its own closing steps."""
 
 
@@ -251,8 +252,8 @@ def _control_part(state: "ReviewState") -> dict[str, Any]:
 
 def _ended_in_temporal(state: "ReviewState") -> str | None:
     """When that was its end."""
-    word = (state.reason or "").removesuffix(_BY_TEMPORAL)
-    return word if word in _ENDS else None
+    word = (state.reason or "").removesuffix(BY_TEMPORAL)
+    return word if word in ENDS_IN_TEMPORAL else None
 
 
 def _as_the_state_says(state: "ReviewState") -> "list[PendingStep]":

@@ -21,6 +21,7 @@ from account_reviews.telemetry import gauges, instruments
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.sandbox import sandboxed_runner
 from account_reviews.upkeep.jobs import AuditTools, UpkeepJobs
+from account_reviews.upkeep.outside_watch import OutsideWatch
 from account_reviews.upkeep.remembering import Remembering
 from account_reviews.upkeep.server_closed_reviews import EndedOutside
 from activities.upkeep import UpkeepActivities
@@ -82,8 +83,13 @@ async def open_worker_parts(
             remembering = Remembering(
                 MemoryOutbox(parts.engine), parts.memory, tenant=settings.tenant
             )
+            settle = _left_to_others if reads else ended.settle
+            watch = OutsideWatch(
+                client, parts.engine, parts.audit.engine, settle, tenant=settings.tenant
+            )
             async with (
                 remembering.running(),
+                watch.running(),
                 audited(
                     settings,
                     parts.policy,
@@ -91,7 +97,7 @@ async def open_worker_parts(
                     main=parts.engine,
                     audit=parts.audit,
                     relay=parts.relay(with_ledger=not reads),
-                    settle=_left_to_others if reads else ended.settle,
+                    settle=settle,
                 ) as trail,
             ):
                 yield WorkerParts(

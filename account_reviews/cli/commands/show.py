@@ -161,14 +161,18 @@ def _checked(where: "dict[str, str | bool]") -> "dict[str, str | bool | datetime
 
 
 def _words(name: str) -> "type[StrEnum]":
+    from enum import StrEnum
+    from typing import cast
+
     from account_reviews.domain.analysis.model import RiskLevel
     from account_reviews.domain.review.phases import Outcome, Phase, Status
-    from account_reviews.domain.review.state import ReviewKind
+    from account_reviews.domain.review.state import RECOVERY, ReviewKind
 
+    kinds = {one.name: one.value for one in ReviewKind} | {"RECOVERY": RECOVERY}
     words: dict[str, type[StrEnum]] = {
         "phase": Phase,
         "status": Status,
-        "kind": ReviewKind,
+        "kind": cast("type[StrEnum]", StrEnum("Kind", kinds)),
         "outcome": Outcome,
         "risk_level": RiskLevel,
     }

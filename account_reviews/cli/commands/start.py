@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from account_reviews.bootstrap import Parts
+    from account_reviews.domain.errors import ReviewsError
     from account_reviews.domain.records import Account
     from account_reviews.domain.review.state import ReviewInput
 
@@ -121,9 +122,10 @@ async def _start(
         rows += [{"account_id": name, "error": why} for name, why in (unknown or {}).items()]
         if until is not None:
             closed, connect = until is Wait.CLOSED, temporal_when_needed(parts)
-            await wait_for(parts, connect, rows, closed=closed, say=note)
+            refused = await wait_for(parts, connect, rows, closed=closed, say=note)
+            if single:
+                _raise_refused(refused)
         if single:
-            _raise_gone(rows[0])
             print_json(rows[0]) if output is Format.JSON else _print_rows(rows)
         elif output is Format.JSON:
             print_json({"items": rows, "next_cursor": None})
@@ -240,12 +242,10 @@ async def _start_one(
     return started_document(state)
 
 
-def _raise_gone(row: dict[str, Any]) -> None:
-    """The one review that was waited for was deleted in Temporal meanwhile."""
-    if "error" in row:
-        from account_reviews.services.review_workflows import gone
-
-        raise gone(row["review_id"], row["run_id"])
+def _raise_refused(refused: "dict[str, ReviewsError]") -> None:
+    """Nothing comes any more of the one review that was waited for."""
+    for error in refused.values():
+        raise error
 
 
 def _exit_code(rows: list[dict[str, Any]], until: Wait | None) -> int:

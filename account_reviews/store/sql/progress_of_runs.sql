@@ -4,6 +4,7 @@ select
   phase,
   status,
   outcome,
+  case when outcome in ('abandoned', 'failed') then state->>'reason' end as reason,
   status = 'waiting'
     or (
       phase = 'investigating'
