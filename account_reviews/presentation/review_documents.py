@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from account_reviews.presentation.notifications import delivery_documents
+
 if TYPE_CHECKING:
     from account_reviews.domain.analysis.model import Analysis
     from account_reviews.domain.halts import Halt
     from account_reviews.domain.proposals import ItemState, ProposedChange
     from account_reviews.domain.review.approvals import ApprovalRequest
+    from account_reviews.domain.review.deliveries import DeliveryRow
     from account_reviews.domain.review.pending import PendingStep
     from account_reviews.domain.review.state import ReviewState
     from account_reviews.store.review_queries import Archived, RequestRow, RunRow
@@ -59,8 +62,13 @@ def change_document(change: "ProposedChange", state: "ItemState") -> dict[str, A
     }
 
 
-def request_document(request: "ApprovalRequest") -> dict[str, Any]:
-    """An approval request as `approvals list` and `show` give it."""
+def request_document(
+    request: "ApprovalRequest", deliveries: "Sequence[DeliveryRow]" = ()
+) -> dict[str, Any]:
+    """An approval request as `approvals list` and `show` give it.
+
+    `deliveries`: the rows of its notices, which may know more than the request does yet.
+    """
     return {
         "request_id": request.request_id,
         "review_id": request.review_id,
@@ -91,13 +99,15 @@ def request_document(request: "ApprovalRequest") -> dict[str, Any]:
             for item in request.items
         ],
         "decisions": [decision.model_dump() for decision in request.decisions],
-        "notifications": [],
+        "notifications": delivery_documents(request, deliveries),
     }
 
 
-def request_row_document(row: "RequestRow") -> dict[str, Any]:
+def request_row_document(
+    row: "RequestRow", deliveries: "Sequence[DeliveryRow]" = ()
+) -> dict[str, Any]:
     return {
-        **request_document(row.request),
+        **request_document(row.request, deliveries),
         "review_id": row.review_id,
         "run_id": row.run_id,
         "owner_id": row.owner_id,

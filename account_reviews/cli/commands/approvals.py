@@ -124,9 +124,11 @@ async def _show(request_id: str, output: Format) -> None:
     from account_reviews.presentation.review_documents import request_row_document
 
     async with open_session() as parts:
-        row = await parts.reader.find_request(parts.settings.tenant, request_id)
+        tenant = parts.settings.tenant
+        row = await parts.reader.find_request(tenant, request_id)
         about(row.review_id)
-    document = request_row_document(row)
+        deliveries = await parts.deliveries.of(tenant, [request_id])
+    document = request_row_document(row, deliveries.get(request_id, ()))
     print_json(document) if output is Format.JSON else _print_request(document)
 
 
@@ -332,6 +334,8 @@ def quoted(value: object) -> str:
 
 
 def _print_request(document: dict[str, Any]) -> None:
+    from account_reviews.presentation.notifications import delivery_sentence
+
     say(f"request {document['request_id']} of {document['review_id']}: {document['state']}")
     say(f"  due {document['deadline']:%Y-%m-%d %H:%M:%SZ}, {document['required']['text']}")
     say(f"  asked: {', '.join(document['approvers']) or 'nobody in particular'}")
@@ -351,3 +355,5 @@ def _print_request(document: dict[str, Any]) -> None:
         reason = f": {decision['reason']}" if decision["reason"] else ""
         of = f" on behalf of {decision['on_behalf_of']}" if decision["on_behalf_of"] else ""
         say(f"  {decision['decision']} by {decision['by']}{of}{reason}")
+    for delivery in document["notifications"]:
+        say(f"  {delivery_sentence(delivery)}")
