@@ -13,7 +13,7 @@ from account_reviews.domain.access.roles import (
     permission,
     permission_for_other,
 )
-from account_reviews.domain.access.signed import Binding, mismatch
+from account_reviews.domain.access.signed import Binding, Claims, mismatch
 from account_reviews.domain.errors import BadInputError, ReviewsError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.review.checks import Checked, CheckSaid
@@ -51,6 +51,17 @@ class Guard:
     def permission(self, verb: str, by: str, subject: Subject | None = None) -> Permission:
         """Whether `by` may do `verb` now. PolicyError when the policy cannot be read."""
         return permission(self._policy.current().access, verb, by, subject)
+
+    def sign(self, binding: Binding, expires: int, unique: str) -> str:
+        """A token of one decision, by the first key. BadInputError when there is none."""
+        from account_reviews.access.tokens import sign
+
+        if self._keys is None:
+            raise BadInputError(
+                "there is no key to sign with",
+                hint=f"set {NAME} or {NAME}_FILE, as its workers have",
+            )
+        return sign(Claims(binding=binding, expires=expires, unique=unique), self._keys)
 
     def check(self, call: CheckSaid) -> Checked:
         """The answer for a review. It never raises: what cannot be checked is refused."""

@@ -43,15 +43,22 @@ async def require(parts: Parts, verb: "Verb | str", by: str | None, about: "Abou
 
 async def require_decision(parts: Parts, row: RequestRow, decision: "SubmitDecision") -> None:
     """The same for a decision, also of a delegate, which may have to be signed."""
-    if parts.settings.policy_file is None:
+    await require_right(parts, row, decision)
+    if parts.settings.policy_file is None or decision.token is not None:
         return
-    found = parts.guard.permission_to_decide(decision, await _subject(parts, row))
-    _ensure(parts, found, "decide", decision.approver, row)
-    if decision.token is None and parts.guard.requires_signed:
+    if parts.guard.requires_signed:
         raise NotAllowedError(
             "decisions must be signed, and this one has no --token",
             hint="make one with `reviews approvals token`, where the keys are",
         )
+
+
+async def require_right(parts: Parts, row: RequestRow, decision: "SubmitDecision") -> None:
+    """Whether that person may decide so, signed or not."""
+    if parts.settings.policy_file is None:
+        return
+    found = parts.guard.permission_to_decide(decision, await _subject(parts, row))
+    _ensure(parts, found, "decide", decision.approver, row)
 
 
 def _ensure(parts: Parts, found: "Permission", verb: str, by: str, about: "About") -> None:

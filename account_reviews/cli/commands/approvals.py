@@ -7,6 +7,7 @@ import typer
 
 from account_reviews.cli.access_log import about
 from account_reviews.cli.commands.approvals_next import go_through
+from account_reviews.cli.commands.approvals_token import token_command
 from account_reviews.cli.commands.decision_batches import Choice, check_choice, decide_many
 from account_reviews.cli.options import Account, Cursor, Limit, Output, Owner, Reason
 from account_reviews.cli.output import Format, leave, print_json, run
@@ -64,6 +65,7 @@ def register(app: typer.Typer) -> None:
     group.command("adjust")(adjust_command)
     group.command("reject")(reject_command)
     group.command("defer")(defer_command)
+    group.command("token")(token_command)
     app.add_typer(group, name="approvals")
 
 
