@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 
 from temporalio.client import Client
@@ -15,6 +14,7 @@ from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.hooks.registry import load
 from account_reviews.hooks.worker import hooked
 from account_reviews.runtime.audit_trail import audited
+from account_reviews.runtime.queues import Only
 from account_reviews.runtime.telemetry import telemetry
 from account_reviews.store.memory_outbox import MemoryOutbox
 from account_reviews.telemetry import gauges, instruments
@@ -25,14 +25,6 @@ from account_reviews.upkeep.outside_watch import OutsideWatch
 from account_reviews.upkeep.remembering import Remembering
 from account_reviews.upkeep.server_closed_reviews import EndedOutside
 from activities.upkeep import UpkeepActivities
-
-
-class Only(StrEnum):
-    """Which of a tenant's two queues a worker serves, where it serves one."""
-
-    READ = "read"
-    """Reviews and all but their writes: it has no credential that may write to the CRM."""
-    WRITE = "write"
 
 
 @dataclass(frozen=True)

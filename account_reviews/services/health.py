@@ -126,15 +126,18 @@ async def _temporal(connecting: "asyncio.Future[Client]") -> str:
 
 async def _workers(parts: Parts, connecting: "asyncio.Future[Client]") -> str:
     client, queue = await _client(connecting), names.task_queue(parts.settings.tenant)
-    workflows, activities = await asyncio.gather(
-        who_polls(client, queue, WORKFLOWS), who_polls(client, queue, ACTIVITIES)
+    asked = (
+        (queue, WORKFLOWS, "workflows"),
+        (queue, ACTIVITIES, "activities"),
+        (names.write_queue_of(queue), ACTIVITIES, "writes"),
     )
-    for seen, what in ((workflows, "workflows"), (activities, "activities")):
+    found = await asyncio.gather(*(who_polls(client, where, kind) for where, kind, _ in asked))
+    for (where, _, what), seen in zip(asked, found, strict=True):
         if not seen:
             raise UnwellError(
-                f"nobody asks the task queue {queue} for {what}", "start one: `reviews worker`"
+                f"nobody asks the task queue {where} for {what}", "start one: `reviews worker`"
             )
-    count = len(set(workflows) | set(activities))
+    count = len({one for seen in found for one in seen})
     return f"{count} worker{'' if count == 1 else 's'} on {queue}"
 
 

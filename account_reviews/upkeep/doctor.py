@@ -20,6 +20,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from account_reviews.access.keys import parse_keys
 from account_reviews.audit.store import try_insert
 from account_reviews.config.settings import Settings
 from account_reviews.crm.sql.backend import SqlCrm
@@ -37,9 +38,9 @@ from account_reviews.store.migration import AUDIT, current_revision, head_revisi
 from account_reviews.telemetry.client_tracing import client_tracing
 from account_reviews.temporal.client import answering, connect
 from account_reviews.temporal.executions import Standing
-from account_reviews.temporal.names import RETENTION_DAYS, task_queue
+from account_reviews.temporal.names import RETENTION_DAYS, task_queue, write_queue
 from account_reviews.temporal.open_reviews import on_other_queues
-from account_reviews.temporal.pollers import WORKFLOWS, who_polls
+from account_reviews.temporal.pollers import ACTIVITIES, WORKFLOWS, Kind, who_polls
 from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 from account_reviews.temporal.service_choice import choose
 from account_reviews.upkeep.read_model import ended_cycles, few, standings
@@ -360,11 +361,34 @@ async def _policy(patient: _Patient) -> str:
 
 
 async def _workers(patient: _Patient) -> str:
-    client, queue = patient.temporal(), task_queue(patient.settings.tenant)
-    seen = await who_polls(client, queue, WORKFLOWS)
+    """Whether somebody works on reviews, and somebody writes what is approved."""
+    tenant = patient.settings.tenant
+    works = await _polled(patient, task_queue(tenant), WORKFLOWS, "start one: `reviews worker`")
+    hint = "nothing that is approved is written: start `reviews worker`, or one with `--only write`"
+    writes = await _polled(patient, write_queue(tenant), ACTIVITIES, hint)
+    return works if works.partition(": ")[2] == writes.partition(": ")[2] else f"{works}; {writes}"
+
+
+async def _polled(patient: _Patient, queue: str, kind: Kind, hint: str) -> str:
+    """Who polls a task queue. NeedError when nobody does."""
+    seen = await who_polls(patient.temporal(), queue, kind)
     if not seen:
-        raise NeedError(f"nobody polls the task queue {queue}", "start one: `reviews worker`")
+        raise NeedError(f"nobody polls the task queue {queue}", hint)
     return f"on {queue}: {', '.join(seen)}"
+
+
+async def _access(patient: _Patient) -> str:
+    """Who may do what, and whether decisions that must be signed can be checked."""
+    policy, keys = patient.settings.policy(), parse_keys(patient.settings.secret("approval_keys"))
+    signed = policy.approvals.require_signed
+    if signed and keys is None:
+        raise NeedError(
+            "decisions must be signed, and there are no keys to check them with",
+            "set REVIEWS_APPROVAL_KEYS for the workers, and here to sign",
+        )
+    users = policy.access.users
+    who = "anybody may do anything" if users is None else f"users with roles: {len(users)}"
+    return f"{who}; decisions {'must' if signed else 'need not'} be signed"
 
 
 async def _tenants(patient: _Patient) -> str:
@@ -403,6 +427,7 @@ _OTHERS: Final[dict[str, Examination]] = {
     "memory": _memory,
     "time zones": _time_zones,
     "policy": _policy,
+    "access": _access,
     "workers": _workers,
     "tenants": _tenants,
 }
@@ -424,5 +449,6 @@ _ORDER: Final = (
     "memory",
     "time zones",
     "policy",
+    "access",
     "disk",
 )

@@ -34,6 +34,7 @@ from account_reviews.domain.records import (
 from account_reviews.domain.review.state import Execution
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.protocol import RecallQuery
+from account_reviews.runtime.queues import Workers
 from account_reviews.store.cycle_results import CycleResultStore
 from account_reviews.store.cycles import CycleStore
 from account_reviews.store.halts import HaltStore
@@ -48,7 +49,7 @@ from activities.memory import MemoryActivities
 from activities.results import ResultActivities
 from activities.schedules import ScheduleActivities
 from activities.store import StoreActivities
-from worker import Workers, build_worker
+from worker import build_worker
 from workflows.review_cycle import ReviewCycleWorkflow
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)

@@ -36,6 +36,7 @@ from account_reviews.domain.review.state import (
 )
 from account_reviews.domain.review.steps import AnalyseAccount, AnswerQuestion, TurnAnswer
 from account_reviews.memory.in_memory import InMemoryMemory
+from account_reviews.runtime.queues import Workers
 from account_reviews.store.halt_gate import RETRY_SECONDS
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
@@ -47,7 +48,7 @@ from activities.memory import MemoryActivities
 from activities.proposals import ProposalActivities
 from activities.store import StoreActivities
 from starter import start_review
-from worker import Workers, build_worker
+from worker import build_worker
 from workflows.account_review import AccountReviewWorkflow
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)

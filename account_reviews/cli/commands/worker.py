@@ -38,7 +38,7 @@ def worker_command(
 ) -> None:
     """Run a worker of one tenant until SIGTERM; running activities finish first."""
     from account_reviews.config.settings import Settings
-    from account_reviews.runtime.worker import Only
+    from account_reviews.runtime.queues import Only
     from worker import run as run_worker
 
     chosen = None if only is None else Only(only)

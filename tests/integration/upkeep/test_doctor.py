@@ -14,7 +14,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -25,7 +25,7 @@ from account_reviews.local import namespace
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.temporal import start_options
-from account_reviews.temporal.names import TASK_QUEUE
+from account_reviews.temporal.names import TASK_QUEUE, write_queue
 from account_reviews.upkeep import doctor
 from account_reviews.upkeep.doctor import Check, Report, examine
 from tests.support.waiting import until
@@ -84,16 +84,64 @@ async def test_without_a_worker(settings: Settings) -> None:
 
 
 async def test_all_is_well(settings: Settings, ready: Client) -> None:
-    async with Worker(ready, task_queue=TASK_QUEUE, workflows=[Nothing], identity="the worker"):
-        report = await examine(settings)
-        for _ in range(20):
-            if report.ok:
-                break
-            await asyncio.sleep(0.2)
-            report = await examine(settings)
+    async with reviewing(ready), writing(ready):
+        report = await _until_worked(settings)
     assert report.ok
     assert _failed(report) == {}
-    assert any("the worker" in check.detail for check in report.checks)
+    (workers,) = (check for check in report.checks if check.name == "workers")
+    assert workers.detail == (
+        "on account-reviews: the worker; on account-reviews:write: the writing worker"
+    )
+
+
+def reviewing(client: Client) -> Worker:
+    return Worker(client, task_queue=TASK_QUEUE, workflows=[Nothing], identity="the worker")
+
+
+def writing(client: Client) -> Worker:
+    return Worker(
+        client, task_queue=write_queue(), activities=[nothing], identity="the writing worker"
+    )
+
+
+@activity.defn
+async def nothing() -> None:
+    """Something to poll for."""
+
+
+async def _until_worked(settings: Settings) -> Report:
+    """The server lists who polls within some seconds."""
+    report = await examine(settings)
+    for _ in range(20):
+        if report.ok:
+            break
+        await asyncio.sleep(0.2)
+        report = await examine(settings)
+    return report
+
+
+async def test_nobody_writes_what_is_approved(settings: Settings, ready: Client) -> None:
+    async with reviewing(ready):
+
+        async def detail() -> str:
+            return _failed(await examine(settings))["workers"].detail
+
+        await until(detail, lambda found: found.endswith("account-reviews:write"))
+        report = await examine(settings)
+    failed = _failed(report)["workers"]
+    assert failed.detail == "nobody polls the task queue account-reviews:write"
+    assert "--only write" in str(failed.hint)
+
+
+async def test_decisions_that_must_be_signed_need_keys(settings: Settings, tmp_path: Path) -> None:
+    policy = tmp_path / "signed.toml"
+    policy.write_text('[approvals]\nrequire_signed = true\n[access.users]\n"Ann" = ["admin"]\n')
+    asked = replace(settings, policy_file=policy)
+    failed = _failed(await examine(asked))
+    assert "there are no keys" in failed["access"].detail
+    report = await examine(replace(asked, approval_keys="a:" + "k" * 24))
+    (found,) = (check for check in report.checks if check.name == "access")
+    assert (found.ok, found.detail) == (True, "users with roles: 1; decisions must be signed")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +193,9 @@ async def test_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     url = f"postgresql://postgres@{ports.LOOPBACK}:{ports.any_free()}/reviews"
     report = await examine(Settings.load(data_dir=tmp_path, database_url=url))
     failed = _failed(report)
-    assert {check.name for check in report.checks} - set(failed) == {"time zones", "policy", "disk"}
+    assert {check.name for check in report.checks} - set(failed) == {
+        *("time zones", "policy", "access", "disk")
+    }
     assert all(check.hint for check in failed.values())
 
 
