@@ -43,11 +43,7 @@ async def find_review(parts: Parts, review: str, run_id: str | None = None) -> R
 
 def review_id_of(tenant: str, review: str) -> str:
     """The review id that a person means, who gives one or an account id."""
-    try:
-        names.parse_review_id(review)
-    except ValueError:
-        return names.review_id(review, tenant)
-    return review
+    return review if names.is_review_id(review) else names.review_id(review, tenant)
 
 
 async def show_review(

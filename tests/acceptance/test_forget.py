@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -135,6 +136,28 @@ async def test_a_person_is_forgotten_and_the_account_stays(
     again = reviews.json("forget", "--person", OTIS[1], *WHO)
     assert again["total"] == 0
     assert waiting["request_id"] != request["request_id"]
+
+
+async def test_forgetting_that_is_killed_is_finished_by_the_next(
+    reviews: Reviews, stack_engine: AsyncEngine
+) -> None:
+    reviewed(reviews, "ac-044")
+    name = reviews.json("show", "ac-044")["account_name"]
+    unfinished = "select * from reviews.erasures where ended_at is null"
+    process = reviews.begin("forget", "--account", "ac-044", *WHO)
+    while process.poll() is None:
+        if await rows(stack_engine, unfinished):
+            process.kill()
+            break
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "it was done before it was killed"
+    (begun,) = await rows(stack_engine, unfinished)
+    done = reviews.json("forget", "--account", "ac-044", *WHO)
+    assert done["erasure_id"] == begun["erasure_id"]
+    assert done["counts"]["reviews"] == 1
+    assert await where(stack_engine, name) == []
+    assert await rows(stack_engine, unfinished) == []
+    assert reviews.quick("audit", "verify").code == 0
 
 
 def test_nobody_and_nothing_are_zeros(reviews: Reviews) -> None:

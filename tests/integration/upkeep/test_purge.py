@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.domain.canonical import content_hash
@@ -15,6 +16,8 @@ from account_reviews.domain.policy.model import Policy, parse_policy
 from account_reviews.domain.review.decisions import propose
 from account_reviews.domain.review.phases import Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.store.account_erasure import AccountErasure
+from account_reviews.store.database import create_engine
 from account_reviews.store.retention import Removed
 from account_reviews.store.review_queries import ReviewReader
 from account_reviews.store.reviews import ReviewStore
@@ -170,6 +173,29 @@ async def test_several_at_once_share_the_work(
     query = "select run_id from reviews.archives where tenant = :tenant"
     archived = {row.run_id for row in await rows(engine, query, tenant=tenant)}
     assert archived == {state.run_id for state in states}
+
+
+async def test_a_worker_has_the_rights_that_it_takes(
+    engine: AsyncEngine, store: ReviewStore, tenant: str, database_url: str
+) -> None:
+    await saved(store, tenant, closed=OLD)
+    login = "a_purging_worker"
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                f"do $$ begin if to_regrole('{login}') is null then "
+                f"create role {login} login in role reviews_worker; end if; end $$"
+            )
+        )
+    url = make_url(database_url).set(username=login).render_as_string(hide_password=False)
+    worker = create_engine(url, application_name=login)
+    try:
+        assert (await run(worker, tenant)).reviews == 1
+        account = AccountErasure(worker, tenant, "nobody's")
+        assert (await account.erase("e-1")).total() == 0
+    finally:
+        await worker.dispose()
+    assert await left(engine, tenant) == set()
 
 
 async def test_one_that_cannot_be_read_is_archived_as_it_is(
