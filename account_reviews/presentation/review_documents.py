@@ -154,7 +154,7 @@ def review_document(
         "as_of": state.as_of,
         "phase": state.phase,
         "status": "paused" if standing == "paused" else state.status,
-        "temporal_status": standing or _ended_in_temporal(state),
+        "temporal_status": _ended_in_temporal(state) or standing,
         "failing": [step_document(one) for one in failing or _as_the_state_says(state)],
         "outcome": state.outcome,
         "reason": state.reason,

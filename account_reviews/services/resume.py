@@ -42,7 +42,8 @@ async def decide_on(
         if by_run is None:
             return Decided(Resumable(resumable=False, reason=error.message))
         found = by_run
-    state, source, _, standing, _ = await see(connect, found)
+    seen = await see(connect, found)
+    state, source, standing = seen.state, seen.source, seen.standing
     if standing in ("gone", "closed"):
         ended = "does not know it any more" if standing == "gone" else "has closed it"
         return Decided(Resumable(resumable=False, reason=f"Temporal {ended}"), state, source)

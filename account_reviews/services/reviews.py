@@ -147,7 +147,7 @@ async def _live(connect: Connect, state: "ReviewState") -> _Live:
     if found is Standing.CLOSED:
         ended = await newest_run(client, review_id, run_id)
         row = closed_as_in_temporal(state, ended) if ended is not None else state
-        return _Live(row=row, standing=None if row.closed_at is not None else found)
+        return _Live(row=row, standing=found)
     if found in (None, Standing.GONE):
         return _Live(standing=found)
     failing = await failing_steps(client, review_id, run_id)
