@@ -94,7 +94,11 @@ def outcome_rows(state: ReviewState, analysis: dict[str, Any]) -> list[dict[str,
         for recommendation in analysis["recommendations"]
         for change in recommendation["change_ids"]
     }
-    items = {item.item_id: item for request in state.requests for item in request.items}
+    items = {
+        item.item_id: (item, request.terms.on_timeout if request.needs is not None else None)
+        for request in state.requests
+        for item in request.items
+    }
     other = "update_account" if state.undo is None else "undo"
     return [
         {
@@ -111,8 +115,9 @@ def outcome_rows(state: ReviewState, analysis: dict[str, Any]) -> list[dict[str,
             "reason": item.reason,
             "risk_level": state.analysis.risk_level.value if state.analysis else "unknown",
             "evidence_hash": item.change.evidence_hash,
+            "on_timeout": on_timeout,
         }
-        for item in items.values()
+        for item, on_timeout in items.values()
     ]
 
 

@@ -139,6 +139,7 @@ outcomes = Table(
     Column("risk_level", Text, nullable=False),
     Column("evidence_hash", Text, nullable=False),
     Column("clock_at", DateTime(timezone=True), comment="`at` by the clock of the rules"),
+    Column("on_timeout", Text, comment="what an expired one is taken for, as it was asked"),
     Index("proposal_outcomes_account", "tenant", "account_id", text("at desc")),
     Index("proposal_outcomes_old", "tenant", "at"),
     comment="How each proposed change ended; the next review reads it.",

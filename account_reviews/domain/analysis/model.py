@@ -1,6 +1,7 @@
 """What an analysis says: evidence, findings, risk, health, recommendations."""
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
@@ -154,6 +155,8 @@ class PriorOutcome(Model):
     reason: str | None = None
     risk_level: RiskLevel
     evidence_hash: str
+    on_timeout: Literal["reject", "defer"] | None = None
+    """What an expired one is taken for, fixed when it was asked; None: as the policy says now."""
 
 
 class DetectedChange(Model):

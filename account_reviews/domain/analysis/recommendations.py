@@ -123,14 +123,14 @@ def is_silenced(
 def is_refused(outcome: PriorOutcome, policy: Policy) -> bool:
     """A person said no or took it back, or nobody answered and the policy takes that for a no."""
     if outcome.state == ItemState.EXPIRED:
-        return policy.approvals.on_timeout == "reject"
+        return (outcome.on_timeout or policy.approvals.on_timeout) == "reject"
     return outcome.state in (ItemState.REJECTED, ItemState.UNDONE)
 
 
 def is_put_off(outcome: PriorOutcome, policy: Policy) -> bool:
     """A person deferred it, or nobody answered and the policy takes that for later."""
     if outcome.state == ItemState.EXPIRED:
-        return policy.approvals.on_timeout == "defer"
+        return (outcome.on_timeout or policy.approvals.on_timeout) == "defer"
     return outcome.state == ItemState.DEFERRED
 
 

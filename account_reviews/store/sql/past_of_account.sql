@@ -9,7 +9,7 @@ left join lateral (
   from (
     select
       change_id, rule, recommendation_type, state, by, at, clock_at, reason, risk_level,
-      evidence_hash
+      evidence_hash, on_timeout
     from reviews.proposal_outcomes
     where tenant = :tenant and account_id = :account_id
     order by at desc, change_id

@@ -107,11 +107,11 @@ left_behind as (
 outcomes as (
   insert into reviews.proposal_outcomes as known (
     run_id, change_id, tenant, account_id, rule, recommendation_type, state, by, at, reason,
-    risk_level, evidence_hash, clock_at
+    risk_level, evidence_hash, clock_at, on_timeout
   )
   select
     run_id, change_id, tenant, account_id, rule, recommendation_type, state, by, at, reason,
-    risk_level, evidence_hash, clock_at
+    risk_level, evidence_hash, clock_at, on_timeout
   from jsonb_populate_recordset(null::reviews.proposal_outcomes, cast(:outcomes as jsonb))
   on conflict (run_id, change_id) do update set
     state = excluded.state,

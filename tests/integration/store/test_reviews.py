@@ -158,6 +158,25 @@ async def test_an_outcome_has_its_time_by_the_clock_of_the_rules(store: ReviewSt
     assert outcome.clock_at == as_of + 24 * HOUR
 
 
+async def test_an_outcome_keeps_what_its_silence_was_said_to_mean(store: ReviewStore) -> None:
+    """Of requests from before that was kept nothing is known: the policy then decides."""
+    state = await waiting(store)
+    assert state.analysis is not None
+    state.logic = 3
+    deferring = state.analysis.terms.model_copy(update={"on_timeout": "defer"})
+    state.analysis = state.analysis.model_copy(update={"terms": deferring})
+    other = task_change(state.account_id, "Write to them")
+    propose(state, (other,), f"later-{state.run_id}", NOW)
+    expire_due(state, NOW + 73 * HOUR)
+    state.close(Outcome.EXPIRED, NOW + 73 * HOUR)
+    await store.save(state)
+    outcomes = (await store.past_of("default", state.account_id)).outcomes
+    assert {one.change_id: one.on_timeout for one in outcomes} == {
+        state.analysis.changes[0].change_id: None,
+        other.change_id: "defer",
+    }
+
+
 async def test_the_latest_snapshot_has_its_age(store: ReviewStore) -> None:
     assert await store.latest_snapshot("default", "nobody", NOW) is None
     state = await waiting(store)

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from account_reviews.domain.analysis.model import Analysis, RiskLevel
+from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.proposals import Action, Deferral, ItemState, ProposedChange
 from account_reviews.domain.records import AccountSnapshot, ActivityType
 from tests.support.build import (
     ANNA,
     AS_OF,
     BEN,
+    POLICY,
     account,
     activity,
     again,
@@ -106,6 +108,15 @@ def test_an_answer_that_never_came_follows_the_policy() -> None:
     assert again(SILENT, prior=prior).proposed_changes == ()
     later = again(SILENT, prior=prior, policy=DEFERRING)
     assert later.proposed_changes
+    assert {c.deferred.by for c in later.proposed_changes if c.deferred} == {"nobody"}
+
+
+@pytest.mark.parametrize("policy", [POLICY, DEFERRING])
+def test_it_follows_what_was_said_when_it_was_asked(policy: Policy) -> None:
+    dropped = all_of(FIRST, ItemState.EXPIRED, by=None, on_timeout="reject")
+    assert again(SILENT, prior=dropped, policy=policy).proposed_changes == ()
+    put_off = all_of(FIRST, ItemState.EXPIRED, by=None, on_timeout="defer")
+    later = again(SILENT, prior=put_off, policy=policy)
     assert {c.deferred.by for c in later.proposed_changes if c.deferred} == {"nobody"}
 
 
