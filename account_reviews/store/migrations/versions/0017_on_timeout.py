@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0016_on_timeout"
-down_revision = "0015_undos"
+revision = "0017_on_timeout"
+down_revision = "0016_recoveries"
 branch_labels = None
 depends_on = None
 
