@@ -23,10 +23,15 @@ async def start_review(
 ) -> tuple[WorkflowHandle[Any, ReviewResult], ReviewState]:
     """Start one review, on the queue of its tenant, and give its handle and first state.
 
-    ReviewAlreadyRunningError when the account is under review, BadInputError for an account whose
-    id is too long for the server.
+    ReviewAlreadyRunningError when the account is under review, or the write that is to be taken
+    back is being taken back; BadInputError for an account whose id is too long for the server.
     """
-    review_id = names.new_review_id(account.id, start.tenant)
+    undo = start.undo
+    review_id = (
+        names.new_review_id(account.id, start.tenant)
+        if undo is None
+        else names.undo_id(undo.run_id, undo.change_id)
+    )
     now = datetime.now(UTC)
     try:
         handle = await client.start_workflow(
@@ -39,7 +44,7 @@ async def start_review(
             task_timeout=start_options.TASK_TIMEOUT,
             priority=Priority(priority_key=1, fairness_key=account.owner_id),
             memo=start_options.memo(start),
-            static_summary=start_options.summary(account.name),
+            static_summary=start_options.summary(account.name, undo),
             static_details=start_options.details(start),
             search_attributes=start_options.attributes_of_review(start, account.owner_id),
         )

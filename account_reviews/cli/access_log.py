@@ -195,5 +195,7 @@ def _whose(read: Read, meant: Any, tenant: str) -> dict[str, str]:
     try:
         account_id, _ = names.parse_review_id(meant)
     except ValueError:
+        if names.is_review_id(meant):
+            return {"review_id": meant}
         return {"account_id": meant, "review_id": names.review_id(meant, tenant)}
     return {"account_id": account_id, "review_id": meant}

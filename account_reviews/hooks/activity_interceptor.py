@@ -19,7 +19,7 @@ from account_reviews.hooks.events import HookEvent, HookName, Inputs
 from account_reviews.hooks.review_lifecycle import Sessions
 from account_reviews.telemetry.trace_headers import trace_id_of
 from account_reviews.temporal.failures import error_type
-from account_reviews.temporal.names import TOOLS, parse_review_id
+from account_reviews.temporal.names import TOOLS, is_review_id, parse_review_id
 
 _SAVE: Final = "store.save_review"
 """The activity that is given a review's whole state, also the closed one."""
@@ -152,11 +152,11 @@ class _Step:
 
 
 def _of_review(workflow_id: str) -> tuple[str | None, str | None, str | None]:
-    """Review id, account id and tenant, when it is a review."""
+    """Review id, account id and tenant, when it is a review and its id says so."""
     try:
         account_id, tenant = parse_review_id(workflow_id)
     except ValueError:
-        return None, None, None
+        return workflow_id if is_review_id(workflow_id) else None, None, None
     return workflow_id, account_id, tenant
 
 

@@ -27,7 +27,7 @@ from account_reviews.hooks.events import Anomaly, HookEvent, HookName
 from account_reviews.telemetry import instruments
 from account_reviews.telemetry.trace_headers import trace_id_of
 from account_reviews.temporal.executions import quoted
-from account_reviews.temporal.names import parse_review_id
+from account_reviews.temporal.names import DEFAULT_TENANT, is_review_id, parse_review_id
 
 CALL_SECONDS: Final = 10.0
 """For one question to Temporal, which is asked once."""
@@ -77,7 +77,7 @@ class Sessions:
 
     def moved(self, workflow_id: str, run_id: str, *, started: bool, ended: bool) -> None:
         """A run had a task; `started`: it was its first, `ended`: its last."""
-        if self._matters(run_id, started, ended) and _is_review(workflow_id):
+        if self._matters(run_id, started, ended) and is_review_id(workflow_id):
             try:
                 self._loop.call_soon_threadsafe(self._note, workflow_id, run_id, started, ended)
             except RuntimeError:  # the loop has ended: the worker stops
@@ -224,7 +224,7 @@ class Sessions:
         self, workflow_id: str, run_id: str, start: WorkflowExecutionStartedEventAttributes
     ) -> HookEvent:
         given = await self._decoded(start.input.payloads, ReviewInput)
-        account_id, tenant = parse_review_id(workflow_id)
+        account_id, tenant = _whose(workflow_id, given)
         return HookEvent(
             name=HookName.SESSION_END,
             at=datetime.now(UTC),
@@ -293,9 +293,9 @@ def _seconds(begin: datetime, end: datetime) -> float:
     return max(0.0, (end - begin).total_seconds())
 
 
-def _is_review(workflow_id: str) -> bool:
+def _whose(workflow_id: str, given: ReviewInput | None) -> tuple[str | None, str]:
+    """Account id and tenant: in the id, of one that takes a write back in its input."""
     try:
-        parse_review_id(workflow_id)
+        return parse_review_id(workflow_id)
     except ValueError:
-        return False
-    return True
+        return (None, DEFAULT_TENANT) if given is None else (given.account_id, given.tenant)

@@ -150,6 +150,7 @@ def review_document(
         "purpose": state.purpose,
         "agent": state.agent,
         "metadata": state.metadata,
+        "undoes": state.undo.model_dump() if state.undo is not None else None,
         "started_by": state.started_by,
         "as_of": state.as_of,
         "phase": state.phase,

@@ -32,7 +32,11 @@ from account_reviews.store.review_writes import (
     save_values,
 )
 from account_reviews.store.sql_files import read_sql
-from account_reviews.store.undone import show_what_it_undid, show_what_was_undone
+from account_reviews.store.undone import (
+    show_what_it_undid,
+    show_what_was_undone,
+    were_undone,
+)
 from account_reviews.store.usage import count_cache
 
 KNOWN_CHARACTERS = 16_000_000
@@ -151,6 +155,8 @@ class ReviewStore:
             return settled
         async with self._statements() as connection:
             await self._save(connection, state, settled)
+        if state.outcome is not None and state.written:
+            await self._show_what_was_undone(state)  # while it was open
         return settled
 
     async def _save_undo(self, state: ReviewState, settled: Sequence[dict[str, Any]]) -> None:
@@ -161,6 +167,13 @@ class ReviewStore:
         if not shown:  # that one may be under way to its rows at this moment
             async with self._transaction() as connection:
                 await show_what_it_undid(connection, state)
+
+    async def _show_what_was_undone(self, state: ReviewState) -> None:
+        async with self._statements() as connection:
+            if not await were_undone(connection, state):
+                return
+        async with self._transaction() as connection:
+            await show_what_was_undone(connection, state)
 
     async def state_of(self, tenant: str, run_id: str) -> ReviewState | None:
         """A review as its row has it; None without one."""

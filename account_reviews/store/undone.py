@@ -41,6 +41,12 @@ async def show_what_it_undid(connection: AsyncConnection, state: ReviewState) ->
     return found is None or await _show(connection, state.tenant, *found)
 
 
+async def were_undone(connection: AsyncConnection, state: ReviewState) -> bool:
+    """Whether others have taken something of this review back."""
+    values = {"tenant": state.tenant, "run_id": state.run_id}
+    return (await connection.execute(_UNDOS, values)).first() is not None
+
+
 async def show_what_was_undone(connection: AsyncConnection, state: ReviewState) -> None:
     """In the rows of this review, what others have taken back of it."""
     values = {"tenant": state.tenant, "run_id": state.run_id}

@@ -24,7 +24,7 @@ from account_reviews.domain.audit.redaction import DEFAULT, Rules, redact, redac
 from account_reviews.domain.characters import shown_line_by_line, shown_on_one_line
 from account_reviews.telemetry.failed_attempts import failed_attempts_from
 from account_reviews.telemetry.spans import trace_here
-from account_reviews.temporal.names import parse_review_id
+from account_reviews.temporal.names import is_review_id, parse_review_id
 
 _MOST_WAITING: Final = 10_000
 _CORE: Final = "temporalio.core"
@@ -130,7 +130,8 @@ def _ids_of(
     try:
         account_id, tenant = parse_review_id(workflow_id or "")
     except ValueError:
-        return found
+        named = {"review_id": workflow_id or ""} if is_review_id(workflow_id or "") else {}
+        return found | named
     return found | {"review_id": workflow_id or "", "account_id": account_id, "tenant": tenant}
 
 

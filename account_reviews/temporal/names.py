@@ -112,6 +112,14 @@ def is_review_id(value: str) -> bool:
     return False
 
 
+def account_of(review: str) -> str | None:
+    """The account of a review, when its id says so."""
+    try:
+        return parse_review_id(review)[0]
+    except ValueError:
+        return None
+
+
 def schedule_id(entry_id: str, tenant: str = DEFAULT_TENANT) -> str:
     """The server's id of a schedule: `{entry}`, in other tenants `{tenant}/{entry}`."""
     return _path(entry_id, tenant)

@@ -7,7 +7,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from account_reviews.domain.admission import MEMO
 from account_reviews.domain.characters import escaped_in_markdown, shown_on_one_line
-from account_reviews.domain.review.state import ReviewInput
+from account_reviews.domain.review.state import ReviewInput, UndoOf
 from account_reviews.temporal import search_attributes
 
 TASK_TIMEOUT: Final = timedelta(seconds=6)
@@ -17,9 +17,10 @@ A first task at twice the normal load takes up to five seconds, nearly all of it
 """
 
 
-def summary(account_name: str) -> str:
+def summary(account_name: str, undo: UndoOf | None = None) -> str:
     """The line the Temporal UI shows in lists."""
-    return f"Review of {shown_on_one_line(account_name)}"
+    what = "Review of" if undo is None else "Undo of a write to"
+    return f"{what} {shown_on_one_line(account_name)}"
 
 
 def details(start: ReviewInput) -> str:

@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.domain.analysis.model import Finding, HealthBand, RiskLevel
-from account_reviews.domain.policy.model import Gather
+from account_reviews.domain.policy.model import Gather, Policy
 from account_reviews.domain.proposals import Action, ProposedChange, change_id, proposal_hash
 from account_reviews.domain.records import (
     Account,
@@ -47,6 +47,7 @@ from activities.crm_writes import CrmWriteActivities
 from activities.memory import MemoryActivities
 from activities.proposals import ProposalActivities
 from activities.store import StoreActivities
+from activities.undo import UndoActivities
 from starter import start_review
 from worker import build_worker
 from workflows.account_review import AccountReviewWorkflow
@@ -161,6 +162,8 @@ class World:
     task_queue: str = field(default_factory=lambda: f"test-{uuid4().hex[:12]}")
     halted_retry: float = RETRY_SECONDS
     ages: Gather = field(default_factory=Gather)
+    policy: Policy = field(default_factory=Policy)
+    """By which an undo is asked for."""
     imported_as_of: datetime | None = None
     """The clock of the last import, which a start without one takes."""
     execution: Execution = field(
@@ -174,6 +177,7 @@ class World:
             MemoryActivities(self.memory, self.store),
             StoreActivities(self.store, self.ages),
             ProposalActivities(self.crm, SnapshotLimits()),
+            UndoActivities(self.crm, self.store, SnapshotLimits(), self.policy),
             AccessActivities(self.check),
             self.analysis,
             self.answers,

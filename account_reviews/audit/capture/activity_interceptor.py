@@ -193,6 +193,7 @@ def written_row(begun: _Try, ended: _Ended) -> AuditEvent:
         at=result.applied_at,
         approved_by=call.approved_by,
         trace=trace_id_of(begun.headers),
+        review_id=begun.info.workflow_id,
     )
     return write_row(write, begun.rules)
 
@@ -254,7 +255,10 @@ def _subject(begun: _Try, run_id: str) -> _Subject:
     except ValueError:
         inner = _fields(asked.get("state"))
         named = _word(asked, "tenant") or _word(inner, "tenant") or names.DEFAULT_TENANT
-        return _Subject(named, _word(asked, "account_id"), None, trace or trace_of_run(run_id))
+        workflow_id = begun.info.workflow_id or ""
+        review_id = workflow_id if names.is_review_id(workflow_id) else None
+        account = _word(asked, "account_id") or _word(_fields(asked.get("change")), "account_id")
+        return _Subject(named, account, review_id, trace or trace_of_run(run_id))
     trace = trace or trace_of_run(_word(asked, "run_id") or run_id)
     return _Subject(tenant, account_id, begun.info.workflow_id, trace)
 

@@ -338,7 +338,7 @@ def _whose(workflow_id: str | None, tenant: str) -> tuple[str | None, str, str |
     try:
         account_id, tenant = names.parse_review_id(workflow_id or "")
     except ValueError:
-        return None, tenant, None
+        return None, tenant, workflow_id if names.is_review_id(workflow_id or "") else None
     return account_id, tenant, workflow_id
 
 

@@ -33,12 +33,14 @@ class Write:
     at: datetime
     approved_by: str | None
     trace: str | None = None
+    review_id: str | None = None
+    """None: that of the account."""
 
 
 def write_row(write: Write, rules: Rules) -> AuditEvent:
     """The row of a write; the ledger and whoever made it give the same id and time."""
     run_id = write.operation_id.partition(":")[0]
-    review_id = names.review_id(write.account_id, write.tenant)
+    review_id = write.review_id or names.review_id(write.account_id, write.tenant)
     kind, name = write.record.get("type") or "record", write.record.get("id") or "unknown"
     details: dict[str, JsonValue] = {
         "operation_id": write.operation_id,

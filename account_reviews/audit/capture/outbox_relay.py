@@ -146,10 +146,10 @@ class Relay:
             taken = [dict(row) for row in found.mappings()]
             if not taken:
                 return 0
-            tenants, approvers = await self._approvals(taken)
+            runs, approvers = await self._approvals(taken)
             events, ids = [], []
             for row in taken:
-                event = self._write(row, tenants, approvers)
+                event = self._write(row, runs, approvers)
                 if event.actor != UNKNOWN_ACTOR or not _is_young(row["applied_at"]):
                     events.append(event)
                     ids.append(row["operation_id"])
@@ -160,28 +160,33 @@ class Relay:
 
     async def _approvals(
         self, taken: Sequence[Mapping[str, Any]]
-    ) -> tuple[dict[str, str], dict[str, str]]:
-        """Run id -> tenant, and operation id -> who approved it."""
+    ) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
+        """Run id -> tenant and review id, and operation id -> who approved it."""
         runs = sorted({_run(row["operation_id"]) for row in taken})
         async with self._main.connect() as connection:
             found = (await connection.execute(APPROVED, {"runs": runs})).all()
         approvers = {
             f"{row.run_id}:{row.change_id}": row.decided_by for row in found if row.decided_by
         }
-        return {row.run_id: row.tenant for row in found}, approvers
+        return {row.run_id: (row.tenant, row.review_id) for row in found}, approvers
 
     def _write(
-        self, row: Mapping[str, Any], tenants: Mapping[str, str], approvers: Mapping[str, str]
+        self,
+        row: Mapping[str, Any],
+        runs: Mapping[str, tuple[str, str]],
+        approvers: Mapping[str, str],
     ) -> AuditEvent:
         """The row of a write; of one nobody can read, a row that says so."""
         operation_id = row["operation_id"]
+        tenant, review_id = runs.get(_run(operation_id), (DEFAULT_TENANT, None))
         try:
             write = Write(
                 operation_id=operation_id,
                 change_id=row["change_id"],
                 action=row["action"],
                 account_id=row["account_id"],
-                tenant=tenants.get(_run(operation_id), DEFAULT_TENANT),
+                tenant=tenant,
+                review_id=review_id,
                 record=row["record"] or {},
                 before=row["before"] or {},
                 after=row["result"].get("current") or row["after"],

@@ -118,6 +118,9 @@ def _whose(info: Info) -> tuple[str | None, str, str | None]:
     try:
         account_id, tenant = names.parse_review_id(info.workflow_id)
     except ValueError:
-        tenant = info.typed_search_attributes.get(search_attributes.TENANT) or names.DEFAULT_TENANT
+        shown = info.typed_search_attributes
+        tenant = shown.get(search_attributes.TENANT) or names.DEFAULT_TENANT
+        if names.is_review_id(info.workflow_id):
+            return shown.get(search_attributes.ACCOUNT_ID), tenant, info.workflow_id
         return None, tenant, None
     return account_id, tenant, info.workflow_id

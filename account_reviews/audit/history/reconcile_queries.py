@@ -17,7 +17,7 @@ from account_reviews.domain.audit.events import (
 )
 from account_reviews.domain.base import Model
 from account_reviews.store.sql_files import read_sql
-from account_reviews.temporal.names import DEFAULT_TENANT, parse_review_id
+from account_reviews.temporal.names import DEFAULT_TENANT, is_review_id, parse_review_id
 
 RECONCILER: Final = "reconciler"
 """The actor of rows that nobody asked for: they record what was found."""
@@ -127,7 +127,7 @@ async def record_gap(engine: AsyncEngine, namespace: str, gap: "Gap") -> bool:
             action="history deleted",
             resource=gap.workflow_id,
             severity=Severity.CRITICAL,
-            review_id=gap.workflow_id if account_id is not None else None,
+            review_id=gap.workflow_id if is_review_id(gap.workflow_id) else None,
             account_id=account_id,
             workflow_id=gap.workflow_id,
             run_id=gap.run_id,

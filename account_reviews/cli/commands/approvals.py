@@ -129,8 +129,12 @@ async def _show(request_id: str, output: Format) -> None:
         tenant = parts.settings.tenant
         row = await parts.reader.find_request(tenant, request_id)
         about(row.review_id)
-        deliveries = await parts.deliveries.of(tenant, [request_id])
-    document = request_row_document(row, deliveries.get(request_id, ()))
+        named = row.request.request_id
+        deliveries = await parts.deliveries.of(tenant, [named])
+    document = {
+        **request_row_document(row, deliveries.get(named, ())),
+        "undoes": _undoes(row.review_id),
+    }
     print_json(document) if output is Format.JSON else _print_request(document)
 
 
@@ -335,6 +339,17 @@ def quoted(value: object) -> str:
     return f"'{value}'" if isinstance(value, str) else repr(value)
 
 
+def _undoes(review_id: str) -> dict[str, str] | None:
+    """Which write a request is about taking back; None for any other."""
+    from account_reviews.temporal.names import parse_undo_id
+
+    try:
+        run_id, change_id = parse_undo_id(review_id)
+    except ValueError:
+        return None
+    return {"run_id": run_id, "change_id": change_id}
+
+
 def _print_request(document: dict[str, Any]) -> None:
     from account_reviews.presentation.notifications import delivery_sentence
 
@@ -342,6 +357,8 @@ def _print_request(document: dict[str, Any]) -> None:
     say(f"  due {document['deadline']:%Y-%m-%d %H:%M:%SZ}, {document['required']['text']}")
     say(f"  asked: {', '.join(document['approvers']) or 'nobody in particular'}")
     say(f"  shown hash {document['shown_hash']}")
+    if document["undoes"] is not None:
+        say("  takes back item {change_id} of the review run {run_id}".format(**document["undoes"]))
     for item in document["items"]:
         say()
         say(f"  {item['item_id']}  {item['action']}: {item['title']}  [{item['state']}]")

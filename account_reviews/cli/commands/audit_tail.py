@@ -320,7 +320,7 @@ def _record(parts: "Parts", at: datetime, written: "Written", review_id: str | N
     from uuid import uuid4
 
     from account_reviews.domain.audit import events
-    from account_reviews.temporal.names import parse_review_id
+    from account_reviews.temporal.names import account_of
 
     parts.audit.log.put(
         events.AuditEvent(
@@ -333,7 +333,7 @@ def _record(parts: "Parts", at: datetime, written: "Written", review_id: str | N
             action="reviews audit export",
             resource=review_id or "audit",
             review_id=review_id,
-            account_id=None if review_id is None else parse_review_id(review_id)[0],
+            account_id=None if review_id is None else account_of(review_id),
             details={"rows": written.rows, "unsealed": written.unsealed, "sha256": written.sha256},
         )
     )

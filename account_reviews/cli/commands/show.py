@@ -282,6 +282,11 @@ def _print_review(document: dict[str, Any]) -> None:
     title = document["account_name"] or document["account_id"]
     say(f"{title} ({document['review_id']}, run {document['run_id']})")
     say(f"  {document['phase']} / {document['status']}  {document['outcome'] or ''}")
+    undoes = document["undoes"]
+    if undoes is not None:
+        because = f" ({undoes['reason']})" if undoes["reason"] else ""
+        say(f"  takes back {undoes['title']!r}, item {undoes['change_id']}{because}")
+        say(f"  which {undoes['review_id']} wrote in run {undoes['run_id']}")
     scores = f"health {health['band']} {_short(health['score'])}"
     say(f"  risk {risk['level']} {_short(risk['score'])}   {scores}")
     if document["degraded"]:

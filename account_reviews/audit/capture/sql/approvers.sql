@@ -1,6 +1,7 @@
 select
   r.run_id,
   r.tenant,
+  r.review_id,
   item->>'item_id' as change_id,
   item->>'decided_by' as decided_by
 

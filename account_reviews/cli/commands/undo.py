@@ -1,0 +1,142 @@
+"""`reviews undo`: ask for an executed write to be taken back. Nothing is, before it is approved."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from account_reviews.cli.options import Output, Review, Run
+from account_reviews.cli.output import Format, leave, print_json, run
+from account_reviews.cli.session import open_session, temporal
+from account_reviews.presentation.terminal import print_table, say
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from account_reviews.bootstrap import Parts
+    from account_reviews.domain.review.state import ReviewState
+
+WAITS_SECONDS: Final = 10.0
+"""How long the command waits for the request; the review goes on without it."""
+_PAUSE: Final = 0.1
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("undo")(undo_command)
+
+
+def undo_command(
+    review: Review,
+    by: Annotated[str, typer.Option("--as", help="Who asks for it, and may not approve it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    items: Annotated[
+        list[str] | None, typer.Option("--item", help="Only this item; repeatable.")
+    ] = None,
+    run_id: Run = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Ask for what a review has written to be taken back, by an approval of its own."""
+    leave(run(_undo(review, by, reason, list(items or []), run_id, output), output))
+
+
+async def _undo(
+    review: str, by: str, reason: str, items: list[str], run_id: str | None, output: Format
+) -> int:
+    from account_reviews.domain.errors import BadInputError, ReviewsError
+    from account_reviews.domain.person_names import clean_name, person
+    from account_reviews.services.access import require
+    from account_reviews.services.halts import ensure_not_halted
+    from account_reviews.services.reviews import find_review
+    from account_reviews.services.undo import refused_row, written_items
+
+    if not person(by):
+        raise BadInputError("--as is blank; say who asks for it")
+    if not reason.strip():
+        raise BadInputError("--reason is blank; say why it is to be taken back")
+    async with open_session() as parts:
+        await ensure_not_halted(parts)
+        of = (await find_review(parts, review, run_id)).state
+        await require(parts, "undo", by, of)
+        wanted = list(dict.fromkeys(items)) or list(written_items(of))
+        client = await temporal(parts)
+        rows = []
+        for change_id in wanted:
+            try:
+                rows.append(
+                    await _ask(parts, client, of, change_id, clean_name(by), reason.strip())
+                )
+            except ReviewsError as error:
+                if len(items) == 1:
+                    raise
+                rows.append(refused_row(of, change_id, error))
+    if output is Format.JSON:
+        print_json(rows[0] if len(items) == 1 else {"items": rows, "next_cursor": None})
+    else:
+        _print(rows)
+    return 0 if all(row["ok"] for row in rows) else 1
+
+
+async def _ask(
+    parts: "Parts", client: "Client", of: "ReviewState", change_id: str, by: str, reason: str
+) -> dict[str, Any]:
+    """Begin the undo of one write, or join the one that is open, and wait for its request."""
+    from account_reviews.domain.errors import ReviewAlreadyRunningError
+    from account_reviews.services.halts import starting
+    from account_reviews.services.reviews import find_review
+    from account_reviews.services.undo import look, row
+    from account_reviews.temporal import names
+    from starter import start_review
+
+    wanted = await look(parts, of, change_id, by=by, reason=reason)
+    undo = wanted.start.undo
+    assert undo is not None
+    try:
+        async with starting(parts):
+            _, state = await start_review(client, wanted.start, wanted.account)
+        joined = False
+        await parts.first_rows.open_run(state)
+    except ReviewAlreadyRunningError:
+        joined = True
+        state = (await find_review(parts, names.undo_id(undo.run_id, undo.change_id))).state
+    state = await _come_to_rest(parts, state)
+    return row(state, undo, joined=joined)
+
+
+async def _come_to_rest(parts: "Parts", state: "ReviewState") -> "ReviewState":
+    """As it is once it waits for a person or has ended, or after WAITS_SECONDS."""
+    from account_reviews.services.reviews import find_review
+
+    for _ in range(round(WAITS_SECONDS / _PAUSE)):
+        if state.pending or state.closed_at is not None:
+            break
+        await asyncio.sleep(_PAUSE)
+        state = (await find_review(parts, state.review_id, state.run_id)).state
+    return state
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    print_table(
+        ("item", "what", "result", "request", "remark"),
+        [(one["item_id"], one["title"], _result(one), one["request_id"], _remark(one))
+         for one in rows],
+    )  # fmt: skip
+    for one in rows:
+        if one["request_id"] is not None:
+            asked = ", ".join(one["approvers"]) or "anybody but who asked"
+            say(f"request {one['request_id']} waits for {asked}; until then nothing is written")
+
+
+def _result(row: dict[str, Any]) -> str:
+    if row["error"] is not None:
+        return "refused"
+    return str(row["outcome"] or row["status"])
+
+
+def _remark(row: dict[str, Any]) -> str | None:
+    if row["error"] is not None:
+        error = row["error"]
+        return f"{error['message']} ({error['hint']})" if error["hint"] else str(error["message"])
+    if row["joined"]:
+        return f"{row['asked_by']} asked for it already"
+    return row["reason"]
