@@ -123,8 +123,18 @@ def _print(rows: list[dict[str, Any]]) -> None:
     )  # fmt: skip
     for one in rows:
         if one["request_id"] is not None:
-            asked = ", ".join(one["approvers"]) or "anybody but who asked"
-            say(f"request {one['request_id']} waits for {asked}; until then nothing is written")
+            say(
+                f"request {one['request_id']} waits for {_whom(one)}; until then nothing is written"
+            )
+
+
+def _whom(row: dict[str, Any]) -> str:
+    """Who is asked to approve it, without who asked for it."""
+    from account_reviews.domain.person_names import person
+
+    by = row["asked_by"]
+    others = [name for name in row["approvers"] if person(name) != person(by)]
+    return ", ".join(others) or f"somebody other than {by}"
 
 
 def _result(row: dict[str, Any]) -> str:
