@@ -7,7 +7,8 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 from account_reviews.domain.errors import ReviewAlreadyRunningError
-from account_reviews.domain.policy.model import Approvals, Policy
+from account_reviews.domain.policy.approvals import Approvals
+from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.proposals import Action, ItemState, ProposedChange
 from account_reviews.domain.records import RecordType
 from account_reviews.domain.review.approvals import ApprovalRequest

@@ -149,4 +149,4 @@ def _remark(row: dict[str, Any]) -> str | None:
         return f"{error['message']} ({error['hint']})" if error["hint"] else str(error["message"])
     if row["joined"]:
         return f"{row['asked_by']} asked for it already"
-    return row["reason"]
+    return None if row["reason"] is None else str(row["reason"])
