@@ -8,14 +8,13 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-Kind = TaskQueueType.ValueType
 WORKFLOWS: Final = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
 ACTIVITIES: Final = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 _POLL_SECONDS: Final = 70.0
 """A poll lasts a minute at most; who asked last before that is gone, though still listed."""
 
 
-async def who_polls(client: Client, queue: str, kind: Kind) -> list[str]:
+async def who_polls(client: Client, queue: str, kind: TaskQueueType.ValueType) -> list[str]:
     """Identities of the workers that ask for such work now, in order. RPCError."""
     answer = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(

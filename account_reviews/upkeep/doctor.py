@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -40,7 +41,7 @@ from account_reviews.temporal.client import answering, connect
 from account_reviews.temporal.executions import Standing
 from account_reviews.temporal.names import RETENTION_DAYS, task_queue, write_queue
 from account_reviews.temporal.open_reviews import on_other_queues
-from account_reviews.temporal.pollers import ACTIVITIES, WORKFLOWS, Kind, who_polls
+from account_reviews.temporal.pollers import ACTIVITIES, WORKFLOWS, who_polls
 from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 from account_reviews.temporal.service_choice import choose
 from account_reviews.upkeep.read_model import ended_cycles, few, standings
@@ -369,7 +370,7 @@ async def _workers(patient: _Patient) -> str:
     return works if works.partition(": ")[2] == writes.partition(": ")[2] else f"{works}; {writes}"
 
 
-async def _polled(patient: _Patient, queue: str, kind: Kind, hint: str) -> str:
+async def _polled(patient: _Patient, queue: str, kind: TaskQueueType.ValueType, hint: str) -> str:
     """Who polls a task queue. NeedError when nobody does."""
     seen = await who_polls(patient.temporal(), queue, kind)
     if not seen:
