@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from account_reviews.domain.policy.model import Policy
     from account_reviews.domain.review.state import Execution
     from account_reviews.memory.postgres import PostgresMemory
-    from account_reviews.notifications.address_book import AddressBook
-    from account_reviews.notifications.courier import Courier
-    from account_reviews.notifications.messages import Wording
+    from account_reviews.notifications.courier import Posting
     from account_reviews.notifications.protocol import Notifier
     from account_reviews.store.admission import Admission
     from account_reviews.store.cycle_queries import CycleReader
@@ -262,28 +260,20 @@ class Parts:
         return DeliveryReader(self.statements)
 
     @cached_property
-    def courier(self) -> "Courier":
+    def posting(self) -> "Posting":
         """What notifies people, each once."""
-        from account_reviews.notifications.courier import Courier
+        from account_reviews.notifications.address_book import AddressBook
+        from account_reviews.notifications.courier import Courier, Posting
+        from account_reviews.notifications.messages import Wording
         from account_reviews.store.notification_deliveries import DeliveryLedger
         from account_reviews.telemetry import instruments
 
         ledger = DeliveryLedger(self.engine, self.audit.rules)
-        return Courier(ledger, open_notifiers(self.settings), instruments.notice_tried)
-
-    @cached_property
-    def address_book(self) -> "AddressBook":
-        from account_reviews.notifications.address_book import AddressBook
-
-        return AddressBook(self.policy)
-
-    @cached_property
-    def wording(self) -> "Wording":
-        """What notices may say."""
-        from account_reviews.notifications.messages import Wording
-
-        return Wording(
-            personal_data=self.policy.notifications.personal_data, web_url=self.settings.web_url
+        personal = self.policy.notifications.personal_data
+        return Posting(
+            Courier(ledger, open_notifiers(self.settings), instruments.notice_tried),
+            AddressBook(self.policy, self.crm),
+            Wording(personal_data=personal, web_url=self.settings.web_url),
         )
 
     def relay(self, *, with_ledger: bool = True) -> "Relay":
@@ -333,9 +323,7 @@ class Parts:
             AnalysisActivities(self.store, self.policy),
             AnswerActivities(self.store, self.memory, self.policy),
             StoreActivities(self.store, self.policy.gather, on_close),
-            NotificationActivities(
-                self.reader, self.crm, self.courier, self.address_book, self.wording
-            ),
+            NotificationActivities(self.reader, self.posting),
             ScheduleActivities(self.schedule_runs),
             ResultActivities(self.crm, CycleResultStore(self.engine), self.policy),
             CycleActivities(
@@ -401,7 +389,9 @@ def open_notifiers(settings: Settings) -> "dict[str, Notifier]":
     from account_reviews.notifications.unavailable import UnavailableNotifier
     from account_reviews.notifications.webhook import WebhookNotifier
 
-    found: dict[str, Notifier] = {"console": ConsoleNotifier()}
+    found: dict[str, Notifier] = {
+        "console": ConsoleNotifier(shown=settings.log_level in ("debug", "info"))
+    }
     smtp, secret = settings.secret("smtp_url"), settings.secret("webhook_secret")
     if smtp is None or settings.smtp_from is None:
         missing = "REVIEWS_SMTP_URL" if smtp is None else "REVIEWS_SMTP_FROM"

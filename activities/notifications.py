@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from account_reviews.crm.protocol import CrmBackend
 from account_reviews.domain.errors import (
     NoticeOutdatedError,
     ReviewNotFoundError,
@@ -14,9 +13,8 @@ from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.deliveries import DeliverNotice, Delivery
 from account_reviews.domain.review.notices import NoticeKind
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.notifications.address_book import AddressBook
-from account_reviews.notifications.courier import Courier
-from account_reviews.notifications.messages import Addressee, Subject, Wording, notice_message
+from account_reviews.notifications.courier import Posting
+from account_reviews.notifications.messages import Addressee, Subject, notice_message
 from account_reviews.notifications.protocol import Message
 from account_reviews.store.review_queries import ReviewReader
 
@@ -27,16 +25,10 @@ class NotificationActivities:
     def __init__(
         self,
         reader: ReviewReader,
-        crm: CrmBackend,
-        courier: Courier,
-        book: AddressBook,
-        wording: Wording,
+        posting: Posting,
     ) -> None:
         self._reader = reader
-        self._crm = crm
-        self._courier = courier
-        self._book = book
-        self._wording = wording
+        self._posting = posting
 
     @activity.defn(name="notifications.deliver")
     async def deliver(self, call: DeliverNotice) -> Delivery:
@@ -53,7 +45,9 @@ class NotificationActivities:
             to = await self._addressee(call, state)
             account = state.snapshot.account_name if state.snapshot else None
             about = Subject(account_id=state.account_id, name=account)
-            return notice_message(parcel.key, call.notice, request, about, to, self._wording)
+            return notice_message(
+                parcel.key, call.notice, request, about, to, self._posting.wording
+            )
 
         delivery = {
             "recipient": call.recipient,
@@ -62,7 +56,7 @@ class NotificationActivities:
             "level": call.notice.level,
         }
         try:
-            sent = await self._courier.deliver(parcel, compose)
+            sent = await self._posting.courier.deliver(parcel, compose)
         except NoticeOutdatedError as error:
             now = datetime.now(UTC)
             return Delivery(**delivery, at=now, ok=False, error=error.message)
@@ -80,8 +74,8 @@ class NotificationActivities:
     async def _addressee(self, call: DeliverNotice, state: ReviewState) -> Addressee:
         read = state.snapshot
         owner = (read.owner_id, read.owner_name) if read is not None else ()
-        crm = self._crm.of(call.tenant)
-        return await self._book.find(crm, call.recipient, call.channel, *owner)
+        book = self._posting.book
+        return await book.find(call.tenant, call.recipient, call.channel, *owner)
 
 
 def _request(state: ReviewState, call: DeliverNotice) -> ApprovalRequest:

@@ -18,15 +18,24 @@ class Owners(Protocol):
         ...
 
 
+class Directory(Protocol):
+    """The CRM, for any tenant."""
+
+    def of(self, tenant: str | None) -> Owners:
+        """The same one, asked for that tenant."""
+        ...
+
+
 class AddressBook:
     """The policy comes first, the CRM after it."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, directory: Directory) -> None:
+        self._directory = directory
         self._table = policy.notifications
         self._access: Access = policy.access
 
     async def find(
-        self, owners: Owners, recipient: str, channel: str, *account_owner: str | None
+        self, tenant: str, recipient: str, channel: str, *account_owner: str | None
     ) -> Addressee:
         """The recipient, in the time zone of `account_owner` (names of one) unless in one's own.
 
@@ -34,7 +43,7 @@ class AddressBook:
         """
         names = self._names(recipient)
         listed = self._table.address_of(*names)
-        owner, lost = await _look_up(owners, names)
+        owner, lost = await self._look_up(tenant, names)
         if owner is not None:
             names = (*names, owner.name, owner.id)
         address = self._table.address_of(*names) or (owner.email if owner else None)
@@ -57,14 +66,16 @@ class AddressBook:
         name, user = known
         return tuple(dict.fromkeys((recipient, name, *([user.id] if user.id else []))))
 
-
-async def _look_up(owners: Owners, names: tuple[str, ...]) -> tuple[Owner | None, CrmError | None]:
-    """The first of these whom the CRM knows; or why it could not be asked."""
-    try:
-        for name in names:
-            found = await owners.find_owner(name)
-            if found is not None:
-                return found, None
-    except CrmError as error:
-        return None, error
-    return None, None
+    async def _look_up(
+        self, tenant: str, names: tuple[str, ...]
+    ) -> tuple[Owner | None, CrmError | None]:
+        """The first of these whom the CRM knows; or why it could not be asked."""
+        try:
+            owners = self._directory.of(tenant)
+            for name in names:
+                found = await owners.find_owner(name)
+                if found is not None:
+                    return found, None
+        except CrmError as error:
+            return None, error
+        return None, None

@@ -13,16 +13,20 @@ _SAID: Final = ("request_id", "review_id", "deadline", "items")
 
 
 class ConsoleNotifier:
-    """Writes each notice to the log, for people who read that of a worker."""
+    """Writes each notice to the log at info, for people who read that of a worker.
+
+    `shown`: whether the log of a worker shows what is said at info.
+    """
 
     channel = "console"
 
-    def __init__(self, log: logging.Logger | None = None) -> None:
-        self._log = log or logging.getLogger(LOGGER)
+    def __init__(self, *, shown: bool = True) -> None:
+        self._log = logging.getLogger(LOGGER)
+        self._shown = shown
 
     async def send(self, message: Message) -> None:
         """Write one line. NoticeRefusedError where nobody would see it."""
-        if not self._log.isEnabledFor(logging.INFO):
+        if not self._shown:
             raise NoticeRefusedError(_UNSEEN)
         extra: dict[str, object] = {"notice": message.kind, "to": message.name or message.recipient}
         extra.update((key, message.data[key]) for key in _SAID if key in message.data)
@@ -30,6 +34,6 @@ class ConsoleNotifier:
 
     async def health(self) -> Health:
         """A log is always there; whether it shows notices depends on its level."""
-        if not self._log.isEnabledFor(logging.INFO):
+        if not self._shown:
             return Health(ok=False, detail=_UNSEEN, hint="set REVIEWS_LOG_LEVEL=info")
         return Health(ok=True, detail="the log of the worker")

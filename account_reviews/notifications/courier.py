@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from account_reviews.domain.errors import (
@@ -11,6 +12,8 @@ from account_reviews.domain.errors import (
     ReviewsError,
 )
 from account_reviews.domain.review.deliveries import Parcel, Sent
+from account_reviews.notifications.address_book import AddressBook
+from account_reviews.notifications.messages import Wording
 from account_reviews.notifications.protocol import Ledger, Message, Notifier
 
 SEND_SECONDS: Final = 50.0
@@ -75,6 +78,15 @@ class Courier:
             raise ChannelUnavailableError(
                 f"{parcel.channel} did not answer within {SEND_SECONDS:g} seconds"
             ) from None
+
+
+@dataclass(frozen=True)
+class Posting:
+    """What it takes to notify somebody."""
+
+    courier: Courier
+    book: AddressBook
+    wording: Wording
 
 
 def _outcome_of(error: ReviewsError) -> str:

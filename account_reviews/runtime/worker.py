@@ -135,4 +135,5 @@ def _upkeep_jobs(parts: Parts) -> UpkeepJobs:
         parts.digests,
         parts.memory,
         parts.writing_crm,
+        parts.posting,
     )

@@ -23,6 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.access.keys import parse_keys
 from account_reviews.audit.store import try_insert
+from account_reviews.bootstrap import open_notifiers
 from account_reviews.config.settings import Settings
 from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.audit.masks import mask_secrets
@@ -361,6 +362,20 @@ async def _policy(patient: _Patient) -> str:
     return f"{source}, hash {policy.hash[:12]}"
 
 
+async def _notifications(patient: _Patient) -> str:
+    """Whether the channels that the policy names are set up and answer. Nothing is sent."""
+    channels = tuple(dict.fromkeys(patient.settings.policy().notifications.channels))
+    notifiers = open_notifiers(patient.settings)
+    if not channels:
+        return "the policy names no channel: nobody is notified"
+    found = await asyncio.gather(*(notifiers[channel].health() for channel in channels))
+    ill = [health for health in found if not health.ok]
+    if ill:
+        hints = dict.fromkeys(health.hint for health in ill if health.hint)
+        raise NeedError("; ".join(health.detail for health in ill), "; ".join(hints) or None)
+    return "; ".join(health.detail for health in found)
+
+
 async def _workers(patient: _Patient) -> str:
     """Whether somebody works on reviews, and somebody writes what is approved."""
     tenant = patient.settings.tenant
@@ -429,6 +444,7 @@ _OTHERS: Final[dict[str, Examination]] = {
     "time zones": _time_zones,
     "policy": _policy,
     "access": _access,
+    "notifications": _notifications,
     "workers": _workers,
     "tenants": _tenants,
 }
@@ -451,5 +467,6 @@ _ORDER: Final = (
     "time zones",
     "policy",
     "access",
+    "notifications",
     "disk",
 )

@@ -14,6 +14,7 @@ from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.schedule.runs import JobReport, RunJob, UpkeepJob
 from account_reviews.memory.protocol import MemoryBackend
+from account_reviews.notifications.courier import Posting
 from account_reviews.store.digest_queries import DigestReader
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
@@ -45,6 +46,7 @@ class Tools:
     digests: DigestReader | None = None
     memory: MemoryBackend | None = None
     crm: CrmBackend | None = None
+    posting: Posting | None = None
 
     @property
     def trail(self) -> AuditTools:
@@ -107,7 +109,8 @@ async def remove_done(tools: Tools) -> JobReport:
 
 
 async def digest(tools: Tools) -> JobReport:
-    """Make today's digest (UTC) of every owner."""
+    """Make today's digest (UTC) of every owner, and send it by the channels of the policy."""
+    from account_reviews.services.digest_mails import send_all
     from account_reviews.services.digests import make_all
     from account_reviews.store.digest_writes import DigestStore
 
@@ -117,7 +120,15 @@ async def digest(tools: Tools) -> JobReport:
     owners = await make_all(
         tools.digests, store, tools.policy, tenant=tools.tenant, day=today, now=tools.now
     )
-    return JobReport(summary=_sentence("made the digests of", owners), changed=len(owners))
+    summary = _sentence("made the digests of", owners)
+    if tools.posting is not None:
+        table = tools.policy.notifications
+        posted = await send_all(
+            tools.digests, tools.posting, table, owners,
+            tenant=tools.tenant, day=today, now=tools.now,
+        )  # fmt: skip
+        summary += posted.describe()
+    return JobReport(summary=summary, changed=len(owners))
 
 
 async def memory(tools: Tools) -> JobReport:
@@ -208,6 +219,7 @@ class UpkeepJobs:
     digests: DigestReader | None = None
     memory: MemoryBackend | None = None
     crm: CrmBackend | None = None
+    posting: Posting | None = None
 
     async def run(self, call: RunJob, client: Client, now: datetime) -> JobReport:
         """Run one job to its end. BadInputError for an unknown one."""
@@ -229,5 +241,6 @@ class UpkeepJobs:
             digests=self.digests,
             memory=self.memory,
             crm=self.crm,
+            posting=self.posting,
         )
         return await JOBS[job](tools)

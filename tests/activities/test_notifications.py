@@ -24,7 +24,7 @@ from account_reviews.domain.review.notices import Notice, NoticeKind
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.notifications.address_book import AddressBook
-from account_reviews.notifications.courier import Courier
+from account_reviews.notifications.courier import Courier, Posting
 from account_reviews.notifications.in_memory import InMemoryNotifier
 from account_reviews.notifications.messages import Wording
 from account_reviews.store.notification_deliveries import DeliveryLedger
@@ -71,10 +71,13 @@ class Office:
         policy = parse_policy(self.policy)
         activities = NotificationActivities(
             ReviewReader(self.statements),
-            self.crm,
-            Courier(DeliveryLedger(self.engine), {"email": self.email, "webhook": self.webhook}),
-            AddressBook(policy),
-            Wording(personal_data=policy.notifications.personal_data),
+            Posting(
+                Courier(
+                    DeliveryLedger(self.engine), {"email": self.email, "webhook": self.webhook}
+                ),
+                AddressBook(policy, self.crm),
+                Wording(personal_data=policy.notifications.personal_data),
+            ),
         )
         return await ActivityEnvironment().run(activities.deliver, call)
 
