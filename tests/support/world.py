@@ -49,7 +49,8 @@ from activities.proposals import ProposalActivities
 from activities.store import StoreActivities
 from activities.undo import UndoActivities
 from starter import start_review
-from worker import build_worker
+from tests.support.channels import Channels
+from worker import Workers, build_worker
 from workflows.account_review import AccountReviewWorkflow
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
@@ -156,6 +157,7 @@ class World:
     memory: InMemoryMemory
     store: ReviewStore
     analysis: FixedAnalysis
+    channels: Channels = field(default_factory=Channels)
     answers: FixedAnswers = field(default_factory=FixedAnswers)
     checks: list[CheckSaid] = field(default_factory=list)
     checked: Callable[[CheckSaid], Checked] = lambda _: Checked(allowed=True)
@@ -181,6 +183,7 @@ class World:
             AccessActivities(self.check),
             self.analysis,
             self.answers,
+            self.channels,
         ]
 
     def check(self, call: CheckSaid) -> Checked:
