@@ -50,7 +50,7 @@ from activities.store import StoreActivities
 from activities.undo import UndoActivities
 from starter import start_review
 from tests.support.channels import Channels
-from worker import Workers, build_worker
+from worker import build_worker
 from workflows.account_review import AccountReviewWorkflow
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
