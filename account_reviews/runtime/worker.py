@@ -16,6 +16,7 @@ from account_reviews.hooks.worker import hooked
 from account_reviews.runtime.audit_trail import audited
 from account_reviews.runtime.queues import Only
 from account_reviews.runtime.telemetry import telemetry
+from account_reviews.services.schedule_rows import kept_up_to_date
 from account_reviews.store.memory_outbox import MemoryOutbox
 from account_reviews.telemetry import gauges, instruments
 from account_reviews.temporal.client import connect
@@ -82,6 +83,11 @@ async def open_worker_parts(
             async with (
                 remembering.running(),
                 watch.running(),
+                kept_up_to_date(
+                    client,
+                    parts.databases.more_statements(settings.require_database_url()),
+                    settings.tenant,
+                ),
                 audited(
                     settings,
                     parts.policy,

@@ -48,6 +48,7 @@ def apply_command(file: File = None, by: Actor = None, output: Output = Format.T
 
 async def _planned(file: Path | None, by: str | None, *, apply: bool) -> "list[Planned]":
     from account_reviews.services.access import require
+    from account_reviews.services.schedule_rows import show_change
     from account_reviews.services.schedules import ensure_owners, load_schedules, planner
 
     async with open_session() as parts:
@@ -55,7 +56,11 @@ async def _planned(file: Path | None, by: str | None, *, apply: bool) -> "list[P
         wanted = load_schedules(parts, file)
         await ensure_owners(parts, wanted)
         there = await planner(parts, await temporal(parts))
-        return await (there.apply(wanted) if apply else there.plan(wanted))
+        if not apply:
+            return await there.plan(wanted)
+        applied = await there.apply(wanted)
+        await show_change(parts, there.client, [one.id for one in applied])
+        return applied
 
 
 def _print_planned(planned: "list[Planned]", output: Format) -> None:
@@ -174,12 +179,14 @@ def resume_command(schedule: Schedule, by: Actor = None, output: Output = Format
 
 async def _steer(schedule: str, by: str | None, output: Format, *, pause: str | None) -> None:
     from account_reviews.services.access import require
+    from account_reviews.services.schedule_rows import show_change
     from account_reviews.services.schedules import control
 
     async with open_session() as parts:
         await require(parts, "schedules", by)
         there = control(parts, await temporal(parts))
         await (there.resume(schedule) if pause is None else there.pause(schedule, pause))
+        await show_change(parts, there.client, [schedule])
     answer = {"id": schedule, "paused": pause is not None, "note": pause}
     _answer(answer, f"{schedule} is {'resumed' if pause is None else 'paused'}", output)
 
@@ -242,11 +249,14 @@ def delete_command(schedule: Schedule, by: Actor = None, output: Output = Format
 
 async def _delete(schedule: str, by: str | None, output: Format) -> None:
     from account_reviews.services.access import require
+    from account_reviews.services.schedule_rows import show_change
     from account_reviews.services.schedules import control
 
     async with open_session() as parts:
         await require(parts, "schedules", by)
-        await control(parts, await temporal(parts)).delete(schedule)
+        there = control(parts, await temporal(parts))
+        await there.delete(schedule)
+        await show_change(parts, there.client, [schedule])
     _answer({"id": schedule, "deleted": True}, f"{schedule} is deleted", output)
 
 

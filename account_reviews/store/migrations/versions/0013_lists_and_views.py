@@ -166,7 +166,10 @@ STATEMENTS = (
     """
     create view reviews.scheduled_reviews with (security_invoker) as
     select
-        one.schedule_id as review_id,
+        case one.tenant
+            when 'default' then one.schedule_id
+            else one.tenant || '/' || one.schedule_id
+        end as review_id,
         one.schedule_type,
         one.cron_expression,
         one.owner_id,
