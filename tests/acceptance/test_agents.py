@@ -1,5 +1,6 @@
 """The agents of docs/agents.md drive reviews of a real stack, as they stand there."""
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from account_reviews.local.stack import LocalStack
 from tests.support.commands import Reviews
 from tests.support.paths import ROOT
 
@@ -56,15 +58,19 @@ def test_the_agent_in_python_is_thirty_lines() -> None:
     assert len(lines) <= 30
 
 
-def test_the_agent_in_python_proposes_and_others_decide(reviews: Reviews, tmp_path: Path) -> None:
+async def test_the_agent_in_python_proposes_and_others_decide(
+    reviews: Reviews, stack: LocalStack, tmp_path: Path
+) -> None:
     reviews.json("start", "ac-011", "--agent", "scout", "--interactive", "--wait")
     agent = begin(reviews, sys.executable, str(program("python", tmp_path)), "ac-011")
     request = request_of(reviews, "ac-011", "scout")
     own = reviews.quick("approvals", "approve", request["request_id"], "--as", "scout")
     assert own.code != 0, own.out
     assert "propose" in own.err, own.err
+    await stack.kill_worker()
+    await stack.start_worker()
     decide_all(reviews, "ac-011")
-    out, err = agent.communicate(timeout=60)
+    out, err = await asyncio.to_thread(agent.communicate, timeout=60)
     assert agent.returncode == 0, err
     assert request["request_id"] in out
     closed = reviews.closed("ac-011")

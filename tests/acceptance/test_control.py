@@ -260,6 +260,49 @@ def test_at_most_so_many_interactive_reviews_are_open(reviews: Reviews) -> None:
     reviews.json("close", "ac-016", "--outcome", "completed")
 
 
+async def test_commands_that_race_for_the_last_places_cannot_win_more_than_there_are(
+    reviews: Reviews, stack_engine: AsyncEngine
+) -> None:
+    taken = await rows(stack_engine, "select reservation_id from reviews.admission")
+    most = {"SESSION_MAX_CONCURRENT": str(len(taken) + 2)}
+    accounts = [f"ac-0{number}" for number in range(22, 30)]
+    begun = [reviews.begin("start", one, "--interactive", **most) for one in accounts]
+    said = [process.communicate(timeout=120)[1] for process in begun]
+    ended = [process.returncode for process in begun]
+    assert sorted(ended) == [0, 0, *[6] * 6], said
+    for account, code in zip(accounts, ended, strict=True):
+        if code == 0:
+            reviews.json("cancel", account)
+
+
+def test_one_that_nobody_touches_is_abandoned_and_makes_room(reviews: Reviews) -> None:
+    short = {"SESSION_TIMEOUT_SECS": "3"}
+    started = reviews.quick("start", "ac-030", "--interactive", "--wait", "closed", **short)
+    assert started.code == 1, started.err
+    closed = reviews.closed("ac-030")
+    assert (closed["phase"], closed["outcome"]) == ("abandoned", "abandoned")
+    assert "nobody touched it" in closed["reason"]
+    assert reviews.json("start", "ac-030")["outcome"] is None
+
+
+def test_who_may_is_asked_before_anything_is_sent(reviews: Reviews, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[access.users.ann]\nroles = ["auditor"]\n', encoding="utf-8")
+    given = {"REVIEWS_POLICY_FILE": str(policy)}
+    reviews.request("ac-047")
+    version = reviews.json("snapshot", "ac-047")["version"]
+    for words in (
+        ("pause",), ("resume",), ("cancel",), ("close", "--outcome", "failed"), ("touch",),
+        ("ask", "Why?"), ("annotate", "--error", "e"),
+        ("propose", "--changes", json.dumps([NOTE])),
+    ):  # fmt: skip
+        for name in ("ann", "stranger"):
+            refused = reviews.quick(words[0], "ac-047", *words[1:], "--as", name, **given)
+            assert name in refused.sentence(1), words
+    assert reviews.json("snapshot", "ac-047")["version"] == version
+    reviews.json("cancel", "ac-047")
+
+
 def test_an_idle_time_is_that_of_the_start(reviews: Reviews, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('[idle]\ntimeout = "off"\n', encoding="utf-8")
