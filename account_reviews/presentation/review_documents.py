@@ -108,6 +108,7 @@ def request_row_document(
 ) -> dict[str, Any]:
     return {
         **request_document(row.request, deliveries),
+        "short_id": row.short_id,
         "review_id": row.review_id,
         "run_id": row.run_id,
         "owner_id": row.owner_id,

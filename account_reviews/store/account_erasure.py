@@ -26,6 +26,7 @@ _OPEN: Final = text(
 _TABLES: Final = {
     "reviews": "review_runs",
     "approval_requests": "approval_requests",
+    "request_numbers": "request_numbers",
     "outcomes": "proposal_outcomes",
     "baselines": "account_baselines",
     "archives": "archives",

@@ -111,6 +111,8 @@ class RequestRow(NamedTuple):
     review_id: str
     owner_id: str | None
     request: "ApprovalRequest"
+    short_id: str | None = None
+    """`{account}-{n}`: the n-th request of the account."""
 
 
 class RunPage(NamedTuple):
@@ -265,10 +267,11 @@ class ReviewReader:
     ) -> "dict[str, RequestRow | ReviewsError]":
         """Each named request, or the error for that name.
 
-        A name is a request id or at least SHORTEST_ID characters of its beginning.
+        A name is a request id, its account and number, as `acme-3`, or at least SHORTEST_ID
+        characters of the beginning of its id.
         """
         rows = await self._statements.rows(_FIND_REQUESTS, tenant=tenant, names=list(names))
-        found = {row["request_id"]: row for row in rows}
+        found = {name: row for row in rows for name in (row["request_id"], row["short_id"])}
         short = [one for one in names if one not in found and len(one) >= SHORTEST_ID]
         begin: dict[str, list[Row]] = {}
         if short:
@@ -335,4 +338,5 @@ def _request_row(row: Row) -> RequestRow | None:
         review_id=row["review_id"],
         owner_id=row["owner_id"],
         request=request,
+        short_id=row.get("short_id"),
     )

@@ -123,6 +123,17 @@ approval_requests = Table(
     Index("approval_requests_run", "run_id"),
 )
 
+request_numbers = Table(
+    "request_numbers",
+    metadata,
+    Column("request_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("number", Integer, nullable=False, comment="the n-th request of the account"),
+    Index("request_numbers_account", "tenant", "account_id", "number", unique=True),
+    comment="Kept when rows are built anew, so that a number goes on meaning the same",
+)
+
 outcomes = Table(
     "proposal_outcomes",
     metadata,

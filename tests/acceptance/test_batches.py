@@ -52,8 +52,11 @@ def typed(
 
 def test_several_are_approved_and_each_has_a_row(reviews: Reviews) -> None:
     first, second = ids(reviews, "ac-034", "ac-036")
-    rows = reviews.json("approvals", "approve", first, second[:8], first, "--as", "ow-4")["items"]
+    named = (first, second[:8], "ac-034-1", first)
+    rows = reviews.json("approvals", "approve", *named, "--as", "ow-4")["items"]
     assert [row["request_id"] for row in rows] == [first, second]
+    assert reviews.json("approvals", "show", "ac-036-1")["request_id"] == second
+    assert reviews.json("approvals", "show", first)["short_id"] == "ac-034-1"
     assert all(set(row) == ROW for row in rows)
     assert {(row["ok"], row["state"], row["error"]) for row in rows} == {(True, "approved", None)}
     assert reviews.closed("ac-036")["outcome"] == "completed"

@@ -110,11 +110,11 @@ async def _list(
         print_json({"items": items, "next_cursor": page.next_cursor})
         return
     rows = [
-        [one["request_id"], one["account_id"], one["state"], len(one["items"]),
+        [one["request_id"], one["short_id"], one["account_id"], one["state"], len(one["items"]),
          f"{one['deadline']:%Y-%m-%d %H:%MZ}", ", ".join(one["approvers"])]
         for one in items
     ]  # fmt: skip
-    print_table(("request", "account", "state", "items", "due", "waits for"), rows)
+    print_table(("request", "short", "account", "state", "items", "due", "waits for"), rows)
 
 
 def show_command(request: Request, output: Output = Format.TABLE) -> None:
@@ -353,7 +353,9 @@ def _undoes(review_id: str) -> dict[str, str] | None:
 def _print_request(document: dict[str, Any]) -> None:
     from account_reviews.presentation.notifications import delivery_sentence
 
-    say(f"request {document['request_id']} of {document['review_id']}: {document['state']}")
+    short = f" ({document['short_id']})" if document["short_id"] else ""
+    name = document["request_id"]
+    say(f"request {name}{short} of {document['review_id']}: {document['state']}")
     say(f"  due {document['deadline']:%Y-%m-%d %H:%M:%SZ}, {document['required']['text']}")
     say(f"  asked: {', '.join(document['approvers']) or 'nobody in particular'}")
     say(f"  shown hash {document['shown_hash']}")

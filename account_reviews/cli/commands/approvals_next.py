@@ -275,6 +275,7 @@ class _Tour:
             UnreachableError,
         )
         from account_reviews.domain.review.messages import Malformed, SubmitDecision, checked
+        from account_reviews.services.access import require_decision
         from account_reviews.services.decisions import check_owner
 
         decision = checked(
@@ -294,6 +295,7 @@ class _Tour:
             self._say(decision.why)
             return False
         try:
+            await require_decision(self._parts, row, decision)
             if changes:
                 await check_owner(self._parts.accounts, decision)
             answer = await self._finished(row, decision)

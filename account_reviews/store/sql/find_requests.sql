@@ -1,7 +1,22 @@
--- The requests that are named by their whole ids.
-select run_id, review_id, owner_id, request_id, body
+-- The requests that are named by their whole ids, or by account and number as `acme-3`.
+select run_id, review_id, owner_id, request_id, body, short_id
 
 from reviews.approval_requests
+left join lateral (
+  select numbered.account_id || '-' || numbered.number as short_id
+  from reviews.request_numbers as numbered
+  where numbered.request_id = approval_requests.request_id
+) as number on true
 
 where tenant = :tenant
-  and request_id = any(:names)
+  and (
+    request_id = any(:names)
+    or request_id in (
+      select numbered.request_id
+      from unnest(cast(:names as text[])) as name
+      join reviews.request_numbers as numbered
+        on numbered.tenant = :tenant
+        and numbered.account_id = substring(name from '^(.*)-[1-9][0-9]{0,8}$')
+        and numbered.number = cast(substring(name from '-([1-9][0-9]{0,8})$') as integer)
+    )
+  )

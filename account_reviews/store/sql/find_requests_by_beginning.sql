@@ -1,5 +1,5 @@
 -- The requests whose ids begin like one of the names; two of a name say that it is ambiguous.
-select name, run_id, review_id, owner_id, request_id, body
+select name, run_id, review_id, owner_id, request_id, body, short_id
 
 from unnest(cast(:names as text[])) as name
 cross join lateral (
@@ -10,3 +10,8 @@ cross join lateral (
   order by request_id
   limit 2
 ) as request
+left join lateral (
+  select numbered.account_id || '-' || numbered.number as short_id
+  from reviews.request_numbers as numbered
+  where numbered.request_id = request.request_id
+) as number on true

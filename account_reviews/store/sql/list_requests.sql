@@ -1,7 +1,12 @@
 -- A page of approval requests, soonest deadline first. A value that is null does not narrow it.
-select run_id, review_id, owner_id, request_id, deadline, body
+select run_id, review_id, owner_id, request_id, deadline, body, short_id
 
 from reviews.approval_requests
+left join lateral (
+  select numbered.account_id || '-' || numbered.number as short_id
+  from reviews.request_numbers as numbered
+  where numbered.request_id = approval_requests.request_id
+) as number on true
 
 where tenant = :tenant
   and (cast(:state as text) is null or state = :state)

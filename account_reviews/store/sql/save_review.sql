@@ -75,6 +75,25 @@ requests as (
   where known.version < excluded.version or exists (select from taken_over)
 ),
 
+-- What people call them by. Of two reviews of an account that save at once, one leaves its number to
+-- its next save.
+numbers as (
+  insert into reviews.request_numbers (request_id, tenant, account_id, number)
+  select
+    fresh.request_id,
+    fresh.tenant,
+    fresh.account_id,
+    row_number() over (order by fresh.requested_at, fresh.request_id) + (
+      select coalesce(max(number), 0) from reviews.request_numbers as known
+      where known.tenant = :tenant and known.account_id = :account_id
+    )
+  from jsonb_populate_recordset(null::reviews.approval_requests, cast(:requests as jsonb)) as fresh
+  where not exists (
+    select from reviews.request_numbers as known where known.request_id = fresh.request_id
+  )
+  on conflict do nothing
+),
+
 -- Requests that only a run before a reset knew of: nobody can decide on them any more.
 left_behind as (
   update reviews.approval_requests as known set
