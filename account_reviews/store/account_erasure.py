@@ -23,6 +23,10 @@ _OPEN: Final = text(
     "select run_id from reviews.review_runs "
     "where tenant = :tenant and account_id = :account_id and closed_at is null"
 )
+_LOCK: Final = text(
+    "select run_id from reviews.review_runs "
+    "where tenant = :tenant and account_id = :account_id for update"
+)
 _TABLES: Final = {
     "reviews": "review_runs",
     "approval_requests": "approval_requests",
@@ -111,6 +115,8 @@ class AccountErasure:
         """All in one transaction. ConflictError when a review of the account is open by now."""
         gone: Counter[str] = Counter()
         async with reachable(), self._engine.begin() as connection:
+            # A purge that is archiving one of them comes to its end: its archive goes too.
+            await connection.execute(_LOCK, self._key)
             await self._refuse_open(connection)
             await connection.execute(_MARK, {**self._key, "erasure_id": erasure_id})
             found = await connection.execute(_HASHES, self._key)

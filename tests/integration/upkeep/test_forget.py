@@ -1,5 +1,6 @@
 """What is erased from the tables, place by place, and what an erasure leaves behind."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from account_reviews.store.erasures import ErasureStore
 from account_reviews.store.person_erasure import PLACES, PersonErasure, contacts_named
 from account_reviews.store.reviews import ReviewStore
 from tests.support.review_states import fresh
+from tests.support.waiting import until
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ANN = {"id": "co-1", "name": "Ann Lee", "email": "ann@acme.example", "phone": "+49 30 1234567"}
@@ -189,6 +191,43 @@ async def test_an_account_is_not_erased_under_a_review_that_began_meanwhile(
         engine, "select erasure_id from reviews.erased_runs where run_id = :r", r=state.run_id
     )
     assert mark.erasure_id == "e-1"
+
+
+async def test_an_erasure_waits_for_a_purge_and_takes_its_archive(
+    engine: AsyncEngine, store: ReviewStore, tenant: str
+) -> None:
+    state = await saved(store, tenant)
+    archive = text(
+        "insert into reviews.archives (run_id, hash, review_id, workflow_run_id, tenant, "
+        "account_id, started_at, closed_at, body) values (:run, 'h', 'r', :run, :tenant, :account, "
+        "now(), now(), '{}')"
+    )
+    values = {"run": state.run_id, "tenant": tenant, "account": state.account_id}
+    async with engine.begin() as purging:
+        await purging.execute(text("delete from reviews.review_runs where run_id = :run"), values)
+        await purging.execute(archive, values)
+        erasing = asyncio.create_task(AccountErasure(engine, tenant, state.account_id).erase("e-3"))
+        await until(lambda: rows(engine, WAITING))
+        assert not erasing.done()
+    gone = await erasing
+    assert (gone["reviews"], gone["archives"]) == (0, 1)
+    assert await store.was_removed(state.run_id)
+
+
+WAITING = """
+select 1 from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock' and query like '%for update%'
+"""
+
+
+async def test_a_rebuild_that_asked_before_does_not_bring_a_person_back(
+    engine: AsyncEngine, store: ReviewStore, tenant: str
+) -> None:
+    state = await saved(store, tenant)
+    seen = await store.seen(state.run_id)
+    await PersonErasure(engine, tenant, SUBJECT).erase("dpo", NOW)
+    assert not await store.replace(state, seen=seen)
+    assert (await PersonErasure(engine, tenant, SUBJECT).count()).total() == 0
 
 
 async def test_a_document_that_somebody_else_names_stays(
