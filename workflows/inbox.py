@@ -72,8 +72,9 @@ class Inbox:
         entry = self._left.popleft()
         try:
             entry.answer = entry.apply(checked)
-        finally:
-            entry.applied = True
+        except Exception:  # noqa: BLE001  those behind it must not wait for ever
+            workflow.logger.exception("a message failed and is left out")
+        entry.applied = True
 
     async def _work(self, wanted: CheckSaid) -> None:
         following: CheckSaid | None = wanted

@@ -2,6 +2,7 @@
 
 from temporalio import workflow
 
+from account_reviews.domain.review import control
 from account_reviews.domain.review.conversation import unanswered
 from account_reviews.domain.review.decisions import approved_items
 from account_reviews.domain.review.phases import Phase, Status
@@ -53,6 +54,7 @@ class ReviewWaits(ReviewCommands):
             if state.phase is Phase.VALIDATING:
                 self._move(Phase.APPROVAL)
             if state.phase is not Phase.INVESTIGATING:
+                control.be_touched(state, workflow.now())
                 self._move(Phase.INVESTIGATING)
         show_what_is_new(self._review)
 

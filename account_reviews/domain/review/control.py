@@ -240,7 +240,8 @@ def idle_at(state: ReviewState) -> Timestamp | None:
     """When an interactive review is abandoned unless somebody touches it; None: not now."""
     last, allowed = state.touched_at, state.idle_seconds
     off = not state.interactive or last is None or allowed is None
-    if off or state.pending or state.paused or is_ending(state):
+    busy = state.pending or decisions.approved_items(state)
+    if off or busy or state.paused or is_ending(state):
         return None
     assert last is not None
     assert allowed is not None

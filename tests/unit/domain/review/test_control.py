@@ -249,3 +249,13 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+def test_what_is_approved_and_not_written_yet_is_not_idle() -> None:
+    state = review(interactive=True)
+    state.move(Phase.PLANNING, NOW)
+    decisions.propose(state, (task_change("a"),), "request", NOW)
+    state.move(Phase.APPROVAL, NOW)
+    said = SubmitDecision(request_id="request", decision=Verdict.APPROVE, approver="ann")
+    decisions.decide(state, said, NOW)
+    assert control.idle_at(state) is None
