@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -28,7 +29,9 @@ from account_reviews.temporal import start_options
 from account_reviews.temporal.names import TASK_QUEUE, write_queue
 from account_reviews.upkeep import doctor
 from account_reviews.upkeep.doctor import Check, Report, examine
+from tests.support.mail_server import mail_server, silent_server
 from tests.support.waiting import until
+from tests.support.webhook_receiver import webhook_receiver
 
 
 @workflow.defn(sandboxed=False)
@@ -194,7 +197,7 @@ async def test_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     report = await examine(Settings.load(data_dir=tmp_path, database_url=url))
     failed = _failed(report)
     assert {check.name for check in report.checks} - set(failed) == {
-        *("time zones", "policy", "access", "disk")
+        *("time zones", "policy", "access", "notifications", "disk")
     }
     assert all(check.hint for check in failed.values())
 
@@ -307,3 +310,59 @@ async def _wait_since(engine: AsyncEngine, tenant: str, since: str) -> None:
     )
     async with engine.begin() as connection:
         await connection.execute(text(statement), {"run_id": uuid4().hex, "tenant": tenant})
+
+
+async def _notifications(settings: Settings, tmp_path: Path, channels: str, **more: Any) -> Check:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f"[notifications]\nchannels = [{channels}]\n")
+    report = await examine(replace(settings, policy_file=policy, **more))
+    return next(check for check in report.checks if check.name == "notifications")
+
+
+async def test_channels_that_nobody_has_set_up(settings: Settings, tmp_path: Path) -> None:
+    found = await _notifications(settings, tmp_path, '"console", "email", "webhook"')
+    assert not found.ok
+    assert "REVIEWS_SMTP_URL is not set" in found.detail
+    assert "REVIEWS_WEBHOOK_URL is not set" in found.detail
+    assert found.hint == "see docs/notifications.md"
+
+
+async def test_a_log_that_shows_no_notices(settings: Settings, tmp_path: Path) -> None:
+    assert (await _notifications(settings, tmp_path, '"console"')).ok
+    found = await _notifications(settings, tmp_path, '"console"', log_level="error")
+    assert (found.ok, found.hint) == (False, "set REVIEWS_LOG_LEVEL=info")
+
+
+async def test_channels_that_answer_and_one_that_does_not(
+    settings: Settings, tmp_path: Path
+) -> None:
+    async with mail_server() as mail, webhook_receiver() as receiver:
+        set_up = {
+            "smtp_url": f"smtp://{ports.LOOPBACK}:{mail.port}?starttls=off",
+            "smtp_from": "reviews@example.com",
+            "webhook_url": receiver.url,
+            "webhook_secret": "whsec_" + "a" * 32,
+        }
+        well = await _notifications(settings, tmp_path, '"email", "webhook"', **set_up)
+    assert well.ok, well
+    assert "takes mail, with no encryption" in well.detail
+    assert mail.seen == []
+    away = await _notifications(settings, tmp_path, '"email", "webhook"', **set_up)
+    assert not away.ok
+    assert "s3cret" not in away.detail
+    async with silent_server() as port:
+        hung = f"smtp://{ports.LOOPBACK}:{port}"
+        found = await _notifications(
+            settings, tmp_path, '"email"', smtp_url=hung, smtp_from="reviews@example.com"
+        )
+    assert "did not answer in time" in found.detail
+
+
+async def test_a_url_that_cannot_be_used_is_said_without_its_password(
+    settings: Settings, tmp_path: Path
+) -> None:
+    found = await _notifications(
+        settings, tmp_path, '"email"', smtp_url="smtp://u:s3cret@", smtp_from="a@example.com"
+    )
+    assert "REVIEWS_SMTP_URL cannot be used" in found.detail
+    assert "s3cret" not in f"{found.detail}{found.hint}"
