@@ -31,7 +31,7 @@ def run_row(state: ReviewState) -> dict[str, Any]:
         "waiting_on": json.dumps(sorted({who for one in pending for who in one.approvers})),
         "due_at": min((one.deadline for one in pending), default=None),
         "needs_attention": state.needs_attention,
-        "analysis_hash": analysis.hash if analysis else None,
+        "analysis_hash": (analysis.hash or None) if analysis else None,
         "cycle_id": state.cycle_id,
         "agent": state.agent,
         "purpose": state.purpose,

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from account_reviews.local.stack import LocalStack
 from tests.support.commands import Reviews, rows
+from tests.support.stack_trail import trail_is_whole
 from tests.support.waiting import until
 
 Worker = subprocess.Popen[str]
@@ -171,6 +173,27 @@ async def test_a_worker_that_dies_in_the_middle_writes_once(
     runs = [one.split(":")[0] for one in await writes_to(stack_engine, "ac-040")]
     assert runs == [review["run_id"], row["run_id"]]
     assert await status_of(stack_engine, "ac-040") == change["before"]["status"]
+
+
+@pytest.mark.usefixtures("workers")
+async def test_the_trail_knows_the_undo_and_its_write(
+    reviews: Reviews, stack: LocalStack, stack_engine: AsyncEngine
+) -> None:
+    _, change = written(reviews, "ac-039")
+    row = reviews.json("undo", "ac-039", "--item", change["change_id"], "--as", "ann", *WHY)
+    reviews.json("approvals", "approve", row["request_id"], "--as", "ow-3")
+    reviews.until("show", row["review_id"], holds=lambda one: one["closed_at"] is not None)
+    await trail_is_whole(reviews, stack.temporal_address, stack_engine)
+    told = await rows(
+        stack_engine,
+        "select review_id, account_id from audit.audit_events"
+        " where run_id = :run and event_type = 'crm_write' and source = 'fact'",
+        run=row["run_id"],
+    )
+    assert told == [{"review_id": row["review_id"], "account_id": "ac-039"}]
+    shown = reviews.json("audit", "tail", "--review", row["review_id"], "--limit", "100")["items"]
+    assert {one["account_id"] for one in shown} == {"ac-039"}
+    assert reviews.json("audit", "verify")["ok"] is True
 
 
 async def writes_to(engine: AsyncEngine, account: str) -> list[str]:

@@ -23,6 +23,25 @@ def test_ids_have_inverses(entry: str, tenant: str) -> None:
     assert names.parse_scheduled_id(started) == ("upkeep", entry, tenant, at)
 
 
+@given(run=st.uuids().map(str) | TENANTS, change=TENANTS)
+def test_an_undo_is_named_by_the_write_it_takes_back(run: str, change: str) -> None:
+    found = names.undo_id(run, change)
+    assert names.parse_undo_id(found) == (run, change)
+    assert names.is_review_id(found)
+    assert names.account_of(found) is None
+    with pytest.raises(ValueError, match="is not a review id"):
+        names.parse_review_id(found)
+
+
+def test_reviews_and_undos_are_told_apart() -> None:
+    assert names.is_review_id("review/acme")
+    assert names.account_of("review/acme") == "acme"
+    for text in ("undo", "undo/run", "undo/run/", "undo/a/b/c", "cycle/weekly", "acme"):
+        assert not names.is_review_id(text)
+        with pytest.raises(ValueError, match="is not the id of an undo"):
+            names.parse_undo_id(text)
+
+
 def test_the_default_tenant_is_left_out() -> None:
     assert names.schedule_id("weekly") == "weekly"
     assert names.scheduled_cycle_id("weekly") == "cycle/weekly"

@@ -45,8 +45,9 @@ def writes(analysis: Analysis) -> list[Any]:
     return [one.model_copy(update={"confidence": None}) for one in analysis.proposed_changes]
 
 
-def test_refused_changes_stay_quiet() -> None:
-    later = again(SILENT, prior=all_of(FIRST, ItemState.REJECTED))
+@pytest.mark.parametrize("state", [ItemState.REJECTED, ItemState.UNDONE])
+def test_refused_changes_stay_quiet(state: ItemState) -> None:
+    later = again(SILENT, prior=all_of(FIRST, state))
     assert later.proposed_changes == ()
     assert later.recommendations == ()
     assert set(later.quiet) == {item.title for item in FIRST.recommendations}
