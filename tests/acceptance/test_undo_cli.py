@@ -183,7 +183,7 @@ async def test_the_trail_knows_the_undo_and_its_write(
     row = reviews.json("undo", "ac-039", "--item", change["change_id"], "--as", "ann", *WHY)
     reviews.json("approvals", "approve", row["request_id"], "--as", "ow-3")
     reviews.until("show", row["review_id"], holds=lambda one: one["closed_at"] is not None)
-    await trail_is_whole(reviews, stack.temporal_address, stack_engine)
+    await trail_is_whole(reviews, stack.address, stack_engine)
     told = await rows(
         stack_engine,
         "select review_id, account_id from audit.audit_events"

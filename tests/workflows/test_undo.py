@@ -17,7 +17,15 @@ from account_reviews.domain.review.state import ReviewKind, ReviewState, UndoOf
 from account_reviews.store.review_queries import ReviewReader
 from account_reviews.temporal import names
 from tests.support.connections import statements_on
-from tests.support.world import Handle, World, create_task, decision, set_status
+from tests.support.world import (
+    Handle,
+    World,
+    create_task,
+    decision,
+    eventually,
+    set_status,
+)
+from workflows.account_review import AccountReviewWorkflow
 
 
 async def executed(world: World, change: ProposedChange | None = None) -> tuple[ReviewState, str]:
@@ -236,3 +244,28 @@ async def test_the_rows_say_so_whichever_is_rebuilt_last(world: World) -> None:
     past = await world.store.past_of("default", world.account.id)
     assert {one.state for one in past.outcomes if one.change_id == change_id} == {"undone"}
     assert names.parse_undo_id(undo.review_id) == (of.run_id, change_id)
+
+
+async def test_a_write_of_a_review_that_is_still_open(world: World) -> None:
+    status, task = set_status(world.account), create_task(world.account)
+    world.analysis.changes = (status, task)
+    async with world.worker():
+        first = await world.start()
+        request = await world.request(first)
+        await first.execute_update("decide", decision(request, item_ids=[status.change_id]))
+        state = await eventually(
+            lambda: first.query(AccountReviewWorkflow.snapshot),
+            lambda one: status.change_id in one.written and bool(one.pending),
+        )
+        await eventually(lambda: row(world, first.id, state.run_id), lambda one: bool(one.written))
+        handle = await take_back(world, state, status.change_id)
+        await update(handle, await ask(world, handle), "ann")
+        await handle.result()
+        await first.execute_update("decide", decision(request, "reject", reason="no"))
+        await first.result()
+    assert world.status() == "Active"
+    ended = await row(world, first.id, state.run_id)
+    found = {change.change_id: item_state for change, item_state in ended.changes}
+    assert found == {
+        status.change_id: ItemState.UNDONE, task.change_id: ItemState.REJECTED,
+    }  # fmt: skip
