@@ -20,6 +20,7 @@ from account_reviews.runtime.garbage_collection import pass_over_what_is_there
 from account_reviews.runtime.queues import Only, Workers, by_queue
 from account_reviews.runtime.worker import open_worker_parts
 from account_reviews.temporal import names
+from account_reviews.temporal.failing_steps_interceptor import FailingStepsInterceptor
 from account_reviews.temporal.sandbox import sandboxed_runner
 from account_reviews.temporal.tuning import TUNED
 from account_reviews.temporal.worker_interceptor import ReviewInterceptor
@@ -44,7 +45,7 @@ def build_worker(
     build_models()  # so that no workflow task does it
     # Few threads: more of them only fight the event loop and its heartbeats for the interpreter.
     options.setdefault("workflow_task_executor", ThreadPoolExecutor(2, "workflow"))
-    around = [*interceptors, ReviewInterceptor(tenants)]
+    around = [*interceptors, FailingStepsInterceptor(), ReviewInterceptor(tenants)]
     shared = {**TUNED, "workflow_runner": sandboxed_runner(), **options}
     registered = by_queue(task_queue, WORKFLOWS, owners, only)
     return Workers([Worker(client, interceptors=around, **shared, **one) for one in registered])
