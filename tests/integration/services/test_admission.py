@@ -22,6 +22,7 @@ from account_reviews.domain.errors import (
 )
 from account_reviews.domain.records import Account
 from account_reviews.domain.review.state import ReviewInput, ReviewState
+from account_reviews.services import admission
 from account_reviews.services.admission import admitted, is_under_review
 from account_reviews.services.halts import starting
 from account_reviews.store.transactions import Transactions
@@ -221,6 +222,23 @@ async def test_a_start_whose_answer_is_unknown_keeps_its_place_until_temporal_sa
         await start(parts, own_client, "next")
     await own_client.get_workflow_handle(names.review_id("unsure", review.tenant)).terminate()
     assert (await start(parts, own_client, "next")).account_id == "next"
+
+
+async def test_a_start_that_is_not_answered_in_time_is_unknown(
+    parts: Parts, own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "START_SECONDS", 0.2)
+    review = ReviewInput(account_id="slow", tenant=parts.settings.tenant, interactive=True)
+
+    async def begin() -> None:
+        async with starting(parts) as ask, admitted(parts, own_client, review, ask):
+            await asyncio.sleep(60)
+
+    with pytest.raises(UnreachableError, match="the review of slow may still be started"):
+        await begin()
+    assert [row["workflow_id"] for row in await taken(parts)] == [
+        names.review_id("slow", parts.settings.tenant)
+    ]
 
 
 async def test_what_temporals_own_tools_ended_makes_room(parts: Parts, own_client: Client) -> None:

@@ -63,6 +63,14 @@ def test_aliases_reach_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert policy.risk.stalled_days == shipped.risk.stalled_days
     monkeypatch.setenv("APPROVAL_TIMEOUT_HOURS", "24")
     assert Settings.load().policy().approvals.timeout.total_seconds() == 24 * 3600
+    monkeypatch.setenv("SESSION_MAX_CONCURRENT", "7")
+    monkeypatch.setenv("SESSION_TIMEOUT_SECS", "90")
+    monkeypatch.setenv("SESSION_CLEANUP_INTERVAL", "300")
+    policy = Settings.load().policy()
+    assert policy.admission.max_open == 7
+    assert policy.idle.timeout is not None
+    assert policy.idle.timeout.total_seconds() == 90
+    assert list(environment_aliases.without_effect()) == ["SESSION_CLEANUP_INTERVAL"]
 
 
 def test_a_policy_file_wins_over_aliases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
