@@ -199,7 +199,7 @@ def test_the_runner_fills_in_and_fails(env: dict[str, str]) -> None:
 
 def test_requirements_name_no_place() -> None:
     files = sorted((ROOT / "requirements").glob("*.txt"))
-    assert [file.name for file in files] == ["dev.txt", "runtime.txt", "uv.txt"]
+    assert [file.name for file in files] == ["bench.txt", "dev.txt", "runtime.txt", "uv.txt"]
     for file in files:
         for line in file.read_text(encoding="utf-8").splitlines():
             assert re.match(r"[a-z0-9][a-z0-9.-]*==\S+( ; .+)? \\$|    --hash=sha256:", line), line
