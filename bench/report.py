@@ -11,6 +11,7 @@ ORDER = (
     "recovery", "throughput", "timeouts", "events", "visible", "real_data", "demo_time",
     "cli", "schedules", "cycles", "cycle_history", "big_cycle",
     "audit_cost", "audit_lag", "audit_outage", "audit_verify", "audit_tamper", "audit_complete",
+    "approvals",
 )  # fmt: skip
 VERDICT = {True: "yes", False: "**missed**", None: ""}
 

@@ -38,7 +38,7 @@ ANSWER_SECONDS: Final = 60.0
 """For what asks CRM or memory before it answers."""
 CLOSED_SECONDS: Final = 5.0
 _PAUSE: Final = 0.05
-SIGNALS: Final = frozenset({"pause", "resume", "close", "annotate", "touch"})
+SIGNALS: Final = frozenset({"pause", "resume", "close", "annotate", "touch", "delegate"})
 """What can be sent to a review that is paused in Temporal, where it waits."""
 QUEUED: Final = "sent; it counts when the review, which is paused in Temporal, goes on"
 _ANSWERS: Final[dict[str, type[CommandAnswer]]] = {"ask": AskAnswer, "propose": ProposalAnswer}

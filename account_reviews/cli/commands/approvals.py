@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from account_reviews.cli.access_log import about
+from account_reviews.cli.commands.approvals_delegate import delegate_command
 from account_reviews.cli.commands.approvals_next import go_through
 from account_reviews.cli.commands.approvals_token import token_command
 from account_reviews.cli.commands.decision_batches import Choice, check_choice, decide_many
@@ -65,6 +66,7 @@ def register(app: typer.Typer) -> None:
     group.command("adjust")(adjust_command)
     group.command("reject")(reject_command)
     group.command("defer")(defer_command)
+    group.command("delegate")(delegate_command)
     group.command("token")(token_command)
     app.add_typer(group, name="approvals")
 
