@@ -16,6 +16,7 @@ class Verb(StrEnum):
     DECIDE = "decide"
     PROPOSE = "propose"
     UNDO = "undo"
+    DELEGATE = "delegate"
     ASK = "ask"
     ANNOTATE = "annotate"
     TOUCH = "touch"
@@ -44,7 +45,7 @@ _LOOK: Final = frozenset({Verb.READ})
 _WORK: Final = frozenset({Verb.ASK, Verb.ANNOTATE, Verb.TOUCH, Verb.PROPOSE})
 _STEER: Final = frozenset({Verb.PAUSE, Verb.RESUME, Verb.CANCEL, Verb.CLOSE})
 _AGAIN: Final = frozenset({Verb.REFRESH, Verb.RETRY})
-_DECIDE: Final = frozenset({Verb.DECIDE, Verb.UNDO})
+_DECIDE: Final = frozenset({Verb.DECIDE, Verb.DELEGATE, Verb.UNDO})
 _RUN: Final = frozenset({Verb.CYCLES, Verb.SCHEDULES, Verb.STOP_ALL, Verb.PURGE})
 
 EVERYWHERE: Final[dict[Role, frozenset[Verb]]] = {

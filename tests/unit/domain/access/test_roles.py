@@ -26,12 +26,12 @@ MAY: dict[Role, set[str]] = {
         "retry", "cycles", "schedules", "stop_all", "purge",
     },
     Role.ACCOUNT_OWNER: {"read"},
-    Role.APPROVER: {"read", "ask", "annotate", "touch", "propose", "decide", "undo"},
+    Role.APPROVER: {"read", "ask", "annotate", "touch", "propose", "decide", "delegate", "undo"},
     Role.ANALYST: {"read", "start", "ask", "annotate", "touch", "propose"},
     Role.AUDITOR: {"read", "audit"},
 }  # fmt: skip
 OWN_TOO: set[str] = {
-    "start", "decide", "propose", "undo", "ask", "annotate", "touch", "pause", "resume", "cancel",
+    "start", "decide", "delegate", "propose", "undo", "ask", "annotate", "touch", "pause", "resume", "cancel",
     "close", "refresh", "retry",
 }  # fmt: skip
 STARTED_TOO: set[str] = {"pause", "resume", "cancel", "close"}
