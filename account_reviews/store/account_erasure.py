@@ -27,7 +27,7 @@ _LOCK: Final = text(
     "select run_id from reviews.review_runs "
     "where tenant = :tenant and account_id = :account_id for update"
 )
-_TABLES: Final = {
+TABLES: Final = {
     "reviews": "review_runs",
     "approval_requests": "approval_requests",
     "request_numbers": "request_numbers",
@@ -42,14 +42,14 @@ _DELETE: Final = {
     name: text(
         f"delete from reviews.{table} where tenant = :tenant and account_id = :account_id"  # noqa: S608  constants
     )
-    for name, table in _TABLES.items()
+    for name, table in TABLES.items()
 }
 _COUNT: Final = {
     name: text(
         f"select count(*) from reviews.{table} "  # noqa: S608  constants
         "where tenant = :tenant and account_id = :account_id"
     )
-    for name, table in _TABLES.items()
+    for name, table in TABLES.items()
 }
 _OF_CYCLES: Final = text(
     "delete from reviews.cycle_accounts a using reviews.cycles c where c.run_id = a.run_id "

@@ -4,10 +4,11 @@ import asyncio
 import signal
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.domain.canonical import content_hash
+from account_reviews.domain.canonical import canonical_json, content_hash
 from tests.support.commands import Reviews, rows
 
 COPIES = """
@@ -20,7 +21,7 @@ select (jsonb_populate_record(
     'closed_at', now() - interval '30 days'
   )
 )).*
-from reviews.review_runs r, generate_series(1, 4000) n
+from reviews.review_runs r, generate_series(1, 1500) n
 where r.run_id = :run
 """
 COUNTS = """
@@ -77,6 +78,60 @@ async def test_a_purged_review_is_archived_and_the_waiting_one_stays(
     assert verified.code == 0, verified.out
 
 
+TAMPERED = {
+    'update reviews.archives set body = body || \'{"outcome": "completed", "brief": null}\'': (
+        "is not what its hash says"
+    ),
+    "update reviews.archives set hash = 'x', body = '{}'": "is not what its hash says",
+}
+AGED = "update reviews.archives set archived_at = archived_at - interval '1 hour'"
+
+
+@pytest.mark.parametrize("change", TAMPERED)
+async def test_an_archive_that_was_changed_is_found(
+    reviews: Reviews, stack_engine: AsyncEngine, change: str
+) -> None:
+    if not await rows(stack_engine, "select 1 from reviews.archives"):
+        done = reviews.request("ac-019")
+        reviews.json("approvals", "reject", done["request_id"], "--as", "ann", "--reason", "no")
+        reviews.closed("ac-019")
+        await asyncio.sleep(1.1)
+        assert reviews.json("purge", "--older-than", "1s")["removed"] >= 1
+    async with stack_engine.begin() as connection:
+        await connection.execute(text(AGED))
+        await connection.execute(text("create table kept as table reviews.archives"))
+    assert reviews.quick("audit", "verify").code == 0
+    async with stack_engine.begin() as connection:
+        await connection.execute(text(change.replace(":", "\\:")))
+    try:
+        verified = reviews.quick("audit", "verify", "-o", "json")
+        assert verified.code == 1
+        assert TAMPERED[change] in verified.out
+    finally:
+        async with stack_engine.begin() as connection:
+            await connection.execute(text("delete from reviews.archives"))
+            await connection.execute(text("insert into reviews.archives table kept"))
+            await connection.execute(text("drop table kept"))
+
+
+async def test_an_archive_with_a_hash_of_its_own_is_another_than_the_trail_has(
+    reviews: Reviews, stack_engine: AsyncEngine
+) -> None:
+    (archive,) = await rows(stack_engine, "select run_id, hash, body from reviews.archives limit 1")
+    body = {**archive["body"], "decisions": [{"by": "mallory"}]}
+    put = (
+        "update reviews.archives set hash = :hash, body = cast(:body as jsonb) where run_id = :run"
+    )
+    for content in (body, archive["body"]):
+        values = {"body": canonical_json(content).decode(), "hash": content_hash(content)}
+        async with stack_engine.begin() as connection:
+            await connection.execute(text(put), {**values, "run": archive["run_id"]})
+        verified = reviews.quick("audit", "verify", "-o", "json")
+        if content is body:
+            assert (verified.code, "is another than the trail has" in verified.out) == (1, True)
+    assert verified.code == 0, verified.out
+
+
 def test_an_age_that_is_none_is_refused_in_one_sentence(reviews: Reviews) -> None:
     for wrong in ("7 days", "-1d", "0d", "", "1e9d", "7"):
         said = reviews.quick("purge", "--older-than", wrong).sentence(2)
@@ -106,11 +161,11 @@ async def test_a_purge_that_is_killed_loses_nothing_and_is_finished_by_the_next(
         assert process.returncode == -signal.SIGKILL, "it was done before it was killed"
         killed += 1
         now = await counts(stack_engine)
-        assert (now["kept"] + now["archived"], now["twice"]) == (4000, 0)
+        assert (now["kept"] + now["archived"], now["twice"]) == (1500, 0)
         assert now["kept"] > 0
     left = (await counts(stack_engine))["kept"]
     assert reviews.json("purge")["removed"] == left
-    assert await counts(stack_engine) == {"kept": 0, "archived": 4000, "twice": 0}
+    assert await counts(stack_engine) == {"kept": 0, "archived": 1500, "twice": 0}
 
 
 async def counts(engine: AsyncEngine) -> dict[str, Any]:

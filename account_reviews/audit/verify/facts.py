@@ -18,6 +18,7 @@ from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.leaves import Position
 from account_reviews.audit.verify.guards import OUTBOX, guard_faults
 from account_reviews.audit.verify.left_facts import add_left_facts
+from account_reviews.audit.verify.recorded_archives import add_recorded_archives
 from account_reviews.audit.verify.recorded_decisions import add_recorded_decisions
 from account_reviews.audit.verify.recorded_reviews import add_recorded_reviews
 from account_reviews.audit.verify.recorded_writes import add_recorded_writes
@@ -54,6 +55,7 @@ async def add_facts(
         report.faults += await guard_faults(here, OUTBOX)
         await add_left_facts(report, here, there, scope)
         await add_recorded_reviews(report, here, there, rules, scope)
+        await add_recorded_archives(report, here, there, scope)
         await _add_strange(report, there, scope)
         await add_recorded_decisions(report, here, there, chains, began)
         if crm is not None:
