@@ -69,17 +69,17 @@ review_runs = Table(
     Index("review_runs_cycle", "cycle_id", postgresql_where=text("cycle_id is not null")),
     Index("review_runs_account", "tenant", "account_id", text("started_at desc")),
     Index("review_runs_review", "tenant", "review_id", text("started_at desc")),
+    Index("review_runs_newest", "tenant", text("started_at desc"), text("run_id desc")),
+    *(
+        Index(f"review_runs_{name}", "tenant", name, text("started_at desc"), text("run_id desc"))
+        for name in ("phase", "status", "kind", "outcome", "risk_level")
+    ),
     Index(
-        "review_runs_newest",
+        "review_runs_attention",
         "tenant",
         text("started_at desc"),
         text("run_id desc"),
-        "phase",
-        "status",
-        "kind",
-        "outcome",
-        "risk_level",
-        "needs_attention",
+        postgresql_where=text("needs_attention"),
     ),
     *(
         Index(
@@ -96,7 +96,6 @@ review_runs = Table(
         "review_runs_waiting_on", text("(lower(waiting_on::text)::jsonb)"), postgresql_using="gin"
     ),
     Index("review_runs_owner", "tenant", "owner_id", text("started_at desc")),
-    Index("review_runs_status", "tenant", "status", text("started_at desc")),
     Index("review_runs_closed", "closed_at"),
     Index(
         "review_runs_undo",

@@ -84,7 +84,7 @@ def test_a_page_says_how_to_go_on(reviews: Reviews, waiting: dict[str, Any]) -> 
     ("words", "says"),
     [
         (("--phase", "sleeping"), "initializing, investigating, planning, approval"),
-        (("--kind", "recovery"), "scheduled, on_demand, manual, event, undo"),
+        (("--kind", "odd"), "scheduled, on_demand, manual, event, undo"),
         (("--risk-level", "huge"), "critical, high, medium, low, none, unknown"),
         (("--limit", "201"), "200"),
         (("--limit", "0"), "1"),

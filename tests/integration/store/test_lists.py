@@ -177,7 +177,7 @@ async def test_a_change_by_hand_moves_its_time_and_a_save_brings_its_own(
 
 
 @pytest.mark.parametrize(
-    "change", ["phase = 'nowhere'", "status = 'odd'", "kind = 'recovery'", "kind = 'x'"]
+    "change", ["phase = 'nowhere'", "status = 'odd'", "kind = 'x'", "kind = ''"]
 )
 async def test_a_row_holds_no_word_that_no_review_has(statements: Statements, change: str) -> None:
     import asyncpg

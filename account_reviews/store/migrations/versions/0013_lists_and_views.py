@@ -11,6 +11,8 @@ down_revision = "0012_notification_deliveries"
 branch_labels = None
 depends_on = None
 
+WORDS = ("phase", "status", "kind", "outcome", "risk_level")
+
 STATEMENTS = (
     """
     alter table reviews.review_runs
@@ -64,13 +66,21 @@ STATEMENTS = (
     "alter table reviews.review_runs validate constraint review_runs_phase",
     "alter table reviews.review_runs validate constraint review_runs_status_word",
     "alter table reviews.review_runs validate constraint review_runs_kind",
-    # One index in the order of the list: what else it is narrowed by is compared within the index.
+    # In the order of the list, so that a page ends where it is full.
     "drop index reviews.review_runs_newest",
+    "drop index reviews.review_runs_status",
     """
-    create index review_runs_newest on reviews.review_runs (
-        tenant, started_at desc, run_id desc, phase, status, kind, outcome, risk_level,
-        needs_attention
-    )
+    create index review_runs_newest on reviews.review_runs
+        (tenant, started_at desc, run_id desc)
+    """,
+    *(
+        f"create index review_runs_{name} on reviews.review_runs "
+        f"(tenant, {name}, started_at desc, run_id desc)"
+        for name in WORDS
+    ),
+    """
+    create index review_runs_attention on reviews.review_runs
+        (tenant, started_at desc, run_id desc) where needs_attention
     """,
     """
     create index review_runs_review on reviews.review_runs (tenant, review_id, started_at desc)
@@ -204,10 +214,13 @@ def downgrade() -> None:
     op.execute("drop table reviews.schedules")
     op.execute("drop trigger updated_at on reviews.review_runs")
     op.execute("drop function reviews.touch_updated_at()")
-    for name in ("newest", "review", "waiting_on"):
+    for name in (*WORDS, "newest", "review", "attention", "waiting_on"):
         op.execute(f"drop index reviews.review_runs_{name}")
     op.execute(
         "create index review_runs_newest on reviews.review_runs (tenant, started_at desc, run_id)"
+    )
+    op.execute(
+        "create index review_runs_status on reviews.review_runs (tenant, status, started_at desc)"
     )
     for name in ("phase", "status_word", "kind"):
         op.execute(f"alter table reviews.review_runs drop constraint review_runs_{name}")
