@@ -91,9 +91,17 @@ review_runs = Table(
         )
         for name in ("name", "agent", "purpose")
     ),
-    Index("review_runs_context", "context", postgresql_using="gin"),
     Index(
-        "review_runs_waiting_on", text("(lower(waiting_on::text)::jsonb)"), postgresql_using="gin"
+        "review_runs_context",
+        "context",
+        postgresql_using="gin",
+        postgresql_with={"fastupdate": "off"},
+    ),
+    Index(
+        "review_runs_waiting_on",
+        text("(lower(waiting_on::text)::jsonb)"),
+        postgresql_using="gin",
+        postgresql_with={"fastupdate": "off"},
     ),
     Index("review_runs_owner", "tenant", "owner_id", text("started_at desc")),
     Index("review_runs_closed", "closed_at"),

@@ -136,6 +136,8 @@ async def test_every_filter_finds_its_rows_by_an_index(
             place = {"after_at": NOW + timedelta(days=2), "after_id": "run-9"} if later else {}
             plan = await explained(statements, wanted.statement(later=later), where | place)
             assert "Seq Scan" not in nodes(plan), (name, value, plan)
+            if name == "waiting_on" and value == "nobody":
+                assert "review_runs_waiting_on" in json.dumps(plan)
 
 
 async def explained(statements: Statements, query: str, values: dict[str, Any]) -> Any:
