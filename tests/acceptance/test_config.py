@@ -72,3 +72,28 @@ def test_an_answer_is_given_in_every_encoding(tmp_path: Path, encoding: str) -> 
     table = _show(tmp_path, encoding=encoding, **given)
     assert (table.returncode, table.stderr) == (0, "")
     assert "fung" in table.stdout
+
+
+def test_what_notifies_is_shown_without_its_secrets(tmp_path: Path) -> None:
+    done = _show(
+        tmp_path,
+        *("-o", "json"),
+        REVIEWS_SMTP_URL="smtp://ann:very-secret@mail.example.com:587",
+        REVIEWS_SMTP_FROM="reviews@example.com",
+        REVIEWS_WEBHOOK_URL="https://hooks.example.com/services/very-secret?token=very-secret",
+        REVIEWS_WEBHOOK_SECRET="whsec_very-secret",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "very-secret" not in done.stdout
+    items = {item["name"]: item["value"] for item in json.loads(done.stdout)["items"]}
+    assert items["REVIEWS_SMTP_URL"] == "smtp://ann:***@mail.example.com:587"
+    assert items["REVIEWS_SMTP_FROM"] == "reviews@example.com"
+    assert items["REVIEWS_WEBHOOK_URL"] == "https://hooks.example.com/***"
+    assert items["REVIEWS_WEBHOOK_SECRET"] == "***"
+
+
+def test_a_secret_of_a_file_is_not_read_to_be_shown(tmp_path: Path) -> None:
+    done = _show(tmp_path, "-o", "json", REVIEWS_WEBHOOK_SECRET_FILE="/run/secrets/webhook")
+    items = {item["name"]: item["value"] for item in json.loads(done.stdout)["items"]}
+    assert items["REVIEWS_WEBHOOK_SECRET_FILE"] == "/run/secrets/webhook"
+    assert items["REVIEWS_WEBHOOK_SECRET"] is None
