@@ -113,7 +113,7 @@ def annotate(state: ReviewState, said: Annotate, now: Timestamp) -> Result:
     state.step = said.step if said.step is not None else state.step
     if said.error is not None:
         state.error_count, state.last_error = state.error_count + 1, said.error
-    state.record(now, "annotated", said.error or "", said.by)
+    state.record(now, "annotated", _described(said), said.by)
     return answer(state, "noted")
 
 
@@ -307,6 +307,16 @@ def refused_when_over(
     else:
         return None
     return refuse(state, CommandRefusal.REVIEW_CLOSED, why, by, now)
+
+
+def _described(said: Annotate) -> str:
+    """What was noted, by its keys: values may be long, and stand in the snapshot."""
+    parts = [f"error: {said.error}"] if said.error is not None else []
+    parts += [f"step {said.step}"] if said.step is not None else []
+    parts += [f"plan of {len(said.plan)}"] if said.plan is not None else []
+    for name, values in (("context", said.context), ("metadata", said.metadata)):
+        parts += [f"{name} {', '.join(values)}"] if values else []
+    return "; ".join(parts)
 
 
 def _taken(state: ReviewState, now: Timestamp) -> None:

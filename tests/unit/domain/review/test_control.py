@@ -259,3 +259,14 @@ def test_what_is_approved_and_not_written_yet_is_not_idle() -> None:
     said = SubmitDecision(request_id="request", decision=Verdict.APPROVE, approver="ann")
     decisions.decide(state, said, NOW)
     assert control.idle_at(state) is None
+
+
+def test_the_story_says_what_was_noted_by_its_keys() -> None:
+    state = review()
+    said = Annotate(
+        by="x", context={"current_batch": 1}, metadata={"a": "1", "b": "2"}, plan=("one",), step="s"
+    )
+    control.annotate(state, said, NOW)
+    assert state.timeline[-1].text == "step s; plan of 1; context current_batch; metadata a, b"
+    control.annotate(state, Annotate(by="x", error="no model"), NOW)
+    assert state.timeline[-1].text == "error: no model"
