@@ -163,6 +163,7 @@ def review_document(
         "degraded": state.degraded,
         "missing_sources": list(state.missing_sources),
         **_analysis_part(analysis),
+        "findings": _findings(state, analysis),
         "changes": [change_document(change, item_state) for change, item_state in state.changes],
         "approvals": [request_document(request) for request in state.requests],
         "written": [write.model_dump() for write in state.written.values()],
@@ -290,6 +291,12 @@ def _as_the_state_says(state: "ReviewState") -> "list[PendingStep]":
     ]
 
 
+def _findings(state: "ReviewState", analysis: "Analysis | None") -> list[dict[str, Any]]:
+    """Those of the analysis, and what turns of the conversation added."""
+    found = analysis.findings if analysis is not None else ()
+    return [one.model_dump() for one in (*found, *state.findings)]
+
+
 def _analysis_part(analysis: "Analysis | None") -> dict[str, Any]:
     if analysis is None:
         unknown: dict[str, Any] = {
@@ -301,7 +308,6 @@ def _analysis_part(analysis: "Analysis | None") -> dict[str, Any]:
         return {
             "risk": {**unknown, "level": "unknown"},
             "health": {"score": None, "band": "unknown"},
-            "findings": [],
             "recommendations": [],
             "priority_score": None,
             "needs_review": False,
@@ -309,7 +315,6 @@ def _analysis_part(analysis: "Analysis | None") -> dict[str, Any]:
     return {
         "risk": analysis.risk.model_dump(),
         "health": analysis.health.model_dump(),
-        "findings": [finding.model_dump() for finding in analysis.findings],
         "recommendations": [one.model_dump() for one in analysis.recommendations],
         "priority_score": analysis.priority_score,
         "needs_review": analysis.needs_review,
