@@ -4,7 +4,7 @@
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 2
 failed=""
-for name in recovery throughput timeouts events visible real_data cli \
+for name in recovery throughput timeouts events visible real_data cli look \
     schedules cycles cycle_history big_cycle \
     audit_cost audit_lag audit_outage audit_verify audit_tamper audit_complete \
     approvals; do
