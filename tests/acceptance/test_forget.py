@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -169,7 +170,7 @@ def test_nobody_and_nothing_are_zeros(reviews: Reviews) -> None:
         assert (told.code, "there is nothing of this" in told.out) == (0, True)
 
 
-def test_what_cannot_be_meant_is_refused_in_one_sentence(reviews: Reviews, tmp_path: Any) -> None:
+def test_what_cannot_be_meant_is_refused_in_one_sentence(reviews: Reviews, tmp_path: Path) -> None:
     for words, says in (
         (("--account", "a", "--person", "Ann Lee"), "either --account or --person"),
         ((), "either --account or --person"),
@@ -189,3 +190,17 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(reviews: Reviews, tmp_p
     held = {"REVIEWS_POLICY_FILE": str(policy)}
     said = reviews.quick("forget", "--account", "ac-044", *WHO, **held).sentence(1)
     assert "account ac-044 is under a legal hold" in said
+
+
+def test_roles_say_who_may_forget_and_who_may_purge(reviews: Reviews, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    users = '"dpo" = ["admin"]\n"olga" = ["operator"]\n"ann" = ["approver"]\n'
+    policy.write_text(f"[access.users]\n{users}", encoding="utf-8")
+    env = {"REVIEWS_POLICY_FILE": str(policy)}
+    for name in ("olga", "ann", "stranger"):
+        words = ("forget", "--account", "nope", "--as", name, "--reason", "x")
+        assert name in reviews.quick(*words, **env).sentence(1)
+    for name in ("ann", "stranger"):
+        assert name in reviews.quick("purge", "--dry-run", "--as", name, **env).sentence(1)
+    assert reviews.quick("purge", "--dry-run", "--as", "olga", **env).code == 0
+    assert reviews.quick("forget", "--account", "nope", *WHO, **env).code == 0

@@ -9,8 +9,8 @@ where source = 'fact'
   and (
     event_type in (
       'approval_requested', 'approval_decided', 'approval_refused', 'approval_expired',
-      'approval_superseded', 'approval_reminder', 'approval_escalated', 'phase_changed', 'review_note', 'recommendation_generated',
-      'recommendation_implemented'
+      'approval_superseded', 'approval_reminder', 'approval_escalated', 'phase_changed',
+      'review_note', 'recommendation_generated', 'recommendation_implemented'
     )
     and not coalesce(
       starts_with(event_id, 'timeline/' || run_id || '/')
