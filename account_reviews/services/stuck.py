@@ -21,7 +21,7 @@ from account_reviews.domain.review.pending import PendingStep, StuckReview
 from account_reviews.domain.review.usage import in_words
 from account_reviews.services.pending_steps import CALL_SECONDS, steps_of
 from account_reviews.services.reviews import review_id_of
-from account_reviews.temporal import names
+from account_reviews.temporal import names, search_attributes
 from account_reviews.temporal.executions import OPEN, describe, first_run_of, is_open, quoted
 
 MOST_LOOKED_AT: Final = 2000
@@ -83,8 +83,13 @@ async def _look_at(client: Client, workflow_id: str, run_id: str) -> StuckReview
 
 
 def _stuck(found: WorkflowExecutionDescription, steps: list[PendingStep]) -> StuckReview:
-    account_id, _ = names.parse_review_id(found.id)
-    return StuckReview(found.id, first_run_of(found), account_id, tuple(steps))
+    return StuckReview(found.id, first_run_of(found), _account_of(found), tuple(steps))
+
+
+def _account_of(found: WorkflowExecutionDescription) -> str:
+    """In the id of a review; one that takes a write back only shows it."""
+    shown = found.typed_search_attributes.get(search_attributes.ACCOUNT_ID)
+    return names.account_of(found.id) or shown or "unknown"
 
 
 async def retry(
@@ -113,8 +118,7 @@ async def retry(
         raise _nothing_to_retry(review_id, steps)
     for one in wanted:
         await _reset(parts, client, found, one, reason)
-    account_id, _ = names.parse_review_id(review_id)
-    return StuckReview(review_id, first_run_of(found), account_id, tuple(wanted))
+    return StuckReview(review_id, first_run_of(found), _account_of(found), tuple(wanted))
 
 
 def _nothing_to_retry(review_id: str, steps: list[PendingStep]) -> ConflictError:
