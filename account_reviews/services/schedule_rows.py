@@ -1,7 +1,6 @@
 """Schedules as rows, for people with SQL. Their truth is Temporal; a row says what it said last."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,8 +9,7 @@ from typing import Any, Final, NoReturn
 from temporalio.client import Client
 
 from account_reviews.bootstrap import Parts
-from account_reviews.domain.canonical import plain
-from account_reviews.store.sql_files import read_sql
+from account_reviews.store.schedule_writes import save_schedule_rows
 from account_reviews.store.statements import Statements
 from account_reviews.temporal.schedules.control import ScheduleControl
 from account_reviews.temporal.schedules.entries import Standing
@@ -21,7 +19,6 @@ EVERY: Final = 60.0
 _REST: Final = 20.0
 """A look over many schedules takes long: the rest after it is so many times as long."""
 _REPORT_EVERY: Final = 600.0
-_SAVE: Final = read_sql("account_reviews.store", "save_schedules.sql")
 
 _log = logging.getLogger(__name__)
 
@@ -35,9 +32,7 @@ async def save_schedules(
     asked = list(ids) if ids is not None else (await control.page(None, 1_000_000))[0]
     found = await control.describe_all(asked)
     rows = [_row(name, one) for name, one in found if one.by is not None]
-    await statements.execute(
-        _SAVE, rows=json.dumps(plain(rows)), tenant=tenant, asked=None if ids is None else asked
-    )
+    await save_schedule_rows(statements, tenant, rows, None if ids is None else asked)
     return len(rows)
 
 

@@ -41,10 +41,14 @@ def bound(table: Table, columns: list[str]) -> list[str]:
     ]
 
 
+SAVED = tuple(one for one in tables.review_runs.columns.keys() if one != "erased_at")
+"""A person is taken out of a row by another statement; a save leaves that as it is."""
+
+
 @pytest.mark.parametrize(
     ("file", "table", "columns", "kept"),
     [
-        ("save_review.sql", tables.review_runs, None, {"run_id"}),
+        ("save_review.sql", tables.review_runs, SAVED, {"run_id"}),
         ("save_cycle.sql", tables.cycles, cycles._COLUMNS, {"run_id", "started_at"}),
     ],
 )

@@ -1,5 +1,5 @@
--- Reviews that have rested for a minute, page by page. One that a person was taken out of says other
--- words than it recorded.
+-- Reviews that have rested for a minute, page by page. One that a person was taken out of says
+-- other words than it recorded.
 select run_id, review_id, closed_at is not null as closed, state
 
 from reviews.review_runs

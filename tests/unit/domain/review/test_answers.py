@@ -30,6 +30,7 @@ from account_reviews.domain.review.approvals import Terms, open_request
 from account_reviews.domain.review.known_facts import Gap, Known, Sentence
 from account_reviews.domain.review.questions import Asked, Subject, read_conversation
 from account_reviews.domain.review.steps import ANSWER_CHARACTERS
+from tests.support.account_strategies import snapshots
 from tests.support.build import (
     ANNA,
     AS_OF,
@@ -45,7 +46,6 @@ from tests.support.build import (
     review,
     snapshot,
 )
-from tests.unit.domain.analysis.test_properties import snapshots
 
 QUICK = settings(max_examples=60)
 
