@@ -75,8 +75,8 @@ requests as (
   where known.version < excluded.version or exists (select from taken_over)
 ),
 
--- What people call them by. Of two reviews of an account that save at once, one leaves its number to
--- its next save.
+-- What people call them by. Of two reviews of an account that save at once, one leaves its number
+-- to its next save.
 numbers as (
   insert into reviews.request_numbers (request_id, tenant, account_id, number)
   select

@@ -31,7 +31,8 @@ MAY: dict[Role, set[str]] = {
     Role.AUDITOR: {"read", "audit"},
 }  # fmt: skip
 OWN_TOO: set[str] = {
-    "start", "decide", "delegate", "propose", "undo", "ask", "annotate", "touch", "pause", "resume", "cancel",
+    "start", "decide", "delegate", "propose", "undo", "ask", "annotate", "touch", "pause", "resume",
+    "cancel",
     "close", "refresh", "retry",
 }  # fmt: skip
 STARTED_TOO: set[str] = {"pause", "resume", "cancel", "close"}
