@@ -7,6 +7,7 @@ from account_reviews.domain.policy.access import Access
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.policy.notifications import Channel
 from account_reviews.domain.records import Owner
+from account_reviews.domain.review.terms import OWNER
 from account_reviews.notifications.messages import Addressee
 
 
@@ -79,3 +80,18 @@ class AddressBook:
         except CrmError as error:
             return None, error
         return None, None
+
+
+def groups_without_address(policy: Policy) -> list[str]:
+    """Groups that may be asked, have no members and no address: e-mail to them reaches nobody."""
+    approvals, routes = policy.approvals, policy.approvals.routes
+    named = (
+        *approvals.approvers,
+        *routes.many_records,
+        *routes.low_confidence,
+        *routes.personal_data,
+        *approvals.escalation.levels,
+        *approvals.escalation.critical,
+    )
+    empty = (one for one in dict.fromkeys(named) if one != OWNER and not approvals.groups.get(one))
+    return [one for one in empty if policy.notifications.address_of(one) is None]

@@ -33,6 +33,7 @@ from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.halts import RELEASE_HINT
 from account_reviews.local import namespace
 from account_reviews.memory.postgres import PostgresMemory
+from account_reviews.notifications.address_book import groups_without_address
 from account_reviews.store.database import create_engine
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.memory_outbox import MemoryOutbox
@@ -364,7 +365,8 @@ async def _policy(patient: _Patient) -> str:
 
 async def _notifications(patient: _Patient) -> str:
     """Whether the channels that the policy names are set up and answer. Nothing is sent."""
-    channels = tuple(dict.fromkeys(patient.settings.policy().notifications.channels))
+    policy = patient.settings.policy()
+    channels = tuple(dict.fromkeys(policy.notifications.channels))
     notifiers = open_notifiers(patient.settings)
     if not channels:
         return "the policy names no channel: nobody is notified"
@@ -373,7 +375,11 @@ async def _notifications(patient: _Patient) -> str:
     if ill:
         hints = dict.fromkeys(health.hint for health in ill if health.hint)
         raise NeedError("; ".join(health.detail for health in ill), "; ".join(hints) or None)
-    return "; ".join(health.detail for health in found)
+    without = groups_without_address(policy) if "email" in channels else []
+    said = [health.detail for health in found]
+    if without:
+        said.append(f"no e-mail address under [notifications.addresses]: {', '.join(without)}")
+    return "; ".join(said)
 
 
 async def _workers(patient: _Patient) -> str:

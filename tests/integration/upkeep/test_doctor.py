@@ -346,6 +346,8 @@ async def test_channels_that_answer_and_one_that_does_not(
         well = await _notifications(settings, tmp_path, '"email", "webhook"', **set_up)
     assert well.ok, well
     assert "takes mail, with no encryption" in well.detail
+    assert "no e-mail address under [notifications.addresses]: " in well.detail
+    assert "team_lead" in well.detail
     assert mail.seen == []
     away = await _notifications(settings, tmp_path, '"email", "webhook"', **set_up)
     assert not away.ok
