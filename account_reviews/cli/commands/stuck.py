@@ -73,11 +73,15 @@ async def _retry(
     review: str, run_id: str | None, by: str | None, reason: str | None, output: Format
 ) -> None:
     from account_reviews.domain.errors import BadInputError
+    from account_reviews.services.access import require
+    from account_reviews.services.reviews import find_review
     from account_reviews.services.stuck import retry
 
     if by is not None and not by.strip():
         raise BadInputError("--as takes a name, not an empty text", hint="--as ann")
     async with open_session() as parts:
+        if by is not None:
+            await require(parts, "retry", by, (await find_review(parts, review, run_id)).state)
         client = await temporal(parts)
         done = await retry(parts, client, review, run_id=run_id, reason=reason)
     if output is Format.JSON:
