@@ -65,9 +65,7 @@ _REQUESTS = text(
     "order by requested_at, request_id"
 )
 _ON_PURPOSE = text(read_sql("account_reviews.store", "removed_on_purpose.sql"))
-_STATE_OF = text(
-    "select state from reviews.review_runs where run_id = :run_id and tenant = :tenant"
-)
+_STATE_OF = text(read_sql("account_reviews.store", "state_of_review.sql"))
 _STORED = text("select hash from reviews.documents where hash = any(:hashes)")
 
 
@@ -176,7 +174,7 @@ class ReviewStore:
             await show_what_was_undone(connection, state)
 
     async def state_of(self, tenant: str, run_id: str) -> ReviewState | None:
-        """A review as its row has it; None without one."""
+        """A review as its row has it, or as it was archived; None when it is not stored."""
         async with self._statements() as connection:
             found = await connection.scalar(_STATE_OF, {"tenant": tenant, "run_id": run_id})
         return None if found is None else ReviewState.model_validate(found)

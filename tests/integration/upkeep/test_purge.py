@@ -124,6 +124,8 @@ async def test_an_archived_review_is_still_found_and_says_so(
     newest = await reader.find_archived(tenant=tenant, review_id=first.review_id)
     assert newest is not None
     assert newest.state.run_id in (first.run_id, second.run_id)
+    assert await store.state_of(tenant, first.run_id) == first, "a write of it can be undone"
+    assert await store.state_of("other", first.run_id) is None
     assert await reader.find_archived(tenant="other", review_id=first.review_id) is None
     with pytest.raises(ReviewNotFoundError):
         await reader.find_run(tenant=tenant, review_id=first.review_id)
