@@ -202,3 +202,19 @@ def test_a_tilde_is_the_home_directory_for_every_command(
     assert Settings.load(data_dir=Path("~/y")).data_dir == tmp_path / "y"
     with pytest.raises(BadInputError, match="REVIEWS_DATA_DIR is '~nobody-here/x'"):
         Settings.load(data_dir="~nobody-here/x")
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("a:secret\n", encoding="utf-8")
+    assert Settings(approval_keys="b:x").secret("approval_keys") == "b:x"
+    assert Settings(approval_keys_file=file).secret("approval_keys") == "a:secret"
+    assert Settings().secret("approval_keys") is None
+    with pytest.raises(BadInputError, match="both REVIEWS_APPROVAL_KEYS and"):
+        Settings(approval_keys="b:x", approval_keys_file=file).secret("approval_keys")
+    with pytest.raises(BadInputError, match="cannot be read: No such file"):
+        Settings(approval_keys_file=tmp_path / "none").secret("approval_keys")
+    file.write_bytes(b"\xff")
+    with pytest.raises(BadInputError, match="not UTF-8 text"):
+        Settings(approval_keys_file=file).secret("approval_keys")
+    assert "b:x" not in repr(Settings(approval_keys="b:x"))

@@ -64,6 +64,19 @@ def test_the_default_tenant_keeps_its_task_queue() -> None:
     assert names.task_queue("a/b ü") == "account-reviews/a%2Fb%20%C3%BC"
 
 
+def test_writes_have_a_queue_beside_that_of_their_reviews() -> None:
+    assert names.write_queue() == "account-reviews:write"
+    assert names.write_queue("a/b") == "account-reviews:write/a%2Fb"
+    assert names.write_queue_of("elsewhere") == "elsewhere:write"
+
+
+@given(tenant=TENANTS, other=TENANTS)
+def test_no_queue_of_writes_is_one_of_reviews(tenant: str, other: str) -> None:
+    assert names.write_queue(tenant) == names.write_queue_of(names.task_queue(tenant))
+    assert names.write_queue(tenant) != names.task_queue(other)
+    assert (names.write_queue(tenant) == names.write_queue(other)) == (tenant == other)
+
+
 def test_only_the_queue_of_all_is_left() -> None:
     assert names.queue_from("account-reviews", "acme") == "account-reviews/acme"
     assert names.queue_from("account-reviews", "default") == "account-reviews"
