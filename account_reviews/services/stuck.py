@@ -16,11 +16,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.audit.capture.client_interceptor import Request
 from account_reviews.bootstrap import Parts
+from account_reviews.domain.access.roles import Verb
 from account_reviews.domain.errors import ConflictError, ReviewNotFoundError
 from account_reviews.domain.review.pending import PendingStep, StuckReview
 from account_reviews.domain.review.usage import in_words
+from account_reviews.services.access import require
 from account_reviews.services.pending_steps import CALL_SECONDS, steps_of
-from account_reviews.services.reviews import review_id_of
+from account_reviews.services.reviews import find_review, review_id_of
 from account_reviews.temporal import names, search_attributes
 from account_reviews.temporal.executions import OPEN, describe, first_run_of, is_open, quoted
 
@@ -93,14 +95,24 @@ def _account_of(found: WorkflowExecutionDescription) -> str:
 
 
 async def retry(
-    parts: Parts, client: Client, review: str, *, run_id: str | None, reason: str | None
+    parts: Parts,
+    client: Client,
+    review: str,
+    *,
+    run_id: str | None,
+    reason: str | None,
+    by: str | None = None,
 ) -> StuckReview:
     """Have each failing step of a review run now instead of at its next time; gives those steps.
 
     The attempts of an activity are counted from 1 again. ReviewNotFoundError; ConflictError when
-    it is closed, when nothing of it fails, or when only a new worker would help.
+    it is closed, when nothing of it fails, or when only a new worker would help; NotAllowedError
+    when `by` may not.
     """
     review_id = review_id_of(parts.settings.tenant, review)
+    if by is not None and parts.settings.policy_file is not None:
+        about = (await find_review(parts, review_id, run_id)).state
+        await require(parts, Verb.RETRY, by, about)
     found = await asyncio.wait_for(describe(client, review_id), CALL_SECONDS)
     if found is None or (run_id is not None and first_run_of(found) != run_id):
         which = f"run {run_id} of {review_id}" if run_id else f"{review_id!r}"

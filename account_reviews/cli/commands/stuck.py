@@ -83,7 +83,7 @@ async def _retry(
         if by is not None:
             await require(parts, "retry", by, (await find_review(parts, review, run_id)).state)
         client = await temporal(parts)
-        done = await retry(parts, client, review, run_id=run_id, reason=reason)
+        done = await retry(parts, client, review, run_id=run_id, reason=reason, by=by)
     if output is Format.JSON:
         _print_retried(done)
     else:

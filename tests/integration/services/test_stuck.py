@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,12 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from account_reviews.bootstrap import Parts
-from account_reviews.domain.errors import ConflictError, CrmUnavailableError, ReviewNotFoundError
+from account_reviews.domain.errors import (
+    ConflictError,
+    CrmUnavailableError,
+    NotAllowedError,
+    ReviewNotFoundError,
+)
 from account_reviews.domain.review.pending import StuckReview
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.local.temporal_server import TemporalServer
@@ -192,3 +198,27 @@ async def test_a_limit_is_kept_and_what_was_left_out_is_counted(world: World, pa
         assert (len(report.found), report.left_out) == (1, 1)
         for one in handles:
             await one.terminate()
+
+
+async def test_who_may_not_retry_is_refused_before_anything_is_sent(
+    world: World, parts: Parts, tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('[access.users]\nann = ["auditor"]\nolga = ["operator"]\n')
+    parts.settings = replace(parts.settings, policy_file=file)
+    tenant = parts.settings.tenant
+    async with world.worker():
+        handle = await stuck_write(world, tenant)
+        await found(world, tenant, "write")
+        with pytest.raises(NotAllowedError):
+            await retry(parts, world.client, handle.id, run_id=None, reason=None, by="ann")
+        assert await parts.audit.log.flush(20)
+        query = text("select count(*) from audit.audit_events where action like 'retry crm%'")
+        async with parts.engine.connect() as connection:
+            before = await connection.scalar(query)
+        world.crm.available = True
+        await retry(parts, world.client, handle.id, run_id=None, reason=None, by="olga")
+        await handle.result()
+        assert await parts.audit.log.flush(20)
+        async with parts.engine.connect() as connection:
+            assert await connection.scalar(query) == before + 1
