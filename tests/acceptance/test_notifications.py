@@ -128,6 +128,21 @@ async def test_the_owner_is_notified_once_by_every_channel(office: Office) -> No
     assert next(one for one in health["checks"] if one["name"] == "notifications")["ok"]
 
 
+async def test_the_trail_holds_who_was_notified_and_is_whole(office: Office) -> None:
+    query = ("audit", "tail", "--review", "ac-034", "--limit", "200")
+    while True:
+        rows = (await office.json(*query))["items"]
+        sent = [one for one in rows if one["event_type"] == "notice_sent"]
+        if {one["details"]["channel"] for one in sent} == set(CHANNELS):
+            break
+        await asyncio.sleep(0.1)
+    assert {one["action"] for one in sent} <= {"request", "escalation"}
+    assert "ow-4" in {one["details"]["recipient"] for one in sent}
+    assert not [one for one in rows if "example.com" in str(one)]
+    checked = await office.json("audit", "verify")
+    assert checked["ok"], checked
+
+
 async def test_a_mailbox_that_nobody_has_is_said_and_keeps_nothing(office: Office) -> None:
     office.mail.refuses["unknown@example.com"] = "550 5.1.1 no such user"
     account = "ac-037"
