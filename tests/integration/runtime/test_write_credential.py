@@ -18,6 +18,9 @@ from tests.support.crm_loading import load, sample
 from tests.support.review_states import NOW, task_change
 
 READER = "crm_reader"
+_MAKE_ROLE = (
+    f"do $$ begin if to_regrole('{READER}') is null then create role {READER} login; end if; end $$"
+)
 
 
 @pytest.fixture
@@ -25,8 +28,7 @@ async def settings(engine: AsyncEngine, database_url: str, tmp_path: Path) -> Se
     """The CRM under a login that reads, and under one that writes."""
     async with engine.begin() as connection:
         for statement in (
-            f"do $$ begin if to_regrole('{READER}') is null then "
-            f"create role {READER} login; end if; end $$",
+            _MAKE_ROLE,
             f"grant usage on schema crm to {READER}",
             f"grant select on all tables in schema crm to {READER}",
         ):
