@@ -10,6 +10,7 @@ from account_reviews.domain.review.messages import Refusal, RefusalCode
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.domain.review.terms import Escalation, Terms
 from tests.support.control import investigates, until
+from tests.support.undo import executed, take_back
 from tests.support.world import Handle, World, create_task, decision, set_status
 from workflows.account_review import AccountReviewWorkflow
 
@@ -193,6 +194,27 @@ async def seat_handed_over(world: World) -> Handle:
     return handle
 
 
+async def undone(world: World) -> Handle:
+    async with world.worker():
+        of, change_id = await executed(world)
+        handle = await take_back(world, of, change_id)
+        request = await world.request(handle)
+        await handle.execute_update("decide", decision(request))
+        await handle.result()
+    return handle
+
+
+async def undo_refused(world: World) -> Handle:
+    """Somebody else has changed the record since."""
+    async with world.worker():
+        of, change_id = await executed(world)
+        world.set_status("Onboarding")
+        handle = await take_back(world, of, change_id)
+        with suppress(WorkflowFailureError):
+            await handle.result()
+    return handle
+
+
 def _is_failing(state: ReviewState) -> bool:
     return any(one.attempt == 4 for one in state.failing)
 
@@ -211,4 +233,6 @@ CONTROL_SCENARIOS = (
     cancelled_with_a_decision,
     failing_step,
     seat_handed_over,
+    undone,
+    undo_refused,
 )
