@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from account_reviews.domain.base import Timestamp
     from account_reviews.domain.policy.model import Policy
     from account_reviews.domain.review.state import Execution
+    from account_reviews.domain.review.terms import Terms
     from account_reviews.memory.postgres import PostgresMemory
     from account_reviews.notifications.courier import Posting
     from account_reviews.notifications.protocol import Notifier
@@ -183,6 +184,10 @@ class Parts:
     def guard(self) -> "Guard":
         return open_guard(self.settings)
 
+    def terms(self) -> "Terms":
+        """The rules of a request that is opened now."""
+        return self.guard.terms(self.policy)
+
     # What rules and writes.
 
     @cached_property
@@ -316,11 +321,13 @@ class Parts:
                 self.default_as_of,
             ),
             AccessActivities(self.guard.check),
-            UndoActivities(self.crm, self.store, self.settings.snapshot_limits(), self.policy),
-            ProposalActivities(self.crm, self.settings.snapshot_limits()),
+            UndoActivities(
+                self.crm, self.store, self.settings.snapshot_limits(), self.policy, self.terms
+            ),
+            ProposalActivities(self.crm, self.settings.snapshot_limits(), self.terms),
             HaltActivities(self.halts),
             MemoryActivities(self.memory, self.store),
-            AnalysisActivities(self.store, self.policy),
+            AnalysisActivities(self.store, self.policy, self.terms),
             AnswerActivities(self.store, self.memory, self.policy),
             StoreActivities(self.store, self.policy.gather, on_close),
             NotificationActivities(self.reader, self.posting),

@@ -1,6 +1,6 @@
 """The rules as an activity: they change over time, replay must not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pydantic import ValidationError
@@ -18,9 +18,9 @@ from account_reviews.domain.errors import (
 from account_reviews.domain.memory import MemoryHit
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import AccountSnapshot
-from account_reviews.domain.review.policy_terms import terms_of
 from account_reviews.domain.review.state import AnalysisResult
 from account_reviews.domain.review.steps import AnalyseAccount
+from account_reviews.domain.review.terms import Terms
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.telemetry import review_metrics
 
@@ -41,11 +41,13 @@ def _readable(what: str, name: str) -> Iterator[None]:
 
 
 class AnalysisActivities:
-    """Runs the rules of one policy on stored documents."""
+    """Runs the rules of one policy on stored documents. `terms` gives those of a request that is
+    opened now."""
 
-    def __init__(self, store: ReviewStore, policy: Policy) -> None:
+    def __init__(self, store: ReviewStore, policy: Policy, terms: Callable[[], Terms]) -> None:
         self._store = store
         self._policy = policy
+        self._terms = terms
 
     @activity.defn(name="analysis.analyse")
     async def analyse(self, call: AnalyseAccount) -> AnalysisResult:
@@ -111,7 +113,7 @@ class AnalysisActivities:
             changes_detected=analysis.changes_detected,
             changes=analysis.proposed_changes,
             approvers=(analysis.owner_id,) if analysis.owner_id else (),
-            terms=terms_of(self._policy),
+            terms=self._terms(),
             policy_hash=analysis.policy_hash,
             summary=summarise_analysis(analysis),
         )

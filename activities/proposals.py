@@ -1,20 +1,24 @@
 """What people and outside agents propose is made exact by what stands in the CRM now."""
 
+from collections.abc import Callable
+
 from temporalio import activity
 
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.records import SnapshotLimits
 from account_reviews.domain.review.steps import PrepareChanges, PreparedChanges
+from account_reviews.domain.review.terms import Terms
 from account_reviews.domain.review.wanted import exact_changes
 
 
 class ProposalActivities:
-    """Reads one account of one CRM backend."""
+    """Reads one account of one CRM backend, and asks by the terms as they are now."""
 
-    def __init__(self, crm: CrmBackend, limits: SnapshotLimits) -> None:
+    def __init__(self, crm: CrmBackend, limits: SnapshotLimits, terms: Callable[[], Terms]) -> None:
         self._crm = crm
         self._limits = limits
+        self._terms = terms
 
     @activity.defn(name="crm.prepare_changes")
     async def prepare(self, call: PrepareChanges) -> PreparedChanges:
@@ -27,4 +31,4 @@ class ProposalActivities:
             changes = exact_changes(call.changes, snapshot, call.known, call.by, call.reason)
         except BadInputError as error:
             return PreparedChanges(refusal=error.message)
-        return PreparedChanges(changes=changes)
+        return PreparedChanges(changes=changes, terms=self._terms())

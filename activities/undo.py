@@ -1,5 +1,6 @@
 """What a review of kind `undo` begins with, in place of gathering and analysing."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from temporalio import activity
@@ -9,24 +10,30 @@ from account_reviews.crm.undo import prepare_undo
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, SnapshotLimits, SnapshotRef
-from account_reviews.domain.review.policy_terms import terms_of
 from account_reviews.domain.review.state import AnalysisResult, ReviewState
 from account_reviews.domain.review.steps import PreparedUndo, PrepareUndo
+from account_reviews.domain.review.terms import Terms
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.usage import count_call
 from account_reviews.temporal.names import operation_id
 
 
 class UndoActivities:
-    """Reads one CRM backend and the stored reviews, and asks by the terms of one policy."""
+    """Reads one CRM backend and the stored reviews, and asks by the terms as they are now."""
 
     def __init__(
-        self, crm: CrmBackend, store: ReviewStore, limits: SnapshotLimits, policy: Policy
+        self,
+        crm: CrmBackend,
+        store: ReviewStore,
+        limits: SnapshotLimits,
+        policy: Policy,
+        terms: Callable[[], Terms],
     ) -> None:
         self._crm = crm
         self._store = store
         self._limits = limits
         self._policy = policy
+        self._terms = terms
 
     @activity.defn(name="crm.prepare_undo")
     async def prepare_undo(self, call: PrepareUndo) -> PreparedUndo:
@@ -76,7 +83,7 @@ class UndoActivities:
                 "changes": (change,),
                 "approvers": (owner_id,) if owner_id else (),
                 # Nothing is undone that nobody approved, whatever needs nobody elsewhere.
-                "terms": terms_of(self._policy).model_copy(update={"auto": ()}),
+                "terms": self._terms().model_copy(update={"auto": ()}),
                 "policy_hash": self._policy.hash,
                 "summary": change.title,
             }

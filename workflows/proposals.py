@@ -36,6 +36,8 @@ async def prepare(review: OpenReview, said: Propose) -> tuple[ProposedChange, ..
         return _refused(review, said, CommandRefusal.BAD_CHANGE, error.reason)
     if found.refusal is not None:
         return _refused(review, said, CommandRefusal.BAD_CHANGE, found.refusal)
+    if found.terms is not None and state.analysis is not None:
+        state.analysis = state.analysis.model_copy(update={"terms": found.terms})
     return found.changes
 
 

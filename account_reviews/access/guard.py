@@ -19,6 +19,8 @@ from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.messages import Refusal, RefusalCode, SubmitDecision
 from account_reviews.domain.review.nonces import is_full, nonce_of
+from account_reviews.domain.review.policy_terms import terms_of
+from account_reviews.domain.review.terms import Terms
 
 _log: Final = logging.getLogger("account_reviews.access")
 _MAKE: Final = "make one with `reviews approvals token`"
@@ -51,6 +53,16 @@ class Guard:
     def permission(self, verb: str, by: str, subject: Subject | None = None) -> Permission:
         """Whether `by` may do `verb` now. PolicyError when the policy cannot be read."""
         return permission(self._policy.current().access, verb, by, subject)
+
+    def terms(self, otherwise: Policy) -> Terms:
+        """The rules of a request that is opened now: of the file as it is, not as it was when the
+        worker began. While it cannot be read they are those of `otherwise`, and every decision is
+        checked, which refuses it until the file is mended."""
+        try:
+            return terms_of(self._policy.current())
+        except ReviewsError as error:
+            _log.warning("requests are opened by the policy of before: %s", error.message)
+            return terms_of(otherwise).model_copy(update={"checked": True})
 
     def sign(self, binding: Binding, expires: int, unique: str) -> str:
         """A token of one decision, by the first key. BadInputError when there is none."""

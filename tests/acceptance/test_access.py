@@ -205,6 +205,18 @@ def test_roles_hold_whatever_door_and_when_it_is_decided(bench: Bench) -> None:
     assert bench.reviews.closed("ac-044")["outcome"] == "completed"
 
 
+def test_roles_hold_for_what_is_opened_after_they_were_given(bench: Bench) -> None:
+    bench.says('version = "free"\n')
+    bench.work()
+    before = bench.reviews.request("ac-046")
+    bench.says(ROLES)
+    after = bench.reviews.request("ac-047")
+    refused = decide(bench, after, "approve", "--as", "Eve").error(1)
+    assert "'Eve' is not among the users of the policy" in refused["message"]
+    assert decide(bench, before, "defer", "--as", "Eve").document()["state"] == "deferred"
+    assert decide(bench, after, "defer", "--as", "Ann Lee").document()["state"] == "deferred"
+
+
 def test_starting_is_for_those_who_may(bench: Bench) -> None:
     bench.says(ROLES)
     here = {"REVIEWS_POLICY_FILE": str(bench.policy)}

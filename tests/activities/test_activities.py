@@ -36,6 +36,7 @@ from account_reviews.domain.records import (
 )
 from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.phases import Outcome, Phase
+from account_reviews.domain.review.policy_terms import terms_of
 from account_reviews.domain.review.state import ReviewInput, ReviewState, WrittenChange
 from account_reviews.domain.review.steps import (
     AnalyseAccount,
@@ -235,13 +236,17 @@ async def test_memory_remembers_a_review_once(engine: AsyncEngine) -> None:
         )
 
 
+def analysing(store: ReviewStore) -> AnalysisActivities:
+    return AnalysisActivities(store, load_policy(None), lambda: terms_of(load_policy(None)))
+
+
 async def test_the_analysis_is_stored_and_says_when_memory_was_missing(
     activities: CrmActivities, engine: AsyncEngine
 ) -> None:
     store = ReviewStore(engine)
     fetch = FetchSnapshot(account_id="acme", tenant="default", as_of=NOW, opening=opening())
     reference = await ActivityEnvironment().run(activities.fetch_snapshot, fetch)
-    rules = AnalysisActivities(store, load_policy(None))
+    rules = analysing(store)
     result = await ActivityEnvironment().run(
         rules.analyse,
         AnalyseAccount(
@@ -274,7 +279,7 @@ async def test_what_the_rules_can_never_judge_is_not_tried_again(
         memory_hash=None,
         as_of=NOW,
     )
-    rules = AnalysisActivities(store, load_policy(None))
+    rules = analysing(store)
     cases: list[tuple[dict[str, object], type[ReviewsError], str]] = [
         ({"snapshot_hash": "0" * 64}, DocumentNotFoundError, "0000"),
         ({"memory_hash": "1" * 64}, DocumentNotFoundError, "1111"),
@@ -303,9 +308,7 @@ async def test_a_review_whose_analysis_is_gone_can_still_be_closed(
         memory_hash=None,
         as_of=NOW,
     )
-    analysis = await ActivityEnvironment().run(
-        AnalysisActivities(store, load_policy(None)).analyse, call
-    )
+    analysis = await ActivityEnvironment().run(analysing(store).analyse, call)
     state = opening()
     state.run_id = "run-of-a-lost-analysis"
     state.analysis = analysis.model_copy(update={"hash": "0" * 64})

@@ -31,6 +31,7 @@ from account_reviews.domain.records import (
     RecordType,
     SnapshotLimits,
 )
+from account_reviews.domain.review.policy_terms import terms_of
 from account_reviews.domain.review.state import Execution
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.protocol import RecallQuery
@@ -120,7 +121,7 @@ class Portfolio:
             CrmWriteActivities(self.crm, HaltStore(self.engine).gate),
             CrmActivities(self.crm, store, limits),
             MemoryActivities(self.memory, store),
-            AnalysisActivities(store, self.policy),
+            AnalysisActivities(store, self.policy, lambda: terms_of(self.policy)),
             StoreActivities(store),
             ScheduleActivities(ScheduleRunStore(self.engine)),
             ResultActivities(self.crm, CycleResultStore(self.engine), self.policy),

@@ -30,6 +30,7 @@ from account_reviews.domain.review.decisions import approved_items, decide, prop
 from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecision
 from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.phases import Outcome, Phase, Status
+from account_reviews.domain.review.policy_terms import terms_of
 from account_reviews.domain.review.state import ReviewInput, ReviewState, WrittenChange
 from account_reviews.domain.review.steps import AnalyseAccount
 from account_reviews.store.cycle_results import CycleResultStore
@@ -165,7 +166,8 @@ class World:
             memory_hash=await self.reviews.put_document("memory", []),
             as_of=now,
         )
-        state.analysis = await AnalysisActivities(self.reviews, self.policy).analyse(call)
+        rules = AnalysisActivities(self.reviews, self.policy, lambda: terms_of(self.policy))
+        state.analysis = await rules.analyse(call)
         state.move(Phase.INVESTIGATING, now)
         state.move(Phase.PLANNING, now)
         if state.analysis.changes:

@@ -27,6 +27,7 @@ from account_reviews.domain.records import (
 )
 from account_reviews.domain.review.approvals import ApprovalRequest, Terms
 from account_reviews.domain.review.checks import Checked, CheckSaid
+from account_reviews.domain.review.policy_terms import terms_of
 from account_reviews.domain.review.state import (
     AnalysisResult,
     Execution,
@@ -178,8 +179,10 @@ class World:
             CrmActivities(self.crm, self.store, SnapshotLimits(), self._default_as_of),
             MemoryActivities(self.memory, self.store),
             StoreActivities(self.store, self.ages),
-            ProposalActivities(self.crm, SnapshotLimits()),
-            UndoActivities(self.crm, self.store, SnapshotLimits(), self.policy),
+            ProposalActivities(self.crm, SnapshotLimits(), lambda: self.analysis.terms),
+            UndoActivities(
+                self.crm, self.store, SnapshotLimits(), self.policy, lambda: terms_of(self.policy)
+            ),
             AccessActivities(self.check),
             self.analysis,
             self.answers,

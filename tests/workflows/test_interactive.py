@@ -10,6 +10,7 @@ from temporalio.testing import TimeSkipper
 
 from account_reviews.domain.analysis.model import Finding, Severity
 from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.review.approvals import Terms
 from account_reviews.domain.review.phases import Outcome, Phase
 from account_reviews.domain.review.state import ReviewResult
 from tests.support.control import investigates, refusal, state_of, until
@@ -42,6 +43,18 @@ async def test_an_interactive_review_stays_until_it_is_closed(world: World) -> N
         Phase.INVESTIGATING, Phase.PLANNING, Phase.APPROVAL, Phase.EXECUTING,
         Phase.VALIDATING, Phase.APPROVAL, Phase.INVESTIGATING,
     ]  # fmt: skip
+
+
+async def test_a_proposal_is_asked_by_the_rules_of_its_own_time(world: World) -> None:
+    async with world.review(interactive=True) as handle:
+        await until(handle, investigates)
+        world.analysis.terms = Terms(checked=True, requirement="n_of_m", n=2)
+        wanted = {"action": "update_account", "after": {"status": "At Risk"}}
+        await handle.execute_update("propose", {"by": "bot", "changes": [wanted]})
+        (request,) = (await state_of(handle)).requests
+        assert (request.terms.checked, request.required.n) == (True, 2)
+        await handle.execute_update("decide", decision(request))
+        assert [one.verb for one in world.checks].count("decide") == 1
 
 
 async def test_what_an_agent_proposes_is_exact(world: World) -> None:

@@ -18,6 +18,7 @@ from account_reviews.domain.review.state import (
     Usage,
     WrittenChange,
 )
+from account_reviews.domain.review.terms import Terms
 
 
 class ApplyResult(Model):
@@ -198,6 +199,8 @@ class PreparedChanges(Model):
     """The exact writes, or why one of them cannot be proposed."""
 
     changes: tuple[ProposedChange, ...] = ()
+    terms: Terms | None = None
+    """Of the request that is opened for them."""
     refusal: str | None = None
     usage: Usage | None = None
 

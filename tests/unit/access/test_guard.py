@@ -41,6 +41,22 @@ def test_the_policy_is_read_again_when_it_changed(tmp_path: Path) -> None:
     assert (back.person, back.roles) == ("Ann Lee", ("approver",))
 
 
+def test_a_request_is_opened_by_the_policy_as_it_is_then(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    began = parse_policy("[approvals]\nn = 2")
+    asked = Guard(PolicyFile(path, lambda: parse_policy(path.read_text())), None)
+    path.write_text("[approvals]\nrequirement = 'all'")
+    assert (asked.terms(began).requirement, asked.terms(began).checked) == ("all", False)
+    path.write_text('[access.users]\n"Ann Lee" = ["approver"]')
+    assert asked.terms(began).checked
+    path.write_text("[approvals.groups]\nleads = ['Ann']")
+    assert asked.terms(began).groups == {"leads": ("Ann",)}
+    for spoil in (lambda: path.write_text("[approvals"), path.unlink):
+        spoil()
+        terms = asked.terms(began)
+        assert (terms.n, terms.checked) == (2, True)
+
+
 def test_a_role_is_asked_of_the_approver_of_the_message() -> None:
     policy = '[access.users]\n"Ann Lee" = ["approver"]\n"Olga" = ["account_owner"]'
     by_eve = said(decision(approver="Eve"), by="Ann Lee")
