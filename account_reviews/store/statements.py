@@ -8,8 +8,8 @@ files; a JSON column comes as its text.
 import asyncio
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Final
 
@@ -102,10 +102,8 @@ class Statements:
     async def rows(self, statement: str, /, **values: Any) -> list[Row]:
         """What a query answers."""
         query, names = numbered(statement)
-        async with self._turn:
-            connection = await self._open()
-            with reachable_connection():
-                found = await connection.fetch(query, *(values[name] for name in names))
+        async with self._using() as connection:
+            found = await connection.fetch(query, *(values[name] for name in names))
         return [dict(row) for row in found]
 
     async def row(self, statement: str, /, **values: Any) -> Row | None:
@@ -121,10 +119,8 @@ class Statements:
     async def execute(self, statement: str, /, **values: Any) -> int:
         """How many rows a statement wrote. Errors of the statement itself pass as they are."""
         query, names = numbered(statement)
-        async with self._turn:
-            connection = await self._open()
-            with reachable_connection():
-                status: str = await connection.execute(query, *(values[name] for name in names))
+        async with self._using() as connection:
+            status: str = await connection.execute(query, *(values[name] for name in names))
         count = status.rpartition(" ")[2]
         return int(count) if count.isdecimal() else 0
 
@@ -134,6 +130,21 @@ class Statements:
         if connection is not None:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=_CLOSE_SECONDS)
+
+    @asynccontextmanager
+    async def _using(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
+        """The connection, for one statement at a time. One that the driver has lost track of, as when
+        an answer broke off, is given up: it would refuse every further statement."""
+        async with self._turn:
+            connection = await self._open()
+            try:
+                with reachable_connection():
+                    yield connection
+            except UnreachableError as error:
+                if isinstance(error.__cause__, asyncpg.InternalClientError):
+                    connection.terminate()
+                    self._connection = None
+                raise
 
     async def _open(self) -> "asyncpg.Connection[Any]":
         if self._connection is None or self._connection.is_closed():
@@ -164,6 +175,10 @@ def reachable_connection() -> Iterator[None]:
     """
     try:
         yield
+    except asyncpg.InternalClientError as error:
+        raise UnreachableError(
+            f"the connection to the database is lost: {reason(error)}"
+        ) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         found = unreachable(error)
         if found is None:

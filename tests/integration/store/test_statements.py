@@ -146,3 +146,19 @@ async def test_a_pooler_that_forgets_prepared_statements_is_told(statements: Sta
     await statements.execute("deallocate all")
     with pytest.raises(UnreachableError, match="a pooler between us and the database"):
         await statements.scalar("select 1")
+
+
+async def test_a_connection_that_the_driver_has_lost_track_of_is_made_anew(
+    statements: Statements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await statements.scalar("select 1 as one") == 1
+    lost = asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is ...")
+
+    async def fetch(*_: object) -> None:
+        raise lost
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg.Connection, "fetch", fetch)
+        with pytest.raises(UnreachableError, match="the connection to the database is lost"):
+            await statements.scalar("select 1 as one")
+    assert await statements.scalar("select 2 as two") == 2
