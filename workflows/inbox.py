@@ -91,7 +91,11 @@ class Inbox:
         config = policies.own(f"Check: {wanted.verb}", heartbeats=execution.heartbeats)
         try:
             return await run_step(
-                AccessActivities.check, wanted, config, local=execution.own == "local"
+                AccessActivities.check,
+                wanted,
+                config,
+                local=execution.own == "local",
+                used=self._review.using("check"),
             )
         except StepError as error:
             why = f"it could not be checked: {error.reason}"

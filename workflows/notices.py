@@ -58,6 +58,8 @@ class Outgoing:
         state = self._review.state
         state.notices = tuple(one for one in state.notices if one.key != notice.key)
         self._under_way.pop(notice.key, None)
+        if not self._under_way:  # while one is tried again, others that arrive do not mend it
+            self._review.step_over("notify")
         state.touch(workflow.now())
 
 

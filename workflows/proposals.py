@@ -28,7 +28,10 @@ async def prepare(review: OpenReview, said: Propose) -> tuple[ProposedChange, ..
     local = review.execution.crm_reads == "local"
     try:
         found = await unless(
-            review.stopped, run_step(ProposalActivities.prepare, call, config, local=local)
+            review.stopped,
+            run_step(
+                ProposalActivities.prepare, call, config, local=local, used=review.using("prepare")
+            ),
         )
     except ReviewCancelledError:
         return _refused(review, said, CommandRefusal.REVIEW_CLOSED, "the review is ending")

@@ -69,4 +69,5 @@ class Turns:
             ),
             policies.answer("Answer a question", heartbeats=self._review.execution.heartbeats),
             local=False,
+            used=self._review.using("answer"),
         )

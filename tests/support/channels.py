@@ -4,20 +4,24 @@ import asyncio
 
 from temporalio import activity
 
+from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.review.deliveries import DeliverNotice, Delivery
 
 
 class Channels:
-    """What was delivered; `dead` ones never answer."""
+    """What was delivered; `dead` ones never answer, `refusing` ones fail and are tried again."""
 
     def __init__(self) -> None:
         self.delivered: list[DeliverNotice] = []
         self.dead: set[str] = set()
+        self.refusing: set[str] = set()
 
     @activity.defn(name="notifications.deliver")
     async def deliver(self, call: DeliverNotice) -> Delivery:
         if call.channel in self.dead:
             await asyncio.Event().wait()
+        if call.channel in self.refusing:
+            raise UnreachableError(f"{call.channel} does not answer")
         self.delivered.append(call)
         return Delivery(
             recipient=call.recipient,

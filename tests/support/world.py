@@ -14,6 +14,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.domain.analysis.model import Finding, HealthBand, RiskLevel
+from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.policy.model import Gather, Policy
 from account_reviews.domain.proposals import Action, ProposedChange, change_id, proposal_hash
 from account_reviews.domain.records import (
@@ -101,11 +102,15 @@ class FixedAnswers:
         self.open = asyncio.Event()
         """No answer before it is set."""
         self.open.set()
+        self.error: ReviewsError | None = None
+        """Why nothing can be answered."""
 
     @activity.defn(name="analysis.answer")
     async def answer(self, call: AnswerQuestion) -> TurnAnswer:
         self.asked.append(call)
         await self.open.wait()
+        if self.error is not None:
+            raise self.error
         return TurnAnswer(answer=f"So it is: {call.question}", findings=self.findings)
 
 

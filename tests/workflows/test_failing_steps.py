@@ -2,10 +2,13 @@
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowFailureError, WorkflowUpdateStage
 
-from account_reviews.domain.review.phases import Outcome
+from account_reviews.domain.errors import DocumentUnreadableError, UnreachableError
+from account_reviews.domain.review.approvals import Terms
+from account_reviews.domain.review.phases import Outcome, Phase
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.domain.review.usage import step_of
 from account_reviews.temporal import search_attributes
 from tests.support.waiting import until
 from tests.support.world import Handle, World, create_task, decision
@@ -73,6 +76,39 @@ async def test_a_step_that_was_given_up_fails_no_more(world: World) -> None:
         state = await state_of(handle)
     assert state.failing == ()
     assert (state.outcome, state.reason[:7] if state.reason else "") == (Outcome.FAILED, "no_data")
+
+
+async def test_a_question_that_was_given_up_fails_no_more(world: World) -> None:
+    world.answers.error = UnreachableError("the memory is away")
+    async with world.review(interactive=True) as handle:
+        await until(lambda: state_of(handle), lambda state: state.phase is Phase.INVESTIGATING)
+        asked = await handle.start_update(
+            "ask", {"by": "ann", "question": "?"}, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+        )
+        state = await until(lambda: state_of(handle), lambda state: bool(state.failing))
+        assert [step_of(one.type) for one in state.failing] == ["answer"]
+        world.answers.error = DocumentUnreadableError("the memory is broken")
+        said = await asked.result()
+        assert "could not be answered: the memory is broken" in said["turn"]["answer"]
+        state = await state_of(handle)
+    assert state.failing == ()
+    assert state.counters.steps["answer"].errors >= 1
+
+
+async def test_a_notice_that_arrives_does_not_mend_one_that_is_tried_again(world: World) -> None:
+    world.analysis.terms = Terms(channels=("log", "mail"), reminder_seconds=2)
+    world.analysis.changes = (create_task(world.account),)
+    world.channels.refusing.add("mail")
+    async with world.review() as handle:
+        await world.request(handle)
+        await until(lambda: state_of(handle), lambda state: bool(state.failing))
+        state = await until(
+            lambda: state_of(handle), lambda state: len(state.requests[0].notifications) == 2
+        )
+        assert {step_of(one.type) for one in state.failing} == {"notify"}
+        world.channels.refusing.clear()
+        await until(lambda: state_of(handle), lambda state: not state.notices)
+        assert (await state_of(handle)).failing == ()
 
 
 async def test_a_review_of_an_earlier_logic_is_signalled_and_stays_as_it_was(
