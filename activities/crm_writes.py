@@ -51,6 +51,8 @@ class CrmWriteActivities:
         if content != call.approved_hash:
             raise ApprovedContentChangedError
         why = why_not_written(call.approval, change) if call.approval is not None else None
+        if call.plan_only:
+            why = "the review only plans"
         if why is not None:
             raise NotApprovedError(f"nothing was written: {why}")
         write = asyncio.ensure_future(self._traced(call))

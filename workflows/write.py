@@ -71,6 +71,7 @@ async def _write(
         tenant=state.tenant,
         asked_at=workflow.now(),
         approval=_evidence(state, request_id, item),
+        plan_only=state.plan_only,
     )
     try:
         result = await _apply(review, call)

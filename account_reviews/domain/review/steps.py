@@ -117,6 +117,8 @@ class ApplyChange(Model):
     """When the review asked for it: a due date is counted from the write, which is no earlier."""
     approval: ApprovalRequest | None = None
     """The request with this item alone, from logic 3 on: the votes are counted once more."""
+    plan_only: bool = False
+    """The review shows what it would write, and nothing of it is ever written."""
 
 
 class FindWrites(Model):
