@@ -2,11 +2,13 @@
 
 import re
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
+from account_reviews.config.settings import Settings
 from account_reviews.local.temporal_server import DYNAMIC_CONFIG
 from account_reviews.temporal.names import RETENTION_DAYS
 from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
@@ -126,6 +128,19 @@ def test_each_service_has_the_passwords_it_needs_and_no_others() -> None:
         "worker": {"REVIEWS_WORKER"},
         "grafana": {"GRAFANA"},
     }
+
+
+def test_every_setting_of_a_worker_can_be_given() -> None:
+    """By `.env`: what Compose does not hand on would be set there without any effect."""
+    elsewhere = {
+        "data_dir",  # stands in the image
+        "audit_database_url", "audit_owner_url", "audit_signing_key", "audit_keys",
+        "approval_keys_file", "smtp_url_file", "webhook_secret_file",  # of a secret store
+    }  # fmt: skip
+    known = {one.name for one in fields(Settings) if one.init}
+    settings = known - elsewhere - {"snapshot"}
+    given = services()["worker"]["environment"]
+    assert {f"REVIEWS_{name.upper()}" for name in settings} - set(given) == set()
 
 
 def test_the_key_and_the_seals_lie_apart() -> None:
