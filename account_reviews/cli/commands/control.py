@@ -80,10 +80,14 @@ def close_command(
 
 
 def touch_command(
-    review: Review, run_id: Run = None, by: Actor = None, output: Output = Format.TABLE
+    review: Review,
+    run_id: Run = None,
+    by: Actor = None,
+    reason: Reason = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Say that somebody is at work: an interactive review is not abandoned as idle yet."""
-    run(_touch(review, run_id, by, output), output)
+    run(_touch(review, run_id, {"by": by, "reason": reason}, output), output)
 
 
 def ask_command(
@@ -91,11 +95,12 @@ def ask_command(
     question: Annotated[str, typer.Argument(help="What you want to know of the account.")],
     run_id: Run = None,
     by: Actor = None,
+    reason: Reason = None,
     command_id: CommandId = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Ask a review about its account; question and answer are kept."""
-    given = {"question": question, "by": by}
+    given = {"question": question, "by": by, "reason": reason}
     run(_one("ask", review, run_id, given, command_id, output), output)
 
 
@@ -113,13 +118,14 @@ def annotate_command(
     ] = None,
     run_id: Run = None,
     by: Actor = None,
+    reason: Reason = None,
     command_id: CommandId = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Keep context, metadata, plan, step or an error with a review."""
     given = {
         "metadata": metadata, "context": context, "plan": plan, "step": step, "error": error,
-        "expected_version": expected_version, "by": by,
+        "expected_version": expected_version, "by": by, "reason": reason,
     }  # fmt: skip
     run(_annotate(review, run_id, given, command_id, output), output)
 
@@ -212,10 +218,10 @@ async def _close(
     _print(done, output)
 
 
-async def _touch(review: str, run_id: str | None, by: str | None, output: Format) -> None:
+async def _touch(review: str, run_id: str | None, given: Mapping[str, Any], output: Format) -> None:
     from account_reviews.services.control import touch
 
-    said = _checked("touch", {"by": by})
+    said = _checked("touch", given)
     async with open_session() as parts:
         done = await touch(parts, await temporal(parts), review, said, run_id=run_id)
     _print(done, output)
@@ -232,7 +238,7 @@ async def _annotate(
     from account_reviews.domain.errors import BadInputError
 
     said = {name: value for name, value in given.items() if value is not None}
-    if not set(said) - {"by", "expected_version"}:
+    if not set(said) - {"by", "reason", "expected_version"}:
         hint = "give --metadata, --context, --plan, --step or --error"
         raise BadInputError("there is nothing to note", hint=hint)
     if "metadata" in said:

@@ -30,6 +30,8 @@ class Command(Said):
 class Touch(Said):
     """Somebody is here: an idle review is not abandoned yet."""
 
+    reason: str | None = Field(default=None, max_length=5000)
+
 
 class Close(Said):
     """End the review. An exit code of 0 is `completed`, any other `failed`."""
@@ -53,12 +55,14 @@ class Annotate(Said):
     step: str | None = Field(default=None, max_length=200)
     error: str | None = Field(default=None, max_length=5000)
     expected_version: int | None = Field(default=None, ge=0)
+    reason: str | None = Field(default=None, max_length=5000)
 
 
 class Ask(Said):
     """One turn of the conversation."""
 
     question: str = Field(min_length=1, max_length=5000)
+    reason: str | None = Field(default=None, max_length=5000)
 
 
 class WantedRecord(Model):

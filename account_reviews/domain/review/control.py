@@ -309,6 +309,11 @@ def refused_when_over(
     return refuse(state, CommandRefusal.REVIEW_CLOSED, why, by, now)
 
 
+def with_reason(text: str, reason: str | None) -> str:
+    """A line of the timeline, with why where that was said."""
+    return text if reason is None else f"{text} ({reason})"
+
+
 def _described(said: Annotate) -> str:
     """What was noted, by its keys: values may be long, and stand in the snapshot."""
     parts = [f"error: {said.error}"] if said.error is not None else []
@@ -316,7 +321,7 @@ def _described(said: Annotate) -> str:
     parts += [f"plan of {len(said.plan)}"] if said.plan is not None else []
     for name, values in (("context", said.context), ("metadata", said.metadata)):
         parts += [f"{name} {', '.join(values)}"] if values else []
-    return "; ".join(parts)
+    return with_reason("; ".join(parts), said.reason)
 
 
 def _taken(state: ReviewState, now: Timestamp) -> None:

@@ -13,7 +13,12 @@ from account_reviews.domain.review.commands import (
     CommandRefused,
 )
 from account_reviews.domain.review.control import answer as answer_to
-from account_reviews.domain.review.control import be_touched, refuse, refused_when_over
+from account_reviews.domain.review.control import (
+    be_touched,
+    refuse,
+    refused_when_over,
+    with_reason,
+)
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import ReviewState, Turn
 
@@ -55,7 +60,7 @@ def ask(state: ReviewState, said: Ask, now: Timestamp) -> Turn | CommandRefused:
     state.conversation = (*state.conversation, turn)
     state.count(commands=1)
     be_touched(state, now)
-    state.record(now, "asked", said.question, said.by)
+    state.record(now, "asked", with_reason(said.question, said.reason), said.by)
     return turn
 
 

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -33,6 +34,22 @@ def test_each_verb_is_in_its_module() -> None:
         assert set(verbs_of(build([module]))) == {
             verb for verb, place in VERBS.items() if place == module
         }
+
+
+CHANGES_A_REVIEW = (
+    *("pause", "resume", "cancel", "close", "touch", "ask", "annotate", "propose", "undo", "retry"),
+    *("approvals approve", "approvals adjust", "approvals reject", "approvals defer"),
+    "approvals delegate",
+)
+
+
+@pytest.mark.parametrize("verb", CHANGES_A_REVIEW)
+def test_whatever_changes_a_review_takes_who_and_why(verb: str) -> None:
+    found: Any = typer.main.get_command(build())
+    for word in verb.split():
+        found = found.commands[word]
+    options = {option for one in found.params for option in one.opts}
+    assert {"--as", "--reason"} <= options
 
 
 def run(*words: str, **more: str) -> "subprocess.CompletedProcess[str]":

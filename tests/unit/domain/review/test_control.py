@@ -270,3 +270,5 @@ def test_the_story_says_what_was_noted_by_its_keys() -> None:
     assert state.timeline[-1].text == "step s; plan of 1; context current_batch; metadata a, b"
     control.annotate(state, Annotate(by="x", error="no model"), NOW)
     assert state.timeline[-1].text == "error: no model"
+    control.annotate(state, Annotate(by="x", step="t", reason="as agreed"), NOW)
+    assert state.timeline[-1].text == "step t (as agreed)"
