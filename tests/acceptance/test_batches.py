@@ -180,6 +180,7 @@ def test_a_policy_can_forbid_batches(reviews: Reviews, tmp_path: Path) -> None:
     assert reviews.quick("approvals", "defer", first, "--as", "ow-1", **off).code == 0
 
 
+@pytest.mark.timeout(400)
 def test_a_hundred_at_once(reviews: Reviews, tmp_path: Path) -> None:
     portfolio = tmp_path / "portfolio"
     shutil.copytree(SAMPLE, portfolio)
@@ -193,10 +194,17 @@ def test_a_hundred_at_once(reviews: Reviews, tmp_path: Path) -> None:
     mapping = ("--mapping", str(portfolio / "mapping.yaml"), "--as-of", "2026-10-01")
     assert reviews.quick("crm", "import", str(portfolio), *mapping).code == 0
     names = [line[0] for line in copies]
-    reviews.json("start", *names, "--wait")
-    pending = reviews.json("approvals", "list", "--limit", "1000")["items"]
-    requests = [one["request_id"] for one in pending if one["account_id"] in names]
-    assert len(requests) == 100
+    reviews.json("start", *names)
+
+    def requests_of(page: dict[str, Any]) -> list[str]:
+        return [one["request_id"] for one in page["items"] if one["account_id"] in names]
+
+    page = reviews.until(
+        *("approvals", "list", "--limit", "1000"),
+        holds=lambda page: len(requests_of(page)) == 100,
+        seconds=300,  # a hundred reviews on a machine that has other work
+    )
+    requests = requests_of(page)
     rows = reviews.json("approvals", "reject", *requests, "--as", "ow-1", "--reason", "a test")
     assert [row["request_id"] for row in rows["items"]] == requests
     assert {(row["ok"], row["state"]) for row in rows["items"]} == {(True, "rejected")}

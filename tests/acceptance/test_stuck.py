@@ -122,6 +122,7 @@ def stuck_in(reviews: Reviews, account: str, *, attempt: int, **more: str) -> di
     return item
 
 
+@pytest.mark.timeout(300)  # two workers start, and a write is tried six times
 async def test_a_crm_that_is_away_is_named_and_retried_when_it_is_back(
     reviews: Reviews, crm: Crm, stack_engine: AsyncEngine
 ) -> None:
@@ -163,12 +164,12 @@ async def test_a_crm_that_is_away_is_named_and_retried_when_it_is_back(
         kinds = [line["kind"] for line in reviews.json("history", "ac-034")["items"]]
         assert kinds.count("step_failing") == 1
         assert reviews.quick("retry", "ac-034").sentence(4).startswith("the review review/ac-034")
-        asked = await until_recorded(stack_engine)
+        asked = await recorded_retry(stack_engine)
         assert asked["actor"] == "olga"
         assert reviews.json("stuck")["items"] == []
 
 
-async def until_recorded(engine: AsyncEngine) -> dict[str, Any]:
+async def recorded_retry(engine: AsyncEngine) -> dict[str, Any]:
     query = "select actor from audit.audit_events where action = 'retry crm.apply_change'"
     (row,) = await rows(engine, query)
     return row

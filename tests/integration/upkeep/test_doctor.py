@@ -1,6 +1,5 @@
 """The doctor finds what is wrong and says what to do."""
 
-import asyncio
 import json
 import os
 import subprocess
@@ -88,7 +87,7 @@ async def test_without_a_worker(settings: Settings) -> None:
 
 async def test_all_is_well(settings: Settings, ready: Client) -> None:
     async with reviewing(ready), writing(ready):
-        report = await _until_worked(settings)
+        report = await until(lambda: examine(settings), lambda found: found.ok)
     assert report.ok
     assert _failed(report) == {}
     (workers,) = (check for check in report.checks if check.name == "workers")
@@ -110,17 +109,6 @@ def writing(client: Client) -> Worker:
 @activity.defn
 async def nothing() -> None:
     """Something to poll for."""
-
-
-async def _until_worked(settings: Settings) -> Report:
-    """The server lists who polls within some seconds."""
-    report = await examine(settings)
-    for _ in range(20):
-        if report.ok:
-            break
-        await asyncio.sleep(0.2)
-        report = await examine(settings)
-    return report
 
 
 async def test_nobody_writes_what_is_approved(settings: Settings, ready: Client) -> None:
