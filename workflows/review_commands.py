@@ -66,7 +66,7 @@ class ReviewCommands(ReviewMessages):
 
     @workflow.signal(description="Somebody is here: an idle review is not abandoned yet")
     def touch(self, message: RawValue) -> None:
-        self._take_new("touch", Touch, message, control.touch)
+        self._take_new("touch", Touch, message, control.touch, verb="touch")
 
     @workflow.signal(name="delegate", description="Let somebody else decide for you")
     def delegate_by_signal(self, message: RawValue) -> None:

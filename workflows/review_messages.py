@@ -73,7 +73,7 @@ class ReviewMessages:
 
     @workflow.signal(name="refresh", description="Read the account again")
     def read_again(self, message: RawValue) -> None:
-        self._take("refresh", Refresh, message, refresh.ask)
+        self._take("refresh", Refresh, message, refresh.ask, verb="refresh")
 
     @workflow.signal(description="Said by a worker: a step fails again and again")
     def step_failing(self, message: RawValue) -> None:

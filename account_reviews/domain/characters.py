@@ -27,7 +27,9 @@ _MARKER: Final = pattern(r"^(\d{0,9})([.)+=-])(?=[\s+=-]|$)")
 """What makes a line an item of a list, as `1.`, `1)`, `+` and `-` do, or a rule."""
 _NOTHING: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 _LEFTWARD: Final = frozenset({"R", "AL", "AN"})
-_FILLER: Final = pattern("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\ufe00-\ufe0f\uffa0]")
+_FILLER: Final = pattern(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 """Letters and marks, as Unicode has it, that show nothing by themselves."""
 
 
@@ -79,6 +81,14 @@ def escaped_in_json(text: str, encoding: str | None = None) -> str:
     except UnicodeEncodeError:
         return "".join(sign if sign.isascii() else _escape(sign) for sign in text)
     return text
+
+
+def without_unseen(text: str) -> str:
+    """The text without all that shows nothing and is no blank, joiners too: to compare names."""
+    if text.isascii() and text.isprintable():
+        return text
+    seen = (sign for sign in text if unicodedata.category(sign) not in ("Cc", "Cf"))
+    return _FILLER.sub("", "".join(seen))
 
 
 def is_blank(text: str) -> bool:

@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from account_reviews.domain.characters import without_unseen
+
 
 def clean_name(name: str) -> str:
     """A name on one line: no blanks around it, one between words, no control characters."""
@@ -10,7 +12,7 @@ def clean_name(name: str) -> str:
 
 
 def person(name: str) -> str:
-    """What makes two spellings one person: neither case, width nor blanks make another one."""
+    """What makes two spellings one person: neither case, width, blanks nor what cannot be seen make
+    another one."""
     letters = unicodedata.normalize("NFKC", clean_name(name)).casefold()
-    seen = "".join(one for one in letters if unicodedata.category(one) not in ("Cc", "Cf"))
-    return " ".join(unicodedata.normalize("NFKC", seen).split())
+    return " ".join(unicodedata.normalize("NFKC", without_unseen(letters)).split())

@@ -120,6 +120,23 @@ async def test_commands_are_for_those_who_may(
     assert state.cancel.by == "Olga Owner"
 
 
+async def test_signals_of_whoever_may_not_change_nothing(world: World, policy: Path) -> None:
+    async with world.review() as handle:
+        await world.request(handle)
+        for name in ("refresh", "touch"):
+            await handle.signal(name, {"by": "Eve"})
+        state = await told(handle, 2)
+        assert "'Eve' is not among the users" in state.timeline[-1].text
+        assert world.analysis.calls == 1
+        await handle.signal("refresh", {"by": "Opal"})
+        await handle.signal("refresh", {"by": "a cycle's owner", "cycle_id": "cycle/none"})
+        await eventually(
+            lambda: handle.query(AccountReviewWorkflow.snapshot), lambda _: world.analysis.calls > 1
+        )
+        await handle.signal("cancel_review", {"by": "Olga Owner"})
+        await handle.result()
+
+
 async def _say(handle: Handle, name: str, message: dict[str, Any]) -> str | None:
     """The code of the refusal, None when it was done."""
     try:

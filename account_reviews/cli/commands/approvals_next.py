@@ -94,7 +94,8 @@ class _Tour:
     def end(self, how: str) -> None:
         """What was done, and what was not."""
         self._say("")
-        self._say(f"{how}; {len(self.rows)} decision{'' if len(self.rows) == 1 else 's'} made")
+        made = sum(row["ok"] is not False for row in self.rows)
+        self._say(f"{how}; {made} decision{'' if made == 1 else 's'} made")
         for row in self.rows:
             result = f"refused: {row['message']}" if row["ok"] is False else row["state"]
             self._say(f"{row['account_id']}: {row['decision']} {row['title']!r}: {result}", "  ")

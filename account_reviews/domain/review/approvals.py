@@ -10,6 +10,7 @@ from typing import Any
 
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.canonical import content_hash, rfc3339
+from account_reviews.domain.characters import is_blank
 from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.review import ballots
 from account_reviews.domain.review.bounds import bytes_of, person, size_of
@@ -278,7 +279,8 @@ class ApprovalRequest(Model):
     ) -> Refusal | None:
         verdict = message.decision
         who: Callable[[str], str] = person if logic >= 2 else str
-        reasonless = not (message.reason or "").strip()
+        reason = message.reason or ""
+        reasonless = is_blank(reason) if logic >= 3 else not reason.strip()
         if verdict is Verdict.REJECT and self.terms.reason_required_on_reject and reasonless:
             return refuse(RefusalCode.REASON_REQUIRED, "a rejection needs a reason")
         if self.terms.four_eyes == "always" and who(message.approver) == who(self.started_by or ""):

@@ -5,7 +5,7 @@ from account_reviews.domain.review import control
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.commands import CommandRefusal, CommandRefused
-from account_reviews.domain.review.messages import SubmitDecision
+from account_reviews.domain.review.messages import Refresh, SubmitDecision
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.domain.review.terms import Terms
 
@@ -19,6 +19,8 @@ def wanted(state: ReviewState, said: Model, verb: str | None, now: Timestamp) ->
         return None
     if isinstance(said, SubmitDecision):
         return _decision(state, said, now)
+    if isinstance(said, Refresh) and said.cycle_id is not None:
+        return None  # a cycle acts for nobody, and reading again decides nothing
     if state.analysis is not None and not state.analysis.terms.checked:
         return None
     return _base(state, verb, getattr(said, "by", "unknown"), now)

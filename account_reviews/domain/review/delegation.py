@@ -57,6 +57,8 @@ def _why_not(request: ApprovalRequest | None, request_id: str, by: str, to: str)
         why = "the name of the delegate is blank; say to whom"
     elif who(by) == who(to):
         why = f"{by} cannot be a delegate of himself"
+    elif who(to) in _barred(request):
+        why = f"{to} started this review and may not decide on it, for nobody"
     elif len(request.delegations) >= MAX_DELEGATIONS:
         why = f"the request has {MAX_DELEGATIONS} delegates and takes no more"
     elif any((who(one.of), who(one.to)) == (who(by), who(to)) for one in request.delegations):
@@ -66,6 +68,11 @@ def _why_not(request: ApprovalRequest | None, request_id: str, by: str, to: str)
     else:
         return None
     return Refusal(code=RefusalCode.NOT_ALLOWED, message=why)
+
+
+def _barred(request: ApprovalRequest) -> frozenset[str]:
+    """Whom four eyes keep from deciding at all."""
+    return frozenset[str]().union(*(request.rules(item).barred for item in request.items))
 
 
 def _has_seat(request: ApprovalRequest, by: str) -> bool:

@@ -94,6 +94,20 @@ def test_an_unknown_and_a_closed_request_and_too_many() -> None:
     assert closed.code is RefusalCode.REQUEST_CLOSED
 
 
+def test_nothing_is_handed_to_whom_four_eyes_keep_out() -> None:
+    state = waiting(TERMS.model_copy(update={"four_eyes": "always"}))
+    refused = handed(state, "Ann", "Starter")
+    assert isinstance(refused, Refusal)
+    assert "Starter started this review" in refused.message
+
+
+def test_a_reason_that_cannot_be_seen_is_none() -> None:
+    state = waiting(Terms())
+    refused = decisions.decide(state, message("reject", "Ann", reason="\u3164\u200b"), LATER)
+    assert isinstance(refused, Refusal)
+    assert refused.code is RefusalCode.REASON_REQUIRED
+
+
 def test_what_cannot_be_approved_needs_attention() -> None:
     state = waiting(TERMS.model_copy(update={"n": 3}))
     assert state.needs_attention
