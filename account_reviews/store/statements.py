@@ -133,8 +133,8 @@ class Statements:
 
     @asynccontextmanager
     async def _using(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
-        """The connection, for one statement at a time. One that the driver has lost track of, as when
-        an answer broke off, is given up: it would refuse every further statement."""
+        """The connection, for one statement at a time. One that the driver has lost track of, as
+        when an answer broke off, is given up: it would refuse every further statement."""
         async with self._turn:
             connection = await self._open()
             try:
