@@ -22,6 +22,7 @@ from account_reviews.domain.review.state import ReviewInput, ReviewResult
 from account_reviews.temporal import names
 from workflows.gather import NoDataError, analyse, gather
 from workflows.lookup import note_what_stands
+from workflows.open_review import check_logic
 from workflows.read_model import save_what_is_new
 from workflows.refresh import news_for_cycle, refresh, report
 from workflows.review_waits import ReviewWaits
@@ -51,6 +52,7 @@ class AccountReviewWorkflow(ReviewWaits):
 
     @workflow.run
     async def run(self, start: ReviewInput) -> ReviewResult:
+        check_logic(start)
         process = asyncio.create_task(self._process())
         natively_cancelled = False
         try:

@@ -9,7 +9,13 @@ from temporalio import workflow
 from account_reviews.domain.review import control
 from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.phases import Phase
-from account_reviews.domain.review.state import Execution, ReviewInput, ReviewState, Usage
+from account_reviews.domain.review.state import (
+    NEWEST_LOGIC,
+    Execution,
+    ReviewInput,
+    ReviewState,
+    Usage,
+)
 from account_reviews.domain.review.usage import add_usage
 from account_reviews.temporal import names
 
@@ -64,6 +70,10 @@ class OpenReview:
         self.state.record(workflow.now(), kind, text, by)
 
 
+class NewerReleaseError(RuntimeError):
+    """Fails the workflow task, never the review: steps in another order would wedge it for good."""
+
+
 def open_review(start: ReviewInput) -> OpenReview:
     """As it stood before it continued as new, else as it begins.
 
@@ -80,3 +90,12 @@ def open_review(start: ReviewInput) -> OpenReview:
     if info.run_id != info.original_execution_run_id:  # a reset: its rows count anew
         state.was_reset, state.workflow_run_id = True, info.run_id
     return OpenReview(start, state)
+
+
+def check_logic(start: ReviewInput) -> None:
+    """Raises NewerReleaseError."""
+    if start.logic > NEWEST_LOGIC:
+        raise NewerReleaseError(
+            f"a newer release began this review (logic {start.logic}, this worker knows logic "
+            f"{NEWEST_LOGIC}): it waits for a worker of that release"
+        )

@@ -153,7 +153,10 @@ class ReviewCommands(ReviewMessages):
         """Shape only: a refusal here leaves no event."""
         read_or_refuse(model, message)
         if not self._review.state.follows(3):
-            why = "this review was begun by an earlier release, which did not know that"
+            why = (
+                "this review was begun by an earlier release, which did not know that (decide on "
+                "what it asks or cancel it; the account's next review can)"
+            )
             _taken(CommandRefused(code=CommandRefusal.WRONG_PHASE, message=why))
 
     async def _command(

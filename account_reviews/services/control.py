@@ -43,6 +43,8 @@ SIGNALS: Final = frozenset({"pause", "resume", "close", "annotate", "touch", "de
 QUEUED: Final = "sent; it counts when the review, which is paused in Temporal, goes on"
 _ANSWERS: Final[dict[str, type[CommandAnswer]]] = {"ask": AskAnswer, "propose": ProposalAnswer}
 _ABOUT_THE_REVIEW: Final = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
+_NO_HANDLER: Final = "Update handler for "
+"""What the SDK of a worker begins with that does not know an update at all."""
 _REFUSALS: Final[dict[str, type[ReviewsError]]] = {
     CommandRefusal.BAD_CHANGE: BadInputError,
     CommandRefusal.TOO_LARGE: BadInputError,
@@ -175,4 +177,9 @@ def _refusal(error: WorkflowUpdateFailedError) -> ReviewsError:
     cause = error.cause
     if not isinstance(cause, ApplicationError):
         return ConflictError(str(cause))
+    if cause.message.startswith(_NO_HANDLER):
+        return ConflictError(
+            "the worker that has this review is of an earlier release and does not know that",
+            hint="stop the workers of the old release, then repeat",
+        )
     return _REFUSALS.get(cause.type or "", ConflictError)(cause.message)

@@ -185,3 +185,14 @@ async def test_the_ninth_question_is_one_too_many(parts: Parts, world: World) ->
     assert {one.answer.turn.answer for one in answers if isinstance(one.answer, AskAnswer)} == {
         f"So it is: {number}?" for number in range(8)
     }
+
+
+async def test_a_worker_of_an_earlier_release_is_named_as_the_reason(
+    parts: Parts, world: World
+) -> None:
+    """To it a verb of today is what a verb of tomorrow is to a worker of today."""
+    async with world.worker():
+        await waiting(world, parts)
+        with pytest.raises(ConflictError, match="of an earlier release") as refused:
+            await say(parts, world, "hibernate")
+        assert refused.value.hint == "stop the workers of the old release, then repeat"
