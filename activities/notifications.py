@@ -31,11 +31,16 @@ class NotificationActivities:
         self._posting = posting
 
     @activity.defn(name="notifications.deliver")
-    async def deliver(self, call: DeliverNotice) -> Delivery:
+    async def deliver(self, call: DeliverNotice) -> Delivery | None:
         """Send it unless it was sent. One that is outdated is not sent, and `ok` is False.
+
+        None where there is nobody to be told: a group without members and without an address.
 
         ChannelUnavailableError, UnreachableError: a later try may succeed. NoticeRefusedError.
         """
+        book = self._posting.book
+        if await book.reaches_nobody(call.tenant, call.recipient, call.channel):
+            return None
         parcel = call.parcel
 
         async def compose() -> Message:

@@ -98,6 +98,7 @@ def _calls(review: OpenReview, notice: Notice) -> Iterator[DeliverNotice]:
 async def _deliver_one(review: OpenReview, call: DeliverNotice) -> None:
     heartbeats = review.execution.heartbeats
     summary = f"Notify by {call.channel}: {call.notice.kind}"
+    delivery: Delivery | None
     try:
         delivery = await run_step(
             NotificationActivities.deliver,
@@ -109,7 +110,7 @@ async def _deliver_one(review: OpenReview, call: DeliverNotice) -> None:
         delivery = _failed(call, error.reason)
         review.record("notice_failed", f"{call.recipient} by {call.channel}: {error.reason}")
     request = review.state.request(call.notice.request_id)
-    if request is not None:
+    if request is not None and delivery is not None:
         review.state.replace_request(request.with_delivery(delivery))
 
 

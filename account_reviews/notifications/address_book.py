@@ -1,8 +1,10 @@
 """Who a recipient is: name, e-mail address and time zone, from the policy and the CRM."""
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from account_reviews.domain.errors import ChannelUnavailableError, CrmError
+from account_reviews.domain.person_names import person
 from account_reviews.domain.policy.access import Access
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.policy.notifications import Channel
@@ -32,6 +34,7 @@ class AddressBook:
 
     def __init__(self, policy: Policy, directory: Directory) -> None:
         self._directory = directory
+        self._policy = policy
         self._table = policy.notifications
         self._access: Access = policy.access
 
@@ -59,6 +62,15 @@ class AddressBook:
             zone=self._table.zone_of(*names, *account_owner),
         )
 
+    async def reaches_nobody(self, tenant: str, recipient: str, channel: str) -> bool:
+        """Whether it is a group without members, and no address is known to mail it to.
+
+        ChannelUnavailableError as for `find`.
+        """
+        if channel != Channel.EMAIL or not is_empty_group(self._policy, recipient):
+            return False
+        return (await self.find(tenant, recipient, channel)).address is None
+
     def _names(self, recipient: str) -> tuple[str, ...]:
         """The recipient in all words that the policy has for it."""
         known = self._access.user(recipient)
@@ -82,8 +94,24 @@ class AddressBook:
         return None, None
 
 
+def is_empty_group(policy: Policy, recipient: str) -> bool:
+    """Whether it stands for a group of the policy that has no members. It may have an address."""
+    groups, called = policy.approvals.groups, person(recipient)
+    if policy.access.user(recipient) is not None:
+        return False
+    names = (*_groups_asked(policy), *groups)
+    return any(person(one) == called and not groups.get(one) for one in names)
+
+
 def groups_without_address(policy: Policy) -> list[str]:
     """Groups that may be asked, have no members and no address: e-mail to them reaches nobody."""
+    groups = policy.approvals.groups
+    empty = (one for one in dict.fromkeys(_groups_asked(policy)) if not groups.get(one))
+    return [one for one in empty if policy.notifications.address_of(one) is None]
+
+
+def _groups_asked(policy: Policy) -> Iterator[str]:
+    """What the policy names as who is asked or hears of a request, without the owner."""
     approvals, routes = policy.approvals, policy.approvals.routes
     named = (
         *approvals.approvers,
@@ -93,5 +121,4 @@ def groups_without_address(policy: Policy) -> list[str]:
         *approvals.escalation.levels,
         *approvals.escalation.critical,
     )
-    empty = (one for one in dict.fromkeys(named) if one != OWNER and not approvals.groups.get(one))
-    return [one for one in empty if policy.notifications.address_of(one) is None]
+    return (one for one in named if one != OWNER)

@@ -68,6 +68,11 @@ class Office:
         )
 
     async def deliver(self, call: DeliverNotice) -> Delivery:
+        delivery = await self.try_to(call)
+        assert delivery is not None
+        return delivery
+
+    async def try_to(self, call: DeliverNotice) -> Delivery | None:
         policy = parse_policy(self.policy)
         activities = NotificationActivities(
             ReviewReader(self.statements),
@@ -113,6 +118,19 @@ async def test_the_owner_gets_it_at_the_address_of_the_crm(office: Office) -> No
     assert office.state.requests[0].request_id in message.text
     assert (delivery.ok, delivery.recipient, delivery.name) == (True, "owner-1", "Olga Owner")
     assert delivery.channel == "email"
+
+
+async def test_a_group_without_members_and_address_is_nobody_to_mail_to(office: Office) -> None:
+    """No failure, no row; a receiver of webhooks may know what to do with its name."""
+    assert await office.try_to(office.call(recipient="team_lead")) is None
+    assert (await office.deliver(office.call("webhook", recipient="team_lead"))).ok
+    async with office.engine.connect() as connection:
+        query = text("select recipient, channel from reviews.notification_deliveries")
+        rows = [tuple(row) for row in await connection.execute(query)]
+    assert ("team_lead", "webhook") in rows
+    assert ("team_lead", "email") not in rows
+    office.policy = '[notifications.addresses]\nteam_lead = "leads@example.com"'
+    assert (await office.deliver(office.call(recipient="team_lead"))).ok
 
 
 async def test_a_repeat_is_answered_from_the_row(office: Office) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 from account_reviews.domain.base import Model, Timestamp
@@ -87,7 +88,7 @@ def read_context(sent: bytes) -> object:
     if len(sent) > MOST_BYTES:
         raise BadInputError(f"the input is longer than {MOST_BYTES:,} bytes")
     try:
-        return json.loads(sent.decode(), parse_constant=_no_constant)
+        return json.loads(sent.decode(), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         why = " ".join(str(error).split())[:200]
         raise BadInputError(f"the input is not JSON: {why}") from None
@@ -144,6 +145,14 @@ def _metadata(state: ReviewState) -> object:
             "run_id": state.run_id,
         }
     )
+
+
+def _finite(digits: str) -> float:
+    """The number. ValueError for one so large that it could not be sent back as JSON."""
+    number = float(digits)
+    if not isfinite(number):
+        raise ValueError(f"{digits[:20]} is too large a number")
+    return number
 
 
 def _no_constant(name: str) -> object:

@@ -144,6 +144,7 @@ def test_what_is_no_json_is_said_and_nothing_else_is_raised(sent: bytes) -> None
         b"[" * 100_000,
         b"NaN",
         b'{"a": Infinity}',
+        b'{"a": -1e999}',
         b"1" * 5000,
         b" " * (MOST_BYTES + 1),
     ],
