@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from email.headerregistry import Address
@@ -35,6 +36,7 @@ SUBJECT_CHARACTERS: Final = 200
 _MAILBOX: Final = re.compile(
     r"(?P<alone>[^\s<>]+)|(?P<quote>\"?)(?P<name>[^\"<>\r\n]{0,200})(?P=quote)\s*<(?P<address>[^<>\s]+)>"
 )
+_TRUST_HINT: Final = "name the certificates to believe: REVIEWS_SMTP_URL=...?ca=FILE"
 _PORTS_HINT: Final = "smtp:// speaks STARTTLS (mostly port 587), smtps:// TLS (mostly port 465)"
 
 
@@ -179,8 +181,12 @@ def _as_ours(error: BaseException, server: SmtpServer) -> ReviewsError:
             return ChannelUnavailableError(
                 f"the mail server {server} did not answer in time", hint=_PORTS_HINT
             )
+    distrusted = isinstance(error, ssl.SSLCertVerificationError) or isinstance(
+        error.__cause__ or error.__context__, ssl.SSLCertVerificationError
+    )
     return ChannelUnavailableError(
-        f"the mail server {server} cannot be used: {_plain(error)}", hint=_PORTS_HINT
+        f"the mail server {server} cannot be used: {_plain(error)}",
+        hint=_TRUST_HINT if distrusted else _PORTS_HINT,
     )
 
 

@@ -55,7 +55,7 @@ def delivery_sentence(document: dict[str, Any]) -> str:
         return f"Notified: {who}, {when}"
     if document["state"] == "trying":
         return f"Not notified yet: {who}, tried {when}: {document['error'] or 'under way'}"
-    return f"Not notified: {who}, {when}: {document['error']}"
+    return f"Not notified: {who}, {when}: {document['error'] or 'no try came to an end'}"
 
 
 def _which(document: dict[str, Any]) -> tuple[str, str, str, int]:

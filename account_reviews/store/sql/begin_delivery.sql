@@ -15,6 +15,7 @@ with begun as (
     begun_at = excluded.begun_at,
     held_until = excluded.held_until,
     ended_at = null,
+    run_id = excluded.run_id,
     name = coalesce(excluded.name, known.name)
   where known.state <> 'sent' and known.held_until <= now()
   returning known.key

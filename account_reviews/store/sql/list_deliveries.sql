@@ -1,9 +1,17 @@
+-- A run that has ended waits a minute at most for its last notices: then nobody tries them any more.
 select
-  key, kind, about, level, channel, recipient, name, state, attempts, begun_at, ended_at, error
+  delivery.key, delivery.kind, delivery.about, delivery.level, delivery.channel,
+  delivery.recipient, delivery.name, delivery.attempts, delivery.begun_at, delivery.ended_at,
+  delivery.error,
+  case
+    when delivery.state = 'trying' and run.closed_at < now() - interval '2 minutes' then 'failed'
+    else delivery.state
+  end as state
 
-from reviews.notification_deliveries
+from reviews.notification_deliveries delivery
+left join reviews.review_runs run on run.run_id = delivery.run_id
 
-where tenant = :tenant
-  and about = any(:about)
+where delivery.tenant = :tenant
+  and delivery.about = any(:about)
 
-order by coalesce(ended_at, begun_at), recipient, channel
+order by coalesce(delivery.ended_at, delivery.begun_at), delivery.recipient, delivery.channel

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -15,13 +16,15 @@ from account_reviews.domain.errors import (
     UnreachableError,
 )
 from account_reviews.domain.review.deliveries import Begun, Parcel, Sent
+from account_reviews.domain.review.phases import Outcome
 from account_reviews.notifications.courier import Courier
 from account_reviews.notifications.in_memory import InMemoryNotifier
 from account_reviews.notifications.protocol import Message
 from account_reviews.store.notification_deliveries import DeliveryLedger
 from account_reviews.store.notification_delivery_queries import DeliveryReader
+from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.statements import Statements
-from tests.support.review_states import NOW
+from tests.support.review_states import NOW, fresh
 
 
 def a_parcel(**values: object) -> Parcel:
@@ -225,3 +228,24 @@ async def test_deliveries_of_a_request_are_read_together(
         ("bob", "email", "trying", "no answer"),
         ("owner-1", "console", "sent", None),
     ]
+
+
+async def test_what_a_closed_review_left_untold_is_not_told_to_be_under_way(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    """Nobody tries any more once a review has ended: its dead channel has failed."""
+    parcels = [a_parcel(about=f"request-{uuid4().hex}", run_id=uuid4().hex) for _ in range(2)]
+    ended = [datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC)]
+    channel = InMemoryNotifier()
+    channel.refusal = ChannelUnavailableError("away")
+    courier = Courier(DeliveryLedger(engine), {"console": channel})
+    for parcel, closed_at in zip(parcels, ended, strict=True):
+        state = fresh().model_copy(update={"run_id": parcel.run_id})
+        state.close(Outcome.CANCELLED, closed_at, None)
+        await ReviewStore(engine).save(state)
+        with pytest.raises(ChannelUnavailableError):
+            await deliver(courier, parcel)
+    statements = Statements(database_url, application_name="test")
+    found = await DeliveryReader(statements).of("default", [one.about for one in parcels])
+    await statements.close()
+    assert [found[one.about][0].state for one in parcels] == ["failed", "trying"]
