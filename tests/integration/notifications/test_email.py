@@ -85,9 +85,10 @@ async def test_a_certificate_that_nobody_knows_is_not_believed(
     scheme: str, tls: str, trusted: Certificates
 ) -> None:
     async with mail_server(tls, trusted) as server:  # type: ignore[arg-type]
-        with pytest.raises(ChannelUnavailableError, match="certificate"):
+        with pytest.raises(ChannelUnavailableError, match="certificate") as raised:
             await notifier(f"{scheme}://{LOOPBACK}:{server.port}").send(MESSAGE)
     assert server.seen == []
+    assert "ca=FILE" in (raised.value.hint or "")
 
 
 async def test_without_starttls_nothing_is_sent_in_the_clear() -> None:
