@@ -66,7 +66,7 @@ def _account(row: Row, links: Links) -> Account:
     other account.
     """
     custom = row["custom"]
-    values = {name: _usable(value) for name, value in row.items()}
+    values = {name: usable(value) for name, value in row.items()}
     values |= {
         "version": str(row["version"]),
         "custom": orjson.loads(custom) if isinstance(custom, str) else custom,
@@ -79,7 +79,7 @@ def _account(row: Row, links: Links) -> Account:
         return Account.model_validate({k: v for k, v in values.items() if k not in unusable})
 
 
-def _usable(value: object) -> object:
+def usable(value: object) -> object:
     """The driver gives 90000 as 9E+4, which would be written so wherever it travels, and `infinity`
     as the first or last day there is, which nobody can compute with: it is unknown."""
     if isinstance(value, Decimal):

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from account_reviews.crm.record_writes import Write, created_id, plan_write, wire_fields
-from account_reviews.crm.sql.rows import Links
+from account_reviews.crm.sql.rows import Links, usable
 from account_reviews.crm.sql.tables import (
     TABLES,
     account_owner_changes,
@@ -17,9 +17,9 @@ from account_reviews.crm.sql.tables import (
     operations,
     owners,
 )
-from account_reviews.domain.base import Timestamp
+from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import CrmInvalidError, CrmRecordNotFoundError
-from account_reviews.domain.proposals import ProposedChange
+from account_reviews.domain.proposals import ProposedChange, same
 from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.domain.review.steps import ApplyResult
 
@@ -43,7 +43,7 @@ async def apply_change(
     if write.id is None:
         result = await _create(connection, write, operation_id, at, links)
     else:
-        result = await _update(connection, write, expected_version, at, links)
+        result = await _update(connection, write, change.before, expected_version, at, links)
     if result.status == "applied":
         await _record(connection, operation_id, result)
     return result
@@ -150,10 +150,13 @@ async def _create(
 async def _update(
     connection: AsyncConnection,
     write: Write,
+    shown: Mapping[str, Scalar],
     expected_version: str | None,
     at: Timestamp,
     links: Links,
 ) -> ApplyResult:
+    """`shown` is what people saw in the fields: somebody who changes rows by hand may leave the
+    version as it is."""
     table = TABLES[write.type]
     query = select(table).where(table.c.id == write.id).with_for_update()
     found = (await connection.execute(query)).mappings().first()
@@ -167,7 +170,8 @@ async def _update(
             field="record",
         )
     before = {name: row[name] for name in write.values}
-    if expected_version is not None and expected_version != str(row["version"]):
+    moved = expected_version != str(row["version"]) or not _stands(shown, before)
+    if expected_version is not None and moved:
         return ApplyResult(
             status="conflict",
             record=reference(write.type, row, links),
@@ -183,6 +187,12 @@ async def _update(
         current=wire_fields({name: after[name] for name in write.values}),
         applied_at=at,
     )
+
+
+def _stands(shown: Mapping[str, Scalar], now: Mapping[str, object]) -> bool:
+    """True when the fields still read as they were shown."""
+    fields = {name: usable(now[name]) for name in now.keys() & shown.keys()}
+    return all(same(value, shown[name]) for name, value in wire_fields(fields).items())
 
 
 async def _change(

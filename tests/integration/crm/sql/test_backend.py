@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.crm.protocol import AccountFilter
 from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.crm.sql.tables import accounts, deals, metadata, operations
+from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import BadInputError, CrmUnavailableError
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import RecordRef, RecordType, SnapshotLimits
@@ -182,3 +183,22 @@ async def test_the_tables_are_those_of_the_migration(engine: AsyncEngine) -> Non
     async with engine.connect() as connection:
         found = await connection.run_sync(differences)
     assert [change for change in found if "comment" not in str(change)] == []
+
+
+async def test_a_field_that_somebody_changed_by_hand_is_a_conflict(
+    crm: SqlCrm, engine: AsyncEngine
+) -> None:
+    """Who writes SQL may not know that the version is to grow."""
+    shown = {"phone": "+99 1", "annual_revenue": "12500.5"}
+    after: dict[str, Scalar] = {"phone": "+99 2", "annual_revenue": "13000"}
+    change_ = change(Action.UPDATE_ACCOUNT, after, ACCOUNT).model_copy(update={"before": shown})
+    by_hand = update(accounts).where(accounts.c.id == "ac-1")
+    async with engine.begin() as connection:
+        await connection.execute(by_hand.values(phone="+99 7"))
+    found = await crm.apply(change_, expected_version="3", operation_id="run:hand")
+    assert (found.status, found.current["phone"]) == ("conflict", "+99 7")
+    assert await read_one(crm, ACCOUNT, ("phone",)) == {"phone": "+99 7"}
+    async with engine.begin() as connection:
+        await connection.execute(by_hand.values(phone="+99 1", billing_city="Elsewhere"))
+    done = await crm.apply(change_, expected_version="3", operation_id="run:hand")
+    assert done.status == "applied", "what it does not write may have changed"
