@@ -59,6 +59,8 @@ _FIND_REQUESTS = read_sql("account_reviews.store", "find_requests.sql")
 _FIND_REQUESTS_BY_BEGINNING = read_sql("account_reviews.store", "find_requests_by_beginning.sql")
 _WAITING_IN_LINE = read_sql("account_reviews.store", "waiting_in_line.sql")
 SHORTEST_ID = 8
+LONGEST_NAME = 60
+"""Characters of a name of a request that are repeated in a message."""
 """Characters of a request id that may stand for all of it."""
 _DOCUMENT = "select body from reviews.documents where hash = :hash"
 
@@ -270,9 +272,11 @@ class ReviewReader:
         A name is a request id, its account and number, as `acme-3`, or at least SHORTEST_ID
         characters of the beginning of its id.
         """
-        rows = await self._statements.rows(_FIND_REQUESTS, tenant=tenant, names=list(names))
+        # A name that cannot be stored names nothing, and must not keep the others from being found.
+        asked = [name for name in names if _can_be_stored(name)]
+        rows = await self._statements.rows(_FIND_REQUESTS, tenant=tenant, names=asked)
         found = {name: row for row in rows for name in (row["request_id"], row["short_id"])}
-        short = [one for one in names if one not in found and len(one) >= SHORTEST_ID]
+        short = [one for one in asked if one not in found and len(one) >= SHORTEST_ID]
         begin: dict[str, list[Row]] = {}
         if short:
             for row in await self._statements.rows(
@@ -308,6 +312,18 @@ def _run_row(row: Row) -> RunRow:
     return RunRow(**{**row, "waiting_on": tuple(json.loads(row["waiting_on"]))})
 
 
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+
+
+def _can_be_stored(text: str) -> bool:
+    """False for half a pair of surrogates, and for NUL."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def _named(name: str, row: Row | None, begin: Sequence[Row]) -> "RequestRow | ReviewsError":
     """What a name stands for."""
     if row is None and len(begin) == 1:
@@ -317,7 +333,7 @@ def _named(name: str, row: Row | None, begin: Sequence[Row]) -> "RequestRow | Re
         return BadInputError(f"more than one approval request begins with {name!r}", hint=ids)
     if row is None:
         return RequestNotFoundError(
-            f"there is no approval request {name!r}", hint="see `reviews approvals list`"
+            f"there is no approval request {_short(name)!r}", hint="see `reviews approvals list`"
         )
     found = _request_row(row)
     if found is None:

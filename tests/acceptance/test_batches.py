@@ -62,6 +62,20 @@ def test_several_are_approved_and_each_has_a_row(reviews: Reviews) -> None:
     assert reviews.closed("ac-036")["outcome"] == "completed"
 
 
+def test_a_name_that_nothing_can_have_is_refused_alone(reviews: Reviews, tmp_path: Path) -> None:
+    (request,) = ids(reviews, "ac-041")
+    file = tmp_path / "decisions.json"
+    names = (r"a\u0000b", r"\ud800", "x" * 1000)
+    entries = [f'{{"request_id": "{name}"}}' for name in (*names, request)]
+    file.write_text(f"[{','.join(entries)}]", encoding="utf-8")
+    answer = reviews.quick(
+        "approvals", "defer", "--file", str(file), "--as", "ow-5", "-o", "json"
+    ).document(1)
+    codes = [row["ok"] or row["error"]["code"] for row in answer["items"]]
+    assert codes == ["request_not_found"] * 3 + [True]
+    assert len(answer["items"][2]["error"]["message"]) < 200
+
+
 def test_one_that_fails_stops_and_undoes_no_other(reviews: Reviews) -> None:
     first, second = ids(reviews, "ac-038", "ac-040")
     reviews.json("approvals", "defer", first, "--as", "ow-2")
