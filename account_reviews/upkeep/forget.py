@@ -141,9 +141,12 @@ class _Forgetting:
         erasure = await self._begin(check_name(self._wish.key).casefold(), subject)
         histories = await self._of_runs(runs)
         unstored = await self._store(histories)
+        # The tables go last: they say which histories name the person, and how else he or she is
+        # named in the memory. Whoever is killed on the way finds that again.
+        await self._forget(erasure, selector, histories, unstored)
         changed = await tables.erase(self._wish.by, datetime.now(UTC))
         await self._erasures.note(erasure, changed)
-        await self._forget(erasure, selector, histories, unstored)
+        await self._erasures.note(erasure, {MEMORY: await self._forget_memory(selector)})
         return await self._end(erasure, None, unstored, (), subject)
 
     async def _subject(self) -> Subject:

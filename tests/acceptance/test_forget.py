@@ -161,6 +161,33 @@ async def test_forgetting_that_is_killed_is_finished_by_the_next(
     assert reviews.quick("audit", "verify").code == 0
 
 
+WAITS = """
+select 1 from pg_locks where relation = 'reviews.memory_items'::regclass and not granted
+"""
+
+
+async def test_a_person_whose_erasure_is_killed_is_found_again(
+    reviews: Reviews, stack: LocalStack, stack_engine: AsyncEngine
+) -> None:
+    """What leads to histories and to the memory is there until these are erased."""
+    person = rows(stack_engine, "select name from crm.contacts where account_id = 'ac-046'")
+    name = (await person)[0]["name"]
+    request = reviews.request("ac-046")
+    reviews.json("approvals", "defer", request["request_id"], "--as", "ann", "--reason", name)
+    reviews.closed("ac-046")
+    async with stack_engine.connect() as connection:
+        await connection.exec_driver_sql("lock table reviews.memory_items in exclusive mode")
+        process = reviews.begin("forget", "--person", name, *WHO)
+        await until(lambda: rows(stack_engine, WAITS), bool)
+        process.kill()
+        process.communicate()
+    done = reviews.json("forget", "--person", name, *WHO)
+    assert done["counts"].get("histories") == 1
+    assert await where(stack_engine, name) == []
+    gone = await until(lambda: executions(stack, "review/ac-046"), lambda number: number == 0)
+    assert gone == 0
+
+
 def test_nobody_and_nothing_are_zeros(reviews: Reviews) -> None:
     for words in (("--account", "nope"), ("--person", "Nobody Atall")):
         done = reviews.json("forget", *words, *WHO)
