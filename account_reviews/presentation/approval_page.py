@@ -1,6 +1,7 @@
 """An approval request as a person reads it in a terminal: lines of at most 80 columns. Pure."""
 
 import textwrap
+import unicodedata
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from account_reviews.domain.review.approvals import ApprovalRequest, Item
 
 WIDTH: Final = 79
+_SECOND_COLUMN: Final = "\uffff"
+"""Is no sign, and in no text that is shown."""
 _FINDINGS: Final = 12
 _SOURCES: Final = 6
 
@@ -159,15 +162,24 @@ def _left(left: timedelta) -> str:
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
-    """The text in lines of WIDTH, what goes on stands deeper. Without text one empty line."""
-    return (
-        [""]
-        if not text
-        else textwrap.wrap(
-            shown_on_one_line(text),
-            WIDTH,
-            initial_indent=indent,
-            subsequent_indent=f"{indent}    ",
-            break_on_hyphens=False,
-        )
+    """Lines of WIDTH columns; what goes on stands deeper. Without text one empty line."""
+    if not text:
+        return [""]
+    lines = textwrap.wrap(
+        _spread(shown_on_one_line(text)),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}    ",
+        break_on_hyphens=False,
+    )
+    return [line.replace(_SECOND_COLUMN, "") for line in lines]
+
+
+def _spread(text: str) -> str:
+    """With as many characters as a terminal needs columns: some signs take two."""
+    if text.isascii():
+        return text
+    return "".join(
+        f"{sign}{_SECOND_COLUMN}" if unicodedata.east_asian_width(sign) in "WF" else sign
+        for sign in text
     )
