@@ -47,8 +47,10 @@ async def require_decision(parts: Parts, row: RequestRow, decision: "SubmitDecis
     if parts.settings.policy_file is None or decision.token is not None:
         return
     if parts.guard.requires_signed:
+        why = "decisions must be signed, and this one has no --token"
+        _record(parts, "decide", decision.approver, subject_of=row, why=why)
         raise NotAllowedError(
-            "decisions must be signed, and this one has no --token",
+            why,
             hint="make one with `reviews approvals token`, where the keys are",
         )
 

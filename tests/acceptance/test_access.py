@@ -82,6 +82,8 @@ async def test_a_signed_decision_counts_for_what_was_signed_and_once(bench: Benc
     kindly = decide(bench, request, "approve", *ann, REVIEWS_POLICY_FILE=str(bench.policy)).error(1)
     assert "has no --token" in kindly["message"]
     assert "reviews approvals token" in kindly["hint"]
+    told = bench.reviews.json("audit", "tail", "--review", review, "--type", "approval_refused")
+    assert any("has no --token" in str(row["details"]) for row in told["items"])
 
     make = ("approvals", "token", number, "--decision", "approve", *ann)
     keyless = bench.reviews.quick(*make, "-o", "json").error(2)
