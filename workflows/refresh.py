@@ -72,8 +72,10 @@ def news_for_cycle(state: ReviewState) -> ReviewProgress | None:
 
     Noted in the state before it is saved, so that rows and workflow hold the same.
     """
-    # One that is paused works no more than one that waits.
-    status = Status.WAITING if state.status is Status.PAUSED else state.status
+    # One that is paused or rests until somebody says something works no more than one that waits.
+    rests = state.follows(3) and state.interactive and state.outcome is None
+    waits = rests or state.status is Status.PAUSED
+    status = Status.WAITING if waits else state.status
     if state.cycle_id is None or state.reported is status:
         return None
     was, state.reported = state.reported, status
