@@ -1,4 +1,4 @@
--- A run that has ended waits a minute at most for its last notices: then nobody tries them any more.
+-- A run that has ended waits a minute at most for its last notices: nobody tries them after that.
 select
   delivery.key, delivery.kind, delivery.about, delivery.level, delivery.channel,
   delivery.recipient, delivery.name, delivery.attempts, delivery.begun_at, delivery.ended_at,
