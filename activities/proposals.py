@@ -10,6 +10,7 @@ from account_reviews.domain.records import SnapshotLimits
 from account_reviews.domain.review.steps import PrepareChanges, PreparedChanges
 from account_reviews.domain.review.terms import Terms
 from account_reviews.domain.review.wanted import exact_changes
+from account_reviews.store.usage import count_call
 
 
 class ProposalActivities:
@@ -24,6 +25,7 @@ class ProposalActivities:
     async def prepare(self, call: PrepareChanges) -> PreparedChanges:
         """The exact writes with what they would change. A change that is none of this account, or
         no write, is the refusal of all."""
+        count_call()
         snapshot = await self._crm.of(call.tenant).snapshot(
             call.account_id, as_of=call.as_of, limits=self._limits
         )

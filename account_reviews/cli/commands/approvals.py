@@ -120,7 +120,7 @@ async def _list(
 
 
 def show_command(request: Request, output: Output = Format.TABLE) -> None:
-    """Show one request: each write with before and after, evidence and decisions."""
+    """Show one request. Each write with before and after, evidence, decisions."""
     run(_show(request, output), output)
 
 
@@ -141,7 +141,7 @@ async def _show(request_id: str, output: Format) -> None:
 
 
 def next_command(who: As, output: Output = Format.TABLE) -> None:
-    """Go through what waits, most urgent first, and decide by one letter for each item."""
+    """Go through what waits. Most urgent first; one letter decides each item."""
     leave(run(go_through(who, output), output))
 
 

@@ -17,7 +17,7 @@ To = Annotated[str, typer.Option("--to", help="Who may decide too, in his own na
 def delegate_command(
     request: Request, who: By, to: To, reason: Reason = None, output: Output = Format.TABLE
 ) -> None:
-    """Let somebody else decide for you; the first of you who decides uses your seat."""
+    """Let somebody else decide for you. The first of you who decides uses your seat."""
     run(_delegate(request, who, to, reason, output), output)
 
 

@@ -86,7 +86,7 @@ def touch_command(
     reason: Reason = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Say that somebody is at work: an interactive review is not abandoned as idle yet."""
+    """Say that somebody is at work. An interactive review is not abandoned as idle yet."""
     run(_touch(review, run_id, {"by": by, "reason": reason}, output), output)
 
 
@@ -142,7 +142,7 @@ def propose_command(
     command_id: CommandId = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Propose changes to the CRM: people decide on them like on any other."""
+    """Propose changes to the CRM. People decide on them like on any other."""
     run(_propose(review, changes, file, run_id, by, reason, command_id, output), output)
 
 

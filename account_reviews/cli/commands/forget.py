@@ -34,7 +34,7 @@ def forget_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Erase a person or an account: reviews, archives, memory, histories; not from the CRM."""
+    """Erase a person or an account. In reviews, archives, memory and histories; not in the CRM."""
     wish = run(_wish(account, person, also or [], by, reason, cancel, dry_run), output)
     done = run(_forget(wish), output)
     if output is Format.JSON:

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def health(output: Output = Format.TABLE) -> None:
-    """Look whether database, Temporal, workers and lists do their work: exit code 0 yes, 1 no."""
+    """Look whether database, Temporal, workers and lists work. Exit code 0 yes, 1 no."""
     report = run(_looked(), output)
     if output is Format.JSON:
         checks = [one._asdict() for one in report.checks]

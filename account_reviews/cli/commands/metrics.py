@@ -27,7 +27,7 @@ def metrics(
     ] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show how many reviews there are, how old, how they ended and what was decided."""
+    """Show numbers of reviews. How old, how they ended, what was decided."""
     if page or url:
         print_text(run(_page(url), output).rstrip("\n"))
         return

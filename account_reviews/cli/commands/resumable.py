@@ -32,7 +32,7 @@ def resumable(
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Say whether a review can be taken up again: exit code 0 is yes, 1 no."""
+    """Say whether a review can be taken up again. Exit code 0 yes, 1 no."""
     if stdin and not test:
         answer = _of_stdin()
         _print_document(answer)

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def snapshot_command(review: Review, run_id: Run = None, output: Output = Format.TABLE) -> None:
-    """Context, conversation, plan, step, counters and version of a review, as they are now."""
+    """Show the state of a review. Context, conversation, plan, step, counters, version."""
     run(_snapshot(review, run_id, output), output)
 
 

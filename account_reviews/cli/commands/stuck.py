@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def stuck_command(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100, output: Output = Format.TABLE
 ) -> None:
-    """List open reviews that do not get on: the step, its last error, when it is tried again."""
+    """List open reviews that do not get on. Step, last error and next try of each."""
     run(_stuck(limit, output), output)
 
 
@@ -65,7 +65,7 @@ def retry_command(
     reason: Reason = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Have the failing step of a review run now instead of at its next time."""
+    """Have the failing step of a review run now. Else it runs at its next time."""
     run(_retry(review, run_id, by, reason, output), output)
 
 

@@ -36,7 +36,7 @@ def undo_command(
     run_id: Run = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Ask for what a review has written to be taken back, by an approval of its own."""
+    """Ask for writes to be taken back. It needs an approval of its own."""
     leave(run(_undo(review, by, reason, list(items or []), run_id, output), output))
 
 

@@ -1,7 +1,7 @@
 """Changes that somebody wants become exact writes, by what the account holds. Pure."""
 
+from account_reviews.domain.analysis.evidence import scalar
 from account_reviews.domain.base import Scalar
-from account_reviews.domain.canonical import plain
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.fields import check_fields, missing_field
 from account_reviews.domain.proposals import (
@@ -105,7 +105,7 @@ def _target(
     found = _find(snapshot, kind, given.id if given is not None else None)
     name = getattr(found, "name", None)
     record = RecordRef(type=kind, id=found.id, name=name, version=found.version, url=found.url)
-    return record, {field: _wire(getattr(found, field, None)) for field in after}
+    return record, {field: scalar(getattr(found, field, None)) for field in after}
 
 
 def _find(snapshot: AccountSnapshot, kind: RecordType, record_id: str | None) -> Record:
@@ -127,9 +127,3 @@ def _title(action: Action, record: RecordRef, after: dict[str, Scalar]) -> str:
     shown = after.get("subject") or after.get("title") or record.name or record.id
     words = action.value.replace("_", " ").capitalize()
     return f"{words}: {shown}"[:150] if shown else words
-
-
-def _wire(value: object) -> Scalar:
-    found = plain(value)
-    assert found is None or isinstance(found, str | int | float | bool)
-    return found
