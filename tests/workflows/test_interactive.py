@@ -239,3 +239,18 @@ async def test_all_of_it_goes_over_a_continue_as_new(world: World) -> None:
         assert state.counters.commands == 13
         await newest.execute_update("close", {"by": "ann"})
         await newest.result()
+
+
+async def test_a_refresh_keeps_what_an_agent_proposed(world: World) -> None:
+    world.analysis.changes = (create_task(world.account),)
+    async with world.review() as handle:
+        await world.request(handle)
+        own = {"action": "add_note", "after": {"title": "Call", "content": "They called."}}
+        await handle.execute_update("propose", {"by": "bot", "changes": [own]})
+        world.analysis.changes = ()
+        await handle.signal("refresh", {"by": "ann"})
+        state = await until(
+            handle, lambda now: any(one.kind == "refreshed" for one in now.timeline)
+        )
+    states = [item.state for request in state.requests for item in request.items]
+    assert states == [ItemState.SUPERSEDED, ItemState.PROPOSED]

@@ -3,6 +3,7 @@
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.clock import why_too_far
 from account_reviews.domain.proposals import ItemState, ProposedChange
+from account_reviews.domain.review.approvals import Item
 from account_reviews.domain.review.bounds import MOVES
 from account_reviews.domain.review.decisions import record_malformed
 from account_reviews.domain.review.messages import Malformed, Refresh
@@ -41,6 +42,12 @@ def settle(state: ReviewState, now: Timestamp) -> None:
         state.record(now, "refresh_too_late", "the review is ending", by)
 
 
+def _is_of_the_rules(item: Item) -> bool:
+    """What a person or an agent proposed goes on as he wants it; the gate before the write looks at
+    the record again."""
+    return item.state in _LIVE and item.change.author is None
+
+
 def reconcile(
     state: ReviewState,
     changes: tuple[ProposedChange, ...],
@@ -59,7 +66,7 @@ def reconcile(
     gone = 0
     for request in state.requests:
         known |= {one.item_id for one in request.items if one.state is not ItemState.SUPERSEDED}
-        stale = [one for one in request.items if one.state in _LIVE and one.item_id not in again]
+        stale = [one for one in request.items if _is_of_the_rules(one) and one.item_id not in again]
         if stale and supersede:
             gone += len(stale)
             ids = frozenset(one.item_id for one in stale)
