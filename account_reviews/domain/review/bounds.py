@@ -27,6 +27,8 @@ SAID_BYTES: Final = 256 * 1024
 """Of all decisions of a review: names, reasons, adjusted values. More of them are refused."""
 EARLY_BYTES: Final = 128 * 1024
 """Of all decisions that are kept until their request is open."""
+DELEGATED_BYTES: Final = 64 * 1024
+"""Of all delegations of a review."""
 NOTES_BYTES: Final = 64 * 1024
 """Of context, metadata and plan together."""
 CONVERSATION_BYTES: Final = 96 * 1024

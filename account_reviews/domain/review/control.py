@@ -4,19 +4,20 @@ Each function gives the answer, or why it is refused; a refusal names the phase 
 but the timeline. `decisions` has what is said about requests, `conversation` the turns.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
 from pydantic import JsonValue
 
-from account_reviews.domain.base import Timestamp
+from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.durations import format_duration
 from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.review import decisions
 from account_reviews.domain.review.approvals import ApprovalRequest
-from account_reviews.domain.review.bounds import NOTES_BYTES, WANTED_BYTES, bytes_of, size_of
+from account_reviews.domain.review.bounds import NOTES_BYTES, WANTED_BYTES, bytes_of, cut, size_of
 from account_reviews.domain.review.commands import (
     Annotate,
     Close,
@@ -132,13 +133,8 @@ def take_proposal(state: ReviewState, said: Propose, now: Timestamp) -> Result:
     if state.plan_only:
         why = f"the review only plans: nobody is asked (phase {state.phase})"
         return refuse(state, CommandRefusal.WRONG_PHASE, why, said.by, now)
-    authored = (
-        item.change for request in state.requests for item in request.items if item.change.author
-    )
-    if bytes_of(authored) + bytes_of([said]) > WANTED_BYTES:
-        most = f"{WANTED_BYTES // 1024} KiB"
-        why = f"what is proposed to one review takes {most} at most (phase {state.phase})"
-        return refuse(state, CommandRefusal.TOO_LARGE, why, said.by, now)
+    if too_large := _refused_as_too_large(state, (said,), said.by, now):
+        return too_large
     _taken(state, now)
     return answer(state, "taken")
 
@@ -146,7 +142,10 @@ def take_proposal(state: ReviewState, said: Propose, now: Timestamp) -> Result:
 def still_new(
     state: ReviewState, changes: tuple[ProposedChange, ...], by: str, now: Timestamp
 ) -> tuple[ProposedChange, ...] | CommandRefused:
-    """The changes, unless one of them waits for a decision already or was written."""
+    """The changes, unless one of them waits for a decision already or was written, or together
+    they are more than the state may hold: a short message can come to long changes."""
+    if too_large := _refused_as_too_large(state, changes, by, now):
+        return too_large
     live = {
         item.item_id: item.state
         for request in state.requests
@@ -158,6 +157,19 @@ def still_new(
             why = f"{change.title!r} is {live[change.change_id]} already (phase {state.phase})"
             return refuse(state, CommandRefusal.BAD_CHANGE, why, by, now)
     return changes
+
+
+def _refused_as_too_large(
+    state: ReviewState, new: Iterable[Model], by: str, now: Timestamp
+) -> CommandRefused | None:
+    authored = (
+        item.change for request in state.requests for item in request.items if item.change.author
+    )
+    if bytes_of(authored) + bytes_of(new) <= WANTED_BYTES:
+        return None
+    most = f"{WANTED_BYTES // 1024} KiB"
+    why = f"what is proposed to one review takes {most} at most (phase {state.phase})"
+    return refuse(state, CommandRefusal.TOO_LARGE, why, by, now)
 
 
 def answer_to_proposal(state: ReviewState, request: ApprovalRequest) -> ProposalAnswer:
@@ -200,7 +212,7 @@ def note_failing(state: ReviewState, said: StepFailing, now: Timestamp) -> None:
         activity_id=said.activity_id,
         type=said.type,
         attempt=said.attempt,
-        error=said.error[:1000],
+        error=cut(said.error),
         since=before.since if before else now,
     )
     state.failing = tuple(known.values())[-MAX_FAILING:]
@@ -335,8 +347,7 @@ def _with(old: JsonValue, new: JsonValue, *, united: bool = False) -> JsonValue:
     both = [*(old if isinstance(old, list) else []), *new]
     if not united:
         return both
-    once: list[JsonValue] = []
-    for one in both:
-        if one not in once:
-            once.append(one)
-    return once
+    once: dict[str, JsonValue] = {}
+    for one in both:  # by what they spell, since each with each other would hold up the review
+        once.setdefault(json.dumps(one, sort_keys=True), one)
+    return list(once.values())

@@ -10,6 +10,7 @@ from account_reviews.domain.base import Timestamp
 from account_reviews.domain.person_names import clean_name, person
 from account_reviews.domain.review import quorum
 from account_reviews.domain.review.approvals import ApprovalRequest, Delegation
+from account_reviews.domain.review.bounds import DELEGATED_BYTES, bytes_of
 from account_reviews.domain.review.commands import Delegate
 from account_reviews.domain.review.messages import Refusal, RefusalCode
 from account_reviews.domain.review.routing import once
@@ -26,13 +27,13 @@ def delegate(state: ReviewState, said: Delegate, now: Timestamp) -> ApprovalRequ
     if terms is not None:
         by, to = terms.known_as(by), terms.known_as(to)
     request = state.request(said.request_id)
-    why = _why_not(request, said.request_id, by, to)
+    given = Delegation(of=by, to=to, at=now, reason=said.reason)
+    why = _why_not(request, said.request_id, by, to) or _too_much(state, given)
     if why is not None or request is None:
         refusal = why or Refusal(code=RefusalCode.UNKNOWN_REQUEST, message="no such request")
         state.count(refusals=1)
         state.record(now, "delegation_refused", refusal.message, by)
         return refusal
-    given = Delegation(of=by, to=to, at=now, reason=said.reason)
     request = request.model_copy(
         update={
             "delegations": (*request.delegations, given),
@@ -73,6 +74,14 @@ def _why_not(request: ApprovalRequest | None, request_id: str, by: str, to: str)
 def _barred(request: ApprovalRequest) -> frozenset[str]:
     """Whom four eyes keep from deciding at all."""
     return frozenset[str]().union(*(request.rules(item).barred for item in request.items))
+
+
+def _too_much(state: ReviewState, given: Delegation) -> Refusal | None:
+    every = (one for request in state.requests for one in request.delegations)
+    if bytes_of((*every, given)) <= DELEGATED_BYTES:
+        return None
+    why = f"the delegations of this review fill {DELEGATED_BYTES // 1024} KiB; give shorter reasons"
+    return Refusal(code=RefusalCode.NOT_ALLOWED, message=why)
 
 
 def _has_seat(request: ApprovalRequest, by: str) -> bool:

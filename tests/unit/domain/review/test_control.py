@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from account_reviews.domain.analysis.model import Finding, Severity
 from account_reviews.domain.base import Model, Timestamp
-from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.proposals import Action, ItemState
 from account_reviews.domain.review import control, conversation, decisions, timers
 from account_reviews.domain.review.bounds import STATE_BYTES
 from account_reviews.domain.review.commands import (
@@ -22,9 +22,11 @@ from account_reviews.domain.review.commands import (
     CommandAnswer,
     CommandRefusal,
     CommandRefused,
+    Propose,
     StepFailing,
     StepRecovered,
     Touch,
+    WantedChange,
 )
 from account_reviews.domain.review.messages import SubmitDecision, Verdict
 from account_reviews.domain.review.opening import opening_state
@@ -110,6 +112,29 @@ def test_sets_are_united_and_lists_extended(old: list[int], new: list[int]) -> N
         control.annotate(state, Annotate(by="x", context=context), NOW)
     assert state.context["account_ids"] == list(dict.fromkeys([*old, *new]))
     assert state.metadata["seen"] == [*old, *new]
+
+
+def test_sets_of_many_are_united_by_what_they_spell() -> None:
+    state = review()
+    said: list[JsonValue] = [1, True, "1", [1], {"a": 1, "b": 2}, {"b": 2, "a": 1}]
+    control.annotate(state, Annotate(by="x", context={"account_ids": said}), NOW)
+    assert state.context["account_ids"] == said[:-1]
+
+
+def test_what_a_short_message_proposes_at_length_is_refused() -> None:
+    state = review(interactive=True)
+    said = Propose(by="bot", changes=(WantedChange(action=Action.CREATE_TASK),) * 50)
+    assert isinstance(control.take_proposal(state, said, NOW), CommandAnswer)
+    changes = tuple(
+        task_change("a", f"task {number}").model_copy(
+            update={"author": "bot", "rationale": "x" * 5000}
+        )
+        for number in range(50)
+    )
+    result = control.still_new(state, changes, "bot", NOW)
+    assert isinstance(result, CommandRefused)
+    assert result.code is CommandRefusal.TOO_LARGE
+    assert control.still_new(state, changes[:2], "bot", NOW) == changes[:2]
 
 
 def test_what_does_not_fit_is_refused_and_nothing_is_merged() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from account_reviews.domain.review import decisions
 from account_reviews.domain.review.approvals import ApprovalRequest, Terms
+from account_reviews.domain.review.bounds import DELEGATED_BYTES, bytes_of
 from account_reviews.domain.review.commands import Delegate
 from account_reviews.domain.review.delegation import MAX_DELEGATIONS, delegate
 from account_reviews.domain.review.messages import DecisionAnswer, Refusal, RefusalCode
@@ -114,3 +115,15 @@ def test_what_cannot_be_approved_needs_attention() -> None:
     assert state.last_error == (
         "1 item of request r1 cannot be approved: it needs 3 of Ann, Ben, and not as many may"
     )
+
+
+@pytest.mark.parametrize("letter", ["x", "😀", "\x01"])
+def test_what_is_said_to_hand_over_seats_is_bounded(letter: str) -> None:
+    state = waiting(Terms())
+    for number in range(MAX_DELEGATIONS):
+        said = Delegate(by="Ann", to=f"Zoe {number}", request_id="r1", reason=letter * 5000)
+        delegate(state, said, LATER)
+    (request,) = state.requests
+    assert request.delegations
+    assert bytes_of(request.delegations) <= DELEGATED_BYTES
+    assert "give shorter reasons" in state.timeline[-1].text
