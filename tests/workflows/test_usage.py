@@ -10,6 +10,7 @@ from account_reviews.domain.errors import CrmUnavailableError
 from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
 from account_reviews.domain.review.state import Execution, ReviewState, Usage
 from account_reviews.domain.review.usage import plus
+from tests.support.control import investigates, until
 from tests.support.world import AS_OF, Handle, World, create_task, decision, set_status
 from workflows.account_review import AccountReviewWorkflow
 
@@ -58,6 +59,18 @@ async def test_the_counters_are_the_sum_of_the_results_over_a_change_of_workers(
         assert all(one.milliseconds > 0 for one in steps.values())
         assert result.counters.usage.errors == 0
         assert (await state_of(handle)).counters == result.counters
+
+
+async def test_questions_and_proposals_count_too(world: World) -> None:
+    async with world.worker():
+        handle = await world.start(execution=REGULAR, interactive=True)
+        await until(handle, investigates)
+        await handle.execute_update("ask", {"by": "ann", "question": "How is it?"})
+        wanted = {"action": "update_account", "after": {"status": "At Risk"}}
+        await handle.execute_update("propose", {"by": "bot", "changes": [wanted]})
+        counters = (await state_of(handle)).counters
+        assert counters.usage == await recorded(handle)
+    assert {"answer", "prepare"} <= set(counters.steps)
 
 
 class Refusing(InMemoryCrm):
