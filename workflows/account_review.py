@@ -6,6 +6,8 @@ with one of the outcomes of `domain.review.phases`.
 """
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -53,20 +55,12 @@ class AccountReviewWorkflow(ReviewWaits):
     @workflow.run
     async def run(self, start: ReviewInput) -> ReviewResult:
         check_logic(start)
-        process = asyncio.create_task(self._process())
-        natively_cancelled = False
-        try:
-            await asyncio.shield(process)
-        except asyncio.CancelledError:
-            natively_cancelled = True
-            request = CancelReview(by="temporal", reason="workflow cancel request")
-            decisions.cancel(self._state, request, workflow.now())
-            await asyncio.shield(process)
-        if self._state.outcome is not None:
-            await self._outgoing.finish()
-        await workflow.wait_condition(self._is_at_rest)
-        if self._state.follows(3) and self._state.outcome is not None:
-            await save_what_is_new(self._review)  # what came while it ended
+        natively_cancelled = await self._shielded(self._process())
+        if self._state.follows(3):
+            await self._shielded(self._finish())  # what is closed by now stays what it is
+            natively_cancelled &= self._state.outcome in (None, Outcome.CANCELLED)
+        else:
+            await self._finish()
         if self._state.outcome is None:
             queue = names.queue_from(workflow.info().task_queue, start.tenant)
             workflow.continue_as_new(
@@ -78,6 +72,25 @@ class AccountReviewWorkflow(ReviewWaits):
         if result.outcome is Outcome.FAILED:
             raise ApplicationError(result.summary, result, type="ReviewFailed", non_retryable=True)
         return result
+
+    async def _shielded(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do the work to its end. True: a native cancel came, and the review was told to stop."""
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            request = CancelReview(by="temporal", reason="workflow cancel request")
+            decisions.cancel(self._state, request, workflow.now())
+            await asyncio.shield(task)
+            return True
+        return False
+
+    async def _finish(self) -> None:
+        if self._state.outcome is not None:
+            await self._outgoing.finish()
+        await workflow.wait_condition(self._is_at_rest)
+        if self._state.follows(3) and self._state.outcome is not None:
+            await save_what_is_new(self._review)  # what came while it ended
 
     async def _process(self) -> None:
         reason = None
@@ -110,6 +123,7 @@ class AccountReviewWorkflow(ReviewWaits):
             changes = (await analyse(self._review)).changes
         await go_on(self._review)
         if self._state.interactive or (self._state.follows(3) and self._review.stopped()):
+            control.be_touched(self._state, workflow.now())  # nobody could say anything before
             return  # what is found in an interactive one is for people and agents to put forward
         self._move(Phase.PLANNING)
         if changes and not self._review.start.plan_only:
@@ -146,7 +160,7 @@ class AccountReviewWorkflow(ReviewWaits):
             await workflow.wait_condition(self._has_news)
             if not state.follows(2):
                 decisions.expire_due(state, workflow.now())
-            if self._history_is_long():
+            if self._history_is_long() and await self._is_left():
                 return False
             self._resting = False
         if approved_items(state) and not self._review.stopped():

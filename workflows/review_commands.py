@@ -114,7 +114,8 @@ class ReviewCommands(ReviewMessages):
         _taken(await self._inbox.answer_of(self._entry(said, control.take_proposal, "propose")))
         state = self._review.state
         changes = _taken(await prepare(self._review, said))
-        await workflow.wait_condition(lambda: self._resting or control.is_ending(state))
+        while not (self._resting or control.is_ending(state)):  # it may go on as this one wakes
+            await workflow.wait_condition(lambda: self._resting or control.is_ending(state))
         now = workflow.now()
         _taken(control.refused_when_over(state, "propose", said.by, now))
         request = self._open_request(_taken(control.still_new(state, changes, said.by, now)))

@@ -82,6 +82,14 @@ class ReviewWaits(ReviewCommands):
             waits = self._waits() and self._inbox.is_empty and not unanswered(self._state)
         return waits and (long or info.is_continue_as_new_suggested())
 
+    async def _is_left(self) -> bool:
+        """Whether the run can end, once every message was answered: not when somebody stops the
+        review before, since what cancels this run would not reach the next."""
+        if not self._state.follows(3):
+            return True
+        await workflow.wait_condition(lambda: self._is_at_rest() or self._review.stopped())
+        return not self._review.stopped()
+
     def _after_checks(self) -> None:
         self._timers.settle()
 

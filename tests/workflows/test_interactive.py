@@ -1,18 +1,20 @@
 """Interactive reviews: asking, annotating, proposing, and being idle."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowUpdateStage
+from temporalio.client import WorkflowFailureError, WorkflowUpdateStage
+from temporalio.exceptions import CancelledError
 from temporalio.testing import TimeSkipper
 
 from account_reviews.domain.analysis.model import Finding, Severity
 from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
 from account_reviews.domain.review.approvals import Terms
 from account_reviews.domain.review.phases import Outcome, Phase
-from account_reviews.domain.review.state import ReviewResult
+from account_reviews.domain.review.state import Execution, ReviewResult
 from tests.support.control import investigates, refusal, state_of, until
 from tests.support.world import Handle, World, create_task, decision
 from workflows.account_review import AccountReviewWorkflow
@@ -254,3 +256,47 @@ async def test_a_refresh_keeps_what_an_agent_proposed(world: World) -> None:
         )
     states = [item.state for request in state.requests for item in request.items]
     assert states == [ItemState.SUPERSEDED, ItemState.PROPOSED]
+
+
+async def test_a_native_cancel_reaches_a_review_that_would_go_on_as_a_new_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answers = asyncio.Event(), asyncio.Event()
+    read = world.crm.snapshot
+
+    async def held(account_id: str, *, as_of: datetime, limits: SnapshotLimits) -> AccountSnapshot:
+        asked.set()
+        await answers.wait()
+        return await read(account_id, as_of=as_of, limits=limits)
+
+    world.execution = Execution(crm_reads="regular", memory="local", own="local")
+    async with world.review(interactive=True, history_limit=10) as handle:
+        await until(handle, investigates)
+        monkeypatch.setattr(world.crm, "snapshot", held)
+        wanted = {"action": "update_account", "after": {"status": "At Risk"}}
+        proposing = await handle.start_update(
+            "propose",
+            {"by": "bot", "changes": [wanted]},
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+        )
+        await asked.wait()
+        await handle.execute_update("annotate", {"by": "bot"})  # and its history is long
+        await handle.cancel()
+        cause = await refusal(proposing.result())
+        answers.set()
+        assert cause.type == "review_closed"
+        with pytest.raises(WorkflowFailureError) as failure:
+            await handle.result()
+        state = await state_of(handle)
+    assert isinstance(failure.value.cause, CancelledError)
+    assert state.outcome is Outcome.CANCELLED
+
+
+async def test_nothing_is_abandoned_before_anybody_could_say_anything(world: World) -> None:
+    skipper = TimeSkipper(world.client)
+    handle = await world.start(skipper.client, interactive=True, idle_seconds=2)
+    await asyncio.sleep(3)  # no worker is there
+    async with world.worker():
+        state = await until(handle, investigates)
+        assert state.touched_at is not None
+        assert state.touched_at > state.started_at + timedelta(seconds=2)
