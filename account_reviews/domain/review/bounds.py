@@ -20,7 +20,7 @@ __all__ = [
 
 MESSAGE_BYTES: Final = 64 * 1024
 """One message, as it is sent."""
-STATE_BYTES: Final = 1024 * 1024
+STATE_BYTES: Final = 1536 * 1024
 """All of a review, as JSON."""
 
 SAID_BYTES: Final = 256 * 1024

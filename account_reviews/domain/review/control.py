@@ -60,7 +60,7 @@ def pause(state: ReviewState, said: Command, now: Timestamp) -> Result:
     _taken(state, now)
     state.paused, state.status = Paused(by=said.by, reason=said.reason, at=now), Status.PAUSED
     state.record(now, "paused", said.reason or "no reason given", said.by)
-    return answer(state, "paused: its next step waits, decisions are taken")
+    return answer(state, "its next step waits, decisions are taken")
 
 
 def resume(state: ReviewState, said: Command, now: Timestamp) -> Result:
