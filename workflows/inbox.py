@@ -29,6 +29,8 @@ class Entry:
     """What is to be checked as things stand when its turn comes; None: nothing."""
     applied: bool = False
     answer: Any = None
+    error: Exception | None = None
+    """What it failed with, instead of an answer."""
 
 
 class Inbox:
@@ -57,6 +59,8 @@ class Inbox:
         self.put(entry)
         if not entry.applied:
             await workflow.wait_condition(lambda: entry.applied)
+        if entry.error is not None:
+            raise entry.error
         return entry.answer
 
     def _apply_unchecked(self) -> CheckSaid | None:
@@ -72,8 +76,9 @@ class Inbox:
         entry = self._left.popleft()
         try:
             entry.answer = entry.apply(checked)
-        except Exception:  # noqa: BLE001  those behind it must not wait for ever
+        except Exception as error:  # noqa: BLE001  those behind it must not wait for ever
             workflow.logger.exception("a message failed and is left out")
+            entry.error = error
         entry.applied = True
 
     async def _work(self, wanted: CheckSaid) -> None:

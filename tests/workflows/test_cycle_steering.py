@@ -10,8 +10,10 @@ from temporalio.exceptions import CancelledError
 
 from account_reviews.domain.cycle.state import CycleScope, CycleStatus
 from account_reviews.domain.records import AccountStatus
+from account_reviews.domain.review.state import ReviewInput
 from account_reviews.temporal import names
-from tests.support.cycles import AS_OF, account, gated, make_portfolio, state_of
+from starter import start_review
+from tests.support.cycles import AS_OF, account, at_risk, gated, make_portfolio, state_of
 from tests.support.waiting import until
 from tests.support.world import Handle
 from workflows.account_review import AccountReviewWorkflow
@@ -134,3 +136,29 @@ async def test_the_scope_decides_who_is_reviewed(
         cycle = await portfolio.start(scope=scope, as_of=AS_OF)
         await cycle.result()
     assert sorted(await portfolio.accounts_of(cycle)) == expected
+
+
+async def test_an_interactive_review_does_not_hold_the_cycle(
+    client: Client, engine: AsyncEngine
+) -> None:
+    """Nor does one that is paused: both work no more until somebody says something."""
+    portfolio = make_portfolio(client, engine, at_risk("risk-1"), at_risk("risk-2"))
+    async with portfolio.worker():
+        for snapshot in (at_risk("risk-1"), at_risk("risk-2")):
+            start = ReviewInput(
+                account_id=snapshot.account.id,
+                tenant=portfolio.tenant,
+                as_of=AS_OF,
+                interactive=snapshot.account.id == "risk-1",
+            )
+            review, _ = await start_review(
+                client, start, snapshot.account, task_queue=portfolio.task_queue
+            )
+        await until(
+            lambda: review.query(AccountReviewWorkflow.snapshot), lambda state: bool(state.pending)
+        )
+        await review.execute_update("pause", {"by": "olga"})
+        cycle = await portfolio.start()
+        result = await cycle.result()
+    assert (result.joined, result.waiting, result.failed) == (2, 2, 0)
+    assert {row["state"] for row in (await portfolio.accounts_of(cycle)).values()} == {"waiting"}

@@ -115,32 +115,6 @@ async def test_an_open_review_is_refreshed_and_keeps_its_decisions(
     assert (await portfolio.accounts_of(cycle))["risk-1"]["joined"]
 
 
-async def test_an_interactive_review_does_not_hold_the_cycle(
-    client: Client, engine: AsyncEngine
-) -> None:
-    """Nor does one that is paused: both work no more until somebody says something."""
-    portfolio = make_portfolio(client, engine, at_risk("risk-1"), at_risk("risk-2"))
-    async with portfolio.worker():
-        for snapshot in (at_risk("risk-1"), at_risk("risk-2")):
-            start = ReviewInput(
-                account_id=snapshot.account.id,
-                tenant=portfolio.tenant,
-                as_of=AS_OF,
-                interactive=snapshot.account.id == "risk-1",
-            )
-            review, _ = await start_review(
-                client, start, snapshot.account, task_queue=portfolio.task_queue
-            )
-        await until(
-            lambda: review.query(AccountReviewWorkflow.snapshot), lambda state: bool(state.pending)
-        )
-        await review.execute_update("pause", {"by": "olga"})
-        cycle = await portfolio.start()
-        result = await cycle.result()
-    assert (result.joined, result.waiting, result.failed) == (2, 2, 0)
-    assert {row["state"] for row in (await portfolio.accounts_of(cycle)).values()} == {"waiting"}
-
-
 async def test_what_changed_is_superseded_and_proposed_anew(
     client: Client, engine: AsyncEngine
 ) -> None:
