@@ -27,6 +27,8 @@ DEFAULT_UI_PORT: Final = 8233
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL")
 """Without them each change waits for the disk several times, and readers for writers."""
 _IN_USE: Final = "address already in use"
+_CRASH: Final = "panic:"
+"""How the trace of a server begins that has crashed, which it may not do at the next try."""
 _READY_TIMEOUT: Final = 60.0
 _ENOUGH: Final = "100000"
 _RATE_LIMITS: Final = (
@@ -108,6 +110,7 @@ class TemporalServer:
                     await self.stop()
                     # The other program may be gone again.
                     lost = _IN_USE in error.message or not all(map(ports.is_free, (port, ui_port)))
+                    lost = lost or _CRASH in error.message
                     if attempts_left and lost:
                         continue
                     raise
@@ -243,4 +246,5 @@ def _environment() -> dict[str, str]:
 def _last_line(log: IO[bytes]) -> str:
     log.seek(0)
     lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it gives no reason"
+    crashes = [line for line in lines if line.startswith(_CRASH)]
+    return (crashes or lines or ["it gives no reason"])[-1].strip()

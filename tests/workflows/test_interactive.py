@@ -290,13 +290,3 @@ async def test_a_native_cancel_reaches_a_review_that_would_go_on_as_a_new_run(
         state = await state_of(handle)
     assert isinstance(failure.value.cause, CancelledError)
     assert state.outcome is Outcome.CANCELLED
-
-
-async def test_nothing_is_abandoned_before_anybody_could_say_anything(world: World) -> None:
-    skipper = TimeSkipper(world.client)
-    handle = await world.start(skipper.client, interactive=True, idle_seconds=2)
-    await asyncio.sleep(3)  # no worker is there
-    async with world.worker():
-        state = await until(handle, investigates)
-        assert state.touched_at is not None
-        assert state.touched_at > state.started_at + timedelta(seconds=2)

@@ -179,3 +179,14 @@ async def test_reminder_and_levels_come_once_over_restarts_and_runs(world: World
     assert kinds.count("approval_reminder") == 1
     assert kinds.count("approval_escalated") == 3 - state.requests[0].first_level
     assert result.outcome is Outcome.COMPLETED
+
+
+async def test_nothing_is_abandoned_before_anybody_could_say_anything(world: World) -> None:
+    handle = await world.start(interactive=True, idle_seconds=2)
+    await asyncio.sleep(3)  # no worker is there
+    async with world.worker():
+        result = await handle.result()
+        state = await handle.query(AccountReviewWorkflow.snapshot)
+    assert result.outcome is Outcome.ABANDONED
+    assert state.touched_at is not None
+    assert state.touched_at > state.started_at + timedelta(seconds=2)
