@@ -7,7 +7,7 @@ failed=""
 for name in recovery throughput timeouts events visible real_data cli look \
     schedules cycles cycle_history big_cycle \
     audit_cost audit_lag audit_outage audit_verify audit_tamper audit_complete \
-    approvals; do
+    approvals decisions; do
     echo "== $name"
     rm -f "bench/results/$name.json"
     .venv/bin/python -m "bench.$name" --json "bench/results/$name.json" | grep -v '^{' ||
