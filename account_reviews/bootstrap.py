@@ -147,10 +147,13 @@ class Parts:
 
     @cached_property
     def accounts(self) -> "AccountSource":
-        """The CRM's accounts."""
+        """The CRM's accounts; of one in PostgreSQL over a plain connection, without an engine."""
+        from account_reviews.crm.registry import scheme_of
         from account_reviews.crm.sql.accounts import SqlAccounts
 
         url = self.settings.crm_url
+        if url is not None and scheme_of(url) != "postgresql":
+            return self.crm.of(self.settings.tenant)
         ours = url is None or self._is_ours(url)
         statements = self.statements if ours else self.databases.statements(url or "")
         return SqlAccounts(statements, self.settings.tenant)
@@ -215,18 +218,28 @@ class Parts:
     @cached_property
     def crm(self) -> "CrmBackend":
         """What reads, and need not be allowed to write."""
-        return self._open_crm(self._crm_engine(self.settings.crm_url))
+        return self._open_crm(self.settings.crm_url)
 
     @cached_property
     def writing_crm(self) -> "CrmBackend":
         """What writes, and looks up what was written. The same unless REVIEWS_CRM_WRITE_URL says
         otherwise."""
-        return self.crm if self.settings.crm_write_url is None else self._open_crm(self.ledger)
+        url = self.settings.crm_write_url
+        return self.crm if url is None else self._open_crm(url, may_write=True)
 
-    def _open_crm(self, engine: "AsyncEngine") -> "CrmBackend":
-        from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
+    def _open_crm(self, url: str | None, *, may_write: bool = False) -> "CrmBackend":
+        from account_reviews.crm.registry import CrmContext, open_crm
 
-        return OwnSqlCrm(engine) if engine is self.engine else SqlCrm(engine)
+        return open_crm(
+            CrmContext(
+                url=url or self.settings.require_database_url(),
+                settings=self.settings,
+                engine=self.engine,
+                engine_of=self._crm_engine,
+                closing=self.databases.stack,
+                may_write=may_write,
+            )
+        )
 
     @cached_property
     def memory(self) -> "PostgresMemory":
@@ -430,7 +443,8 @@ async def open_parts(settings: Settings, *, application: str) -> AsyncIterator[P
     rules = settings.audit_rules()
     main, trail = settings.require_database_url(), settings.require_audit_database_url()
     for url in (main, settings.crm_url, settings.crm_write_url, trail):
-        normalise_url(url or main)
+        if url is None or "://" not in url or url.startswith("postgres"):
+            normalise_url(url or main)
     async with AsyncExitStack() as stack:
         databases = Databases(application, stack)
         audit = await stack.enter_async_context(

@@ -26,7 +26,24 @@ _PATHS: Final = (
     "approval_keys_file",
     "smtp_url_file",
     "webhook_secret_file",
+    "crm_mapping",
+    "zoho_client_secret_file",
+    "zoho_refresh_token_file",
+    "zoho_webhook_token_file",
+    "zoho_webhook_secret_file",
+    "hubspot_token_file",
+    "hubspot_client_secret_file",
+    "hubspot_refresh_token_file",
+    "cognee_api_key_file",
+    "cognee_password_file",
 )
+_NUMBERS: Final = {
+    "zoho_concurrency": (1, 100),
+    "zoho_daily_credits": (1, 100_000_000),
+    "zoho_window_seconds": (1, 86_400),
+    "webhook_max_queue": (1, 1_000_000),
+}
+"""Whole numbers -> the least and the most."""
 _MOST: Final = 10_000
 """The largest number a snapshot limit may have."""
 
@@ -76,6 +93,45 @@ class Settings:
     """None: the SQL backend in the main database."""
     crm_write_url: str | None = None
     """The same CRM with the login that may write. None: that of `crm_url`."""
+    crm_mapping: Path | None = None
+    """The YAML file that says which field of the CRM is which of ours. None: the shipped one."""
+    zoho_client_id: str | None = None
+    zoho_client_secret: str | None = field(default=None, repr=False)
+    zoho_client_secret_file: Path | None = None
+    zoho_refresh_token: str | None = field(default=None, repr=False)
+    zoho_refresh_token_file: Path | None = None
+    zoho_data_centre: str | None = None
+    """One of com, eu, in, com.au, jp, com.cn, sa, ca. Never guessed."""
+    zoho_accounts_url: str | None = None
+    zoho_api_url: str | None = None
+    """Before what the service itself calls its address; http only on this machine."""
+    zoho_concurrency: int = 10
+    """Calls at a time, of all workers together."""
+    zoho_daily_credits: int | None = None
+    """Credits of 24 hours. None: what the edition of the org allows, as far as it says so."""
+    zoho_window_seconds: int = 86_400
+    """The window over which the service counts credits."""
+    zoho_webhook_token: str | None = field(default=None, repr=False)
+    zoho_webhook_token_file: Path | None = None
+    zoho_webhook_secret: str | None = field(default=None, repr=False)
+    zoho_webhook_secret_file: Path | None = None
+    hubspot_token: str | None = field(default=None, repr=False)
+    hubspot_token_file: Path | None = None
+    hubspot_client_id: str | None = None
+    hubspot_client_secret: str | None = field(default=None, repr=False)
+    hubspot_client_secret_file: Path | None = None
+    hubspot_refresh_token: str | None = field(default=None, repr=False)
+    hubspot_refresh_token_file: Path | None = None
+    hubspot_api_url: str | None = None
+    webhook_max_queue: int = 10_000
+    """Incoming webhooks that wait at most."""
+    memory_url: str | None = None
+    """None: the memory in the main database. `cognee+https://host` is a Cognee server."""
+    cognee_api_key: str | None = field(default=None, repr=False)
+    cognee_api_key_file: Path | None = None
+    cognee_username: str | None = None
+    cognee_password: str | None = field(default=None, repr=False)
+    cognee_password_file: Path | None = None
     log_level: str = "info"
     """One of LOG_LEVELS."""
 
@@ -270,7 +326,23 @@ def _checked(name: str, value: Any) -> Any:
         wrong = "input should be a valid string, unable to parse raw data as a unicode string"
     if wrong is not None:
         raise BadInputError(f"{PREFIX}{name.upper()} is {value!r}: {wrong}")
+    if name in _NUMBERS:
+        return _number(name, value)
     return _path(name, value) if name in _PATHS else value
+
+
+def _number(name: str, value: object) -> int:
+    least, most = _NUMBERS[name]
+    try:
+        number = int(str(value).strip())
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise BadInputError(
+            f"{PREFIX}{name.upper()} is {value!r}, "
+            f"but must be a whole number from {least} to {most}"
+        )
+    return number
 
 
 def _path(name: str, value: str | Path) -> Path:

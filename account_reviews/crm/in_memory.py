@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Self, TypeVar
 
+from account_reviews.crm.assembly import AccountRecords, assemble
 from account_reviews.crm.protocol import AccountFilter, AccountPage, Capabilities, Wanted
 from account_reviews.crm.record_writes import Write, created_id, plan_write, wire, wire_fields
 from account_reviews.domain.backends import Health
@@ -25,7 +26,6 @@ from account_reviews.domain.records import (
     Account,
     AccountSnapshot,
     Activity,
-    ActivityMark,
     Contact,
     Deal,
     DealStage,
@@ -181,38 +181,27 @@ class InMemoryCrm:
     def _snapshot(
         self, account: Account, as_of: datetime, limits: SnapshotLimits
     ) -> AccountSnapshot:
-        account_id = account.id
-        if account.last_activity_at is not None and account.last_activity_at > as_of:
-            account = account.model_copy(update={"last_activity_at": None})
-        contacts = self._children(Contact, RecordType.CONTACT, account_id, as_of)
-        deals = self._children(Deal, RecordType.DEAL, account_id, as_of)
-        activities = self._children(Activity, RecordType.ACTIVITY, account_id, as_of)
-        notes = self._children(Note, RecordType.NOTE, account_id, as_of)
-        tasks = self._children(Task, RecordType.TASK, account_id, None)
-        deals.sort(key=lambda deal: deal.stage.is_closed)
+        def mine(model: type[_R], kind: RecordType) -> list[_R]:
+            return [
+                record
+                for record in self._all(model, kind)
+                if getattr(record, "account_id", None) == account.id
+            ]
+
         since = as_of - timedelta(days=limits.lookback_days)
-        children: tuple[Sequence[Record], ...] = (contacts, deals, activities, notes, tasks)
-        totals = {
-            kind: len(records)
-            for kind, records in zip(_CHILDREN, children, strict=True)
-            if kind in self._modules
-        }
-        return AccountSnapshot(
+        records = AccountRecords(
             account=account,
-            owner=self._owner(account.owner_id),
-            previous_owner=self._previous_owner(account, since),
-            manager=self._manager(account),
-            contacts=tuple(contacts[: limits.contacts]),
-            deals=tuple(deals[: limits.deals]),
-            activities=tuple(activities[: limits.activities]),
-            activity_marks=tuple(_mark(item) for item in activities if item.at >= since),
-            notes=tuple(notes[: limits.notes]),
-            tasks=tuple(tasks[: limits.tasks]),
             modules=frozenset(self._modules),
-            totals=totals,
-            fetched_at=self._clock(),
-            as_of=as_of,
-            source="in_memory",
+            contacts=mine(Contact, RecordType.CONTACT),
+            deals=mine(Deal, RecordType.DEAL),
+            activities=mine(Activity, RecordType.ACTIVITY),
+            notes=mine(Note, RecordType.NOTE),
+            tasks=mine(Task, RecordType.TASK),
+            owners={owner.id: owner for owner in self._all(Owner, RecordType.OWNER)},
+            previous_owner=self._previous_owner(account, since),
+        )
+        return assemble(
+            records, as_of=as_of, limits=limits, fetched_at=self._clock(), source="in_memory"
         )
 
     async def apply(
@@ -366,18 +355,6 @@ class InMemoryCrm:
         found = self._records[RecordType.OWNER].get(owner_id or "")
         return found if isinstance(found, Owner) else None
 
-    def _manager(self, account: Account) -> Owner | None:
-        owner = self._owner(account.owner_id)
-        if owner is None or owner.active:
-            return None
-        own = found = self._owner(owner.manager_id)
-        passed = {owner.id}
-        while found is not None and found.id not in passed and not found.active:
-            passed.add(found.id)
-            found = self._owner(found.manager_id)
-        best = own if found is None or found.id in passed else found
-        return None if best is None or best.id == owner.id else best
-
     def _previous_owner(self, account: Account, since: datetime) -> Owner | None:
         at, owner_id = self._owner_changes.get(account.id, (_LONG_AGO, None))
         return self._owner(owner_id) if at >= since else None
@@ -407,32 +384,6 @@ class InMemoryCrm:
         )
         undated = own == (None, None)
         return undated or any(moment is not None and moment >= since for moment in (*own, *of_it))
-
-    def _children(
-        self, model: type[_R], kind: RecordType, account_id: str, as_of: datetime | None
-    ) -> list[_R]:
-        """The records of an account that were there at `as_of`, newest first."""
-        mine = [
-            record
-            for record in sorted(self._all(model, kind), key=lambda item: item.id)
-            if getattr(record, "account_id", None) == account_id
-            and (as_of is None or all(moment <= as_of for moment in _moments(record)))
-        ]
-        return sorted(mine, key=_newness, reverse=True)  # stable: equal moments stay by id
-
-
-def _mark(item: Activity) -> ActivityMark:
-    return ActivityMark(id=item.id, type=item.type, at=item.at)
-
-
-def _moments(record: Record) -> list[datetime]:
-    found = (getattr(record, "created_at", None), getattr(record, "at", None))
-    return [moment for moment in found if moment is not None]
-
-
-def _newness(record: Record) -> datetime:
-    when = getattr(record, "at", None) or getattr(record, "created_at", None)
-    return when if isinstance(when, datetime) else _LONG_AGO
 
 
 def _fields(record: Record, write: Write) -> dict[str, Scalar]:

@@ -1,0 +1,1 @@
+"""What CRMs and memories behind HTTP share."""

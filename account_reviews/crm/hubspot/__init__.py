@@ -1,0 +1,1 @@
+"""HubSpot, the dated object API."""

@@ -1,0 +1,19 @@
+"""A write of which nobody knows yet whether it was made."""
+
+from account_reviews.domain.base import Model, Timestamp
+from account_reviews.domain.proposals import ProposedChange
+
+
+class Operation(Model):
+    """One approved write that was begun: what was sent, noted before the call."""
+
+    operation_id: str
+    tenant: str
+    change: ProposedChange
+    """As it was sent: dates counted from the write are those of the first try."""
+    expected_version: str | None = None
+    begun_at: Timestamp
+    """When the first try began."""
+    tried_at: Timestamp
+    """When the last one did: it may still commit for as long as a backend says."""
+    tries: int = 1

@@ -1,0 +1,1 @@
+"""Services that behave like the real ones, for trying and testing."""
