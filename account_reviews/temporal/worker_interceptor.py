@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import timedelta
+from random import random
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -31,13 +32,13 @@ from temporalio.worker import (
 )
 
 from account_reviews.domain.base import first_fault
+from account_reviews.domain.bursts import pause
 from account_reviews.domain.errors import (
-    ChannelUnavailableError,
-    CrmRateLimitedError,
+    CrmError,
     DocumentUnreadableError,
+    MemoryUnavailableError,
     ReviewsError,
     TenantNotServedError,
-    WritesHaltedError,
 )
 from account_reviews.domain.review.state import Usage
 from account_reviews.store.database import refused
@@ -146,7 +147,7 @@ class _ActivityDoor(ActivityInboundInterceptor):
                 return with_usage(result, lambda: _usage(meter, begun, failed=False))
             except ReviewsError as error:
                 usage = _usage(meter, begun, failed=True)
-                raise to_application_error(error, usage) from error
+                raise to_application_error(error, usage, attempt=_attempt()) from error
             except Exception as error:
                 never = _never(error, activity.info().activity_type)
                 if never is None:
@@ -213,24 +214,37 @@ def _asked_for(workflow_id: str, args: Sequence[Any]) -> set[str]:
     return found
 
 
-def to_application_error(error: ReviewsError, usage: Usage | None = None) -> ApplicationError:
+def to_application_error(
+    error: ReviewsError, usage: Usage | None = None, *, attempt: int | None = None
+) -> ApplicationError:
     """The class decides: its name is the type, its `retryable` says whether to try again.
 
+    The `retry_after` of an error is when. Without one a CRM or a memory is asked again as
+    `domain.bursts` says, given the `attempt` that failed (None: as its activity's policy says).
     `usage`, what the failed activity used, is its only detail.
     """
-    wait = None
-    if isinstance(error, CrmRateLimitedError | WritesHaltedError | ChannelUnavailableError):
-        wait = error.retry_after
+    wait: float | None = getattr(error, "retry_after", None)
+    if wait is None and attempt is not None and isinstance(error, _OF_SERVICES):
+        wait = pause(attempt, random())  # noqa: S311  no secret
     return ApplicationError(
         error.message,
         *([usage] if usage is not None else []),
         type=type(error).__name__,
         non_retryable=not error.retryable,
-        next_retry_delay=timedelta(seconds=wait) if wait is not None else None,
+        next_retry_delay=timedelta(seconds=wait) if wait is not None and error.retryable else None,
         category=ApplicationErrorCategory.BENIGN
         if error.retryable
         else ApplicationErrorCategory.UNSPECIFIED,
     )
+
+
+_OF_SERVICES = (CrmError, MemoryUnavailableError)
+
+
+def _attempt() -> int | None:
+    """Of the activity that runs; None of a local one, which is tried twice within its task."""
+    info = activity.info()
+    return None if info.is_local else info.attempt
 
 
 def _start_heartbeat(timeout: timedelta | None) -> asyncio.Task[None] | None:
