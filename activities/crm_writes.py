@@ -11,6 +11,7 @@ from temporalio import activity
 from account_reviews.crm.gate import AsksGate, Gates
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.domain.errors import ConflictError, WritesHaltedError
+from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import proposal_hash
 from account_reviews.domain.review.steps import ApplyChange, ApplyResult, FindWrites, FoundWrites
 from account_reviews.domain.review.write_gate import why_not_written
@@ -96,4 +97,5 @@ class CrmWriteActivities:
     async def find_writes(self, call: FindWrites) -> FoundWrites:
         """Whether writes whose answers were lost were carried out, by their operation ids."""
         crm = self._ask(call.tenant)
-        return FoundWrites(results=await crm.find_operations(call.operation_ids))
+        wanted = [Operation.named(one) for one in call.operation_ids]
+        return FoundWrites(results=await crm.find_operations(wanted))

@@ -35,6 +35,7 @@ from account_reviews.crm.protocol import (
 from account_reviews.crm.sql.backend import OwnSqlCrm
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, Owner, RecordRef, SnapshotLimits
 from account_reviews.domain.review.steps import ApplyResult
@@ -104,8 +105,8 @@ class WatchedCrm:
             await self._stand_still("after", change)
         return result
 
-    async def find_operations(self, operation_ids: Sequence[str]) -> dict[str, ApplyResult]:
-        return await self._crm.find_operations(operation_ids)
+    async def find_operations(self, operations: Sequence[Operation]) -> dict[str, ApplyResult]:
+        return await self._crm.find_operations(operations)
 
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         account = next((self._account_of.get(_key(one.record)) for one in wanted), None)

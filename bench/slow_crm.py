@@ -13,6 +13,7 @@ from account_reviews.crm.protocol import (
 )
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, Owner, SnapshotLimits
 from account_reviews.domain.review.steps import ApplyResult
@@ -72,8 +73,8 @@ class SlowCrm:
             ),
         )
 
-    async def find_operations(self, operation_ids: Sequence[str]) -> dict[str, ApplyResult]:
-        return await self._after(1, lambda: self._crm.find_operations(operation_ids))
+    async def find_operations(self, operations: Sequence[Operation]) -> dict[str, ApplyResult]:
+        return await self._after(1, lambda: self._crm.find_operations(operations))
 
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         return await self._after(1, lambda: self._crm.read_back(wanted))

@@ -21,6 +21,7 @@ from account_reviews.domain.errors import (
     CrmUnavailableError,
     CrmUnreadableError,
 )
+from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import (
     Account,
@@ -227,10 +228,11 @@ class InMemoryCrm:
             raise CrmUnavailableError("the CRM did not answer in time")
         return result
 
-    async def find_operations(self, operation_ids: Sequence[str]) -> dict[str, ApplyResult]:
-        """What was written under these ids, whether or not its answer was lost."""
+    async def find_operations(self, operations: Sequence[Operation]) -> dict[str, ApplyResult]:
+        """What was written under these, whether or not its answer was lost."""
         self._check_available()
-        return {one: self.operations[one] for one in operation_ids if one in self.operations}
+        asked = [one.operation_id for one in operations]
+        return {one: self.operations[one] for one in asked if one in self.operations}
 
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         """Fields as they stand now, in order; None for a record that is gone."""
@@ -250,8 +252,11 @@ class InMemoryCrm:
             name="in_memory",
             optimistic_lock=True,
             transactional_ledger=True,
+            create_once=True,
             bulk_reads=200,
             local=True,
+            history=True,
+            incremental=True,
         )
 
     async def health(self) -> Health:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from account_reviews.crm.protocol import CrmBackend, Wanted
+from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordRef, RecordType, SnapshotLimits
 from account_reviews.domain.review.state import ReviewState, UndoOf
@@ -39,7 +40,7 @@ async def prepare_undo(
         return why
     item, write = item_of(state, undo.change_id), state.written[undo.change_id]
     assert item is not None
-    made = (await crm.find_operations((operation,))).get(operation)
+    made = (await crm.find_operations((Operation.named(operation),))).get(operation)
     recorded = recorded_by(state, undo.change_id)
     if made is not None:
         recorded = Recorded(before=made.before, written=made.current)

@@ -204,6 +204,24 @@ class CrmRateLimitedError(CrmError):
         super().__init__(message, hint=hint)
 
 
+class CrmOutcomeUnknownError(CrmError):
+    """Whether the CRM has written is not known yet."""
+
+    retryable = True
+    exit_code = 5
+    code = "crm_outcome_unknown"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, hint=hint)
+
+
 class HaltedError(ConflictError):
     """Everything is stopped."""
 

@@ -1,5 +1,7 @@
 """A write of which nobody knows yet whether it was made."""
 
+from typing import Any
+
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.proposals import ProposedChange
 
@@ -17,3 +19,9 @@ class Operation(Model):
     tried_at: Timestamp
     """When the last one did: it may still commit for as long as a backend says."""
     tries: int = 1
+
+    @classmethod
+    def named(cls, operation_id: str) -> "Operation":
+        """One of which nothing but its id is known, for a CRM that keeps a ledger of its own."""
+        known: dict[str, Any] = {"operation_id": operation_id}
+        return cls.model_construct(**known)

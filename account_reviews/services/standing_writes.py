@@ -3,6 +3,7 @@
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import CrmError
+from account_reviews.domain.operations import Operation
 from account_reviews.domain.review.decisions import approved_items, skip_what_is_open
 from account_reviews.domain.review.standing import note, unwritten
 from account_reviews.domain.review.state import ReviewState
@@ -14,7 +15,8 @@ async def note_what_stands(
 ) -> None:
     """Ask by operation id for all that this review may have written. CrmError, UnreachableError."""
     ids = {operation_id(state.run_id, one): one for one in unwritten(state)}
-    found = await crm.of(state.tenant).find_operations(sorted(ids)) if ids else {}
+    wanted = [Operation.named(one) for one in sorted(ids)]
+    found = await crm.of(state.tenant).find_operations(wanted) if wanted else {}
     for operation, result in found.items():
         note(state, ids[operation], result, now, reason=reason)
 

@@ -9,6 +9,7 @@ from temporalio.client import WorkflowFailureError
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.domain.errors import CrmAuthError, CrmUnavailableError, ReviewsError
+from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.records import SnapshotLimits
 from account_reviews.domain.review.approvals import RequestState, Terms
@@ -47,9 +48,9 @@ class LosingCrm(InMemoryCrm):
 class SilentCrm(LosingCrm):
     """Does not say either what it has written."""
 
-    async def find_operations(self, operation_ids: Sequence[str]) -> dict[str, ApplyResult]:
+    async def find_operations(self, operations: Sequence[Operation]) -> dict[str, ApplyResult]:
         self._fail()
-        return await super().find_operations(operation_ids)
+        return await super().find_operations(operations)
 
 
 async def losing(world: World, then: ReviewsError, kind: type[LosingCrm] = LosingCrm) -> LosingCrm:

@@ -13,7 +13,14 @@ from account_reviews.domain.times import can_be_reviewed
 from account_reviews.store.statements import Statements, as_error
 
 CAPABILITIES: Final = Capabilities(
-    name="sql", optimistic_lock=True, transactional_ledger=True, bulk_reads=200, local=True
+    name="sql",
+    optimistic_lock=True,
+    transactional_ledger=True,
+    create_once=True,
+    bulk_reads=200,
+    local=True,
+    history=True,
+    incremental=True,
 )
 _LAST_AS_OF: Final = "select as_of from crm.imports order by id desc limit 1"
 

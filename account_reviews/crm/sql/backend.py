@@ -31,6 +31,7 @@ from account_reviews.domain.errors import (
     CrmUnavailableError,
     CrmUnreadableError,
 )
+from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, Owner, RecordType, SnapshotLimits
 from account_reviews.domain.review.steps import ApplyResult
@@ -185,11 +186,11 @@ class SqlCrm:
             await connection.rollback()
         return result
 
-    async def find_operations(self, operation_ids: Sequence[str]) -> dict[str, ApplyResult]:
-        """What the ledger holds of these ids, once nobody writes under them any more."""
+    async def find_operations(self, operations: Sequence[Operation]) -> dict[str, ApplyResult]:
+        """What the ledger holds of these, once nobody writes under them any more."""
         async with self._answering(), self._committed.begin() as connection:
             await self._check_owner(connection)
-            return await find_operations(connection, operation_ids)
+            return await find_operations(connection, [one.operation_id for one in operations])
 
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         """Fields as they stand now, in order; None for a record that is gone. CrmInvalidError."""

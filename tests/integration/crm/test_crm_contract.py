@@ -20,6 +20,7 @@ from account_reviews.domain.errors import (
     CrmInvalidError,
     CrmRecordNotFoundError,
 )
+from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import Action, ProposedChange
 from account_reviews.domain.records import (
     Activity,
@@ -440,7 +441,8 @@ async def test_what_was_written_is_found_by_its_operation_id(filled: Filled) -> 
     refused = await crm.apply(stale, expected_version="no such", operation_id="run:2")
     assert (done.status, refused.status) == ("applied", "conflict")
     for _ in range(2):  # asking leaves nothing behind
-        assert await crm.find_operations(("run:3", "run:2", "run:1")) == {"run:1": done}
+        wanted = [Operation.named(one) for one in ("run:3", "run:2", "run:1")]
+        assert await crm.find_operations(wanted) == {"run:1": done}
     assert (await crm.apply(note, expected_version=None, operation_id="run:3")).status == "applied"
 
 
@@ -449,7 +451,7 @@ async def test_a_write_under_way_is_waited_for_by_whoever_asks_for_it(engine: As
     note = change(Action.ADD_NOTE, {"content": "Hello"})
     async with engine.connect() as connection:
         result = await apply_change(connection, note, None, "run:1", Links(None))
-        asking = asyncio.ensure_future(SqlCrm(engine).find_operations(("run:1",)))
+        asking = asyncio.ensure_future(SqlCrm(engine).find_operations((Operation.named("run:1"),)))
         await until(lambda: waiting_for_a_lock(engine))
         assert not asking.done()
         await connection.commit()

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
 from account_reviews.domain.errors import CrmPermissionError
+from account_reviews.domain.operations import Operation
 from account_reviews.domain.records import SnapshotLimits
 from account_reviews.runtime.queues import Only, by_queue
 from activities.crm_writes import CrmWriteActivities
@@ -58,11 +59,11 @@ async def test_reading_goes_without_the_right_to_write(parts: Parts, engine: Asy
     with pytest.raises(CrmPermissionError, match="permission denied"):
         await parts.crm.apply(change, expected_version=None, operation_id="run:1")
     with pytest.raises(CrmPermissionError, match="permission denied"):
-        await parts.crm.find_operations(["run:1"])
-    assert await parts.writing_crm.find_operations(["run:1"]) == {}
+        await parts.crm.find_operations([Operation.named("run:1")])
+    assert await parts.writing_crm.find_operations([Operation.named("run:1")]) == {}
     done = await parts.writing_crm.apply(change, expected_version=None, operation_id="run:1")
     assert done.status == "applied"
-    assert [*await parts.writing_crm.find_operations(["run:1"])] == ["run:1"]
+    assert [*await parts.writing_crm.find_operations([Operation.named("run:1")])] == ["run:1"]
 
 
 async def test_a_worker_registers_what_it_may(parts: Parts) -> None:
