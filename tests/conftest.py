@@ -30,6 +30,19 @@ _TEMPLATE = "reviews_template"
 _numbers = count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--crm-backend` runs the contract of CRMs alone, for a CRM of somebody else."""
+    said = "a CRM to hold against tests/contract: module:factory, see docs/backends.md"
+    parser.addoption("--crm-backend", metavar="MODULE:FACTORY", help=said)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--crm-backend` nothing else is collected."""
+    if config.getoption("--crm-backend") and collection_path.name.startswith("test_"):
+        return None if collection_path.match("tests/contract/test_crm_*.py") else True
+    return None
+
+
 def pytest_configure() -> None:
     """Tests see no settings of the machine, above all no address of a real server."""
     for name in list(os.environ):
