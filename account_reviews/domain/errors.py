@@ -145,6 +145,20 @@ class CrmUnavailableError(CrmError):
     exit_code = 5
     code = "crm_unavailable"
 
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        sent: bool = True,
+        hint: str | None = None,
+    ) -> None:
+        """`retry_after`: seconds in which no try makes sense. `sent`: False when the CRM was not
+        asked at all, so that nothing can have been written."""
+        self.retry_after = retry_after
+        self.sent = sent
+        super().__init__(message, hint=hint)
+
 
 class CrmAuthError(CrmError):
     """The CRM does not accept our credentials."""
@@ -220,6 +234,16 @@ class CrmOutcomeUnknownError(CrmError):
     ) -> None:
         self.retry_after = retry_after
         super().__init__(message, hint=hint)
+
+
+class CrmTokensRevokedError(CrmRateLimitedError):
+    """The CRM takes back the tokens it gives us, and is not asked for another one yet.
+
+    A person has to look after the credentials; until then each try waits for `retry_after`.
+    """
+
+    exit_code = 2
+    code = "crm_auth"
 
 
 class HaltedError(ConflictError):

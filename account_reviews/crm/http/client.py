@@ -4,47 +4,175 @@ Backends say what they ask; this says what an answer can be. Nothing is retried 
 a token was refused: Temporal retries.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Protocol
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx2
+import orjson
+
+from account_reviews.crm.http.answers import (
+    TOO_MANY,
+    UNAUTHORIZED,
+    Answer,
+    Raw,
+    broken,
+    judge,
+    read_raw,
+    wait_of,
+)
+from account_reviews.crm.http.breaker import Breaker
+from account_reviews.crm.http.budget import Budget, Place
+from account_reviews.crm.http.tokens import Token, TokenSource
+from account_reviews.domain.errors import CrmAuthError, CrmRateLimitedError
+
+__all__ = ["Answer", "ApiClient", "Token", "TokenSource"]
+
+LARGEST: Final = 20 * 2**20
+SECONDS: Final = 30.0
+REMAINING: Final = "x-api-credits-remaining"
+_BRIEF_PAUSE: Final = 1.0
+
+# It logs every URL at INFO, and URLs hold what people searched for.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
-class Token:
-    """What a call is authorised with. Never shown."""
+class _Call:
+    """One request but for its token."""
 
-    value: str = field(repr=False)
-    api_url: str
-    """Where calls with it go, without a slash at the end."""
-    expires_at: datetime | None = None
-    """None: it does not expire."""
-
-
-class TokenSource(Protocol):
-    """Gives the token of a service; one is shared by all workers."""
-
-    async def token(self) -> Token:
-        """A token that is good for the next minute. CrmAuthError, CrmUnavailableError,
-        CrmRateLimitedError when the service must not be asked for another one yet."""
-        ...
-
-    async def renewed(self, refused: Token) -> Token:
-        """Another one in place of `refused`, which the service did not take. The same errors."""
-        ...
-
-    def header(self, token: Token) -> Mapping[str, str]:
-        """What a request carries."""
-        ...
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a service said. `body` is the JSON document, None when there was none (204, 304)."""
-
-    status: int
-    body: Any
+    method: str
+    path: str
+    url: str | None
+    params: Mapping[str, Any] | None
+    body: bytes | None
     headers: Mapping[str, str]
-    """Names in lower case."""
-    date: datetime | None
-    """The service's own clock when it answered."""
+    credits: int
+
+
+class ApiClient:
+    """One per service and process."""
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        tokens: TokenSource,
+        budget: Budget,
+        breaker: Breaker,
+        http: httpx2.AsyncClient | None = None,
+        timeout: float = SECONDS,
+        largest: int = LARGEST,
+        wait: Callable[[Raw], float | None] = wait_of,
+    ) -> None:
+        """`timeout`: seconds for one whole request. `largest`: bytes of an answer. `wait`: the
+        seconds that an answer 429 asks for, None when it does not say. A given `http` stays
+        open."""
+        self._service = service
+        self._tokens = tokens
+        self._budget = budget
+        self._breaker = breaker
+        self._timeout = timeout
+        self._largest = largest
+        self._wait = wait
+        self._own = http is None
+        self._http = http or open_http()
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        credits: int = 1,
+        operation_id: str | None = None,
+        url: str | None = None,
+    ) -> Answer:
+        """Ask once, and once more when the token was refused.
+
+        `path` begins with a slash and goes to the address of the token; `url` is taken in its
+        place. `credits`: what the call costs. `operation_id` goes along as a header, for the
+        service's own log. Any status but 401, 429, 530 and 5xx comes back as an Answer.
+
+        CrmUnavailableError: no connection, no answer in time, 5xx, a web page, a body that was
+        cut short or is too large; an open breaker, with `sent` False and `retry_after`.
+        CrmRateLimitedError: 429, and a budget that has no place. CrmAuthError: 401 also with a
+        new token, 530. CrmUnreadableError: a success that is no JSON.
+        """
+        carried = dict(headers or {})
+        if operation_id is not None:
+            carried["x-operation-id"] = operation_id
+        body = None if json is None else orjson.dumps(json)
+        if body is not None:
+            carried.setdefault("content-type", "application/json")
+        call = _Call(method, path, url, params, body, carried, credits)
+        await self._breaker.check()
+        token = await self._tokens.token()
+        raw = await self._ask(call, token)
+        if raw.status == UNAUTHORIZED:
+            raw = await self._ask(call, await self._tokens.renewed(token))
+        if raw.status == UNAUTHORIZED:
+            raise CrmAuthError(
+                f"{self._service} does not accept our credentials, also with a new token"
+            )
+        return judge(self._service, raw)
+
+    async def _ask(self, call: _Call, token: Token) -> Raw:
+        async with self._budget.place(call.credits) as place, self._breaker.call():
+            raw = await self._exchange(call, token, place)
+            _learn(place, raw)
+            if raw.status == TOO_MANY:
+                place.refused = True
+                place.refused_for = self._wait(raw)
+                raise CrmRateLimitedError(
+                    f"{self._service} asks us to slow down",
+                    retry_after=place.refused_for or _BRIEF_PAUSE,
+                )
+            if raw.status >= 500:
+                judge(self._service, raw)  # raises, within the breaker
+            return raw
+
+    async def _exchange(self, call: _Call, token: Token, place: Place) -> Raw:
+        target = call.url or f"{token.api_url}{call.path}"
+        try:
+            async with asyncio.timeout(self._timeout):
+                async with self._http.stream(
+                    call.method,
+                    target,
+                    params=call.params,
+                    content=call.body,
+                    headers={**self._tokens.header(token), **call.headers},
+                ) as response:
+                    raw = await read_raw(response, self._largest)
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            slow = isinstance(error, TimeoutError | httpx2.TimeoutException)
+            place.answered = not slow  # a connection that broke is at its end on both sides
+            raise broken(self._service, error) from None
+        place.answered = True
+        return raw
+
+    async def close(self) -> None:
+        """Close the connections, and give back what is free of the budget."""
+        await self._budget.close()
+        if self._own:
+            await self._http.aclose()
+
+
+def open_http() -> httpx2.AsyncClient:
+    """Connections for a service: HTTP/1.1, no redirect is followed, through the proxy that the
+    environment names, if any. Times are bounded by whoever asks."""
+    return httpx2.AsyncClient(
+        timeout=None,
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
+        headers={"user-agent": "reviews", "accept": "application/json"},
+    )
+
+
+def _learn(place: Place, raw: Raw) -> None:
+    said = raw.headers.get(REMAINING, "").strip()
+    if said.isdecimal():
+        place.remaining = int(said)
