@@ -1,0 +1,285 @@
+"""The mapping file of a CRM: which of its fields is which of ours. See docs/field-mapping.md.
+
+What a backend asks for, how it reads the answer and what it may write all follow from here. Names
+of modules and fields are those of the CRM's API.
+"""
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from account_reviews.crm.importing.fields import CUSTOM, MODULES, Module, ModuleField
+from account_reviews.domain.base import sentence
+from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.records import RecordType
+
+_MODULES: Final = {
+    RecordType.OWNER: "owners",
+    RecordType.ACCOUNT: "accounts",
+    RecordType.CONTACT: "contacts",
+    RecordType.DEAL: "deals",
+    RecordType.ACTIVITY: "activities",
+    RecordType.NOTE: "notes",
+    RecordType.TASK: "tasks",
+}
+_OWN: Final = ("id", "account_id")
+"""Fields that a backend can know without the mapping: who a record is, and whose."""
+
+
+class _Part(BaseModel):
+    """A part of a mapping; a key it does not have is an error that lists those it has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, value: object) -> object:
+        if isinstance(value, dict):
+            unknown = sorted(str(key) for key in value if key not in cls.model_fields)
+            if unknown:
+                allowed = ", ".join(cls.model_fields)
+                raise ValueError(f"unknown key {unknown[0]!r}; the keys are {allowed}")
+        return value
+
+
+def _named(value: str) -> str:
+    if not value.strip() or value != value.strip():
+        raise ValueError(f"{value!r} is no name of a field or module")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_named)]
+
+
+class FieldRule(_Part):
+    """Where one of our fields stands in the CRM, and how its values are called there."""
+
+    field: Name | None = None
+    """The CRM's field."""
+    constant: str | None = None
+    """The same for every record, instead of a field."""
+    part: str | None = None
+    """Of a value that has several: which. A user or a record that is pointed at has `id`, `name`
+    and often `email`; unless it is given, the id."""
+    values: dict[str, str] | None = None
+    """The CRM's text -> ours; an empty text means unknown. To write ours, the first of them that
+    means it is taken. A text of our own vocabulary need not stand here."""
+    default: str | None = None
+    """Ours, for a text that is neither in `values` nor in our vocabulary."""
+    write: bool = False
+    """Whether a review may write it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return {"field": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.field is None) == (self.constant is None):
+            raise ValueError("give one of field, constant")
+        if self.constant is not None and (self.write or self.part):
+            raise ValueError("constant goes with neither write nor part")
+        return self
+
+    def in_crm(self, ours: str) -> str:
+        """The CRM's text for one of ours."""
+        return next((text for text, mine in (self.values or {}).items() if mine == ours), ours)
+
+
+class ModuleMapping(_Part):
+    """One module of the CRM, whose records are records of ours. It may appear several times."""
+
+    module: Name
+    record: RecordType
+    fields: dict[str, FieldRule]
+    operation_id: Name | None = None
+    """A field that must be unique in the CRM: what a review creates carries the id of its
+    operation there."""
+    mark: str | None = None
+    """Our text field whose last line names the operation, where the CRM has no unique field."""
+
+    @property
+    def target(self) -> Module:
+        """What it fills."""
+        return MODULES[_MODULES[self.record]]
+
+    @property
+    def custom(self) -> Iterator[tuple[str, FieldRule]]:
+        """Free fields: name -> rule."""
+        for name, rule in self.fields.items():
+            if name.startswith(CUSTOM):
+                yield name.removeprefix(CUSTOM), rule
+
+    def describe(self, name: str) -> ModuleField:
+        """What one of our fields holds. KeyError for one that there is not."""
+        found = self.target.field_of(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def crm_fields(self) -> tuple[str, ...]:
+        """Every field of the CRM that is read, each once, in the order of the file."""
+        named = [rule.field for rule in self.fields.values() if rule.field is not None]
+        return tuple(dict.fromkeys([*named, *([self.operation_id] if self.operation_id else [])]))
+
+    def writable(self) -> tuple[str, ...]:
+        """Our fields that a review may write."""
+        return tuple(name for name, rule in self.fields.items() if rule.write)
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        target = self.target
+        for name, rule in self.fields.items():
+            _check_rule(target, name, rule)
+        missing = [
+            name
+            for name, item in target.fields.items()
+            if item.required and name not in self.fields and name not in _OWN
+        ]
+        if missing:
+            raise ValueError(f"{self.record} needs the field {missing[0]}, which is not mapped")
+        if self.mark is not None and self.mark not in self.writable():
+            raise ValueError(f"mark names {self.mark!r}, which is no field with `write: true`")
+        return self
+
+
+class FieldMapping(_Part):
+    """A whole mapping file."""
+
+    modules: tuple[ModuleMapping, ...] = Field(min_length=1)
+    time_zone: str = "UTC"
+    """Of dates that we keep as times, both ways."""
+    custom_prefixes: tuple[str, ...] = ()
+    """Fields of accounts whose names begin so are free fields, without being named."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What only one CRM knows; its page says which."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of dates."""
+        return ZoneInfo(self.time_zone)
+
+    def of(self, record: RecordType) -> tuple[ModuleMapping, ...]:
+        """The modules that hold records of that kind; empty: the CRM holds none."""
+        return tuple(one for one in self.modules if one.record is record)
+
+    def records(self) -> frozenset[RecordType]:
+        """The kinds of records that the CRM holds."""
+        return frozenset(one.record for one in self.modules)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, KeyError):
+            raise ValueError(f"unknown time zone {value!r}; write it like Europe/Berlin") from None
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if len(self.of(RecordType.ACCOUNT)) != 1:
+            raise ValueError("there must be one module with `record: account`")
+        return self
+
+
+def load_field_mapping(path: Path | None, *, shipped: str) -> FieldMapping:
+    """The mapping of a file, else the one that is shipped in the folder `shipped` of `crm/`.
+
+    BadInputError names the file, the key, its value and what is allowed there.
+    """
+    if path is None:
+        source = files("account_reviews.crm").joinpath(shipped, "mapping.yaml")
+        return parse_field_mapping(_document(source.read_text("utf-8"), str(source)), str(source))
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise BadInputError(
+            f"{path} does not exist; REVIEWS_CRM_MAPPING names a mapping file"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{path} cannot be read: {error}") from None
+    return parse_field_mapping(_document(text, str(path)), str(path))
+
+
+def parse_field_mapping(document: object, name: str) -> FieldMapping:
+    """Check the content of a mapping file called `name`. BadInputError."""
+    if not isinstance(document, dict):
+        raise BadInputError(f"{name}: a mapping file of a CRM starts with `modules:`")
+    try:
+        return FieldMapping.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = _where(first["loc"], document)
+        raise BadInputError(f"{name}: {where}{sentence(first['msg'])}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """No key may appear twice; `No`, `on` and dates stay the texts they are."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  yaml asks for it so
+        first: [
+            (tag, pattern)
+            for tag, pattern in resolvers
+            if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
+        ]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                line = node.start_mark.line + 1
+                raise yaml.YAMLError(f"key {key!r} appears twice in the part from line {line} on")
+        return super().construct_mapping(node, deep)
+
+
+def _document(text: str, name: str) -> object:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
+    except yaml.YAMLError as error:
+        raise BadInputError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise BadInputError(f"{name} is nested too deeply for a mapping file") from None
+
+
+def _check_rule(module: Module, name: str, rule: FieldRule) -> None:
+    found = module.field_of(name)
+    if found is None or name == "id":
+        allowed = module.describe_fields().removeprefix("id, ")
+        raise ValueError(f"{module.name} have no field {name!r}; their fields are {allowed}")
+    ours = [
+        *(rule.values or {}).values(),
+        *[text for text in (rule.default, rule.constant) if text],
+    ]
+    for text in ours:
+        if text and not found.allows(text):
+            choices = ", ".join(found.choices)
+            raise ValueError(f"{name} cannot be {text!r}; it is one of {choices}")
+    if rule.write and name.startswith(CUSTOM):
+        raise ValueError(f"{name} cannot be written: reviews write no free fields")
+
+
+def _where(location: tuple[int | str, ...], document: dict[str, Any]) -> str:
+    """The place of an error: the module it speaks of and the keys down to it."""
+    keys = [str(part) for part in location]
+    if len(location) > 1 and location[0] == "modules" and isinstance(location[1], int):
+        entry = document["modules"][location[1]]
+        name = entry.get("module") if isinstance(entry, dict) else None
+        keys[:2] = [name if name and isinstance(name, str) else f"modules[{location[1]}]"]
+    return ", ".join(keys) + ": " if keys else ""
