@@ -21,6 +21,7 @@ from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, Owner, RecordType
 from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.store.database import create_engine
+from examples.backends.tiny_service import world as tiny_world
 from tests.support.crm_loading import load
 
 
@@ -191,5 +192,6 @@ sql_world.fixtures = ("engine",)  # type: ignore[attr-defined]
 BUILT_IN: dict[str, Callable[..., AbstractAsyncContextManager[CrmWorld]]] = {
     "in_memory": in_memory_world,
     "sql": sql_world,
+    "tiny": tiny_world,
 }
-"""Every CRM of ours."""
+"""Every CRM of ours, and the example of docs/backends.md."""
