@@ -1,6 +1,6 @@
 """Entries recorded with what they are about: reviews, halts, schedule runs, policy. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -25,10 +25,14 @@ from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
 
 if TYPE_CHECKING:
+    from account_reviews.domain.crm_events import Delivery
     from account_reviews.domain.schedule.runs import OpenRun
 
 SYSTEM: Final = "system"
 """The actor of what the product does by itself."""
+
+_SHOWN_RECORDS: Final = 20
+"""Of one request, in an entry."""
 
 Details = dict[str, JsonValue]
 _Placed = tuple[tuple[datetime, int, int], dict[str, Any]]
@@ -315,4 +319,82 @@ def erasure_entry(
         severity=Severity.WARNING,
         account_id=account_id,
         details={"erasure": erasure_id, "reason": reason, "counts": dict(counts)},
+    )
+
+
+def events_entry(
+    deliveries: Sequence["Delivery"], *, tenant: str, first: int, at: datetime
+) -> AuditEvent:
+    """A CRM said that records have changed. `first`: the number of the first of these events."""
+    source = deliveries[0].source.value
+    events = [event for one in deliveries for event in one.events]
+    accounts = {event.account_id for event in events}
+    return AuditEvent(
+        event_id=audit_entry_id("crm_event", tenant, first),
+        at=at,
+        source=Source.FACT,
+        event_type=EventType.CRM_EVENT,
+        tenant=tenant,
+        actor=f"crm/{source}",
+        action="received",
+        resource=f"{source}/{deliveries[0].key}",
+        severity=Severity.INFO,
+        account_id=accounts.pop() if len(accounts) == 1 else None,
+        details={
+            "first": first,
+            "events": len(events),
+            "records": [
+                f"{event.record_type.value}/{event.record_id} {event.action.value}"
+                for event in events[:_SHOWN_RECORDS]
+            ],
+        },
+    )
+
+
+def handled_entry(
+    *,
+    tenant: str,
+    account_id: str,
+    handling_id: str,
+    action: str,
+    events: Sequence[int],
+    run_id: str | None,
+    at: datetime,
+) -> AuditEvent:
+    """What followed from events of one account; `action` as `EventOutcome`, or `dead`."""
+    return AuditEvent(
+        event_id=audit_entry_id("crm_event", tenant, handling_id, action),
+        at=at,
+        source=Source.FACT,
+        event_type=EventType.CRM_EVENT,
+        tenant=tenant,
+        actor=SYSTEM,
+        action=action,
+        resource=f"account/{account_id}",
+        severity=Severity.WARNING if action == "dead" else Severity.INFO,
+        account_id=account_id,
+        details={
+            "events": len(events),
+            "first": min(events, default=None),
+            "last": max(events, default=None),
+            "review_run": run_id,
+        },
+    )
+
+
+def refused_webhooks_entry(
+    *, tenant: str, path: str, count: int, why: str, number: str, at: datetime
+) -> AuditEvent:
+    """Requests whose proof did not hold, counted over a while. `number` tells entries apart."""
+    return AuditEvent(
+        event_id=audit_entry_id("webhook_refused", tenant, path.strip("/"), number, at=at),
+        at=at,
+        source=Source.CLIENT,
+        event_type=EventType.WEBHOOK_REFUSED,
+        tenant=tenant,
+        actor=UNKNOWN_ACTOR,
+        action="webhook refused",
+        resource=path,
+        severity=Severity.WARNING,
+        details={"count": count, "why": why},
     )

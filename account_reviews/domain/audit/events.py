@@ -85,6 +85,10 @@ class EventType(StrEnum):
     """The rows of a closed review made room; its archive has the hash that is named."""
     DATA_ERASED = "data_erased"
     """A person or an account was forgotten; who that was is not said."""
+    CRM_EVENT = "crm_event"
+    """The CRM said that records have changed, and what followed; `action` says which."""
+    WEBHOOK_REFUSED = "webhook_refused"
+    """Requests whose proof did not hold; `details` counts them."""
     AUDIT_GAP = "audit_gap"
     """A history that was gone before it could be read whole."""
 
