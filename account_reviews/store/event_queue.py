@@ -148,15 +148,15 @@ class EventQueue:
         self, ids: Sequence[int], seconds: float, why: str, *, counted: bool
     ) -> None:
         """Try these again later. What is not `counted` was no try: somebody else is away."""
-        values = {"seconds": seconds, "error": why[:_ERROR_CHARACTERS], "uncounted": not counted}
+        values = {"seconds": seconds, "error": why[:_ERROR_CHARACTERS], "uncounted": int(not counted)}
         async with self._transactions.committed() as ask:
-            await ask(_POSTPONE, ids=list(ids), **_as_number(values))
+            await ask(_POSTPONE, ids=list(ids), **values)
 
     async def postpone_accounts(
         self, ids: Sequence[str], seconds: float, *, counted: bool
     ) -> None:
         """The same of accounts."""
-        values = _as_number({"seconds": seconds, "uncounted": not counted})
+        values = {"seconds": seconds, "uncounted": int(not counted)}
         async with self._transactions.committed() as ask:
             await ask(_POSTPONE_ACCOUNTS, tenant=self._tenant, ids=list(ids), **values)
 
@@ -230,6 +230,3 @@ class EventQueue:
 async def _bury(ask: Ask, ids: Sequence[int], why: str) -> None:
     await ask(_END, ids=list(ids), state="dead", outcome=None, error=why[:_ERROR_CHARACTERS])
 
-
-def _as_number(values: dict[str, object]) -> dict[str, object]:
-    return {**values, "uncounted": int(bool(values["uncounted"]))}
