@@ -8,7 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Self, TypeVar
 
 from account_reviews.crm.assembly import AccountRecords, assemble
-from account_reviews.crm.protocol import AccountFilter, AccountPage, Capabilities, Wanted
+from account_reviews.crm.protocol import (
+    AccountFilter,
+    AccountPage,
+    Belonging,
+    Capabilities,
+    Wanted,
+)
 from account_reviews.crm.record_writes import Write, created_id, plan_write, wire, wire_fields
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp
@@ -245,6 +251,18 @@ class InMemoryCrm:
                 raise CrmInvalidError(f"{record.type} has no field {name!r}", field=name)
         found = self._records[record.type].get(record.id or "")
         return None if found is None else {name: wire(getattr(found, name)) for name in fields}
+
+    async def accounts_of(self, records: Sequence[RecordRef]) -> tuple[Belonging | None, ...]:
+        """Whose each record is, in order; None for one that is gone."""
+        self._check_available()
+        return tuple(self._belonging(one) for one in records)
+
+    def _belonging(self, record: RecordRef) -> Belonging | None:
+        found = self._records[record.type].get(record.id or "")
+        if found is None:
+            return None
+        account = found.id if isinstance(found, Account) else getattr(found, "account_id", None)
+        return Belonging(account_id=account, version=found.version)
 
     async def capabilities(self) -> Capabilities:
         """What the SQL CRM can do."""

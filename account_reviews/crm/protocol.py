@@ -22,7 +22,7 @@ What holds for every call of a backend:
 """
 
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Model, Scalar, Timestamp
@@ -215,4 +215,53 @@ class CrmBackend(AccountSource, Protocol):
 
     async def health(self) -> Health:
         """Whether it answers and takes our credentials, in a sentence; never raises an outage."""
+        ...
+
+
+class Belonging(Model):
+    """Whose a record is, and at which version it stands. `account_id` None: of no account."""
+
+    account_id: str | None
+    version: str | None = None
+
+
+@runtime_checkable
+class MapsRecords(Protocol):
+    """Optional: a CRM whose events name records, of which we ask whose they are.
+
+    Without it only events of accounts, and those that name their account, can be followed.
+    """
+
+    async def accounts_of(self, records: Sequence[RecordRef]) -> tuple[Belonging | None, ...]:
+        """Whose each of up to 100 records is, in order; None for one that is gone.
+
+        An account is its own, with its version: of one that was merged into another the id of that
+        one. `version` is that of the record itself, spelled as `ApplyResult.record.version` spells
+        it: so an event is known for the echo of a write of ours. As few calls as the CRM takes. An
+        outage is raised.
+        """
+        ...
+
+
+class Channel(Model):
+    """One subscription at a CRM that ends by itself unless it is renewed."""
+
+    name: str
+    expires_at: Timestamp
+    renewed: bool = True
+    """False: it had time left, and was left alone."""
+
+
+@runtime_checkable
+class RenewsChannels(Protocol):
+    """Optional: a CRM that tells of changes only for as long as a channel was asked for."""
+
+    async def renew_channels(
+        self, *, notify_url: str, token: str | None, before: Timestamp
+    ) -> tuple[Channel, ...]:
+        """Make the channels that are missing or end before `before` last as long as the CRM allows.
+
+        `notify_url` is where it tells us, `token` what it puts into each notice. Gives all
+        channels. Repeating it changes nothing. Errors of `domain.errors`.
+        """
         ...

@@ -148,13 +148,15 @@ class EventQueue:
         self, ids: Sequence[int], seconds: float, why: str, *, counted: bool
     ) -> None:
         """Try these again later. What is not `counted` was no try: somebody else is away."""
-        values = {"seconds": seconds, "error": why[:_ERROR_CHARACTERS], "uncounted": int(not counted)}
+        values = {
+            "seconds": seconds,
+            "error": why[:_ERROR_CHARACTERS],
+            "uncounted": int(not counted),
+        }
         async with self._transactions.committed() as ask:
             await ask(_POSTPONE, ids=list(ids), **values)
 
-    async def postpone_accounts(
-        self, ids: Sequence[str], seconds: float, *, counted: bool
-    ) -> None:
+    async def postpone_accounts(self, ids: Sequence[str], seconds: float, *, counted: bool) -> None:
         """The same of accounts."""
         values = {"seconds": seconds, "uncounted": int(not counted)}
         async with self._transactions.committed() as ask:
@@ -171,9 +173,7 @@ class EventQueue:
         """Its events are done; what came in meanwhile has its turn after the quiet time."""
         async with self._transactions.committed() as ask:
             await self._lock(ask, due)
-            await ask(
-                _END, ids=list(due.events), state="done", outcome=outcome.value, error=None
-            )
+            await ask(_END, ids=list(due.events), state="done", outcome=outcome.value, error=None)
             await self._leave(ask, due, outcome.value, run_id, watched)
 
     async def seen(self, due: DueAccount) -> None:
@@ -229,4 +229,3 @@ class EventQueue:
 
 async def _bury(ask: Ask, ids: Sequence[int], why: str) -> None:
     await ask(_END, ids=list(ids), state="dead", outcome=None, error=why[:_ERROR_CHARACTERS])
-

@@ -491,9 +491,7 @@ event_accounts = Table(
     Column("handled_at", DateTime(timezone=True)),
     Column("watched_run_id", Text, comment="the review that was asked to read again"),
     Column("watched_snapshot", Text, comment="what it had read before"),
-    Index(
-        "event_accounts_due", "tenant", "due_at", postgresql_where=text("due_at is not null")
-    ),
+    Index("event_accounts_due", "tenant", "due_at", postgresql_where=text("due_at is not null")),
     comment="When an account whose events wait is looked at next",
 )
 

@@ -6,13 +6,19 @@ from copy import copy
 from typing import Final, Self
 
 from pydantic import ValidationError
-from sqlalchemy import ARRAY, RowMapping, Text, cast, desc, exists, func, or_, select, text
+from sqlalchemy import ARRAY, RowMapping, Text, cast, desc, exists, func, null, or_, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.crm.gate import WriteGate
-from account_reviews.crm.protocol import AccountFilter, AccountPage, Capabilities, Wanted
+from account_reviews.crm.protocol import (
+    AccountFilter,
+    AccountPage,
+    Belonging,
+    Capabilities,
+    Wanted,
+)
 from account_reviews.crm.record_writes import wire
 from account_reviews.crm.sql.accounts import CAPABILITIES
 from account_reviews.crm.sql.ownership import CLAIM, OWNER, refuse_others
@@ -33,7 +39,13 @@ from account_reviews.domain.errors import (
 )
 from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import ProposedChange
-from account_reviews.domain.records import AccountSnapshot, Owner, RecordType, SnapshotLimits
+from account_reviews.domain.records import (
+    AccountSnapshot,
+    Owner,
+    RecordRef,
+    RecordType,
+    SnapshotLimits,
+)
 from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.store.database import autocommit, reachable, sqlstate_of
 from account_reviews.store.statements import reason
@@ -210,6 +222,23 @@ class SqlCrm:
             None if row is None else {name: wire(row[name]) for name in one.fields}
             for one, row in zip(wanted, found, strict=True)
         )
+
+    async def accounts_of(self, records: Sequence[RecordRef]) -> tuple[Belonging | None, ...]:
+        """Whose each record is, in order; None for one that is gone."""
+        ids: dict[RecordType, list[str]] = {}
+        for one in records:
+            ids.setdefault(one.type, []).append(one.id or "")
+        found: dict[tuple[RecordType, str], Belonging] = {}
+        async with self._answering(), self._autocommit.connect() as connection:
+            await self._check_owner(connection)
+            for kind, some in ids.items():
+                table = TABLES[kind]
+                account = table.c.id if kind is RecordType.ACCOUNT else table.c.get("account_id")
+                columns = (table.c.id, table.c.version, null() if account is None else account)
+                query = select(*columns).where(table.c.id == func.any(some))
+                for id_, version, account_id in await connection.execute(query):
+                    found[kind, id_] = Belonging(account_id=account_id, version=str(version))
+        return tuple(found.get((one.type, one.id or "")) for one in records)
 
     async def capabilities(self) -> Capabilities:
         """Version checks, a ledger in the same transaction, bulk and local reads."""
