@@ -21,10 +21,7 @@ def moment(value: object) -> datetime | None:
     if value is None or value == "":
         return None
     text = str(value).strip()
-    if _MILLISECONDS.fullmatch(text):
-        found = _counted(int(text), text)
-    else:
-        found = _parse(text)
+    found = _counted(int(text), text) if _MILLISECONDS.fullmatch(text) else _parse(text)
     if not is_usable_time(found):
         raise ValueError(f"{text!r} is no time that a record can hold")
     return found

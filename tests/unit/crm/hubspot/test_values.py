@@ -33,7 +33,9 @@ def test_nothing_is_no_time(nothing: object) -> None:
     assert day(nothing) is None
 
 
-@pytest.mark.parametrize("form", ["2026-11-20T08:30:15", "2026-11-20", "yesterday", "9" * 40, "-1e9"])
+@pytest.mark.parametrize(
+    "form", ["2026-11-20T08:30:15", "2026-11-20", "yesterday", "9" * 40, "-1e9"]
+)
 def test_a_time_without_a_zone_is_refused(form: str) -> None:
     with pytest.raises(ValueError, match=r"zone|Invalid|no time"):
         moment(form)
