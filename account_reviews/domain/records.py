@@ -219,6 +219,8 @@ class AccountSnapshot(Model):
     account: Account
     owner: Owner | None = None
     previous_owner: Owner | None = None
+    owner_changed_at: Timestamp | None = None
+    """When it was given to the owner; known only where it was told from the snapshot before."""
     manager: Owner | None = None
     """Of an owner who is no longer active: the nearest active manager, or the own one where none
     is active. None also when the CRM does not say."""
@@ -236,6 +238,19 @@ class AccountSnapshot(Model):
     source: str = "sql"
 
 
+class Tier(StrEnum):
+    """The ways an account can be read, in the order in which they are tried."""
+
+    BULK = "bulk"
+    """As many accounts in one read as the CRM can give."""
+    LIST = "list"
+    """A few in one read."""
+    RECORD = "record"
+    """Alone."""
+    STORED = "stored"
+    """Not at all: an older snapshot of ours."""
+
+
 class SnapshotRef(Model):
     """A stored snapshot and the small facts a workflow needs of it."""
 
@@ -248,6 +263,10 @@ class SnapshotRef(Model):
     """Age, when the CRM was down and this is an old one."""
     as_of: Timestamp | None = None
     """The clock it was read with; None in references from before this was noted."""
+    tier: Tier | None = None
+    """How it was read; None in references from before this was noted."""
+    passed_over: tuple[str, ...] = ()
+    """The tiers that failed before, each as "bulk: why"."""
 
 
 class SnapshotLimits(Model):
