@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable
 
 from temporalio import activity
 
+from account_reviews.crm.http.priorities import Priority, calling_for
 from account_reviews.crm.protocol import CrmBackend, Wanted
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.proposals import same
-from account_reviews.domain.records import SnapshotLimits
+from account_reviews.domain.records import SnapshotLimits, Tier
+from account_reviews.domain.review.state import ReviewKind, ReviewState
 from account_reviews.domain.review.steps import (
     FetchSnapshot,
     ReadBack,
@@ -16,6 +18,7 @@ from account_reviews.domain.review.steps import (
 )
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.usage import count_call
+from activities.bursts import one_burst
 
 Clock = Callable[[], Awaitable[Timestamp | None]]
 
@@ -45,9 +48,12 @@ class CrmActivities:
         AccountNotFoundError when the CRM has no such account.
         """
         as_of = await self._clock(call)
-        snapshot = await self._ask(call.tenant).snapshot(
-            call.account_id, as_of=as_of, limits=self._limits
-        )
+        with calling_for(asker_of(call.opening)), one_burst(limited=call.one_burst):
+            snapshot = await self._ask(call.tenant).snapshot(
+                call.account_id, as_of=as_of, limits=self._limits
+            )
+        if not (await self._crm.capabilities()).history:
+            (snapshot,) = await self._store.history.complete(call.tenant, [snapshot], self._limits)
         reference = ReadSnapshot(
             hash="",
             account_name=snapshot.account.name,
@@ -55,6 +61,7 @@ class CrmActivities:
             owner_name=snapshot.owner.name if snapshot.owner else None,
             fetched_at=snapshot.fetched_at,
             as_of=as_of,
+            tier=Tier.RECORD,
         )
         stored = await self._store.open_run(call.opening, snapshot)
         return reference.model_copy(update={"hash": stored})
@@ -84,3 +91,9 @@ class CrmActivities:
             for write, fields in zip(call.writes, shown, strict=True)
         }
         return ReadBackResult(verified=verified)
+
+
+def asker_of(state: ReviewState) -> Priority:
+    """For whom its account is read: nobody waits for what a schedule or a cycle started."""
+    scheduled = state.kind == ReviewKind.SCHEDULED.value or state.cycle_id is not None
+    return Priority.SCHEDULES if scheduled else Priority.PEOPLE

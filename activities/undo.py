@@ -59,6 +59,8 @@ class UndoActivities:
         if isinstance(prepared, str):
             return PreparedUndo(refusal=prepared)
         snapshot, found = prepared
+        if not (await self._crm.capabilities()).history:
+            (snapshot,) = await self._store.history.complete(call.tenant, [snapshot], self._limits)
         stored = await self._store.open_run(call.opening, snapshot)
         if isinstance(found, str):
             return PreparedUndo(snapshot=_reference(snapshot, stored), refusal=found)

@@ -1,11 +1,17 @@
 """The first half of a review: read the CRM and the memory side by side, then run the rules."""
 
 import asyncio
+from datetime import datetime
 
 from temporalio import workflow
 
-from account_reviews.domain.errors import AccountNotFoundError
-from account_reviews.domain.records import SnapshotRef
+from account_reviews.domain.errors import (
+    AccountNotFoundError,
+    CrmAwayError,
+    CrmTokensRevokedError,
+)
+from account_reviews.domain.records import SnapshotRef, Tier
+from account_reviews.domain.review.bounds import cut
 from account_reviews.domain.review.state import (
     AnalysisResult,
     MemoryDocument,
@@ -74,6 +80,8 @@ def _take_over(
     given: SnapshotRef | None,
 ) -> None:
     missing = []
+    if review.state.follows(4):
+        review.record("snapshot", _how_it_was_read(snapshot))
     if snapshot.stale_seconds is not None:
         missing.append("crm")
         review.record("degraded", f"CRM down: a snapshot {snapshot.stale_seconds} s old is used")
@@ -136,27 +144,68 @@ async def _read_crm(
             return taken
         # A message says by itself whether it gives a clock, whatever the review began with.
         clock_given = clock_given and (again or review.start.clock_given)
-    state, give_up = review.state, review.start.give_up_after_seconds
+    state = review.state
     call = FetchSnapshot(
         account_id=state.account_id,
         tenant=state.tenant,
         as_of=state.as_of,
         opening=state,
         now=None if clock_given else workflow.now(),
+        one_burst=state.follows(4),
     )
+    return await _fetch_or_fall_back(review, call)
+
+
+async def _fetch_or_fall_back(review: OpenReview, call: FetchSnapshot) -> SnapshotRef:
+    """The CRM's answer; of one that is away an older snapshot, else what it says when it is back.
+
+    From logic 4 on a CRM that names a time to wait is waited for, and is away after one burst of
+    tries; before, it was away after 20 seconds, whatever it said.
+    """
+    state, begun, give_up = review.state, workflow.now(), review.start.give_up_after_seconds
     summary = f"Read {state.account_id} from the CRM"
+    patience = give_up if state.follows(4) else min(20, give_up)
     try:
-        return await _fetch(review, call, summary, min(20, give_up))
+        return await _fetch(review, call, summary, patience)
     except StepError as error:
         _raise_when_refused(review, error)
-        stale = await _latest_snapshot(review)
-        if stale is not None:
-            return stale
+        first = error
+    stale = await _latest_snapshot(review)
+    if stale is not None:
+        return stale.model_copy(update={"passed_over": _passed_over(review, first)})
+    left = _seconds_left(review, begun)
+    if left <= 0:
+        raise NoDataError(f"no_data: {first.reason}")
+    call = call.model_copy(update={"one_burst": False})
     try:
-        return await _fetch(review, call, summary, give_up, again=True)
+        return await _fetch(review, call, summary, left, again=True)
     except StepError as error:
         _raise_when_refused(review, error)
         raise NoDataError(f"no_data: {error.reason}") from None
+
+
+def _seconds_left(review: OpenReview, begun: datetime) -> float:
+    give_up = review.start.give_up_after_seconds
+    if not review.state.follows(4):
+        return give_up
+    return give_up - (workflow.now() - begun).total_seconds()
+
+
+def _passed_over(review: OpenReview, error: StepError) -> tuple[str, ...]:
+    return (f"{Tier.RECORD}: {cut(error.reason)}",) if review.state.follows(4) else ()
+
+
+def _how_it_was_read(snapshot: SnapshotRef) -> str:
+    """Which tier gave it, and why those before it did not."""
+    tier = Tier.STORED if snapshot.stale_seconds is not None else snapshot.tier
+    how = {
+        Tier.BULK: "Read from the CRM together with other accounts",
+        Tier.LIST: "Read from the CRM together with a few other accounts",
+        Tier.RECORD: "Read from the CRM by itself",
+        Tier.STORED: "An older snapshot is used",
+    }
+    said = how[tier] if tier is not None else "A snapshot that was handed over is used"
+    return "; ".join((f"{said} (tier {tier or 'unknown'})", *snapshot.passed_over))
 
 
 async def _take(review: OpenReview, given: SnapshotRef, *, again: bool) -> SnapshotRef | None:
@@ -173,7 +222,8 @@ async def _take(review: OpenReview, given: SnapshotRef, *, again: bool) -> Snaps
         used=review.using("gather"),
     )
     if taken.snapshot is not None:
-        return taken.snapshot
+        how = {"tier": given.tier, "passed_over": given.passed_over}
+        return taken.snapshot.model_copy(update=how)
     if taken.unknown and again:
         raise UnknownSnapshotError(taken.refusal)
     review.record("read_again", f"Read from the CRM: {taken.refusal}")
@@ -203,7 +253,9 @@ async def _latest_snapshot(review: OpenReview) -> SnapshotRef | None:
         local=review.execution.own == "local",
         used=review.using("gather"),
     )
-    return found.reference() if found is not None else None
+    if found is None:
+        return None
+    return found.reference().model_copy(update={"tier": Tier.STORED, "passed_over": ()})
 
 
 async def _recall(review: OpenReview) -> MemoryDocument | None:
@@ -232,5 +284,9 @@ def _raise_when_refused(review: OpenReview, error: StepError) -> None:
     """An outage may be bridged; what the CRM refuses is said as what it is."""
     if error.kind == AccountNotFoundError.__name__:
         raise NoDataError(f"no_data: {error.reason}", refused=True) from None
+    if review.state.follows(4) and error.kind == CrmTokensRevokedError.__name__:
+        raise NoDataError(unread(error), refused=True) from None
+    if error.kind == CrmAwayError.__name__:
+        return
     if error.permanent and review.state.follows(2):
         raise NoDataError(unread(error), refused=True) from None

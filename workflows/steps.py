@@ -18,6 +18,7 @@ from account_reviews.domain.errors import (
     CrmAuthError,
     CrmOfAnotherTenantError,
     CrmPermissionError,
+    CrmTokensRevokedError,
     CrmUnreadableError,
     TenantNotServedError,
 )
@@ -50,6 +51,7 @@ _REFUSALS = {
     one.__name__: one.code
     for one in (
         CrmAuthError,
+        CrmTokensRevokedError,
         CrmOfAnotherTenantError,
         CrmPermissionError,
         CrmUnreadableError,

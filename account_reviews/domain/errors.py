@@ -160,6 +160,13 @@ class CrmUnavailableError(CrmError):
         super().__init__(message, hint=hint)
 
 
+class CrmAwayError(CrmUnavailableError):
+    """The CRM did not answer a whole burst of tries."""
+
+    retryable = False
+    code = "crm_away"
+
+
 class CrmAuthError(CrmError):
     """The CRM does not accept our credentials."""
 

@@ -31,6 +31,7 @@ from account_reviews.store.review_writes import (
     document_values,
     save_values,
 )
+from account_reviews.store.snapshot_history import SnapshotHistory
 from account_reviews.store.sql_files import read_sql
 from account_reviews.store.undone import (
     show_what_it_undid,
@@ -95,6 +96,7 @@ class ReviewStore:
         self._engine = engine
         self._rules = rules
         self._autocommit = autocommit(engine)
+        self.history = SnapshotHistory(engine)
         self._known: TTLCache[str, str] = TTLCache(KNOWN_CHARACTERS, KNOWN_SECONDS, getsizeof=len)
 
     async def put_document(self, kind: str, body: object) -> str:

@@ -1,5 +1,6 @@
 """Entries recorded with what they are about: reviews, halts, schedule runs, policy. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -55,6 +56,8 @@ _KINDS: Final = {
     "malformed_signal": (EventType.ERROR_OCCURRED, Severity.WARNING),
 }
 """Kind of a line -> how it is recorded; every other line is a review_note."""
+_TIER: Final = re.compile(r"\(tier (\w+)\)")
+"""How the account was read, in the line that says so."""
 _NOTE: Final = (EventType.REVIEW_NOTE, Severity.INFO)
 _BAD_ENDS: Final = {
     Outcome.FAILED: Severity.ERROR,
@@ -95,6 +98,8 @@ def _lines(state: ReviewState, rules: Rules) -> Iterator[_Placed]:
         details: Details = {"text": _redacted(line.text, rules), "line": n}
         if line.kind == "refreshed" and _superseded(state, line):
             kind = EventType.APPROVAL_SUPERSEDED
+        tier = _TIER.search(line.text) if line.kind == "snapshot" else None
+        details |= {"tier": tier[1]} if tier is not None else {}
         details |= _decision(state, line, rules) if line.kind == "approval_decided" else {}
         body = {
             "event_id": audit_entry_id("timeline", state.run_id, n, at=line.at),

@@ -28,11 +28,12 @@ from account_reviews.domain.review.phases import (
     check_move,
 )
 
-NEWEST_LOGIC = 3
+NEWEST_LOGIC = 4
 """What starters set as `ReviewInput.logic`: each number is an order of commands.
 
 1 is the first; 2 saves and reports before it remembers, and looks unknown outcomes up; 3 takes
-commands, waits by one timer for all that is due, and writes on a queue of its own.
+commands, waits by one timer for all that is due, and writes on a queue of its own; 4 waits for a
+CRM that names a time, takes it to be away after one burst of tries, and says how it was read.
 """
 RECOVERY = "recovery"
 """How a review that was reset is shown; nobody starts one as such."""

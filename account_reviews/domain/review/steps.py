@@ -57,6 +57,8 @@ class FetchSnapshot(Model):
     now: Timestamp | None = None
     """Set when nobody gave a clock: the account is read as a start without one would read it (by
     the last import's clock, else now), but no earlier than `as_of`."""
+    one_burst: bool = False
+    """A CRM that did not answer one burst of tries is given up, see `domain.bursts`."""
 
 
 class TakeSnapshot(Model):

@@ -1,0 +1,40 @@
+"""A CRM that refuses its next reads as a test says, and counts what it was asked."""
+
+from collections.abc import Sequence
+
+from account_reviews.crm.in_memory import InMemoryCrm
+from account_reviews.crm.protocol import Capabilities
+from account_reviews.domain.base import Timestamp
+from account_reviews.domain.errors import CrmError
+from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
+
+
+class MoodyCrm(InMemoryCrm):
+    """`moods` are raised by the next reads, one each; None lets one through. When they are used
+    up `always` is raised, if it is set. `asked`: the ids of each read."""
+
+    moods: list[CrmError | None]
+    always: CrmError | None = None
+    asked: list[tuple[str, ...]]
+    capable: Capabilities | None = None
+    """In place of what it says of itself."""
+
+    @classmethod
+    async def of_world(cls, crm: InMemoryCrm, *moods: CrmError | None) -> "MoodyCrm":
+        """With the records of another one."""
+        moody = cls(tenant=crm.tenant)
+        moody.__dict__ |= crm.__dict__
+        moody.moods, moody.asked = list(moods), []
+        return moody
+
+    async def snapshots(
+        self, account_ids: Sequence[str], *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> dict[str, AccountSnapshot]:
+        self.asked.append(tuple(account_ids))
+        mood = self.moods.pop(0) if self.moods else self.always
+        if mood is not None:
+            raise mood
+        return await super().snapshots(account_ids, as_of=as_of, limits=limits)
+
+    async def capabilities(self) -> Capabilities:
+        return self.capable or await super().capabilities()
