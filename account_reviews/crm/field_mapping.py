@@ -81,6 +81,8 @@ class FieldRule(_Part):
     """Ours, for a text that is neither in `values` nor in our vocabulary."""
     write: bool = False
     """Whether a review may write it."""
+    optional: bool = False
+    """Not every org has it: `crm check` says nothing when it is missing."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Verbs of `crm`: fill the SQL CRM, and ask whether a CRM answers."""
+"""Verbs of `crm`: fill the SQL CRM, and ask whether a CRM answers and fits its mapping."""
 
 import json
 from enum import StrEnum
@@ -12,6 +12,7 @@ from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.presentation.terminal import note, print_json_text, print_table, say
 
 if TYPE_CHECKING:
+    from account_reviews.crm.field_check import MappingProblem
     from account_reviews.crm.importing.csv_stream import Problem
     from account_reviews.crm.importing.importer import ImportRefusedError, ImportReport
     from account_reviews.domain.backends import Health
@@ -25,10 +26,11 @@ class OnError(StrEnum):
 
 
 def register(app: typer.Typer) -> None:
-    """Add `crm import` and `crm ping`."""
+    """Add `crm import`, `crm ping` and `crm check`."""
     crm = typer.Typer(help="The CRM that reviews read and write.", no_args_is_help=True)
     crm.command("import")(import_files)
     crm.command("ping")(ping)
+    crm.command("check")(check)
     app.add_typer(crm, name="crm")
 
 
@@ -64,6 +66,20 @@ def ping(output: Output = Format.TABLE) -> None:
         put(health.detail + (f" ({health.hint})" if health.hint else ""))
     if not health.ok:
         leave(5)
+
+
+def check(output: Output = Format.TABLE) -> None:
+    """Compare the mapping file with the CRM's own description of its fields; exit 1 on a problem."""
+    problems = run(_check(), output)
+    if output is Format.JSON:
+        print_json({"ok": not problems, "problems": problems})
+    elif problems:
+        columns = ("field", "crm_field", "expected", "found")
+        print_table(columns, [[getattr(one, name) for name in columns] for one in problems])
+    else:
+        say("every field of the mapping is there, and of its type")
+    if problems:
+        leave(1)
 
 
 async def _import(
@@ -113,15 +129,28 @@ async def _record(report: "ImportReport") -> None:
 
 
 async def _ping() -> "Health":
+    from account_reviews.bootstrap import open_parts
     from account_reviews.config.settings import Settings
-    from account_reviews.crm.sql.backend import SqlCrm
-    from account_reviews.store.database import create_engine
 
-    engine = create_engine(_url(), application_name="reviews-crm")
-    try:
-        return await SqlCrm(engine).of(Settings.load().tenant).health()
-    finally:
-        await engine.dispose()
+    async with open_parts(Settings.load(), application="reviews-crm") as parts:
+        return await parts.crm.of(parts.settings.tenant).health()
+
+
+async def _check() -> "tuple[MappingProblem, ...]":
+    from account_reviews.bootstrap import open_parts
+    from account_reviews.config.settings import Settings
+    from account_reviews.crm.field_check import ChecksMapping
+    from account_reviews.domain.errors import BadInputError
+
+    async with open_parts(Settings.load(), application="reviews-crm") as parts:
+        crm = parts.crm.of(parts.settings.tenant)
+        if not isinstance(crm, ChecksMapping):
+            name = (await crm.capabilities()).name
+            raise BadInputError(
+                f"the CRM {name} has no mapping of fields to check",
+                hint="the mapping of an import is checked by `reviews crm import`",
+            )
+        return await crm.check_mapping()
 
 
 def _url() -> str:
