@@ -16,6 +16,7 @@ from account_reviews.runtime.garbage_collection import collect_seldom
 
 VERBS: Final = {
     "dev": "stack", "doctor": "stack", "health": "health", "demo": "demo", "worker": "worker",
+    "web": "web",
     "start": "start",
     "list": "show", "show": "show", "watch": "show", "brief": "show", "history": "show",
     "stuck": "stuck", "retry": "stuck",

@@ -120,6 +120,12 @@ class Instruments:
         self.notices = self._counter(
             "reviews_notices", "Tries to notify somebody, by channel, kind and how they ended"
         )
+        self.webhooks = self._counter(
+            "reviews_webhooks", "Webhooks that came in, by who sent them and how they were answered"
+        )
+        self.events = self._counter(
+            "reviews_crm_events", "What was done about accounts that the CRM says have changed"
+        )
         self.hook_failures = self._counter(
             "reviews_hook_failures", "Calls of hooks that raised, took too long or were dropped"
         )
@@ -306,6 +312,18 @@ def hook_ended(hook: str) -> None:
 def hook_failed(hook: str, reason: str) -> None:
     """It did not; `reason`: raised, timed_out, dropped."""
     instruments().hook_failures.add(1, {"hook": hook, "reason": reason})
+
+
+def webhook_answered(source: str, outcome: str) -> None:
+    """A webhook came in. `source`: zoho, hubspot, crm; `outcome`: accepted, duplicate, refused,
+    malformed, too_large, too_slow, full, unavailable."""
+    instruments().webhooks.add(1, {"source": source, "outcome": outcome})
+
+
+def event_followed(outcome: str) -> None:
+    """An account, or an event of none, was dealt with: started, refreshed, own_write, deleted,
+    no_account, dead."""
+    instruments().events.add(1, {"outcome": outcome})
 
 
 def notice_tried(channel: str, kind: str, outcome: str) -> None:

@@ -272,6 +272,14 @@ class Cycle(Section):
     )
 
 
+class Events(Section):
+    """What the CRM says has changed, and how soon it is followed."""
+
+    settle: Annotated[timedelta, Span("1s", "1h", "s")] = timedelta(seconds=2)
+    quiet: Annotated[timedelta, Span("1s", "1d", "s")] = timedelta(minutes=1)
+    duplicates: Annotated[timedelta, Span("1m", "7d", "s")] = timedelta(hours=1)
+
+
 class SchedulePolicy(Section):
     """How late a scheduled cycle may start."""
 
@@ -319,6 +327,7 @@ class Policy(Section):
     idle: Idle = Field(default_factory=Idle)
     admission: Admission = Field(default_factory=Admission)
     cycle: Cycle = Field(default_factory=Cycle)
+    events: Events = Field(default_factory=Events)
     schedules: SchedulePolicy = Field(default_factory=SchedulePolicy)
     retention: Retention = Field(default_factory=Retention)
     notifications: Notifications = Field(default_factory=Notifications)

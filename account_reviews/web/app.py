@@ -1,0 +1,101 @@
+"""The web app, and the server that it runs in."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from account_reviews.domain.errors import ConflictError
+from account_reviews.web.crm_webhooks import CrmWebhooks
+
+_MOST_AT_ONCE: Final = 200
+"""Requests at a time; more are answered with 503."""
+_END_SECONDS: Final = 10
+
+
+def create_app(webhooks: CrmWebhooks) -> Starlette:
+    """The paths of the webhooks, and `/healthz`, which says that the process answers."""
+    routes = [*webhooks.routes(), Route("/healthz", _healthz, methods=["GET"])]
+    return Starlette(routes=routes, exception_handlers={404: _said, 405: _said, 500: _said})
+
+
+async def _healthz(_: Request) -> Response:
+    return JSONResponse({"ok": True})
+
+
+async def _said(_: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    texts = {404: "there is nothing at this path", 405: "this path takes POST"}
+    message = texts.get(status, "something went wrong; the log of the server says what")
+    document = {"error": {"code": f"http_{status}", "message": message}}
+    return JSONResponse(document, status, getattr(error, "headers", None))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that is bound; port 0 takes any. ConflictError says why there is none."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+    except (OSError, OverflowError) as error:
+        found.close()
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConflictError(
+            f"nothing can listen on {host} port {port}: {why}",
+            hint="choose another one with --host and --port; port 0 takes any that is free",
+        ) from None
+    return found
+
+
+def url_of(bound: socket.socket) -> str:
+    """Where it is reached."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """Signals are whoever's who runs it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(app: Starlette, bound: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer until SIGTERM or SIGINT; what is being answered is answered first."""
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=_MOST_AT_ONCE,
+            timeout_graceful_shutdown=_END_SECONDS,
+        )
+    )
+
+    def stop() -> None:
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    serving = asyncio.create_task(server.serve(sockets=[bound]))
+    while not server.started and not serving.done():  # noqa: ASYNC110  it has no event for that
+        await asyncio.sleep(0.01)
+    if server.started:
+        ready()
+    await serving
