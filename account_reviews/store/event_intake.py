@@ -17,7 +17,7 @@ _ALONE: Final = "select pg_advisory_xact_lock(hashtextextended('reviews-events:'
 _TAKE_IN: Final = read_sql("account_reviews.store", "take_in_events.sql")
 _WAITING: Final = (
     "select count(*) as waiting from (select from reviews.webhook_events "
-    "where tenant = :tenant and state in ('new', 'waiting') limit :most) as some"
+    "where tenant = :tenant and state in ('new', 'waiting') limit :most) as counted"
 )
 
 
