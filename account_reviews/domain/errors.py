@@ -185,6 +185,13 @@ class CrmOfAnotherTenantError(CrmPermissionError):
     code = "crm_of_another_tenant"
 
 
+class CrmNeedsPersonError(CrmPermissionError):
+    """The CRM lets nobody change this record before a person has acted there: it is locked, in a
+    blueprint or waits for an approval."""
+
+    code = "crm_needs_person"
+
+
 class CrmRecordNotFoundError(CrmError, NotFoundError):
     """The CRM has no such record."""
 

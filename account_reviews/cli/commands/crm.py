@@ -69,7 +69,7 @@ def ping(output: Output = Format.TABLE) -> None:
 
 
 def check(output: Output = Format.TABLE) -> None:
-    """Compare the mapping file with the CRM's own description of its fields; exit 1 on a problem."""
+    """Compare the mapping file with the fields that the CRM has; exit 1 on a problem."""
     problems = run(_check(), output)
     if output is Format.JSON:
         print_json({"ok": not problems, "problems": problems})
