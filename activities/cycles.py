@@ -1,13 +1,14 @@
 """A cycle's own work: which accounts, what they look like now, who is looked at first."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus
 
+from account_reviews.crm.http.priorities import Priority, calling_for
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
 from account_reviews.domain.analysis.analysis import starting_risk
 from account_reviews.domain.analysis.model import RiskLevel
@@ -32,29 +33,18 @@ from account_reviews.domain.cycle.state import (
     ReadAccountsResult,
     start_rank,
 )
-from account_reviews.domain.errors import (
-    AccountNotFoundError,
-    CrmUnreadableError,
-    ReviewsError,
-)
+from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.policy.model import Policy
-from account_reviews.domain.records import (
-    Account,
-    AccountSnapshot,
-    SnapshotLimits,
-    SnapshotRef,
-)
+from account_reviews.domain.records import Account, SnapshotLimits, SnapshotRef
 from account_reviews.store.cycles import CycleStore, failed_account
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal import names, search_attributes
 from account_reviews.temporal.executions import describe, first_run_of, is_open, is_paused
+from activities.portfolio_reads import CHUNK, PortfolioReading, Read, Reads
 
 PAGE: Final = 200
 """Accounts per page of the CRM's list, and at most per bulk read."""
-CHUNK: Final = 50
-"""Accounts read one by one before their reviews start."""
-READS_AT_ONCE: Final = 10
 
 Clock = Callable[[], Awaitable[Timestamp | None]]
 
@@ -100,6 +90,10 @@ class CycleActivities:
         left out when one was missed or late. Accounts that nobody reviewed in the cycles before
         are taken again, whenever they changed.
         """
+        with calling_for(Priority.SCHEDULES):
+            return await self._list(call)
+
+    async def _list(self, call: ListAccounts) -> ListedAccounts:
         scope = call.scope
         where = _in_scope(scope).model_copy(
             update={"changed_since": await self._changed_since(call)}
@@ -140,18 +134,34 @@ class CycleActivities:
         """Read the next accounts, store their snapshots, and order them by their risk now."""
         if call.blind:
             return await self._store.place_unread(call.run_id)
-        at_once = (await self._crm.capabilities()).bulk_reads if call.bulk else 1
-        ids = await self._store.unread(call.run_id, PAGE if at_once > 1 else CHUNK)
-        why: dict[str, str] = {}
-        found = await self._read(self._crm.of(call.tenant), ids, call.as_of, at_once, why)
-        documents = await self._documents.put_snapshots(list(found.values()))
-        read = []
-        for snapshot, stored in zip(found.values(), documents, strict=True):
-            read.append(self._account(snapshot, stored))
+        most = (await self._crm.capabilities()).bulk_reads if call.bulk else 1
+        ids = await self._store.unread(call.run_id, PAGE if most > 1 else CHUNK)
+        reads = Reads(self._crm.of(call.tenant), call.as_of, self._limits, most)
+        with calling_for(Priority.SCHEDULES):
+            await PortfolioReading(reads, _Keeper(self, call)).run(ids)
+        return await self._store.place(call.run_id, [])
+
+    async def keep_read(
+        self, call: ReadAccounts, read: Sequence[Read], why: Mapping[str, str]
+    ) -> None:
+        """Store what was read, and give it places in the order of its risk now."""
+        snapshots = [one.snapshot for one in read]
+        if not (await self._crm.capabilities()).history:
+            history = self._documents.history
+            snapshots = await history.complete(call.tenant, snapshots, self._limits)
+        documents = await self._documents.put_snapshots(snapshots)
+        found = []
+        for one, snapshot, stored in zip(read, snapshots, documents, strict=True):
+            found.append(self._account(one._replace(snapshot=snapshot), stored))
             await asyncio.sleep(0)  # two hundred in one go would hold up all other work
-        read.sort(key=lambda one: (start_rank(one.risk_level), one.account_id))
-        unknown = [failed_account(one, why[one]) for one in ids if one not in found]
-        return await self._store.place(call.run_id, [*read, *unknown])
+        found.sort(key=lambda one: (start_rank(one.risk_level), one.account_id))
+        unknown = [failed_account(one, why[one]) for one in why]
+        await self._store.place(call.run_id, [*found, *unknown])
+
+    async def keep_unread(self, call: ReadAccounts, ids: Sequence[str]) -> None:
+        """Give accounts that were not read a place by what is known of their risk."""
+        activity.logger.warning("%d accounts are left to their own reviews", len(ids))
+        await self._store.place_unread(call.run_id, ids)
 
     @activity.defn(name="cycles.rank")
     async def rank(self, call: CycleRef) -> None:
@@ -203,46 +213,9 @@ class CycleActivities:
             reason=f"its review was {ended}",
         )
 
-    async def _read(
-        self,
-        crm: CrmBackend,
-        ids: Sequence[str],
-        as_of: Timestamp,
-        at_once: int,
-        why: dict[str, str],
-    ) -> dict[str, AccountSnapshot]:
-        """Snapshots by account id, `at_once` accounts per read, several reads side by side.
-
-        `why` gets the reason of each account that has none: it takes no other with it.
-        """
-        gate = asyncio.Semaphore(READS_AT_ONCE)
-
-        async def some(part: Sequence[str]) -> dict[str, AccountSnapshot]:
-            async with gate:
-                found: dict[str, AccountSnapshot] = {}
-                if at_once > 1:
-                    found |= await crm.snapshots(part, as_of=as_of, limits=self._limits)
-                for one in part:
-                    if one not in found:
-                        found |= await self._one(crm, one, as_of, why)
-                return found
-
-        parts = [ids[start : start + at_once] for start in range(0, len(ids), at_once)]
-        found = await asyncio.gather(*(some(part) for part in parts))
-        return {name: snapshot for part in found for name, snapshot in part.items()}
-
-    async def _one(
-        self, crm: CrmBackend, account_id: str, as_of: Timestamp, why: dict[str, str]
-    ) -> dict[str, AccountSnapshot]:
-        try:
-            found = await crm.snapshot(account_id, as_of=as_of, limits=self._limits)
-        except (AccountNotFoundError, CrmUnreadableError) as error:
-            why[account_id] = error.message
-            return {}
-        return {account_id: found}
-
-    def _account(self, snapshot: AccountSnapshot, stored: str) -> CycleAccount:
+    def _account(self, read: Read, stored: str) -> CycleAccount:
         """With its risk now; one that the rules cannot judge is left to its own review."""
+        snapshot = read.snapshot
         account, owner = snapshot.account, snapshot.owner
         level, score = RiskLevel.UNKNOWN, None
         try:
@@ -264,8 +237,23 @@ class CycleActivities:
                 owner_name=owner.name if owner else None,
                 fetched_at=snapshot.fetched_at,
                 as_of=snapshot.as_of,
+                tier=read.tier,
+                passed_over=read.passed_over,
             ),
         )
+
+
+class _Keeper(NamedTuple):
+    """Keeps what one call reads."""
+
+    activities: CycleActivities
+    call: ReadAccounts
+
+    async def keep_read(self, read: Sequence[Read], why: Mapping[str, str]) -> None:
+        await self.activities.keep_read(self.call, read, why)
+
+    async def keep_unread(self, ids: Sequence[str]) -> None:
+        await self.activities.keep_unread(self.call, ids)
 
 
 def _in_scope(scope: CycleScope) -> AccountFilter:

@@ -13,13 +13,10 @@ from account_reviews.domain.cycle.state import (
     ListAccounts,
     ReadAccounts,
 )
-from account_reviews.domain.errors import CrmAuthError
+from account_reviews.domain.errors import CrmAuthError, CrmTokensRevokedError
 from activities.cycles import CycleActivities
 from workflows import policies
 from workflows.steps import ReviewCancelledError, StepError, run_step, unless, unread
-
-_READ_PATIENCE = 300.0
-"""Seconds. After it reviews read their accounts themselves, and fall back on what is stored."""
 
 
 async def load(state: CycleState, start: CycleInput, leaving: Callable[[], bool]) -> None:
@@ -62,7 +59,7 @@ async def _read_some(state: CycleState, start: CycleInput) -> None:
         bulk=start.bulk_reads,
         blind="crm" in state.missing_sources,
     )
-    config = policies.bulk_read("Read accounts", _READ_PATIENCE)
+    config = policies.bulk_read("Read accounts", start.give_up_after_seconds)
     try:
         done = await run_step(CycleActivities.read_accounts, call, config, local=False)
     except StepError as error:
@@ -86,4 +83,5 @@ async def _rank(state: CycleState) -> None:
 
 def _login_refused(error: StepError) -> bool:
     """No review could read anything either, and all of them would fail one by one."""
-    return error.kind == CrmAuthError.__name__ and workflow.patched("login-refused-is-no-outage")
+    refused = error.kind in (CrmAuthError.__name__, CrmTokensRevokedError.__name__)
+    return refused and workflow.patched("login-refused-is-no-outage")

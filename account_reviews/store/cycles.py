@@ -149,12 +149,15 @@ class CycleStore:
                 await connection.execute(_PLACE, rows)
             return await _progress(connection, run_id)
 
-    async def place_unread(self, run_id: str) -> ReadAccountsResult:
-        """Give all that is left a place by the risk known so far."""
+    async def place_unread(
+        self, run_id: str, only: Sequence[str] | None = None
+    ) -> ReadAccountsResult:
+        """Give all that is left, or `only` these, a place by the risk known so far."""
         async with self._transaction() as connection:
             await connection.execute(_LOCK, {"run_id": run_id})
             first = await _number(connection, _PLACED, run_id)
-            await connection.execute(_PLACE_UNREAD, {"run_id": run_id, "first": first})
+            values = {"run_id": run_id, "first": first, "ids": None if only is None else list(only)}
+            await connection.execute(_PLACE_UNREAD, values)
             return await _progress(connection, run_id)
 
     async def rank(self, run_id: str) -> None:

@@ -4,7 +4,9 @@ update reviews.cycle_accounts known set position = :first + ranked.place
 from (
   select account_id, row_number() over (order by position, account_id) - 1 as place
   from reviews.cycle_accounts
-  where run_id = :run_id and position < 0
+  where run_id = :run_id
+    and position < 0
+    and (cast(:ids as text[]) is null or account_id = any(cast(:ids as text[])))
 ) ranked
 
 where known.run_id = :run_id and known.account_id = ranked.account_id
