@@ -1,0 +1,1 @@
+"""A Zoho CRM, API v8, as far as reviews ask it."""
