@@ -56,11 +56,19 @@ async def serving(app: FakeApp, port: int = 0) -> AsyncIterator[str]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         config = uvicorn.Config(
-            app.asgi, http=_DroppingProtocol, interface="asgi3", lifespan="off", log_config=None, access_log=False,
-            date_header=False, server_header=False, proxy_headers=False, ws="none",
+            app.asgi,
+            http=_DroppingProtocol,
+            interface="asgi3",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            date_header=False,
+            server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=1,
             backlog=512,
-        )  # fmt: skip
+        )
         server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:

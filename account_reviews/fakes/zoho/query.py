@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from account_reviews.fakes.zoho.org import Org, Row, User
@@ -293,7 +294,7 @@ class Answering:
             shown = self._totals(rows)
         else:
             for name, falls in reversed(query.orders or [("id", False)]):
-                rows.sort(key=lambda row, name=name: _order(self._raw(row, name)), reverse=falls)
+                rows.sort(key=partial(self._place, name), reverse=falls)
             window = rows[query.offset : query.offset + query.limit]
             return [self._shown(row) for row in window], len(rows) > query.offset + query.limit
         return shown[query.offset : query.offset + query.limit], len(
@@ -387,6 +388,9 @@ class Answering:
             found[column.key] = value
         return found
 
+    def _place(self, name: str, row: Row | User) -> tuple[bool, Any]:
+        return _order(self._raw(row, name))
+
     def _totals(self, rows: list[Row | User]) -> list[dict[str, Any]]:
         groups: dict[tuple[Any, ...], list[Row | User]] = {}
         for row in rows:
@@ -396,7 +400,7 @@ class Answering:
             groups[()] = []
         found = [self._total(members) for members in groups.values()]
         for name, falls in reversed(self._query.orders):
-            found.sort(key=lambda one, name=name: _order(_comparable(one.get(name))), reverse=falls)
+            found.sort(key=partial(_place_of, name), reverse=falls)
         return found
 
     def _total(self, members: list[Row | User]) -> dict[str, Any]:
@@ -420,8 +424,9 @@ def _user_value(user: User, name: str) -> Any:
     return user.shown().get(name)
 
 
-def _comparable(value: Any) -> Any:
-    return value["id"] if isinstance(value, dict) else value
+def _place_of(name: str, shown: dict[str, Any]) -> tuple[bool, Any]:
+    value = shown.get(name)
+    return _order(value["id"] if isinstance(value, dict) else value)
 
 
 def _order(value: Any) -> tuple[bool, Any]:
