@@ -14,6 +14,8 @@ KEPT: Final = timedelta(days=7)
 """How long events that are done, and dead letters, can be looked at."""
 TRIES: Final = 3
 """After so many failures of its own an event is a dead letter. Waiting for an outage is none."""
+HANDLING: Final = "event"
+"""Of a review: the key of its metadata and its memo in Temporal that holds what began it."""
 MOST_OF_A_REQUEST: Final = 1000
 """Records that one request may name."""
 

@@ -1,7 +1,7 @@
 """Everything a worker process has around its worker: telemetry, parts, Temporal, trail, hooks."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,6 +21,7 @@ from account_reviews.store.memory_outbox import MemoryOutbox
 from account_reviews.telemetry import gauges, instruments
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.sandbox import sandboxed_runner
+from account_reviews.upkeep.event_work import EventWork
 from account_reviews.upkeep.jobs import AuditTools, UpkeepJobs
 from account_reviews.upkeep.outside_watch import OutsideWatch
 from account_reviews.upkeep.remembering import Remembering
@@ -81,6 +82,7 @@ async def open_worker_parts(
                 client, parts.engine, parts.audit.engine, settle, tenant=settings.tenant
             )
             async with (
+                nullcontext() if only is Only.WRITE else EventWork(parts, client).running(),
                 remembering.running(),
                 watch.running(),
                 kept_up_to_date(

@@ -7,7 +7,8 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from account_reviews.domain.admission import MEMO
 from account_reviews.domain.characters import escaped_in_markdown, shown_on_one_line
-from account_reviews.domain.review.state import ReviewInput, UndoOf
+from account_reviews.domain.crm_events import HANDLING
+from account_reviews.domain.review.state import ReviewInput, ReviewKind, UndoOf
 from account_reviews.temporal import search_attributes
 
 TASK_TIMEOUT: Final = timedelta(seconds=6)
@@ -30,8 +31,12 @@ def details(start: ReviewInput) -> str:
 
 
 def memo(start: ReviewInput) -> dict[str, str] | None:
-    """Of a review that has a place: which. The server answers for it, also without a worker."""
-    return None if start.reservation_id is None else {MEMO: start.reservation_id}
+    """Which place it has, and which events began it. The server answers for both, also without a
+    worker."""
+    found = {} if start.reservation_id is None else {MEMO: start.reservation_id}
+    if start.kind is ReviewKind.EVENT and start.metadata.get(HANDLING) is not None:
+        found[HANDLING] = str(start.metadata[HANDLING])
+    return found or None
 
 
 def owned_by(tenant: str, owner_id: str | None) -> TypedSearchAttributes:
