@@ -15,7 +15,8 @@ from account_reviews.presentation.terminal import print_text, spare_characters
 from account_reviews.runtime.garbage_collection import collect_seldom
 
 VERBS: Final = {
-    "dev": "stack", "doctor": "stack", "health": "health", "demo": "demo", "worker": "worker",
+    "dev": "stack", "doctor": "stack", "health": "health", "demo": "demo", "fake": "fake",
+    "worker": "worker",
     "web": "web",
     "start": "start",
     "list": "show", "show": "show", "watch": "show", "brief": "show", "history": "show",

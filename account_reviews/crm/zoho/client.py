@@ -286,7 +286,7 @@ def _result_of(answer: Answer, method: str, path: str) -> Written:
             raise CrmOutcomeUnknownError(f"{SERVICE} gave no result for the record")
         if str(first.get("code")).upper() in _CONFLICTS:
             raise ConflictSeenError
-        raise _meaning(first, answer.status if answer.status >= 400 else 400, method, path)
+        raise _meaning(first, max(answer.status, 400), method, path)
     details = first.get("details")
     if not isinstance(details, dict) or not details.get("id"):
         raise CrmOutcomeUnknownError(f"{SERVICE} says that it wrote, but not which record")
