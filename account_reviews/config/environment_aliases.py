@@ -48,6 +48,33 @@ LIMITS: Final[Mapping[str, Alias]] = {
 }
 """How much of an account a snapshot takes in."""
 
+
+class Bounded(NamedTuple):
+    """One name: the setting it stands for, and the least and the most it may be."""
+
+    target: str
+    least: float
+    most: float
+
+
+CALLS: Final[Mapping[str, Bounded]] = {
+    "ZOHO_API_TIMEOUT": Bounded("api_timeout", 1, 600),
+    "CIRCUIT_BREAKER_FAILURE_THRESHOLD": Bounded("breaker_failures", 3, 10),
+    "CIRCUIT_BREAKER_RECOVERY_TIMEOUT": Bounded("breaker_open_seconds", 30, 300),
+    "CIRCUIT_BREAKER_HALF_OPEN_CALLS": Bounded("breaker_trials", 1, 10),
+    "CIRCUIT_BREAKER_SUCCESS_THRESHOLD": Bounded("breaker_successes", 1, 10),
+    "MAX_RETRY_ATTEMPTS": Bounded("retry_tries", 1, 10),
+    "RETRY_BASE_DELAY": Bounded("retry_first_seconds", 0.1, 60),
+    "RETRY_MAX_DELAY": Bounded("retry_longest_seconds", 1, 3600),
+    "RETRY_EXPONENTIAL_BASE": Bounded("retry_factor", 1, 10),
+}
+"""How services behind HTTP are called."""
+
+JITTER: Final = "RETRY_JITTER_ENABLED"
+_WORDS: Final = {"true": True, "1": True, "yes": True, "on": True} | {
+    "false": False, "0": False, "no": False, "off": False,
+}  # fmt: skip
+
 DATABASE: Final = (
     "DATABASE_HOST",
     "DATABASE_PORT",
@@ -56,8 +83,6 @@ DATABASE: Final = (
     "DATABASE_PASSWORD",
 )
 
-_RETRIES = "retries are Temporal's and fixed by kind of work in workflows/policies.py"
-_BREAKER = "there is no circuit breaker: Temporal retries, and a missing source degrades a review"
 _SESSIONS = "open and idle reviews go by admission.max_open and idle.timeout of the policy"
 _QUESTIONS = "a review takes 8 unanswered questions; the number is fixed"
 _WEBHOOKS = "this release takes in no webhooks"
@@ -66,19 +91,15 @@ _NO_EFFECT: Final[Mapping[str, str]] = {
     "REDIS_": "there is no Redis: state is in Temporal and PostgreSQL",
     "SESSION_": _SESSIONS,
     "EXAI_WS_SESSION_": _QUESTIONS,
-    "RETRY_": _RETRIES,
-    "MAX_RETRY_ATTEMPTS": _RETRIES,
-    "CIRCUIT_BREAKER_": _BREAKER,
     "WEBHOOK_": _WEBHOOKS,
     "ENABLE_HUMAN_APPROVAL": _ALWAYS,
     "ENABLE_AUDIT_LOGGING": _ALWAYS,
-    "ENABLE_FAILOVER": _BREAKER,
+    "ENABLE_FAILOVER": _ALWAYS,
     "HEALTH_CHECK_INTERVAL": "nothing is checked in the background; run `reviews doctor`",
     "ACCOUNT_REVIEW_CADENCE": "schedules are declared in a file, see docs/schedules.md",
     "MAX_CONCURRENT_ACCOUNTS": "set cycle.window in the policy",
     "NOTES_LOOKBACK_DAYS": "notes share ACTIVITY_LOOKBACK_DAYS",
     "DATA_SCOUT_TIMEOUT": "time-outs are fixed by kind of work in workflows/policies.py",
-    "ZOHO_API_TIMEOUT": "this release has no Zoho backend",
     "APPROVAL_MAX_PENDING": "the number of open requests is not limited",
     "APPROVAL_AUTO_REJECT_AFTER": "set approvals.timeout and approvals.on_timeout in the policy",
 }
@@ -109,6 +130,39 @@ def read(
         except ValueError:
             raise BadInputError(f"{name} is {text!r}, but must be a whole number") from None
     return found
+
+
+def calls(environment: Mapping[str, str] = os.environ) -> dict[str, tuple[str, Any]]:
+    """Setting -> (name that set it, value). BadInputError names the variable that does not fit."""
+    found: dict[str, tuple[str, Any]] = {}
+    for name, bounded in CALLS.items():
+        text = environment.get(name, "").strip()
+        if text:
+            found[bounded.target] = name, _within(name, text, bounded)
+    text = environment.get(JITTER, "").strip()
+    if text:
+        found["retry_jitter"] = JITTER, flag(JITTER, text)
+    return found
+
+
+def flag(name: str, text: str) -> bool:
+    """True or false as people write them. BadInputError."""
+    value = _WORDS.get(text.strip().lower())
+    if value is None:
+        raise BadInputError(f"{name} is {text!r}, but must be true or false")
+    return value
+
+
+def _within(name: str, text: str, bounded: Bounded) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not bounded.least <= value <= bounded.most:
+        raise BadInputError(
+            f"{name} is {text!r}, but must be from {bounded.least:g} to {bounded.most:g}"
+        )
+    return value
 
 
 def database_url(environment: Mapping[str, str]) -> str | None:

@@ -42,8 +42,20 @@ _NUMBERS: Final = {
     "zoho_daily_credits": (1, 100_000_000),
     "zoho_window_seconds": (1, 86_400),
     "webhook_max_queue": (1, 1_000_000),
+    "breaker_failures": (1, 100),
+    "breaker_trials": (1, 100),
+    "breaker_successes": (1, 100),
+    "retry_tries": (1, 100),
 }
 """Whole numbers -> the least and the most."""
+_DECIMALS: Final = {
+    "api_timeout": (0.1, 600),
+    "breaker_open_seconds": (0.1, 3600),
+    "retry_first_seconds": (0.01, 3600),
+    "retry_longest_seconds": (0.01, 3600),
+    "retry_factor": (1, 100),
+}
+"""Other numbers."""
 _MOST: Final = 10_000
 """The largest number a snapshot limit may have."""
 
@@ -123,6 +135,22 @@ class Settings:
     hubspot_refresh_token: str | None = field(default=None, repr=False)
     hubspot_refresh_token_file: Path | None = None
     hubspot_api_url: str | None = None
+    api_timeout: float = 30.0
+    """Seconds for one request to a service behind HTTP."""
+    breaker_failures: int = 5
+    """Calls in a row without an answer that open its breaker."""
+    breaker_open_seconds: float = 60.0
+    breaker_trials: int = 3
+    """Calls that are let through then."""
+    breaker_successes: int = 2
+    """Answers to them that close it."""
+    retry_tries: int = 3
+    """Of one burst, after which a service counts as away."""
+    retry_first_seconds: float = 1.0
+    retry_longest_seconds: float = 60.0
+    retry_factor: float = 2.0
+    retry_jitter: bool = True
+    """Whether pauses are longer by up to a quarter, by chance."""
     webhook_max_queue: int = 10_000
     """Incoming webhooks that wait at most."""
     memory_url: str | None = None
@@ -142,6 +170,8 @@ class Settings:
         if "database_url" not in given:
             url = environment_aliases.database_url(os.environ)
             given |= {} if url is None else {"database_url": url}
+        for name, (_, value) in environment_aliases.calls().items():
+            given.setdefault(name, value)
         given |= {name: value for name, value in flags.items() if value is not None}
         return cls(**{name: _checked(name, value) for name, value in given.items()})
 
@@ -328,19 +358,36 @@ def _checked(name: str, value: Any) -> Any:
         raise BadInputError(f"{PREFIX}{name.upper()} is {value!r}: {wrong}")
     if name in _NUMBERS:
         return _number(name, value)
+    if name in _DECIMALS:
+        return _decimal(name, value)
+    if name == "retry_jitter":
+        return environment_aliases.flag(f"{PREFIX}{name.upper()}", str(value))
     return _path(name, value) if name in _PATHS else value
 
 
 def _number(name: str, value: object) -> int:
     least, most = _NUMBERS[name]
     try:
-        number = int(str(value).strip())
+        number = int(value) if isinstance(value, float) else int(str(value).strip())
     except ValueError:
         number = least - 1
     if not least <= number <= most:
         raise BadInputError(
             f"{PREFIX}{name.upper()} is {value!r}, "
             f"but must be a whole number from {least} to {most}"
+        )
+    return number
+
+
+def _decimal(name: str, value: object) -> float:
+    least, most = _DECIMALS[name]
+    try:
+        number = float(str(value).strip())
+    except ValueError:
+        number = float("nan")
+    if not least <= number <= most:
+        raise BadInputError(
+            f"{PREFIX}{name.upper()} is {value!r}, but must be a number from {least:g} to {most:g}"
         )
     return number
 

@@ -39,7 +39,10 @@ def check_needs() -> None:
 
 def forget_settings() -> None:
     """Drop every setting of the shell: the demo must never touch a real CRM, database or server."""
-    ours = {*environment_aliases.POLICY, *environment_aliases.LIMITS, *environment_aliases.DATABASE}
+    ours = {
+        *environment_aliases.POLICY, *environment_aliases.LIMITS, *environment_aliases.DATABASE,
+        *environment_aliases.CALLS, environment_aliases.JITTER,
+    }  # fmt: skip
     for name in list(os.environ):
         if name not in _KEPT and (name.startswith(("REVIEWS_", "TEMPORAL_")) or name in ours):
             del os.environ[name]

@@ -1,7 +1,8 @@
 """Verbs of `config`: which settings apply, and where each comes from."""
 
 import re
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -82,7 +83,8 @@ async def _collect() -> tuple[list[Item], dict[str, str]]:
     from account_reviews.config.settings import Settings
 
     settings = Settings.load()
-    items = [_own(settings, field.name) for field in fields(settings)]
+    aliased = environment_aliases.calls()
+    items = [_own(settings, field.name, aliased) for field in fields(settings)]
     idle = environment_aliases.without_effect()
     items += _temporal(settings, idle)
     limits, policy = settings.snapshot_limits(), settings.policy()
@@ -97,7 +99,7 @@ async def _collect() -> tuple[list[Item], dict[str, str]]:
     return items, idle
 
 
-def _own(settings: "Settings", field: str) -> Item:
+def _own(settings: "Settings", field: str, aliased: Mapping[str, tuple[str, Any]]) -> Item:
     from account_reviews.config.settings import set_by_environment
 
     name = f"REVIEWS_{field.upper()}"
@@ -105,6 +107,8 @@ def _own(settings: "Settings", field: str) -> Item:
     origin = "environment" if field in set_by_environment() else "default"
     if field == "database_url" and origin == "default":
         value, origin = _database(settings)
+    if field in aliased and origin == "default":
+        origin = aliased[field][0]
     if field in _PLACES:
         value = getattr(settings, _PLACES[field])
     if value is None:

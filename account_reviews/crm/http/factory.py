@@ -4,13 +4,16 @@ from collections.abc import Callable
 
 import httpx2
 
+from account_reviews.config.settings import Settings
 from account_reviews.crm.http.answers import Raw, wait_of
+from account_reviews.crm.http.breaker import BreakerRules
 from account_reviews.crm.http.client import ApiClient
 from account_reviews.crm.http.limits import Limits
 from account_reviews.crm.http.shared_breaker import SharedBreaker
 from account_reviews.crm.http.shared_budget import SharedBudget
 from account_reviews.crm.http.tokens import TokenSource
 from account_reviews.crm.registry import CrmContext
+from account_reviews.domain.errors import BadInputError
 
 
 def open_api_client(
@@ -25,13 +28,13 @@ def open_api_client(
     """It is closed with the context. No connection is made yet. BadInputError for settings that
     do not fit."""
     settings = context.settings
-    seconds = settings.api_timeout()
+    seconds = settings.api_timeout
     client = ApiClient(
         service=service,
         tokens=tokens,
         budget=SharedBudget(context.engine, service=service, limits=limits, timeout=seconds),
         breaker=SharedBreaker(
-            context.engine, service=service, key=limits.key, rules=settings.breaker_rules()
+            context.engine, service=service, key=limits.key, rules=breaker_rules(settings)
         ),
         http=http,
         timeout=seconds,
@@ -39,3 +42,19 @@ def open_api_client(
     )
     context.closing.push_async_callback(client.close)
     return client
+
+
+def breaker_rules(settings: Settings) -> BreakerRules:
+    """As they are set. BadInputError when it could never close again."""
+    if settings.breaker_successes > settings.breaker_trials:
+        raise BadInputError(
+            f"a breaker that closes after {settings.breaker_successes} answers lets only "
+            f"{settings.breaker_trials} calls through",
+            hint="set REVIEWS_BREAKER_SUCCESSES to at most REVIEWS_BREAKER_TRIALS",
+        )
+    return BreakerRules(
+        failures=settings.breaker_failures,
+        open_seconds=settings.breaker_open_seconds,
+        trials=settings.breaker_trials,
+        successes=settings.breaker_successes,
+    )

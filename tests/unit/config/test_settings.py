@@ -101,6 +101,38 @@ def test_snapshot_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         Settings.load().snapshot_limits()
 
 
+def test_aliases_say_how_services_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOHO_API_TIMEOUT", "12.5")
+    monkeypatch.setenv("CIRCUIT_BREAKER_FAILURE_THRESHOLD", "7")
+    monkeypatch.setenv("RETRY_JITTER_ENABLED", "False")
+    monkeypatch.setenv("MAX_RETRY_ATTEMPTS", "4")
+    monkeypatch.setenv("REVIEWS_RETRY_TRIES", "2")
+    settings = Settings.load()
+    assert (settings.api_timeout, settings.breaker_failures) == (12.5, 7)
+    assert (settings.retry_jitter, settings.retry_tries) == (False, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CIRCUIT_BREAKER_FAILURE_THRESHOLD", "2", "from 3 to 10"),
+        ("CIRCUIT_BREAKER_RECOVERY_TIMEOUT", "301", "from 30 to 300"),
+        ("ZOHO_API_TIMEOUT", "soon", "from 1 to 600"),
+        ("RETRY_BASE_DELAY", "nan", r"from 0\.1 to 60"),
+        ("RETRY_JITTER_ENABLED", "perhaps", "true or false"),
+        ("REVIEWS_API_TIMEOUT", "0", r"from 0\.1 to 600"),
+        ("REVIEWS_BREAKER_TRIALS", "2.5", "whole number"),
+        ("REVIEWS_RETRY_JITTER", "2", "true or false"),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadInputError, match=f"{name} is '{value}'.*{said}"):
+        Settings.load()
+
+
 def test_names_without_effect_are_reported() -> None:
     reported = environment_aliases.without_effect(
         {"REDIS_HOST": "x", "REDIS_PORT": "1", "HOME": "/", "REDIS": ""}
@@ -113,6 +145,8 @@ def test_no_alias_is_also_without_effect() -> None:
         *environment_aliases.POLICY,
         *environment_aliases.LIMITS,
         *environment_aliases.DATABASE,
+        *environment_aliases.CALLS,
+        environment_aliases.JITTER,
     }
     assert environment_aliases.without_effect(dict.fromkeys(known, "1")) == {}
 

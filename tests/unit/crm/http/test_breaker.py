@@ -1,6 +1,7 @@
 """The breaker's steps, and what it makes of calls."""
 
 import asyncio
+import contextlib
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,10 @@ async def call(breaker: LocalBreaker, error: BaseException | None = None) -> Non
             raise error
 
 
+def standing(breaker: LocalBreaker) -> Standing:
+    return breaker.state.standing
+
+
 async def fail(breaker: LocalBreaker, times: int) -> None:
     for _ in range(times):
         with pytest.raises(CrmUnavailableError):
@@ -56,10 +61,8 @@ async def test_an_answer_between_them_begins_the_count_anew() -> None:
     breaker = LocalBreaker("shop", clock=Clock())
     for error in (None, CrmRateLimitedError(), CrmInvalidError(field="name")):
         await fail(breaker, 4)
-        try:
+        with contextlib.suppress(CrmRateLimitedError, CrmInvalidError):
             await call(breaker, error)
-        except (CrmRateLimitedError, CrmInvalidError):
-            pass
     assert breaker.state.standing is Standing.CLOSED
 
 
@@ -75,9 +78,9 @@ async def test_half_open_lets_three_through_and_two_answers_close_it() -> None:
         await calls[3].__aenter__()
     assert caught.value.retry_after == 5.0
     await calls[0].__aexit__(None, None, None)
-    assert breaker.state.standing is Standing.HALF_OPEN
+    assert standing(breaker) is Standing.HALF_OPEN
     await calls[1].__aexit__(None, None, None)
-    assert breaker.state.standing is Standing.CLOSED
+    assert standing(breaker) is Standing.CLOSED
     await calls[2].__aexit__(None, None, None)
 
 
