@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from account_reviews.domain.policy.model import Policy
     from account_reviews.domain.review.state import Execution
     from account_reviews.domain.review.terms import Terms
-    from account_reviews.memory.postgres import PostgresMemory
+    from account_reviews.memory.protocol import MemoryBackend, Stray
     from account_reviews.notifications.courier import Posting
     from account_reviews.notifications.protocol import Notifier
     from account_reviews.store.admission import Admission
@@ -242,10 +242,21 @@ class Parts:
         )
 
     @cached_property
-    def memory(self) -> "PostgresMemory":
-        from account_reviews.memory.postgres import PostgresMemory
+    def memory(self) -> "MemoryBackend":
+        from account_reviews.memory.choice import MemoryContext, open_memory
 
-        return PostgresMemory(self.engine, tenant=self.settings.tenant)
+        context = MemoryContext(
+            self.settings, self.engine, self.databases.stack, self._told_of_stray
+        )
+        return open_memory(context)
+
+    def _told_of_stray(self, stray: "Stray") -> None:
+        """A memory gave what is of somebody else: it was dropped, and this is the alarm."""
+        from account_reviews.audit.capture.strays import entry_of
+        from account_reviews.telemetry import instruments
+
+        instruments.memory_stray(stray.kind)
+        self.audit.log.put(entry_of(stray, self.audit.actor))
 
     @cached_property
     def store(self) -> "ReviewStore":
@@ -380,12 +391,12 @@ class Parts:
     async def execution(self) -> "Execution":
         """Which steps run locally, from what the backends say of themselves."""
         from account_reviews.domain.review.state import Execution
-        from account_reviews.memory.capabilities import POSTGRES
+        from account_reviews.memory.choice import capabilities_of
 
-        crm = await self.accounts.capabilities()
+        crm, memory = await self.accounts.capabilities(), capabilities_of(self.settings)
         return Execution(
             crm_reads="local" if crm.local else "regular",
-            memory="local" if POSTGRES.local else "regular",
+            memory="local" if memory.local else "regular",
         )
 
 

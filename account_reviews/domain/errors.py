@@ -290,6 +290,14 @@ class MemoryUnavailableError(ReviewsError):
     code = "memory_unavailable"
 
 
+class MemoryAuthError(MemoryUnavailableError):
+    """The account memory does not accept our credentials."""
+
+    retryable = False
+    exit_code = 2
+    code = "memory_auth"
+
+
 class ChannelUnavailableError(ReviewsError):
     """The channel for notices cannot be reached."""
 

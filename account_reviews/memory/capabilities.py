@@ -5,3 +5,4 @@ from typing import Final
 from account_reviews.memory.protocol import MemoryCapabilities
 
 POSTGRES: Final = MemoryCapabilities(name="postgres", delete=True, max_batch=500, local=True)
+COGNEE: Final = MemoryCapabilities(name="cognee", semantic=True, delete=True, max_batch=100)

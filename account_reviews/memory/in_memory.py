@@ -8,10 +8,11 @@ from uuid import UUID
 
 from account_reviews.domain.backends import Health
 from account_reviews.domain.errors import MemoryUnavailableError
-from account_reviews.domain.memory import MemoryHit, MemoryItem
+from account_reviews.domain.memory import MemoryHit, MemoryItem, MemoryKind
 from account_reviews.memory import rules
 from account_reviews.memory.protocol import (
     ForgetReport,
+    FoundItem,
     MemoryCapabilities,
     MemoryRef,
     MemorySelector,
@@ -62,11 +63,29 @@ class InMemoryMemory:
         found = [
             (_score(kept.item, words, moment), kept)
             for kept in self._of(query.account_id, query.tenant)
-            if _wanted(kept.item, query, moment) and _matches(kept.item, words)
+            if rules.wanted(kept.item, query, moment) and _matches(kept.item, words)
         ]
         found.sort(key=lambda pair: (-pair[0], -_stamp(pair[1].item), pair[1].id))
         hits = (rules.hit(kept.id, kept.item, score) for score, kept in found[: query.limit])
         return rules.within_budget(tuple(hits), query.token_budget)
+
+    async def search(
+        self,
+        words: str,
+        *,
+        account_id: str | None = None,
+        kinds: tuple[MemoryKind, ...] = (),
+        since: datetime | None = None,
+        limit: int = 20,
+    ) -> tuple[FoundItem, ...]:
+        self._refuse_when_down()
+        everyone = {kept.item.account_id for batch in self._kept.values() for kept in batch}
+        found: list[FoundItem] = []
+        for one in [account_id] if account_id is not None else sorted(everyone):
+            query = RecallQuery(account_id=one, text=words, kinds=kinds, since=since, limit=limit)
+            hits = await self.recall(query)
+            found += [FoundItem(account_id=one, **hit.model_dump()) for hit in hits]
+        return tuple(sorted(found, key=lambda hit: -hit.score)[:limit])
 
     async def timeline(
         self, account_id: str, *, cursor: str | None = None, limit: int = 50
@@ -129,6 +148,11 @@ class InMemoryMemory:
                 self._kept[key] = tuple(kept for kept in batch if kept not in gone)
         return rules.forgotten((kept.item.kind for kept in gone), dry_run=dry_run)
 
+    async def catch_up(self, *, limit: int = 100) -> int:
+        del limit
+        self._refuse_when_down()
+        return 0
+
     async def capabilities(self) -> MemoryCapabilities:
         return MemoryCapabilities(name="in_memory", delete=True, max_batch=500, local=True)
 
@@ -153,17 +177,6 @@ def _place(kept: _Kept) -> tuple[datetime, UUID]:
 
 def _stamp(item: MemoryItem) -> float:
     return (item.occurred_at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
-
-
-def _wanted(item: MemoryItem, query: RecallQuery, moment: datetime) -> bool:
-    return (
-        (not query.kinds or item.kind in query.kinds)
-        and (query.since is None or item.occurred_at >= query.since)
-        and (query.until is None or item.occurred_at < query.until)
-        and (query.as_of is None or item.occurred_at <= query.as_of)
-        and (item.valid_from is None or item.valid_from <= moment)
-        and (item.valid_to is None or item.valid_to > moment)
-    )
 
 
 def _words(text: str) -> set[str]:

@@ -36,6 +36,7 @@ from account_reviews.memory import rules
 from account_reviews.memory.capabilities import POSTGRES
 from account_reviews.memory.protocol import (
     ForgetReport,
+    FoundItem,
     MemoryCapabilities,
     MemoryRef,
     MemorySelector,
@@ -61,12 +62,6 @@ _SHOWN: Final = (
 _TOO_LONG: Final = "54000"
 _RANK_TO_ONE: Final = 32
 """Makes a rank r into r / (r + 1), so that it lies between 0 and 1."""
-
-
-class FoundItem(MemoryHit):
-    """A hit of a search that is not limited to one account."""
-
-    account_id: str
 
 
 class PostgresMemory:
@@ -182,16 +177,23 @@ class PostgresMemory:
     ) -> ForgetReport:
         """In one transaction. MemoryUnavailableError."""
         del reason, requested_by  # the audit trail has them
-        chosen = rules.choice(selector)
-        limits = [_ITEM.tenant == (tenant or self._tenant), *_chosen_by(selector)]
         async with reachable(MemoryUnavailableError), self._engine.begin() as connection:
-            statement: Select[Any] = select(*_SHOWN).where(*limits)
-            rows = await connection.stream(statement)
-            gone = [row async for row in rows if chosen(row.id, _item(row))]
+            gone = await _chosen(connection, selector, tenant or self._tenant)
             if gone and not dry_run:
                 ids = [row.id for row in gone]
                 await connection.execute(delete(memory_items).where(_ITEM.id.in_(ids)))
         return rules.forgotten((MemoryKind(row.kind) for row in gone), dry_run=dry_run)
+
+    async def chosen(self, selector: MemorySelector, tenant: str | None = None) -> tuple[UUID, ...]:
+        """The items that `forget` would remove. MemoryUnavailableError."""
+        async with reachable(MemoryUnavailableError), self._engine.connect() as connection:
+            rows = await _chosen(connection, selector, tenant or self._tenant)
+        return tuple(row.id for row in rows)
+
+    async def catch_up(self, *, limit: int = 100) -> int:
+        """Nothing is ever missing: the table is the memory."""
+        del limit
+        return 0
 
     async def capabilities(self) -> MemoryCapabilities:
         return POSTGRES
@@ -248,6 +250,16 @@ def _explained(error: DBAPIError) -> Exception:
     return BadInputError(
         "an item has too many attributes to be indexed", hint="move long values into its text"
     )
+
+
+async def _chosen(
+    connection: AsyncConnection, selector: MemorySelector, tenant: str
+) -> list[Row[Any]]:
+    chosen = rules.choice(selector)
+    limits = [_ITEM.tenant == tenant, *_chosen_by(selector)]
+    statement: Select[Any] = select(*_SHOWN).where(*limits)
+    rows = await connection.stream(statement)
+    return [row async for row in rows if chosen(row.id, _item(row))]
 
 
 def _chosen_by(selector: MemorySelector) -> list[ColumnElement[bool]]:

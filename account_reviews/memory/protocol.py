@@ -1,7 +1,8 @@
 """The one door to any account memory."""
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
@@ -11,6 +12,7 @@ from account_reviews.domain.memory import MemoryHit, MemoryItem, MemoryKind
 
 __all__ = [
     "ForgetReport",
+    "FoundItem",
     "MemoryBackend",
     "MemoryCapabilities",
     "MemoryHit",
@@ -19,6 +21,7 @@ __all__ = [
     "MemoryRef",
     "MemorySelector",
     "RecallQuery",
+    "Stray",
 ]
 
 
@@ -73,6 +76,24 @@ class ForgetReport(Model):
     dry_run: bool = False
 
 
+class FoundItem(MemoryHit):
+    """A hit of a search that is not limited to one account."""
+
+    account_id: str
+
+
+class Stray(Model):
+    """A hit that a memory elsewhere gave and that is not of whom it was asked about."""
+
+    tenant: str
+    account_id: str | None
+    """Who was asked about; None for a search over all accounts of the tenant."""
+    kind: Literal["account", "tenant", "unknown"]
+    """Of another account, of another tenant, or of nobody we know."""
+    reference: str
+    """What the memory calls it."""
+
+
 class TimelinePage(Model):
     items: tuple[MemoryHit, ...]
     next_cursor: str | None = None
@@ -81,7 +102,10 @@ class TimelinePage(Model):
 class MemoryCapabilities(Model):
     name: str
     semantic: bool = False
+    """Words are matched by what they mean: a hit need not hold them, and each search finds what
+    comes nearest. Else all words of a query occur in each hit."""
     temporal: bool = True
+    """`as_of`, `valid_from` and `valid_to` count."""
     delete: bool = False
     max_batch: int = 100
     local: bool = False
@@ -89,7 +113,9 @@ class MemoryCapabilities(Model):
 
 
 class MemoryBackend(Protocol):
-    """An account memory. Unreachable is MemoryUnavailableError; implementations never retry."""
+    """An account memory. Unreachable is MemoryUnavailableError, credentials that it does not take
+    are MemoryAuthError; implementations never retry. What it gives is of the account and the tenant
+    that were named, whatever a service behind it says."""
 
     async def remember(
         self, items: tuple[MemoryItem, ...], *, idempotency_key: str, tenant: str | None = None
@@ -102,6 +128,18 @@ class MemoryBackend(Protocol):
 
     async def recall(self, query: RecallQuery) -> tuple[MemoryHit, ...]:
         """Best first; stable order (score, occurred_at, id)."""
+        ...
+
+    async def search(
+        self,
+        words: str,
+        *,
+        account_id: str | None = None,
+        kinds: tuple[MemoryKind, ...] = (),
+        since: datetime | None = None,
+        limit: int = 20,
+    ) -> tuple[FoundItem, ...]:
+        """For people: best first, over all accounts of the tenant unless one is named."""
         ...
 
     async def timeline(
@@ -136,6 +174,11 @@ class MemoryBackend(Protocol):
         audit trail. With `dry_run` it only counts. BadInputError where `capabilities().delete` is
         False.
         """
+        ...
+
+    async def catch_up(self, *, limit: int = 100) -> int:
+        """Hand over up to `limit` items that we know and a service behind this memory lacks, as
+        after a change of memories. Gives how many were; 0 when nothing was missing."""
         ...
 
     async def capabilities(self) -> MemoryCapabilities: ...

@@ -14,7 +14,7 @@ from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.erasure import Subject
 from account_reviews.domain.errors import BadInputError, NotFoundError
 from account_reviews.domain.memory import MemoryHit, MemoryItem, MemoryKind
-from account_reviews.memory.protocol import ForgetReport, MemorySelector
+from account_reviews.memory.protocol import ForgetReport, MemorySelector, RecallQuery
 
 HALF_LIFE: Final = timedelta(days=180)
 """An item of this age counts half as much as one of today."""
@@ -88,6 +88,18 @@ def check_id(value: str, what: str) -> str:
 def query_text(text: str | None) -> str | None:
     """The words to look for, None when there are none."""
     return (_clean(text) or "").strip() or None
+
+
+def wanted(item: MemoryItem, query: RecallQuery, moment: datetime) -> bool:
+    """Whether the limits of a query let the item in; `moment` is its `as_of`, or now."""
+    return (
+        (not query.kinds or item.kind in query.kinds)
+        and (query.since is None or item.occurred_at >= query.since)
+        and (query.until is None or item.occurred_at < query.until)
+        and (query.as_of is None or item.occurred_at <= query.as_of)
+        and (item.valid_from is None or item.valid_from <= moment)
+        and (item.valid_to is None or item.valid_to > moment)
+    )
 
 
 def next_cursor(page: tuple[MemoryHit, ...], *, more: bool) -> str | None:

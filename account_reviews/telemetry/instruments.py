@@ -95,6 +95,9 @@ class Instruments:
             "reviews_crm_limit_remaining_ratio",
             description="Share of the CRM's call limit that is left; 1 without a limit",
         )
+        self.memory_strays = self._counter(
+            "reviews_memory_strays", "Hits of another account or tenant that a memory gave; dropped"
+        )
 
     def _audit(self) -> None:
         self.audit_rows = self._counter("reviews_audit_rows_written", "Rows added to the trail")
@@ -267,6 +270,11 @@ def crm_rate_limited() -> None:
 def crm_limit_remaining(backend: str, share: float) -> None:
     """What is left of the CRM's limit, 0 to 1."""
     instruments().crm_remaining.set(share, {"backend": backend})
+
+
+def memory_stray(kind: str) -> None:
+    """A memory gave a hit that is not of whom it was asked about: account, tenant, unknown."""
+    instruments().memory_strays.add(1, {"kind": kind})
 
 
 def audit_rows_written(rows: int, source: str) -> None:

@@ -7,6 +7,7 @@ longer than an answer may.
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -32,7 +33,7 @@ from account_reviews.domain.base import Model
 from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.halts import RELEASE_HINT
 from account_reviews.local import namespace
-from account_reviews.memory.postgres import PostgresMemory
+from account_reviews.memory.choice import MemoryContext, open_memory
 from account_reviews.notifications.address_book import groups_without_address
 from account_reviews.store.database import create_engine
 from account_reviews.store.halts import HaltStore
@@ -328,7 +329,9 @@ async def _crm(patient: _Patient) -> str:
 async def _memory(patient: _Patient) -> str:
     """Whether it answers, and gets what closed reviews want remembered."""
     tenant, engine = patient.settings.tenant, patient.database()
-    detail = _detail(await PostgresMemory(engine, tenant=tenant).health())
+    async with AsyncExitStack() as closing:
+        context = MemoryContext(patient.settings, engine, closing, lambda _: None)
+        detail = _detail(await open_memory(context).health())
     waiting = await MemoryOutbox(engine).waiting(tenant)
     if waiting.since is None:
         return f"{detail}; no outcome waits to be remembered"

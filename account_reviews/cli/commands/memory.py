@@ -13,8 +13,13 @@ from account_reviews.cli.output import Format, print_json, run
 from account_reviews.presentation.terminal import note, print_table
 
 if TYPE_CHECKING:
-    from account_reviews.memory.postgres import FoundItem, PostgresMemory
-    from account_reviews.memory.protocol import MemoryHit, MemoryKind, TimelinePage
+    from account_reviews.memory.protocol import (
+        FoundItem,
+        MemoryBackend,
+        MemoryHit,
+        MemoryKind,
+        TimelinePage,
+    )
 
 _SHOWN_CHARS = 120
 
@@ -111,7 +116,7 @@ def _kind(name: str) -> MemoryKind:
 
 
 @asynccontextmanager
-async def _memory() -> AsyncIterator[PostgresMemory]:
+async def _memory() -> AsyncIterator[MemoryBackend]:
     from account_reviews.cli.session import open_session
 
     async with open_session() as parts:
