@@ -7,8 +7,9 @@ from temporalio import activity
 from account_reviews.crm.http.priorities import Priority, calling_for
 from account_reviews.crm.protocol import CrmBackend, Wanted
 from account_reviews.domain.base import Timestamp
+from account_reviews.domain.errors import AccountNotFoundError
 from account_reviews.domain.proposals import same
-from account_reviews.domain.records import SnapshotLimits, Tier
+from account_reviews.domain.records import AccountSnapshot, SnapshotLimits, Tier
 from account_reviews.domain.review.state import ReviewKind, ReviewState
 from account_reviews.domain.review.steps import (
     FetchSnapshot,
@@ -45,13 +46,14 @@ class CrmActivities:
     async def fetch_snapshot(self, call: FetchSnapshot) -> ReadSnapshot:
         """Read one account, store the snapshot under its hash, show the review in the read model.
 
-        AccountNotFoundError when the CRM has no such account.
+        AccountNotFoundError when the CRM has no such account, or it is part of another one now.
         """
         as_of = await self._clock(call)
         with calling_for(asker_of(call.opening)), one_burst(limited=call.one_burst):
             snapshot = await self._ask(call.tenant).snapshot(
                 call.account_id, as_of=as_of, limits=self._limits
             )
+        refuse_merged(call.account_id, snapshot)
         if not (await self._crm.capabilities()).history:
             (snapshot,) = await self._store.history.complete(call.tenant, [snapshot], self._limits)
         reference = ReadSnapshot(
@@ -97,3 +99,13 @@ def asker_of(state: ReviewState) -> Priority:
     """For whom its account is read: nobody waits for what a schedule or a cycle started."""
     scheduled = state.kind == ReviewKind.SCHEDULED.value or state.cycle_id is not None
     return Priority.SCHEDULES if scheduled else Priority.PEOPLE
+
+
+def refuse_merged(account_id: str, snapshot: AccountSnapshot) -> None:
+    """AccountNotFoundError when the CRM gives another account in its place: what is proposed for
+    that one belongs to its own review."""
+    now = snapshot.account.id
+    if now != account_id:
+        raise AccountNotFoundError(
+            f"the account {account_id!r} was merged into {now!r} in the CRM: review that one"
+        )

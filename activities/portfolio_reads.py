@@ -20,6 +20,7 @@ from account_reviews.domain.errors import (
 from account_reviews.domain.records import AccountSnapshot, SnapshotLimits, Tier
 from account_reviews.domain.review.bounds import cut
 from activities.bursts import Progress, keep, progress_so_far
+from activities.crm import refuse_merged
 
 _Answer = TypeVar("_Answer")
 
@@ -112,8 +113,9 @@ class PortfolioReading:
                 )
             except ReviewsError as error:
                 return set(), error
-            read = [Read(found[one], tier, passed) for one in ids if one in found]
-            alone = [one for one in ids if one not in found]
+            whole = {name: one for name, one in found.items() if one.account.id == name}
+            read = [Read(whole[one], tier, passed) for one in ids if one in whole]
+            alone = [one for one in ids if one not in whole]
             passed = (*passed, f"{tier}: left out")
         why: dict[str, str] = {}
         failed: ReviewsError | None = None
@@ -133,11 +135,13 @@ class PortfolioReading:
     async def _alone(self, account_id: str) -> AccountSnapshot | ReviewsError:
         reads = self._reads
         try:
-            return await self._limited(
+            found = await self._limited(
                 reads.crm.snapshot(account_id, as_of=reads.as_of, limits=reads.limits)
             )
+            refuse_merged(account_id, found)
         except ReviewsError as error:
             return error
+        return found
 
     async def _limited(self, work: Awaitable[_Answer]) -> _Answer:
         async with self._at_once:

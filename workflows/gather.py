@@ -142,9 +142,10 @@ async def _read_crm(
         taken = await _take(review, given, again=again)
         if taken is not None:
             return taken
+    state = review.state
+    if given is not None or state.follows(4):
         # A message says by itself whether it gives a clock, whatever the review began with.
         clock_given = clock_given and (again or review.start.clock_given)
-    state = review.state
     call = FetchSnapshot(
         account_id=state.account_id,
         tenant=state.tenant,

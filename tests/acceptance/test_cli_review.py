@@ -359,3 +359,20 @@ def test_a_person_cancels_a_review_once(reviews: Reviews) -> None:
     ]
     late = reviews.quick("approvals", "approve", request["request_id"], "--as", "ann")
     assert late.code == 4
+
+
+def test_a_start_while_the_crm_is_away(reviews: Reviews) -> None:
+    assert reviews.quick("start", "ac-058", "--plan-only", "--wait", "closed").code == 0
+    away = {"REVIEWS_CRM_URL": "postgresql://reviews@127.0.0.1:9/none"}
+    known = reviews.quick("start", "ac-058", "--plan-only", "-o", "json", **away)
+    assert known.document()["account_id"] == "ac-058"
+    assert "what is started waits for the CRM" in known.err
+    assert "no review of account 'fresh' is stored" in reviews("start", "fresh", **away).sentence(5)
+    assert "only the CRM knows" in reviews.quick("start", "--all", **away).sentence(5)
+    fresh = reviews.quick("start", "fresh", "--unchecked", "-o", "json", **away)
+    assert fresh.document()["account_id"] == "fresh"
+    refused = reviews.quick("start", "--all", "--unchecked").sentence(2)
+    assert "--unchecked takes account ids" in refused
+    shown = reviews.closed("fresh")
+    assert shown["outcome"] == "failed"
+    assert "the CRM has no account 'fresh'" in shown["reason"]

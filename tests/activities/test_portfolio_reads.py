@@ -100,7 +100,8 @@ async def attempt(crm: MoodyCrm, ids: list[str], kept: Kept, most: int) -> Revie
 
 async def read_all(crm: MoodyCrm, number: int, *, most: int = 20) -> tuple[Kept, list[str]]:
     """Attempts until one is not tried again; and why they failed."""
-    kept, ids, errors = Kept(), [f"ac-{n:02}" for n in range(number)], []
+    kept, ids = Kept(), [f"ac-{n:02}" for n in range(number)]
+    errors: list[str] = []
     while True:
         error = await attempt(crm, ids, kept, most)
         if error is None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from account_reviews.bootstrap import Parts
+    from account_reviews.domain.base import Timestamp
     from account_reviews.domain.errors import ReviewsError
     from account_reviews.domain.records import Account
     from account_reviews.domain.review.state import ReviewInput
@@ -66,6 +67,9 @@ def start_command(
         bool, typer.Option("--interactive", help="Stays open for questions until it is closed.")
     ] = False,
     plan_only: Annotated[bool, typer.Option(help="Show everything, write nothing.")] = False,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Start what is named without asking the CRM.")
+    ] = False,
     if_running: Annotated[IfRunning, typer.Option(help="When one is open.")] = IfRunning.FAIL,
     wait: Annotated[
         Wait | None,
@@ -87,6 +91,7 @@ def start_command(
         "as_of": as_of,
         "plan_only": plan_only,
         "interactive": interactive,
+        "unchecked": unchecked,
     }
     code = run(
         _start(ids, owner, every, file, fields, if_running is IfRunning.JOIN, until, output), output
@@ -104,7 +109,6 @@ async def _start(
     until: Wait | None,
     output: Format,
 ) -> int:
-    from account_reviews.services.accounts import find_accounts
     from account_reviews.services.halts import ensure_not_halted
     from account_reviews.services.waits import wait_for
 
@@ -114,7 +118,9 @@ async def _start(
         await ensure_not_halted(parts)
         named = (*ids, *(_read_ids(file) if file is not None else ()))
         unknown: dict[str, str] | None = None if single else {}
-        accounts = await find_accounts(parts, ids=named, owner=owner, every=every, unknown=unknown)
+        accounts = await _accounts(
+            parts, named, owner, every, unknown, unchecked=fields["unchecked"]
+        )
         template = await _template(parts, fields)
         rows = await _start_all(
             parts, accounts, template, by=fields["started_by"], join=join, raise_first=single
@@ -132,6 +138,24 @@ async def _start(
         else:
             _print_rows(rows)
         return _exit_code(rows, until)
+
+
+async def _accounts(
+    parts: "Parts",
+    ids: tuple[str, ...],
+    owner: str | None,
+    every: bool,
+    unknown: dict[str, str] | None,
+    *,
+    unchecked: bool,
+) -> "list[Account]":
+    from account_reviews.services.start_accounts import accounts_to_start, unchecked_accounts
+
+    if unchecked:
+        return await unchecked_accounts(parts, ids)
+    return await accounts_to_start(
+        parts, ids=ids, owner=owner, every=every, unknown=unknown, say=note
+    )
 
 
 def _check_choice(ids: list[str], owner: str | None, every: bool, file: Path | None) -> None:
@@ -165,6 +189,7 @@ async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
 
     as_of, plan_only = fields["as_of"], fields["plan_only"]
     given = parse_as_of(as_of, plan_only=plan_only) if as_of else None
+    default, clock_given = (None, True) if given else await _default_clock(parts)
     interactive = {"interactive": True, "idle_seconds": _idle_seconds(parts)}
     return ReviewInput(
         account_id="",
@@ -172,10 +197,22 @@ async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
         **{name: fields[name] for name in ("kind", "name", "purpose", "agent", "plan_only")},
         metadata=parse_metadata(fields["metadata"]),
         started_by=fields["started_by"] or user_name(),
-        as_of=given or await parts.default_as_of(),
+        as_of=given or default,
+        clock_given=clock_given,
+        give_up_after_seconds=parts.policy.gather.give_up_after.total_seconds(),
         execution=await parts.execution(),
         **(interactive if fields["interactive"] else {}),
     )
+
+
+async def _default_clock(parts: "Parts") -> "tuple[Timestamp | None, bool]":
+    """That of the last import; when the CRM does not say, the review asks it as it reads."""
+    from account_reviews.services.start_accounts import AWAY
+
+    try:
+        return await parts.default_as_of(), True
+    except AWAY:
+        return None, False
 
 
 def _idle_seconds(parts: "Parts") -> float | None:

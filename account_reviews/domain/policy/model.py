@@ -209,12 +209,14 @@ class RecommendationPolicy(Section):
 
 
 class Gather(Section):
-    """How old a snapshot may be that a review works on."""
+    """How old a snapshot may be that a review works on, and how long it waits for a new one."""
 
     max_age: Annotated[timedelta, Span("1m", "365d", "h")] = timedelta(hours=24)
     """Of one that a cycle hands over; an older one is read again."""
     max_stale: Annotated[timedelta, Span("1m", "365d")] = timedelta(days=7)
     """Of one that stands in for a CRM that cannot be reached."""
+    give_up_after: Annotated[timedelta, Span("1s", "1d")] = timedelta(minutes=10)
+    """How long a review that is no cycle's waits for a CRM that is away."""
 
 
 class BriefPolicy(Section):
