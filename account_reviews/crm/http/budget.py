@@ -59,14 +59,16 @@ class LocalBudget:
                 await self._free.acquire()
         except TimeoutError:
             raise CrmRateLimitedError("all places for calls are taken", retry_after=1.0) from None
-        place = Place()
         try:
             self._refuse_when_spent(credits)
-            yield place
+            place = Place()
+            try:
+                yield place
+            finally:
+                self._spent.append((self._clock(), credits))
+                if place.refused:
+                    self._paused_until = self._clock() + (place.refused_for or 1.0)
         finally:
-            self._spent.append((self._clock(), credits))
-            if place.refused:
-                self._paused_until = self._clock() + (place.refused_for or 1.0)
             self._free.release()
 
     def _refuse_when_spent(self, credits: int) -> None:
