@@ -24,9 +24,11 @@ from account_reviews.domain.records import (
     Record,
     RecordType,
     SnapshotLimits,
+    Task,
+    task_word,
 )
-from tests.support.crm_contract import LIMITS, NOT_THERE, Held
-from tests.support.crm_loading import AS_OF, ILSE, TOMAS, ago, sample
+from tests.support.crm_contract import LIMITS, NOT_THERE, Held, whole
+from tests.support.crm_loading import AS_OF, ILSE, TOMAS, ago
 
 _BOOKKEEPING = frozenset({"id", "version", "url", "account_id", "owner_id", "modified_at"})
 """Fields that are the CRM's own affair, or are held against its own ids."""
@@ -38,7 +40,12 @@ def same_where_known(found: Record, wanted: Record) -> None:
         shown = getattr(found, name)
         if name in _BOOKKEEPING or shown in (None, (), {}):
             continue
-        assert shown == value, name
+        as_said = task_word if name == "status" and isinstance(found, Task) else _as_it_is
+        assert as_said(shown) == as_said(value), name
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def of_one_kind(held: Held, found: Iterable[Record], wanted: Iterable[Record]) -> None:
@@ -51,8 +58,8 @@ def of_one_kind(held: Held, found: Iterable[Record], wanted: Iterable[Record]) -
 
 
 async def test_a_snapshot_holds_all_of_an_account(held: Held) -> None:
-    await held.filled(sample(), sample("ac-2"))
-    found, wanted = await held.snapshot(), sample()
+    await held.filled(whole(), whole("ac-2"))
+    found, wanted = await held.snapshot(), whole()
     assert found.account.id == held.id("ac-1")
     assert found.account.name == wanted.account.name
     assert found.account.owner_id == held.id("ow-1")
@@ -71,7 +78,7 @@ async def test_a_snapshot_holds_all_of_an_account(held: Held) -> None:
 
 
 async def test_what_a_review_cannot_do_without_is_there(held: Held) -> None:
-    await held.filled(sample())
+    await held.filled(whole())
     found = await held.snapshot()
     assert {one.name for one in found.contacts} == {"Alva", "Bela"}
     assert [(one.name, one.stage) for one in found.deals] == [
@@ -84,27 +91,27 @@ async def test_what_a_review_cannot_do_without_is_there(held: Held) -> None:
 
 
 async def test_totals_are_right_or_unknown_where_limits_cut(held: Held) -> None:
-    await held.filled(sample())
+    await held.filled(whole())
     limits = SnapshotLimits(contacts=1, deals=1, activities=1, notes=1, tasks=1)
     found = await held.snapshot(limits=limits)
     assert held.ours(one.id for one in found.contacts) == ["ac-1-c2"]
     assert held.ours(one.id for one in found.deals) == ["ac-1-d1"]
     assert held.ours(one.id for one in found.activities) == ["ac-1-a1"]
-    whole = {
+    counted = {
         RecordType.CONTACT: 2,
         RecordType.DEAL: 2,
         RecordType.ACTIVITY: 2,
         RecordType.NOTE: 1,
         RecordType.TASK: 1,
     }
-    assert found.totals.items() <= whole.items()
+    assert found.totals.items() <= counted.items()
 
 
 async def test_nothing_of_later_is_shown(held: Held) -> None:
     ids: dict[str, Any] = {"version": "1", "account_id": "ac-1"}
     later = ago(-1)
     await held.filled(
-        sample(
+        whole(
             activities=(
                 Activity(id="ac-1-planned", type=ActivityType.CALL, at=later, **ids),
                 Activity(id="ac-1-known", type=ActivityType.CALL, at=AS_OF, **ids),
@@ -121,7 +128,7 @@ async def test_nothing_of_later_is_shown(held: Held) -> None:
 
 
 async def test_stages_and_owners_of_before_are_told_by_who_keeps_them(held: Held) -> None:
-    crm = await held.filled(sample(previous_owner=TOMAS))
+    crm = await held.filled(whole(previous_owner=TOMAS))
     found = await held.snapshot()
     if (await crm.capabilities()).history:
         assert found.previous_owner is not None
@@ -135,14 +142,14 @@ async def test_stages_and_owners_of_before_are_told_by_who_keeps_them(held: Held
 
 
 async def test_an_unknown_account_is_not_found(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     with pytest.raises(AccountNotFoundError, match=NOT_THERE):
         await held.snapshot(NOT_THERE)
     assert await crm.snapshots((NOT_THERE,), as_of=AS_OF, limits=LIMITS) == {}
 
 
 async def test_many_accounts_are_read_like_each_alone(held: Held) -> None:
-    crm = await held.filled(*(sample(f"ac-{n}") for n in range(1, 5)))
+    crm = await held.filled(*(whole(f"ac-{n}") for n in range(1, 5)))
     most = (await crm.capabilities()).bulk_reads
     assert most >= 1
     ids = [held.id(f"ac-{n}") for n in range(1, 5)][:most]
@@ -156,7 +163,7 @@ async def test_many_accounts_are_read_like_each_alone(held: Held) -> None:
 
 async def test_accounts_are_listed_in_pages_each_once(held: Held) -> None:
     names = {f"ac-{n}" for n in range(7)}
-    crm = await held.filled(*(sample(name) for name in names))
+    crm = await held.filled(*(whole(name) for name in names))
     found: list[str] = []
     cursor = None
     for _ in range(len(names)):
@@ -172,8 +179,8 @@ async def test_accounts_are_listed_in_pages_each_once(held: Held) -> None:
 
 async def test_accounts_are_found_by_what_they_are(held: Held) -> None:
     def of(account_id: str, **fields: Any) -> Any:
-        account = sample(account_id).account.model_copy(update=fields)
-        return sample(account_id, account=account)
+        account = whole(account_id).account.model_copy(update=fields)
+        return whole(account_id, account=account)
 
     await held.filled(
         of("ac-1"),
@@ -189,15 +196,18 @@ async def test_accounts_are_found_by_what_they_are(held: Held) -> None:
     assert await held.listed(account_ids=()) == []
     assert await held.listed(owner=held.id("ow-1"), account_ids=(held.id("ac-2"),)) == []
     open_ones = await held.listed(statuses=(AccountStatus.ACTIVE,))
-    assert sorted(open_ones) == ["ac-1", "ac-2", "ac-4"], "what is unknown is always taken"
+    if (await held.snapshot()).account.status is None:  # it has no such field
+        assert sorted(open_ones) == ["ac-1", "ac-2", "ac-3", "ac-4"]
+    else:
+        assert sorted(open_ones) == ["ac-1", "ac-2", "ac-4"], "what is unknown is always taken"
 
 
 async def test_what_changed_is_listed(held: Held) -> None:
     """A list of changes may hold more, where the CRM cannot tell; it never lacks one."""
     accounts = {
-        name: sample(
+        name: whole(
             name,
-            account=sample(name).account.model_copy(
+            account=whole(name).account.model_copy(
                 update={"modified_at": ago(days), "last_activity_at": ago(days)}
             ),
             contacts=(), deals=(), activities=(), notes=(), tasks=(),
@@ -213,7 +223,7 @@ async def test_what_changed_is_listed(held: Held) -> None:
 
 
 async def test_owners_are_known_by_id_and_by_a_name_that_one_has(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     ilse = held.id("ow-1")
     assert await crm.has_owner(ilse)
     assert await crm.has_owner(ILSE.name, by_name=True)
@@ -229,8 +239,8 @@ async def test_owners_are_known_by_id_and_by_a_name_that_one_has(held: Held) -> 
 
 async def test_an_owner_who_left_has_his_manager_shown(held: Held) -> None:
     left = Owner(id="ow-3", version="1", name="Enno Falk", active=False, manager_id="ow-1")
-    account = sample().account.model_copy(update={"owner_id": left.id})
-    await held.filled(sample(account=account, owner=left), owners=(left,))
+    account = whole().account.model_copy(update={"owner_id": left.id})
+    await held.filled(whole(account=account, owner=left), owners=(left,))
     found = await held.snapshot()
     assert found.owner is not None
     assert not found.owner.active
@@ -242,23 +252,23 @@ async def test_an_owner_who_left_has_his_manager_shown(held: Held) -> None:
 async def test_any_script_and_any_length_is_read_as_it_is(held: Held) -> None:
     name, long = "נורדליכט 🚀 & Söhne <b>", "Ein Satz.\n" * 400
     ids: dict[str, Any] = {"version": "1", "account_id": "ac-1"}
-    account = sample().account.model_copy(update={"name": name})
+    account = whole().account.model_copy(update={"name": name})
     notes = (Note(id="ac-1-n1", content=long, created_at=ago(5), **ids),)
-    await held.filled(sample(account=account, notes=notes))
+    await held.filled(whole(account=account, notes=notes))
     found = await held.snapshot()
     assert found.account.name == name
     assert found.notes[0].content.strip() == long.strip()
 
 
 async def test_it_says_what_it_is(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     can = await crm.capabilities()
     assert can.name
     assert (await crm.health()).ok
 
 
 async def test_another_tenant_is_refused(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     await crm.of("default").apply(
         held.change(Action.ADD_NOTE, {"content": "Ours"}),
         expected_version=None,
@@ -269,7 +279,7 @@ async def test_another_tenant_is_refused(held: Held) -> None:
 
 
 async def test_a_crm_that_is_away_says_so(held: Held) -> None:
-    await held.filled(sample())
+    await held.filled(whole())
     await held.world.disconnect()
     with pytest.raises(CrmUnavailableError):
         await held.snapshot()
@@ -281,7 +291,7 @@ async def test_a_crm_that_is_away_says_so(held: Held) -> None:
 
 
 async def test_an_account_that_was_deleted_is_not_found(held: Held) -> None:
-    await held.filled(sample(), sample("ac-2"))
+    await held.filled(whole(), whole("ac-2"))
     await held.world.remove(RecordType.ACCOUNT, held.id("ac-1"))
     with pytest.raises(AccountNotFoundError):
         await held.snapshot()

@@ -13,28 +13,27 @@ from account_reviews.domain.errors import (
 )
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import RecordType
-from tests.support.crm_contract import NOT_THERE, Held, now, operation
-from tests.support.crm_loading import sample
+from tests.support.crm_contract import NOT_THERE, Held, now, operation, whole
 
 ACCOUNT, DEAL, CONTACT = RecordType.ACCOUNT, RecordType.DEAL, RecordType.CONTACT
 
 
 async def test_an_account_is_updated(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     account = await held.ref(ACCOUNT, "ac-1")
-    after: Any = {"status": "At Risk", "phone": "+99 2"}
+    after: Any = {"website": "https://amber.example", "phone": "+99 2"}
     update = held.change(Action.UPDATE_ACCOUNT, after, account)
     done = await crm.apply(update, expected_version=account.version, operation_id="run:1")
     assert done.status == "applied"
-    assert done.before == {"status": "Active", "phone": "+99 1"}
+    assert done.before == {"website": None, "phone": "+99 1"}
     assert done.current == after
     assert done.record.id == account.id
-    assert await held.shown(account, "status", "phone") == after
+    assert await held.shown(account, "website", "phone") == after
     assert done.record.version == await held.version(ACCOUNT, "ac-1")
 
 
 async def test_a_record_that_somebody_changed_is_a_conflict(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     account = await held.ref(ACCOUNT, "ac-1")
     await held.world.edit(ACCOUNT, held.id("ac-1"), phone="+99 7")
     update = held.change(Action.UPDATE_ACCOUNT, {"phone": "+99 2"}, account)
@@ -48,7 +47,7 @@ async def test_a_record_that_somebody_changed_is_a_conflict(held: Held) -> None:
 
 
 async def test_a_field_is_emptied(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     account = await held.ref(ACCOUNT, "ac-1")
     update = held.change(Action.UPDATE_ACCOUNT, {"phone": None}, account)
     found = await crm.apply(update, expected_version=account.version, operation_id="run:1")
@@ -57,7 +56,7 @@ async def test_a_field_is_emptied(held: Held) -> None:
 
 
 async def test_a_task_is_created(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     after: Any = {
         "subject": "Call them", "due_at": "2026-10-03T00:00:00Z", "owner_id": held.id("ow-2"),
         "priority": "high",
@@ -73,18 +72,18 @@ async def test_a_task_is_created(held: Held) -> None:
 
 
 async def test_a_note_is_added(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     text = "All is well. 🚀 שלום\nA second line & <b>tags</b>"
-    note = held.change(Action.ADD_NOTE, {"title": "Review", "content": text})
+    note = held.change(Action.ADD_NOTE, {"content": text})
     done = await crm.apply(note, expected_version=None, operation_id="run:1")
-    assert done.record.name == "Review"
-    assert await held.shown(done.record, "title", "content") == {"title": "Review", "content": text}
+    assert (done.status, done.current) == ("applied", {"content": text})
+    assert await held.shown(done.record, "content") == {"content": text}
     found = await held.snapshot(as_of=now())
     assert done.record.id in {one.id for one in found.notes}
 
 
 async def test_a_deal_moves_on(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     deal = await held.ref(DEAL, "ac-1-d1")
     move = held.change(Action.UPDATE_DEAL_STAGE, {"stage": "Negotiation"}, deal)
     done = await crm.apply(move, expected_version=deal.version, operation_id="run:1")
@@ -96,7 +95,7 @@ async def test_a_deal_moves_on(held: Held) -> None:
     ("kind", "name"), [(ACCOUNT, "ac-1"), (DEAL, "ac-1-d1"), (CONTACT, "ac-1-c1")]
 )
 async def test_records_change_hands(held: Held, kind: RecordType, name: str) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     record = await held.ref(kind, name)
     after: Any = {"owner_id": held.id("ow-2")}
     hand_over = held.change(Action.CHANGE_OWNER, after, record)
@@ -105,7 +104,7 @@ async def test_records_change_hands(held: Held, kind: RecordType, name: str) -> 
 
 
 async def test_a_contact_is_updated(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     contact = await held.ref(CONTACT, "ac-1-c1")
     update = held.change(Action.UPDATE_CONTACT, {"email": "alva@amber.example"}, contact)
     done = await crm.apply(update, expected_version=contact.version, operation_id="run:1")
@@ -128,7 +127,7 @@ async def test_a_contact_is_updated(held: Held) -> None:
 async def test_a_value_that_does_not_fit_is_refused(
     held: Held, action: Action, after: Any, record: tuple[RecordType, str] | None, field: str
 ) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     target = None if record is None else await held.ref(*record)
     before = await held.snapshot(as_of=now())
     wrong = held.change(action, after, target)
@@ -141,7 +140,7 @@ async def test_a_value_that_does_not_fit_is_refused(
 
 
 async def test_a_record_that_is_gone_is_not_found(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     deal = await held.ref(DEAL, "ac-1-d1")
     await held.world.remove(DEAL, held.id("ac-1-d1"))
     move = held.change(Action.UPDATE_DEAL_STAGE, {"stage": "Negotiation"}, deal)
@@ -154,7 +153,7 @@ async def test_a_record_that_is_gone_is_not_found(held: Held) -> None:
 
 
 async def test_what_was_written_is_found_again(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     account = await held.ref(ACCOUNT, "ac-1")
     note = held.change(Action.ADD_NOTE, {"content": "Hello"})
     update = held.change(Action.UPDATE_ACCOUNT, {"phone": "+99 2"}, account)
@@ -176,7 +175,7 @@ async def test_what_was_written_is_found_again(held: Held) -> None:
 @pytest.mark.parametrize("committed", [True, False], ids=["made", "not_made"])
 async def test_a_create_whose_answer_was_lost_is_made_once(held: Held, committed: bool) -> None:
     """As whoever writes does it: look the operation up, and try again only if it was not made."""
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     note = held.change(Action.ADD_NOTE, {"content": "Only once"})
     await held.world.lose_answer(committed=committed)
     with pytest.raises((CrmUnavailableError, CrmOutcomeUnknownError)):
@@ -191,7 +190,7 @@ async def test_a_create_whose_answer_was_lost_is_made_once(held: Held, committed
 
 @pytest.mark.parametrize("committed", [True, False], ids=["made", "not_made"])
 async def test_an_update_whose_answer_was_lost_is_known(held: Held, committed: bool) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     account = await held.ref(ACCOUNT, "ac-1")
     update = held.change(Action.UPDATE_ACCOUNT, {"phone": "+99 2"}, account)
     await held.world.lose_answer(committed=committed)
@@ -204,7 +203,7 @@ async def test_an_update_whose_answer_was_lost_is_known(held: Held, committed: b
 
 
 async def test_a_repeat_is_the_same_write_where_the_crm_knows_it(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     can = await crm.capabilities()
     note = held.change(Action.ADD_NOTE, {"content": "Only once"})
     first = await crm.apply(note, expected_version=None, operation_id="run:1")
@@ -221,7 +220,7 @@ async def test_a_repeat_is_the_same_write_where_the_crm_knows_it(held: Held) -> 
 
 
 async def test_of_writers_at_one_version_one_wins_where_the_crm_can_lock(held: Held) -> None:
-    crm = await held.filled(sample())
+    crm = await held.filled(whole())
     account = await held.ref(ACCOUNT, "ac-1")
 
     async def write(number: int) -> str:

@@ -10,19 +10,40 @@ from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import Action, ProposedChange
 from account_reviews.domain.records import (
     AccountSnapshot,
+    Activity,
+    ActivityType,
     Owner,
     Record,
     RecordRef,
     RecordType,
     SnapshotLimits,
+    Task,
 )
 from tests.support.crm import change
-from tests.support.crm_loading import AS_OF, ILSE, TOMAS
+from tests.support.crm_loading import AS_OF, ILSE, TOMAS, ago, sample
 from tests.support.crm_worlds import CrmWorld
 
 LIMITS: Final = SnapshotLimits()
 NOT_THERE: Final = "9000000000000000999"
 """An id that is one wherever ids are numbers, and nobody's."""
+
+
+def whole(account_id: str = "ac-1", **changes: Any) -> AccountSnapshot:
+    """One account with two of everything, as any CRM can hold it."""
+    ids: dict[str, Any] = {"version": "1", "account_id": account_id}
+    values: dict[str, Any] = {
+        "activities": (
+            Activity(id=f"{account_id}-a1", type=ActivityType.CALL, at=ago(3), **ids),
+            Activity(id=f"{account_id}-a2", type=ActivityType.MEETING, at=ago(100), **ids),
+        ),
+        "tasks": (
+            Task(
+                id=f"{account_id}-t1", subject="Call", created_at=ago(4), due_at=ago(-5),
+                status="not started", **ids,
+            ),
+        ),
+    }  # fmt: skip
+    return sample(account_id, **{**values, **changes})
 
 
 class Held:
