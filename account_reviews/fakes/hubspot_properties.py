@@ -117,6 +117,7 @@ PROPERTIES: Final[dict[str, dict[str, Property]]] = {
         "contacts": [
             *_COMMON,
             Property("lastmodifieddate", "datetime", read_only=True),
+            Property("hs_full_name_or_email", read_only=True),
             *_texts("firstname", "lastname", "email", "phone", "jobtitle", "hs_seniority"),
             Property(
                 "hs_buying_role", "enumeration", _options("CHAMPION", "DECISION_MAKER", "OTHER")

@@ -207,7 +207,11 @@ class Records:
 
 
 def _derived(record: Stored, changed: Mapping[str, str], now: datetime) -> dict[str, str]:
-    """What HubSpot itself sets with a stage."""
+    """What HubSpot itself sets with a stage or a name."""
+    if record.type == "contacts":
+        held = {**record.properties, **changed}
+        name = " ".join(filter(None, (held.get("firstname"), held.get("lastname"))))
+        return {"hs_full_name_or_email": name or held.get("email", "")}
     stage = changed.get("dealstage")
     if record.type != "deals" or stage is None:
         return {}

@@ -23,6 +23,7 @@ from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.store.database import create_engine
 from examples.backends.tiny_service import world as tiny_world
 from tests.support.crm_loading import load
+from tests.support.hubspot import hubspot_world
 
 
 class CrmWorld(Protocol):
@@ -193,5 +194,6 @@ BUILT_IN: dict[str, Callable[..., AbstractAsyncContextManager[CrmWorld]]] = {
     "in_memory": in_memory_world,
     "sql": sql_world,
     "tiny": tiny_world,
+    "hubspot": hubspot_world,
 }
 """Every CRM of ours, and the example of docs/backends.md."""

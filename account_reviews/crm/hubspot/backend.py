@@ -17,7 +17,7 @@ from account_reviews.crm.hubspot.listing import Changes, list_companies
 from account_reviews.crm.hubspot.lookups import find_operations
 from account_reviews.crm.hubspot.oauth import credential_of, open_tokens
 from account_reviews.crm.hubspot.portal import Portal
-from account_reviews.crm.hubspot.reads import SOURCE, read_snapshots
+from account_reviews.crm.hubspot.reads import SOURCE, Snapshots, read_snapshots
 from account_reviews.crm.hubspot.refusals import wait_for
 from account_reviews.crm.hubspot.writes import apply_change
 from account_reviews.crm.protocol import (
@@ -125,7 +125,7 @@ class HubSpotCrm:
             )
 
     async def capabilities(self) -> Capabilities:
-        """`create_once` as the mapping promises, until the portal turns out to lack the property."""
+        """`create_once` as the mapping says, until the portal turns out to lack the property."""
         mapping = self._portal.mapping
         made = [one for kind in _CREATED for one in mapping.of(kind)[:1]]
         kept = all(
@@ -193,7 +193,9 @@ class HubSpotCrm:
         self._check_tenant()
         return (await self._read(account_ids, as_of, limits)).found
 
-    async def _read(self, ids: Sequence[str], as_of: Timestamp, limits: SnapshotLimits) -> Any:
+    async def _read(
+        self, ids: Sequence[str], as_of: Timestamp, limits: SnapshotLimits
+    ) -> Snapshots:
         asked = [one for one in ids if is_record_id(one)]
         return await read_snapshots(self._api, self._portal, asked, as_of=as_of, limits=limits)
 
