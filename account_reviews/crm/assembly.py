@@ -49,7 +49,7 @@ class AccountRecords:
     """By id: the owner, and those above him. None or missing: unknown."""
     previous_owner: Owner | None = None
     """Whoever had it before, when that changed within the look-back window."""
-    totals: Mapping[RecordType, int] | None = None
+    totals: Mapping[RecordType, int | None] | None = None
 
 
 def assemble(
@@ -72,7 +72,7 @@ def assemble(
     notes = _newest(_by_then(records.notes, as_of))
     tasks = _newest(records.tasks)
     since = as_of - timedelta(days=limits.lookback_days)
-    found: dict[RecordType, int] = {
+    found: dict[RecordType, int | None] = {
         RecordType.CONTACT: len(contacts),
         RecordType.DEAL: len(deals),
         RecordType.ACTIVITY: len(activities),
@@ -94,7 +94,11 @@ def assemble(
         notes=tuple(notes[: limits.notes]),
         tasks=tuple(tasks[: limits.tasks]),
         modules=records.modules,
-        totals={kind: total for kind, total in found.items() if kind in records.modules},
+        totals={
+            kind: total
+            for kind, total in found.items()
+            if kind in records.modules and total is not None
+        },
         fetched_at=fetched_at,
         as_of=as_of,
         source=source,

@@ -131,17 +131,27 @@ class ZohoApi:
         raise CrmUnreadableError(f"{SERVICE} gives more than 100,000 records of {path}")
 
     async def query(self, select: str, limit: int = MOST_ROWS) -> list[dict[str, Any]]:
-        """The rows of a COQL query, without its limit. CrmInvalidError names a column in `field`
-        when the org lacks it."""
+        """The rows of a COQL query, each with its id. CrmInvalidError names a column in `field`
+        when the org lacks it. `select` goes without its limit."""
+        answer = await self._query(select, limit)
+        return [] if answer is None else data_of(answer)
+
+    async def query_plain(self, select: str, limit: int) -> list[dict[str, Any]]:
+        """The rows of a query whose rows are no records."""
+        answer = await self._query(select, limit)
+        rows = (answer.body or {}).get("data") if answer is not None else []
+        return [row for row in rows or () if isinstance(row, dict)]
+
+    async def _query(self, select: str, limit: int) -> Answer | None:
         asked = {"select_query": f"{select} limit {limit}"}
         credits = 1 if limit <= 200 else 2 if limit <= 1000 else 3
         answer = await self._client.send("POST", f"{PREFIX}/coql", json=asked, credits=credits)
         if answer.status == 204:
-            return []
+            return None
         if answer.status >= 300:
             raise failure(answer, "POST", "/coql")
         _check_error_body(answer, "POST", "/coql")
-        return data_of(answer)
+        return answer
 
     async def write(
         self,
@@ -187,6 +197,8 @@ def data_of(answer: Answer) -> list[dict[str, Any]]:
     found = answer.body.get("data") if isinstance(answer.body, dict) else None
     if not isinstance(found, list) or not all(_is_record(one) for one in found):
         raise CrmUnreadableError(f"{SERVICE} answers with what is no list of records")
+    for one in found:
+        one["id"] = str(one["id"])
     return found
 
 
