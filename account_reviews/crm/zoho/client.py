@@ -180,6 +180,16 @@ class ZohoApi:
             raise ConflictSeenError
         return _result_of(answer, method, path)
 
+    async def watch(self, channel: Mapping[str, Any], *, exists: bool) -> None:
+        """Make a channel, or make one that exists last longer."""
+        method, path = "PUT" if exists else "POST", "/actions/watch"
+        answer = await self._client.send(method, PREFIX + path, json={"watch": [channel]})
+        body = answer.body if isinstance(answer.body, dict) else {}
+        results = body.get("watch")
+        first = results[0] if isinstance(results, list) and results else body
+        if answer.status >= 300 or not isinstance(first, dict) or first.get("status") != "success":
+            raise _meaning(first, max(answer.status, 400), method, path)
+
 
 def split_fields(fields: Sequence[str]) -> list[list[str]]:
     """Names in parts that one request takes."""
@@ -242,7 +252,7 @@ def _meaning(body: Mapping[str, Any], status: int, method: str, path: str) -> Cr
         return CrmRateLimitedError(f"{SERVICE} asks us to slow down")
     if code in _OUTAGE or status >= 500:
         return CrmUnavailableError(f"{SERVICE} answers {code or status}")
-    if status == 404 or code in _GONE:
+    if status == 404 or code in _GONE or details.get("resource_path_index") == 1:
         return CrmRecordNotFoundError(f"{SERVICE} has no {path.removeprefix('/')}")
     return _invalid(code, details, status, path)
 

@@ -21,7 +21,8 @@ from account_reviews.domain.errors import (
 
 FRESH_SECONDS: Final = 900.0
 """For how long what the org says of its fields is believed."""
-ALWAYS: Final = ("id", "Modified_Time")
+MODIFIED_TIME: Final = "Modified_Time"
+ALWAYS: Final = ("id", MODIFIED_TIME)
 POLYMORPHIC: Final = frozenset({"What_Id"})
 """Fields that point at a record of one of several modules."""
 _DAYS: Final = frozenset({"Due_Date", "Closing_Date"})
