@@ -109,6 +109,12 @@ class _Reader:
         self._place += 1
         return text
 
+    def column(self) -> str:
+        """The name of a column; one that leads through a lookup into one module stands in quotes,
+        as `'What_Id->Accounts.id'`."""
+        kind = self._tokens[self._place][0] if self.peek() else ""
+        return self.take().strip("'") if kind == "string" else self.take("word")
+
     def skip(self, *words: str) -> bool:
         """Whether these words come now; they are passed then."""
         ahead = [text.lower() for _, text in self._tokens[self._place :][: len(words)]]
@@ -159,7 +165,7 @@ def parse(text: str) -> Query:
 
 
 def _column(reader: _Reader) -> Column:
-    name = reader.take("word")
+    name = reader.column()
     total = None
     if reader.skip("("):
         total = name.lower()
@@ -217,7 +223,7 @@ def _part(reader: _Reader) -> Test | Group:
         inner = _criteria(reader)
         reader.expect(")")
         return inner
-    column = reader.take("word")
+    column = reader.column()
     if reader.skip("is", "not", "null"):
         return Test(column, "not null", ())
     if reader.skip("is", "null"):
@@ -302,13 +308,15 @@ class Answering:
         ) > query.offset + query.limit
 
     def _check(self, name: str, *, tested: bool) -> None:
-        first, _, rest = name.partition(".")
+        first, into, rest = _path_of(name)
         if self._query.module == "Users":
             known = next((one for one in USER_FIELDS if one.name == first), None)
         else:
             known = self._org.fields[self._query.module].get(first)
         if known is None:
             raise QueryError("INVALID_QUERY", "column given seems to be invalid", column_name=name)
+        if into and into not in known.lookup:
+            raise QueryError("INVALID_QUERY", f"{first} does not lead there", column_name=name)
         if rest and known.type not in (LOOKUP, OWNER):
             raise QueryError("INVALID_QUERY", f"{first} leads nowhere", column_name=name)
         if tested and known.type == AREA:
@@ -333,7 +341,9 @@ class Answering:
             values = [str(value) for value in part.values]
             if part.column == "id":
                 return set(values)
-            name = part.column.removesuffix(".id")
+            name, _, rest = _path_of(part.column)
+            if rest not in ("", "id"):
+                return None
             known = self._org.fields[self._query.module].get(name)
             if known is None or known.type != LOOKUP:
                 return None
@@ -356,10 +366,12 @@ class Answering:
         return all(each) if part.word == "and" else any(each)
 
     def _raw(self, row: Row | User, name: str) -> Any:
-        first, _, rest = name.partition(".")
+        first, into, rest = _path_of(name)
         if isinstance(row, User):
             return _user_value(row, first)
         value = self._org.raw(row, first)
+        if into and value not in self._org.rows.get(into, {}):
+            return None
         if not rest or rest == "id" or value is None:
             return value
         user = self._org.users.get(value)
@@ -416,6 +428,13 @@ class Answering:
             total = _TOTALS[column.total](kept) if kept or column.total == "count" else None
             found[column.key] = total.isoformat() if isinstance(total, datetime) else total
         return found
+
+
+def _path_of(name: str) -> tuple[str, str, str]:
+    """(the field, the module it is followed into or "", what is asked of the record there)."""
+    first, _, rest = name.partition(".")
+    field_name, _, into = first.partition("->")
+    return field_name, into, rest
 
 
 def _user_value(user: User, name: str) -> Any:
