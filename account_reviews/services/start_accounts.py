@@ -8,9 +8,8 @@ from account_reviews.domain.characters import is_blank, shown_on_one_line
 from account_reviews.domain.errors import BadInputError, CrmRateLimitedError, CrmUnavailableError
 from account_reviews.domain.records import Account
 from account_reviews.services.accounts import find_accounts
-from account_reviews.store.sql_files import read_sql
+from account_reviews.store.known_accounts import known_accounts
 
-_KNOWN = read_sql("account_reviews.store", "known_accounts.sql")
 _HINT = "start it when the CRM is back, or with --unchecked: its review then waits for the CRM"
 
 AWAY = (CrmUnavailableError, CrmRateLimitedError)
@@ -77,18 +76,8 @@ async def unchecked_accounts(parts: Parts, ids: tuple[str, ...]) -> list[Account
 
 
 async def _known(parts: Parts, ids: tuple[str, ...]) -> list[Account]:
-    """Those that a stored review has read, with their name and owner then."""
     asked = list(dict.fromkeys((*ids, *map(_composed, ids))))
-    rows = await parts.statements.rows(_KNOWN, tenant=parts.settings.tenant, ids=asked)
-    return [
-        Account(
-            id=row["account_id"],
-            version="",
-            name=row["account_name"] or row["account_id"],
-            owner_id=row["owner_id"],
-        )
-        for row in rows
-    ]
+    return await known_accounts(parts.statements, parts.settings.tenant, asked)
 
 
 def _composed(text: str) -> str:
