@@ -33,8 +33,8 @@ $(VENV)/.installed: requirements/dev.txt requirements/uv.txt pyproject.toml | $(
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup  ## See a review from start to end; KEEP=1 leaves the stack running
-	$(BIN)/reviews demo $(if $(KEEP),--keep)
+demo: setup  ## See a review from start to end; KEEP=1 leaves it running, CRM=zoho plays it on Zoho's API
+	$(BIN)/reviews demo $(if $(KEEP),--keep) $(if $(CRM),--crm $(CRM))
 
 # Three processes for two cores, since tests wait a good part of their time; each has servers of its
 # own, and the tests of a file stay together.

@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
+from contextlib import AsyncExitStack
 
 from account_reviews.demo import workspace
 from account_reviews.demo.pages import what_to_try
 from account_reviews.demo.tour import Ending, play
+from account_reviews.demo.worlds import DemoCrm, World, open_world
 from account_reviews.domain.errors import NegativeAnswerError
 from account_reviews.local.stack import LocalStack
 from account_reviews.presentation.terminal import note, print_text
@@ -13,7 +15,7 @@ from account_reviews.presentation.terminal import note, print_text
 INTERRUPTED = 130
 
 
-async def run_demo(*, keep: bool) -> int:
+async def run_demo(*, keep: bool, crm: DemoCrm = DemoCrm.SQL) -> int:
     """Play the demo and give the exit code.
 
     0: the proof holds. 130: a signal came before the end. NegativeAnswerError: the proof does not
@@ -25,12 +27,14 @@ async def run_demo(*, keep: bool) -> int:
     asked = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    with workspace.temporary_home() as data_dir:
+    async with AsyncExitStack() as opened:
+        data_dir = opened.enter_context(workspace.temporary_home())
+        world = await opened.enter_async_context(open_world(crm))
         stack = LocalStack(data_dir, restart=False, notify=note)
         try:
-            ending = await _play_until(asked, stack)
+            ending = await _play_until(asked, stack, world)
             if ending is not None and keep:
-                print_text("\n" + what_to_try(stack, ending.left))
+                print_text("\n" + what_to_try(stack, ending.left, world.environment))
                 await asked.wait()
         finally:
             note("stopping everything")
@@ -42,9 +46,9 @@ async def run_demo(*, keep: bool) -> int:
     return 0
 
 
-async def _play_until(asked: asyncio.Event, stack: LocalStack) -> Ending | None:
+async def _play_until(asked: asyncio.Event, stack: LocalStack, world: World) -> Ending | None:
     """The end of the whole story; None when a signal came first."""
-    story = asyncio.create_task(play(stack))
+    story = asyncio.create_task(play(stack, world))
     waiting = asyncio.create_task(asked.wait())
     await asyncio.wait({story, waiting}, return_when=asyncio.FIRST_COMPLETED)
     story.cancel()  # no effect on one that is done

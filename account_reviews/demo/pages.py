@@ -2,8 +2,9 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from temporalio.client import Client
 
@@ -116,7 +117,9 @@ def show_proof(proof: Proof) -> None:
     )
 
 
-def what_to_try(stack: LocalStack, left: RequestRow) -> str:
+def what_to_try(
+    stack: LocalStack, left: RequestRow, environment: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """Lines for a person whose stack goes on running."""
     command = sys.argv[0] if Path(sys.argv[0]).name == "reviews" else "reviews"
     pids = " ".join(str(pid) for pid in stack.worker_pids)
@@ -127,6 +130,7 @@ def what_to_try(stack: LocalStack, left: RequestRow) -> str:
         "",
         "Try in another terminal:",
         f"  export REVIEWS_DATA_DIR={stack.data_dir}",
+        *(f"  export {name}={value}" for name, value in environment.items()),
         f"  {command} approvals list",
         f"  {command} approvals show {request.request_id}",
         f"  {command} approvals approve {request.request_id} --as {who}",

@@ -5,7 +5,7 @@ from the CRM, never from the workflows.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -60,6 +60,8 @@ class Facts:
     after: CrmImage
     shown: dict[str, dict[str, Scalar] | None]
     """Operation id -> the written fields, read back now."""
+    seen: Mapping[str, int] | None = None
+    """Operation id -> how often the CRM wrote, by its own count. None: it keeps no count."""
 
     @cached_property
     def approvals(self) -> dict[str, Approval]:
@@ -207,6 +209,8 @@ def _against(facts: Facts, approval: Approval) -> Iterator[str]:
         for field in _differ(change.exact, shown):
             value = change.after[field]
             yield f"{name}: {field} is {shown.get(field)!r}, approved was {value!r}"
+    if facts.seen is not None and (times := facts.seen.get(approval.operation_id, 0)) != 1:
+        yield f"{name} was written {times} times, as the CRM itself counts"
     yield from _written_again(facts, approval)
 
 
@@ -238,6 +242,10 @@ def _nothing_else(facts: Facts) -> Claim:
         f"the CRM's ledger holds {row.action} of {row.account_id}, which nobody approved"
         for row in facts.ledger
         if row.operation_id not in facts.approvals
+    ]
+    complaints += [
+        f"the CRM wrote under {operation}, which nobody approved"
+        for operation in sorted((facts.seen or {}).keys() - facts.approvals.keys())
     ]
     for key in sorted(facts.before.keys() | facts.after.keys()):
         complaints.extend(_unexplained(facts, key))

@@ -5,7 +5,6 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
 from typing import Final
 from uuid import uuid4
 
@@ -13,14 +12,13 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
-from account_reviews.crm.importing.importer import import_directory
-from account_reviews.crm.importing.mapping import load_mapping
 from account_reviews.demo import evidence, pages, people
 from account_reviews.demo.evidence import CrmImage, Run, Standing, Witness
 from account_reviews.demo.narration import Narrator, Show, meter, narrate
 from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Facts, Proof, prove
-from account_reviews.demo.workspace import AS_OF, SAMPLE
+from account_reviews.demo.workspace import AS_OF
+from account_reviews.demo.worlds import MOMENT, World
 from account_reviews.domain.errors import NegativeAnswerError, UnreachableError
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import Account, RecordType
@@ -48,6 +46,7 @@ class Scene:
     """What the steps share."""
 
     stack: LocalStack
+    world: World
     parts: Parts
     client: Client
     before: CrmImage = field(default_factory=dict)
@@ -64,13 +63,13 @@ class Ending:
     left: RequestRow
 
 
-async def play(stack: LocalStack) -> Ending:
+async def play(stack: LocalStack, world: World) -> Ending:
     """All steps. NegativeAnswerError when one does not come to its end."""
     narrator = Narrator()
     with narrator.step("Start everything"):
-        await _start(stack)
+        await _start(stack, world)
     async with open_parts(Settings.load(), application="reviews-demo") as parts:
-        scene = Scene(stack, parts, await parts.connect())
+        scene = Scene(stack, world, parts, await parts.connect())
         with narrator.step("Import the sample portfolio"):
             await _import(scene)
         with narrator.step("Review every account, and kill the worker on the way"):
@@ -90,7 +89,8 @@ async def play(stack: LocalStack) -> Ending:
     return Ending(proof, next(plan.row for plan in scene.plans if plan.answer is Answer.LEAVE))
 
 
-async def _start(stack: LocalStack) -> None:
+async def _start(stack: LocalStack, world: World) -> None:
+    os.environ.update(world.environment)
     await stack.start()
     os.environ.update(stack.environment())
     pids = ", ".join(str(pid) for pid in stack.worker_pids)
@@ -103,17 +103,14 @@ async def _start(stack: LocalStack) -> None:
 
 
 async def _import(scene: Scene) -> None:
-    mapping = load_mapping(SAMPLE / "mapping.yaml")
-    moment = datetime.combine(date.fromisoformat(AS_OF), time.min, UTC)
-    report = await import_directory(scene.parts.engine, SAMPLE, mapping, as_of=moment)
-    scene.before = await evidence.crm_image(scene.parts.engine)
-    rows = sum(file.inserted for file in report.files)
+    rows = await scene.world.fill(scene.parts)
+    scene.before = await scene.world.image(scene.parts)
     accounts = _count(scene.before, RecordType.ACCOUNT)
     narrate(
-        f"{rows} rows of {len(report.files)} CSV files stand in the CRM: {accounts} invented"
-        " accounts with their owners, contacts, deals, activities, notes and tasks, as of"
-        f" {AS_OF}. The CRM of the demo is a set of tables in PostgreSQL. Its"
-        f" {len(scene.before)} records were copied, to be compared at the end."
+        f"{rows} rows of CSV files stand in the CRM: {accounts} invented accounts with their"
+        " owners, contacts, deals, activities, notes and tasks, as of"
+        f" {AS_OF}. {scene.world.about} Its {len(scene.before)} records were copied, to be"
+        " compared at the end."
     )
 
 
@@ -140,7 +137,7 @@ async def _start_reviews(scene: Scene, accounts: list[Account]) -> None:
         account_id="",
         tenant=parts.settings.tenant,
         started_by="demo",
-        as_of=await parts.default_as_of(),
+        as_of=MOMENT,
         execution=await parts.execution(),
     )
     gate = asyncio.Semaphore(_AT_ONCE)
@@ -321,8 +318,9 @@ async def _prove(scene: Scene) -> Proof:
             given=frozenset(scene.given),
             ledger=await evidence.ledger(scene.parts.engine),
             before=scene.before,
-            after=await evidence.crm_image(scene.parts.engine),
+            after=await scene.world.image(scene.parts),
             shown=await evidence.read_back(scene.parts.crm, reviews),
+            seen=scene.world.seen(),
         )
     )
     pages.show_proof(proof)

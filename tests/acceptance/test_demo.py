@@ -23,13 +23,13 @@ from account_reviews.demo.tour import Ending
 from account_reviews.demo.proof import Claim, Proof
 from account_reviews.cli.app import main as cli
 
-async def play(stack):
+async def play(stack, world):
     print("played in", stack.data_dir, flush=True)
     against = tuple(sys.argv[1:])
     return Ending(Proof((Claim("all is well", against),), ()), None)
 
 main.play = play
-main.what_to_try = lambda stack, left: f"data {stack.data_dir} stays"
+main.what_to_try = lambda stack, left, environment: f"data {stack.data_dir} stays"
 cli(["demo", "--keep"])
 """
 """The demo without a story: its proof, and how it ends."""

@@ -1,10 +1,16 @@
 """`reviews demo`: everything once, with a proof at the end."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from account_reviews.cli.output import leave, run
+
+
+class PlayedOn(StrEnum):
+    SQL = "sql"
+    ZOHO = "zoho"
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +22,9 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")
     ] = False,
+    crm: Annotated[
+        PlayedOn, typer.Option(help="On tables in PostgreSQL, or on a fake of Zoho CRM.")
+    ] = PlayedOn.SQL,
 ) -> None:
     """Review a sample portfolio, kill the worker on the way, and prove that nothing is lost.
 
@@ -23,5 +32,6 @@ def demo(
     when the proof holds, 1 when it does not.
     """
     from account_reviews.demo.main import run_demo
+    from account_reviews.demo.worlds import DemoCrm
 
-    leave(run(run_demo(keep=keep)))
+    leave(run(run_demo(keep=keep, crm=DemoCrm(crm.value))))
