@@ -59,6 +59,8 @@ class Written:
     id: str
     kind: str
     """insert, update or delete."""
+    before: Mapping[str, Any]
+    """What stood in these fields."""
     values: Mapping[str, Any]
     by: str
     operation_id: str | None
@@ -139,7 +141,7 @@ class Org:
         now: datetime,
         *,
         by: str | None = None,
-        record_id: str | None = None,
+        operation_id: str | None = None,
         lag_s: float | None = None,
         quiet: bool = False,
     ) -> Row:
@@ -150,11 +152,14 @@ class Org:
             names = (filled.get("First_Name"), filled.get("Last_Name"))
             filled["Full_Name"] = " ".join(name for name in names if name)
         wait = timedelta(seconds=self.index_lag_s if lag_s is None else lag_s)
-        row = Row(module, record_id or self.new_id(), {}, now, now, user, user, now + wait)
+        row = Row(module, self.new_id(), {}, now, now, user, user, now + wait)
         self.rows[module][row.id] = row
         self._put(row, filled)
         if not quiet:
-            self._note(row, "insert", filled, user, guarded=True)
+            operation = operation_id or filled.get(OPERATION_FIELD)
+            self.written.append(
+                Written(now, module, row.id, "insert", {}, filled, user, operation, guarded=True)
+            )
         return row
 
     def update(
@@ -165,8 +170,9 @@ class Org:
         *,
         by: str | None = None,
         guarded: bool = False,
+        operation_id: str | None = None,
     ) -> None:
-        """Change a record; one that stands so already keeps its time."""
+        """Change a record. `guarded`: the write named the version that it changes."""
         user = by or self.api_user
         before = {name: row.values.get(name) for name in values}
         if module_stage_changed(row, values):
@@ -176,16 +182,19 @@ class Org:
         self._put(row, values)
         row.modified, row.modified_by = now, user
         row.changes.append((now, user, before, dict(values)))
-        self._note(row, "update", values, user, guarded=guarded)
+        self.written.append(
+            Written(now, row.module, row.id, "update", before, values, user, operation_id, guarded)
+        )
 
     def delete(self, row: Row, now: datetime, *, by: str | None = None) -> None:
         user = by or self.api_user
         for name in list(row.values):
             self._forget(row, name)
-        row.modified = now
         del self.rows[row.module][row.id]
         self.deleted[row.module].append((row.id, now, user))
-        self._note(row, "delete", {}, user, guarded=False)
+        self.written.append(
+            Written(now, row.module, row.id, "delete", {}, {}, user, None, guarded=False)
+        )
 
     def merge(self, loser: Row, winner: Row, now: datetime) -> None:
         """One account goes into another: its records move, it is gone."""
@@ -291,14 +300,6 @@ class Org:
         key = (row.module, name, str(old).casefold())
         if self._unique.get(key) == row.id:
             del self._unique[key]
-
-    def _note(
-        self, row: Row, kind: str, values: Mapping[str, Any], by: str, *, guarded: bool
-    ) -> None:
-        operation_id = values.get(OPERATION_FIELD)
-        self.written.append(
-            Written(row.modified, row.module, row.id, kind, dict(values), by, operation_id, guarded)
-        )
 
 
 def module_stage_changed(row: Row, values: Mapping[str, Any]) -> bool:

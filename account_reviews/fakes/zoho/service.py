@@ -13,7 +13,7 @@ from account_reviews.fakes.zoho.limits import Limits
 from account_reviews.fakes.zoho.org import Org
 from account_reviews.fakes.zoho.query import Answering, QueryError, parse
 from account_reviews.fakes.zoho.reads import Reads
-from account_reviews.fakes.zoho.schema import MODULES, RELATED
+from account_reviews.fakes.zoho.schema import MODULES, PHONE, RELATED, TEXT
 from account_reviews.fakes.zoho.seed import sow
 from account_reviews.fakes.zoho.tokens import Tokens
 from account_reviews.fakes.zoho.writes import Writes
@@ -123,14 +123,19 @@ class ZohoService(Service):
         self.state.tokens.revoke_all()
 
     def edit(self, call: Call) -> None:
-        """Somebody changes the record that the path names."""
+        """Somebody changes the record that the path names, in the texts that the call writes."""
         found = re.match(rf"{ROOT}(\w+)/(\d+)", call.path)
         org = self.state.org
         row = org.find(found[1], found[2]) if found and found[1] in org.rows else None
-        if row is not None:
-            by = next(iter(org.users))
-            number = len(row.changes) + 1
-            org.update(row, {"Description": f"edited, {number}"}, call.now, by=by, guarded=True)
+        if row is None:
+            return
+        fields = [org.fields[row.module].get(name) for name in _written_by(call)]
+        names = [one.name for one in fields if one is not None and one.type in (TEXT, PHONE)]
+        text = f"edited {len(row.changes) + 1}"
+        by = next(iter(org.users))
+        org.update(
+            row, dict.fromkeys(names or ["Description"], text), call.now, by=by, guarded=True
+        )
 
     def notices(self) -> Sequence[Notice]:
         return self.state.channels.notices(self._options.now())
@@ -293,6 +298,14 @@ def _allowed(scopes: frozenset[str], group: str, verb: str) -> bool:
         groups += ["ZohoCRM.settings.fields", "ZohoCRM.settings.modules"]
     verbs = ("ALL", verb, *(["WRITE"] if verb != "READ" else []))
     return any(f"{one}.{word}".lower() in lower for one in groups for word in verbs)
+
+
+def _written_by(call: Call) -> list[str]:
+    """The fields that the first record of a write names."""
+    try:
+        return list(call.json()["data"][0])
+    except (ValueError, KeyError, TypeError, IndexError):
+        return []
 
 
 def _cost(call: Call, parts: list[str]) -> int:

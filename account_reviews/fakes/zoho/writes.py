@@ -117,7 +117,7 @@ class Writes:
         lag = (
             call.fault.delay_ms / 1000 if call.meets(FaultAction.INDEX_LAG) and call.fault else None
         )
-        row = self._org.insert(module, values, call.now, lag_s=lag)
+        row = self._org.insert(module, values, call.now, lag_s=lag, operation_id=call.operation_id)
         return self._done(row, "record added")
 
     def _update(self, call: Call, row: Row, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +127,9 @@ class Writes:
         if since is not None and row.version > _time(since):
             raise ElementError("ALREADY_MODIFIED", 412, id=row.id, Modified_Time=told(row.modified))
         values = self._checked(row.module, given, row)
-        self._org.update(row, values, call.now, guarded=since is not None)
+        self._org.update(
+            row, values, call.now, guarded=since is not None, operation_id=call.operation_id
+        )
         return self._done(row, "record updated")
 
     def _done(self, row: Row, message: str) -> dict[str, Any]:
