@@ -24,6 +24,7 @@ from account_reviews.store.database import create_engine
 from examples.backends.tiny_service import world as tiny_world
 from tests.support.crm_loading import load
 from tests.support.hubspot import hubspot_world
+from tests.support.zoho_world import zoho_world
 
 
 class CrmWorld(Protocol):
@@ -195,5 +196,6 @@ BUILT_IN: dict[str, Callable[..., AbstractAsyncContextManager[CrmWorld]]] = {
     "sql": sql_world,
     "tiny": tiny_world,
     "hubspot": hubspot_world,
+    "zoho": zoho_world,
 }
 """Every CRM of ours, and the example of docs/backends.md."""
