@@ -40,8 +40,8 @@ def same_where_known(found: Record, wanted: Record) -> None:
         shown = getattr(found, name)
         if name in _BOOKKEEPING or shown in (None, (), {}):
             continue
-        if name == "created_at" and value is None:
-            continue  # of whatever is made there a CRM may note when
+        if name in ("created_at", "created_by") and value is None:
+            continue  # of whatever is made there a CRM may note when and by whom
         as_said = task_word if name == "status" and isinstance(found, Task) else _as_it_is
         assert as_said(shown) == as_said(value), name
 

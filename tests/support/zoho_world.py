@@ -91,7 +91,8 @@ class ZohoWorld:
 
     def _row(self, kind: RecordType, record_id: str) -> Row:
         rows = (self._stage.org.find(one.module, record_id) for one in _MAPPING.of(kind))
-        return next(row for row in rows if row is not None)
+        found: Row = next(row for row in rows if row is not None)
+        return found
 
     def _put(self, kind: RecordType, record: Record, account_id: str | None) -> Row:
         called = getattr(record, "type", None) is ActivityType.CALL
