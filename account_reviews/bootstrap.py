@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from account_reviews.store.cycle_queries import CycleReader
     from account_reviews.store.digest_queries import DigestReader
     from account_reviews.store.digest_writes import DigestStore
+    from account_reviews.store.event_intake import EventIntake
     from account_reviews.store.halt_gate import StartGate
     from account_reviews.store.halt_queries import HaltReader
     from account_reviews.store.halts import HaltStore
@@ -174,6 +175,18 @@ class Parts:
     def transactions(self) -> "Transactions":
         """The main database, for what holds locks."""
         return self.databases.transactions(self.settings.require_database_url())
+
+    @cached_property
+    def intake(self) -> "EventIntake":
+        """Takes in what the CRM says has changed."""
+        from account_reviews.store.event_intake import EventIntake
+
+        return EventIntake(
+            self.transactions,
+            self.settings.tenant,
+            most=self.settings.webhook_max_queue,
+            kept=self.policy.events.duplicates,
+        )
 
     @cached_property
     def first_rows(self) -> "FirstRows":

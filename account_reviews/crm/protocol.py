@@ -243,6 +243,28 @@ class MapsRecords(Protocol):
         ...
 
 
+class ChangedPage(Model):
+    """Records that changed, each with its version."""
+
+    items: tuple[RecordRef, ...]
+    next_cursor: str | None = None
+
+
+@runtime_checkable
+class ListsChanges(Protocol):
+    """Optional: a CRM that says which records changed, and not only of which accounts.
+
+    Without it `AccountFilter.changed_since` is asked for, where `incremental` says that it helps.
+    """
+
+    async def changed_records(self, *, since: Timestamp, cursor: str | None = None) -> ChangedPage:
+        """Records of every kind that is reviewed which were made or changed at `since` or later,
+        by the CRM's clock, with their versions as `MapsRecords` spells them; in any order, page by
+        page. A record may come twice. Deleted ones are left out.
+        """
+        ...
+
+
 class Channel(Model):
     """One subscription at a CRM that ends by itself unless it is renewed."""
 

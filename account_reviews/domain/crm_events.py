@@ -8,7 +8,7 @@ from typing import Final
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.errors import BadInputError, LimitReachedError
 from account_reviews.domain.ids import LONGEST_ID
-from account_reviews.domain.records import RecordType
+from account_reviews.domain.records import RecordRef, RecordType
 
 KEPT: Final = timedelta(days=7)
 """How long events that are done, and dead letters, can be looked at."""
@@ -94,6 +94,11 @@ def checked_id(value: object, what: str) -> str:
     if not text or len(text) > LONGEST_ID or not text.isprintable():
         raise BadInputError(f"{what} is no id: it is empty, too long or not printable")
     return text
+
+
+def version_key(record: RecordRef) -> str:
+    """What a version of a record is known by, however it became known."""
+    return f"{record.type.value}/{record.id}@{record.version}"
 
 
 def distinct(deliveries: Iterable[Delivery]) -> list[Delivery]:

@@ -12,7 +12,6 @@ from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
 from account_reviews.runtime.garbage_collection import pass_over_what_is_there
 from account_reviews.runtime.telemetry import telemetry
-from account_reviews.store.event_intake import EventIntake
 from account_reviews.web.app import create_app, listen, serve, url_of
 from account_reviews.web.crm_webhooks import CrmWebhooks, Refusals
 from account_reviews.web.proofs import Secrets
@@ -24,16 +23,10 @@ async def open_webhooks(parts: Parts) -> AsyncIterator[Starlette]:
 
     BadInputError for a secret that cannot be used.
     """
-    settings, policy = parts.settings, parts.policy
-    intake = EventIntake(
-        parts.transactions,
-        settings.tenant,
-        most=settings.webhook_max_queue,
-        kept=policy.events.duplicates,
-    )
+    settings = parts.settings
     refusals = Refusals(settings.tenant, parts.audit.log.put)
     try:
-        yield create_app(CrmWebhooks(intake, Secrets.of(settings), refusals))
+        yield create_app(CrmWebhooks(parts.intake, Secrets.of(settings), refusals))
     finally:
         refusals.close()
 

@@ -10,6 +10,7 @@ from temporalio.worker import Interceptor, WorkflowRunner
 
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
+from account_reviews.crm.registry import scheme_of
 from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.hooks.registry import load
 from account_reviews.hooks.worker import hooked
@@ -18,9 +19,11 @@ from account_reviews.runtime.queues import Only
 from account_reviews.runtime.telemetry import telemetry
 from account_reviews.services.schedule_rows import kept_up_to_date
 from account_reviews.store.memory_outbox import MemoryOutbox
+from account_reviews.store.poll_cursors import PollCursors
 from account_reviews.telemetry import gauges, instruments
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.sandbox import sandboxed_runner
+from account_reviews.upkeep.changes import EventTools
 from account_reviews.upkeep.event_work import EventWork
 from account_reviews.upkeep.jobs import AuditTools, UpkeepJobs
 from account_reviews.upkeep.outside_watch import OutsideWatch
@@ -144,4 +147,16 @@ def _upkeep_jobs(parts: Parts) -> UpkeepJobs:
         parts.memory,
         parts.writing_crm,
         parts.posting,
+        _event_tools(parts),
+    )
+
+
+def _event_tools(parts: Parts) -> EventTools:
+    settings = parts.settings
+    scheme = scheme_of(settings.crm_url or "")
+    return EventTools(
+        parts.intake,
+        PollCursors(parts.transactions, settings.tenant),
+        None if settings.web_url is None else f"{settings.web_url.rstrip('/')}/webhooks/{scheme}",
+        settings.secret("zoho_webhook_token"),
     )

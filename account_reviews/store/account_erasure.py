@@ -36,6 +36,8 @@ TABLES: Final = {
     "archives": "archives",
     "notifications": "notification_deliveries",
     "memory_outbox": "memory_outbox",
+    "events": "webhook_events",
+    "event_accounts": "event_accounts",
 }
 """What belongs to one account: a name for people, and its table."""
 _DELETE: Final = {

@@ -43,6 +43,11 @@ _POSTPONE_ACCOUNTS: Final = (
     "attempts = attempts - cast(:uncounted as int) "
     "where tenant = :tenant and account_id = any(cast(:ids as text[]))"
 )
+_KNOWN: Final = (
+    "insert into reviews.webhook_keys (tenant, source, key) "
+    "select :tenant, 'poll', key from unnest(cast(:keys as text[])) as key "
+    "on conflict (tenant, source, key) do update set seen_at = now()"
+)
 _OLD_KEYS: Final = (
     "delete from reviews.webhook_keys "
     "where tenant = :tenant and seen_at < now() - make_interval(secs => :seconds)"
@@ -121,9 +126,12 @@ class EventQueue:
             rows = await ask(_CLAIM_ACCOUNTS, **values)
         return [DueAccount.model_validate(row) for row in rows]
 
-    async def place(self, accounts: Mapping[int, str]) -> None:
+    async def place(self, accounts: Mapping[int, str], versions: Sequence[str] = ()) -> None:
         """Say whose these events are: id -> account. Each account is due once its burst is over,
-        and no sooner than its quiet time allows."""
+        and no sooner than its quiet time allows.
+
+        `versions` (see `version_key`) are known from now on: polling does not take them again.
+        """
         placed = [{"id": id_, "account_id": account} for id_, account in accounts.items()]
         async with self._transactions.committed() as ask:
             await ask(
@@ -133,6 +141,8 @@ class EventQueue:
                 settle=self._settle,
                 quiet=self._quiet,
             )
+            if versions:
+                await ask(_KNOWN, tenant=self._tenant, keys=sorted(set(versions)))
 
     async def end(self, ids: Sequence[int], outcome: EventOutcome) -> None:
         """Nothing is to be done for these."""

@@ -17,7 +17,7 @@ from account_reviews.bootstrap import Parts
 from account_reviews.crm.http.priorities import Priority, calling_for
 from account_reviews.crm.protocol import AccountFilter, Belonging, MapsRecords
 from account_reviews.domain.audit.redaction import clean
-from account_reviews.domain.crm_events import TRIES, EventAction, EventOutcome
+from account_reviews.domain.crm_events import TRIES, EventAction, EventOutcome, version_key
 from account_reviews.domain.errors import (
     BadInputError,
     CrmAuthError,
@@ -136,6 +136,7 @@ class EventWork:
         belongings = await self._belongings(events)
         ours = await self._own_writes([one.record for one in events])
         placed: dict[int, str] = {}
+        versions: list[str] = []
         ended: dict[EventOutcome, list[int]] = {}
         for event, found in zip(events, belongings, strict=True):
             what = _judge(event, found, ours)
@@ -143,8 +144,11 @@ class EventWork:
                 ended.setdefault(what, []).append(event.id)
             else:
                 placed[event.id] = what
+            if found is not None and found.version is not None:
+                record = event.record.model_copy(update={"version": found.version})
+                versions.append(version_key(record))
         if placed:
-            await self._queue.place(placed)
+            await self._queue.place(placed, versions)
         for outcome, ids in ended.items():
             await self._queue.end(ids, outcome)
             for _ in ids:

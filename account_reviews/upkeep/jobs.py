@@ -9,7 +9,9 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from account_reviews.crm.http.priorities import Priority, calling_for
 from account_reviews.crm.protocol import CrmBackend
+from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.schedule.runs import JobReport, RunJob, UpkeepJob
@@ -19,6 +21,7 @@ from account_reviews.store.digest_queries import DigestReader
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.schedules import upkeep
+from account_reviews.upkeep.changes import EventTools
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Tools:
     memory: MemoryBackend | None = None
     crm: CrmBackend | None = None
     posting: Posting | None = None
+    events: EventTools | None = None
 
     @property
     def trail(self) -> AuditTools:
@@ -190,6 +194,46 @@ async def audit_reconcile(tools: Tools) -> JobReport:
     )
 
 
+async def crm_changes(tools: Tools) -> JobReport:
+    """Ask the CRM what has changed since the last time, and follow what no webhook has told."""
+    from account_reviews.upkeep.changes import poll
+
+    crm, events = _of_changes(tools)
+    with calling_for(Priority.SCHEDULES):
+        done = await poll(crm, events, tools.now)
+    if done.since is None:
+        return JobReport(summary="from now on it is asked what has changed")
+    summary = f"{done.found} records changed, {done.taken} of which nobody had told us"
+    if done.full:
+        summary += "; the queue of events is full: the rest is taken next time"
+    return JobReport(summary=summary, changed=done.taken)
+
+
+async def crm_channels(tools: Tools) -> JobReport:
+    """Renew the channels through which the CRM tells us of changes."""
+    from account_reviews.upkeep.changes import renew
+
+    crm, events = _of_changes(tools)
+    with calling_for(Priority.SCHEDULES):
+        channels = await renew(crm, events, tools.now)
+    if channels is None:
+        used = events.notify_url is not None
+        why = "this CRM has no channels that end" if used else "REVIEWS_WEB_URL is not set"
+        return JobReport(summary=f"nothing to renew: {why}")
+    renewed = [one for one in channels if one.renewed]
+    ends = min((one.expires_at for one in channels), default=None)
+    until = "" if ends is None else f"; the first ends at {rfc3339(ends)}"
+    return JobReport(
+        summary=f"renewed {len(renewed)} of {len(channels)} channels{until}", changed=len(renewed)
+    )
+
+
+def _of_changes(tools: Tools) -> tuple[CrmBackend, EventTools]:
+    if tools.crm is None or tools.events is None:
+        raise BadInputError("this worker has no CRM")
+    return tools.crm.of(tools.tenant), tools.events
+
+
 def _sentence(what: str, ids: list[str]) -> str:
     return f"{what} {', '.join(ids)}" if ids else f"{what} nothing"
 
@@ -204,6 +248,8 @@ JOBS: Final[Mapping[UpkeepJob, Callable[[Tools], Awaitable[JobReport]]]] = {
     UpkeepJob.AUDIT_PARTITIONS: audit_partitions,
     UpkeepJob.AUDIT_CLEANUP: audit_cleanup,
     UpkeepJob.AUDIT_RECONCILE: audit_reconcile,
+    UpkeepJob.CRM_CHANGES: crm_changes,
+    UpkeepJob.CRM_CHANNELS: crm_channels,
 }
 """What each job does."""
 
@@ -220,6 +266,7 @@ class UpkeepJobs:
     memory: MemoryBackend | None = None
     crm: CrmBackend | None = None
     posting: Posting | None = None
+    events: EventTools | None = None
 
     async def run(self, call: RunJob, client: Client, now: datetime) -> JobReport:
         """Run one job to its end. BadInputError for an unknown one."""
@@ -242,5 +289,6 @@ class UpkeepJobs:
             memory=self.memory,
             crm=self.crm,
             posting=self.posting,
+            events=self.events,
         )
         return await JOBS[job](tools)

@@ -278,8 +278,8 @@ class Events(Section):
     """What the CRM says has changed, and how soon it is followed."""
 
     settle: Annotated[timedelta, Span("1s", "1h", "s")] = timedelta(seconds=2)
-    quiet: Annotated[timedelta, Span("1s", "1d", "s")] = timedelta(minutes=1)
-    duplicates: Annotated[timedelta, Span("1m", "7d", "s")] = timedelta(hours=1)
+    quiet: Annotated[timedelta, Span("1s", "1d", "m")] = timedelta(minutes=1)
+    duplicates: Annotated[timedelta, Span("1m", "7d", "h")] = timedelta(hours=1)
 
 
 class SchedulePolicy(Section):

@@ -34,6 +34,8 @@ class UpkeepJob(StrEnum):
     AUDIT_PARTITIONS = "audit_partitions"
     AUDIT_CLEANUP = "audit_cleanup"
     AUDIT_RECONCILE = "audit_reconcile"
+    CRM_CHANGES = "crm_changes"
+    CRM_CHANNELS = "crm_channels"
 
 
 class UpkeepInput(Model):

@@ -346,6 +346,7 @@ async def test_a_review_that_is_about_to_read_is_not_asked_again(
 
     async def about_to_read(*arguments: Any) -> Any:
         found = await asked(*arguments)
+        assert found is not None
         return found.model_copy(update={"refresh": Refresh()})
 
     monkeypatch.setattr(event_reviews, "_state", about_to_read)
