@@ -26,6 +26,9 @@ from account_reviews.access.keys import parse_keys
 from account_reviews.audit.store import try_insert
 from account_reviews.bootstrap import open_notifiers
 from account_reviews.config.settings import Settings
+from account_reviews.crm.field_check import ChecksMapping
+from account_reviews.crm.protocol import CrmBackend
+from account_reviews.crm.registry import CrmContext, open_crm, scheme_of
 from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.audit.masks import mask_secrets
 from account_reviews.domain.backends import Health
@@ -51,6 +54,8 @@ from account_reviews.upkeep.read_model import ended_cycles, few, standings
 
 _PATIENCE: Final = 3.0
 """Seconds for one check."""
+_FAR: Final = 15.0
+"""Seconds for a CRM that is a service elsewhere."""
 _MIB: Final = 2**20
 LEAST_FREE: Final = 50 * _MIB
 """Bytes. Both servers write their logs of changes in pieces of up to 16 MiB."""
@@ -129,14 +134,17 @@ async def examine(settings: Settings) -> Report:
 
 
 async def _run(name: str, examination: Examination, patient: _Patient) -> Check:
+    url = patient.settings.crm_url
+    far = name == "crm" and url is not None and scheme_of(url) != "postgresql"
+    patience = _FAR if far else _PATIENCE
     try:
-        detail = await asyncio.wait_for(examination(patient), _PATIENCE)
+        detail = await asyncio.wait_for(examination(patient), patience)
     except NeedError as error:
         return _failed(name, str(error), error.hint)
     except ReviewsError as error:
         return _failed(name, error.message, error.hint)
     except TimeoutError:
-        detail = f"no answer within {_PATIENCE:g} s"
+        detail = f"no answer within {patience:g} s"
         return _failed(name, detail, "see whether it runs and is not busy")
     except Exception as error:  # noqa: BLE001 - a check that breaks is a finding, not a crash
         detail = f"{type(error).__name__}: {error}"
@@ -317,13 +325,32 @@ async def _cycles(patient: _Patient) -> str:
 
 
 async def _crm(patient: _Patient) -> str:
-    if patient.settings.crm_url is None:
-        return _detail(await SqlCrm(patient.database()).of(patient.settings.tenant).health())
-    engine = create_engine(patient.settings.crm_url, application_name="reviews doctor")
-    try:
-        return _detail(await SqlCrm(engine).of(patient.settings.tenant).health())
-    finally:
-        await engine.dispose()
+    """Whether it answers and takes our credentials, and fits its mapping if it has one."""
+    url = patient.settings.crm_url
+    async with AsyncExitStack() as stack:
+
+        def engine_of(address: str) -> AsyncEngine:
+            engine = create_engine(address, application_name="reviews doctor")
+            stack.push_async_callback(engine.dispose)
+            return engine
+
+        if url is None:
+            crm: CrmBackend = SqlCrm(patient.database())
+        elif scheme_of(url) == "postgresql":
+            crm = SqlCrm(engine_of(url))
+        else:
+            crm = open_crm(CrmContext(url, patient.settings, patient.database(), engine_of, stack))
+        asked = crm.of(patient.settings.tenant)
+        detail = _detail(await asked.health())
+        problems = await asked.check_mapping() if isinstance(asked, ChecksMapping) else ()
+    if problems:
+        first = problems[0]
+        raise NeedError(
+            f"{detail}; {len(problems)} fields are not as the mapping has them, the first is "
+            f"{first.crm_field}: {first.expected} expected, found {first.found}",
+            "see `reviews crm check`",
+        )
+    return detail
 
 
 async def _memory(patient: _Patient) -> str:

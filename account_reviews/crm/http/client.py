@@ -66,9 +66,11 @@ class ApiClient:
         timeout: float = SECONDS,
         largest: int = LARGEST,
         wait: Callable[[Raw], float | None] = wait_of,
+        lacks_right: Callable[[Raw], bool] = lambda _: False,
     ) -> None:
         """`timeout`: seconds for one whole request. `largest`: bytes of an answer. `wait`: the
-        seconds that an answer 429 asks for, None when it does not say. A given `http` stays
+        seconds that an answer 429 asks for, None when it does not say. `lacks_right`: whether a 401
+        is about a right, which no new token has; it comes back as an Answer. A given `http` stays
         open."""
         self._service = service
         self._tokens = tokens
@@ -77,6 +79,7 @@ class ApiClient:
         self._timeout = timeout
         self._largest = largest
         self._wait = wait
+        self._lacks_right = lacks_right
         self._own = http is None
         self._http = http or open_http()
 
@@ -113,9 +116,9 @@ class ApiClient:
         await self._breaker.check()
         token = await self._tokens.token()
         raw = await self._ask(call, token)
-        if raw.status == UNAUTHORIZED:
+        if raw.status == UNAUTHORIZED and not self._lacks_right(raw):
             raw = await self._ask(call, await self._tokens.renewed(token))
-        if raw.status == UNAUTHORIZED:
+        if raw.status == UNAUTHORIZED and not self._lacks_right(raw):
             raise CrmAuthError(
                 f"{self._service} does not accept our credentials, also with a new token"
             )

@@ -24,6 +24,7 @@ def open_api_client(
     limits: Limits,
     http: httpx2.AsyncClient | None = None,
     wait: Callable[[Raw], float | None] = wait_of,
+    lacks_right: Callable[[Raw], bool] = lambda _: False,
 ) -> ApiClient:
     """It is closed with the context. No connection is made yet. BadInputError for settings that
     do not fit."""
@@ -39,6 +40,7 @@ def open_api_client(
         http=http,
         timeout=seconds,
         wait=wait,
+        lacks_right=lacks_right,
     )
     context.closing.push_async_callback(client.close)
     return client

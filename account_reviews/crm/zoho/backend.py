@@ -1,5 +1,6 @@
 """Zoho CRM as a backend."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from copy import copy
@@ -25,7 +26,7 @@ from account_reviews.crm.record_writes import wire
 from account_reviews.crm.registry import CrmContext
 from account_reviews.crm.zoho.changes import Changes
 from account_reviews.crm.zoho.channels import renew_channels
-from account_reviews.crm.zoho.client import ZohoApi
+from account_reviews.crm.zoho.client import ZohoApi, lacks_scope
 from account_reviews.crm.zoho.fields import OrgFields
 from account_reviews.crm.zoho.mapping_file import check_names
 from account_reviews.crm.zoho.oauth import SCHEME, SERVICE, Credentials, credentials_of, fetch_token
@@ -228,13 +229,17 @@ class ZohoCrm:
     async def check_mapping(self) -> tuple[MappingProblem, ...]:
         """The mapping against the org's own description of its fields."""
         self._check_tenant()
-        found: dict[str, list[FoundField] | None] = {}
-        for name in dict.fromkeys(one.module for one in self._mapping.modules):
-            try:
-                found[name] = [one.found for one in (await self._fields.ask(name)).values()]
-            except CrmRecordNotFoundError:
-                found[name] = None
+        names = list(dict.fromkeys(one.module for one in self._mapping.modules))
+        described = await asyncio.gather(*(self._described(name) for name in names))
+        found = dict(zip(names, described, strict=True))
         return check_fields(self._mapping, found)
+
+    async def _described(self, module: str) -> list[FoundField] | None:
+        """The fields of a module; None: there is no such module."""
+        try:
+            return [one.found for one in (await self._fields.ask(module)).values()]
+        except CrmRecordNotFoundError:
+            return None
 
     async def health(self) -> Health:
         """Whether it answers and takes our credentials."""
@@ -365,9 +370,12 @@ def open_zoho(context: CrmContext, http: httpx2.AsyncClient | None = None) -> Zo
         concurrency=settings.zoho_concurrency,
         windows=() if credits is None else (Window(credits, settings.zoho_window_seconds),),
     )
-    client = open_api_client(context, service=SERVICE, tokens=tokens, limits=limits, http=http)
+    client = open_api_client(
+        context, service="zoho", tokens=tokens, limits=limits, http=http, lacks_right=lacks_scope
+    )
     place, link = _place_of(who)
-    return ZohoCrm(client, mapping, tenant=settings.tenant, place=place, link=link)
+    clocks = Clocks(late=2 * settings.api_timeout)
+    return ZohoCrm(client, mapping, tenant=settings.tenant, place=place, link=link, clocks=clocks)
 
 
 def _place_of(who: Credentials) -> tuple[str, str | None]:

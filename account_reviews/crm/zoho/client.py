@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from account_reviews.crm.http.answers import Raw
 from account_reviews.crm.http.client import Answer, ApiClient
 from account_reviews.crm.zoho.oauth import SERVICE
 from account_reviews.domain.errors import (
@@ -189,6 +190,11 @@ class ZohoApi:
         first = results[0] if isinstance(results, list) and results else body
         if answer.status >= 300 or not isinstance(first, dict) or first.get("status") != "success":
             raise _meaning(first, max(answer.status, 400), method, path)
+
+
+def lacks_scope(raw: Raw) -> bool:
+    """Whether a 401 is about a scope that was not consented to."""
+    return any(code.encode() in raw.content for code in _SCOPE)
 
 
 def split_fields(fields: Sequence[str]) -> list[list[str]]:

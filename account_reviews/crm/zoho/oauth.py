@@ -98,8 +98,8 @@ def credentials_of(settings: Settings) -> Credentials:
             hint="connect it with `reviews crm connect zoho`, or set the variable",
         )
     return Credentials(
-        client_id=_needed(client_id, "CLIENT_ID"),
-        client_secret=_needed(settings.secret("zoho_client_secret"), "CLIENT_SECRET"),
+        client_id=needed(client_id, "CLIENT_ID"),
+        client_secret=needed(settings.secret("zoho_client_secret"), "CLIENT_SECRET"),
         refresh_token=refresh_token,
         accounts_url=accounts_url_of(settings, centre),
         api_url=_own_url(settings.zoho_api_url, "API_URL"),
@@ -310,7 +310,8 @@ def _api_url(who: Credentials, body: dict[str, Any]) -> str:
     return address
 
 
-def _needed(value: str | None, name: str) -> str:
+def needed(value: str | None, name: str) -> str:
+    """The value of a variable that there has to be. BadInputError."""
     if not value:
         raise BadInputError(
             f"REVIEWS_ZOHO_{name} is not set", hint="see docs/zoho.md for where to get it"
@@ -322,11 +323,15 @@ def _own_url(value: str | None, name: str) -> str | None:
     """An address that was set. http is for this machine alone."""
     if value is None:
         return None
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
     fits = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if not fits or not parts.hostname or parts.username is not None or parts.query:
+        shown = repr(value) if parts.username is None else "an address with a name and password"
         raise BadInputError(
-            f"REVIEWS_ZOHO_{name} is {value!r}, but must be https://HOST",
+            f"REVIEWS_ZOHO_{name} is {shown}, but must be https://HOST",
             hint="http:// is for this machine alone, as in http://127.0.0.1:8080",
         )
     return value.rstrip("/")

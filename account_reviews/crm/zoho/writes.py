@@ -29,6 +29,7 @@ from account_reviews.crm.zoho.records import MODIFIED, Records, modified_at
 from account_reviews.crm.zoho.users import Users
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import (
+    CrmError,
     CrmInvalidError,
     CrmOutcomeUnknownError,
     CrmRecordNotFoundError,
@@ -41,8 +42,6 @@ from account_reviews.domain.review.steps import ApplyResult
 
 RESOLUTION: Final = timedelta(seconds=1)
 """Of the times by which records are versioned."""
-LATE_SECONDS: Final = 60.0
-"""How long after a try it may still be carried out: twice the time-out of a call."""
 _NAMES: Final = ("name", "subject", "title")
 _PARENTS: Final = frozenset({"What_Id", "Parent_Id", "Account_Name"})
 _OWNER: Final = "owner_id"
@@ -53,8 +52,12 @@ _PAUSE: Final = 1.05
 
 @dataclass(frozen=True)
 class Clocks:
-    """What waiting takes, so that tests need not wait."""
+    """What waiting takes, so that tests need not wait.
 
+    `late`: seconds after a try within which it may still be carried out: twice the time-out.
+    """
+
+    late: float = 60.0
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -225,7 +228,7 @@ class ZohoWrites:
             return {**after, MODIFIED: done.details[MODIFIED]}
         try:
             _, raw = await self._read(module, done.id)
-        except (CrmUnavailableError, CrmRecordNotFoundError) as error:
+        except CrmError as error:
             raise CrmOutcomeUnknownError(
                 f"{SERVICE} wrote, but not when: {error.message}"
             ) from None
@@ -371,8 +374,9 @@ class ZohoWrites:
     def _not_too_early(self, operation: Operation) -> None:
         """CrmOutcomeUnknownError while the last try may still be carried out."""
         passed = (self._clocks.now() - operation.tried_at).total_seconds()
-        if passed < LATE_SECONDS:
-            left = min(LATE_SECONDS, LATE_SECONDS - passed)
+        late = self._clocks.late
+        if passed < late:
+            left = min(late, late - passed)
             raise CrmOutcomeUnknownError(
                 f"{SERVICE} does not show the write, which may still come", retry_after=left
             )
