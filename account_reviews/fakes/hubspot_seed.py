@@ -89,7 +89,7 @@ def _company(records: Records, chance: random.Random, n: int, now: datetime) -> 
     if records.owners[owner]["archived"]:
         made.properties["hubspot_owner_id"] = owner
     else:
-        _touch(records, made, {"hubspot_owner_id": owner}, now, chance.randrange(3, 40))
+        _touch(records, made, {"hubspot_owner_id": owner}, now, chance.randrange(5, 40))
     return made
 
 

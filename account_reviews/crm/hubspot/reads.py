@@ -71,6 +71,8 @@ async def read_snapshots(
         accounts.module, account_ids, fields.wanted(accounts), histories=histories
     )
     reads = {one.id: _Read(one) for one in companies if one.id in set(account_ids)}
+    if not reads:
+        return Snapshots({}, {})
     modules = [one for one in fields.mapping.modules if one.record not in _NOT_BELOW]
     owners = await portal.owners()
     await asyncio.gather(*(_read_module(api, portal, accounts, one, reads) for one in modules))
@@ -99,8 +101,6 @@ async def _read_module(
     reads: Mapping[str, _Read],
 ) -> None:
     """All records of one type that belong to the accounts, noted at each of them."""
-    if not reads:
-        return
     belonging = await api.associated(accounts.module, list(reads), module.module, most=_COUNTED)
     ids = {one: belonging[one][:MOST] for one in reads}
     histories = [STAGE] if _reads(module, STAGE) else []
