@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from account_reviews.audit.capture.recorder import AuditParts, open_audit
 from account_reviews.config.settings import Settings
-from account_reviews.store.addresses import normalise_url, same_place
+from account_reviews.store.addresses import normalise_url, place_of, same_place
 from account_reviews.store.statements import Statements
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from account_reviews.access.guard import Guard
     from account_reviews.audit.capture.outbox_relay import Relay
     from account_reviews.crm.protocol import AccountSource, CrmBackend
+    from account_reviews.crm.writer import CrmWriter
     from account_reviews.domain.base import Timestamp
     from account_reviews.domain.policy.model import Policy
     from account_reviews.domain.review.state import Execution
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from account_reviews.store.halt_queries import HaltReader
     from account_reviews.store.halts import HaltStore
     from account_reviews.store.notification_delivery_queries import DeliveryReader
+    from account_reviews.store.operations import OperationLedger
     from account_reviews.store.review_figures import SessionReader
     from account_reviews.store.review_queries import ReviewReader
     from account_reviews.store.review_writes import FirstRows
@@ -216,9 +218,43 @@ class Parts:
         return self.databases.engine(self.settings.require_database_url())
 
     @cached_property
-    def ledger(self) -> "AsyncEngine":
-        """The database in which the CRM keeps what was written, with the login that writes."""
-        return self._crm_engine(self.settings.crm_write_url or self.settings.crm_url)
+    def operations(self) -> "OperationLedger":
+        """What was sent to the CRM, and what came of it."""
+        from account_reviews.store.operations import OperationLedger
+
+        return OperationLedger(self.engine)
+
+    @cached_property
+    def writer(self) -> "CrmWriter":
+        """What writes to the CRM, and knows what was written."""
+        from account_reviews.crm.writer import CrmWriter
+
+        return CrmWriter(self.writing_crm, self.operations, self.halts.gate)
+
+    @cached_property
+    def foreign_ledger(self) -> "AsyncEngine | None":
+        """The database in which an SQL CRM elsewhere notes its writes; None: there is none."""
+        url = self._foreign_url
+        return None if url is None else self._crm_engine(url)
+
+    @property
+    def _foreign_url(self) -> str | None:
+        from account_reviews.crm.registry import scheme_of
+
+        url = self.settings.crm_write_url or self.settings.crm_url
+        if url is None or scheme_of(url) != "postgresql" or self._is_ours(url):
+            return None
+        return url
+
+    async def adopt_ledger(self) -> None:
+        """Take over what an SQL CRM elsewhere has noted of writes, once. UnreachableError,
+        CrmUnavailableError."""
+        from account_reviews.crm.sql.adoption import adopt_ledger
+
+        url, engine = self._foreign_url, self.foreign_ledger
+        if url is not None and engine is not None:
+            tenant = self.settings.tenant
+            await adopt_ledger(engine, self.operations, tenant=tenant, place=place_of(url))
 
     def _crm_engine(self, url: str | None) -> "AsyncEngine":
         """When a CRM's database is ours it is our engine, however its URL is written: the gate is
@@ -318,12 +354,18 @@ class Parts:
             Wording(personal_data=personal, web_url=self.settings.web_url),
         )
 
-    def relay(self, *, with_ledger: bool = True) -> "Relay":
-        """Brings entries to the trail; those of the CRM's ledger by the login that writes."""
+    def relay(self, *, adopts: bool = True) -> "Relay":
+        """Brings entries to the trail, and the writes of our tenant. What an SQL CRM elsewhere has
+        noted is taken over by the login that writes."""
         from account_reviews.audit.capture.outbox_relay import Relay
 
-        ledger = self.ledger if with_ledger else None
-        return Relay(self.engine, self.audit.engine, ledger, self.audit.rules)
+        return Relay(
+            self.engine,
+            self.audit.engine,
+            self.audit.rules,
+            tenant=self.settings.tenant,
+            adopt=self.adopt_ledger if adopts else None,
+        )
 
     def activities(
         self, on_close: Callable[[], None] = lambda: None, *, writes: bool = True
@@ -359,7 +401,12 @@ class Parts:
             ),
             AccessActivities(self.guard.check),
             UndoActivities(
-                self.crm, self.store, self.settings.snapshot_limits(), self.policy, self.terms
+                self.crm,
+                self.operations,
+                self.store,
+                self.settings.snapshot_limits(),
+                self.policy,
+                self.terms,
             ),
             ProposalActivities(self.crm, self.settings.snapshot_limits(), self.terms),
             HaltActivities(self.halts),
@@ -385,7 +432,7 @@ class Parts:
         """Those that need the credential that may write."""
         from activities.crm_writes import CrmWriteActivities
 
-        return [CrmWriteActivities(self.writing_crm, self.halts.gate)]
+        return [CrmWriteActivities(self.writer)]
 
     async def connect(self) -> "Client":
         """Temporal, as a command asks it: traced and recorded. Errors of `temporal.client`."""

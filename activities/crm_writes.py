@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from account_reviews.crm.gate import AsksGate, Gates
-from account_reviews.crm.protocol import CrmBackend
+from account_reviews.crm.writer import CrmWriter
 from account_reviews.domain.errors import ConflictError, WritesHaltedError
-from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import proposal_hash
 from account_reviews.domain.review.steps import ApplyChange, ApplyResult, FindWrites, FoundWrites
 from account_reviews.domain.review.write_gate import why_not_written
@@ -28,16 +26,10 @@ class NotApprovedError(ConflictError):
 
 
 class CrmWriteActivities:
-    """Writes to one CRM backend. Every write passes the gate of its tenant."""
+    """Writes to one CRM. Every write passes the gate of its tenant."""
 
-    def __init__(self, crm: CrmBackend, gates: Gates) -> None:
-        self._crm = crm
-        self._gates = gates
-
-    def _ask(self, tenant: str | None) -> CrmBackend:
-        """The CRM for one call, which counts."""
-        count_call()
-        return self._crm.of(tenant)
+    def __init__(self, writer: CrmWriter) -> None:
+        self._writer = writer
 
     @activity.defn(name="crm.apply_change")
     async def apply_change(self, call: ApplyChange) -> ApplyResult:
@@ -79,23 +71,23 @@ class CrmWriteActivities:
             return result
 
     async def _apply(self, call: ApplyChange) -> ApplyResult:
-        """Pass the gate as close to the write as the backend allows."""
-        gate, crm = self._gates(call.tenant), self._ask(call.tenant)
-        change, now = call.change, datetime.now(UTC)
-        version, operation = call.expected_version, call.operation_id
+        change = call.change
         if call.asked_at is not None:
-            after = change.written_at(max(call.asked_at, now))
+            after = change.written_at(max(call.asked_at, datetime.now(UTC)))
             change = change.model_copy(update={"after": after})
-        if isinstance(crm, AsksGate):
-            return await crm.apply_gated(
-                change, expected_version=version, operation_id=operation, gate=gate
-            )
-        async with gate.open_for_write():
-            return await crm.apply(change, expected_version=version, operation_id=operation)
+        count_call()
+        return await self._writer.apply(
+            change,
+            tenant=call.tenant,
+            expected_version=call.expected_version,
+            operation_id=call.operation_id,
+        )
 
     @activity.defn(name="crm.find_writes")
     async def find_writes(self, call: FindWrites) -> FoundWrites:
-        """Whether writes whose answers were lost were carried out, by their operation ids."""
-        crm = self._ask(call.tenant)
-        wanted = [Operation.named(one) for one in call.operation_ids]
-        return FoundWrites(results=await crm.find_operations(wanted))
+        """Whether writes whose answers were lost were carried out, by their operation ids.
+
+        CrmOutcomeUnknownError while that cannot be told.
+        """
+        count_call()
+        return FoundWrites(results=await self._writer.find(call.tenant, call.operation_ids))

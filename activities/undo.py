@@ -13,6 +13,7 @@ from account_reviews.domain.records import AccountSnapshot, SnapshotLimits, Snap
 from account_reviews.domain.review.state import AnalysisResult, ReviewState
 from account_reviews.domain.review.steps import PreparedUndo, PrepareUndo
 from account_reviews.domain.review.terms import Terms
+from account_reviews.store.operations import OperationLedger
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.usage import count_call
 from account_reviews.temporal.names import operation_id
@@ -25,12 +26,14 @@ class UndoActivities:
     def __init__(
         self,
         crm: CrmBackend,
+        ledger: OperationLedger,
         store: ReviewStore,
         limits: SnapshotLimits,
         policy: Policy,
         terms: Callable[[], Terms],
     ) -> None:
         self._crm = crm
+        self._ledger = ledger
         self._store = store
         self._limits = limits
         self._policy = policy
@@ -48,12 +51,13 @@ class UndoActivities:
                 refusal=f"the review {call.undo.review_id} is not stored any more (run "
                 f"{call.undo.run_id})"
             )
-        count_call(3)
+        count_call(2)
+        operation = operation_id(call.undo.run_id, call.undo.change_id)
         prepared = await prepare_undo(
             self._crm.of(call.tenant),
             original,
             call.undo,
-            operation_id(call.undo.run_id, call.undo.change_id),
+            await self._ledger.written(call.tenant, operation),
             self._limits,
             by=call.by,
         )

@@ -14,15 +14,12 @@ if TYPE_CHECKING:
 class WriteGate(Protocol):
     """Lets writes through one by one, until it is shut."""
 
-    def open_for_write(
-        self, connection: "AsyncConnection | None" = None
-    ) -> AbstractAsyncContextManager[None]:
-        """One write may be made inside; whoever shuts the gate waits for its end.
+    def open_for_write(self, connection: "AsyncConnection") -> AbstractAsyncContextManager[None]:
+        """One write may be noted inside, or made; whoever shuts the gate waits for its end.
 
-        With `connection`, a READ COMMITTED transaction on our own database that the write is
-        part of, the gate is asked in that transaction, and passed until its end. Without it the
-        gate asks in a transaction of its own. WritesHaltedError when it is shut,
-        UnreachableError when nobody knows.
+        `connection` is a READ COMMITTED transaction on our own database, and the gate is passed
+        until its end: the write is part of it, or the intent that it commits. WritesHaltedError
+        when the gate is shut, UnreachableError when nobody knows.
         """
         ...
 
@@ -33,7 +30,8 @@ Gates = Callable[[str], WriteGate]
 
 @runtime_checkable
 class AsksGate(Protocol):
-    """A CRM in our own database: it asks the gate in the transaction of the write itself."""
+    """A CRM in our own database: it asks the gate in the transaction of the write itself, which
+    is that of its row in our ledger, too."""
 
     async def apply_gated(
         self,

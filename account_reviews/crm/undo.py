@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from account_reviews.crm.protocol import CrmBackend, Wanted
-from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordRef, RecordType, SnapshotLimits
 from account_reviews.domain.review.state import ReviewState, UndoOf
+from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.domain.review.undo import (
     Recorded,
     item_of,
@@ -28,19 +28,19 @@ async def prepare_undo(
     crm: CrmBackend,
     state: ReviewState,
     undo: UndoOf,
-    operation: str,
+    made: ApplyResult | None,
     limits: SnapshotLimits,
     *,
     by: str,
 ) -> Prepared | str:
-    """The exact write for one that the review `state` made as `operation`; a sentence when the
-    review itself says that there is none. Errors of the CRM."""
+    """The exact write for one that the review `state` made; a sentence when the review itself says
+    that there is none. `made`: what the ledger says of it, None when it says nothing. Errors of the
+    CRM."""
     why = why_not(state, undo.change_id)
     if why is not None:
         return why
     item, write = item_of(state, undo.change_id), state.written[undo.change_id]
     assert item is not None
-    made = (await crm.find_operations((Operation.named(operation),))).get(operation)
     recorded = recorded_by(state, undo.change_id)
     if made is not None:
         recorded = Recorded(before=made.before, written=made.current)

@@ -16,10 +16,11 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from account_reviews.crm.protocol import CrmBackend, Wanted
-from account_reviews.crm.sql.tables import TABLES, operations
+from account_reviews.crm.sql.tables import TABLES
 from account_reviews.domain.base import Model, Scalar
 from account_reviews.domain.records import RecordType
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.store.tables import crm_operations
 from account_reviews.temporal import names, search_attributes
 from account_reviews.upkeep.rebuild import ALL_REVIEWS
 from workflows.account_review import AccountReviewWorkflow
@@ -46,7 +47,7 @@ class Witness:
 
 
 class Operation(Model):
-    """A row of the CRM's ledger: one write that was made."""
+    """A row of the ledger of operations: one write that was made."""
 
     operation_id: str
     change_id: str
@@ -149,8 +150,9 @@ async def crm_image(engine: AsyncEngine) -> CrmImage:
 
 async def ledger(engine: AsyncEngine) -> tuple[Operation, ...]:
     """All writes the CRM has taken from reviews."""
+    query = select(crm_operations).where(crm_operations.c.result.is_not(None))
     async with engine.connect() as connection:
-        rows = (await connection.execute(select(operations))).mappings()
+        rows = (await connection.execute(query)).mappings()
         return tuple(Operation.model_validate(dict(row)) for row in rows)
 
 

@@ -3,6 +3,8 @@
 from typing import Final
 from urllib.parse import quote
 
+DEFAULT_TENANT: Final = "default"
+
 LONGEST_ID: Final = 500
 """Characters. Four bytes each, they fit into an index of the database."""
 LONGEST_OWNER_ID: Final = 200

@@ -12,7 +12,7 @@ class Operation(Model):
     operation_id: str
     tenant: str
     change: ProposedChange
-    """As it was sent: dates counted from the write are those of the first try."""
+    """As it was sent last: dates counted from the write are those of that try."""
     expected_version: str | None = None
     begun_at: Timestamp
     """When the first try began."""

@@ -76,7 +76,7 @@ async def open_worker_parts(
             hooked(hooks, client, parts.policy, tenant=settings.tenant) as called,
         ):
             notify = partial(called.observer.moved, started=False, ended=True)
-            ended = EndedOutside(client, parts.engine, parts.store, notify, parts.writing_crm)
+            ended = EndedOutside(client, parts.engine, parts.store, notify, parts.writer)
             remembering = Remembering(
                 MemoryOutbox(parts.engine), parts.memory, tenant=settings.tenant
             )
@@ -99,7 +99,7 @@ async def open_worker_parts(
                     client,
                     main=parts.engine,
                     audit=parts.audit,
-                    relay=parts.relay(with_ledger=not reads),
+                    relay=parts.relay(adopts=not reads),
                     settle=settle,
                 ) as trail,
             ):
@@ -148,6 +148,7 @@ def _upkeep_jobs(parts: Parts) -> UpkeepJobs:
         parts.writing_crm,
         parts.posting,
         _event_tools(parts),
+        parts.writer,
     )
 
 

@@ -78,7 +78,7 @@ async def _until_closed(parts: Parts, state: ReviewState) -> Cancelled:
 async def _end(parts: Parts, state: ReviewState, by: str, reason: str | None) -> Cancelled:
     seen, now = Seen(state.version, state.workflow_run_id), datetime.now(UTC)
     # What was approved may stand in the CRM, though nobody was left to say so.
-    await note_what_stands(parts.writing_crm, state, now, reason=f"written before it was {GONE}")
+    await note_what_stands(parts.writer, state, now, reason=f"written before it was {GONE}")
     state.record(now, "cancelled", f"{GONE}: {reason or 'no reason given'}", by)
     skip_what_is_open(state, GONE, now)  # the CRM was asked: what it does not have was not written
     close_from_outside(state, Outcome.CANCELLED, GONE, now)

@@ -35,6 +35,10 @@ class Standing(Model):
     schedules_paused: int | None = None
     """By a halt, now; None when Temporal was not asked or did not answer."""
     schedules_resumed: int | None = None
+    writes_waited: int | None = None
+    """How many writes and starts were under way when everything was stopped; None: not asked."""
+    writes_unknown: int | None = None
+    """Writes that nobody tries now and of which nobody knows whether they were made."""
 
     @property
     def halted(self) -> bool:
@@ -49,6 +53,8 @@ class Standing(Model):
             "changed": self.changed,
             "schedules_paused": self.schedules_paused,
             "schedules_resumed": self.schedules_resumed,
+            "writes_waited": self.writes_waited,
+            "writes_unknown": self.writes_unknown,
         }
 
 
@@ -66,14 +72,21 @@ async def stop_all(parts: Parts, by: str, reason: str, *, notify: Notify) -> Sta
         await _wait_for_cycles(parts)
     except ReviewsError as error:
         trouble = error
-    await _wait_for_writers(parts, notify)
+    waited = await _wait_for_writers(parts, notify)
+    unknown = (await parts.operations.standing(tenant)).unknown
     if trouble is not None:
         raise UnreachableError(
             f"writes and starts are {halt.describe()}, but the schedules could not be paused: "
             f"{trouble.message}",
             hint="run `reviews stop-all` again once Temporal answers",
         )
-    return Standing(halt=await _newest(parts), changed=changed, schedules_paused=paused)
+    return Standing(
+        halt=await _newest(parts),
+        changed=changed,
+        schedules_paused=paused,
+        writes_waited=waited,
+        writes_unknown=unknown,
+    )
 
 
 async def release_all(parts: Parts, by: str, reason: str) -> Standing:
@@ -226,14 +239,19 @@ def _starts_more(found: "WorkflowExecutionDescription") -> bool:
     return any(not child.run_id for child in found.raw_description.pending_children)
 
 
-async def _wait_for_writers(parts: Parts, notify: Notify) -> None:
-    """Until the writes that had begun are at their end, or everything goes on again."""
+async def _wait_for_writers(parts: Parts, notify: Notify) -> int:
+    """Until the writes that had begun are at their end, or everything goes on again.
+
+    Gives how many were under way at once.
+    """
     tenant, loop = parts.settings.tenant, asyncio.get_running_loop()
-    notified_at = loop.time()
+    notified_at, most = loop.time(), 0
     while left := await parts.halts.writers_left(tenant):
+        most = max(most, left)
         if loop.time() - notified_at > NOTIFY_SECONDS:
             notified_at = loop.time()
             notify(f"no new write begins; waiting for the end of {left} that had begun")
             if await parts.halt_history.current(tenant) is None:
-                return
+                break
         await asyncio.sleep(POLL_SECONDS)
+    return most

@@ -1,9 +1,8 @@
 """What stands in the CRM of a review that ended without its own closing steps."""
 
-from account_reviews.crm.protocol import CrmBackend
+from account_reviews.crm.writer import CrmWriter
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import CrmError
-from account_reviews.domain.operations import Operation
 from account_reviews.domain.review.decisions import approved_items, skip_what_is_open
 from account_reviews.domain.review.standing import note, unwritten
 from account_reviews.domain.review.state import ReviewState
@@ -11,18 +10,17 @@ from account_reviews.temporal.names import operation_id
 
 
 async def note_what_stands(
-    crm: CrmBackend, state: ReviewState, now: Timestamp, *, reason: str
+    writer: CrmWriter, state: ReviewState, now: Timestamp, *, reason: str
 ) -> None:
     """Ask by operation id for all that this review may have written. CrmError, UnreachableError."""
     ids = {operation_id(state.run_id, one): one for one in unwritten(state)}
-    wanted = [Operation.named(one) for one in sorted(ids)]
-    found = await crm.of(state.tenant).find_operations(wanted) if wanted else {}
+    found = await writer.find(state.tenant, sorted(ids))
     for operation, result in found.items():
         note(state, ids[operation], result, now, reason=reason)
 
 
 async def settle_what_was_approved(
-    crm: CrmBackend, state: ReviewState, now: Timestamp, *, reason: str
+    writer: CrmWriter, state: ReviewState, now: Timestamp, *, reason: str
 ) -> None:
     """Call executed what stands in the CRM, and skipped what it says was not written.
 
@@ -32,7 +30,7 @@ async def settle_what_was_approved(
     if not approved_items(state) and not state.was_reset:
         return
     try:
-        await note_what_stands(crm, state, now, reason=f"written before it was {reason}")
+        await note_what_stands(writer, state, now, reason=f"written before it was {reason}")
     except CrmError as error:
         if error.retryable:
             raise

@@ -62,7 +62,8 @@ async def look(parts: Parts, state: ReviewState, change_id: str, *, by: str, rea
     operation = names.operation_id(state.run_id, change_id)
     limits = parts.settings.snapshot_limits()
     crm = parts.crm.of(state.tenant)
-    prepared = await prepare_undo(crm, state, undo, operation, limits, by=by)
+    made = await parts.operations.written(state.tenant, operation)
+    prepared = await prepare_undo(crm, state, undo, made, limits, by=by)
     why = prepared if isinstance(prepared, str) else prepared.found
     if isinstance(why, str):
         error = NegativeAnswerError if why_never(item.change) == why else ConflictError

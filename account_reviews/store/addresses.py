@@ -87,6 +87,12 @@ def same_place(one: str, other: str) -> bool:
     return _place(normalised(one)) == _place(normalised(other))
 
 
+def place_of(url: str) -> str:
+    """One name for a database, however its URL is written and whoever asks it."""
+    host, port, database, _ = _place(normalised(url))
+    return f"{host}:{port}/{database}"
+
+
 def _place(address: Address) -> tuple[str, str, str, str | None]:
     host = address.query.get("host") or address.host or ""
     near = host in ("", "localhost", "127.0.0.1", "::1")

@@ -3,7 +3,8 @@
 A writer takes a shared lock of its tenant and then reads the row. Whoever stops everything commits
 the row first and then waits until no writer holds the lock: a writer that came before is waited
 for, one that comes later sees the row. The lock is the transaction's own, so a process that dies
-in the middle of a write lets it go.
+in the middle of a write lets it go. A write elsewhere is noted in that transaction, with a lease,
+and goes on after it: whoever stops everything waits for the leases, too.
 """
 
 from collections.abc import AsyncIterator

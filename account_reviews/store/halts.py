@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -11,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.domain.audit.entries import halt_entry
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
-from account_reviews.domain.errors import WritesHaltedError
 from account_reviews.domain.halts import Halt
 from account_reviews.store.database import reachable
 from account_reviews.store.halt_gate import (
@@ -36,74 +34,26 @@ _RELEASE = text(
     f"released_at = now() where tenant = :tenant and released_at is null returning {COLUMNS}"
 )
 _TRY = text("select pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+_UNDER_WAY = text(
+    "select count(*) from reviews.crm_operations "
+    "where tenant = :tenant and settled_at is null and lease_until > clock_timestamp()"
+)
 _IN_FLIGHT = text(read_sql("account_reviews.store", "writes_in_flight.sql"))
-
-
-@dataclass
-class _Hold:
-    """A transaction that holds the lock for writes of this process, and how many they are."""
-
-    connection: AsyncConnection
-    writers: int = 0
 
 
 class HaltGate:
     """The gate of one tenant, a `WriteGate`."""
 
-    def __init__(self, engine: AsyncEngine, tenant: str, retry_after: float) -> None:
-        self._engine = engine
+    def __init__(self, tenant: str, retry_after: float) -> None:
         self._tenant = tenant
         self._retry_after = retry_after
-        self._alone = asyncio.Lock()
-        self._hold: _Hold | None = None
 
     @asynccontextmanager
-    async def open_for_write(
-        self, connection: AsyncConnection | None = None
-    ) -> AsyncIterator[None]:
-        """Pass the gate for one write. WritesHaltedError, UnreachableError.
-
-        Without a connection of its own the write shares one with all others that are under way:
-        a slow CRM takes no more of the pool than a fast one.
-        """
-        if connection is not None:
-            async with reachable():
-                await self._pass(connection)
-            yield
-            return
-        hold = await self._enter()
-        try:
-            yield
-        finally:
-            await self._leave(hold)
-
-    async def _pass(self, connection: AsyncConnection) -> None:
-        await pass_gate(_asking(connection), self._tenant, self._retry_after)
-
-    async def _enter(self) -> "_Hold":
-        async with self._alone, reachable():
-            hold = self._hold
-            if hold is None:
-                hold = self._hold = _Hold(await self._engine.connect())
-            hold.writers += 1  # before it is asked: who leaves meanwhile does not close it
-            try:
-                await self._pass(hold.connection)
-            except WritesHaltedError:
-                await self._leave(hold)
-                raise
-            except BaseException:
-                self._hold = None  # it may be lost: the next write takes another
-                await self._leave(hold)
-                raise
-            return hold
-
-    async def _leave(self, hold: "_Hold") -> None:
-        """The lock goes with the last of them."""
-        hold.writers -= 1
-        if hold.writers == 0:
-            if self._hold is hold:
-                self._hold = None
-            await hold.connection.close()
+    async def open_for_write(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        """Pass the gate until the end of this transaction. WritesHaltedError, UnreachableError."""
+        async with reachable():
+            await pass_gate(_asking(connection), self._tenant, self._retry_after)
+        yield
 
 
 class HaltStore:
@@ -123,13 +73,10 @@ class HaltStore:
         self._engine = engine.execution_options(isolation_level="READ COMMITTED")
         self._retry_after = retry_after
         self._rules = rules
-        self._gates: dict[str, HaltGate] = {}
 
     def gate(self, tenant: str) -> HaltGate:
         """What every write of the tenant passes."""
-        if tenant not in self._gates:
-            self._gates[tenant] = HaltGate(self._engine, tenant, self._retry_after)
-        return self._gates[tenant]
+        return HaltGate(tenant, self._retry_after)
 
     async def halt(self, tenant: str, by: str, reason: str) -> tuple[Halt, bool]:
         """Stop; gives the halt in force, and False when it was there before.
@@ -165,12 +112,17 @@ class HaltStore:
             return await read_halt(_asking(connection), tenant)
 
     async def writers_left(self, tenant: str) -> int:
-        """Writes and starts that had begun and go on. 0: none does, also none that hides."""
+        """Writes and starts that had begun and go on. 0: none does, also none that hides.
+
+        Whoever holds the lock is looked at first: an intent that it commits is seen after that.
+        """
         name = {"name": lock_of_writes(tenant)}
         async with reachable(), self._engine.connect() as connection:
-            if await connection.scalar(_TRY, name):
-                return 0
-            return max(1, int(await connection.scalar(_IN_FLIGHT, name) or 0))
+            holders = 0
+            if not await connection.scalar(_TRY, name):
+                holders = max(1, int(await connection.scalar(_IN_FLIGHT, name) or 0))
+            noted = await connection.scalar(_UNDER_WAY, {"tenant": tenant})
+        return holders + int(noted or 0)
 
     @asynccontextmanager
     async def alone(self, tenant: str) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""Our own tables (schema `reviews`): documents, read models, outcomes, schedule runs, halts."""
+"""Our own tables (schema `reviews`): documents, read models, writes, schedule runs, halts."""
 
 from sqlalchemy import (
     BigInteger,
@@ -421,6 +421,53 @@ erased_runs = Table(
     Column("at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Index("erased_runs_last_run", "workflow_run_id"),
     comment="Reviews that were erased and are not to come back",
+)
+
+crm_operations = Table(
+    "crm_operations",
+    metadata,
+    Column("operation_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("change_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("change", JSONB, comment="as it was sent last; null of releases before, or erased"),
+    Column("expected_version", Text),
+    Column("begun_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("tried_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("tries", Integer, nullable=False, server_default=text("1")),
+    Column("lease_until", DateTime(timezone=True), comment="a try is under way"),
+    Column("settled_at", DateTime(timezone=True), comment="null: nobody knows what came of it"),
+    Column("record", JSONB),
+    Column("before", JSONB),
+    Column("after", JSONB, nullable=False),
+    Column("result", JSONB, comment="what was written; null when settled: nothing"),
+    Column("applied_at", DateTime(timezone=True), comment="when it was written"),
+    Column("audited_at", DateTime(timezone=True), comment="when the audit trail got it"),
+    Column("erased_at", DateTime(timezone=True), comment="its content was taken out then"),
+    Index("crm_operations_account", "tenant", "account_id"),
+    Index(
+        "crm_operations_open",
+        "tenant",
+        "lease_until",
+        postgresql_where=text("settled_at is null"),
+    ),
+    Index(
+        "crm_operations_unaudited",
+        "applied_at",
+        postgresql_where=text("audited_at is null and result is not null"),
+    ),
+    comment="What was sent to a CRM, noted before the call, and what came of it",
+)
+
+crm_ledgers = Table(
+    "crm_ledgers",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("place", Text, primary_key=True, comment="the database, without login"),
+    Column("since", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    comment="Ledgers of CRMs in other databases whose rows were taken over, and when; the row "
+    "without a name: since when this ledger is kept",
 )
 
 policy_in_force = Table(

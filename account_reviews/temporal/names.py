@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import unquote
 
+from account_reviews.domain import ids
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.ids import encode_part
 
 TASK_QUEUE: Final = "account-reviews"
 NAMESPACE: Final = "default"
 RETENTION_DAYS: Final = 30
-DEFAULT_TENANT: Final = "default"
+DEFAULT_TENANT: Final = ids.DEFAULT_TENANT
 
 REVIEW_WORKFLOW: Final = "AccountReview"
 SNAPSHOT_QUERY: Final = "snapshot"

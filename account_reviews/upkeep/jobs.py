@@ -11,6 +11,7 @@ from temporalio.client import Client
 
 from account_reviews.crm.http.priorities import Priority, calling_for
 from account_reviews.crm.protocol import CrmBackend
+from account_reviews.crm.writer import CrmWriter
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.policy.model import Policy
@@ -51,6 +52,7 @@ class Tools:
     crm: CrmBackend | None = None
     posting: Posting | None = None
     events: EventTools | None = None
+    writer: CrmWriter | None = None
 
     @property
     def trail(self) -> AuditTools:
@@ -87,7 +89,7 @@ async def reconcile(tools: Tools) -> JobReport:
         tools.tenant,
         kept=tools.policy.retention.closed,
         now=tools.now,
-        crm=tools.crm,
+        writer=tools.writer,
     )
     summary = (
         f"closed {found.closed} rows that were left open, made {found.missing} that were missing, "
@@ -267,6 +269,7 @@ class UpkeepJobs:
     crm: CrmBackend | None = None
     posting: Posting | None = None
     events: EventTools | None = None
+    writer: CrmWriter | None = None
 
     async def run(self, call: RunJob, client: Client, now: datetime) -> JobReport:
         """Run one job to its end. BadInputError for an unknown one."""
@@ -290,5 +293,6 @@ class UpkeepJobs:
             crm=self.crm,
             posting=self.posting,
             events=self.events,
+            writer=self.writer,
         )
         return await JOBS[job](tools)

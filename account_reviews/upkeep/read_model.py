@@ -9,7 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from account_reviews.crm.protocol import CrmBackend
+from account_reviews.crm.writer import CrmWriter
 from account_reviews.domain.base import Model
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.store.database import reachable
@@ -70,7 +70,7 @@ async def reconcile(
     *,
     kept: timedelta,
     now: datetime,
-    crm: CrmBackend | None = None,
+    writer: CrmWriter | None = None,
 ) -> Reconciled:
     """Compare and repair. Needs a running worker.
 
@@ -84,12 +84,12 @@ async def reconcile(
     await _mark_gone(engine, gone)
     closed = [
         await rebuild(
-            client, store, only=f"WorkflowId = {quoted(one)}", closed_since=since, crm=crm
+            client, store, only=f"WorkflowId = {quoted(one)}", closed_since=since, writer=writer
         )
         for one in stale
     ]
     strange = await _without_row(client, engine, tenant, since)
-    made = [await rebuild(client, store, only=f"RunId = '{one}'", crm=crm) for one in strange]
+    made = [await rebuild(client, store, only=f"RunId = '{one}'", writer=writer) for one in strange]
     both = (*closed, *made)
     return Reconciled(
         closed=sum(report.rebuilt > 0 for report in closed),

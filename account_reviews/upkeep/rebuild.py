@@ -18,7 +18,7 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from account_reviews.audit.outages import is_away
-from account_reviews.crm.protocol import CrmBackend
+from account_reviews.crm.writer import CrmWriter
 from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.review.decisions import close_from_outside
 from account_reviews.domain.review.state import ReviewState
@@ -58,18 +58,18 @@ async def rebuild(
     *,
     only: str | None = None,
     closed_since: datetime | None = None,
-    crm: CrmBackend | None = None,
+    writer: CrmWriter | None = None,
 ) -> RebuildReport:
     """Replace the rows of every review that Temporal still knows. Needs a running worker.
 
     `only` narrows it by a list filter of Temporal's. Reviews that were closed before `closed_since`
     and have no row stay without one, and so do those that were archived or erased. One that fails
-    holds up no other. `crm` is asked which approved writes stand of those that ended without their
-    closing steps.
+    holds up no other. `writer` is asked which approved writes stand of those that ended without
+    their closing steps.
     UnreachableError when Temporal does not list, or the database is down.
     """
     wanted = f"{ALL_REVIEWS} and {only}" if only else ALL_REVIEWS
-    rebuilder = _Rebuilder(client, store, closed_since, crm)
+    rebuilder = _Rebuilder(client, store, closed_since, writer)
     try:
         newest = await rebuilder.newest([found async for found in client.list_workflows(wanted)])
     except RPCError as error:
@@ -84,12 +84,12 @@ class _Rebuilder:
         client: Client,
         store: ReviewStore,
         closed_since: datetime | None,
-        crm: CrmBackend | None,
+        writer: CrmWriter | None,
     ) -> None:
         self._client = client
         self._store = store
         self._closed_since = closed_since
-        self._crm = crm
+        self._writer = writer
         self._gate = asyncio.Semaphore(AT_ONCE)
         self.report = RebuildReport()
 
@@ -162,7 +162,7 @@ class _Rebuilder:
         except (TimeoutError, RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
             return None
         if ended is not None:
-            await settle(state, ended, self._crm)
+            await settle(state, ended, self._writer)
         return state
 
 
@@ -171,7 +171,7 @@ def _by_end(found: WorkflowExecutionDescription) -> tuple[bool, datetime]:
 
 
 async def settle(
-    state: ReviewState, found: WorkflowExecution, crm: CrmBackend | None = None
+    state: ReviewState, found: WorkflowExecution, writer: CrmWriter | None = None
 ) -> None:
     """Close the state of a terminated review: it never ran its own closing steps.
 
@@ -180,6 +180,6 @@ async def settle(
     """
     if found.status in ENDED_OUTSIDE and found.close_time is not None:
         reason = f"{found.status.name.lower()} in Temporal"
-        if crm is not None:
-            await settle_what_was_approved(crm, state, found.close_time, reason=reason)
+        if writer is not None:
+            await settle_what_was_approved(writer, state, found.close_time, reason=reason)
         close_from_outside(state, ENDED_OUTSIDE[found.status], reason, found.close_time)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.audit.outages import is_away
-from account_reviews.crm.protocol import CrmBackend
+from account_reviews.crm.writer import CrmWriter
 from account_reviews.domain.errors import CrmError
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.database import reachable
@@ -37,7 +37,7 @@ class EndedOutside:
     """Closes the rows of such reviews. `notify` is called with each one's workflow and run id.
 
     The open row is what says that nobody has been here: of several workers that settle one after
-    another, one notifies. `engine` is that of `store`; `crm` is asked which approved writes stand.
+    another, one notifies. `engine` is that of `store`; `writer` says which approved writes stand.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class EndedOutside:
         engine: AsyncEngine,
         store: ReviewStore,
         notify: Callable[[str, str], None],
-        crm: CrmBackend | None = None,
+        writer: CrmWriter | None = None,
     ) -> None:
         self._client = client
         self._engine = engine
         self._store = store
         self._notify = notify
-        self._crm = crm
+        self._writer = writer
         self._left: dict[str, str] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
 
@@ -95,7 +95,9 @@ class EndedOutside:
         row = await self._row(first)
         if row is not None and row.closed:
             return False
-        report = await rebuild(self._client, self._store, only=f"RunId = '{run_id}'", crm=self._crm)
+        report = await rebuild(
+            self._client, self._store, only=f"RunId = '{run_id}'", writer=self._writer
+        )
         if report.rebuilt:
             return True
         if row is None:
@@ -104,7 +106,7 @@ class EndedOutside:
         seen, state = await self._store.seen(first), ReviewState.model_validate(row.state)
         if seen != Seen(state.version, state.workflow_run_id):
             return False
-        await settle(state, ended, self._crm)
+        await settle(state, ended, self._writer)
         return await self._store.replace(state, seen=seen)
 
     async def _row(self, run_id: str) -> Any:

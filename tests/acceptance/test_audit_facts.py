@@ -19,7 +19,7 @@ TABLES = {
     "reviews.audit_facts": "true",
     "reviews.audit_numbers": "true",
     "reviews.audit_quarantine": "true",
-    "crm.operations": "true",
+    "reviews.crm_operations": "true",
 }
 SEALER = text("select pg_advisory_lock(hashtextextended('audit-seal', 0))")
 HOLDER = text(
@@ -99,7 +99,7 @@ async def decide(reviews: Reviews, engine: AsyncEngine, account: str, who: str) 
         return not await rows(
             engine,
             "select 1 from reviews.audit_outbox "
-            "union all select 1 from crm.operations where audited_at is null",
+            "union all select 1 from reviews.crm_operations where audited_at is null",
         )
 
     await until(ended)
@@ -247,7 +247,7 @@ WAYS: dict[str, tuple[Sequence[str], str, str]] = {
                 f"delete from audit.audit_events where review_id = '{REVIEW}' "
                 "and event_type = 'crm_write'"
             ),
-            "update crm.operations set applied_at = applied_at - interval '1 hour'",
+            "update reviews.crm_operations set applied_at = applied_at - interval '1 hour'",
         ],
         "missing",
         "the CRM has this write in its ledger, the trail has no row of it",
@@ -342,7 +342,7 @@ async def test_the_owner_changes_what_is_written_before_anybody_sees_it(
     await as_owner(
         stack_engine,
         *LONG_AGO,
-        "update crm.operations set applied_at = applied_at - interval '1 hour'",
+        "update reviews.crm_operations set applied_at = applied_at - interval '1 hour'",
     )
     found = verify(reviews, "--review", "ac-037")
     assert not found["ok"]

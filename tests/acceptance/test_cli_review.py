@@ -263,7 +263,7 @@ async def test_decisions_item_by_item(reviews: Reviews, stack_engine: AsyncEngin
     assert states(shown) == ["deferred", "deferred", "executed", "executed", "rejected"]
     written = await rows(
         stack_engine,
-        "select t.subject from crm.operations o join crm.tasks t on t.id = o.record->>'id' "
+        "select t.subject from reviews.crm_operations o join crm.tasks t on t.id = o.record->>'id' "
         "where o.account_id = 'ac-036' and o.action = 'create_task'",
     )
     assert [one["subject"] for one in written] == ["Ring them"]
@@ -322,7 +322,7 @@ async def test_a_decision_while_no_worker_runs(
         await stack.start_worker()
     assert worker.returncode == 0
     assert [one["by"] for one in review["approvals"][0]["decisions"]] == ["ann"]
-    ledger = "select 1 from crm.operations where account_id = 'ac-044'"
+    ledger = "select 1 from reviews.crm_operations where account_id = 'ac-044'"
     assert len(await rows(stack_engine, ledger)) == 1
 
 

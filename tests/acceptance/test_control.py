@@ -18,7 +18,7 @@ ANSWER = {
 }
 NOTE = {"action": "add_note", "after": {"title": "Called", "content": "They renew in May."}}
 ONE_PLACE = {"SESSION_MAX_CONCURRENT": "1"}
-OPERATIONS = "select 1 from crm.operations where account_id = :account"
+OPERATIONS = "select 1 from reviews.crm_operations where account_id = :account"
 
 
 def open_one(reviews: Reviews, account: str, *words: str) -> dict[str, Any]:

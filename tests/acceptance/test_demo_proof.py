@@ -217,9 +217,15 @@ _TAMPERINGS = [
     (_NEW_TASK, "task t-9 is new in the CRM, and nobody approved it"),
     ("delete from crm.tasks where account_id = 'ac-2'", "the CRM does not show it"),
     ("delete from crm.accounts where id = 'ac-3'", "account ac-3 is gone"),
-    ("delete from crm.operations where action = 'update_account'", "stands 0 times"),
-    ("update crm.operations set after = '{}' where account_id = 'ac-2'", "has something else"),
-    ("update crm.operations set account_id = 'ac-3' where account_id = 'ac-2'", "something else"),
+    ("delete from reviews.crm_operations where action = 'update_account'", "stands 0 times"),
+    (
+        "update reviews.crm_operations set after = '{}' where account_id = 'ac-2'",
+        "has something else",
+    ),
+    (
+        "update reviews.crm_operations set account_id = 'ac-3' where account_id = 'ac-2'",
+        "something else",
+    ),
 ]
 
 

@@ -151,7 +151,7 @@ async def each_was_written_once(dev: Dev, requests: list[dict[str, Any]]) -> Non
     }
     async with dev.database() as engine:
         ledger = await rows(
-            engine, "select operation_id, action, record->>'id' as id from crm.operations"
+            engine, "select operation_id, action, record->>'id' as id from reviews.crm_operations"
         )
         tasks = [one["id"] for one in await rows(engine, "select id from crm.tasks")]
         notes = [one["id"] for one in await rows(engine, "select id from crm.notes")]
@@ -187,7 +187,7 @@ async def test_everything_dies_at_once(dev: Dev) -> None:
     assert review["outcome"] == "completed"
     assert {one["state"] for one in review["changes"]} == {"executed"}
     async with dev.database() as engine:
-        ledger = await rows(engine, "select account_id from crm.operations")
+        ledger = await rows(engine, "select account_id from reviews.crm_operations")
     assert len(ledger) == len(request["items"])
     assert dev.stop() == 0
 
@@ -247,7 +247,7 @@ async def test_sigterm_lets_a_running_write_finish(
             worker.communicate()
         await stack.start_worker()
     assert reviews.closed("ac-018")["outcome"] == "completed"
-    ledger = "select 1 from crm.operations where account_id = 'ac-018'"
+    ledger = "select 1 from reviews.crm_operations where account_id = 'ac-018'"
     assert len(await rows(stack_engine, ledger)) == 1
 
 

@@ -19,7 +19,7 @@ KEYS = {
     *("halted", "by", "reason", "at", "released_by", "released_reason", "released_at"),
     *("changed", "schedules_paused", "schedules_resumed"),
 }
-LEDGER = "select operation_id from crm.operations where account_id = :account"
+LEDGER = "select operation_id from reviews.crm_operations where account_id = :account"
 BEGIN, END = "2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z"
 STOP = ("stop-all", "--as", "ann", "--reason", "wrong owner ids")
 

@@ -196,8 +196,8 @@ async def writes_to(engine: AsyncEngine, account: str) -> list[str]:
     """The operations that changed the account, first to last."""
     found = await rows(
         engine,
-        "select operation_id from crm.operations where account_id = :id and result is not null"
-        " and action = 'update_account' order by applied_at",
+        "select operation_id from reviews.crm_operations where account_id = :id "
+        "and result is not null and action = 'update_account' order by applied_at",
         id=account,
     )
     return [str(one["operation_id"]) for one in found]

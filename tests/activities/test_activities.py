@@ -48,13 +48,14 @@ from account_reviews.domain.review.steps import (
 )
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.protocol import RecallQuery
-from account_reviews.store.halts import HaltStore
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.worker_interceptor import to_application_error
 from activities.analysis import AnalysisActivities, WrongAccountError
 from activities.crm import CrmActivities
 from activities.crm_writes import ApprovedContentChangedError, CrmWriteActivities
 from activities.memory import MemoryActivities
+from tests.support.crm_loading import clear
+from tests.support.crm_writing import writer_of
 from tests.support.review_states import task_change
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -81,8 +82,10 @@ def activities(crm: InMemoryCrm, engine: AsyncEngine) -> CrmActivities:
 
 
 @pytest.fixture
-def writes(crm: InMemoryCrm, engine: AsyncEngine) -> CrmWriteActivities:
-    return CrmWriteActivities(crm, HaltStore(engine).gate)
+async def writes(crm: InMemoryCrm, engine: AsyncEngine) -> CrmWriteActivities:
+    async with engine.begin() as connection:
+        await clear(connection)
+    return CrmWriteActivities(writer_of(crm, engine))
 
 
 def opening(account: str = "acme") -> ReviewState:
@@ -199,10 +202,11 @@ class SlowCrm(InMemoryCrm):
         )
 
 
+@pytest.mark.usefixtures("writes")
 async def test_a_cancel_does_not_tear_a_write(crm: InMemoryCrm, engine: AsyncEngine) -> None:
     snapshot = await crm.snapshot("acme", as_of=NOW, limits=SnapshotLimits())
     slow = SlowCrm(snapshot)
-    activities = CrmWriteActivities(slow, HaltStore(engine).gate)
+    activities = CrmWriteActivities(writer_of(slow, engine))
     environment = ActivityEnvironment()
     running = asyncio.ensure_future(
         environment.run(activities.apply_change, call(task_change("acme")))

@@ -30,6 +30,7 @@ from account_reviews.domain.records import (
     StageChange,
     Task,
 )
+from account_reviews.store.tables import crm_operations
 from tests.support.connections import statements_on
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
@@ -100,8 +101,8 @@ async def load(
 
 
 async def clear(connection: AsyncConnection) -> None:
-    """An empty CRM."""
-    names = ", ".join(str(table) for table in tables.metadata.sorted_tables)
+    """An empty CRM, to which nothing was ever written."""
+    names = ", ".join(map(str, (*tables.metadata.sorted_tables, crm_operations)))
     await connection.execute(text(f"truncate {names}"))
 
 

@@ -50,6 +50,7 @@ from activities.memory import MemoryActivities
 from activities.results import ResultActivities
 from activities.schedules import ScheduleActivities
 from activities.store import StoreActivities
+from tests.support.crm_writing import writer_of
 from worker import build_worker
 from workflows.review_cycle import ReviewCycleWorkflow
 
@@ -118,7 +119,7 @@ class Portfolio:
             return AS_OF
 
         return [
-            CrmWriteActivities(self.crm, HaltStore(self.engine).gate),
+            CrmWriteActivities(writer_of(self.crm, self.engine)),
             CrmActivities(self.crm, store, limits),
             MemoryActivities(self.memory, store),
             AnalysisActivities(store, self.policy, lambda: terms_of(self.policy)),

@@ -20,7 +20,7 @@ class Gate:
         self._depth = depth
 
     @asynccontextmanager
-    async def open_for_write(self, connection=None):
+    async def open_for_write(self, connection):
         fail = None
         try:
             async with self._gate.open_for_write(connection):

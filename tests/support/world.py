@@ -13,6 +13,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 
 from account_reviews.crm.in_memory import InMemoryCrm
+from account_reviews.crm.writer import CrmWriter
 from account_reviews.domain.analysis.model import Finding, HealthBand, RiskLevel
 from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.policy.model import Gather, Policy
@@ -41,6 +42,7 @@ from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.runtime.queues import Workers
 from account_reviews.store.halt_gate import RETRY_SECONDS
 from account_reviews.store.halts import HaltStore
+from account_reviews.store.operations import OperationLedger
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.temporal.sandbox import sandboxed_runner
 from activities.access import AccessActivities
@@ -52,6 +54,7 @@ from activities.store import StoreActivities
 from activities.undo import UndoActivities
 from starter import start_review
 from tests.support.channels import Channels
+from tests.support.crm_writing import writer_of
 from worker import build_worker
 from workflows.account_review import AccountReviewWorkflow
 
@@ -180,13 +183,18 @@ class World:
 
     def owners(self) -> list[object]:
         return [
-            CrmWriteActivities(self.crm, self.halts().gate),
+            CrmWriteActivities(self.writer()),
             CrmActivities(self.crm, self.store, SnapshotLimits(), self._default_as_of),
             MemoryActivities(self.memory, self.store),
             StoreActivities(self.store, self.ages),
             ProposalActivities(self.crm, SnapshotLimits(), lambda: self.analysis.terms),
             UndoActivities(
-                self.crm, self.store, SnapshotLimits(), self.policy, lambda: terms_of(self.policy)
+                self.crm,
+                OperationLedger(self.engine),
+                self.store,
+                SnapshotLimits(),
+                self.policy,
+                lambda: terms_of(self.policy),
             ),
             AccessActivities(self.check),
             self.analysis,
@@ -204,6 +212,10 @@ class World:
 
     def halts(self) -> HaltStore:
         return HaltStore(self.engine, self.halted_retry)
+
+    def writer(self) -> CrmWriter:
+        """What writes to the CRM as it is now."""
+        return writer_of(self.crm, self.engine, self.halts().gate)
 
     def status(self) -> str | None:
         """The account's status in the CRM now."""

@@ -73,7 +73,7 @@ async def nothing_is_written_with_fewer(world: World, state: ReviewState) -> Non
         approved_by="Mia",
         approval=proof.model_copy(update={"decisions": proof.decisions[1:]}),
     )
-    writes = CrmWriteActivities(world.crm, world.halts().gate)
+    writes = CrmWriteActivities(world.writer())
     with pytest.raises(NotApprovedError, match="by Ann was never recorded"):
         await ActivityEnvironment().run(writes.apply_change, call)
     fewer = item.model_copy(update={"votes": item.votes[:2]})

@@ -23,6 +23,7 @@ from account_reviews.telemetry.logs import logging_to
 from account_reviews.temporal.failures import DATA_CONVERTER
 from account_reviews.temporal.short_failures import LIMIT
 from activities.crm_writes import CrmWriteActivities
+from tests.support.crm_writing import writer_of
 from tests.support.long_paths import FOLDER, compiled
 from tests.support.world import Handle, World, create_task, decision, make_world
 
@@ -35,7 +36,7 @@ class DistantGates(World):
 
     def owners(self) -> list[object]:
         _, *others = super().owners()
-        return [CrmWriteActivities(self.crm, self._gate), *others]
+        return [CrmWriteActivities(writer_of(self.crm, self.engine, self._gate)), *others]
 
     def _gate(self, tenant: str) -> WriteGate:
         gate: WriteGate = compiled()["Gate"](self.halts().gate(tenant), FRAMES)

@@ -120,7 +120,7 @@ async def test_a_cancel_in_the_middle_of_a_halted_try_is_a_cancel(
         tenant=tenant,
     )
     environment = ActivityEnvironment()
-    activities = CrmWriteActivities(world.crm, world.halts().gate)
+    activities = CrmWriteActivities(world.writer())
     lock = text("select pg_advisory_xact_lock(hashtextextended(:name, 0))")
     async with world.engine.begin() as connection:
         await connection.execute(lock, {"name": f"reviews-writes:{tenant}"})

@@ -21,7 +21,7 @@ async def test_the_gate_refuses_what_a_planning_review_would_write(world: World)
         approved_by="ann",
         plan_only=True,
     )
-    writes = CrmWriteActivities(world.crm, world.halts().gate)
+    writes = CrmWriteActivities(world.writer())
     with pytest.raises(NotApprovedError, match="the review only plans"):
         await ActivityEnvironment().run(writes.apply_change, call)
     assert world.crm.operations == {}

@@ -204,10 +204,10 @@ async def test_what_a_terminated_review_had_written_is_not_called_skipped(
         await handle.terminate("emergency")
         only = f"WorkflowId = '{handle.id}'"
         if not said:
-            report = await rebuild(world.client, world.store, only=only, crm=crm)
+            report = await rebuild(world.client, world.store, only=only, writer=world.writer())
             assert len(report.failed) == 1, "left open until the CRM can be asked"
             crm.lost = CrmAuthError()
-        report = await rebuild(world.client, world.store, only=only, crm=crm)
+        report = await rebuild(world.client, world.store, only=only, writer=world.writer())
     assert (report.rebuilt, report.failed) == (1, [])
     row = await ReviewReader(statements_on(world.engine)).find_run(
         tenant="default", review_id=handle.id

@@ -179,7 +179,7 @@ def read_row(begun: _Try, ended: _Ended) -> AuditEvent:
 
 
 def written_row(begun: _Try, ended: _Ended) -> AuditEvent:
-    """The CRM was written. A CRM with a ledger gives the same row there; others only here."""
+    """The CRM was written. The ledger of operations gives the same row."""
     call, result = begun.args[0], ended.result
     write = Write(
         operation_id=call.operation_id,
@@ -194,6 +194,7 @@ def written_row(begun: _Try, ended: _Ended) -> AuditEvent:
         approved_by=call.approved_by,
         trace=trace_id_of(begun.headers),
         review_id=begun.info.workflow_id,
+        version_check=result.version_check,
     )
     return write_row(write, begun.rules)
 

@@ -35,6 +35,8 @@ class Write:
     trace: str | None = None
     review_id: str | None = None
     """None: that of the account."""
+    version_check: str | None = None
+    """`atomic` or `compared`, see `ApplyResult`; None: nobody says."""
 
 
 def write_row(write: Write, rules: Rules) -> AuditEvent:
@@ -49,6 +51,8 @@ def write_row(write: Write, rules: Rules) -> AuditEvent:
         "after": redact(write.after, rules),
         "version": write.record.get("version"),
     }
+    if write.version_check is not None:
+        details["version_check"] = write.version_check
     return AuditEvent(
         event_id=write_id(write.operation_id),
         at=write.at,

@@ -1,4 +1,4 @@
-"""Brings entries from where they were written to the trail: the outbox, and the ledger of writes.
+"""Brings entries from where they were written to the trail: the outbox, the ledger of operations.
 
 Every worker may run one: rows that another has taken are left to it. A row is deleted, or marked,
 after the trail has it, so a crash between the two only makes it be sent again.
@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import exc, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.audit.capture.crm_writes import Write, write_row
 from account_reviews.audit.event_rows import (
@@ -64,38 +64,46 @@ _QUARANTINE: Final = text(
     "insert into reviews.audit_quarantine (event_id, body, reason, put_at) "
     "select event_id, body, :reason, put_at from reviews.audit_outbox where id = :id"
 )
-_UNAUDITED: Final = text(
-    "select operation_id, change_id, action, account_id, record, before, after, result, applied_at "
-    "from crm.operations where audited_at is null and result is not null "
-    "order by applied_at limit :most for update skip locked"
+_UNAUDITED: Final = text(read_sql("account_reviews.audit.capture", "unaudited_writes.sql"))
+_MARK: Final = text(
+    "update reviews.crm_operations set audited_at = now() where operation_id = any(:ids)"
 )
-_MARK: Final = text("update crm.operations set audited_at = now() where operation_id = any(:ids)")
 APPROVED: Final = text(read_sql("account_reviews.audit.capture", "approvers.sql"))
 
 _log = logging.getLogger(__name__)
 
 
 class Relay:
-    """`main` holds the outbox, `trail` the trail, `crm` the ledger of writes; any may be the same.
+    """`main` holds the outbox and the ledger of writes, `trail` the trail; they may be the same.
 
-    `crm` is None for a CRM that keeps no ledger.
+    `tenant`: whose writes it records, None for nobody's. `adopt` is awaited before the first look
+    at them: it takes over what was noted elsewhere, once.
     """
 
     def __init__(
-        self, main: AsyncEngine, trail: AsyncEngine, crm: AsyncEngine | None, rules: Rules
+        self,
+        main: AsyncEngine,
+        trail: AsyncEngine,
+        rules: Rules,
+        *,
+        tenant: str | None = None,
+        adopt: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._main = main
         self._autocommit = autocommit(main)
         self._trail = trail
-        self._crm = crm
         self._rules = rules
+        self._tenant = tenant
+        self._adopt = adopt
 
     async def run(self) -> NoReturn:
         """Move what comes, for ever. What fails is logged, counted and tried again."""
         async with asyncio.TaskGroup() as group:
             group.create_task(_keep("outbox", self.outbox, IDLE_SECONDS))
-            if self._crm is not None:
+            if self._tenant is not None:
                 group.create_task(_keep("writes", self.writes, LEDGER_SECONDS))
+            if self._adopt is not None:
+                group.create_task(_once("writes noted elsewhere", self._adopt))
         raise AssertionError
 
     async def outbox(self) -> int:
@@ -140,16 +148,16 @@ class Relay:
 
     async def writes(self) -> int:
         """Record writes that the trail does not have; gives how many."""
-        assert self._crm is not None
-        async with reachable(), self._crm.begin() as connection:
-            found = await connection.execute(_UNAUDITED, {"most": BATCH_ROWS})
+        wanted = {"tenant": self._tenant, "most": BATCH_ROWS}
+        async with reachable(), self._main.begin() as connection:
+            found = await connection.execute(_UNAUDITED, wanted)
             taken = [dict(row) for row in found.mappings()]
             if not taken:
                 return 0
-            runs, approvers = await self._approvals(taken)
+            reviews, approvers = await self._approvals(connection, taken)
             events, ids = [], []
             for row in taken:
-                event = self._write(row, runs, approvers)
+                event = self._write(row, reviews, approvers)
                 if event.actor != UNKNOWN_ACTOR or not _is_young(row["applied_at"]):
                     events.append(event)
                     ids.append(row["operation_id"])
@@ -159,39 +167,38 @@ class Relay:
         return len(events)
 
     async def _approvals(
-        self, taken: Sequence[Mapping[str, Any]]
-    ) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
-        """Run id -> tenant and review id, and operation id -> who approved it."""
+        self, connection: AsyncConnection, taken: Sequence[Mapping[str, Any]]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Run id -> review id, and operation id -> who approved it."""
         runs = sorted({_run(row["operation_id"]) for row in taken})
-        async with self._main.connect() as connection:
-            found = (await connection.execute(APPROVED, {"runs": runs})).all()
+        found = (await connection.execute(APPROVED, {"runs": runs})).all()
         approvers = {
             f"{row.run_id}:{row.change_id}": row.decided_by for row in found if row.decided_by
         }
-        return {row.run_id: (row.tenant, row.review_id) for row in found}, approvers
+        return {row.run_id: row.review_id for row in found}, approvers
 
     def _write(
         self,
         row: Mapping[str, Any],
-        runs: Mapping[str, tuple[str, str]],
+        reviews: Mapping[str, str],
         approvers: Mapping[str, str],
     ) -> AuditEvent:
         """The row of a write; of one nobody can read, a row that says so."""
         operation_id = row["operation_id"]
-        tenant, review_id = runs.get(_run(operation_id), (DEFAULT_TENANT, None))
         try:
             write = Write(
                 operation_id=operation_id,
                 change_id=row["change_id"],
                 action=row["action"],
                 account_id=row["account_id"],
-                tenant=tenant,
-                review_id=review_id,
+                tenant=row["tenant"],
+                review_id=reviews.get(_run(operation_id)),
                 record=row["record"] or {},
                 before=row["before"] or {},
                 after=row["result"].get("current") or row["after"],
                 at=row["applied_at"],
                 approved_by=approvers.get(operation_id),
+                version_check=row["result"].get("version_check"),
             )
             return write_row(write, self._rules)
         except Exception as error:  # noqa: BLE001  one odd row must not hold up the others
@@ -267,6 +274,18 @@ def _time(document: Any) -> datetime | None:
 
 def _run(operation_id: str) -> str:
     return operation_id.partition(":")[0]
+
+
+async def _once(name: str, step: Callable[[], Awaitable[None]]) -> None:
+    """Until it succeeds."""
+    pause = _LONGEST_PAUSE
+    while True:
+        try:
+            return await step()
+        except Exception as error:  # noqa: BLE001  whatever it is, others go on meanwhile
+            pause = min(2 * pause, _REPORT_EVERY)
+            _log.warning("the audit trail waits for %s: %s", name, error)
+        await asyncio.sleep(pause)
 
 
 async def _keep(name: str, step: Callable[[], Awaitable[int]], idle: float) -> NoReturn:

@@ -114,7 +114,7 @@ class Reconciler:
         self._main = main
         self._reader = HistoryReader(client, rules)
         self._settle = settle
-        self._relay = Relay(main, engine, None, rules)
+        self._relay = Relay(main, engine, rules)
         self._turn = ""
 
     async def full(

@@ -1,8 +1,8 @@
 """Are facts true, and are all there? They are held against what they are about, both ways.
 
 Seals prove that a row was not changed since it was sealed. What was forged, changed or dropped
-before that differs from the history, the state of the review, the ledger of the CRM, or the list of
-what was left for the trail.
+before that differs from the history, the state of the review, the ledger of operations, or the list
+of what was left for the trail.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from account_reviews.audit.verify.left_facts import add_left_facts
 from account_reviews.audit.verify.recorded_archives import add_recorded_archives
 from account_reviews.audit.verify.recorded_decisions import add_recorded_decisions
 from account_reviews.audit.verify.recorded_reviews import add_recorded_reviews
-from account_reviews.audit.verify.recorded_writes import add_recorded_writes
+from account_reviews.audit.verify.recorded_writes import Elsewhere, add_recorded_writes
 from account_reviews.audit.verify.scope import Scope
 from account_reviews.audit.verify.verifier import Report
 from account_reviews.domain.audit.redaction import Rules
@@ -36,7 +36,7 @@ async def add_facts(
     report: Report,
     main: AsyncEngine,
     trail: AsyncEngine,
-    crm: AsyncEngine | None,
+    elsewhere: Elsewhere,
     rules: Rules,
     scope: Scope,
     *,
@@ -45,7 +45,7 @@ async def add_facts(
 ) -> None:
     """Add what is wrong with facts to the report. UnreachableError when a database is down.
 
-    `main` holds the reviews and the outbox, `crm` the ledger of writes, None for a CRM without one.
+    `main` holds the reviews, the outbox and the ledger of operations.
     `chains`: the histories that were compared, by first run id, and `began` when that was.
     """
     async with reachable(), main.connect() as here, trail.connect() as there:
@@ -58,9 +58,7 @@ async def add_facts(
         await add_recorded_archives(report, here, there, scope)
         await _add_strange(report, there, scope)
         await add_recorded_decisions(report, here, there, chains, began)
-        if crm is not None:
-            async with crm.connect() as ledger:
-                await add_recorded_writes(report, here, there, ledger, rules, scope)
+        await add_recorded_writes(report, here, there, elsewhere, rules, scope)
 
 
 async def _add_strange(report: Report, trail: AsyncConnection, scope: Scope) -> None:

@@ -115,6 +115,7 @@ async def _online(
     from account_reviews.audit.seals.anchors import open_anchors
     from account_reviews.audit.verify.completeness import add_completeness
     from account_reviews.audit.verify.facts import add_facts
+    from account_reviews.audit.verify.recorded_writes import Elsewhere
     from account_reviews.audit.verify.scope import Scope
     from account_reviews.audit.verify.verifier import Verifier
     from account_reviews.domain.audit.redaction import rules_of
@@ -140,7 +141,7 @@ async def _online(
         report,
         parts.engine,
         parts.audit.engine,
-        parts.ledger,
+        Elsewhere(settings.tenant, parts.foreign_ledger),
         rules,
         Scope(since=since, review_id=review_id),
         chains=compared.chains if compared is not None else {},

@@ -48,7 +48,7 @@ async def _rebuild() -> "RebuildReport":
     async with open_session() as parts:
         since = datetime.now(UTC) - parts.policy.retention.closed
         client = await temporal(parts)
-        return await rebuild_all(client, parts.store, closed_since=since, crm=parts.writing_crm)
+        return await rebuild_all(client, parts.store, closed_since=since, writer=parts.writer)
 
 
 def upgrade(output: Output = Format.TABLE) -> None:

@@ -21,11 +21,12 @@ from account_reviews.crm.protocol import (
 )
 from account_reviews.crm.record_writes import wire
 from account_reviews.crm.sql.accounts import CAPABILITIES
+from account_reviews.crm.sql.ledgers import CrmNotes, Notes, OurNotes
 from account_reviews.crm.sql.ownership import CLAIM, OWNER, refuse_others
 from account_reviews.crm.sql.reads import read_snapshots
 from account_reviews.crm.sql.rows import LIST_ACCOUNTS, Links, list_values, page_of
 from account_reviews.crm.sql.tables import TABLES, accounts, owners
-from account_reviews.crm.sql.writes import apply_change, find_operations
+from account_reviews.crm.sql.writes import apply_change
 from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Scalar, Timestamp, first_fault
 from account_reviews.domain.errors import (
@@ -37,6 +38,7 @@ from account_reviews.domain.errors import (
     CrmUnavailableError,
     CrmUnreadableError,
 )
+from account_reviews.domain.ids import DEFAULT_TENANT
 from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import (
@@ -48,6 +50,7 @@ from account_reviews.domain.records import (
 )
 from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.store.database import autocommit, reachable, sqlstate_of
+from account_reviews.store.operation_rows import Intent
 from account_reviews.store.statements import reason
 
 _LIST_ACCOUNTS: Final = text(LIST_ACCOUNTS)
@@ -64,6 +67,7 @@ class SqlCrm:
 
     _is_ours = False
     """Whether it is our own database, without which nothing goes on anyway."""
+    _notes: Notes = CrmNotes()
 
     def __init__(self, engine: AsyncEngine, url_template: str | None = None) -> None:
         self._engine = engine
@@ -164,8 +168,9 @@ class SqlCrm:
         The ledger row and the write are one transaction; a conflict leaves neither. A created
         record has an id made from the operation id. CrmInvalidError, CrmRecordNotFoundError.
         """
+        wanted = Intent(operation_id, self._tenant or DEFAULT_TENANT, change, expected_version)
         async with self._write() as connection:
-            return await self._apply(connection, change, expected_version, operation_id)
+            return await self._apply(connection, wanted)
 
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[AsyncConnection]:
@@ -186,14 +191,8 @@ class SqlCrm:
         if owner is not None:
             self._known.add(self._tenant)
 
-    async def _apply(
-        self,
-        connection: AsyncConnection,
-        change: ProposedChange,
-        expected_version: str | None,
-        operation_id: str,
-    ) -> ApplyResult:
-        result = await apply_change(connection, change, expected_version, operation_id, self._links)
+    async def _apply(self, connection: AsyncConnection, wanted: Intent) -> ApplyResult:
+        result = await apply_change(connection, wanted, self._links, self._notes)
         if result.status == "conflict":
             await connection.rollback()
         return result
@@ -202,7 +201,8 @@ class SqlCrm:
         """What the ledger holds of these, once nobody writes under them any more."""
         async with self._answering(), self._committed.begin() as connection:
             await self._check_owner(connection)
-            return await find_operations(connection, [one.operation_id for one in operations])
+            asked = [one.operation_id for one in operations]
+            return await self._notes.find_written(connection, asked)
 
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         """Fields as they stand now, in order; None for a record that is gone. CrmInvalidError."""
@@ -258,9 +258,11 @@ class SqlCrm:
 
 
 class OwnSqlCrm(SqlCrm):
-    """The SQL CRM in our own database: the gate is asked in the transaction of the write."""
+    """The SQL CRM in our own database: the gate is asked in the transaction of the write, and the
+    write is noted there in our ledger."""
 
     _is_ours = True
+    _notes: Notes = OurNotes()
 
     async def apply_gated(
         self,
@@ -271,8 +273,9 @@ class OwnSqlCrm(SqlCrm):
         gate: WriteGate,
     ) -> ApplyResult:
         """As `apply`. WritesHaltedError when the gate is shut; then nothing was touched."""
+        wanted = Intent(operation_id, self._tenant or DEFAULT_TENANT, change, expected_version)
         async with self._write() as connection, gate.open_for_write(connection):
-            return await self._apply(connection, change, expected_version, operation_id)
+            return await self._apply(connection, wanted)
 
 
 def _check_readable(wanted: Wanted) -> None:

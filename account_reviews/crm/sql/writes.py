@@ -1,74 +1,53 @@
-"""Writing to the SQL CRM: the ledger row and the write are one transaction."""
+"""Writing to the SQL CRM: the row of the ledger and the write are one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from account_reviews.crm.record_writes import Write, created_id, plan_write, wire_fields
+from account_reviews.crm.sql.ledgers import Notes
 from account_reviews.crm.sql.rows import Links, usable
 from account_reviews.crm.sql.tables import (
     TABLES,
     account_owner_changes,
     accounts,
     deal_stage_changes,
-    operations,
     owners,
 )
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import CrmInvalidError, CrmRecordNotFoundError
-from account_reviews.domain.proposals import ProposedChange, same
+from account_reviews.domain.proposals import same
 from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.domain.review.steps import ApplyResult
+from account_reviews.store.operation_rows import Intent
 
 _NAMES: Final = ("name", "subject", "title")
 
 
 async def apply_change(
     connection: AsyncConnection,
-    change: ProposedChange,
-    expected_version: str | None,
-    operation_id: str,
+    wanted: Intent,
     links: Links,
+    notes: Notes,
 ) -> ApplyResult:
     """Write once per operation id. The caller commits `applied` and rolls `conflict` back."""
+    change, operation_id = wanted.change, wanted.operation_id
     write = plan_write(change)
-    at = await _claim(connection, change, operation_id)
+    at = await notes.claim(connection, wanted)
     if at is None:
-        return await _earlier(connection, operation_id)
+        return await notes.earlier(connection, operation_id)
     if write.owner_id is not None:
         await _need(connection, write.owner_id)
     if write.id is None:
         result = await _create(connection, write, operation_id, at, links)
     else:
-        result = await _update(connection, write, change.before, expected_version, at, links)
+        expected = wanted.expected_version
+        result = await _update(connection, write, change.before, expected, at, links)
     if result.status == "applied":
-        await _record(connection, operation_id, result)
+        await notes.note(connection, operation_id, result)
     return result
-
-
-async def find_operations(
-    connection: AsyncConnection, operation_ids: Sequence[str]
-) -> dict[str, ApplyResult]:
-    """The results of those that were carried out.
-
-    A write that is under way has an uncommitted row: whoever takes the same id waits for its end.
-    Ids are taken in order, so that two who look do not wait for each other, and given back.
-    """
-    async with connection.begin_nested() as nothing:
-        for one in sorted(set(operation_ids)):
-            given = {"operation_id": one, "change_id": "", "action": "", "account_id": ""}
-            await connection.execute(
-                upsert(operations).values(**given, after={}).on_conflict_do_nothing()
-            )
-        await nothing.rollback()
-    query = select(operations.c.operation_id, operations.c.result).where(
-        operations.c.operation_id == func.any(list(operation_ids))
-    )
-    found = (await connection.execute(query)).all()
-    return {row.operation_id: ApplyResult.model_validate(row.result) for row in found}
 
 
 def reference(record_type: RecordType, row: Mapping[str, Any], links: Links) -> RecordRef:
@@ -80,41 +59,6 @@ def reference(record_type: RecordType, row: Mapping[str, Any], links: Links) -> 
         name=name,
         version=str(row["version"]),
         url=links.url(record_type, row["id"]),
-    )
-
-
-async def _claim(
-    connection: AsyncConnection, change: ProposedChange, operation_id: str
-) -> Timestamp | None:
-    """Take the operation id; None when an earlier attempt has it. A running one is waited for."""
-    query = (
-        upsert(operations)
-        .values(
-            operation_id=operation_id,
-            change_id=change.change_id,
-            action=change.action,
-            account_id=change.account_id,
-            after=change.after,
-        )
-        .on_conflict_do_nothing()
-        .returning(operations.c.applied_at)
-    )
-    found: Timestamp | None = await connection.scalar(query)
-    return found
-
-
-async def _earlier(connection: AsyncConnection, operation_id: str) -> ApplyResult:
-    query = select(operations.c.result).where(operations.c.operation_id == operation_id)
-    stored = await connection.scalar(query)
-    return ApplyResult.model_validate({**(stored or {}), "status": "already_applied"})
-
-
-async def _record(connection: AsyncConnection, operation_id: str, result: ApplyResult) -> None:
-    stored = result.model_dump(mode="json")
-    await connection.execute(
-        update(operations)
-        .where(operations.c.operation_id == operation_id)
-        .values(record=stored["record"], before=stored["before"], result=stored)
     )
 
 
@@ -186,6 +130,7 @@ async def _update(
         before=wire_fields(before),
         current=wire_fields({name: after[name] for name in write.values}),
         applied_at=at,
+        version_check=None if expected_version is None else "atomic",
     )
 
 

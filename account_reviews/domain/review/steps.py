@@ -36,6 +36,10 @@ class ApplyResult(Model):
     current: dict[str, Scalar] = Field(default_factory=dict)
     """The change's fields as they stand in the CRM now."""
     applied_at: Timestamp | None = None
+    version_check: Literal["atomic", "compared"] | None = None
+    """How the record was held to the version that was shown: by the CRM in the write itself, or
+    by reading it just before, so that somebody may have come in between. None: it was not, as of
+    a create, or nobody says."""
     usage: Usage | None = None
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
+from account_reviews.crm.writer import CrmWriter
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import HaltedError, UnreachableError, WritesHaltedError
 from account_reviews.domain.proposals import Action, ProposedChange
@@ -31,7 +32,8 @@ from account_reviews.store.halt_gate import RETRY_SECONDS
 from account_reviews.store.halts import HaltStore
 from account_reviews.temporal.worker_interceptor import to_application_error
 from tests.support.crm import change
-from tests.support.crm_loading import load, sample
+from tests.support.crm_loading import clear, load, sample
+from tests.support.crm_writing import writer_of
 from tests.support.waiting import until
 
 WRITERS = 8
@@ -41,6 +43,11 @@ QUEUED = (
     "select count(*) from pg_locks where locktype = 'advisory' and not granted "
     "and database = (select oid from pg_database where datname = current_database())"
 )
+LEDGER = (
+    "select count(*), max(applied_at) from (select applied_at from crm.operations "
+    "union all select applied_at from reviews.crm_operations where result is not null) as written"
+)
+"""In whichever of the two the database of a CRM notes what it writes."""
 _numbers = count(1)
 Write = Callable[[str], Awaitable[ApplyResult]]
 
@@ -66,6 +73,8 @@ async def crm_engine(
     request: pytest.FixtureRequest, engine: AsyncEngine, other_engine: AsyncEngine
 ) -> AsyncEngine:
     """The database of the CRM, with one account."""
+    async with engine.begin() as connection:
+        await clear(connection)
     found = engine if request.param == "in our database" else other_engine
     await load(found, [sample()])
     return found
@@ -86,10 +95,12 @@ def write(parts: Parts, engine: AsyncEngine, crm_engine: AsyncEngine) -> Write:
         )
 
     async def in_another(operation: str) -> ApplyResult:
-        async with gates(tenant).open_for_write():
-            return await SqlCrm(crm_engine).apply(
-                change(Action.ADD_NOTE, NOTE), expected_version=None, operation_id=operation
-            )
+        return await CrmWriter(SqlCrm(crm_engine), parts.operations, gates).apply(
+            change(Action.ADD_NOTE, NOTE),
+            tenant=tenant,
+            expected_version=None,
+            operation_id=operation,
+        )
 
     return in_ours if crm_engine is engine else in_another
 
@@ -97,8 +108,7 @@ def write(parts: Parts, engine: AsyncEngine, crm_engine: AsyncEngine) -> Write:
 async def ledger(engine: AsyncEngine) -> tuple[int, datetime | None]:
     """How many operations there are, and when the last began."""
     async with engine.connect() as connection:
-        query = text("select count(*), max(applied_at) from crm.operations")
-        row = (await connection.execute(query)).one()
+        row = (await connection.execute(text(LEDGER))).one()
         return int(row[0]), row[1]
 
 
@@ -201,8 +211,9 @@ async def test_a_stop_that_comes_while_a_writer_queues_is_seen(
                 note, expected_version=None, operation_id="run:queued", gate=gate
             )
         else:
-            async with gate.open_for_write():
-                pytest.fail("the gate is open")
+            await writer_of(SqlCrm(mine), mine, lambda _: gate).apply(
+                note, tenant=tenant, expected_version=None, operation_id="run:queued"
+            )
 
     async def queues() -> bool:
         async with engine.connect() as other:
@@ -381,9 +392,10 @@ async def test_without_temporal_writes_stop_all_the_same(
 
 async def test_a_halted_write_is_tried_again_after_thirty_seconds(parts: Parts) -> None:
     await parts.halts.halt(parts.settings.tenant, "ann", "bad data")
-    with pytest.raises(WritesHaltedError) as error:
-        async with parts.halts.gate(parts.settings.tenant).open_for_write():
-            pytest.fail("the gate is open")
+    async with parts.operations.transaction() as connection:
+        with pytest.raises(WritesHaltedError) as error:
+            async with parts.halts.gate(parts.settings.tenant).open_for_write(connection):
+                pytest.fail("the gate is open")
     mapped = to_application_error(error.value)
     assert not mapped.non_retryable
     assert mapped.next_retry_delay is not None
@@ -416,38 +428,3 @@ async def test_a_crm_url_that_names_our_database_is_our_database(
                 for number, note in enumerate(many_notes())
             ]
     assert {write.result().status for write in writes} == {"applied"}
-
-
-async def test_slow_writes_elsewhere_take_no_more_of_the_pool_than_fast_ones(
-    parts: Parts,
-) -> None:
-    gate, everybody = parts.halts.gate(parts.settings.tenant), asyncio.Barrier(24)
-
-    async def slow_write() -> None:
-        async with gate.open_for_write():
-            await everybody.wait()  # nobody ends before all have begun
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(24):
-            group.create_task(slow_write())
-    assert await parts.halts.writers_left(parts.settings.tenant) == 0
-
-
-async def test_a_gate_whose_connection_is_lost_is_passed_over_another(
-    parts: Parts, engine: AsyncEngine
-) -> None:
-    gate = parts.halts.gate(parts.settings.tenant)
-    held = text(
-        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted "
-        "and database = (select oid from pg_database where datname = current_database()) "
-        "and mode = 'ShareLock'"
-    )
-    async with gate.open_for_write():
-        async with engine.connect() as connection:
-            assert (await connection.execute(held)).all()
-        with pytest.raises(UnreachableError):
-            async with gate.open_for_write():
-                pytest.fail("nobody knows whether it is open")
-        async with gate.open_for_write():
-            assert await parts.halts.writers_left(parts.settings.tenant) == 1
-    assert await parts.halts.writers_left(parts.settings.tenant) == 0

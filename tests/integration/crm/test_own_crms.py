@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
 from account_reviews.crm.sql import tables
-from account_reviews.crm.sql.backend import SqlCrm
+from account_reviews.crm.sql.backend import OwnSqlCrm, SqlCrm
 from account_reviews.crm.sql.rows import Links
 from account_reviews.crm.sql.writes import apply_change
 from account_reviews.domain.errors import (
@@ -30,6 +30,7 @@ from account_reviews.domain.records import (
     RecordType,
     SnapshotLimits,
 )
+from account_reviews.store.operation_rows import Intent
 from tests.support.crm import ACCOUNT, change, ref
 from tests.support.crm_loading import AS_OF, ILSE, TOMAS, ago, load, read_one, sample
 from tests.support.waiting import until
@@ -366,12 +367,17 @@ async def test_what_was_written_is_found_by_its_operation_id(filled: Filled) -> 
     assert (await crm.apply(note, expected_version=None, operation_id="run:3")).status == "applied"
 
 
-async def test_a_write_under_way_is_waited_for_by_whoever_asks_for_it(engine: AsyncEngine) -> None:
+@pytest.mark.parametrize("kind", [SqlCrm, OwnSqlCrm])
+async def test_a_write_under_way_is_waited_for_by_whoever_asks_for_it(
+    engine: AsyncEngine, kind: type[SqlCrm]
+) -> None:
     await load(engine, [sample()], owners=BOTH)
+    crm = kind(engine)
     note = change(Action.ADD_NOTE, {"content": "Hello"})
     async with engine.connect() as connection:
-        result = await apply_change(connection, note, None, "run:1", Links(None))
-        asking = asyncio.ensure_future(SqlCrm(engine).find_operations((Operation.named("run:1"),)))
+        wanted = Intent("run:1", "default", note, None)
+        result = await apply_change(connection, wanted, Links(None), crm._notes)
+        asking = asyncio.ensure_future(crm.find_operations((Operation.named("run:1"),)))
         await until(lambda: waiting_for_a_lock(engine))
         assert not asking.done()
         await connection.commit()

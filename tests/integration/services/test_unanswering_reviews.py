@@ -92,8 +92,9 @@ async def carried_out(parts: Parts, operation_id: str) -> None:
     async with parts.engine.begin() as connection:
         await connection.execute(
             text(
-                "insert into crm.operations (operation_id, change_id, action, account_id, after, "
-                "result) values (:id, 'c', 'create_task', 'a', '{}', cast(:result as jsonb))"
+                "insert into reviews.crm_operations (operation_id, tenant, change_id, action, "
+                "account_id, after, result, settled_at) values "
+                "(:id, 'default', 'c', 'create_task', 'a', '{}', cast(:result as jsonb), now())"
             ),
             values,
         )

@@ -73,7 +73,7 @@ async def passing(world: World) -> AsyncIterator[Passing]:
             notified.append(run_id)
             listening.observer.moved(workflow_id, run_id, started=False, ended=True)
 
-        ended = EndedOutside(world.client, world.engine, world.store, notify, world.crm)
+        ended = EndedOutside(world.client, world.engine, world.store, notify, world.writer())
         yield Passing(
             Reconciler(world.client, world.engine, world.engine, Rules(), ended.settle),
             notified,

@@ -8,6 +8,7 @@ select
   resource,
   actor,
   run_id,
+  tenant,
   details->>'change_id' as change_id,
   details->'before' as before,
   details->'after' as after

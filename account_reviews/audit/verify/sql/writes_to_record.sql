@@ -1,7 +1,7 @@
 -- Writes that were made long enough ago to be recorded.
 select operation_id
 
-from crm.operations
+from reviews.crm_operations
 
 where result is not null
   and applied_at < now() - interval '2 minutes'

@@ -134,7 +134,7 @@ async def test_saves_that_race_and_a_reset_leave_each_fact_in_the_trail_once(
     reset = versions[5].model_copy(update={"workflow_run_id": str(uuid4())}, deep=True)
     reset.record(NOW + timedelta(hours=1), "note", "recorded otherwise")
     await store.save(reset)
-    relay = Relay(engine, engine, None, DEFAULT)
+    relay = Relay(engine, engine, DEFAULT)
     while await relay.outbox():
         pass
     rows = await trail(engine, f"timeline/{state.run_id}/")
@@ -160,7 +160,7 @@ async def test_what_a_task_tells_that_is_done_again_is_told_too(engine: AsyncEng
     again.record(NOW + timedelta(seconds=7), "note", "decided")
     await store.save(again)
     await store.replace(again, seen=await store.seen(again.run_id))
-    relay = Relay(engine, engine, None, DEFAULT)
+    relay = Relay(engine, engine, DEFAULT)
     while await relay.outbox():
         pass
     rows = await trail(engine, f"timeline/{begun.run_id}/")

@@ -156,7 +156,7 @@ async def test_a_dead_trail_sends_rows_over_the_outbox_each_once(
     engine: AsyncEngine, apart: Apart
 ) -> None:
     rows = some(60)
-    relay = asyncio.create_task(Relay(engine, apart.engine, None, DEFAULT).run())
+    relay = asyncio.create_task(Relay(engine, apart.engine, DEFAULT).run())
     async with AuditLog(statements_on(apart.engine), statements_on(engine)) as log:
         log.put(*rows[:20])
         assert await log.flush(10)
@@ -238,7 +238,7 @@ async def test_the_relay_keeps_the_order_and_puts_the_unreadable_aside(
             {"id": "odd", "body": '{"event_type": "of a newer release", "actor": "eve"}'},
         )
         await put_into_outbox(connection, rows[3:])
-    relays = [Relay(engine, engine, None, DEFAULT) for _ in range(2)]
+    relays = [Relay(engine, engine, DEFAULT) for _ in range(2)]
     moved = 0
     while done := sum(await asyncio.gather(*(relay.outbox() for relay in relays))):
         moved += done
@@ -280,7 +280,7 @@ async def test_a_fact_that_cannot_be_stored_goes_to_quarantine_alone(
             {"id": f"bad {name}", "body": json.dumps(bad)},
         )
         await put_into_outbox(connection, good[1:])
-    relay = Relay(engine, engine, None, DEFAULT)
+    relay = Relay(engine, engine, DEFAULT)
     with counting() as counted:
         while await relay.outbox():
             pass
@@ -304,16 +304,16 @@ async def test_a_fact_that_cannot_be_stored_goes_to_quarantine_alone(
 
 async def test_a_write_nobody_can_read_holds_up_no_other(engine: AsyncEngine) -> None:
     run = str(uuid4())
-    await _write(engine, engine, run, datetime.now(UTC))
+    await _write(engine, run, datetime.now(UTC))
     async with engine.begin() as connection:
         await connection.execute(
             text(
-                "update crm.operations set result = '[1]', applied_at = '-infinity' "
+                "update reviews.crm_operations set result = '[1]', applied_at = '-infinity' "
                 "where operation_id = :id"
             ),
             {"id": f"{run}:change-2"},
         )
-    relay = Relay(engine, engine, engine, DEFAULT)
+    relay = Relay(engine, engine, DEFAULT, tenant="acme")
     while await relay.writes():
         pass
     (written,) = await trail(engine, f"write/{run}")
@@ -322,13 +322,13 @@ async def test_a_write_nobody_can_read_holds_up_no_other(engine: AsyncEngine) ->
     assert unread.severity == Severity.ERROR
 
 
-async def _write(main: AsyncEngine, crm: AsyncEngine, run: str, at: datetime) -> None:
+async def _write(engine: AsyncEngine, run: str, at: datetime) -> None:
     """Two writes of a review into the ledger; somebody approved the first."""
     state = {
         "workflow_run_id": run,
         "requests": [{"items": [{"item_id": "change-1", "decided_by": "ann"}]}],
     }
-    async with main.begin() as connection:
+    async with engine.begin() as connection:
         await connection.execute(
             text(
                 "insert into reviews.review_runs (run_id, review_id, tenant, account_id, name, "
@@ -338,13 +338,13 @@ async def _write(main: AsyncEngine, crm: AsyncEngine, run: str, at: datetime) ->
             ),
             {"run": run, "state": json.dumps(state), "at": at},
         )
-    async with crm.begin() as connection:
         for change in ("change-1", "change-2"):
             await connection.execute(
                 text(
-                    "insert into crm.operations (operation_id, change_id, action, account_id, "
-                    "record, before, after, result, applied_at) values (:id, :change, "
-                    "'update_contact', 'a-1', :record, :before, :after, :result, :at)"
+                    "insert into reviews.crm_operations (operation_id, tenant, change_id, action, "
+                    "account_id, record, before, after, result, applied_at, settled_at) "
+                    "values (:id, 'acme', :change, 'update_contact', 'a-1', :record, :before, "
+                    ":after, :result, :at, :at)"
                 ),
                 {
                     "id": f"{run}:{change}",
@@ -364,8 +364,8 @@ async def _write(main: AsyncEngine, crm: AsyncEngine, run: str, at: datetime) ->
 
 async def test_writes_of_the_ledger_are_told_with_before_and_after(engine: AsyncEngine) -> None:
     run, at = str(uuid4()), datetime.now(UTC)
-    await _write(engine, engine, run, at)
-    relay = Relay(engine, engine, engine, DEFAULT)
+    await _write(engine, run, at)
+    relay = Relay(engine, engine, DEFAULT, tenant="acme")
     assert (await relay.writes(), await relay.writes()) == (1, 0)
     (recorded,) = await trail(engine, f"write/{run}:")
     assert recorded.event_id == f"write/{run}:change-1"
@@ -383,30 +383,21 @@ async def test_writes_of_the_ledger_are_told_with_before_and_after(engine: Async
     assert [one.actor for one in await trail(engine, f"write/{run}:")] == ["ann", "unknown"]
 
 
-async def test_a_crm_and_a_trail_of_their_own(
-    engine: AsyncEngine, apart: Apart, server: EmbeddedPostgres, nowhere: AsyncEngine
-) -> None:
-    """Three databases, and at first nobody answers for the trail's."""
-    name = f"crm_{uuid4().hex[:8]}"
-    server.create_database(name)
-    crm = create_engine(server.url(name), application_name="tests")
+async def test_a_trail_of_its_own(engine: AsyncEngine, apart: Apart, nowhere: AsyncEngine) -> None:
+    """Two databases, and at first nobody answers for the trail's."""
     run, at = str(uuid4()), datetime.now(UTC)
     rows = some(3)
-    try:
-        await upgrade(crm)
-        await _write(engine, crm, run, at)
-        async with engine.begin() as connection:
-            await put_into_outbox(connection, rows)
-        relay = Relay(engine, nowhere, crm, DEFAULT)
-        for step in (relay.outbox, relay.writes):
-            with pytest.raises(UnreachableError):
-                await step()
-        relay = Relay(engine, apart.engine, crm, DEFAULT)
-        while await relay.outbox():
-            pass
-        assert (await relay.writes(), await relay.writes()) == (1, 0)
-    finally:
-        await crm.dispose()
+    await _write(engine, run, at)
+    async with engine.begin() as connection:
+        await put_into_outbox(connection, rows)
+    relay = Relay(engine, nowhere, DEFAULT, tenant="acme")
+    for step in (relay.outbox, relay.writes):
+        with pytest.raises(UnreachableError):
+            await step()
+    relay = Relay(engine, apart.engine, DEFAULT, tenant="acme")
+    while await relay.outbox():
+        pass
+    assert (await relay.writes(), await relay.writes()) == (1, 0)
     assert await trail(apart.engine, rows[0].event_id.removesuffix("0")) == rows
     (recorded,) = await trail(apart.engine, f"write/{run}:")
     assert (recorded.actor, recorded.tenant, recorded.at) == ("ann", "acme", at)
@@ -417,7 +408,7 @@ async def _until_nobody_waits_for_an_approval(engine: AsyncEngine, run: str) -> 
     async with engine.begin() as connection:
         await connection.execute(
             text(
-                "update crm.operations set applied_at = now() - interval '1 minute' "
+                "update reviews.crm_operations set applied_at = now() - interval '1 minute' "
                 "where operation_id = :id"
             ),
             {"id": f"{run}:change-2"},
