@@ -23,6 +23,7 @@ from temporalio.client import Client
 from account_reviews.store.database import reachable
 from account_reviews.store.review_figures import SessionReader
 from account_reviews.store.sql_files import read_sql
+from account_reviews.store.statements import Statements
 from account_reviews.temporal.open_reviews import count_running
 from account_reviews.temporal.schedules.control import ScheduleControl
 
@@ -56,6 +57,9 @@ GAUGES: Final[Mapping[str, str]] = {
     "reviews_audit_unsealed_oldest_seconds": "Age of the oldest of them",
     "reviews_audit_last_seal_number": "Number of the newest seal; 0 before the first",
     "reviews_audit_gaps": "Histories that were deleted before the trail had them",
+    "reviews_crm_events_waiting": "Events of the CRM that are not followed yet",
+    "reviews_crm_events_oldest_seconds": "Age of the oldest of them",
+    "reviews_crm_events_dead": "Events of the last 7 days that could not be followed",
     _UP: "1 when the figures of this source could be read",
 }
 COUNTERS: Final[Mapping[str, str]] = {
@@ -66,6 +70,11 @@ COUNTERS: Final[Mapping[str, str]] = {
 _SEALED: Final = text(
     "select number, until_xid as xid, until_seq as seq from audit.seals "
     "order by number desc limit 1"
+)
+_EVENTS: Final = (
+    "select state, count(*) as events, extract(epoch from now() - min(received_at)) as oldest "
+    "from reviews.webhook_events where tenant = :tenant and state in ('new', 'waiting', 'dead') "
+    "group by state"
 )
 _UNSEALED: Final = text(read_sql("account_reviews.telemetry", "unsealed_rows.sql"))
 _GAPS: Final = text(
@@ -179,6 +188,26 @@ def reviews_source(reader: SessionReader) -> Source:
         return {"reviews_open_sessions": shown, **_plain(plain)}
 
     return Source("database", ask)
+
+
+def events_source(statements: Statements, tenant: str) -> Source:
+    """The queue of what the CRM says has changed."""
+
+    async def ask() -> Values:
+        found = await statements.rows(_EVENTS, tenant=tenant)
+        by = {row["state"]: row for row in found}
+        waiting = [by[state] for state in ("new", "waiting") if state in by]
+        return _plain(
+            {
+                "reviews_crm_events_waiting": sum(row["events"] for row in waiting),
+                "reviews_crm_events_oldest_seconds": max(
+                    (float(row["oldest"]) for row in waiting), default=0.0
+                ),
+                "reviews_crm_events_dead": by["dead"]["events"] if "dead" in by else 0,
+            }
+        )
+
+    return Source("events", ask)
 
 
 def audit_source(engine: AsyncEngine, tenant: str) -> Source:

@@ -28,5 +28,7 @@ def count_everything() -> None:
     instruments.reviews_gone()
     instruments.audit_lag(0.1, "history")
     instruments.notice_tried("email", "request", "sent")
+    instruments.webhook_answered("zoho", "accepted")
+    instruments.event_followed("started")
     instruments.hook_ended("theirs")
     instruments.hook_failed("theirs", "raised")

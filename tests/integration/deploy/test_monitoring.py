@@ -193,7 +193,7 @@ def test_the_profile_adds_four_services_that_can_do_little() -> None:
 
 def test_prometheus_reads_pages_that_are_served() -> None:
     jobs = {job["job_name"]: job for job in read(PROMETHEUS)["scrape_configs"]}
-    assert set(jobs) == {"workers", "temporal", "collector", "prometheus"}
+    assert set(jobs) == {"workers", "webhooks", "temporal", "collector", "prometheus"}
     (found,) = jobs["workers"]["dns_sd_configs"]
     assert found["names"] == ["worker"]
     assert services()["worker"]["environment"]["OTEL_EXPORTER_PROMETHEUS_HOST"] == "0.0.0.0"
