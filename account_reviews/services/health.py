@@ -1,24 +1,34 @@
-"""Whether the product does its work now: four quick looks. What is missing is the doctor's."""
+"""How much of its work the product does now: quick looks. What is missing is the doctor's."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
+from account_reviews.crm.registry import scheme_of
 from account_reviews.domain.audit.masks import mask_secrets
+from account_reviews.domain.backends import Health
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import ReviewsError
+from account_reviews.domain.service_levels import CRM, MEMORY, Service, ServiceLevel, level_of
+from account_reviews.store.service_queries import BreakerRow, ServiceReader
 from account_reviews.temporal import names
 from account_reviews.temporal.executions import OPEN, quoted
 from account_reviews.temporal.open_reviews import count_running
 from account_reviews.temporal.pollers import ACTIVITIES, WORKFLOWS, who_polls
 
+_Answer = TypeVar("_Answer")
+
+SESSIONS: Final = (
+    "total_sessions", "active_sessions", "oldest_session_age", "newest_session_age",
+    "avg_session_age",
+)  # fmt: skip
 PATIENCE: Final = 2.0
 """Seconds for one look."""
 SHOWN_WITHIN: Final = timedelta(seconds=10)
@@ -36,18 +46,15 @@ _OPEN_ROWS: Final = (
 _SHOWN: Final = "select review_id from reviews.review_runs where review_id = any(:ids)"
 
 
-class Check(NamedTuple):
-    """One look. `hint` says what to do; None when all is well."""
-
-    name: str
-    ok: bool
-    detail: str
-    hint: str | None = None
-
-
 class Report(NamedTuple):
-    ok: bool
-    checks: tuple[Check, ...]
+    """`sessions`: how many reviews and how old; None where the database does not say."""
+
+    level: ServiceLevel
+    services: tuple[Service, ...]
+    snapshot_age_seconds: float | None = None
+    sessions: dict[str, Any] = dict.fromkeys(SESSIONS)
+    halted: str | None = None
+    """By whom and why everything is stopped."""
 
 
 class UnwellError(Exception):
@@ -59,31 +66,99 @@ class UnwellError(Exception):
 
 
 async def look(settings: Settings) -> Report:
-    """All four at once, each within 2 seconds. Raises nothing for what it finds."""
+    """All at once, each within 2 seconds. Raises nothing for what it finds."""
     try:
         async with open_parts(settings, application="reviews-health") as parts:
-            checks = await _looked(parts)
+            return await _looked(parts)
     except ReviewsError as error:
-        checks = (_failed("settings", error.message, error.hint),)
-    return Report(ok=all(one.ok for one in checks), checks=checks)
+        unwell = (_failed("settings", error.message, error.hint),)
+        return Report(ServiceLevel.MINIMAL, unwell)
 
 
-async def _looked(parts: Parts) -> tuple[Check, ...]:
+async def _looked(parts: Parts) -> Report:
     connecting = asyncio.ensure_future(parts.connect())
+    breakers = await _or_none(_breakers(parts)) or {}
     looks = (
         ("database", lambda: _database(parts)),
         ("temporal", lambda: _temporal(connecting)),
         ("workers", lambda: _workers(parts, connecting)),
         ("read model", lambda: _read_model(parts, connecting)),
+        (CRM, lambda: _crm(parts, breakers.get(CRM))),
+        (MEMORY, lambda: _memory(parts, breakers.get(MEMORY))),
     )
+    tenant = parts.settings.tenant
     try:
-        return tuple(await asyncio.gather(*(_one(name, one) for name, one in looks)))
+        found = await asyncio.gather(*(_one(name, one) for name, one in looks))
+        halt = await _or_none(parts.halt_history.current(tenant))
+        age = await _or_none(ServiceReader(parts.statements).snapshot_age(tenant))
+        sessions = await _or_none(parts.figures.sessions(tenant))
     finally:
         connecting.cancel()
         await asyncio.gather(connecting, return_exceptions=True)
+    services = tuple(_with_breaker(one, breakers.get(one.name)) for one in found)
+    level = level_of(
+        services,
+        halted=halt is not None,
+        snapshot_age_seconds=age,
+        max_stale_seconds=parts.policy.gather.max_stale.total_seconds(),
+    )
+    return Report(
+        level,
+        services,
+        None if age is None else round(age, 3),
+        sessions or dict.fromkeys(SESSIONS),
+        halt.describe() if halt is not None else None,
+    )
 
 
-async def _one(name: str, examination: Callable[[], Awaitable[str]]) -> Check:
+async def _or_none(asked: Awaitable[_Answer]) -> _Answer | None:
+    """None where the database does not answer: its own look says so."""
+    try:
+        return await asyncio.wait_for(asked, PATIENCE)
+    except (ReviewsError, TimeoutError):
+        return None
+
+
+async def _breakers(parts: Parts) -> dict[str, BreakerRow]:
+    """Of CRM and memory, where they have one."""
+    urls = {CRM: parts.settings.crm_url, MEMORY: parts.settings.memory_url}
+    named = {name: scheme_of(url) for name, url in urls.items() if url is not None}
+    rows = await ServiceReader(parts.statements).breakers(list(named.values()))
+    return {name: rows[service] for name, service in named.items() if service in rows}
+
+
+def _with_breaker(service: Service, row: BreakerRow | None) -> Service:
+    if row is None:
+        return service
+    return service._replace(breaker=row.standing, since=row.since)
+
+
+async def _crm(parts: Parts, breaker: BreakerRow | None) -> str:
+    _ensure_asked(breaker)
+    return _said(await parts.crm.health())
+
+
+async def _memory(parts: Parts, breaker: BreakerRow | None) -> str:
+    _ensure_asked(breaker)
+    return _said(await parts.memory.health())
+
+
+def _ensure_asked(breaker: BreakerRow | None) -> None:
+    """What is left alone is left alone by us too."""
+    if breaker is not None and breaker.standing == "open":
+        raise UnwellError(
+            f"{breaker.service} failed too often and is left alone since {rfc3339(breaker.since)}",
+            "it is asked again by itself; see `reviews doctor`",
+        )
+
+
+def _said(health: Health) -> str:
+    if not health.ok:
+        raise UnwellError(health.detail, health.hint or "see `reviews doctor`")
+    return health.detail
+
+
+async def _one(name: str, examination: Callable[[], Awaitable[str]]) -> Service:
     try:
         detail = await asyncio.wait_for(examination(), PATIENCE)
     except TimeoutError:
@@ -96,13 +171,13 @@ async def _one(name: str, examination: Callable[[], Awaitable[str]]) -> Check:
         return _failed(name, f"Temporal answers: {error.message}", "see `reviews doctor`")
     except Exception as error:  # noqa: BLE001  a look that breaks is a finding, not a crash
         return _failed(name, f"{type(error).__name__}: {error}", "see `reviews doctor`")
-    return Check(name, ok=True, detail=detail)
+    return Service(name, ok=True, detail=detail)
 
 
-def _failed(name: str, detail: str, hint: str | None) -> Check:
+def _failed(name: str, detail: str, hint: str | None) -> Service:
     """What failed may quote what it was given, such as an address with a password."""
     hint = None if hint is None else mask_secrets(hint)
-    return Check(name, ok=False, detail=mask_secrets(detail), hint=hint)
+    return Service(name, ok=False, detail=mask_secrets(detail), hint=hint)
 
 
 async def _database(parts: Parts) -> str:

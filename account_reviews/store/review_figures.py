@@ -20,6 +20,9 @@ _OUTBOX: Final = (
 )
 
 
+_TOTAL: Final = "select count(*) from reviews.review_runs where tenant = :tenant"
+
+
 class Open(Model):
     """Open reviews of one phase, status and kind. Ages are in seconds."""
 
@@ -97,20 +100,20 @@ class SessionReader:
             oldest_outbox=outbox["oldest"],
         )
 
+    async def sessions(self, tenant: str) -> dict[str, Any]:
+        """How many reviews there are, how many are open, and their ages in seconds, 0 without."""
+        total = await self._statements.scalar(_TOTAL, tenant=tenant)
+        return _ages(int(total or 0), await self.running(tenant))
+
     async def summary(self, tenant: str) -> dict[str, Any]:
         """The document of `reviews metrics`: ages in seconds, shares from 0 to 1, 0 when empty."""
         running, ends = await self.running(tenant), await self.ends(24, tenant)
         closed = await self._statements.rows(_CLOSED, tenant=tenant)
         decided = await self._one(_DECIDED, tenant=tenant)
-        active = sum(one.sessions for one in running)
         counted = [(one.phase, one.status, one.sessions) for one in running]
         counted += [(row["phase"], row["status"], row["sessions"]) for row in closed]
         return {
-            "total_sessions": sum(number for _, _, number in counted),
-            "active_sessions": active,
-            "oldest_session_age": round(max((one.oldest for one in running), default=0.0), 3),
-            "newest_session_age": round(min((one.newest for one in running), default=0.0), 3),
-            "avg_session_age": round(sum(one.ages for one in running) / max(1, active), 3),
+            **_ages(sum(number for _, _, number in counted), running),
             "by_phase": _added([(phase, number) for phase, _, number in counted]),
             "by_status": _added([(status, number) for _, status, number in counted]),
             "approval_rate": round(decided["approved"] / max(1, decided["decided"]), 4),
@@ -128,6 +131,17 @@ class SessionReader:
         row = await self._statements.row(query, **values)
         assert row is not None
         return row
+
+
+def _ages(total: int, running: list[Open]) -> dict[str, Any]:
+    active = sum(one.sessions for one in running)
+    return {
+        "total_sessions": total,
+        "active_sessions": active,
+        "oldest_session_age": round(max((one.oldest for one in running), default=0.0), 3),
+        "newest_session_age": round(min((one.newest for one in running), default=0.0), 3),
+        "avg_session_age": round(sum(one.ages for one in running) / max(1, active), 3),
+    }
 
 
 def _added(pairs: list[tuple[str, int]]) -> dict[str, int]:

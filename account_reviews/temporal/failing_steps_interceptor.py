@@ -14,12 +14,15 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from account_reviews.domain.audit.masks import mask_secrets
 from account_reviews.domain.base import Model
-from account_reviews.domain.errors import WritesHaltedError
+from account_reviews.domain.errors import CrmRateLimitedError, WritesHaltedError
 from account_reviews.domain.review.commands import StepFailing, StepRecovered
 from account_reviews.temporal import names
 
 FAILING_FROM: Final = 3
 """Attempts that failed before a review hears of it."""
+LIMITED_FROM: Final = 10
+"""Attempts that the CRM slowed down before a review hears of it."""
+_MOMENT: Final = timedelta(minutes=1, seconds=15)
 SIGNAL_SECONDS: Final = 1.5
 """Shorter than a heartbeat time-out: no beat comes while the signal is sent."""
 _ERROR_CHARACTERS: Final = 1000
@@ -44,7 +47,7 @@ class FailingStepsInterceptor(Interceptor):
         self.signalled: OrderedDict[str, None] = OrderedDict()
         """Activities that this process has signalled as failing."""
         self.held: OrderedDict[str, None] = OrderedDict()
-        """Activities that waited because writes were stopped, and did not fail otherwise."""
+        """Activities that waited, as writes were stopped or the CRM said so, and did not fail."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Watched(next, self)
@@ -63,7 +66,7 @@ class _Watched(ActivityInboundInterceptor):
             result = await super().execute_activity(input)
         except BaseException as error:
             why = _why(error)
-            if _is_held(error):
+            if _is_held(error) or (info.attempt < LIMITED_FROM and _is_slowed(error)):
                 _remember(self._held, _key(info))
             elif why is not None and info.attempt >= FAILING_FROM:
                 await self._failing(info, why)
@@ -115,6 +118,13 @@ def _remember(known: OrderedDict[str, None], key: str) -> None:
 def _is_held(error: BaseException) -> bool:
     """Writes are stopped by a person: it waits, and does not fail."""
     return isinstance(error, ApplicationError) and error.type == WritesHaltedError.__name__
+
+
+def _is_slowed(error: BaseException) -> bool:
+    """The CRM asks us to slow down for a moment: it waits, and does not fail."""
+    if not isinstance(error, ApplicationError) or error.type != CrmRateLimitedError.__name__:
+        return False
+    return (error.next_retry_delay or timedelta()) <= _MOMENT
 
 
 def _why(error: BaseException) -> str | None:

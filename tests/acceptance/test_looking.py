@@ -204,16 +204,28 @@ async def test_the_views_show_reviews_in_other_words(
     assert found[0]["context_snapshot"]["metadata"] == {"ticket": "T-1"}
 
 
+SERVICE = {"name", "ok", "breaker", "since", "detail"}
+
+
 def test_health_says_what_is_not_well(reviews: Reviews, waiting: dict[str, Any]) -> None:
     assert waiting["state"] == "pending"
     document = reviews.quick("health", "-o", "json").document()
-    assert document["ok"] is True
+    assert (document["ok"], document["level"]) == (True, "full")
     names = [check["name"] for check in document["checks"]]
-    assert names == ["database", "temporal", "workers", "read model"]
+    assert names == ["database", "temporal", "workers", "read model", "crm", "memory"]
+    assert [set(one) for one in document["services"]] == [SERVICE] * 6
+    assert document["snapshot_age_seconds"] < 3600
+    assert document["active_sessions"] >= 1
+    assert document["oldest_session_age"] >= document["avg_session_age"] > 0
+    crm = {"REVIEWS_CRM_URL": "postgresql://nobody@127.0.0.1:9/none"}
+    without = reviews.quick("health", "-o", "json", **crm).document()
+    assert (without["ok"], without["level"]) == (True, "degraded")
     database = {"REVIEWS_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"}
     away = reviews.quick("health", "-o", "json", **database).document(1)
     failed = {check["name"]: check for check in away["checks"] if not check["ok"]}
-    assert set(failed) == {"database", "read model"}
+    assert set(failed) == {"database", "read model", "crm", "memory"}
+    assert (away["level"], away["snapshot_age_seconds"]) == ("minimal", None)
+    assert away["total_sessions"] is None
     temporal = {"TEMPORAL_ADDRESS": "127.0.0.1:9"}
     away = reviews.quick("health", "-o", "json", **temporal).document(1)
     failed = {check["name"]: check for check in away["checks"] if not check["ok"]}

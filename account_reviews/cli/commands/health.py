@@ -1,12 +1,12 @@
 """`reviews health`: does the product do its work now?"""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, leave, print_json, run
-from account_reviews.presentation.terminal import print_table
+from account_reviews.presentation.terminal import print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.services.health import Report
@@ -18,18 +18,41 @@ def register(app: typer.Typer) -> None:
 
 
 def health(output: Output = Format.TABLE) -> None:
-    """Look whether database, Temporal, workers and lists work. Exit code 0 yes, 1 no."""
+    """Look how much of its work the product does. Exit code 0 full or degraded, else 1."""
     report = run(_looked(), output)
     if output is Format.JSON:
-        checks = [one._asdict() for one in report.checks]
-        print_json({"ok": report.ok, "checks": checks})
+        print_json(_document(report))
     else:
-        rows = [
-            ("ok" if one.ok else "FAILED", one.name, one.detail, one.hint or "")
-            for one in report.checks
-        ]
-        print_table(("", "part", "found", "what to do"), rows)
-    leave(0 if report.ok else 1)
+        _print(report)
+    leave(0 if report.level.works else 1)
+
+
+def _document(report: "Report") -> dict[str, Any]:
+    services = [one._asdict() for one in report.services]
+    shown = ("name", "ok", "breaker", "since", "detail")
+    return {
+        "level": report.level,
+        "ok": report.level.works,
+        "services": [{name: one[name] for name in shown} for one in services],
+        "snapshot_age_seconds": report.snapshot_age_seconds,
+        **report.sessions,
+        "halted": report.halted,
+        "checks": [
+            {name: one[name] for name in ("name", "ok", "detail", "hint")} for one in services
+        ],
+    }
+
+
+def _print(report: "Report") -> None:
+    rows = [
+        ("ok" if one.ok else "FAILED", one.name, one.breaker, one.detail, one.hint or "")
+        for one in report.services
+    ]
+    print_table(("", "part", "breaker", "found", "what to do"), rows)
+    age = report.snapshot_age_seconds
+    read = "no account was read yet" if age is None else f"an account was read {age:.0f} s ago"
+    halted = f"; everything is {report.halted}" if report.halted else ""
+    say(f"{report.level}: {read}{halted}")
 
 
 async def _looked() -> "Report":
