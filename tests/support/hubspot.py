@@ -193,6 +193,8 @@ class HubSpotWorld:
             found["dealstage"] = _stage(given["stage"])
         if "hs_timestamp" not in found and kind in ("notes", "tasks"):
             found["hs_timestamp"] = given.get("created_at", "2026-01-01T00:00:00Z")
+        if kind == "tasks":
+            found["hs_task_status"] = str(given["status"]).upper().replace(" ", "_")
         if kind == "notes":
             found["hs_note_body"] = (
                 str(given["content"]).replace("&", "&amp;").replace("\n", "<br>")

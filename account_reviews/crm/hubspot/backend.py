@@ -7,13 +7,16 @@ from typing import Any, Final, Self
 
 import httpx2
 
+from account_reviews.crm.field_check import MappingProblem
 from account_reviews.crm.field_mapping import FieldMapping, load_field_mapping
 from account_reviews.crm.http.client import ApiClient
 from account_reviews.crm.http.factory import open_api_client
 from account_reviews.crm.http.limits import Limits, Window, key_of
+from account_reviews.crm.hubspot.changes import Changes, changed_records
+from account_reviews.crm.hubspot.checking import check_portal
 from account_reviews.crm.hubspot.client import Found, HubSpotApi, is_record_id
 from account_reviews.crm.hubspot.fields import Fields
-from account_reviews.crm.hubspot.listing import Changes, list_companies
+from account_reviews.crm.hubspot.listing import list_companies
 from account_reviews.crm.hubspot.lookups import find_operations
 from account_reviews.crm.hubspot.oauth import credential_of, open_tokens
 from account_reviews.crm.hubspot.portal import Portal
@@ -25,6 +28,7 @@ from account_reviews.crm.protocol import (
     AccountPage,
     Belonging,
     Capabilities,
+    ChangedPage,
     Wanted,
 )
 from account_reviews.crm.registry import CrmContext
@@ -103,7 +107,7 @@ def _allowed(options: Mapping[str, Any]) -> dict[str, int]:
 
 
 class HubSpotCrm:
-    """`CrmBackend` and `MapsRecords` over one portal, for one tenant."""
+    """`CrmBackend`, `MapsRecords`, `ListsChanges` and `ChecksMapping` over one portal."""
 
     def __init__(self, api: HubSpotApi, mapping: FieldMapping, *, tenant: str) -> None:
         self._api = api
@@ -236,6 +240,16 @@ class HubSpotCrm:
         rows = await asyncio.gather(*(self._belonging(fields, kind, records) for kind in kinds))
         known = {key: value for row in rows for key, value in row.items()}
         return tuple(known.get((one.type, one.id or "")) for one in records)
+
+    async def changed_records(self, *, since: Timestamp, cursor: str | None = None) -> ChangedPage:
+        """By searches, which lag behind by seconds: look again over the last minutes."""
+        self._check_tenant()
+        return await changed_records(self._api, await self._portal.fields(), since, cursor)
+
+    async def check_mapping(self) -> tuple[MappingProblem, ...]:
+        """The mapping against the portal's own description of its properties."""
+        self._check_tenant()
+        return await check_portal(self._api, self._portal)
 
     async def health(self) -> Health:
         """Asks for one company, which needs the token and the scope of every review."""

@@ -71,7 +71,7 @@ class Fields:
 
     mapping: FieldMapping
     stages: dict[str, str] = field(default_factory=dict)
-    """Stage id -> label, of those that were looked up."""
+    """Stage id -> label, of those that the mapping does not name."""
     free: tuple[str, ...] = ()
     """Properties of companies that begin as the mapping's `custom_prefixes` say."""
 

@@ -1,79 +1,19 @@
 """Lists of companies: searches windowed by id, so that none comes to where searches end."""
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
+from account_reviews.crm.hubspot.changes import Changes, at_least
 from account_reviews.crm.hubspot.client import Found, HubSpotApi, is_record_id
 from account_reviews.crm.hubspot.fields import OWNER, Fields
-from account_reviews.crm.hubspot.portal import FRESH, Portal
-from account_reviews.crm.hubspot.values import milliseconds
+from account_reviews.crm.hubspot.portal import Portal
 from account_reviews.crm.protocol import AccountFilter, AccountPage
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.records import Account, AccountStatus, RecordType
 
-_PAGE: Final = 200
-_KEPT: Final = 4
-_CHANGED_AT: Final = {"contacts": "lastmodifieddate"}
-"""The property of the last change, where it is called otherwise."""
 Group = Sequence[Mapping[str, Any]]
-
-
-@dataclass
-class _Progress:
-    """Which companies have records that changed, as far as it has been found out."""
-
-    began: float
-    above: dict[str, str] = field(default_factory=dict)
-    """Type -> the last id that was looked at."""
-    done: set[str] = field(default_factory=set)
-    companies: set[str] = field(default_factory=set)
-
-
-class Changes:
-    """Companies of which a record changed, found once per moment and process.
-
-    A deal that moves on is no change of its company in HubSpot. What was found stays, page by page,
-    when a call fails in between.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._known: dict[datetime, _Progress] = {}
-
-    async def since(self, api: HubSpotApi, fields: Fields, moment: datetime) -> set[str]:
-        """Ids of the companies."""
-        progress = self._known.get(moment)
-        if progress is None or self._clock() - progress.began > FRESH:
-            self._known = dict(list(self._known.items())[-_KEPT + 1 :])
-            progress = self._known[moment] = _Progress(self._clock())
-        (accounts,) = fields.mapping.of(RecordType.ACCOUNT)
-        kinds = [
-            one.module
-            for one in fields.mapping.modules
-            if one.record not in (RecordType.ACCOUNT, RecordType.OWNER)
-        ]
-        for kind in dict.fromkeys(kinds):
-            await self._look(api, kind, accounts.module, moment, progress)
-        return progress.companies
-
-    async def _look(
-        self, api: HubSpotApi, kind: str, companies: str, moment: datetime, progress: _Progress
-    ) -> None:
-        name = _CHANGED_AT.get(kind, "hs_lastmodifieddate")
-        group = [_at_least(name, moment)]
-        while kind not in progress.done:
-            above = progress.above.get(kind)
-            page = await api.search(kind, [group], (), above=above, limit=_PAGE)
-            ids = [one.id for one in page.items]
-            if ids:
-                holders = await api.associated(kind, ids, companies, most=_PAGE)
-                progress.companies |= {one for some in holders.values() for one in some}
-                progress.above[kind] = ids[-1]
-            if page.total <= len(ids) or not ids:
-                progress.done.add(kind)
 
 
 @dataclass(frozen=True)
@@ -183,7 +123,7 @@ async def _groups(portal: Portal, fields: Fields, wanted: _Wanted) -> list[Group
     if wanted.owners is not None:
         every.append({"propertyName": OWNER, "operator": "IN", "values": sorted(wanted.owners)})
     if where.changed_since is not None:
-        every.append(_at_least("hs_lastmodifieddate", where.changed_since))
+        every.append(at_least("hs_lastmodifieddate", where.changed_since))
     if where.segment is not None:
         name = await _known_property(portal, fields, "segment")
         if name is None:
@@ -234,10 +174,6 @@ def _is_new(found: Found, since: datetime) -> bool:
 def _between(one: str, above: str | None, until: str | None) -> bool:
     after = above is None or _order(one) > _order(above)
     return after and (until is None or _order(one) <= _order(until))
-
-
-def _at_least(name: str, moment: datetime) -> dict[str, Any]:
-    return {"propertyName": name, "operator": "GTE", "value": str(milliseconds(moment))}
 
 
 def _order(record_id: str) -> tuple[int, str]:

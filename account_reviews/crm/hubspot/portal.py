@@ -80,8 +80,19 @@ class Portal:
             )
         ]
         if any(fields.unknown_stages(one) for one in seen):
-            fields.stages = await self._stages.get()
+            fields.stages = await self.stages()
         return fields
+
+    async def stages(self) -> dict[str, str]:
+        """The stages of deals that the mapping does not name, by id: their labels."""
+        named = {
+            text
+            for module in self.mapping.of(RecordType.DEAL)
+            for rule in module.fields.values()
+            for text in rule.values or ()
+        }
+        found = await self._stages.get()
+        return {stage: label for stage, label in found.items() if stage not in named}
 
     async def owners(self) -> dict[str, Owner]:
         """Everybody by id."""

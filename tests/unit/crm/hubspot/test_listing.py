@@ -90,7 +90,7 @@ async def test_what_changed_in_a_record_stands_between_those_that_changed() -> N
 async def test_what_was_found_out_is_kept_when_a_call_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("account_reviews.crm.hubspot.listing._PAGE", 10)
+    monkeypatch.setattr("account_reviews.crm.hubspot.changes._PAGE", 10)
     app = make_fake(accounts=5)
     crm = crm_of(app)
     long_ago = datetime.now(UTC) - timedelta(days=900)
