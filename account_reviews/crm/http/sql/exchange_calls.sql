@@ -1,4 +1,4 @@
-select granted, wait, reason
+select granted, promised, promised_to, wait, reason
 
 from reviews.api_exchange(
     cast(:service as text),
@@ -8,6 +8,7 @@ from reviews.api_exchange(
     cast(:credits as bigint[]),
     cast(:seconds as double precision[]),
     cast(:ended as uuid[]),
+    cast(:unspent as uuid[]),
     cast(:unanswered as uuid[]),
     cast(:unanswered_seconds as double precision),
     cast(:reported as bigint),
@@ -15,5 +16,6 @@ from reviews.api_exchange(
     cast(:wanted as uuid[]),
     cast(:costs as integer[]),
     cast(:people as boolean[]),
+    cast(:offered as uuid[]),
     cast(:lease_seconds as double precision)
 )

@@ -65,6 +65,7 @@ TABLES = (
         worker text not null,
         people boolean not null,
         credits integer not null,
+        next_credits integer,
         taken_at timestamptz not null,
         expires_at timestamptz not null
     )
@@ -129,7 +130,7 @@ FUNCTIONS = (
     ) returns bigint
     language sql stable set search_path = pg_catalog, pg_temp as $$
         select
-            coalesce((select sum(credits) from reviews.api_leases
+            coalesce((select sum(credits + coalesce(next_credits, 0)) from reviews.api_leases
                 where service = a_service and key = a_key), 0)::bigint
             + coalesce((select sum(credits) from reviews.api_credits
                 where service = a_service and key = a_key and seconds = window_seconds
@@ -177,12 +178,12 @@ FUNCTIONS = (
         return 0;
     end $$
     """,
-    # Whether another worker comes first: it waits for the same, and has fewer places, or no more
-    # and has waited for a second without getting any, longer than this one.
+    # How many other workers come first: they wait for the same, and have fewer places, or no more
+    # and have waited for a second without getting any, longer than this one.
     """
     create function reviews.api_others_first(
-        a_service text, a_key text, a_worker text, for_people boolean, own_since timestamptz,
-        moment timestamptz
+        a_service text, a_key text, a_worker text, own_places bigint, for_people boolean,
+        own_since timestamptz, moment timestamptz
     ) returns bigint
     language sql stable set search_path = pg_catalog, pg_temp as $$
         with held as (
@@ -192,16 +193,15 @@ FUNCTIONS = (
         select count(*)
         from reviews.api_waiting as other
         left join held as theirs on theirs.worker = other.worker
-        left join held as ours on ours.worker = a_worker
         cross join lateral (
             select case when for_people then people_since else schedules_since end as since
         ) as waited
         where other.service = a_service and other.key = a_key and other.worker <> a_worker
         and other.seen_at > moment - interval '3 seconds' and waited.since is not null
         and (
-            coalesce(theirs.places, 0) < coalesce(ours.places, 0)
+            coalesce(theirs.places, 0) < own_places
             or (
-                coalesce(theirs.places, 0) = coalesce(ours.places, 0)
+                coalesce(theirs.places, 0) = own_places
                 and waited.since < moment - interval '1 second'
                 and waited.since < own_since
             )
@@ -232,14 +232,20 @@ FUNCTIONS = (
     """,
 )
 
+# Gives places back and takes others, in one statement for all calls of a worker. `offered` are
+# leases whose call is under way: one more call of people may be promised each, to begin when that has
+# ended, so that nobody has to ask in between. `unspent`: what was granted or promised last was not used.
 EXCHANGE = """
     create function reviews.api_exchange(
         a_service text, a_key text, a_worker text,
         max_calls integer, all_credits bigint[], all_seconds double precision[],
-        ended uuid[], unanswered uuid[], unanswered_seconds double precision,
+        ended uuid[], unspent uuid[], unanswered uuid[], unanswered_seconds double precision,
         reported bigint, refused double precision,
-        wanted uuid[], costs integer[], for_people boolean[], lease_seconds double precision
-    ) returns table (granted uuid[], wait double precision, reason text)
+        wanted uuid[], costs integer[], for_people boolean[],
+        offered uuid[], lease_seconds double precision
+    ) returns table (
+        granted uuid[], promised uuid[], promised_to uuid[], wait double precision, reason text
+    )
     language plpgsql set search_path = pg_catalog, pg_temp as $$
     declare
         budget reviews.api_budgets;
@@ -247,20 +253,24 @@ EXCHANGE = """
         moment timestamptz;
         spent bigint;
         free bigint;
+        places bigint;
+        since timestamptz;
         short double precision;
         late integer;
         turn integer[];
         n integer;
-        others_wait boolean;
+        people_wait boolean;
+        late_elsewhere integer;
         left_people integer := (select count(*) from unnest(for_people) as one where one);
         left_schedules integer := cardinality(wanted) - left_people;
         got_schedules boolean := false;
         got_people boolean := false;
-        blocked boolean := false;
     begin
         perform pg_advisory_xact_lock(hashtextextended('api ' || a_service || ' ' || a_key, 0));
         moment := clock_timestamp();
         granted := '{}';
+        promised := '{}';
+        promised_to := '{}';
         select * into budget from reviews.api_budgets where service = a_service and key = a_key;
         if budget.service is null or budget.used_at < moment - interval '1 minute'
             or (budget.concurrency, budget.credits, budget.seconds) is distinct from
@@ -277,7 +287,11 @@ EXCHANGE = """
         with gone as (
             delete from reviews.api_leases
             where service = a_service and key = a_key
-            and (id = any (ended) or expires_at <= moment) returning credits
+            and (id = any (ended) or expires_at <= moment)
+            returning case
+                when id <> all (unspent) then credits + coalesce(next_credits, 0)
+                when next_credits is null then 0
+                else credits end as credits
         ) select coalesce(sum(credits), 0) into spent from gone;
         if spent > 0 then
             perform reviews.api_charge(a_service, a_key, all_seconds, spent, moment);
@@ -306,16 +320,25 @@ EXCHANGE = """
         select * into budget from reviews.api_budgets where service = a_service and key = a_key;
         select * into own from reviews.api_waiting
         where service = a_service and key = a_key and worker = a_worker;
-        free := max_calls - (
-            select count(*) from reviews.api_leases where service = a_service and key = a_key);
+        select
+            max_calls - count(*), count(*) filter (where worker = a_worker)
+        into free, places
+        from reviews.api_leases where service = a_service and key = a_key;
+        offered := array(
+            select one from unnest(offered) as one
+            where exists (select from reviews.api_leases where id = one));
         if cardinality(wanted) > 0 and budget.paused_until > moment then
             wait := extract(epoch from budget.paused_until - moment);
             reason := 'paused';
         elsif cardinality(wanted) > 0 then
-            others_wait := exists (
-                select from reviews.api_waiting where service = a_service and key = a_key
-                and worker <> a_worker and seen_at > moment - interval '3 seconds' and people > 0);
             -- A call of schedules that waited for ten seconds goes first, one a second.
+            select
+                coalesce(bool_or(people > 0), false),
+                coalesce(bool_or(schedules_since < moment - interval '10 seconds'
+                    and budget.late_at < moment - interval '1 second'), false)::integer
+            into people_wait, late_elsewhere
+            from reviews.api_waiting where service = a_service and key = a_key
+            and worker <> a_worker and seen_at > moment - interval '3 seconds';
             late := case when own.schedules_since < moment - interval '10 seconds'
                 and budget.late_at < moment - interval '1 second'
                 then array_position(for_people, false) end;
@@ -323,37 +346,60 @@ EXCHANGE = """
                 select place from generate_series(1, cardinality(wanted)) as place
                 order by place is distinct from late, not for_people[place], place);
             foreach n in array turn loop
-                exit when free <= 0;
-                if n is distinct from late then
-                    continue when not for_people[n] and (others_wait or blocked);
-                    exit when free <= reviews.api_others_first(a_service, a_key, a_worker,
-                        for_people[n], case when for_people[n] then own.people_since
-                        else own.schedules_since end, moment);
-                end if;
+                exit when free <= 0 and cardinality(offered) = 0;
+                continue when not for_people[n] and people_wait and n is distinct from late;
+                since := case when for_people[n] then own.people_since
+                    else own.schedules_since end;
                 short := reviews.api_short_of_credits(a_service, a_key, all_credits,
                     all_seconds, costs[n], for_people[n], moment);
                 if short <> 0 then
                     wait := nullif(short, -1);
                     reason := 'credits';
-                    blocked := true;
                     exit;
                 end if;
-                insert into reviews.api_leases
-                    (id, service, key, worker, people, credits, taken_at, expires_at)
-                values (wanted[n], a_service, a_key, a_worker, for_people[n], costs[n], moment,
-                    moment + make_interval(secs => lease_seconds));
-                granted := granted || wanted[n];
-                free := free - 1;
+                if free > (case when n = late then 0 else late_elsewhere
+                    + reviews.api_others_first(a_service, a_key, a_worker, places,
+                        for_people[n], since, moment) end)
+                then
+                    insert into reviews.api_leases
+                        (id, service, key, worker, people, credits, taken_at, expires_at)
+                    values (wanted[n], a_service, a_key, a_worker, for_people[n], costs[n],
+                        moment, moment + make_interval(secs => lease_seconds));
+                    granted := granted || wanted[n];
+                    free := free - 1;
+                    places := places + 1;
+                elsif cardinality(offered) > 0 and late is null and late_elsewhere = 0
+                    and for_people[n]
+                    and reviews.api_others_first(a_service, a_key, a_worker, places - 1,
+                        for_people[n], since, moment) = 0
+                then
+                    select next_credits into spent from reviews.api_leases where id = offered[1];
+                    if spent is not null then  -- the call before has ended, or none were offered
+                        select credits into spent from reviews.api_leases where id = offered[1];
+                        perform reviews.api_charge(a_service, a_key, all_seconds, spent, moment);
+                    end if;
+                    update reviews.api_leases set
+                        credits = coalesce(next_credits, credits), next_credits = costs[n],
+                        expires_at = moment + make_interval(secs => lease_seconds),
+                        taken_at = case when next_credits is null then taken_at else moment end
+                    where id = offered[1];
+                    promised := promised || offered[1];
+                    promised_to := promised_to || wanted[n];
+                    offered := offered[2:];
+                else
+                    exit;
+                end if;
+                if n = late then
+                    update reviews.api_budgets set late_at = moment
+                    where service = a_service and key = a_key;
+                    late := null;
+                end if;
                 if for_people[n] then
                     left_people := left_people - 1;
                     got_people := true;
                 else
                     left_schedules := left_schedules - 1;
                     got_schedules := true;
-                end if;
-                if n = late then
-                    update reviews.api_budgets set late_at = moment
-                    where service = a_service and key = a_key;
                 end if;
             end loop;
         end if;
@@ -380,7 +426,7 @@ EXCHANGE = """
                 seen_at = excluded.seen_at;
         end if;
         -- What only gives back may be lost with the server: the lease then ends by itself.
-        if cardinality(granted) = 0 then
+        if cardinality(granted) + cardinality(promised) = 0 then
             perform set_config('synchronous_commit', 'off', true);
         end if;
         return next;
