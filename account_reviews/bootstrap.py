@@ -6,13 +6,14 @@ needs a connection and a query, and neither an engine, a CRM nor Temporal.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from account_reviews.audit.capture.recorder import AuditParts, open_audit
 from account_reviews.config.settings import Settings
 from account_reviews.store.addresses import normalise_url, place_of, same_place
+from account_reviews.store.connections import Databases
 from account_reviews.store.statements import Statements
 
 if TYPE_CHECKING:
@@ -47,47 +48,6 @@ if TYPE_CHECKING:
     from account_reviews.store.schedule_run_queries import ScheduleRunReader
     from account_reviews.store.schedule_runs import ScheduleRunStore
     from account_reviews.store.transactions import Transactions
-
-
-@dataclass
-class Databases:
-    """One engine and one plain connection per database, closed with `stack`."""
-
-    application: str
-    stack: AsyncExitStack
-    _engines: "dict[str, AsyncEngine]" = field(default_factory=dict)
-    _statements: dict[str, Statements] = field(default_factory=dict)
-
-    def engine(self, url: str) -> "AsyncEngine":
-        """What writes to that database."""
-        from account_reviews.store.database import create_engine
-
-        place = normalise_url(url)
-        if place not in self._engines:
-            self._engines[place] = create_engine(url, application_name=self.application)
-            self.stack.push_async_callback(self._engines[place].dispose)
-        return self._engines[place]
-
-    def statements(self, url: str) -> Statements:
-        """What reads from that database."""
-        place = normalise_url(url)
-        if place not in self._statements:
-            self._statements[place] = self.more_statements(url)
-        return self._statements[place]
-
-    def more_statements(self, url: str) -> Statements:
-        """Another connection, for what must not wait for others nor keep them waiting."""
-        opened = Statements(url, application_name=self.application)
-        self.stack.push_async_callback(opened.close)
-        return opened
-
-    def transactions(self, url: str) -> "Transactions":
-        """Plain connections for transactions on that database."""
-        from account_reviews.store.transactions import Transactions
-
-        opened = Transactions(url, application_name=self.application)
-        self.stack.push_async_callback(opened.close)
-        return opened
 
 
 @dataclass
