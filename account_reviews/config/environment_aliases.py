@@ -37,6 +37,7 @@ POLICY: Final[Mapping[str, Alias]] = {
     "DEAL_STALLED_THRESHOLD_DAYS": Alias("risk.stalled_days", _whole),
     "SESSION_MAX_CONCURRENT": Alias("admission.max_open", _whole),
     "SESSION_TIMEOUT_SECS": Alias("idle.timeout", _seconds),
+    "WEBHOOK_EVENT_TTL": Alias("events.duplicates", _seconds),
 }
 """Keys of the policy. A later name wins over an earlier one for the same key."""
 
@@ -67,8 +68,12 @@ CALLS: Final[Mapping[str, Bounded]] = {
     "RETRY_BASE_DELAY": Bounded("retry_first_seconds", 0.1, 60),
     "RETRY_MAX_DELAY": Bounded("retry_longest_seconds", 1, 3600),
     "RETRY_EXPONENTIAL_BASE": Bounded("retry_factor", 1, 10),
+    "WEBHOOK_MAX_QUEUE_SIZE": Bounded("webhook_max_queue", 1, 1_000_000),
 }
-"""How services behind HTTP are called."""
+"""How services behind HTTP are called, and how many of their calls wait."""
+
+SIGNS: Final = "WEBHOOK_SECRET"
+"""What Zoho signs with."""
 
 JITTER: Final = "RETRY_JITTER_ENABLED"
 _WORDS: Final = {"true": True, "1": True, "yes": True, "on": True} | {
@@ -85,7 +90,7 @@ DATABASE: Final = (
 
 _SESSIONS = "open and idle reviews go by admission.max_open and idle.timeout of the policy"
 _QUESTIONS = "a review takes 8 unanswered questions; the number is fixed"
-_WEBHOOKS = "this release takes in no webhooks"
+_WEBHOOKS = "workers take events as they come, and try each three times: see docs/webhooks.md"
 _ALWAYS = "this cannot be switched off"
 _NO_EFFECT: Final[Mapping[str, str]] = {
     "REDIS_": "there is no Redis: state is in Temporal and PostgreSQL",
@@ -109,7 +114,7 @@ _NO_EFFECT: Final[Mapping[str, str]] = {
 def without_effect(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The known names in the environment that set nothing, each with the reason."""
     found = {}
-    for name in sorted(environment.keys() - POLICY.keys()):
+    for name in sorted(environment.keys() - POLICY.keys() - CALLS.keys() - {SIGNS}):
         for known, reason in _NO_EFFECT.items():
             if name == known or (known.endswith("_") and name.startswith(known)):
                 found[name] = reason
@@ -142,6 +147,8 @@ def calls(environment: Mapping[str, str] = os.environ) -> dict[str, tuple[str, A
     text = environment.get(JITTER, "").strip()
     if text:
         found["retry_jitter"] = JITTER, flag(JITTER, text)
+    if environment.get(SIGNS):
+        found["zoho_webhook_secret"] = SIGNS, environment[SIGNS]
     return found
 
 

@@ -171,7 +171,8 @@ class Settings:
             url = environment_aliases.database_url(os.environ)
             given |= {} if url is None else {"database_url": url}
         for name, (_, value) in environment_aliases.calls().items():
-            given.setdefault(name, value)
+            if f"{name}_file" not in given:
+                given.setdefault(name, value)
         given |= {name: value for name, value in flags.items() if value is not None}
         return cls(**{name: _checked(name, value) for name, value in given.items()})
 

@@ -6,7 +6,7 @@ burst of events about one account is followed once, and a worker that is killed 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, NoReturn
 
@@ -26,8 +26,9 @@ from account_reviews.domain.errors import (
     ReviewsError,
     UnreachableError,
 )
-from account_reviews.domain.records import Account, RecordRef, RecordType
+from account_reviews.domain.records import Account, RecordType
 from account_reviews.store.event_queue import DueAccount, EventQueue, QueuedEvent
+from account_reviews.store.own_writes import Ours, OwnWrites
 from account_reviews.telemetry import instruments
 from account_reviews.temporal.client import explained
 from account_reviews.upkeep.event_reviews import follow, was_read
@@ -41,26 +42,20 @@ _OUTAGE_SECONDS: Final = 30.0
 """When a CRM or a Temporal that is away is asked again."""
 _WATCH_SECONDS: Final = 300.0
 """Between looks at a review that has not read yet."""
+_BUSY_SECONDS: Final = 3.0
 _HOUR: Final = 3600.0
 _REPORT_EVERY: Final = 30.0
 
 _log = logging.getLogger(__name__)
 
-OwnWrites = Callable[[Sequence[RecordRef]], Awaitable[set[tuple[RecordType, str, str]]]]
-"""Of these records: (type, id, version) that writes of ours have left."""
-
-
-async def no_own_writes(_: Sequence[RecordRef]) -> set[tuple[RecordType, str, str]]:
-    """Where nobody keeps what was written."""
-    return set()
-
 
 class EventWork:
-    """One per worker. `own_writes` says which versions are our own doing."""
+    """One per worker."""
 
-    def __init__(self, parts: Parts, client: Client, own_writes: OwnWrites = no_own_writes) -> None:
+    def __init__(self, parts: Parts, client: Client) -> None:
         events = parts.policy.events
-        self._parts, self._client, self._own_writes = parts, client, own_writes
+        self._parts, self._client = parts, client
+        self._own_writes = OwnWrites(parts.statements, parts.settings.tenant)
         self._kept = events.duplicates
         self._queue = EventQueue(
             parts.transactions, parts.settings.tenant, settle=events.settle, quiet=events.quiet
@@ -134,19 +129,28 @@ class EventWork:
 
     async def _place_all(self, events: Sequence[QueuedEvent]) -> None:
         belongings = await self._belongings(events)
-        ours = await self._own_writes([one.record for one in events])
+        ours = await self._own_writes.of(
+            [one.record for one in events],
+            [one.account_id for one in belongings if one is not None and one.account_id],
+        )
         placed: dict[int, str] = {}
         versions: list[str] = []
         ended: dict[EventOutcome, list[int]] = {}
+        unclear: list[int] = []
         for event, found in zip(events, belongings, strict=True):
             what = _judge(event, found, ours)
-            if isinstance(what, EventOutcome):
+            if what is None:
+                unclear.append(event.id)
+            elif isinstance(what, EventOutcome):
                 ended.setdefault(what, []).append(event.id)
             else:
                 placed[event.id] = what
             if found is not None and found.version is not None:
                 record = event.record.model_copy(update={"version": found.version})
                 versions.append(version_key(record))
+        if unclear:
+            why = "a write of ours to that account is under way"
+            await self._queue.postpone(unclear, _BUSY_SECONDS, why, counted=False)
         if placed:
             await self._queue.place(placed, versions)
         for outcome, ids in ended.items():
@@ -230,17 +234,18 @@ class EventWork:
         instruments.event_followed("dead")
 
 
-def _judge(
-    event: QueuedEvent, found: Belonging | None, ours: set[tuple[RecordType, str, str]]
-) -> EventOutcome | str:
-    """What becomes of an event at once, or the account that it is about."""
+def _judge(event: QueuedEvent, found: Belonging | None, ours: Ours) -> EventOutcome | str | None:
+    """What becomes of an event at once, or the account that it is about. None: that cannot be told
+    yet."""
     if event.record_type is RecordType.ACCOUNT and found is None:
         return event.record_id  # its turn shows whether it is gone
     if found is None:
         known = event.account_id if event.action is EventAction.DELETED else None
         return known or EventOutcome.DELETED
-    if found.version is not None and (event.record_type, event.record_id, found.version) in ours:
+    if ours.is_ours(event.record, found.version):
         return EventOutcome.OWN_WRITE
+    if found.account_id in ours.busy:
+        return None
     return found.account_id or event.account_id or EventOutcome.NO_ACCOUNT
 
 

@@ -15,10 +15,13 @@ from account_reviews.bootstrap import Parts
 from account_reviews.crm.protocol import Belonging
 from account_reviews.domain.crm_events import EventAction
 from account_reviews.domain.errors import CrmAuthError, CrmRateLimitedError, CrmUnreadableError
+from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.domain.review.messages import Refresh
 from account_reviews.services import review_workflows
 from account_reviews.store.event_queue import EventQueue
+from account_reviews.store.operation_rows import Intent
+from account_reviews.store.operations import OperationLedger
 from account_reviews.temporal import names
 from account_reviews.upkeep import event_reviews
 from account_reviews.upkeep.event_work import EventWork
@@ -125,24 +128,31 @@ async def test_records_are_followed_by_their_account(
 
 
 async def test_what_our_own_write_has_left_begins_nothing(
-    parts: Parts, own_client: Client, world: World
+    parts: Parts, world: World, work: EventWork
 ) -> None:
-    made = await world.crm.apply(
-        create_task(world.account), expected_version=None, operation_id="op-1"
-    )
-    task, version = made.record.id or "", made.record.version or ""
-
-    async def own(records: Sequence[RecordRef]) -> set[tuple[RecordType, str, str]]:
-        return {(RecordType.TASK, task, version)}
-
-    work = EventWork(parts, own_client, own)
+    change = create_task(world.account)
+    made = await world.crm.apply(change, expected_version=None, operation_id="op-1")
+    task = made.record.id or ""
+    await begun(parts, change, "under way")
     await come_in(parts, event(task, RecordType.TASK, EventAction.CREATED))
+    await pass_by(work, parts)
+    assert await outcomes(parts) == ["new"], "it cannot be told yet"
+    await OperationLedger(parts.engine).settle(f"{parts.settings.tenant}:under way", made)
     await pass_by(work, parts)
     assert await outcomes(parts) == ["own_write"]
     world.crm.edit(RecordType.TASK, task, subject="Somebody else")
     await come_in(parts, event(task, RecordType.TASK))
     await pass_by(work, parts)
     assert await outcomes(parts) == ["own_write", "started"]
+
+
+async def begun(parts: Parts, change: ProposedChange, name: str) -> None:
+    """A write of ours begins."""
+    ledger = OperationLedger(parts.engine)
+    tenant = parts.settings.tenant
+    async with ledger.transaction() as connection:
+        wanted = Intent(f"{tenant}:{name}", tenant, change, None)
+        await ledger.begin(connection, wanted, lease_seconds=60)
 
 
 async def test_an_account_that_is_gone_begins_nothing(

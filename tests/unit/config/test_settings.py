@@ -252,3 +252,20 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="not UTF-8 text"):
         Settings(approval_keys_file=file).secret("approval_keys")
     assert "b:x" not in repr(Settings(approval_keys="b:x"))
+
+
+def test_names_of_earlier_installations_set_what_comes_in_by_webhooks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WEBHOOK_SECRET", "of-zoho")
+    monkeypatch.setenv("WEBHOOK_MAX_QUEUE_SIZE", "500")
+    monkeypatch.setenv("WEBHOOK_EVENT_TTL", "7200")
+    settings = Settings.load()
+    assert (settings.secret("zoho_webhook_secret"), settings.webhook_max_queue) == ("of-zoho", 500)
+    assert settings.policy().events.duplicates == timedelta(hours=2)
+    monkeypatch.setenv("REVIEWS_ZOHO_WEBHOOK_SECRET", "ours")
+    monkeypatch.setenv("REVIEWS_WEBHOOK_MAX_QUEUE", "7")
+    settings = Settings.load()
+    assert (settings.zoho_webhook_secret, settings.webhook_max_queue) == ("ours", 7)
+    assert "WEBHOOK_BATCH_SIZE" in without_effect({"WEBHOOK_BATCH_SIZE": "10"})
+    assert without_effect({"WEBHOOK_SECRET": "x", "WEBHOOK_MAX_QUEUE_SIZE": "5"}) == {}
