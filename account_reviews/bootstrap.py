@@ -219,7 +219,10 @@ class Parts:
     def _crm_engine(self, url: str | None) -> "AsyncEngine":
         """When a CRM's database is ours it is our engine, however its URL is written: the gate is
         then asked in the transaction of the write, over one connection."""
-        return self.engine if url is None or self._is_ours(url) else self.databases.engine(url)
+        from account_reviews.crm.registry import scheme_of
+
+        elsewhere = url is not None and scheme_of(url) == "postgresql" and not self._is_ours(url)
+        return self.databases.engine(url or "") if elsewhere else self.engine
 
     def _is_ours(self, url: str) -> bool:
         return same_place(url, self.settings.require_database_url())

@@ -157,9 +157,17 @@ async def _check() -> "tuple[MappingProblem, ...]":
 
 def _url() -> str:
     from account_reviews.config.settings import Settings
+    from account_reviews.crm.registry import scheme_of
+    from account_reviews.domain.errors import BadInputError
 
     settings = Settings.load()
-    return settings.crm_url or settings.require_database_url()
+    url = settings.crm_url or settings.require_database_url()
+    if scheme_of(url) not in ("postgresql", ""):
+        raise BadInputError(
+            f"an import fills the SQL CRM, and REVIEWS_CRM_URL names {scheme_of(url)}",
+            hint="unset REVIEWS_CRM_URL to fill the SQL CRM of the main database",
+        )
+    return url
 
 
 def _refuse(refused: "ImportRefusedError", output: Format) -> NoReturn:

@@ -96,6 +96,7 @@ def _check_for_workers(settings: "Settings") -> None:
     """What a worker would refuse is refused before anything is started. Its errors."""
     from account_reviews.bootstrap import open_guard
     from account_reviews.config.telemetry import check_protocol, exports_spans, metrics_address
+    from account_reviews.crm.registry import find_factory, scheme_of
     from account_reviews.hooks.registry import load
     from account_reviews.store.addresses import normalise_url
 
@@ -103,8 +104,9 @@ def _check_for_workers(settings: "Settings") -> None:
     settings.policy()
     open_guard(settings).ensure_keys()
     settings.snapshot_limits()
+    find_factory(settings.crm_url or "postgresql://")
     for url in (settings.database_url, settings.crm_url, settings.audit_database_url):
-        if url:
+        if url and scheme_of(url) == "postgresql":
             normalise_url(url)
     metrics_address()
     if exports_spans():
