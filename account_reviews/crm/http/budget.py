@@ -31,6 +31,11 @@ class Place:
 class Budget(Protocol):
     """Shared by all who call a service with one credential."""
 
+    @property
+    def limits(self) -> Limits:
+        """What the service allows."""
+        ...
+
     def place(self, credits: int = 1) -> AbstractAsyncContextManager[Place]:
         """Wait for a place, as `priority_now` says for whom. CrmRateLimitedError with
         `retry_after` when there is none within the patience of the limits, UnreachableError."""
@@ -50,6 +55,10 @@ class LocalBudget:
         self._clock = clock
         self._spent: deque[tuple[float, int]] = deque()
         self._paused_until = float("-inf")
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
 
     @asynccontextmanager
     async def place(self, credits: int = 1) -> AsyncIterator[Place]:

@@ -25,6 +25,7 @@ from account_reviews.crm.http.answers import (
 )
 from account_reviews.crm.http.breaker import Breaker
 from account_reviews.crm.http.budget import Budget, Place
+from account_reviews.crm.http.limits import Limits
 from account_reviews.crm.http.tokens import Token, TokenSource
 from account_reviews.domain.errors import CrmAuthError, CrmRateLimitedError
 
@@ -82,6 +83,11 @@ class ApiClient:
         self._lacks_right = lacks_right
         self._own = http is None
         self._http = http or open_http()
+
+    @property
+    def calls(self) -> tuple[str, Limits]:
+        """The service, as its budget is called, and what it allows."""
+        return self._service, self._budget.limits
 
     async def send(
         self,

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from account_reviews.domain.errors import BadInputError
 
@@ -32,6 +32,16 @@ class Limits:
     def __post_init__(self) -> None:
         if self.concurrency < 1 or any(w.credits < 1 or w.seconds <= 0 for w in self.windows):
             raise BadInputError("a limit is at least 1")
+
+
+@runtime_checkable
+class HasLimits(Protocol):
+    """What a backend behind HTTP also is."""
+
+    @property
+    def calls(self) -> tuple[str, Limits]:
+        """The service, as its budget is called, and what it allows."""
+        ...
 
 
 def key_of(*parts: str) -> str:

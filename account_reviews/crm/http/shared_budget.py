@@ -156,6 +156,11 @@ class SharedBudget:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def limits(self) -> Limits:
+        """What the service allows."""
+        return self._limits
+
     @asynccontextmanager
     async def place(self, credits: int = 1) -> AsyncIterator[Place]:
         """Wait for a place. CrmRateLimitedError with `retry_after`, UnreachableError."""

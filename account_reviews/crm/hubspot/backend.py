@@ -116,6 +116,11 @@ class HubSpotCrm:
         self._tenant = tenant
         self._asked_for: str | None = None
 
+    @property
+    def calls(self) -> tuple[str, Limits]:
+        """What `reviews crm limits` shows: of all but the searches."""
+        return self._api.calls
+
     def of(self, tenant: str | None) -> Self:
         """The same portal. Its calls raise CrmOfAnotherTenantError for another tenant."""
         asked = copy(self)

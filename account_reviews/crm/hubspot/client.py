@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from account_reviews.crm.http.client import Answer, ApiClient
+from account_reviews.crm.http.limits import Limits
 from account_reviews.crm.hubspot.refusals import NOT_FOUND, refusal
 from account_reviews.crm.hubspot.values import moment
 from account_reviews.domain.errors import CrmUnreadableError
@@ -58,6 +59,11 @@ class HubSpotApi:
     def __init__(self, api: ApiClient, searching: ApiClient) -> None:
         self._api = api
         self._searching = searching
+
+    @property
+    def calls(self) -> tuple[str, Limits]:
+        """The service and what it allows, but for searches."""
+        return self._api.calls
 
     async def read(
         self,

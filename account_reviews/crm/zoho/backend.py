@@ -82,6 +82,7 @@ class ZohoCrm:
         clocks: Clocks | None = None,
     ) -> None:
         """`place`: what people call the org's region. `link`: where people find records."""
+        self._client = client
         self._api = ZohoApi(client)
         self._mapping = mapping
         self._belongs_to = tenant
@@ -94,6 +95,11 @@ class ZohoCrm:
         self._reads = ZohoReads(*parts)
         self._writes = ZohoWrites(*parts, clocks)
         self._changes = Changes(self._api, self._fields, mapping)
+
+    @property
+    def calls(self) -> tuple[str, Limits]:
+        """What `reviews crm limits` shows."""
+        return self._client.calls
 
     def of(self, tenant: str | None) -> Self:
         """The same org, asked for that tenant."""

@@ -233,8 +233,9 @@ FUNCTIONS = (
 )
 
 # Gives places back and takes others, in one statement for all calls of a worker. `offered` are
-# leases whose call is under way: one more call of people may be promised each, to begin when that has
-# ended, so that nobody has to ask in between. `unspent`: what was granted or promised last was not used.
+# leases whose call is under way: one more call of people may be promised each, to begin when that
+# has ended, so that nobody has to ask in between. `unspent`: what was granted or promised last was
+# not used.
 EXCHANGE = """
     create function reviews.api_exchange(
         a_service text, a_key text, a_worker text,

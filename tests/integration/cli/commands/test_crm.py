@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,13 @@ def url(database_url: str) -> str:
     return database_url
 
 
-def reviews(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def reviews(
+    url: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     found = subprocess.run(
         [sys.executable, "-m", "account_reviews.cli", *arguments],
         capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, "REVIEWS_DATABASE_URL": url, "COLUMNS": "200"},
+        env={**os.environ, "REVIEWS_DATABASE_URL": url, "COLUMNS": "200", **(env or {})},
     )  # fmt: skip
     assert "Traceback" not in found.stderr
     return found
@@ -142,3 +145,49 @@ def test_a_file_of_ids_holds_ids_and_nothing_else(url: str, tmp_path: Path) -> N
         found = reviews(url, "start", "--file", str(ids))
         assert found.returncode == 1
         assert f"the CRM has no account {named!r}" in found.stdout
+
+
+@pytest.fixture
+def zoho() -> Iterator[dict[str, str]]:
+    """What a process needs for a Zoho of its own, which is a fake."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "account_reviews.cli", "fake", "zoho", "--accounts", "1"],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        env: dict[str, str] = json.loads(process.stdout.readline())["env"]
+        yield {**env, "REVIEWS_ZOHO_DAILY_CREDITS": "5000"}
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_limits_of_a_service_before_and_after_a_call(url: str, zoho: dict[str, str]) -> None:
+    before = json.loads(reviews(url, "crm", "limits", "-o", "json", env=zoho).stdout)
+    assert before == {
+        "backend": "zoho",
+        "credits": {"limit": 5000, "used": 0, "remaining": 5000, "window_seconds": 86400.0},
+        "concurrency": {"limit": 10, "in_use": 0, "leases": []},
+        "token": {"expires_at": None, "refreshes_10m": 0},
+        "waiting": {"people": 0, "schedules": 0},
+        "paused_until": None,
+    }
+    assert reviews(url, "crm", "ping", env=zoho).returncode == 0
+    after = json.loads(reviews(url, "crm", "limits", "-o", "json", env=zoho).stdout)
+    assert after["credits"]["used"] + after["credits"]["remaining"] == 5000
+    assert after["credits"]["used"] > 0
+    assert after["concurrency"]["leases"] == []
+    assert after["token"]["refreshes_10m"] == 1
+    assert after["token"]["expires_at"] is not None
+    table = reviews(url, "crm", "limits", env=zoho)
+    assert "of 5000" in table.stdout
+    assert zoho["REVIEWS_ZOHO_REFRESH_TOKEN"] not in table.stdout + str(after)
+
+
+def test_a_crm_in_tables_has_no_limits(url: str) -> None:
+    found = reviews(url, "crm", "limits")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith("this CRM counts no calls")
