@@ -25,10 +25,11 @@ from account_reviews.temporal.sandbox import sandboxed_runner
 from account_reviews.temporal.tuning import TUNED
 from account_reviews.temporal.worker_interceptor import ReviewInterceptor
 from workflows.account_review import AccountReviewWorkflow
+from workflows.memory_sync import MemorySyncWorkflow
 from workflows.review_cycle import ReviewCycleWorkflow
 from workflows.upkeep import UpkeepWorkflow
 
-WORKFLOWS = [AccountReviewWorkflow, ReviewCycleWorkflow, UpkeepWorkflow]
+WORKFLOWS = [AccountReviewWorkflow, ReviewCycleWorkflow, UpkeepWorkflow, MemorySyncWorkflow]
 
 
 def build_worker(

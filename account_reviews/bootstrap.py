@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from account_reviews.store.halt_gate import StartGate
     from account_reviews.store.halt_queries import HaltReader
     from account_reviews.store.halts import HaltStore
+    from account_reviews.store.memory_syncs import MemorySyncs
     from account_reviews.store.notification_delivery_queries import DeliveryReader
     from account_reviews.store.operations import OperationLedger
     from account_reviews.store.review_figures import SessionReader
@@ -262,6 +263,12 @@ class Parts:
         )
         return open_memory(context)
 
+    @cached_property
+    def memory_syncs(self) -> "MemorySyncs":
+        from account_reviews.store.memory_syncs import MemorySyncs
+
+        return MemorySyncs(self.engine)
+
     def _told_of_stray(self, stray: "Stray") -> None:
         """A memory gave what is of somebody else: it was dropped, and this is the alarm."""
         from account_reviews.audit.capture.strays import entry_of
@@ -347,6 +354,7 @@ class Parts:
         from activities.cycles import CycleActivities
         from activities.halts import HaltActivities
         from activities.memory import MemoryActivities
+        from activities.memory_sync import MemorySyncActivities
         from activities.notifications import NotificationActivities
         from activities.proposals import ProposalActivities
         from activities.results import ResultActivities
@@ -374,6 +382,13 @@ class Parts:
             ProposalActivities(self.crm, self.settings.snapshot_limits(), self.terms),
             HaltActivities(self.halts),
             MemoryActivities(self.memory, self.store),
+            MemorySyncActivities(
+                self.crm,
+                self.memory,
+                self.memory_syncs,
+                self.settings.snapshot_limits(),
+                self.default_as_of,
+            ),
             AnalysisActivities(self.store, self.policy, self.terms),
             AnswerActivities(self.store, self.memory, self.policy),
             StoreActivities(self.store, self.policy.gather, on_close),

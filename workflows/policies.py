@@ -131,6 +131,19 @@ def upkeep(summary: str) -> ActivityConfig:
     return config
 
 
+def sync(summary: str) -> ActivityConfig:
+    """A part of a sync of the memory: an outage of six hours is waited out. A cancel waits for what
+    is under way, so that it cannot go on beside what comes after it."""
+    config = _regular(
+        summary,
+        timedelta(minutes=30),
+        heartbeats=True,
+        schedule_to_close=timedelta(hours=6),
+    )
+    config["cancellation_type"] = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+    return config
+
+
 def notice(summary: str, *, heartbeats: bool = True) -> ActivityConfig:
     """One notice by one channel: tried for a day, at longer and longer intervals."""
     config = _regular(

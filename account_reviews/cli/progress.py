@@ -1,4 +1,4 @@
-"""Progress of a cycle on stderr: a bar for people, lines where stderr is no terminal."""
+"""Progress of a cycle or a sync on stderr: a bar for people, lines where stderr is no terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,8 +9,10 @@ from account_reviews.presentation.terminal import note
 
 if TYPE_CHECKING:
     from account_reviews.domain.cycle.state import CycleView
+    from account_reviews.domain.memory_sync import SyncView
 
 Show = Callable[["CycleView"], None]
+ShowSync = Callable[["SyncView"], None]
 
 
 def described(seen: "CycleView") -> str:
@@ -48,6 +50,51 @@ def cycle_meter() -> Iterator[Show]:
             total=seen.accounts or None,
             completed=seen.finished,
         )
+
+
+@contextmanager
+def sync_meter() -> Iterator[ShowSync]:
+    """A function that shows how far a sync of the memory is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True, emoji=False)
+    if not console.is_interactive:
+        yield _sync_lines()
+        return
+    columns = (
+        TextColumn("memory"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda seen: bar.update(
+            task,
+            description=_sync_described(seen),
+            total=seen.total or None,
+            completed=seen.done + seen.skipped + seen.failed,
+        )
+
+
+def _sync_described(seen: "SyncView") -> str:
+    counts = ", ".join(f"{getattr(seen, name)} {name}" for name in ("done", "skipped", "failed"))
+    return f"{seen.status}: {counts}"
+
+
+def _sync_lines() -> ShowSync:
+    """One line per quarter."""
+    last = -1
+
+    def show(seen: "SyncView") -> None:
+        nonlocal last
+        quarter = int(seen.percent // 25)
+        if last < quarter < 4:
+            last = quarter
+            note(f"{seen.percent:g} % of {seen.total}: {_sync_described(seen)}")
+
+    return show
 
 
 def _lines() -> Show:

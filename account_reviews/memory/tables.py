@@ -1,9 +1,11 @@
-"""The table of the account memory, in the schema `reviews`."""
+"""The tables of the account memory, in the schema `reviews`."""
 
 from sqlalchemy import (
     Column,
     DateTime,
     FetchedValue,
+    ForeignKey,
+    Index,
     Integer,
     MetaData,
     Table,
@@ -41,4 +43,27 @@ memory_items = Table(
         "search", TSVECTOR, FetchedValue(), nullable=False, comment="generated, see 0003_memory"
     ),
     UniqueConstraint("tenant", "idempotency_key", "ordinal"),
+)
+
+memory_datasets = Table(
+    "memory_datasets",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("service", Text, primary_key=True, comment="the address of a memory elsewhere"),
+    Column("dataset_id", Text, nullable=False),
+    Column("noted_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    comment="The dataset of a tenant in a memory elsewhere",
+)
+
+memory_places = Table(
+    "memory_places",
+    metadata,
+    Column("item_id", Uuid, ForeignKey(memory_items.c.id, ondelete="cascade"), primary_key=True),
+    Column("dataset_id", Text, nullable=False),
+    Column("data_id", Text),
+    Column("state", Text, nullable=False, comment="sent processing stored"),
+    Column("claimed_until", DateTime(timezone=True), comment="somebody hands it over"),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Index("memory_places_data", "data_id"),
+    comment="Where the items of the account memory lie in a memory elsewhere",
 )

@@ -38,6 +38,8 @@ TABLES: Final = {
     "memory_outbox": "memory_outbox",
     "events": "webhook_events",
     "event_accounts": "event_accounts",
+    "memory_syncs": "memory_sync_accounts",
+    "memory_snapshots": "memory_snapshots",
 }
 """What belongs to one account: a name for people, and its table."""
 _DELETE: Final = {

@@ -15,6 +15,7 @@ RETENTION_DAYS: Final = 30
 DEFAULT_TENANT: Final = ids.DEFAULT_TENANT
 
 REVIEW_WORKFLOW: Final = "AccountReview"
+SYNC_WORKFLOW: Final = "MemorySync"
 SNAPSHOT_QUERY: Final = "snapshot"
 DECIDE_UPDATE: Final = "decide"
 DECIDE_SIGNAL: Final = "submit_decision"
@@ -142,6 +143,11 @@ def scheduled_cycle_id(entry_id: str, tenant: str = DEFAULT_TENANT) -> str:
 def upkeep_id(entry_id: str, tenant: str = DEFAULT_TENANT) -> str:
     """What the upkeep runs of a schedule are called, likewise."""
     return f"upkeep/{_path(entry_id, tenant)}"
+
+
+def memory_sync_id(tenant: str = DEFAULT_TENANT) -> str:
+    """The workflow id of a tenant's sync of the memory: one is open at a time."""
+    return f"memory-sync/{encode_part(tenant)}"
 
 
 def parse_scheduled_id(value: str) -> tuple[str, str, str, datetime | None]:

@@ -44,7 +44,7 @@ from account_reviews.temporal.executions import OPEN, is_open
 __all__ = ["Comparison", "Gap", "Reconciled", "Reconciler", "compare"]
 
 REVIEWS: Final = "AccountReview"
-WORKFLOW_TYPES: Final = (REVIEWS, "ReviewCycle", "Upkeep")
+WORKFLOW_TYPES: Final = (REVIEWS, "ReviewCycle", "Upkeep", "MemorySync")
 SETTLE_SECONDS: Final = 8.0
 """An attempt without an end is looked at twice, this far apart: its end may be on its way."""
 _OVERLAP: Final = timedelta(minutes=10)

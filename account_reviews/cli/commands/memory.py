@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from account_reviews.cli.commands import memory_sync
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.presentation.terminal import note, print_table
@@ -27,10 +28,11 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="At most so 
 
 
 def register(app: typer.Typer) -> None:
-    """Add `memory search` and `memory timeline`."""
+    """Add `memory search`, `memory timeline` and `memory sync`."""
     memory = typer.Typer(help="What is remembered of the accounts.", no_args_is_help=True)
     memory.command("search")(search)
     memory.command("timeline")(timeline)
+    memory_sync.register(memory)
     app.add_typer(memory, name="memory")
 
 

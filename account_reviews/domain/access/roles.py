@@ -28,6 +28,7 @@ class Verb(StrEnum):
     RETRY = "retry"
     CYCLES = "cycles"
     SCHEDULES = "schedules"
+    MEMORY_SYNC = "memory_sync"
     STOP_ALL = "stop_all"
     PURGE = "purge"
     FORGET = "forget"
@@ -46,7 +47,9 @@ _WORK: Final = frozenset({Verb.ASK, Verb.ANNOTATE, Verb.TOUCH, Verb.PROPOSE})
 _STEER: Final = frozenset({Verb.PAUSE, Verb.RESUME, Verb.CANCEL, Verb.CLOSE})
 _AGAIN: Final = frozenset({Verb.REFRESH, Verb.RETRY})
 _DECIDE: Final = frozenset({Verb.DECIDE, Verb.DELEGATE, Verb.UNDO})
-_RUN: Final = frozenset({Verb.CYCLES, Verb.SCHEDULES, Verb.STOP_ALL, Verb.PURGE})
+_RUN: Final = frozenset({
+    Verb.CYCLES, Verb.SCHEDULES, Verb.MEMORY_SYNC, Verb.STOP_ALL, Verb.PURGE,
+})  # fmt: skip
 
 EVERYWHERE: Final[dict[Role, frozenset[Verb]]] = {
     Role.ADMIN: frozenset(Verb),

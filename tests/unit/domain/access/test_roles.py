@@ -23,7 +23,7 @@ MAY: dict[Role, set[str]] = {
     Role.ADMIN: {*Verb},
     Role.OPERATOR: {
         "read", "start", "annotate", "touch", "pause", "resume", "cancel", "close", "refresh",
-        "retry", "cycles", "schedules", "stop_all", "purge",
+        "retry", "cycles", "schedules", "memory_sync", "stop_all", "purge",
     },
     Role.ACCOUNT_OWNER: {"read"},
     Role.APPROVER: {"read", "ask", "annotate", "touch", "propose", "decide", "delegate", "undo"},
