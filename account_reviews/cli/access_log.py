@@ -42,12 +42,13 @@ READS: Final = {
     "cycles show": Read("cycle", "cycle"),
     "memory search": Read("account", "memory"),
     "memory timeline": Read("account", "memory"),
+    "crm events": Read("account", "events"),
     "audit tail": Read("review", "audit"),
 }
 """The verbs that show data of accounts."""
 
 _SAYS_WHO: Final = ("who", "by")
-_ACCOUNTS: Final = ("reviews", "approvals", "memory")
+_ACCOUNTS: Final = ("reviews", "approvals", "memory", "events")
 """Kinds whose parameter is an account id."""
 _running: list[tuple[str, dict[str, Any]]] = []
 """The verb of this process, once it is known."""

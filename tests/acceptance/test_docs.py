@@ -31,6 +31,7 @@ RUN_HERE = [
         "control.md",
         "looking.md",
         "resuming.md",
+        "webhooks.md",
     )
 ]
 """Pages whose commands run here beside the README; those of temporal-cli.md run in tests/tools."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from account_reviews.cli.commands import crm_connect, crm_limits
+from account_reviews.cli.commands import crm_connect, crm_events, crm_limits
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.presentation.terminal import note, print_json_text, print_table, say
@@ -27,13 +27,14 @@ class OnError(StrEnum):
 
 
 def register(app: typer.Typer) -> None:
-    """Add `crm import`, `crm ping`, `crm check`, `crm connect` and `crm limits`."""
+    """Add the verbs of the group."""
     crm = typer.Typer(help="The CRM that reviews read and write.", no_args_is_help=True)
     crm.command("import")(import_files)
     crm.command("ping")(ping)
     crm.command("check")(check)
     crm_connect.register(crm)
     crm_limits.register(crm)
+    crm_events.register(crm)
     app.add_typer(crm, name="crm")
 
 

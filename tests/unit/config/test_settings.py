@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from account_reviews.cli.commands.config import without_password
 from account_reviews.config import environment_aliases
+from account_reviews.config.environment_aliases import without_effect
 from account_reviews.config.settings import Settings
 from account_reviews.domain.audit.redaction import DEFAULT, rules_of
 from account_reviews.domain.errors import BadInputError, PolicyError, UnreachableError
