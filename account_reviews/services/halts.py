@@ -36,7 +36,8 @@ class Standing(Model):
     """By a halt, now; None when Temporal was not asked or did not answer."""
     schedules_resumed: int | None = None
     writes_waited: int | None = None
-    """How many writes and starts were under way when everything was stopped; None: not asked."""
+    """Writes and starts that were under way when everything was stopped; of `--status`, that are
+    now. None: not asked."""
     writes_unknown: int | None = None
     """Writes that nobody tries now and of which nobody knows whether they were made."""
 
@@ -66,13 +67,14 @@ async def stop_all(parts: Parts, by: str, reason: str, *, notify: Notify) -> Sta
     """
     tenant = parts.settings.tenant
     halt, changed = await parts.halts.halt(tenant, by, reason)
+    begun = await parts.halts.writers_left(tenant)
     paused, trouble = 0, None
     try:
         paused, _ = await _align(parts)
         await _wait_for_cycles(parts)
     except ReviewsError as error:
         trouble = error
-    waited = await _wait_for_writers(parts, notify)
+    waited = max(begun, await _wait_for_writers(parts, notify))
     unknown = (await parts.operations.standing(tenant)).unknown
     if trouble is not None:
         raise UnreachableError(
@@ -115,13 +117,16 @@ async def status_of(parts: Parts) -> Standing:
     """How it stands. Temporal being away is no error."""
     from account_reviews.temporal.schedules.pause import Schedules
 
-    halt = await _newest(parts)
+    halt, tenant = await _newest(parts), parts.settings.tenant
+    left = await parts.halts.writers_left(tenant)
+    unknown = (await parts.operations.standing(tenant)).unknown
+    standing = Standing(halt=halt, writes_waited=left, writes_unknown=unknown)
     try:
         client = await parts.connect()
-        paused = await Schedules(client, parts.settings.tenant).count_paused()
+        paused = await Schedules(client, tenant).count_paused()
     except ReviewsError:
-        return Standing(halt=halt)
-    return Standing(halt=halt, schedules_paused=paused)
+        return standing
+    return standing.model_copy(update={"schedules_paused": paused})
 
 
 async def ensure_not_halted(parts: Parts) -> None:

@@ -55,6 +55,11 @@ _COUNT: Final = {
     )
     for name, table in TABLES.items()
 }
+_WRITES: Final = text(read_sql("account_reviews.store", "erase_operations.sql"))
+_COUNT_WRITES: Final = text(
+    "select count(*) from reviews.crm_operations "
+    "where tenant = :tenant and account_id = :account_id and erased_at is null"
+)
 _OF_CYCLES: Final = text(
     "delete from reviews.cycle_accounts a using reviews.cycles c where c.run_id = a.run_id "
     "and c.tenant = :tenant and a.account_id = :account_id and c.closed_at is not null"
@@ -109,6 +114,7 @@ class AccountErasure:
         async with reachable(), self._engine.connect() as connection:
             for name, statement in _COUNT.items():
                 found[name] = int(await connection.scalar(statement, self._key) or 0)
+            found["writes"] = int(await connection.scalar(_COUNT_WRITES, self._key) or 0)
             hashes = (await connection.execute(_HASHES, self._key)).scalars()
             found["documents"] = len(set(hashes))
             reports = (await connection.execute(_REPORTS, self._key)).all()
@@ -128,6 +134,7 @@ class AccountErasure:
             gone.update(await self._reports(connection))
             for name, statement in _DELETE.items():
                 gone[name] = (await connection.execute(statement, self._key)).rowcount
+            gone["writes"] = (await connection.execute(_WRITES, self._key)).rowcount
             gone["cycle_accounts"] = (await connection.execute(_OF_CYCLES, self._key)).rowcount
             renamed = {**self._key, "name": self._account_id}
             await connection.execute(_OF_OPEN_CYCLES, renamed)

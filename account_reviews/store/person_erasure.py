@@ -76,6 +76,10 @@ PLACES: Final = {
         "name = b->>'name', error = b->>'error' "
         "from (select cast(:body as jsonb) as b) as new where key = :k1",
     ),
+    "writes": Place(
+        read_sql("account_reviews.store", "texts_of_operations.sql"),
+        read_sql("account_reviews.store", "erase_from_operation.sql"),
+    ),
     "cycle_accounts": Place(
         read_sql("account_reviews.store", "texts_of_cycle_accounts.sql"),
         "update reviews.cycle_accounts set account_name = b->>'account_name', "

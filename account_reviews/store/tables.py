@@ -446,6 +446,7 @@ crm_operations = Table(
     Column("audited_at", DateTime(timezone=True), comment="when the audit trail got it"),
     Column("erased_at", DateTime(timezone=True), comment="its content was taken out then"),
     Index("crm_operations_account", "tenant", "account_id"),
+    Index("crm_operations_run", text("split_part(operation_id, ':', 1)")),
     Index(
         "crm_operations_open",
         "tenant",

@@ -229,7 +229,7 @@ WAYS: dict[str, tuple[Sequence[str], str, str]] = {
             )
         ],
         "extra",
-        "the CRM has no such write in its ledger",
+        "the ledger of operations has no such write",
     ),
     "a write that somebody else approved": (
         [
@@ -239,7 +239,7 @@ WAYS: dict[str, tuple[Sequence[str], str, str]] = {
             )
         ],
         "differing",
-        "the row names another actor than the ledger of the CRM",
+        "the row names another actor than the ledger of operations",
     ),
     "no writes": (
         [
@@ -250,7 +250,7 @@ WAYS: dict[str, tuple[Sequence[str], str, str]] = {
             "update reviews.crm_operations set applied_at = applied_at - interval '1 hour'",
         ],
         "missing",
-        "the CRM has this write in its ledger, the trail has no row of it",
+        "the ledger of operations has this write, the trail has no row of it",
     ),
     "a fact that was taken from the outbox": (
         [
@@ -352,6 +352,6 @@ async def test_the_owner_changes_what_is_written_before_anybody_sees_it(
         "the row names another actor, type, time, action or resource than the history",
         "the row names another actor than the state of the review",
     }
-    assert "the CRM has this write in its ledger, the trail has no row of it" in {
+    assert "the ledger of operations has this write, the trail has no row of it" in {
         one["why"] for one in found["missing"]
     }

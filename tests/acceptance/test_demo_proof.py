@@ -10,7 +10,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowExecutionStatus as Execution
 
-from account_reviews.crm.sql.backend import SqlCrm
+from account_reviews.crm.sql.backend import OwnSqlCrm
 from account_reviews.crm.sql.tables import accounts, operations, owners
 from account_reviews.demo.evidence import CrmImage, Witness, crm_image, ledger, read_back
 from account_reviews.demo.people import Answer, plan_answers
@@ -118,7 +118,7 @@ class Company:
     """A CRM with three accounts and their reviews: one closed, one answered in part, one open."""
 
     engine: AsyncEngine
-    crm: SqlCrm
+    crm: OwnSqlCrm
     before: CrmImage
     reviews: list[Witness]
     given: set[str]
@@ -174,7 +174,7 @@ async def company(postgres: EmbeddedPostgres, template_database: str) -> AsyncIt
             for number in (1, 2, 3)
         ]
         await connection.execute(insert(accounts), rows)
-    company = Company(engine, SqlCrm(engine), await crm_image(engine), [], set())
+    company = Company(engine, OwnSqlCrm(engine), await crm_image(engine), [], set())
     closed = waiting_review("ac-1", task("ac-1"), status("ac-1"))
     say(closed, Verdict.APPROVE)
     await company.write_approved(closed)

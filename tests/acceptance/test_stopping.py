@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 
 KEYS = {
     *("halted", "by", "reason", "at", "released_by", "released_reason", "released_at"),
-    *("changed", "schedules_paused", "schedules_resumed"),
+    *("changed", "schedules_paused", "schedules_resumed", "writes_waited", "writes_unknown"),
 }
 LEDGER = "select operation_id from reviews.crm_operations where account_id = :account"
 BEGIN, END = "2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z"

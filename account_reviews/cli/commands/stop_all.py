@@ -84,7 +84,7 @@ def _print(standing: "Standing", *, by_command: bool, release: bool) -> None:
         ("released because", halt.released_reason),
         ("schedules paused by it", standing.schedules_paused),
         ("schedules resumed", standing.schedules_resumed),
-        ("writes and starts waited for", standing.writes_waited or None),
+        ("writes and starts under way", standing.writes_waited or None),
         ("writes of unknown outcome", standing.writes_unknown or None),
     ]
     print_table(("what", "how it stands"), [row for row in rows if row[1] is not None])

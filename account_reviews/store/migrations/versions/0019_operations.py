@@ -37,6 +37,9 @@ STATEMENTS: tuple[str, ...] = (
     """,
     "create index crm_operations_account on reviews.crm_operations (tenant, account_id)",
     """
+    create index crm_operations_run on reviews.crm_operations ((split_part(operation_id, ':', 1)))
+    """,
+    """
     create index crm_operations_open on reviews.crm_operations (tenant, lease_until)
         where settled_at is null
     """,
