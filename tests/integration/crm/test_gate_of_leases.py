@@ -1,6 +1,7 @@
 """The kill switch against writes that go on after the gate was passed, as those over HTTP do."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from random import Random
 from uuid import uuid4
 
@@ -120,6 +121,15 @@ class Watched(ForgetfulCrm):
         assert not self.stopped, "written after everything was stopped"
         return await super()._commit(change, expected_version, operation_id)
 
+    def beyond(self, *, committed: int = 0, refused: int = 0) -> Callable[[], Awaitable[bool]]:
+        """Whether there are so many more than now."""
+        least = len(self.committed) + committed, self.refused + refused
+
+        async def ask() -> bool:
+            return len(self.committed) >= least[0] and self.refused >= least[1]
+
+        return ask
+
     async def write_on(self, parts: Parts, name: str) -> None:
         """As a worker does, until it is over."""
         writer, number = writer_to(self, parts), 0
@@ -143,20 +153,16 @@ async def test_nothing_is_written_after_a_stop_has_returned(parts: Parts, seed: 
     assert isinstance(crm, Watched)
     crm.seeded(seed)
 
-    async def count() -> tuple[int, int]:
-        return len(crm.committed), crm.refused
-
     async with asyncio.TaskGroup() as group:
         for _ in range(6):
             group.create_task(crm.write_on(parts, f"{uuid4()}"))
         for _ in range(4):
-            written, refused = await count()
-            await until(count, lambda now, least=written + 8: now[0] >= least)
+            await until(crm.beyond(committed=8))
             await stop_all(parts, "ann", "bad data", notify=silent)
             crm.stopped = True
-            written, _ = await count()
-            await until(count, lambda now, least=refused + 12: now[1] >= least)
-            assert (await count())[0] == written
+            written = len(crm.committed)
+            await until(crm.beyond(refused=12))
+            assert len(crm.committed) == written
             crm.stopped = False
             await release_all(parts, "bob", "all is well")
         crm.over = True
