@@ -308,6 +308,21 @@ async def test_reviews_that_are_missing_or_strange_are_found(company: Company) -
     assert complaint in prove(replace(facts, reviews=(other,))).complaints
 
 
+@pytest.mark.parametrize(
+    ("times", "complaint"), [(0, "was written 0 times"), (2, "was written 2 times")]
+)
+async def test_a_crm_that_counts_otherwise_is_believed(
+    company: Company, times: int, complaint: str
+) -> None:
+    facts = await company.facts()
+    once = dict.fromkeys(facts.approvals, 1)
+    assert prove(replace(facts, seen=once)).holds
+    wrong = {**once, next(iter(once)): times}
+    assert complaint in prove(replace(facts, seen=wrong)).complaints[0]
+    more = prove(replace(facts, seen={**once, "other": 1}))
+    assert more.complaints == ("the CRM wrote under other, which nobody approved",)
+
+
 def test_people_answer_in_every_way() -> None:
     rows = []
     for number in range(1, 9):
