@@ -119,6 +119,9 @@ def _differences(
         yield ours.kind.value, f"a {found.type.value}"
     if rule.write and not found.writable:
         yield "a field that can be written", "one that cannot"
+    missing = [word for word in ours.choices if rule.in_crm(word) not in found.words]
+    if rule.write and found.words and missing:
+        yield "a word for each of ours, since it may be written", f"none for {', '.join(missing)}"
     if ours.choices and rule.default is None:
         for word in found.words:
             if word not in (rule.values or {}) and not ours.allows(word):

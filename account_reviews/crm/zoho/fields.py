@@ -133,8 +133,11 @@ class OrgFields:
         return found if found is not None and found.found.unique else None
 
     async def encode(self, module: ModuleMapping, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Values of the CRM's fields as they travel."""
+        """Values of the CRM's fields as they travel. CrmInvalidError for a text that the org's
+        pick list does not have."""
         known = await self.of(module.module) or {}
+        for name, value in values.items():
+            _check_word(module, name, value, known.get(name))
         return {
             name: _encoded(value, known.get(name), name, self._mapping)
             for name, value in values.items()
@@ -160,6 +163,19 @@ def _described(entry: Mapping[str, Any]) -> OrgField | None:
         unique=bool(unique) or bool(external),
     )
     return OrgField(found, external=bool(external))
+
+
+def _check_word(module: ModuleMapping, name: str, value: Any, known: OrgField | None) -> None:
+    """The API would take any text, and the record would show what nobody can choose."""
+    words = () if known is None else known.found.words
+    if not isinstance(value, str) or not words or value in words:
+        return
+    ours = next((one for one, rule in module.fields.items() if rule.field == name), name)
+    raise CrmInvalidError(
+        f"{ours} cannot be {value!r}: the pick list {module.module}.{name} has {', '.join(words)}",
+        field=ours,
+        hint="give the mapping a line under `values` for it, or the pick list the word",
+    )
 
 
 def _is_optional(module: ModuleMapping, name: str) -> bool:

@@ -4,7 +4,9 @@ from typing import Any
 
 from account_reviews.crm.field_check import FieldType, FoundField, MappingProblem, check_fields
 from account_reviews.crm.field_mapping import parse_field_mapping
+from account_reviews.domain.records import DealStage
 
+STAGES = tuple(DealStage)
 TEXT, NUMBER, WORD = FieldType.TEXT, FieldType.NUMBER, FieldType.WORD
 NAME = FoundField("Name", TEXT)
 
@@ -55,6 +57,16 @@ def test_words_that_nobody_translates() -> None:
     said = problems({"stage": stage}, found, record="deal")
     assert [(one[0], one[3]) for one in said] == [("deals.stage", "'Shaken hands'")]
     assert not problems({"stage": {**stage, "default": "Stalled"}}, found, record="deal")
+
+
+def test_words_that_cannot_be_written() -> None:
+    """Each of our words that the pick list has no word for is named, once for the field."""
+    found = FoundField("S", WORD, words=("Proposal", "Lost", *STAGES[:-3]))
+    stage = {"field": "S", "write": True, "values": {"Lost": "Closed Lost"}}
+    said = problems({"stage": stage}, found, record="deal")
+    assert [one[2:] for one in said] == [
+        ("a word for each of ours, since it may be written", "none for Closed Won, Stalled")
+    ]
 
 
 def test_what_is_to_be_written_can_be() -> None:
