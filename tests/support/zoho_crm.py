@@ -14,6 +14,7 @@ from account_reviews.crm.http.client import ApiClient
 from account_reviews.crm.http.limits import Limits
 from account_reviews.crm.http.tokens import Token
 from account_reviews.crm.zoho.backend import ZohoCrm
+from account_reviews.crm.zoho.client import lacks_scope
 from account_reviews.crm.zoho.oauth import SCHEME, Credentials, fetch_token
 from account_reviews.crm.zoho.writes import Clocks
 from account_reviews.fakes.framework import FakeApp
@@ -124,6 +125,7 @@ def stage(
         budget=LocalBudget(Limits(key="test", concurrency=10)),
         breaker=LocalBreaker("zoho"),
         http=http,
+        lacks_right=lacks_scope,
     )
     found = mapping or load_field_mapping(None, shipped="zoho")
     crm = ZohoCrm(client, found, tenant=tenant, clocks=clock.clocks())
