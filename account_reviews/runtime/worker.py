@@ -131,6 +131,7 @@ def watched_sources(parts: Parts, client: Client) -> list[gauges.Source]:
         gauges.reviews_source(parts.figures),
         gauges.audit_source(parts.audit.engine, tenant),
         gauges.events_source(parts.slow_statements, tenant),
+        gauges.calls_source(parts.slow_statements),
         gauges.running_source(client),
         gauges.schedules_source(client, tenant),
     ]

@@ -20,10 +20,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from account_reviews.crm.http.limits_queries import LimitsReader
 from account_reviews.store.database import reachable
 from account_reviews.store.review_figures import SessionReader
 from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import Statements
+from account_reviews.telemetry import instruments
 from account_reviews.temporal.open_reviews import count_running
 from account_reviews.temporal.schedules.control import ScheduleControl
 
@@ -60,6 +62,9 @@ GAUGES: Final[Mapping[str, str]] = {
     "reviews_crm_events_waiting": "Events of the CRM that are not followed yet",
     "reviews_crm_events_oldest_seconds": "Age of the oldest of them",
     "reviews_crm_events_dead": "Events of the last 7 days that could not be followed",
+    "reviews_api_calls_in_flight": "Calls under way to a service behind HTTP, of all workers",
+    "reviews_api_calls_waiting": "Calls that wait for a place, of people and of schedules",
+    "reviews_api_breaker_open": "1 while a service is left alone, 0.5 while it is tried again",
     _UP: "1 when the figures of this source could be read",
 }
 COUNTERS: Final[Mapping[str, str]] = {
@@ -67,6 +72,16 @@ COUNTERS: Final[Mapping[str, str]] = {
     "reviews_schedule_missed_window": "Runs Temporal could not start within the grace",
 }
 
+_CALLS: Final = (
+    "reviews_api_calls_in_flight",
+    "reviews_api_calls_waiting",
+    "reviews_api_breaker_open",
+)
+_OPEN: Final = {"closed": 0.0, "half_open": 0.5, "open": 1.0}
+_STANDINGS: Final = (
+    "select distinct on (service) service, standing from reviews.api_breakers "
+    "order by service, since desc"
+)
 _SEALED: Final = text(
     "select number, until_xid as xid, until_seq as seq from audit.seals "
     "order by number desc limit 1"
@@ -208,6 +223,29 @@ def events_source(statements: Statements, tenant: str) -> Source:
         )
 
     return Source("events", ask)
+
+
+def calls_source(statements: Statements) -> Source:
+    """What services behind HTTP are asked, and what is left of what they allow."""
+    reader = LimitsReader(statements)
+
+    async def ask() -> Values:
+        found: Values = {name: [] for name in _CALLS}
+        for one in await reader.figures():
+            labels = {"service": one.service}
+            found["reviews_api_calls_in_flight"].append((float(one.in_use), labels))
+            found["reviews_api_calls_waiting"] += [
+                (float(one.people), {**labels, "priority": "people"}),
+                (float(one.schedules), {**labels, "priority": "schedules"}),
+            ]
+            if one.left is not None:
+                instruments.crm_limit_remaining(one.service, one.left)
+        for row in await statements.rows(_STANDINGS):
+            shown = _OPEN[row["standing"]], {"service": row["service"]}
+            found["reviews_api_breaker_open"].append(shown)
+        return found
+
+    return Source("calls", ask)
 
 
 def audit_source(engine: AsyncEngine, tenant: str) -> Source:

@@ -300,6 +300,9 @@ async def use_temporal(client: Client) -> None:
 
 async def one_of_each() -> Values:
     found: Values = {name: [(1.0, {"schedule_id": "weekly-reviews"})] for name in COUNTERS}
+    shop = {"service": "shop"}
+    found["reviews_api_calls_in_flight"] = found["reviews_api_breaker_open"] = [(1.0, shop)]
+    found["reviews_api_calls_waiting"] = [(1.0, {**shop, "priority": "people"})]
     found["reviews_open_sessions"] = [(1.0, {"phase": "approval", "status": "waiting"})]
     return found
 

@@ -105,7 +105,9 @@ async def test_a_review_is_counted_once_although_it_was_replayed(
     assert found["temporal_workflow_completed_total"]
     assert found["reviews_sdk_metrics_up"] == {(): 1}
     sources = {dict(one)["source"] for one, up in found["reviews_source_up"].items() if up}
-    assert sources == {"database", "audit_database", "temporal", "temporal_schedules"}
+    assert sources == {
+        "database", "audit_database", "temporal", "temporal_schedules", "events", "calls",
+    }  # fmt: skip
 
 
 async def test_counters_of_another_process_are_not_touched(
@@ -195,7 +197,10 @@ async def test_the_page_answers_without_the_database(
         ):
             found = await page_of(measured)
     up = {dict(labels)["source"]: value for labels, value in found["reviews_source_up"].items()}
-    assert up == {"database": 0, "audit_database": 0, "temporal": 1, "temporal_schedules": 1}
+    assert up == {
+        "database": 0, "audit_database": 0, "temporal": 1, "temporal_schedules": 1,
+        "events": 0, "calls": 0,
+    }  # fmt: skip
     assert "reviews_open_sessions" not in found
     assert found["orchestrator_active_sessions"][()] >= 0
     assert found["reviews_audit_rows_dropped_total"] == {(): 0}

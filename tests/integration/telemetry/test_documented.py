@@ -19,6 +19,9 @@ PAGE = ROOT / "docs" / "telemetry.md"
 ROW = re.compile(r"^\| `((?:orchestrator|reviews)_\w+)` \|([^|]*)\| (.*) \|$", re.MULTILINE)
 OBSERVED_LABELS = {
     "reviews_open_sessions": {"phase", "status"},
+    "reviews_api_calls_in_flight": {"service"},
+    "reviews_api_calls_waiting": {"service", "priority"},
+    "reviews_api_breaker_open": {"service"},
     "reviews_schedule_skipped": {"schedule_id"},
     "reviews_schedule_missed_window": {"schedule_id"},
 }
