@@ -79,6 +79,7 @@ async def serve(app: Starlette, bound: socket.socket, ready: Callable[[], None])
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="warning",  # what it says of its beginning and end, we say
             access_log=False,
             server_header=False,
             proxy_headers=False,
