@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowExecutionStatus as Execution
 
 from account_reviews.crm.sql.backend import OwnSqlCrm
-from account_reviews.crm.sql.tables import accounts, operations, owners
+from account_reviews.crm.sql.tables import accounts, owners
 from account_reviews.demo.evidence import CrmImage, Witness, crm_image, ledger, read_back
 from account_reviews.demo.people import Answer, plan_answers
 from account_reviews.demo.proof import Facts, Proof, prove
@@ -38,6 +38,7 @@ from account_reviews.domain.review.state import (
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
 from account_reviews.store.review_queries import RequestRow
+from account_reviews.store.tables import crm_operations
 from account_reviews.temporal.names import operation_id, review_id
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -242,7 +243,8 @@ async def test_a_tampered_crm_is_found(company: Company, command: str, complaint
 async def test_a_write_nobody_approved_is_found(company: Company) -> None:
     row = {"change_id": "c", "action": "add_note", "account_id": "ac-3", "after": {}}
     async with company.engine.begin() as connection:
-        await connection.execute(insert(operations).values(operation_id="run:c", **row))
+        made = {"operation_id": "run:c", "tenant": "default", "result": {}}
+        await connection.execute(insert(crm_operations).values(made | row))
     assert (await company.prove()).complaints == (
         "the CRM's ledger holds add_note of ac-3, which nobody approved",
     )
