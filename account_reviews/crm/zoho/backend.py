@@ -366,7 +366,7 @@ def open_zoho(context: CrmContext, http: httpx2.AsyncClient | None = None) -> Zo
     tokens = SharedTokens(
         context.engine,
         service="zoho",
-        secret=who.refresh_token,
+        secret=who.together,
         fetch=lambda: fetch_token(who, http),
         scheme=SCHEME,
     )

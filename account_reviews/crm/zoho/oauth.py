@@ -82,6 +82,12 @@ class Credentials:
     """Set by REVIEWS_ZOHO_API_URL: it comes before what Zoho calls its address."""
     data_centre: str | None
 
+    @property
+    def together(self) -> str:
+        """All that a token depends on, as one secret: whoever changes any of it gets another."""
+        parts = (self.accounts_url, self.api_url or "", self.client_id, self.client_secret)
+        return "\n".join((*parts, self.refresh_token))
+
 
 def credentials_of(settings: Settings) -> Credentials:
     """The credentials that the settings name, or that `crm connect` has stored.
