@@ -48,6 +48,11 @@ _KNOWN: Final = (
     "select :tenant, 'poll', key from unnest(cast(:keys as text[])) as key "
     "on conflict (tenant, source, key) do update set seen_at = now()"
 )
+_LOOK_AGAIN: Final = (
+    "update reviews.event_accounts set due_at = now() + make_interval(secs => :seconds), "
+    "handling_id = null, handling_until = null, attempts = 0 "
+    "where tenant = :tenant and account_id = :account_id"
+)
 _OLD_KEYS: Final = (
     "delete from reviews.webhook_keys "
     "where tenant = :tenant and seen_at < now() - make_interval(secs => :seconds)"
@@ -185,6 +190,12 @@ class EventQueue:
             await self._lock(ask, due)
             await ask(_END, ids=list(due.events), state="done", outcome=outcome.value, error=None)
             await self._leave(ask, due, outcome.value, run_id, watched)
+
+    async def look_again(self, due: DueAccount, seconds: float) -> None:
+        """Nothing was done, since the review that was asked may still read."""
+        values = {"tenant": self._tenant, "account_id": due.account_id, "seconds": seconds}
+        async with self._transactions.committed() as ask:
+            await ask(_LOOK_AGAIN, **values)
 
     async def seen(self, due: DueAccount) -> None:
         """The review has read the account since: nobody has to look after it any more."""

@@ -72,6 +72,7 @@ event_accounts = Table(
     Column("account_id", Text, primary_key=True),
     Column("due_at", DateTime(timezone=True), comment="null: nothing waits"),
     Column("handling_id", Text, comment="of what is being done, so that a repeat is the same"),
+    Column("handling_until", BigInteger, comment="the newest event that it is about"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("handled_at", DateTime(timezone=True)),
     Column("watched_run_id", Text, comment="the review that was asked to read again"),

@@ -201,7 +201,7 @@ class EventWork:
         if not due.events:
             read = await was_read(self._parts, due)
             if read is None:
-                await self._queue.postpone_accounts([due.account_id], _WATCH_SECONDS, counted=False)
+                await self._queue.look_again(due, _WATCH_SECONDS)
                 return
             if read:
                 await self._queue.seen(due)

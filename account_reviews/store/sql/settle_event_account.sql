@@ -2,6 +2,7 @@
 update reviews.event_accounts as account set
   handled_at = now(),
   handling_id = null,
+  handling_until = null,
   attempts = 0,
   watched_run_id = :watched_run_id,
   watched_snapshot = :watched_snapshot,

@@ -19,6 +19,7 @@ from account_reviews.store.event_queue import EventQueue
 from account_reviews.temporal import names
 from account_reviews.upkeep import event_reviews
 from account_reviews.upkeep.event_work import EventWork
+from tests.support.commands import rows
 from tests.support.events import (
     accounts,
     all_due,
@@ -79,9 +80,13 @@ async def test_a_worker_that_dies_after_the_start_leaves_nothing_twice(
     review_id = names.review_id(world.account.id, parts.settings.tenant)
     await own_client.get_workflow_handle(review_id).terminate()  # it came to its end meanwhile
     monkeypatch.setattr(EventQueue, "settle", settle)
-    await pass_by(EventWork(parts, own_client), parts)
-    assert await outcomes(parts) == ["started"]
-    assert await reviews_of(own_client, parts, world.account.id) == 1
+    await come_in(parts, event(world.account.id))
+    again = EventWork(parts, own_client)
+    await pass_by(again, parts)
+    assert await reviews_of(own_client, parts, world.account.id) == 2, "of the later event"
+    assert await outcomes(parts) == ["started"] * 2
+    runs = {row["run_id"] for row in await reviews_begun(parts)}
+    assert len(runs) == 2
 
 
 async def test_a_worker_that_dies_after_the_signal_leaves_one_signal(
@@ -106,6 +111,11 @@ async def test_a_worker_that_dies_after_the_signal_leaves_one_signal(
     await pass_by(EventWork(parts, own_client), parts)
     assert await outcomes(parts) == ["started", "refreshed"]
     assert await signals(own_client, parts, world.account.id) == ["refresh"]
+
+
+async def reviews_begun(parts: Parts) -> list[dict[str, Any]]:
+    query = "select run_id from reviews.review_runs where tenant = :tenant"
+    return await rows(parts.engine, query, tenant=parts.settings.tenant)
 
 
 # Until it was read

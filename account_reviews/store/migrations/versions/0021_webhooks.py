@@ -62,6 +62,7 @@ STATEMENTS: tuple[str, ...] = (
         account_id text not null,
         due_at timestamptz,
         handling_id text,
+        handling_until bigint,
         attempts integer not null default 0,
         handled_at timestamptz,
         watched_run_id text,
