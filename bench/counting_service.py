@@ -73,7 +73,8 @@ class Counting:
 
 async def serve(latency: float, window: float) -> None:
     """Until it is killed."""
-    with socket.socket() as listener:
+    # Only a socket that says it is TCP has its small packets sent at once.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
         config = uvicorn.Config(

@@ -52,7 +52,8 @@ class _Server(uvicorn.Server):
 async def serving(app: FakeApp, port: int = 0) -> AsyncIterator[str]:
     """The fake at the URL that is given. OSError when the port is taken."""
     app.log.open()
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+    # Only a socket that says it is TCP sends the pieces of an answer at once.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         config = uvicorn.Config(

@@ -42,7 +42,8 @@ async def _said(_: Request, error: Exception) -> Response:
 def listen(host: str, port: int) -> socket.socket:
     """A socket that is bound; port 0 takes any. ConflictError says why there is none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # Only a socket that says it is TCP sends the pieces of an answer at once.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
