@@ -102,7 +102,8 @@ _DESCRIPTION: Final = Field("Description", AREA, length=32_000)
 
 STAGES: Final = (
     "Prospecting", "Qualification", "Needs Analysis", "Value Proposition",
-    "Proposal/Price Quote", "Negotiation/Review", "Closed Won", "Closed Lost", "Stalled",
+    "Identify Decision Makers", "Proposal/Price Quote", "Negotiation/Review", "Closed Won",
+    "Closed Lost", "Closed-Lost to Competition", "Stalled",
 )  # fmt: skip
 STATUSES: Final = ("Active", "Inactive", "At Risk", "Closed", "Pending", "Onboarding")
 TASK_STATUSES: Final = (

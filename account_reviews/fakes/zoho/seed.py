@@ -106,7 +106,7 @@ class _Sower:
         return self.put("Contacts", values, self.ago(390, 60), owner)
 
     def deal(self, account: Row, owner: str, contact: Row, one: int, *, quiet: bool) -> None:
-        stage = STAGES[6] if one == 0 else self.chance.choice(STAGES[1:6])
+        stage = "Closed Won" if one == 0 else self.chance.choice(STAGES[1:7])
         made = self.ago(200, 100)
         closing = self.now + timedelta(days=self.chance.randrange(-20, 90))
         values = {
