@@ -107,6 +107,7 @@ async def fill_crm(bench: Bench, directory: Path, mapping: Path, as_of: str) -> 
 def with_crm(parts: Parts, crm: CrmBackend) -> Parts:
     """The same parts on another CRM."""
     other: Parts = copy(parts)
+    vars(other).pop("writer", None)  # it was made of the CRM from before
     other.crm = other.writing_crm = other.accounts = crm
     return other
 

@@ -5,35 +5,39 @@ others: a row is settled as it comes to be seen.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.review.steps import ApplyResult
-from account_reviews.store.operation_rows import Intent, outcome_row, repeated
+from account_reviews.store.operation_rows import Intent, repeated
+from account_reviews.store.sql_files import read_sql
 from account_reviews.store.tables import crm_operations as table
+
+_CLAIM: Final = text(read_sql("account_reviews.store", "claim_operation.sql"))
+_NOTE: Final = text(
+    "update reviews.crm_operations set result = r, record = r->'record', before = r->'before' "
+    "from (select cast(:result as jsonb) as r) as new where operation_id = :operation_id"
+)
+"""Said in text: both are part of every write, and need not be made anew for each."""
 
 
 async def claim(connection: AsyncConnection, wanted: Intent) -> Timestamp | None:
     """Take the operation id; gives the time of the write, None when an earlier try wrote it."""
-    now = func.now()
-    insert = upsert(table).values(**wanted.row(), settled_at=now, applied_at=now)
-    query = insert.on_conflict_do_update(
-        index_elements=[table.c.operation_id],
-        set_={
-            "tried_at": now,
-            "tries": table.c.tries + 1,
-            "lease_until": None,
-            "settled_at": now,
-            "applied_at": now,
-            "after": insert.excluded.after,
-            "change": insert.excluded.change,
-        },
-        where=table.c.result.is_(None),
-    )
-    found: Timestamp | None = await connection.scalar(query.returning(table.c.applied_at))
+    change = wanted.change
+    values = {
+        "operation_id": wanted.operation_id,
+        "tenant": wanted.tenant,
+        "account_id": change.account_id,
+        "change_id": change.change_id,
+        "action": change.action.value,
+        "change": change.model_dump_json(),
+        "expected_version": wanted.expected_version,
+    }
+    found: Timestamp | None = await connection.scalar(_CLAIM, values)
     return found
 
 
@@ -45,8 +49,8 @@ async def earlier(connection: AsyncConnection, operation_id: str) -> ApplyResult
 
 async def note(connection: AsyncConnection, operation_id: str, result: ApplyResult) -> None:
     """What was written under an id that was taken in this transaction."""
-    query = update(table).where(table.c.operation_id == operation_id)
-    await connection.execute(query.values(outcome_row(result)))
+    values = {"operation_id": operation_id, "result": result.model_dump_json()}
+    await connection.execute(_NOTE, values)
 
 
 async def find_written(

@@ -189,3 +189,41 @@ def _undone(name: str) -> list[str]:
         patch.setattr(module, "op", SimpleNamespace(execute=done.append))
         module.downgrade()
     return done
+
+
+async def test_writes_of_before_come_into_the_ledger_and_stay_where_they_were(
+    empty: AsyncEngine,
+) -> None:
+    """Each of the tenant of its review, else of whose CRM it is; back again by the way back."""
+    await upgrade(empty)
+    async with empty.begin() as connection:
+        for statement in _undone("operations"):
+            await connection.execute(text(statement))
+        await connection.execute(_RUN, {"id": "known", "tenant": "umbrella"})
+        await connection.execute(text("insert into crm.belongs_to (tenant) values ('acme')"))
+        for name, result in (("known:1", "{}"), ("purged:2", "{}"), ("known:3", None)):
+            await connection.execute(
+                text(
+                    "insert into crm.operations (operation_id, change_id, action, account_id, "
+                    "after, result) values (:id, 'c', 'add_note', 'a', '{\"content\": \"x\"}', "
+                    "cast(:result as jsonb))"
+                ),
+                {"id": name, "result": result},
+            )
+        for statement in _statements("operations"):
+            await connection.execute(text(statement))
+    rows = "select operation_id, tenant, settled_at = applied_at from reviews.crm_operations"
+    there = "select operation_id from crm.operations order by operation_id"
+    async with empty.begin() as connection:
+        found = (await connection.execute(text(f"{rows} order by operation_id"))).all()
+        assert [tuple(row) for row in found] == [
+            ("known:1", "umbrella", True),
+            ("purged:2", "acme", True),
+        ]
+        await connection.execute(
+            text("update reviews.crm_operations set operation_id = 'new:4' where tenant = 'acme'")
+        )
+        for statement in _undone("operations"):
+            await connection.execute(text(statement))
+        left = (await connection.execute(text(there))).scalars().all()
+    assert left == ["known:1", "known:3", "new:4", "purged:2"]
