@@ -44,7 +44,7 @@ from workflows.review_cycle import ReviewCycleWorkflow
 
 _T = TypeVar("_T")
 OF_EACH = {"contacts": 1, "deals": 1, "activities": 1, "notes": 1, "tasks": 0}
-PAID = {"calls_per_10_seconds": 180, "calls_per_day": 650_000}
+PAID = {"calls_per_10_seconds": 170, "calls_per_day": 650_000}
 """What a paid edition allows, less a little."""
 
 
@@ -197,7 +197,8 @@ def _changed_by(app: FakeApp, since: datetime) -> set[str]:
 
 def _samples(app: FakeApp) -> dict[str, Any]:
     kinds = Counter(line.path.rpartition("2026-09/")[2] for line in app.log.lines)
-    return {"calls": dict(kinds.most_common(12))}
+    refused = Counter(line.path.rpartition("/")[2] for line in app.log.lines if line.status == 429)
+    return {"calls": dict(kinds.most_common(12)), "refused": dict(refused)}
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def test_a_fake_portal_is_connected_as_the_page_says(database_url: str, tmp_path
 
 
 def test_options_and_waits_are_those_of_the_code() -> None:
-    shown = dict(re.findall(r"\| ([\d,]+)(?: calls at a time)? \| `(\w+)` \|", PAGE))
+    shown = dict(re.findall(r"\| ([\d,]+)(?: calls at a time|, evenly)? \| `(\w+)` \|", PAGE))
     assert {name: int(number.replace(",", "")) for number, name in shown.items()} == _LIMITS
     for policy in _WAITS:
         assert f"`{policy}`" in PAGE

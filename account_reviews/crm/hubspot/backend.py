@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from copy import copy
+from datetime import timedelta
 from typing import Any, Final, Self
 
 import httpx2
 
 from account_reviews.crm.field_check import MappingProblem
 from account_reviews.crm.field_mapping import FieldMapping, load_field_mapping
-from account_reviews.crm.http.client import ApiClient
+from account_reviews.crm.http.client import SECONDS, ApiClient
 from account_reviews.crm.http.factory import open_api_client
 from account_reviews.crm.http.limits import Limits, Window, key_of
 from account_reviews.crm.hubspot.changes import Changes, changed_records
@@ -56,7 +57,7 @@ BULK: Final = 100
 """Accounts that one read takes."""
 _LIMITS: Final = {
     "concurrency": 10,
-    "calls_per_10_seconds": 100,
+    "calls_per_10_seconds": 90,
     "calls_per_day": 250_000,
     "searches_per_second": 4,
 }
@@ -86,9 +87,11 @@ def open_hubspot(context: CrmContext, *, http: httpx2.AsyncClient | None = None)
     )
     api = opened("hubspot", Limits(key, allowed["concurrency"], windows))
     per_second = allowed["searches_per_second"]
-    searches = Limits(key_of("search", key), per_second, (Window(per_second, 1.0),))
+    paced = (Window(1, 1 / per_second),)  # in a row: a burst that is late meets the next one
+    searches = Limits(key_of("search", key), per_second, paced)
     searching = opened("hubspot-search", searches)
-    return HubSpotCrm(HubSpotApi(api, searching), mapping, tenant=settings.tenant)
+    settled = timedelta(seconds=2 * settings.api_timeout)
+    return HubSpotCrm(HubSpotApi(api, searching), mapping, tenant=settings.tenant, settled=settled)
 
 
 def _allowed(options: Mapping[str, Any]) -> dict[str, int]:
@@ -109,8 +112,16 @@ def _allowed(options: Mapping[str, Any]) -> dict[str, int]:
 class HubSpotCrm:
     """`CrmBackend`, `MapsRecords`, `ListsChanges` and `ChecksMapping` over one portal."""
 
-    def __init__(self, api: HubSpotApi, mapping: FieldMapping, *, tenant: str) -> None:
+    def __init__(
+        self,
+        api: HubSpotApi,
+        mapping: FieldMapping,
+        *,
+        tenant: str,
+        settled: timedelta = timedelta(seconds=2 * SECONDS),
+    ) -> None:
         self._api = api
+        self._settled = settled
         self._portal = Portal(api, mapping)
         self._changes = Changes()
         self._tenant = tenant
@@ -221,7 +232,7 @@ class HubSpotCrm:
     async def find_operations(self, operations: Sequence[Operation]) -> dict[str, ApplyResult]:
         """By the unique property, by the mark in a text of the account, or by a field's history."""
         self._check_tenant()
-        return await find_operations(self._api, self._portal, operations)
+        return await find_operations(self._api, self._portal, operations, settled=self._settled)
 
     async def read_back(self, wanted: tuple[Wanted, ...]) -> tuple[dict[str, Scalar] | None, ...]:
         """One call per type of record and 100 of them."""

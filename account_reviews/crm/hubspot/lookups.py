@@ -6,7 +6,6 @@ from typing import Final
 
 from account_reviews.crm.field_mapping import ModuleMapping
 from account_reviews.crm.field_values import mark_of
-from account_reviews.crm.http.client import SECONDS
 from account_reviews.crm.hubspot.client import Found, HubSpotApi, is_record_id
 from account_reviews.crm.hubspot.fields import Fields
 from account_reviews.crm.hubspot.portal import Portal
@@ -19,8 +18,6 @@ from account_reviews.domain.proposals import same
 from account_reviews.domain.records import RecordType
 from account_reviews.domain.review.steps import ApplyResult
 
-SETTLED: Final = timedelta(seconds=2 * SECONDS)
-"""After this long a try whose connection ended commits no more."""
 _SKEW: Final = timedelta(minutes=15)
 """By how much HubSpot's clock and ours may differ."""
 _NEWEST: Final = 200
@@ -28,10 +25,11 @@ _NEWEST: Final = 200
 
 
 async def find_operations(
-    api: HubSpotApi, portal: Portal, operations: Sequence[Operation], now: datetime | None = None
+    api: HubSpotApi, portal: Portal, operations: Sequence[Operation], *, settled: timedelta
 ) -> dict[str, ApplyResult]:
-    """As `CrmBackend.find_operations`."""
-    at = now or datetime.now(UTC)
+    """As `CrmBackend.find_operations`. `settled`: after this long a try whose connection ended
+    commits no more."""
+    at = datetime.now(UTC)
     fields = await portal.fields()
     found: dict[str, ApplyResult] = {}
     for operation in operations:
@@ -48,8 +46,8 @@ async def find_operations(
             may_come = True
         if result is not None:
             found[operation.operation_id] = result
-        elif may_come and at < operation.tried_at + SETTLED:
-            left = (operation.tried_at + SETTLED - at).total_seconds()
+        elif may_come and at < operation.tried_at + settled:
+            left = (operation.tried_at + settled - at).total_seconds()
             raise CrmOutcomeUnknownError(
                 "HubSpot may still make a write that was sent to it", retry_after=left
             )
