@@ -154,7 +154,9 @@ async def _done_twice(bench: Bench, requests: Sequence[ApprovalRequest]) -> list
     """Exactly one CRM operation, and one record, per approved change."""
     approved = Counter(item.item_id for request in requests for item in request.items)
     async with bench.parts.engine.connect() as connection:
-        rows = await connection.execute(text("select change_id, action from reviews.crm_operations"))
+        rows = await connection.execute(
+            text("select change_id, action from reviews.crm_operations")
+        )
         operations = list(rows.mappings())
         made = await connection.scalar(
             text("select count(*) from crm.tasks where created_at > now() - interval '1 hour'")

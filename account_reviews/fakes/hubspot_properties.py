@@ -11,8 +11,10 @@ STAGES: Final = {
     "contractsent": "Contract Sent",
     "closedwon": "Closed Won",
     "closedlost": "Closed Lost",
+    "100000001": "Needs Analysis",
+    "100000002": "Stalled",
 }
-"""Of the default pipeline: id -> label."""
+"""Of the pipeline: id -> label. The last two are the portal's own."""
 OPERATION: Final = "review_operation_id"
 """The property with unique values that notes and tasks of the fake portal have."""
 

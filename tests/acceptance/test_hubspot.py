@@ -25,8 +25,11 @@ def test_a_fake_portal_is_connected_as_the_page_says(database_url: str, tmp_path
         "REVIEWS_DATABASE_URL": database_url, "REVIEWS_DATA_DIR": str(tmp_path / "data"),
     }  # fmt: skip
     with shell(env) as opened:
-        for command in commands(PAGE):
-            opened.run(command)
+        try:
+            for command in commands(PAGE):
+                opened.run(command)
+        finally:
+            opened.do("kill %1 2>/dev/null; rm -f .hubspot.json")
 
 
 def test_options_and_waits_are_those_of_the_code() -> None:

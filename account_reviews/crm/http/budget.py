@@ -92,3 +92,32 @@ class LocalBudget:
 
     async def close(self) -> None:
         """Nothing to give back."""
+
+
+class BothBudgets:
+    """A call that is counted twice: it needs a place of each, of the narrower one first."""
+
+    def __init__(self, narrow: Budget, wide: Budget) -> None:
+        """`wide` is closed by whoever opened it."""
+        self._narrow = narrow
+        self._wide = wide
+
+    @property
+    def limits(self) -> Limits:
+        return self._narrow.limits
+
+    @asynccontextmanager
+    async def place(self, credits: int = 1) -> AsyncIterator[Place]:
+        """Wait for both. CrmRateLimitedError."""
+        async with self._narrow.place(credits) as place, self._wide.place(credits) as other:
+            try:
+                yield place
+            finally:
+                other.answered = place.answered
+                other.remaining = place.remaining
+                other.refused = place.refused
+                other.refused_for = place.refused_for
+
+    async def close(self) -> None:
+        """Give back what is free of the narrower one."""
+        await self._narrow.close()

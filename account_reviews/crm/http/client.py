@@ -75,8 +75,8 @@ class ApiClient:
         open."""
         self._service = service
         self._tokens = tokens
-        self._budget = budget
-        self._breaker = breaker
+        self.budget = budget
+        self.breaker = breaker
         self._timeout = timeout
         self._largest = largest
         self._wait = wait
@@ -87,7 +87,7 @@ class ApiClient:
     @property
     def calls(self) -> tuple[str, Limits]:
         """The service, as its budget is called, and what it allows."""
-        return self._service, self._budget.limits
+        return self._service, self.budget.limits
 
     async def send(
         self,
@@ -119,7 +119,7 @@ class ApiClient:
         if body is not None:
             carried.setdefault("content-type", "application/json")
         call = _Call(method, path, url, params, body, carried, credits)
-        await self._breaker.check()
+        await self.breaker.check()
         token = await self._tokens.token()
         raw = await self._ask(call, token)
         if raw.status == UNAUTHORIZED and not self._lacks_right(raw):
@@ -131,7 +131,7 @@ class ApiClient:
         return judge(self._service, raw)
 
     async def _ask(self, call: _Call, token: Token) -> Raw:
-        async with self._budget.place(call.credits) as place, self._breaker.call():
+        async with self.budget.place(call.credits) as place, self.breaker.call():
             raw = await self._exchange(call, token, place)
             _learn(place, raw)
             if raw.status == TOO_MANY:
@@ -166,7 +166,7 @@ class ApiClient:
 
     async def close(self) -> None:
         """Close the connections, and give back what is free of the budget."""
-        await self._budget.close()
+        await self.budget.close()
         if self._own:
             await self._http.aclose()
 

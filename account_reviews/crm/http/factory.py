@@ -6,7 +6,8 @@ import httpx2
 
 from account_reviews.config.settings import Settings
 from account_reviews.crm.http.answers import Raw, wait_of
-from account_reviews.crm.http.breaker import BreakerRules
+from account_reviews.crm.http.breaker import Breaker, BreakerRules
+from account_reviews.crm.http.budget import BothBudgets, Budget
 from account_reviews.crm.http.client import ApiClient
 from account_reviews.crm.http.limits import Limits
 from account_reviews.crm.http.shared_breaker import SharedBreaker
@@ -25,18 +26,29 @@ def open_api_client(
     http: httpx2.AsyncClient | None = None,
     wait: Callable[[Raw], float | None] = wait_of,
     lacks_right: Callable[[Raw], bool] = lambda _: False,
+    within: ApiClient | None = None,
 ) -> ApiClient:
     """It is closed with the context. No connection is made yet. BadInputError for settings that
-    do not fit."""
+    do not fit.
+
+    `within`: a client of the same service, whose budget these calls are part of and whose breaker
+    is theirs; `limits`, of a key of their own, hold for them besides.
+    """
     settings = context.settings
     seconds = settings.api_timeout
+    budget: Budget = SharedBudget(context.engine, service=service, limits=limits, timeout=seconds)
+    if within is None:
+        rules = breaker_rules(settings)
+        breaker: Breaker = SharedBreaker(
+            context.engine, service=service, key=limits.key, rules=rules
+        )
+    else:
+        budget, breaker = BothBudgets(budget, within.budget), within.breaker
     client = ApiClient(
         service=service,
         tokens=tokens,
-        budget=SharedBudget(context.engine, service=service, limits=limits, timeout=seconds),
-        breaker=SharedBreaker(
-            context.engine, service=service, key=limits.key, rules=breaker_rules(settings)
-        ),
+        budget=budget,
+        breaker=breaker,
         http=http,
         timeout=seconds,
         wait=wait,

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Self
 
 import httpx2
 
 from account_reviews.crm.field_check import MappingProblem
 from account_reviews.crm.field_mapping import FieldMapping, load_field_mapping
-from account_reviews.crm.http.client import SECONDS, ApiClient
+from account_reviews.crm.http.client import SECONDS
 from account_reviews.crm.http.factory import open_api_client
 from account_reviews.crm.http.limits import Limits, Window, key_of
 from account_reviews.crm.hubspot.changes import Changes, changed_records
@@ -76,20 +77,16 @@ def open_hubspot(context: CrmContext, *, http: httpx2.AsyncClient | None = None)
     tokens = open_tokens(context, http)
     key = key_of("hubspot", credential_of(settings))
 
-    def opened(service: str, limits: Limits) -> ApiClient:
-        return open_api_client(
-            context, service=service, tokens=tokens, limits=limits, http=http, wait=wait_for
-        )
-
     windows = (
         Window(allowed["calls_per_10_seconds"], 10.0),
         Window(allowed["calls_per_day"], 86_400.0),
     )
-    api = opened("hubspot", Limits(key, allowed["concurrency"], windows))
+    opened = partial(open_api_client, context, tokens=tokens, http=http, wait=wait_for)
+    api = opened(service=SOURCE, limits=Limits(key, allowed["concurrency"], windows))
     per_second = allowed["searches_per_second"]
     paced = (Window(1, 1 / per_second),)  # in a row: a burst that is late meets the next one
     searches = Limits(key_of("search", key), per_second, paced)
-    searching = opened("hubspot-search", searches)
+    searching = opened(service=SOURCE, limits=searches, within=api)
     settled = timedelta(seconds=2 * settings.api_timeout)
     return HubSpotCrm(HubSpotApi(api, searching), mapping, tenant=settings.tenant, settled=settled)
 
@@ -238,6 +235,8 @@ class HubSpotCrm:
         """One call per type of record and 100 of them."""
         self._check_tenant()
         fields = await self._portal.fields()
+        if any(one.record.type is RecordType.DEAL and "stage" in one.fields for one in wanted):
+            fields.stages = await self._portal.stages()
         by_kind: dict[RecordType, list[str]] = {}
         for one in wanted:
             fields.shown(fields.module(one.record.type), {}, one.fields)  # refuses unknown ones

@@ -190,10 +190,13 @@ class Fields:
             given |= {"priority": "high", "subject": f"{_CRITICAL}{given.get('subject') or ''}"}
         found: dict[str, Any] = {}
         parts: dict[str, dict[str, Any]] = {}
+        by_label = {label: stage for stage, label in self.stages.items()}
         for name, value in given.items():
             for crm_field, written in written_values(module, {name: value}).items():
                 part = module.fields[name].part
-                if part is None:
+                if part is None and crm_field == STAGE:
+                    found[crm_field] = by_label.get(written, written)
+                elif part is None:
                     found[crm_field] = written
                 else:
                     parts.setdefault(crm_field, {})[part] = written

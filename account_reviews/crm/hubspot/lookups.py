@@ -35,6 +35,8 @@ async def find_operations(
     for operation in operations:
         write = plan_write(operation.change)
         module = fields.module(write.type)
+        if write.type is RecordType.DEAL and "stage" in write.values:
+            fields.stages = await portal.stages()
         if write.id is not None:
             result = await _changed(api, fields, module, write, operation)
             may_come = True

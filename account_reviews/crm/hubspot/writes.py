@@ -51,6 +51,8 @@ async def apply_change(
     write = plan_write(change)
     fields = await portal.fields()
     module = fields.module(write.type)
+    if write.type is RecordType.DEAL and "stage" in write.values:
+        fields.stages = await portal.stages()
     if write.id is None:
         return await _create(api, portal, fields, module, write, operation_id)
     return await _update(api, fields, module, write, change, expected_version, operation_id)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from account_reviews.crm.protocol import Wanted
 from account_reviews.domain.errors import (
     CrmError,
     CrmInvalidError,
@@ -194,3 +195,17 @@ async def test_a_note_of_no_account_is_not_made(account: str) -> None:
         await write(crm_of(app), wanted)
     with pytest.raises(CrmInvalidError):
         await write(crm_of(app), note(app))
+
+
+async def test_a_deal_moves_to_a_stage_of_the_portals_own() -> None:
+    app = make_fake()
+    crm = crm_of(app)
+    deal = first(app, "deals")
+    ref = RecordRef(type=RecordType.DEAL, id=deal)
+    move = change(Action.UPDATE_DEAL_STAGE, {"stage": "Stalled"}, ref, account_id=first(app))
+    done = await write(crm, move)
+    assert done.current == {"stage": "Stalled"}
+    assert app.state.objects["deals"][deal].properties["dealstage"] == "100000002"
+    assert await crm.read_back((Wanted(record=ref, fields=("stage",)),)) == ({"stage": "Stalled"},)
+    found = await crm.find_operations((operation(move),))
+    assert found["run:1"].current == {"stage": "Stalled"}
