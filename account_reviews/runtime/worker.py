@@ -12,6 +12,7 @@ from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
 from account_reviews.crm.registry import scheme_of
 from account_reviews.crm.sql.backend import SqlCrm
+from account_reviews.domain.bursts import SPREAD, BurstRules
 from account_reviews.hooks.registry import load
 from account_reviews.hooks.worker import hooked
 from account_reviews.runtime.audit_trail import audited
@@ -21,6 +22,7 @@ from account_reviews.services.schedule_rows import kept_up_to_date
 from account_reviews.store.memory_outbox import MemoryOutbox
 from account_reviews.store.poll_cursors import PollCursors
 from account_reviews.telemetry import gauges, instruments
+from account_reviews.temporal.burst_interceptor import BurstInterceptor
 from account_reviews.temporal.client import connect
 from account_reviews.temporal.sandbox import sandboxed_runner
 from account_reviews.upkeep.changes import EventTools
@@ -112,10 +114,26 @@ async def open_worker_parts(
                     ],
                     parts=parts,
                     client=client,
-                    interceptors=[*measured.interceptors, trail.interceptor, called.interceptor],
+                    interceptors=[
+                        *measured.interceptors,
+                        trail.interceptor,
+                        called.interceptor,
+                        BurstInterceptor(burst_rules(settings)),
+                    ],
                     runner=trail.runner(sandbox or sandboxed_runner(), [called.observer]),
                     remarks=measured.ready(),
                 )
+
+
+def burst_rules(settings: Settings) -> BurstRules:
+    """How often what does not answer is asked again, as it is set."""
+    return BurstRules(
+        tries=settings.retry_tries,
+        first_seconds=settings.retry_first_seconds,
+        factor=settings.retry_factor,
+        longest_seconds=settings.retry_longest_seconds,
+        spread=SPREAD if settings.retry_jitter else 0.0,
+    )
 
 
 async def _left_to_others(ended: Sequence[tuple[str, str]]) -> None:

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_reviews.domain.bursts import LONGEST_SECONDS, SPREAD, TRIES, Burst, pause
+from account_reviews.domain.bursts import (
+    LONGEST_SECONDS,
+    SPREAD,
+    TRIES,
+    Burst,
+    BurstRules,
+    bursts_by,
+    pause,
+)
 
 WAITS = st.lists(st.one_of(st.none(), st.floats(0, 120)), max_size=40)
 
@@ -38,3 +46,10 @@ def test_an_open_breaker_is_no_try() -> None:
     burst = Burst().after_failure(None).after_failure(60).after_failure(60)
     assert (burst.tries, burst.is_over) == (1, False)
     assert burst.after_failure(None).after_failure(None).is_over
+
+
+def test_an_installation_may_set_the_numbers() -> None:
+    with bursts_by(BurstRules(2, first_seconds=0.5, factor=3, longest_seconds=4, spread=0)):
+        assert [pause(tries, 1) for tries in (1, 2, 3)] == [0.5, 1.5, 4]
+        assert Burst().after_failure(None).after_failure(None).is_over
+    assert not Burst(tries=2).is_over
