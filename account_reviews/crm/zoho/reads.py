@@ -5,10 +5,10 @@ queries do not know them.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from account_reviews.crm.assembly import AccountRecords, assemble
 from account_reviews.crm.field_mapping import FieldMapping, ModuleMapping
@@ -51,6 +51,10 @@ _CHILDREN: Final = (
     RecordType.TASK,
 )
 _MOST_DROPPED: Final = 10
+_AT_A_TIME: Final = 8
+"""Parts of reads of many accounts, in one process."""
+
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -77,6 +81,7 @@ class ZohoReads:
         self._records = records
         self._users = users
         self._notes = Notes(api)
+        self._turns = asyncio.Semaphore(_AT_A_TIME)
         (self._accounts,) = mapping.of(RecordType.ACCOUNT)
 
     async def snapshots(
@@ -161,7 +166,10 @@ class ZohoReads:
         groups = [ids[n : n + MOST_IN] for n in range(0, len(ids), MOST_IN)]
         found = await asyncio.gather(
             *(
-                self.query(module, f"id in ({_quoted(group)})", "order by id asc", _FEW_ROWS)
+                self._in_turn(
+                    self.query(module, f"id in ({_quoted(group)})", "order by id asc", _FEW_ROWS),
+                    many=len(ids) > 1,
+                )
                 for group in groups
             )
         )
@@ -225,7 +233,10 @@ class ZohoReads:
         module."""
         groups = [ids[n : n + MOST_IN] for n in range(0, len(ids), MOST_IN)]
         try:
-            found = await asyncio.gather(*(self._group(module, group) for group in groups))
+            reading = (
+                self._in_turn(self._group(module, group), many=len(ids) > 1) for group in groups
+            )
+            found = await asyncio.gather(*reading)
         except CrmRecordNotFoundError as error:
             self._fields.tell(module.module, "*", f"{error.message}: its records are unknown")
             return None
@@ -234,6 +245,14 @@ class ZohoReads:
             together.of |= one.of
             together.totals |= one.totals
         return together
+
+    async def _in_turn(self, reading: Coroutine[Any, Any, _T], *, many: bool) -> _T:
+        """One part of a read of many accounts: few at a time, so that in this process a read of
+        one account does not wait behind them all."""
+        if not many:
+            return await reading
+        async with self._turns:
+            return await reading
 
     async def _group(self, module: ModuleMapping, ids: Sequence[str]) -> Found:
         parent = module.fields["account_id"].field or ""

@@ -1,7 +1,5 @@
-"""Writing to Zoho CRM: what is sent, what its answers mean, and how a write is found again."""
+"""Writing to Zoho CRM: what is sent, and what its answers mean."""
 
-import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,77 +16,21 @@ from account_reviews.domain.errors import (
     CrmRecordNotFoundError,
     CrmUnavailableError,
 )
-from account_reviews.domain.operations import Operation
-from account_reviews.domain.proposals import Action, ProposedChange
-from account_reviews.domain.records import RecordRef, RecordType, SnapshotLimits
-from account_reviews.domain.review.steps import ApplyResult
+from account_reviews.domain.proposals import Action
+from account_reviews.domain.records import RecordRef, RecordType
 from tests.support.crm import change
-from tests.support.zoho_crm import ZohoStage, stage
-
-LIMITS = SnapshotLimits()
-OPERATION = "01a22aae-3165-723d-a4b8-b057c573bb25:47fc1814d55c386b"
-WRITE = "/crm/v8/[A-Z]*"
-
-
-def account_of(on: ZohoStage) -> str:
-    return str(next(iter(on.org.rows["Accounts"])))
-
-
-async def phone(on: ZohoStage, number: str = "+99 2") -> tuple[ProposedChange, str]:
-    """A change of the first account's phone, and its version now."""
-    account = account_of(on)
-    found = await on.crm.snapshot(account, as_of=on.clock.now(), limits=LIMITS)
-    record = RecordRef(type=RecordType.ACCOUNT, id=account, version=found.account.version)
-    made = change(Action.UPDATE_ACCOUNT, {"phone": number}, record, account_id=account)
-    return made, found.account.version
-
-
-def note(on: ZohoStage, text: str = "Hello") -> ProposedChange:
-    return change(Action.ADD_NOTE, {"content": text}, None, account_id=account_of(on))
-
-
-def task(on: ZohoStage, **more: Any) -> ProposedChange:
-    after = {"subject": "Call", "due_at": "2026-12-03T15:30:00Z", **more}
-    return change(Action.CREATE_TASK, after, None, account_id=account_of(on))
-
-
-async def apply(
-    on: ZohoStage, made: ProposedChange, version: str | None = None, operation: str = OPERATION
-) -> ApplyResult:
-    return await on.crm.apply(made, expected_version=version, operation_id=operation)
-
-
-def begun(
-    on: ZohoStage, made: ProposedChange, version: str | None = None, *, ago: float = 0
-) -> Operation:
-    tried = on.clock.now() - timedelta(seconds=ago)
-    return Operation(
-        operation_id=OPERATION, tenant="default", change=made, expected_version=version,
-        begun_at=tried, tried_at=tried,
-    )  # fmt: skip
-
-
-def fault(action: str, method: str = "*", **more: Any) -> dict[str, Any]:
-    match = {"path": WRITE} if method == "*" else {"path": WRITE, "method": method}
-    return {"match": match, "times": 1, "action": action, **more}
-
-
-def capture(on: ZohoStage) -> list[tuple[str, dict[str, str], dict[str, Any]]]:
-    """The writes as they are sent: path, headers, body."""
-    sent: list[tuple[str, dict[str, str], dict[str, Any]]] = []
-    handle = on.app.service.handle
-
-    def recording(call: Any) -> Any:
-        if (
-            call.method in ("POST", "PUT")
-            and call.path.startswith("/crm/v8/")
-            and ("coql" not in call.path)
-        ):
-            sent.append((call.path, dict(call.headers), json.loads(call.body)))
-        return handle(call)
-
-    on.app.service.handle = recording  # type: ignore[method-assign]
-    return sent
+from tests.support.zoho_crm import stage
+from tests.support.zoho_writing import (
+    OPERATION,
+    account_of,
+    apply,
+    begun,
+    capture,
+    fault,
+    note,
+    phone,
+    task,
+)
 
 
 async def test_a_change_is_sent_under_the_condition_that_nothing_came_after() -> None:
@@ -273,64 +215,6 @@ async def test_a_field_that_may_not_be_written() -> None:
     with pytest.raises(CrmInvalidError, match="the mapping lets none be written"):
         await apply(on, made)
     assert on.paths() == []
-
-
-@pytest.mark.parametrize("kind", ["note", "task"])
-async def test_a_create_that_commits_after_the_connection_broke(kind: str) -> None:
-    """It is not written again before it cannot come any more, or cannot come twice."""
-    on = stage(fault("commit_late", "POST", delay_ms=1))
-    made = note(on) if kind == "note" else task(on)
-    with pytest.raises(CrmUnavailableError):
-        await apply(on, made)
-    if kind == "note":
-        with pytest.raises(CrmOutcomeUnknownError) as caught:
-            await on.crm.find_operations((begun(on, made),))
-        assert caught.value.retry_after == pytest.approx(60, abs=1)
-    else:
-        assert await on.crm.find_operations((begun(on, made),)) == {}
-    await on.app.finish()
-    found = await on.crm.find_operations((begun(on, made),))
-    assert found[OPERATION].status == "applied"
-    module = "Notes" if kind == "note" else "Tasks"
-    children = on.org.children(module, "Parent_Id" if kind == "note" else "What_Id", account_of(on))
-    assert found[OPERATION].record.id in {row.id for row in children}
-
-
-async def test_a_create_that_never_came_is_known_after_twice_the_time_out() -> None:
-    on = stage(fault("drop_before", "POST"))
-    with pytest.raises(CrmUnavailableError):
-        await apply(on, note(on))
-    with pytest.raises(CrmOutcomeUnknownError) as caught:
-        await on.crm.find_operations((begun(on, note(on), ago=45),))
-    assert caught.value.retry_after == pytest.approx(15, abs=1)
-    assert await on.crm.find_operations((begun(on, note(on), ago=61),)) == {}
-
-
-async def test_a_lookup_asks_no_search() -> None:
-    """The index lags behind what was created."""
-    on = stage()
-    await apply(on, note(on))
-    await apply(on, task(on), operation="run:2")
-    on.app.log.lines.clear()
-    await on.crm.find_operations((begun(on, note(on)), begun(on, task(on))))
-    assert not any("search" in path or "coql" in path for path in on.paths())
-
-
-async def test_a_change_whose_answer_was_lost() -> None:
-    """It stands there, at another version: it was written. Otherwise it may still come."""
-    for action, known in (("drop_after", True), ("drop_before", False)):
-        on = stage(fault(action, "PUT"))
-        made, version = await phone(on)
-        with pytest.raises(CrmUnavailableError):
-            await apply(on, made, version)
-        if known:
-            found = await on.crm.find_operations((begun(on, made, version),))
-            assert found[OPERATION].current == {"phone": "+99 2"}
-            continue
-        with pytest.raises(CrmOutcomeUnknownError):
-            await on.crm.find_operations((begun(on, made, version),))
-        assert await on.crm.find_operations((begun(on, made, version, ago=61),)) == {}
-        assert (await apply(on, made, version)).status == "applied"
 
 
 async def test_a_record_deleted_or_merged_meanwhile() -> None:
