@@ -289,6 +289,17 @@ class MemoryUnavailableError(ReviewsError):
     exit_code = 5
     code = "memory_unavailable"
 
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """`retry_after`: seconds in which no try makes sense."""
+        self.retry_after = retry_after
+        super().__init__(message, hint=hint)
+
 
 class MemoryAuthError(MemoryUnavailableError):
     """The account memory does not accept our credentials."""

@@ -39,10 +39,20 @@ def open_memory(context: MemoryContext) -> MemoryBackend:
         from account_reviews.memory.postgres import PostgresMemory
 
         return PostgresMemory(context.engine, tenant=settings.tenant)
+    from account_reviews.crm.http.factory import breaker_rules
+    from account_reviews.crm.http.limits import key_of
+    from account_reviews.crm.http.shared_breaker import SharedBreaker
     from account_reviews.memory.cognee import CogneeMemory
-    from account_reviews.memory.cognee_client import CogneeClient
+    from account_reviews.memory.cognee_client import CogneeClient, checked_url
 
-    client = CogneeClient(settings.memory_url or "", credentials_of(settings))
+    url = settings.memory_url or ""
+    breaker = SharedBreaker(
+        context.engine,
+        service="cognee",
+        key=key_of(checked_url(url)),
+        rules=breaker_rules(settings),
+    )
+    client = CogneeClient(url, credentials_of(settings), breaker=breaker)
     context.closing.push_async_callback(client.close)
     return CogneeMemory(context.engine, client, alarm=context.alarm, tenant=settings.tenant)
 

@@ -15,9 +15,15 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from account_reviews.crm.http.breaker import Breaker, LocalBreaker
 from account_reviews.domain.audit.masks import mask_secrets
 from account_reviews.domain.characters import written_on_one_line
-from account_reviews.domain.errors import BadInputError, MemoryAuthError, MemoryUnavailableError
+from account_reviews.domain.errors import (
+    BadInputError,
+    CrmUnavailableError,
+    MemoryAuthError,
+    MemoryUnavailableError,
+)
 from account_reviews.memory.cognee_answers import (
     Answer,
     Found,
@@ -40,6 +46,9 @@ _API: Final = "/api/v1"
 _RUNNING: Final = ("INITIATED", "STARTED", "PENDING", "RUNNING")
 _FAILED: Final = ("ERRORED", "FAILED")
 _NEVER: Final = (400, 413, 422)
+_AWAY: Final = (429, 502, 503, 504)
+"""Nobody was there to ask. A 500 may mean anything."""
+_LONGEST_WAIT: Final = 3600.0
 
 
 class DatasetGoneError(MemoryUnavailableError):
@@ -77,13 +86,14 @@ class Document:
 
 
 class CogneeClient:
-    """One server, by one login. MemoryUnavailableError, MemoryAuthError."""
+    """One server, by one login, behind one breaker. MemoryUnavailableError, MemoryAuthError."""
 
     def __init__(
         self,
         url: str,
         credentials: Credentials,
         *,
+        breaker: Breaker | None = None,
         http: httpx2.AsyncClient | None = None,
         seconds: float = SECONDS,
         run_seconds: float = RUN_SECONDS,
@@ -92,6 +102,7 @@ class CogneeClient:
         self.url = checked_url(url)
         self.run_seconds = run_seconds
         self._credentials = credentials
+        self._breaker = breaker or LocalBreaker(self.place)
         self._seconds = seconds
         self._polls = polls
         self._given = http
@@ -308,21 +319,37 @@ class CogneeClient:
     async def _once(
         self, method: str, path: str, headers: Mapping[str, str], given: Mapping[str, Any]
     ) -> Answer:
-        limit = asyncio.timeout(self._seconds)
         try:
-            async with limit:
+            async with self._breaker.call():
+                return await self._exchange(method, path, headers, given)
+        except CrmUnavailableError as error:  # what a breaker knows as no answer
+            raise MemoryUnavailableError(
+                error.message, hint=error.hint, retry_after=error.retry_after
+            ) from None
+
+    async def _exchange(
+        self, method: str, path: str, headers: Mapping[str, str], given: Mapping[str, Any]
+    ) -> Answer:
+        try:
+            async with asyncio.timeout(self._seconds):
                 async with self._http().stream(
                     method, f"{self.url}{path}", headers=headers, **given
                 ) as response:
-                    return Answer(response.status_code, await self._body(response))
+                    answer = Answer(response.status_code, await self._body(response))
+                    wait = response.headers.get("retry-after", "").strip()
         except (TimeoutError, httpx2.TimeoutException):
-            raise MemoryUnavailableError(f"{self.place} did not answer in time") from None
+            raise CrmUnavailableError(f"{self.place} did not answer in time") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
             said = mask_secrets(written_on_one_line(str(error)))[:200]
             why = f": {said}" if said else ""
-            raise MemoryUnavailableError(
+            raise CrmUnavailableError(
                 f"{self.place} cannot be reached{why}", hint="see REVIEWS_MEMORY_URL"
             ) from None
+        if answer.status in _AWAY:
+            seconds = min(float(wait), _LONGEST_WAIT) if wait.isdecimal() else None
+            said = f"{self.place} answers {answer.status}{reason(answer)}"
+            raise CrmUnavailableError(said, retry_after=seconds)
+        return answer
 
     async def _body(self, response: httpx2.Response) -> Any:
         """The JSON document; None where there is none. MemoryUnavailableError for a good answer
