@@ -3,7 +3,8 @@
 It knows both of Cognee's ways to speak, add, cognify and search, and remember and recall, or one of
 them (`extra["verbs"]`: `both`, `old`, `new`). Of `extra` it also reads `run_ms`, how long a run
 takes (100), `token_seconds` (3600), and `missing_status`, what it answers about a dataset that is
-not there, which differs from release to release (404).
+not there, which differs from release to release (404). The seed is that of the credentials; what it
+is given gets ids that no server ever gave.
 """
 
 import json
@@ -46,7 +47,7 @@ class FakeCognee(Service):
 
     def __init__(self, options: FakeOptions) -> None:
         extra = options.extra
-        self.state = CogneeStore(options.seed)
+        self.state = CogneeStore()
         self.password = f"password-of-{options.seed}"
         self.api_key = f"key-of-cognee-{options.seed}"
         self.state.add_user(EMAIL, self.password, self.api_key)

@@ -1,13 +1,12 @@
 """What the fake Cognee holds: users, datasets, documents, and the runs that work them off."""
 
 import hashlib
-import random
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
+from uuid import uuid4
 
 CHUNK: Final = 2000
 """Characters of one piece of text."""
@@ -62,8 +61,7 @@ class Run:
 class CogneeStore:
     """Everything in it, and what a search finds. `settle` brings it up to a moment."""
 
-    def __init__(self, seed: int) -> None:
-        self._chance = random.Random(seed)  # noqa: S311  ids, no secrets
+    def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.tokens: dict[str, tuple[str, datetime]] = {}
         self.datasets: dict[str, Dataset] = {}
@@ -76,7 +74,8 @@ class CogneeStore:
         self.deleted: list[str] = []
 
     def new_id(self) -> str:
-        return str(UUID(int=self._chance.getrandbits(128), version=4))
+        """Never given before, also not by a server that was started anew."""
+        return str(uuid4())
 
     def add_user(self, email: str, password: str, *keys: str) -> User:
         user = User(self.new_id(), email, password, set(keys))

@@ -248,10 +248,12 @@ class CogneeMemory:
         """The data ids of items that Cognee has taken, once it shows all of them."""
         found: dict[str, str] = {}
         deadline = asyncio.get_running_loop().time() + self._client.run_seconds
+        looks = 0
         while not found.keys() >= set(wanted):
             if asyncio.get_running_loop().time() > deadline:
                 raise MemoryUnavailableError(f"{self._client.place} does not show what it took")
-            await self._client.follow(dataset)
+            await self._client.pause(looks)
+            looks += 1
             found = await self._client.data(dataset)
         return found
 

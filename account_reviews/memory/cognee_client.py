@@ -185,7 +185,7 @@ class CogneeClient:
         after it was asked for. A run that failed, or takes too long, is an error."""
         looks, ended, deadline = 0, 0, asyncio.get_running_loop().time() + self.run_seconds
         while ended < 2:
-            await asyncio.sleep(self._polls[min(looks, len(self._polls) - 1)])
+            await self.pause(looks)
             status = await self._status(dataset_id)
             if any(word in status for word in _FAILED):
                 raise MemoryUnavailableError(f"{self.place}: its run failed, status {status}")
@@ -195,6 +195,10 @@ class CogneeClient:
                 raise MemoryUnavailableError(
                     f"{self.place} has not worked off what it got within {self.run_seconds:g} s"
                 )
+
+    async def pause(self, looks: int) -> None:
+        """The wait before the next look, after so many."""
+        await asyncio.sleep(self._polls[min(looks, len(self._polls) - 1)])
 
     async def data(self, dataset_id: str) -> dict[str, str]:
         """The data ids of all that lies in the dataset, by item id."""

@@ -1,7 +1,6 @@
 """A memory in a fake Cognee, inside a test."""
 
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,9 +13,6 @@ from account_reviews.memory.cognee import CogneeMemory
 from account_reviews.memory.cognee_client import CogneeClient, Credentials
 from account_reviews.memory.protocol import Stray
 from tests.support.fakes import FAKE_URL, client_of
-
-_seeds = count(1)
-"""No two servers of one database give the same ids."""
 
 
 @dataclass
@@ -65,5 +61,4 @@ def fault(action: Any, path: str = "*", method: str | None = None, **more: Any) 
 
 def cognee(engine: AsyncEngine, **extra: Any) -> Cognee:
     """A fake server whose runs take 10 ms."""
-    options = FakeOptions(seed=next(_seeds), extra={"run_ms": 10, **extra})
-    return Cognee(engine, create_cognee(options))
+    return Cognee(engine, create_cognee(FakeOptions(extra={"run_ms": 10, **extra})))

@@ -221,6 +221,26 @@ async def test_what_is_forgotten_is_gone_there_too(server: Cognee, tenant: str) 
     assert len((await memory.timeline("acc")).items) == 1
 
 
+async def test_a_server_that_is_away_is_left_alone_for_a_while(server: Cognee, tenant: str) -> None:
+    memory = server.memory(tenant)
+    server.goes_wrong(fault("status", status=503))
+    for _ in range(5):
+        with pytest.raises(MemoryUnavailableError, match="answers 503"):
+            await texts(memory, "acc")
+    asked = len(server.app.log.lines)
+    with pytest.raises(MemoryUnavailableError, match="left alone") as caught:
+        await texts(memory, "acc")
+    assert len(server.app.log.lines) == asked
+    assert (caught.value.retry_after or 0) > 50
+
+
+async def test_a_limit_is_told_with_its_wait(server: Cognee, tenant: str) -> None:
+    server.goes_wrong(fault("status", status=429, headers={"Retry-After": "7"}))
+    with pytest.raises(MemoryUnavailableError, match="answers 429") as caught:
+        await texts(server.memory(tenant), "acc")
+    assert caught.value.retry_after == 7
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [("<html>Bad gateway</html>", "no JSON"), ('{"detail": ', "no JSON"), ([], "gives no dataset")],
