@@ -9,7 +9,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ORDER = (
     "recovery", "throughput", "timeouts", "events", "visible", "real_data", "demo_time",
-    "cli", "look", "schedules", "cycles", "cycle_history", "big_cycle",
+    "cli", "look", "schedules", "cycles", "cycle_history", "big_cycle", "hubspot_cycle",
     "audit_cost", "audit_lag", "audit_outage", "audit_verify", "audit_tamper", "audit_complete",
     "approvals", "decisions",
 )  # fmt: skip

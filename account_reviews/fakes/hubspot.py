@@ -89,6 +89,7 @@ class HubSpotService(Service):
         return body
 
     def handle(self, call: Call) -> Reply:
+        call.operation_id = call.headers.get("x-operation-id")
         if len(call.path) + sum(len(k) + len(v) + 2 for k, v in call.query.items()) > _LONGEST_URL:
             return Reply(414, "<html><body>URI Too Long</body></html>")
         if (call.method, call.path) == ("POST", f"/oauth/{VERSION}/token"):
@@ -335,8 +336,8 @@ class HubSpotService(Service):
         )
 
     def _note(self, call: Call, properties: Mapping[str, Any]) -> None:
-        operation = properties.get(OPERATION)
-        call.operation_id = None if operation is None else str(operation)
+        if OPERATION in properties:
+            call.operation_id = str(properties[OPERATION])
 
 
 def _kind(word: str) -> str | None:

@@ -86,7 +86,7 @@ def open_hubspot(context: CrmContext, *, http: httpx2.AsyncClient | None = None)
     per_second = allowed["searches_per_second"]
     paced = (Window(1, 1 / per_second),)  # in a row: a burst that is late meets the next one
     searches = Limits(key_of("search", key), per_second, paced)
-    searching = opened(service=SOURCE, limits=searches, within=api)
+    searching = opened(service=f"{SOURCE}-search", limits=searches, within=api)
     settled = timedelta(seconds=2 * settings.api_timeout)
     return HubSpotCrm(HubSpotApi(api, searching), mapping, tenant=settings.tenant, settled=settled)
 
