@@ -195,27 +195,19 @@ class Parts:
     @cached_property
     def foreign_ledger(self) -> "AsyncEngine | None":
         """The database in which an SQL CRM elsewhere notes its writes; None: there is none."""
-        url = self._foreign_url
-        return None if url is None else self._crm_engine(url)
-
-    @property
-    def _foreign_url(self) -> str | None:
         from account_reviews.crm.registry import scheme_of
 
         url = self.settings.crm_write_url or self.settings.crm_url
-        if url is None or scheme_of(url) != "postgresql" or self._is_ours(url):
-            return None
-        return url
+        is_sql = url is not None and scheme_of(url) == "postgresql"
+        return self._crm_engine(url) if url and is_sql and not self._is_ours(url) else None
 
     async def adopt_ledger(self) -> None:
-        """Take over what an SQL CRM elsewhere has noted of writes, once. UnreachableError,
-        CrmUnavailableError."""
+        """Take over what an SQL CRM elsewhere has noted, once. UnreachableError, CrmError."""
         from account_reviews.crm.sql.adoption import adopt_ledger
 
-        url, engine = self._foreign_url, self.foreign_ledger
-        if url is not None and engine is not None:
-            tenant = self.settings.tenant
-            await adopt_ledger(engine, self.operations, tenant=tenant, place=place_of(url))
+        if (engine := self.foreign_ledger) is not None:
+            place, tenant = place_of(engine.url.render_as_string()), self.settings.tenant
+            await adopt_ledger(engine, self.operations, tenant=tenant, place=place)
 
     def _crm_engine(self, url: str | None) -> "AsyncEngine":
         """When a CRM's database is ours it is our engine, however its URL is written: the gate is
