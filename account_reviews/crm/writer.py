@@ -126,8 +126,9 @@ class CrmWriter:
                 expected_version=wanted.expected_version,
                 operation_id=wanted.operation_id,
             )
-        except NOTHING_WRITTEN:
-            if earlier is None or not knows_itself:
+        except (*NOTHING_WRITTEN, CrmUnavailableError) as error:
+            sent = isinstance(error, CrmUnavailableError) and error.sent
+            if not sent and (earlier is None or not knows_itself):
                 await self._nothing(wanted)
             raise
         if result.status == "conflict":

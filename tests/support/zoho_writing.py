@@ -8,6 +8,7 @@ from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import Action, ProposedChange
 from account_reviews.domain.records import RecordRef, RecordType, SnapshotLimits
 from account_reviews.domain.review.steps import ApplyResult
+from account_reviews.fakes.faults import FaultPlan, FaultRule
 from tests.support.crm import change
 from tests.support.zoho_crm import ZohoStage
 
@@ -57,6 +58,10 @@ def begun(
 def fault(action: str, method: str = "*", **more: Any) -> dict[str, Any]:
     match = {"path": WRITE} if method == "*" else {"path": WRITE, "method": method}
     return {"match": match, "times": 1, "action": action, **more}
+
+
+def plan_of(*rules: dict[str, Any]) -> FaultPlan:
+    return FaultPlan(rules=tuple(FaultRule.model_validate(rule) for rule in rules))
 
 
 def capture(on: ZohoStage) -> list[tuple[str, dict[str, str], dict[str, Any]]]:

@@ -170,13 +170,16 @@ class ZohoApi:
         other refusal says that nothing was written.
         """
         headers = {} if unmodified_since is None else {"If-Unmodified-Since": unmodified_since}
-        answer = await self._client.send(
-            method,
-            PREFIX + path,
-            json={"data": [record], **(more or {})},
-            headers=headers,
-            operation_id=operation_id,
-        )
+        try:
+            answer = await self._client.send(
+                method,
+                PREFIX + path,
+                json={"data": [record], **(more or {})},
+                headers=headers,
+                operation_id=operation_id,
+            )
+        except CrmUnreadableError as error:
+            raise CrmOutcomeUnknownError(error.message) from None
         if answer.status == CONFLICT:
             raise ConflictSeenError
         return _result_of(answer, method, path)

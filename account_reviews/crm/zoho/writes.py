@@ -6,7 +6,8 @@ read. A create carries the id of its operation, in a unique field or in the last
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -34,6 +35,7 @@ from account_reviews.domain.errors import (
     CrmOutcomeUnknownError,
     CrmRecordNotFoundError,
     CrmUnavailableError,
+    CrmUnreadableError,
 )
 from account_reviews.domain.operations import Operation
 from account_reviews.domain.proposals import Action, ProposedChange, same
@@ -90,9 +92,10 @@ class ZohoWrites:
         write = plan_write(change)
         module = self._module_of(write.type)
         values = written_values(module, write.values)
-        if write.owner_id is not None:
-            await self._check_owner(write.owner_id)
-        encoded = await self._fields.encode(module, values)
+        with _nothing_sent():
+            if write.owner_id is not None:
+                await self._check_owner(write.owner_id)
+            encoded = await self._fields.encode(module, values)
         if write.id is None:
             return await self._create(module, write, encoded, operation_id)
         return await self._update(
@@ -101,7 +104,8 @@ class ZohoWrites:
 
     async def find(self, operations: Sequence[Operation]) -> dict[str, ApplyResult]:
         """As `CrmBackend.find_operations`."""
-        found = await asyncio.gather(*(self._find(one) for one in operations))
+        with _nothing_sent():
+            found = await asyncio.gather(*(self._find(one) for one in operations))
         return {
             one.operation_id: result
             for one, result in zip(operations, found, strict=True)
@@ -115,7 +119,8 @@ class ZohoWrites:
     ) -> ApplyResult:
         record = {name: value for name, value in encoded.items() if value is not None}
         record |= self._belonging(module, write.account_id)
-        unique = await self._fields.operation_field(module)
+        with _nothing_sent():
+            unique = await self._fields.operation_field(module)
         if unique is not None:
             record[unique.found.name] = operation_id
         elif module.mark is not None:
@@ -178,7 +183,8 @@ class ZohoWrites:
         operation_id: str,
     ) -> ApplyResult:
         assert write.id is not None
-        raw = await self._settled(module, write.id)
+        with _nothing_sent():
+            raw = await self._settled(module, write.id)
         self._check_belongs(module, raw, write)
         names = tuple(write.values)
         before = self._records.fields(module, raw, names)
@@ -236,7 +242,8 @@ class ZohoWrites:
 
     async def _conflict(self, module: ModuleMapping, write: Write) -> ApplyResult:
         """What somebody else wrote between the reading and the write."""
-        _, raw = await self._read(module, write.id or "")
+        with _nothing_sent():
+            _, raw = await self._read(module, write.id or "")
         current = self._records.fields(module, raw, tuple(write.values))
         return ApplyResult(status="conflict", record=self._reference(module, raw), current=current)
 
@@ -430,3 +437,16 @@ class ZohoWrites:
 
     def _gone(self, module: ModuleMapping, record_id: str) -> CrmRecordNotFoundError:
         return CrmRecordNotFoundError(f"{SERVICE} has no {module.record} {record_id!r}")
+
+
+@contextmanager
+def _nothing_sent() -> Iterator[None]:
+    """What fails inside has written nothing, and is tried again: an answer that makes no sense may
+    make some the next time, and a write must not be given up for it."""
+    try:
+        yield
+    except CrmUnavailableError as error:
+        error.sent = False
+        raise
+    except CrmUnreadableError as error:
+        raise CrmUnavailableError(error.message, sent=False, hint=error.hint) from None

@@ -29,6 +29,7 @@ from tests.support.zoho_writing import (
     fault,
     note,
     phone,
+    plan_of,
     task,
 )
 
@@ -130,6 +131,30 @@ async def test_two_edits_within_one_second_are_told_apart() -> None:
     found = await apply(on, made, version)
     assert found.status == "conflict"
     assert account.values["Phone"] == "+99 8"
+
+
+@pytest.mark.parametrize("action", ["drop_before", "malformed"])
+async def test_a_reading_before_the_write_that_fails_has_written_nothing(action: str) -> None:
+    """It says so, and is tried again."""
+    on = stage()
+    made, version = await phone(on)
+    on.app.faults.set_plan(plan_of(fault(action, "GET")))
+    with pytest.raises(CrmUnavailableError) as caught:
+        await apply(on, made, version)
+    assert not caught.value.sent
+    assert caught.value.retryable
+    assert (await apply(on, made, version)).status == "applied"
+
+
+async def test_an_answer_to_a_write_that_makes_no_sense_says_nothing() -> None:
+    """It was written, and is found."""
+    on = stage()
+    made, version = await phone(on)
+    on.app.faults.set_plan(plan_of(fault("malformed", "PUT")))
+    with pytest.raises(CrmOutcomeUnknownError):
+        await apply(on, made, version)
+    found = await on.crm.find_operations((begun(on, made, version),))
+    assert found[OPERATION].current == {"phone": "+99 2"}
 
 
 @pytest.mark.parametrize(
