@@ -6,9 +6,7 @@ longer than an answer may.
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -19,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
-from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.access.keys import parse_keys
@@ -32,7 +29,6 @@ from account_reviews.crm.registry import CrmContext, open_crm, scheme_of
 from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.audit.masks import mask_secrets
 from account_reviews.domain.backends import Health
-from account_reviews.domain.base import Model
 from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.halts import RELEASE_HINT
 from account_reviews.local import namespace
@@ -50,6 +46,8 @@ from account_reviews.temporal.open_reviews import on_other_queues
 from account_reviews.temporal.pollers import ACTIVITIES, WORKFLOWS, who_polls
 from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 from account_reviews.temporal.service_choice import choose
+from account_reviews.upkeep.event_check import events_standing
+from account_reviews.upkeep.examination import Check, Examination, NeedError, Patient, Report
 from account_reviews.upkeep.read_model import ended_cycles, few, standings
 
 _PATIENCE: Final = 3.0
@@ -67,60 +65,9 @@ _LISTED: Final = 10
 _ZONES: Final = ("UTC", "Europe/Berlin", "America/New_York")
 
 
-class Check(Model):
-    """One check. `hint` says what to do; it is None when all is well."""
-
-    name: str
-    ok: bool
-    detail: str
-    hint: str | None = None
-
-
-class Report(Model):
-    """All checks; `ok` when none failed."""
-
-    ok: bool
-    checks: tuple[Check, ...]
-
-
-class NeedError(Exception):
-    """Something reviews need is not as it should be."""
-
-    def __init__(self, detail: str, hint: str | None) -> None:
-        self.hint = hint
-        super().__init__(detail)
-
-
-@dataclass
-class _Patient:
-    """What the checks look at. A part stays None when it cannot be reached."""
-
-    settings: Settings
-    client: Client | None = None
-    engine: AsyncEngine | None = None
-    lost: dict[str, str] = field(default_factory=dict)
-
-    def temporal(self) -> Client:
-        """The client, or why there is none."""
-        if self.client is None:
-            raise NeedError("not checked, since Temporal does not answer", "see the check temporal")
-        return self.client
-
-    def database(self) -> AsyncEngine:
-        """The engine, or why there is none."""
-        if self.engine is None:
-            raise NeedError(
-                "not checked, since the database does not answer", "see the check database"
-            )
-        return self.engine
-
-
-Examination = Callable[[_Patient], Awaitable[str]]
-
-
 async def examine(settings: Settings) -> Report:
     """Run all checks, each within 3 seconds. Never raises for what it finds."""
-    patient = _Patient(settings)
+    patient = Patient(settings)
     # The first two connect; the others use their connections.
     first = await asyncio.gather(
         _run("temporal", _temporal, patient), _run("database", _database, patient)
@@ -133,7 +80,7 @@ async def examine(settings: Settings) -> Report:
     return Report(ok=all(check.ok for check in checks), checks=checks)
 
 
-async def _run(name: str, examination: Examination, patient: _Patient) -> Check:
+async def _run(name: str, examination: Examination, patient: Patient) -> Check:
     url = patient.settings.crm_url
     far = name == "crm" and url is not None and scheme_of(url) != "postgresql"
     patience = _FAR if far else _PATIENCE
@@ -158,7 +105,7 @@ def _failed(name: str, detail: str, hint: str | None) -> Check:
     return Check(name=name, ok=False, detail=mask_secrets(detail), hint=hint)
 
 
-async def _temporal(patient: _Patient) -> str:
+async def _temporal(patient: Patient) -> str:
     patient.client = await connect(
         patient.settings, need_namespace=False, interceptors=[client_tracing()]
     )
@@ -169,7 +116,7 @@ async def _temporal(patient: _Patient) -> str:
     return f"{found}, named by {service.origin}{other if passed_over else ''}"
 
 
-async def _namespace(patient: _Patient) -> str:
+async def _namespace(patient: Patient) -> str:
     client = patient.temporal()
     try:
         await namespace.retention_days(client)
@@ -182,7 +129,7 @@ async def _namespace(patient: _Patient) -> str:
     return client.namespace
 
 
-async def _histories(patient: _Patient) -> str:
+async def _histories(patient: Patient) -> str:
     """A service may answer while it can neither read nor write a history, as on a full disk."""
     client = patient.temporal()
     try:
@@ -200,7 +147,7 @@ async def _histories(patient: _Patient) -> str:
     return "can be read"
 
 
-async def _disk(patient: _Patient) -> str:
+async def _disk(patient: Patient) -> str:
     if not patient.settings.stack:
         return "no stack runs here"
     place = patient.settings.data_dir.absolute()
@@ -213,7 +160,7 @@ async def _disk(patient: _Patient) -> str:
     return f"{free // _MIB} MiB are free for {place}"
 
 
-async def _search_attributes(patient: _Patient) -> str:
+async def _search_attributes(patient: Patient) -> str:
     client = patient.temporal()
     missing = await namespace.missing_attributes(client)
     if missing:
@@ -225,7 +172,7 @@ async def _search_attributes(patient: _Patient) -> str:
     return f"all {len(SEARCH_ATTRIBUTES)} are registered"
 
 
-async def _retention(patient: _Patient) -> str:
+async def _retention(patient: Patient) -> str:
     client = patient.temporal()
     days = await namespace.retention_days(client)
     if days < RETENTION_DAYS:
@@ -237,7 +184,7 @@ async def _retention(patient: _Patient) -> str:
     return f"closed reviews are kept for {days:g} days"
 
 
-async def _database(patient: _Patient) -> str:
+async def _database(patient: Patient) -> str:
     url = patient.settings.require_database_url()
     engine = create_engine(url, application_name="reviews doctor")
     try:
@@ -250,7 +197,7 @@ async def _database(patient: _Patient) -> str:
     return f"PostgreSQL {version}"
 
 
-async def _revision(patient: _Patient) -> str:
+async def _revision(patient: Patient) -> str:
     found, wanted = await current_revision(patient.database()), head_revision()
     if found != wanted:
         raise NeedError(
@@ -260,7 +207,7 @@ async def _revision(patient: _Patient) -> str:
     return f"revision {found}"
 
 
-async def _audit_trail(patient: _Patient) -> str:
+async def _audit_trail(patient: Patient) -> str:
     """Whether its tables are of this release, and take a row; the row is taken back."""
     settings = patient.settings
     if settings.audit_database_url is None:
@@ -289,14 +236,14 @@ async def _audit_database(engine: AsyncEngine) -> str:
     return f"revision {found}, takes rows"
 
 
-async def _stopped(patient: _Patient) -> str:
+async def _stopped(patient: Patient) -> str:
     halt = await HaltStore(patient.database()).current(patient.settings.tenant)
     if halt is not None:
         raise NeedError(f"writes and starts are {halt.describe()}", RELEASE_HINT)
     return "nothing is stopped"
 
 
-async def _reviews(patient: _Patient) -> str:
+async def _reviews(patient: Patient) -> str:
     """Whether Temporal knows what is open here."""
     with answering():
         rows = await standings(patient.temporal(), patient.database(), patient.settings.tenant)
@@ -312,7 +259,7 @@ async def _reviews(patient: _Patient) -> str:
     return f"{len(rows)} are open"
 
 
-async def _cycles(patient: _Patient) -> str:
+async def _cycles(patient: Patient) -> str:
     """Whether cycles that are open here are open there; their own last step closes them here."""
     with answering():
         ended = await ended_cycles(patient.temporal(), patient.database(), patient.settings.tenant)
@@ -324,7 +271,7 @@ async def _cycles(patient: _Patient) -> str:
     return "none is left behind"
 
 
-async def _crm(patient: _Patient) -> str:
+async def _crm(patient: Patient) -> str:
     """Whether it answers and takes our credentials, and fits its mapping if it has one."""
     url = patient.settings.crm_url
     async with AsyncExitStack() as stack:
@@ -353,7 +300,7 @@ async def _crm(patient: _Patient) -> str:
     return detail
 
 
-async def _memory(patient: _Patient) -> str:
+async def _memory(patient: Patient) -> str:
     """Whether it answers, and gets what closed reviews want remembered."""
     tenant, engine = patient.settings.tenant, patient.database()
     async with AsyncExitStack() as closing:
@@ -378,7 +325,7 @@ def _detail(health: Health) -> str:
     return health.detail
 
 
-async def _time_zones(_: _Patient) -> str:
+async def _time_zones(_: Patient) -> str:
     for name in _ZONES:
         try:
             ZoneInfo(name)
@@ -387,13 +334,13 @@ async def _time_zones(_: _Patient) -> str:
     return f"{len(available_timezones())} zones"
 
 
-async def _policy(patient: _Patient) -> str:
+async def _policy(patient: Patient) -> str:
     policy = patient.settings.policy()
     source = patient.settings.policy_file or "the shipped one"
     return f"{source}, hash {policy.hash[:12]}"
 
 
-async def _notifications(patient: _Patient) -> str:
+async def _notifications(patient: Patient) -> str:
     """Whether the channels that the policy names are set up and answer. Nothing is sent."""
     policy = patient.settings.policy()
     channels = tuple(dict.fromkeys(policy.notifications.channels))
@@ -412,7 +359,7 @@ async def _notifications(patient: _Patient) -> str:
     return "; ".join(said)
 
 
-async def _workers(patient: _Patient) -> str:
+async def _workers(patient: Patient) -> str:
     """Whether somebody works on reviews, and somebody writes what is approved."""
     tenant = patient.settings.tenant
     works = await _polled(patient, task_queue(tenant), WORKFLOWS, "start one: `reviews worker`")
@@ -421,7 +368,7 @@ async def _workers(patient: _Patient) -> str:
     return works if works.partition(": ")[2] == writes.partition(": ")[2] else f"{works}; {writes}"
 
 
-async def _polled(patient: _Patient, queue: str, kind: TaskQueueType.ValueType, hint: str) -> str:
+async def _polled(patient: Patient, queue: str, kind: TaskQueueType.ValueType, hint: str) -> str:
     """Who polls a task queue. NeedError when nobody does."""
     seen = await who_polls(patient.temporal(), queue, kind)
     if not seen:
@@ -429,7 +376,7 @@ async def _polled(patient: _Patient, queue: str, kind: TaskQueueType.ValueType, 
     return f"on {queue}: {', '.join(seen)}"
 
 
-async def _access(patient: _Patient) -> str:
+async def _access(patient: Patient) -> str:
     """Who may do what, and whether decisions that must be signed can be checked."""
     policy, keys = patient.settings.policy(), parse_keys(patient.settings.secret("approval_keys"))
     signed = policy.approvals.require_signed
@@ -443,7 +390,7 @@ async def _access(patient: _Patient) -> str:
     return f"{who}; decisions {'must' if signed else 'need not'} be signed"
 
 
-async def _tenants(patient: _Patient) -> str:
+async def _tenants(patient: Patient) -> str:
     """Whether work of a tenant is open where only workers that adopt it would do it."""
     client, tenant = patient.temporal(), patient.settings.tenant
     with answering():
@@ -477,6 +424,7 @@ _OTHERS: Final[dict[str, Examination]] = {
     "cycles": _cycles,
     "crm": _crm,
     "memory": _memory,
+    "events": events_standing,
     "time zones": _time_zones,
     "policy": _policy,
     "access": _access,
@@ -500,6 +448,7 @@ _ORDER: Final = (
     "cycles",
     "crm",
     "memory",
+    "events",
     "time zones",
     "policy",
     "access",

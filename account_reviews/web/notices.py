@@ -120,7 +120,7 @@ def _hubspot_delivery(found: Mapping[str, Any]) -> Delivery:
     if not isinstance(word, str) or "." not in word:
         raise BadInputError("an event has no subscriptionType")
     name, _, verb = word.partition(".")
-    kind = _HUBSPOT_OBJECTS.get(found.get("objectTypeId", "") if name == "object" else name)
+    kind = _HUBSPOT_OBJECTS.get(str(found.get("objectTypeId")) if name == "object" else name)
     action = _HUBSPOT_WORDS.get(verb, EventAction.UPDATED)
     first = found.get("primaryObjectId") if action is EventAction.MERGED else None
     record_id = checked_id(

@@ -14,7 +14,7 @@ from account_reviews.presentation.terminal import note, print_table, print_text
 if TYPE_CHECKING:
     from account_reviews.config.settings import Settings
     from account_reviews.local.stack import LocalStack
-    from account_reviews.upkeep.doctor import Report
+    from account_reviews.upkeep.examination import Report
 
 DataDir = Annotated[
     Path | None,

@@ -43,6 +43,8 @@ COMMANDS = {
     "--help": PARSER,
     "list": LIST,
     "list -o json": LIST,
+    "crm events": LIST,
+    "crm events -o json": LIST,
     "audit tail": LIST,
     "audit tail -o json": LIST,
     "approvals list": WHOLE,

@@ -28,7 +28,8 @@ from account_reviews.services.waits import wait_for
 from account_reviews.store.cycle_queries import CycleRow
 from account_reviews.store.cycles import CycleStore
 from account_reviews.temporal.open_reviews import count_running
-from account_reviews.upkeep.doctor import Check, examine
+from account_reviews.upkeep.doctor import examine
+from account_reviews.upkeep.examination import Check
 from account_reviews.upkeep.read_model import Reconciled, reconcile
 from account_reviews.upkeep.rebuild import rebuild
 from tests.support.operations import delete, pause, unpause

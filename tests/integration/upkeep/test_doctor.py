@@ -27,7 +27,8 @@ from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.temporal import start_options
 from account_reviews.temporal.names import TASK_QUEUE, write_queue
 from account_reviews.upkeep import doctor
-from account_reviews.upkeep.doctor import Check, Report, examine
+from account_reviews.upkeep.doctor import examine
+from account_reviews.upkeep.examination import Check, Report
 from tests.support.mail_server import mail_server, silent_server
 from tests.support.waiting import until
 from tests.support.webhook_receiver import webhook_receiver
@@ -223,6 +224,7 @@ async def test_an_empty_database(settings: Settings, postgres: EmbeddedPostgres)
             "cycles",
             "crm",
             "memory",
+            "events",
             "workers",
         )
     }
@@ -356,3 +358,22 @@ async def test_a_url_that_cannot_be_used_is_said_without_its_password(
     )
     assert "REVIEWS_SMTP_URL cannot be used" in found.detail
     assert "s3cret" not in f"{found.detail}{found.hint}"
+
+
+async def test_events_that_nobody_follows(settings: Settings, engine: AsyncEngine) -> None:
+    put = (
+        "insert into reviews.webhook_events (tenant, source, key, record_type, record_id, action, "
+        "state, received_at, error) values (:tenant, 'zoho', 'k', 'deal', '1', 'updated', :state, "
+        "now() - interval '20 minutes', 'the CRM is away')"
+    )
+    mine = replace(settings, tenant="events-wait")
+    async with engine.begin() as connection:
+        await connection.execute(text(put), {"tenant": mine.tenant, "state": "dead"})
+    found = {check.name: check for check in (await examine(mine)).checks}
+    assert found["events"].ok
+    assert found["events"].detail.endswith("1 of the last 7 days could not be followed")
+    async with engine.begin() as connection:
+        await connection.execute(text(put), {"tenant": mine.tenant, "state": "new"})
+    found = {check.name: check for check in (await examine(mine)).checks}
+    assert not found["events"].ok
+    assert "the oldest for 20 minutes: the CRM is away" in found["events"].detail
