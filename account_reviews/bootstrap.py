@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from account_reviews.domain.policy.model import Policy
     from account_reviews.domain.review.state import Execution
     from account_reviews.domain.review.terms import Terms
-    from account_reviews.memory.protocol import MemoryBackend, Stray
+    from account_reviews.memory.protocol import MemoryBackend
     from account_reviews.notifications.courier import Posting
     from account_reviews.notifications.protocol import Notifier
     from account_reviews.store.admission import Admission
@@ -248,11 +248,11 @@ class Parts:
 
     @cached_property
     def memory(self) -> "MemoryBackend":
+        from account_reviews.audit.capture.strays import stray_alarm
         from account_reviews.memory.choice import MemoryContext, open_memory
 
-        context = MemoryContext(
-            self.settings, self.engine, self.databases.stack, self._told_of_stray
-        )
+        alarm = stray_alarm(self.audit)
+        context = MemoryContext(self.settings, self.engine, self.databases.stack, alarm)
         return open_memory(context)
 
     @cached_property
@@ -260,14 +260,6 @@ class Parts:
         from account_reviews.store.memory_syncs import MemorySyncs
 
         return MemorySyncs(self.engine)
-
-    def _told_of_stray(self, stray: "Stray") -> None:
-        """A memory gave what is of somebody else: it was dropped, and this is the alarm."""
-        from account_reviews.audit.capture.strays import entry_of
-        from account_reviews.telemetry import instruments
-
-        instruments.memory_stray(stray.kind)
-        self.audit.log.put(entry_of(stray, self.audit.actor))
 
     @cached_property
     def store(self) -> "ReviewStore":

@@ -140,7 +140,9 @@ async def _crm(parts: Parts, breaker: BreakerRow | None) -> str:
 
 async def _memory(parts: Parts, breaker: BreakerRow | None) -> str:
     _ensure_asked(breaker)
-    return _said(await parts.memory.health())
+    said = _said(await parts.memory.health())
+    stale = (await parts.memory_syncs.view(parts.settings.tenant)).stale
+    return f"{said}; it was synced too long ago, see `reviews memory sync`" if stale else said
 
 
 def _ensure_asked(breaker: BreakerRow | None) -> None:

@@ -7,7 +7,6 @@ longer than an answer may.
 import asyncio
 import shutil
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -28,15 +27,12 @@ from account_reviews.crm.protocol import CrmBackend
 from account_reviews.crm.registry import CrmContext, open_crm, scheme_of
 from account_reviews.crm.sql.backend import SqlCrm
 from account_reviews.domain.audit.masks import mask_secrets
-from account_reviews.domain.backends import Health
 from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.halts import RELEASE_HINT
 from account_reviews.local import namespace
-from account_reviews.memory.choice import MemoryContext, open_memory
 from account_reviews.notifications.address_book import groups_without_address
 from account_reviews.store.database import create_engine
 from account_reviews.store.halts import HaltStore
-from account_reviews.store.memory_outbox import MemoryOutbox
 from account_reviews.store.migration import AUDIT, current_revision, head_revision
 from account_reviews.telemetry.client_tracing import client_tracing
 from account_reviews.temporal.client import answering, connect
@@ -47,7 +43,15 @@ from account_reviews.temporal.pollers import ACTIVITIES, WORKFLOWS, who_polls
 from account_reviews.temporal.search_attributes import SEARCH_ATTRIBUTES
 from account_reviews.temporal.service_choice import choose
 from account_reviews.upkeep.event_check import events_standing
-from account_reviews.upkeep.examination import Check, Examination, NeedError, Patient, Report
+from account_reviews.upkeep.examination import (
+    Check,
+    Examination,
+    NeedError,
+    Patient,
+    Report,
+    detail_of,
+)
+from account_reviews.upkeep.memory_check import examine_memory
 from account_reviews.upkeep.read_model import ended_cycles, few, standings
 
 _PATIENCE: Final = 3.0
@@ -57,8 +61,6 @@ _FAR: Final = 15.0
 _MIB: Final = 2**20
 LEAST_FREE: Final = 50 * _MIB
 """Bytes. Both servers write their logs of changes in pieces of up to 16 MiB."""
-REMEMBERED_WITHIN: Final = timedelta(hours=1)
-"""What is handed over to the memory again and again waits an hour for its turn at most."""
 _NOBODY: Final = "doctor/nobody"
 """An id that no workflow has."""
 _LISTED: Final = 10
@@ -288,7 +290,7 @@ async def _crm(patient: Patient) -> str:
         else:
             crm = open_crm(CrmContext(url, patient.settings, patient.database(), engine_of, stack))
         asked = crm.of(patient.settings.tenant)
-        detail = _detail(await asked.health())
+        detail = detail_of(await asked.health())
         problems = await asked.check_mapping() if isinstance(asked, ChecksMapping) else ()
     if problems:
         first = problems[0]
@@ -301,28 +303,7 @@ async def _crm(patient: Patient) -> str:
 
 
 async def _memory(patient: Patient) -> str:
-    """Whether it answers, and gets what closed reviews want remembered."""
-    tenant, engine = patient.settings.tenant, patient.database()
-    async with AsyncExitStack() as closing:
-        context = MemoryContext(patient.settings, engine, closing, lambda _: None)
-        detail = _detail(await open_memory(context).health())
-    waiting = await MemoryOutbox(engine).waiting(tenant)
-    if waiting.since is None:
-        return f"{detail}; no outcome waits to be remembered"
-    what = "the outcome of one review waits" if waiting.reviews == 1 else None
-    what = what or f"the outcomes of {waiting.reviews} reviews wait"
-    found = f"{what} to be remembered, since {waiting.since:%Y-%m-%d %H:%MZ}"
-    if datetime.now(UTC) - waiting.since > REMEMBERED_WITHIN:
-        why = f": {waiting.reason}" if waiting.reason else ""
-        hint = "a worker hands them over: see whether one runs, and its log"
-        raise NeedError(f"{found}{why}", hint)
-    return f"{detail}; {found}"
-
-
-def _detail(health: Health) -> str:
-    if not health.ok:
-        raise NeedError(health.detail, health.hint)
-    return health.detail
+    return await examine_memory(patient.settings, patient.database())
 
 
 async def _time_zones(_: Patient) -> str:

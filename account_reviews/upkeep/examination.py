@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.config.settings import Settings
+from account_reviews.domain.backends import Health
 from account_reviews.domain.base import Model
 
 
@@ -59,3 +60,10 @@ class Patient:
 
 
 Examination = Callable[[Patient], Awaitable[str]]
+
+
+def detail_of(health: Health) -> str:
+    """What a backend says of itself. NeedError when it is not well."""
+    if not health.ok:
+        raise NeedError(health.detail, health.hint)
+    return health.detail

@@ -13,7 +13,8 @@ from account_reviews.crm.http.priorities import Priority, calling_for
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.crm.writer import CrmWriter
 from account_reviews.domain.canonical import rfc3339
-from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.errors import BadInputError, ConflictError
+from account_reviews.domain.memory_sync import SyncInput, SyncType
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.schedule.runs import JobReport, RunJob, UpkeepJob
 from account_reviews.memory.protocol import MemoryBackend
@@ -151,6 +152,30 @@ async def memory(tools: Tools) -> JobReport:
     return JobReport(summary=summary, changed=done.remembered)
 
 
+async def memory_sync(tools: Tools) -> JobReport:
+    """Begin to sync what changed in the CRM into the memory."""
+    return await _begin_sync(tools, SyncType.INCREMENTAL)
+
+
+async def memory_sync_full(tools: Tools) -> JobReport:
+    """Begin to sync all accounts into the memory."""
+    return await _begin_sync(tools, SyncType.FULL)
+
+
+async def _begin_sync(tools: Tools, kind: SyncType) -> JobReport:
+    """It goes on by itself; one that is open already goes on, and is enough."""
+    from account_reviews.domain.audit.entries import SYSTEM
+    from account_reviews.services.memory_syncs import start_sync
+    from account_reviews.store.memory_syncs import MemorySyncs
+
+    start = SyncInput(type=kind, tenant=tools.tenant, started_by=SYSTEM)
+    try:
+        begun = await start_sync(tools.client, MemorySyncs(tools.engine), start)
+    except ConflictError as error:
+        return JobReport(summary=error.message)
+    return JobReport(summary=f"the {kind} sync {begun.sync_id} has begun", changed=1)
+
+
 async def audit_partitions(tools: Tools) -> JobReport:
     """Make the months of the trail that come next."""
     from account_reviews.audit.archive.partitions import make_ahead
@@ -247,6 +272,8 @@ JOBS: Final[Mapping[UpkeepJob, Callable[[Tools], Awaitable[JobReport]]]] = {
     UpkeepJob.REMOVE_DONE: remove_done,
     UpkeepJob.DIGEST: digest,
     UpkeepJob.MEMORY: memory,
+    UpkeepJob.MEMORY_SYNC: memory_sync,
+    UpkeepJob.MEMORY_SYNC_FULL: memory_sync_full,
     UpkeepJob.AUDIT_PARTITIONS: audit_partitions,
     UpkeepJob.AUDIT_CLEANUP: audit_cleanup,
     UpkeepJob.AUDIT_RECONCILE: audit_reconcile,

@@ -30,6 +30,7 @@ RUN_HERE = [
         *("telemetry.md", "audit.md", "completion.md", "retention.md", "stuck.md"),
         "control.md",
         "looking.md",
+        "memory.md",
         "resuming.md",
         "webhooks.md",
     )

@@ -1,9 +1,11 @@
-"""A memory gave what is of another account or tenant: the entry that raises the alarm."""
+"""A memory gave what is of another account or tenant: the alarm that this raises."""
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from account_reviews.audit.capture.recorder import AuditParts
 from account_reviews.domain.audit.events import (
     AuditEvent,
     EventType,
@@ -12,8 +14,19 @@ from account_reviews.domain.audit.events import (
     audit_entry_id,
 )
 from account_reviews.memory.protocol import Stray
+from account_reviews.telemetry import instruments
 
 _log = logging.getLogger(__name__)
+
+
+def stray_alarm(audit: AuditParts) -> Callable[[Stray], None]:
+    """Tells of a hit that was dropped: by a counter, in the log and in the trail."""
+
+    def alarm(stray: Stray) -> None:
+        instruments.memory_stray(stray.kind)
+        audit.log.put(entry_of(stray, audit.actor))
+
+    return alarm
 
 
 def entry_of(stray: Stray, actor: str) -> AuditEvent:

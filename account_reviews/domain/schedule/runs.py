@@ -31,6 +31,8 @@ class UpkeepJob(StrEnum):
     REMOVE_DONE = "remove_done"
     DIGEST = "digest"
     MEMORY = "memory"
+    MEMORY_SYNC = "memory_sync"
+    MEMORY_SYNC_FULL = "memory_sync_full"
     AUDIT_PARTITIONS = "audit_partitions"
     AUDIT_CLEANUP = "audit_cleanup"
     AUDIT_RECONCILE = "audit_reconcile"
