@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, cast
@@ -69,6 +69,7 @@ def crm_of(
     *,
     token: str = PRIVATE_TOKEN,
     failures: int = 1000,
+    settled: timedelta = timedelta(seconds=60),
 ) -> HubSpotCrm:
     """The CRM as one process has it, without a database. Its breaker all but never opens."""
     http = client_of(app)
@@ -84,7 +85,7 @@ def crm_of(
         )
 
     api = HubSpotApi(client("hubspot"), client("hubspot-search"))
-    return HubSpotCrm(api, mapping or full_mapping(), tenant="default")
+    return HubSpotCrm(api, mapping or full_mapping(), tenant="default", settled=settled)
 
 
 _TYPES: Final = {

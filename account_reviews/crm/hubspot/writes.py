@@ -1,7 +1,8 @@
 """Writes: read, compare, write. HubSpot has no conditional write, see docs/hubspot.md."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -27,6 +28,7 @@ from account_reviews.domain.errors import (
     CrmInvalidError,
     CrmOutcomeUnknownError,
     CrmRecordNotFoundError,
+    CrmUnavailableError,
 )
 from account_reviews.domain.proposals import ProposedChange, same
 from account_reviews.domain.records import RecordRef, RecordType
@@ -71,7 +73,8 @@ async def _create(
     link = LINKS.get(module.module)
     if link is None:
         raise CrmInvalidError(f"a review creates no {module.module} in HubSpot", field="record")
-    unique = await portal.unique_property(module)
+    with _before_anything_is_sent():
+        unique = await portal.unique_property(module)
     mark = operation_id if unique is None else None
     sent = _whole(module, fields.properties(module, write.values, mark=mark))
     if unique is not None:
@@ -143,7 +146,8 @@ async def _update(
     expected_version: str | None,
     operation_id: str,
 ) -> ApplyResult:
-    found = await read_for_write(api, fields, module, write)
+    with _before_anything_is_sent():
+        found = await read_for_write(api, fields, module, write)
     before = fields.shown(module, found.properties, write.values)
     moved = fields.version(module, found.properties) != expected_version
     if expected_version is not None and (moved or not _stands(change.before, before)):
@@ -234,6 +238,16 @@ def created_at(found: Found) -> datetime | None:
         if at is not None:
             return at
     return found.changed_at
+
+
+@contextmanager
+def _before_anything_is_sent() -> Iterator[None]:
+    """An outage inside leaves nothing unknown."""
+    try:
+        yield
+    except CrmUnavailableError as error:
+        error.sent = False
+        raise
 
 
 def _whole(module: ModuleMapping, sent: dict[str, str]) -> dict[str, str]:
