@@ -44,8 +44,8 @@ _UNREACHABLE_STATES: Final = {
     "26000": _POOLER,
     "42P05": _POOLER,
 }
-_NOT_SET_UP: Final = ("3F000", "42P01")
-"""The schema or a table is missing."""
+_NOT_SET_UP: Final = ("3F000", "42P01", "42883")
+"""The schema, a table or a function is missing."""
 
 Row = dict[str, Any]
 
