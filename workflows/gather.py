@@ -143,7 +143,7 @@ async def _read_crm(
         if taken is not None:
             return taken
     state = review.state
-    if given is not None or state.follows(4):
+    if given is not None or (state.follows(4) and review.start.as_of is None):
         # A message says by itself whether it gives a clock, whatever the review began with.
         clock_given = clock_given and (again or review.start.clock_given)
     call = FetchSnapshot(

@@ -24,11 +24,6 @@ from workflows.account_review import AccountReviewWorkflow
 OVER_A_NETWORK = Execution(crm_reads="regular", memory="local", own="local")
 
 
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bursts, "FIRST_SECONDS", 0.05)
-
-
 def away() -> CrmUnavailableError:
     return CrmUnavailableError("the CRM cannot be reached")
 

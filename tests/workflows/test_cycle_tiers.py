@@ -3,12 +3,10 @@
 import json
 from datetime import timedelta
 
-import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from account_reviews.crm.protocol import Capabilities
-from account_reviews.domain import bursts
 from account_reviews.domain.cycle.state import CycleStatus
 from account_reviews.domain.errors import CrmError, CrmRateLimitedError, CrmUnavailableError
 from account_reviews.domain.records import AccountSnapshot, RecordType
@@ -17,11 +15,6 @@ from tests.support.cycles import AS_OF, Portfolio, account, at_risk, make_portfo
 from tests.support.moody_crm import MoodyCrm
 from tests.support.world import Handle
 from workflows.account_review import AccountReviewWorkflow
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bursts, "FIRST_SECONDS", 0.05)
 
 
 async def moody(portfolio: Portfolio, *moods: CrmError | None, most: int = 3) -> MoodyCrm:
