@@ -19,6 +19,7 @@ from account_reviews.crm.protocol import (
     AccountPage,
     Belonging,
     Capabilities,
+    ChangedPage,
     Channel,
     Wanted,
 )
@@ -209,6 +210,11 @@ class ZohoCrm:
             version = self._records.version(module, raw, self._records.read(module, raw).values)
             belongings.append(Belonging(account_id=raw["id"] if own else account, version=version))
         return tuple(belongings)
+
+    async def changed_records(self, *, since: Timestamp, cursor: str | None = None) -> ChangedPage:
+        """Which records changed, page by page."""
+        self._check_tenant()
+        return await self._changes.records(self._records, since, cursor)
 
     async def renew_channels(
         self, *, notify_url: str, token: str | None, before: Timestamp

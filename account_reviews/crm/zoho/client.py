@@ -118,18 +118,29 @@ class ZohoApi:
 
         `fields` are 50 at most. CrmUnreadableError when it does not come to an end.
         """
-        where: dict[str, Any] = {"page": 1}
-        asked = {**params, "fields": ",".join(fields), "per_page": PAGE}
+        where: Mapping[str, Any] | None = {"page": 1}
         for _ in range(_MANY_PAGES):
-            answer = await self.get(path, {**asked, **where}, headers)
-            found = data_of(answer)
+            found, where = await self.page(path, fields, where or {}, headers, **params)
             if found:
                 yield found
-            info = _info(answer)
-            if not info.get("more_records") or not found:
+            if where is None:
                 return
-            where = _next_page(where, info)
         raise CrmUnreadableError(f"{SERVICE} gives more than 100,000 records of {path}")
+
+    async def page(
+        self,
+        path: str,
+        fields: Sequence[str],
+        where: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        **params: Any,
+    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """One page of a list, and where the next one is: `where` of that; None after the last."""
+        asked = {**params, "fields": ",".join(fields), "per_page": PAGE, **where}
+        answer = await self.get(path, asked, headers)
+        found, info = data_of(answer), _info(answer)
+        more = bool(info.get("more_records")) and bool(found)
+        return found, _next_page(where, info) if more else None
 
     async def query(self, select: str, limit: int = MOST_ROWS) -> list[dict[str, Any]]:
         """The rows of a COQL query, each with its id. CrmInvalidError names a column in `field`
