@@ -67,7 +67,7 @@ class Changes:
                 holders = await api.associated(kind, ids, companies, most=_PAGE)
                 progress.companies |= {one for some in holders.values() for one in some}
                 progress.above[kind] = ids[-1]
-            if page.total <= len(ids) or not ids:
+            if page.is_last:
                 progress.done.add(kind)
 
 
@@ -91,7 +91,7 @@ async def changed_records(
         RecordRef(type=module.record, id=one.id, version=fields.version(module, one.properties))
         for one in page.items
     )
-    if items and page.total > len(items):
+    if not page.is_last:
         following: str | None = f"{kind}/{items[-1].id}"
     else:
         following = f"{modules[at + 1].module}/" if at + 1 < len(modules) else None

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 from account_reviews.crm.http.client import Answer, ApiClient
@@ -47,10 +48,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a search. `total`: how many there are on all pages."""
+    """A page of a search, by id. `is_last`: nothing comes after it."""
 
     items: tuple[Found, ...]
-    total: int
+    is_last: bool
 
 
 class HubSpotApi:
@@ -199,9 +200,10 @@ class HubSpotApi:
             raise refusal(answer, what)
         items = tuple(_found(one, what) for one in _results(answer, what))
         total = answer.body.get("total")
-        if not isinstance(total, int):
+        if not isinstance(total, int) or not _follow(above, items):
             raise _senseless(what)
-        return Page(items, total)
+        more = answer.body.get("paging") or total > len(items)
+        return Page(items, is_last=not items or not more)
 
     async def create(
         self,
@@ -299,6 +301,13 @@ def found_in(answer: Answer, what: str) -> Found:
 def is_record_id(text: str) -> bool:
     """Whether HubSpot could have given it: anything else need not be asked for."""
     return text.isascii() and text.isdecimal() and len(text) <= 20
+
+
+def _follow(above: str | None, items: Sequence[Found]) -> bool:
+    """Whether they stand in their order, after the id: else a list would never end."""
+    ids = [*([above] if above is not None else []), *(one.id for one in items)]
+    places = [(len(one), one) for one in ids]
+    return all(one < other for one, other in pairwise(places))
 
 
 def _filter(name: str, operator: str, **value: Any) -> dict[str, Any]:

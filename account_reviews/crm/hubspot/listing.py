@@ -100,7 +100,7 @@ async def _searched(
         page = await api.search(
             module.module, groups, fields.wanted(module), above=above, limit=limit - len(found)
         )
-        ended = page.total <= len(page.items) or not page.items
+        ended = page.is_last
         until = None if ended else page.items[-1].id
         beside = [one for one in changed if _between(one, above, until)]
         more = await _read(api, fields, beside)

@@ -7,7 +7,7 @@ import pytest
 
 from account_reviews.crm.hubspot.backend import HubSpotCrm
 from account_reviews.crm.protocol import AccountFilter
-from account_reviews.domain.errors import BadInputError, CrmUnavailableError
+from account_reviews.domain.errors import BadInputError, CrmUnavailableError, CrmUnreadableError
 from account_reviews.domain.records import AccountStatus
 from account_reviews.fakes import hubspot_search
 from account_reviews.fakes.framework import FakeApp
@@ -153,3 +153,17 @@ async def test_a_merged_account_is_listed_as_the_one_that_remains() -> None:
 async def test_a_cursor_of_another_list_is_refused(cursor: str) -> None:
     with pytest.raises(BadInputError, match="is no place in a list"):
         await crm_of(make_fake()).list_accounts(AccountFilter(), cursor=cursor)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"total": 2, "results": [{"id": "9", "properties": {}}, {"id": "8", "properties": {}}]},
+        {"total": 1, "results": [{"id": "5", "properties": {}}]},
+        {"results": [{"id": "11", "properties": {}}]},
+    ],
+)
+async def test_a_search_that_goes_round_in_circles_ends(body: dict[str, Any]) -> None:
+    app = make_fake({"match": {"path": "*/search"}, "action": "malformed", "body": body})
+    with pytest.raises(CrmUnreadableError, match="no sense when asked to search companies"):
+        await crm_of(app).list_accounts(AccountFilter(), cursor="7")
