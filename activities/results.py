@@ -5,6 +5,7 @@ from typing import Final
 
 from temporalio import activity
 
+from account_reviews.crm.http.priorities import Priority, calling_for
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
 from account_reviews.domain.cycle.state import CycleScope
 from account_reviews.domain.errors import CrmError
@@ -128,7 +129,8 @@ class ResultActivities:
         cursor: str | None = None
         while True:
             try:
-                page = await crm.list_accounts(where, cursor=cursor, limit=LIST_PAGE)
+                with calling_for(Priority.SCHEDULES):
+                    page = await crm.list_accounts(where, cursor=cursor, limit=LIST_PAGE)
             except CrmError as error:
                 activity.logger.warning("owners without changes cannot be listed: %s", error)
                 return owners

@@ -6,7 +6,9 @@ from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import Capabilities
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import CrmError
+from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
+from account_reviews.domain.review.steps import ApplyResult
 
 
 class MoodyCrm(InMemoryCrm):
@@ -16,6 +18,8 @@ class MoodyCrm(InMemoryCrm):
     moods: list[CrmError | None]
     always: CrmError | None = None
     asked: list[tuple[str, ...]]
+    write_moods: list[CrmError]
+    """Raised by the next writes, before anything is written."""
     capable: Capabilities | None = None
     """In place of what it says of itself."""
 
@@ -24,7 +28,7 @@ class MoodyCrm(InMemoryCrm):
         """With the records of another one."""
         moody = cls(tenant=crm.tenant)
         moody.__dict__ |= crm.__dict__
-        moody.moods, moody.asked = list(moods), []
+        moody.moods, moody.asked, moody.write_moods = list(moods), [], []
         return moody
 
     async def snapshots(
@@ -35,6 +39,15 @@ class MoodyCrm(InMemoryCrm):
         if mood is not None:
             raise mood
         return await super().snapshots(account_ids, as_of=as_of, limits=limits)
+
+    async def apply(
+        self, change: ProposedChange, *, expected_version: str | None, operation_id: str
+    ) -> ApplyResult:
+        if self.write_moods:
+            raise self.write_moods.pop(0)
+        return await super().apply(
+            change, expected_version=expected_version, operation_id=operation_id
+        )
 
     async def capabilities(self) -> Capabilities:
         return self.capable or await super().capabilities()

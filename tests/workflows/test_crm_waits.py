@@ -141,3 +141,28 @@ async def test_an_account_that_is_deleted_while_it_waits_is_written_to_no_more(
     reasons = {item.reason for item in state.requests[0].items}
     assert all(reason and world.account.id in reason for reason in reasons)
     assert world.crm.writes == 0
+
+
+@pytest.mark.parametrize(
+    "moods",
+    [
+        pytest.param([CrmRateLimitedError(retry_after=0.1)] * 4, id="limits"),
+        pytest.param([left_alone()] * 4, id="an open breaker"),
+        pytest.param([away()] * 5, id="more than a burst"),
+    ],
+)
+async def test_an_approved_write_waits_for_as_long_as_it_takes(
+    world: World, moods: list[CrmError]
+) -> None:
+    crm = await moody(world)
+    crm.write_moods = list(moods)
+    world.analysis.changes = (create_task(world.account),)
+    async with world.review(execution=OVER_A_NETWORK) as handle:
+        request = await world.request(handle)
+        await handle.signal("submit_decision", decision(request))
+        result = await handle.result()
+        state = await handle.query(AccountReviewWorkflow.snapshot)
+    assert result.outcome is Outcome.COMPLETED
+    assert crm.writes == 1
+    failing = [line for line in state.timeline if line.kind == "step_failing"]
+    assert bool(failing) == (not isinstance(moods[0], CrmRateLimitedError))
