@@ -97,8 +97,9 @@ class MemorySyncActivities:
         with calling_for(Priority.SCHEDULES):
             if ids:
                 await self._sync(call, ids)
-                return SyncedBatch(left=await self._syncs.left(call.sync_id))
-            return SyncedBatch(left=0, missing=await self._memory.catch_up(limit=BATCH))
+                return SyncedBatch(more=True)
+            lacking = await self._memory.catch_up(limit=BATCH) if call.catches_up else 0
+            return SyncedBatch(more=lacking > 0)
 
     @activity.defn(name="memory_sync.mark")
     async def mark(self, call: MarkSync) -> None:

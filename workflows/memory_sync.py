@@ -19,6 +19,7 @@ from account_reviews.domain.memory_sync import (
     SyncState,
     SyncStatus,
     SyncStep,
+    SyncType,
 )
 from account_reviews.domain.review.messages import Malformed
 from account_reviews.temporal import names
@@ -108,11 +109,11 @@ class MemorySyncWorkflow:
         self._state.listed = page.next_cursor is None
 
     async def _batch(self) -> bool:
-        """Whether anything is left after it."""
+        """Whether another one may find more."""
         config = policies.sync("Hand over accounts")
         call = self._step(None)
         done = await run_step(MemorySyncActivities.sync_batch, call, config, local=False)
-        return done.left > 0 or done.missing > 0
+        return done.more
 
     async def _rest(self) -> None:
         state = self._state
@@ -145,7 +146,12 @@ class MemorySyncWorkflow:
         return workflow.info().first_execution_run_id
 
     def _step(self, cursor: str | None) -> SyncStep:
-        return SyncStep(sync_id=self._sync_id, tenant=self._start.tenant, cursor=cursor)
+        return SyncStep(
+            sync_id=self._sync_id,
+            tenant=self._start.tenant,
+            cursor=cursor,
+            catches_up=self._start.type is not SyncType.ON_DEMAND,
+        )
 
     def _end(self, status: SyncStatus, reason: str | None = None) -> None:
         self._state.status, self._state.reason = status, reason

@@ -103,6 +103,8 @@ class SyncStep(Model):
     sync_id: str
     tenant: str
     cursor: str | None = None
+    catches_up: bool = False
+    """After the accounts, hand over what is known here and a memory elsewhere lacks."""
 
 
 class SyncedPage(Model):
@@ -110,10 +112,8 @@ class SyncedPage(Model):
 
 
 class SyncedBatch(Model):
-    left: int
-    """Accounts that are still to come."""
-    missing: int = 0
-    """Items that were handed over to a memory elsewhere that lacked them."""
+    more: bool
+    """Whether something was done: the next one may find more."""
 
 
 class MarkSync(Model):

@@ -72,10 +72,6 @@ _NEXT: Final = text(
     "select account_id from reviews.memory_sync_accounts "
     "where sync_id = :sync_id and state = 'pending' order by account_id limit :most"
 )
-_LEFT: Final = text(
-    "select count(*) from reviews.memory_sync_accounts "
-    "where sync_id = :sync_id and state = 'pending'"
-)
 _SNAPSHOTS: Final = text(
     "select account_id, item_id, checksum, sent_checksum from reviews.memory_snapshots "
     "where tenant = :tenant and account_id = any(:account_ids)"
@@ -173,10 +169,6 @@ class MemorySyncs:
         """The accounts to sync next."""
         rows = await self._all(_NEXT, sync_id=sync_id, most=most)
         return [row.account_id for row in rows]
-
-    async def left(self, sync_id: str) -> int:
-        """How many are still to come."""
-        return int((await self._all(_LEFT, sync_id=sync_id))[0][0])
 
     async def settle(self, sync_id: str, outcomes: Sequence[Settled]) -> None:
         """How accounts came out; each counts once, however often it is said."""

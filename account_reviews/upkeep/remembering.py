@@ -4,15 +4,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import Enum, auto
 from typing import Final, NoReturn
 
 from account_reviews.domain.audit.redaction import clean
 from account_reviews.domain.base import Model
 from account_reviews.domain.errors import MemoryUnavailableError, ReviewsError
 from account_reviews.memory.protocol import MemoryBackend
-from account_reviews.store.memory_outbox import MemoryOutbox
+from account_reviews.store.memory_outbox import MemoryOutbox, ToRemember
 
 BATCH: Final = 20
+AT_ONCE: Final = 5
+"""Reviews that a memory elsewhere gets side by side."""
 _LOOK_SECONDS: Final = 2.0
 """Between looks at what others left or what failed before; what this worker closes is fetched
 at once."""
@@ -34,26 +37,49 @@ class Delivered(Model):
 async def deliver(outbox: MemoryOutbox, memory: MemoryBackend, tenant: str) -> Delivered:
     """Hand over all that is due, each once: the memory knows a repeat by its run id.
 
-    UnreachableError when our own database is down.
+    A memory elsewhere, which takes its time, gets several side by side. UnreachableError when our
+    own database is down.
     """
     remembered = refused = 0
+    at_once = 1 if (await memory.capabilities()).local else AT_ONCE
     while taken := await outbox.take(tenant, BATCH):
-        for place, one in enumerate(taken):
-            try:
-                await memory.remember(one.items, idempotency_key=one.run_id, tenant=tenant)
-            except MemoryUnavailableError as error:
-                await outbox.failed([left.run_id for left in taken[place:]], clean(error.message))
-                return Delivered(
-                    remembered=remembered, refused=refused, unavailable=clean(error.message)
-                )
-            except Exception as error:  # noqa: BLE001  one bad item never holds up the others
-                refused += 1
-                _log.warning("the memory does not take run %s: %s", one.run_id, clean(str(error)))
-                await outbox.failed([one.run_id], clean(str(error)) or type(error).__name__)
-                continue
-            await outbox.delivered(one.run_id)
-            remembered += 1
+        for start in range(0, len(taken), at_once):
+            part = taken[start : start + at_once]
+            found = await asyncio.gather(*(_hand_over(outbox, memory, tenant, one) for one in part))
+            remembered += found.count(_Outcome.REMEMBERED)
+            refused += found.count(_Outcome.REFUSED)
+            away = next((one for one in found if isinstance(one, MemoryUnavailableError)), None)
+            if away is not None:
+                why = clean(away.message)
+                left = [
+                    one.run_id
+                    for one, came in zip(part, found, strict=True)
+                    if isinstance(came, MemoryUnavailableError)
+                ]
+                left += [one.run_id for one in taken[start + at_once :]]
+                await outbox.failed(left, why)
+                return Delivered(remembered=remembered, refused=refused, unavailable=why)
     return Delivered(remembered=remembered, refused=refused)
+
+
+class _Outcome(Enum):
+    REMEMBERED = auto()
+    REFUSED = auto()
+
+
+async def _hand_over(
+    outbox: MemoryOutbox, memory: MemoryBackend, tenant: str, one: ToRemember
+) -> _Outcome | MemoryUnavailableError:
+    try:
+        await memory.remember(one.items, idempotency_key=one.run_id, tenant=tenant)
+    except MemoryUnavailableError as error:
+        return error
+    except Exception as error:  # noqa: BLE001  one bad item never holds up the others
+        _log.warning("the memory does not take run %s: %s", one.run_id, clean(str(error)))
+        await outbox.failed([one.run_id], clean(str(error)) or type(error).__name__)
+        return _Outcome.REFUSED
+    await outbox.delivered(one.run_id)
+    return _Outcome.REMEMBERED
 
 
 class Remembering:

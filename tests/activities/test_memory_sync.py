@@ -12,6 +12,7 @@ from account_reviews.domain.memory import MemoryKind
 from account_reviews.domain.memory_sync import MarkSync, SyncStatus, SyncType
 from account_reviews.domain.records import AccountStatus, RecordType
 from account_reviews.memory.protocol import MemorySelector
+from tests.support.cognee import cognee
 from tests.support.cycles import OddCrm, account, at_risk
 from tests.support.memory_syncs import Syncing, WatchedMemory, many, syncing
 
@@ -66,11 +67,12 @@ async def test_batches_of_a_hundred_five_at_a_time(engine: AsyncEngine) -> None:
     memory = WatchedMemory()
     work = syncing(engine, *many(120), memory=memory)
     sync_id = await work.open()
-    assert await work.batch(sync_id) == 20
+    assert await work.batch(sync_id)
     half = await work.view()
     assert (half.total, half.done, half.percent, half.cursor) == (120, 100, 83.3, "acc-099")
     assert memory.most == 5
-    assert await work.batch(sync_id) == 0
+    assert await work.batch(sync_id)
+    assert not await work.batch(sync_id), "there is nothing more"
     assert memory.calls == 120
 
 
@@ -170,6 +172,22 @@ async def test_a_sync_goes_on_for_another_one(engine: AsyncEngine) -> None:
     assert (begun.total, begun.done) == (120, 100)
     await end(work, second)
     assert (await work.view(second)).done == 120
+
+
+async def test_a_sync_hands_over_what_a_memory_elsewhere_has_lost(engine: AsyncEngine) -> None:
+    server = cognee(engine)
+    work = syncing(engine, account("a"), account("b"))
+    work.memory = server.memory(work.tenant)
+    await whole(work)
+    assert len(server.store.documents) == 2
+    server.store.datasets.clear()
+    server.store.documents.clear()
+    with pytest.raises(MemoryUnavailableError, match="gone"):
+        await work.remembered("a")
+    await whole(work)
+    assert (await work.view()).skipped == 2
+    assert len(await work.remembered("a")) == len(await work.remembered("b")) == 1
+    assert len(server.store.documents) == 2
 
 
 async def test_a_memory_is_stale_after_a_week(engine: AsyncEngine) -> None:

@@ -19,6 +19,7 @@ def count_everything() -> None:
     instruments.approval_decided("approved", 60.0)
     instruments.schedule_run("weekly-reviews", "missed", 5.0)
     instruments.crm_rate_limited()
+    instruments.memory_stray("account")
     instruments.crm_limit_remaining("crm", 0.5)
     instruments.audit_rows_written(1, "history")
     instruments.audit_waiting(1)

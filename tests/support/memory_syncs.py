@@ -100,12 +100,12 @@ class Syncing:
                 break
         return sync_id
 
-    async def batch(self, sync_id: str) -> int:
-        """One batch; how many accounts are left."""
-        return (await self.activities.sync_batch(self.step(sync_id))).left
+    async def batch(self, sync_id: str) -> bool:
+        """One batch; whether another one may find more."""
+        return (await self.activities.sync_batch(self.step(sync_id))).more
 
     def step(self, sync_id: str, cursor: str | None = None) -> SyncStep:
-        return SyncStep(sync_id=sync_id, tenant=self.tenant, cursor=cursor)
+        return SyncStep(sync_id=sync_id, tenant=self.tenant, cursor=cursor, catches_up=True)
 
     async def view(self, sync_id: str | None = None) -> SyncView:
         return await self.syncs.view(self.tenant, sync_id)

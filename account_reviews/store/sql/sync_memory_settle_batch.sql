@@ -19,5 +19,5 @@ update reviews.memory_syncs as sync set
   done = sync.done + (select count(*) from settled where state = 'done'),
   skipped = sync.skipped + (select count(*) from settled where state = 'skipped'),
   failed = sync.failed + (select count(*) from settled where state = 'failed'),
-  cursor = :cursor
+  cursor = greatest(sync.cursor, :cursor)
 where sync.sync_id = :sync_id
