@@ -81,7 +81,7 @@ def faults(share: float) -> FaultPlan:
         rule("GET", "/crm/v8/*", 0.02, FaultAction.STATUS, status=502),
         rule("GET", "/crm/v8/*", 0.02, FaultAction.STATUS, status=429),
         rule("GET", "/crm/v8/*", 0.02, FaultAction.DROP_BEFORE),
-        rule("POST", "/crm/v8/coql", 0.02, FaultAction.MALFORMED),
+        rule("POST", "/crm/v8/coql", 0.02, FaultAction.STATUS, status=503),
     ]
     return FaultPlan(seed=7, rules=tuple(rules))
 
@@ -95,6 +95,9 @@ class Run:
     states: list[ReviewState] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     kills: int = 0
+    calm: bool = False
+    closed_early: list[str] = field(default_factory=list)
+    """Reviews that ended before anything could be proposed: how, and why."""
     repeats: int = 0
     """Commands that were repeated, since nobody had answered."""
 
@@ -124,7 +127,7 @@ async def measure(arguments: argparse.Namespace) -> Result:
             for _ in range(arguments.workers):
                 await bench.stack.start_worker()
             began = time.monotonic()
-            async with _killing(run, arguments.kill_every):
+            async with _killing(run, arguments.kill_every), _calming(run, arguments.calm_after):
                 await _all(run, arguments.at_once)
             took = time.monotonic() - began
         await app.finish()
@@ -139,7 +142,7 @@ async def _killing(run: Run, every: float) -> AsyncIterator[None]:
         while every:
             await asyncio.sleep(every)
             pids = run.bench.stack.worker_pids
-            if pids:
+            if pids and not run.calm:
                 await run.bench.stack.kill_worker(pids[0])
                 run.kills += 1
 
@@ -150,9 +153,30 @@ async def _killing(run: Run, every: float) -> AsyncIterator[None]:
         task.cancel()
 
 
+@asynccontextmanager
+async def _calming(run: Run, after: float) -> AsyncIterator[None]:
+    """Tell how far it is; after some time nothing goes wrong any more, so that it comes to an end."""
+
+    async def look() -> None:
+        began = time.monotonic()
+        while True:
+            await asyncio.sleep(15)
+            calm = time.monotonic() - began > after
+            if calm:
+                run.app.faults.set_plan(FaultPlan())
+                run.calm = True
+            wrote, done = len(run.org.written), len(run.states)
+            print(f"{done} reviews, {wrote} writes{', calm' if calm else ''}", flush=True)
+
+    task = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
 async def _all(run: Run, at_once: int) -> None:
     waiting = list(enumerate(await accounts_of(run.bench)))
-    total = len(waiting)
 
     async def work() -> None:
         while waiting:
@@ -168,9 +192,6 @@ async def _all(run: Run, at_once: int) -> None:
             await run.bench.parts.store.open_run(state)
             run.states.append(await _one(run, state, number))
             run.seconds.append(time.monotonic() - began)
-            if len(run.states) % 5 == 0:
-                wrote = len(run.org.written)
-                print(f"{len(run.states)} of {total} reviews, {wrote} writes", flush=True)
 
     await asyncio.gather(*(work() for _ in range(at_once)))
 
@@ -178,8 +199,8 @@ async def _all(run: Run, at_once: int) -> None:
 async def _one(run: Run, state: ReviewState, number: int) -> ReviewState:
     """Propose, approve whatever is asked, and close once nothing is open."""
     wanted = Propose(by="agent", changes=tuple(_changes(run.org, state.account_id, number)))
-    answer = await _say(run, state, "propose", wanted)
-    assert isinstance(answer, ProposalAnswer)
+    if not isinstance(await _say(run, state, "propose", wanted), ProposalAnswer):
+        return await _state(run, state)  # it is closed: nothing was asked, nothing is written
     approved: set[str] = set()
     while True:
         now = await _state(run, state)
@@ -233,8 +254,10 @@ async def _say(run: Run, state: ReviewState, verb: str, said: Propose | None) ->
             return done.answer
         except ReviewsError as error:
             run.repeats += 1
-            if run.repeats > 1_000:
-                raise
+            now = await _state(run, state)
+            if now.closed_at is not None:
+                run.closed_early.append(f"{now.outcome}: {now.reason or ''}"[:100])
+                return None
             name = name if error.exit_code == 5 else f"{name}+"
             await asyncio.sleep(LOOK_EVERY)
 
@@ -356,6 +379,7 @@ def _result(run: Run, took: float) -> Result:
         Row("not written, and told so", f"{sum(found.told.values())}: {dict(found.told)}"),
         Row("faults met", f"{sum(met.values())} of {calls} calls: {dict(met)}"),
         Row("workers killed", str(run.kills)),
+        Row("reviews that could not begin", f"{len(run.closed_early)} {run.closed_early[:3]}"),
         Row("writes per second", f"{found.executed / took:.1f}"),
         Row("from start to end of a review of twenty writes", spread(run.seconds)),
     ]
@@ -377,5 +401,8 @@ if __name__ == "__main__":
     flags.add_argument("--at-once", type=int, default=24, help="reviews at a time")
     flags.add_argument("--kill-every", type=float, default=15.0, help="seconds; 0: never")
     flags.add_argument("--faults", type=float, default=1.0, help="how much goes wrong; 0: nothing")
+    flags.add_argument(
+        "--calm-after", type=float, default=2400.0, help="seconds; from then on nothing goes wrong"
+    )
     flags.add_argument("--request-log", type=Path, help="a file for the requests")
     common.main(measure, flags.parse_args())
