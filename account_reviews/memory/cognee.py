@@ -45,6 +45,8 @@ EVERYTHING: Final = "risks, commitments, decisions, objections and changes of th
 """What is asked where nobody asks for words."""
 _MOST: Final = 400
 """Pieces of text that one search asks for."""
+_FOUND_BY: Final = 20_000
+"""Characters of a text by which it is found: a longer one would crowd out the others."""
 _NEAR: Final = 20
 """The place of a hit from which on its rank counts half."""
 _RENEW_SECONDS: Final = 15.0
@@ -96,7 +98,7 @@ class CogneeMemory:
         whose, words = query.tenant or self._tenant, rules.query_text(query.text)
         dataset = await self._dataset(whose)
         known = await self._places.count(whose, query.account_id, dataset)
-        most = min(_MOST, 2 * known + query.limit)
+        most = min(_MOST, 4 * known + query.limit)
         found = await self._search(whose, dataset, words, query.account_id, most, known)
         moment = query.as_of or datetime.now(UTC)
         right = [held for held in found if rules.wanted(held.item, query, moment)]
@@ -372,7 +374,7 @@ def _document(held: Held) -> Document:
     item = held.item
     facts = [f"{item.kind.value} of {rfc3339(item.occurred_at)}", f"source {item.source.system}"]
     facts += [f"{name} {value}" for name, value in item.attributes.items() if value is not None]
-    lines = [item.title, item.text, "; ".join(facts), marked(str(held.id))]
+    lines = [item.title, item.text[:_FOUND_BY], "; ".join(facts), marked(str(held.id))]
     metadata = {
         "item_id": str(held.id),
         "tenant": held.tenant,

@@ -258,6 +258,16 @@ async def test_emoji_and_scripts_of_both_directions_come_back(server: Cognee, te
     assert await texts(memory, "акк/ø 1", "🚀") == [words]
 
 
+async def test_a_very_long_text_is_kept_whole_and_crowds_out_nothing(
+    server: Cognee, tenant: str
+) -> None:
+    memory = server.memory(tenant)
+    long = "pricing " * 650_000
+    await keep(memory, item("acc", long), item("acc", "a word about prices"))
+    assert set(await texts(memory, "acc")) == {long, "a word about prices"}
+    assert max(len(one.text) for one in server.store.documents.values()) < 21_000
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
