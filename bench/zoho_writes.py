@@ -155,7 +155,7 @@ async def _killing(run: Run, every: float) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _calming(run: Run, after: float) -> AsyncIterator[None]:
-    """Tell how far it is; after some time nothing goes wrong any more, so that it comes to an end."""
+    """Tell how far it is; after some time nothing goes wrong any more, so that it ends."""
 
     async def look() -> None:
         began = time.monotonic()
