@@ -52,7 +52,9 @@ def open_memory(context: MemoryContext) -> MemoryBackend:
         key=key_of(checked_url(url)),
         rules=breaker_rules(settings),
     )
-    client = CogneeClient(url, credentials_of(settings), breaker=breaker)
+    client = CogneeClient(
+        url, credentials_of(settings), breaker=breaker, seconds=settings.api_timeout
+    )
     context.closing.push_async_callback(client.close)
     return CogneeMemory(context.engine, client, alarm=context.alarm, tenant=settings.tenant)
 

@@ -1,6 +1,7 @@
 """Syncs of the memory on a real server: paused, cancelled, taken up again, one at a time."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -8,7 +9,11 @@ from temporalio.client import Client, WorkflowFailureError
 
 from account_reviews.domain.errors import ConflictError, CrmAuthError, NotFoundError
 from account_reviews.domain.memory_sync import SyncStatus, SyncType, SyncView
+from account_reviews.domain.policy.model import Policy
 from account_reviews.services.memory_syncs import command, resume
+from account_reviews.store.reviews import ReviewStore
+from account_reviews.store.schedule_runs import ScheduleRunStore
+from account_reviews.upkeep.jobs import Tools, memory_sync, memory_sync_full
 from tests.support.memory_syncs import Syncing, WatchedMemory, many, syncing
 from tests.support.waiting import until
 
@@ -113,3 +118,17 @@ async def test_odd_messages_stop_nothing(work: Syncing, memory: WatchedMemory) -
             await work.handle.signal("pause", odd)
         memory.gate.set()
         assert (await work.ended()).status is SyncStatus.COMPLETED
+
+
+async def test_a_schedule_begins_a_sync_unless_one_is_open(work: Syncing) -> None:
+    assert work.client is not None
+    now, runs = datetime.now(UTC), ScheduleRunStore(work.engine)
+    store = ReviewStore(work.engine)
+    tools = Tools(work.client, work.engine, store, runs, Policy(), work.tenant, now)
+    begun = await memory_sync(tools)
+    assert begun.summary.startswith("the incremental sync ")
+    again = await memory_sync_full(tools)
+    assert (again.summary, again.changed) == ("a sync of the memory is open already", 0)
+    async with work.working():
+        seen = await work.ended()
+    assert (seen.type, seen.done) == (SyncType.FULL, 120), "there was none before"
