@@ -175,7 +175,8 @@ async def _fetch_or_fall_back(review: OpenReview, call: FetchSnapshot) -> Snapsh
     if stale is not None:
         return stale.model_copy(update={"passed_over": _passed_over(review, first)})
     left = _seconds_left(review, begun)
-    if left <= 0:
+    waited_out = state.follows(4) and first.kind != CrmAwayError.__name__
+    if left <= 0 or waited_out:
         raise NoDataError(f"no_data: {first.reason}")
     call = call.model_copy(update={"one_burst": False})
     try:

@@ -30,6 +30,7 @@ from account_reviews.store.database import create_engine
 from account_reviews.store.migration import upgrade
 from tests.replay.commands import HISTORIES, write_missing
 from tests.replay.control import CONTROL_SCENARIOS
+from tests.replay.crm_waits import CRM_SCENARIOS
 from tests.replay.cycles import CYCLE_SCENARIOS, REVIEWS_OF_CYCLES
 from tests.replay.upkeep import UPKEEP_SCENARIOS
 from tests.support.world import (
@@ -276,7 +277,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 
 RECORDED: dict[str, tuple[Callable[[World], Awaitable[Any]], ...]] = {
-    "AccountReview": (*SCENARIOS, *CONTROL_SCENARIOS, *REVIEWS_OF_CYCLES),
+    "AccountReview": (*SCENARIOS, *CONTROL_SCENARIOS, *CRM_SCENARIOS, *REVIEWS_OF_CYCLES),
     "ReviewCycle": CYCLE_SCENARIOS,
     "Upkeep": UPKEEP_SCENARIOS,
 }
