@@ -325,7 +325,10 @@ def judge(run: Run) -> Verdicts:
 
 
 def _approved(states: list[ReviewState]) -> Iterator[tuple[ReviewState, Item]]:
+    """Each approved change once: one that was asked again after a conflict as it was asked last,
+    since both are the same operation."""
     for state in states:
+        last: dict[str, Item] = {}
         for request in state.requests:
             yes = {
                 item_id
@@ -335,7 +338,9 @@ def _approved(states: list[ReviewState]) -> Iterator[tuple[ReviewState, Item]]:
             }
             for item in request.items:
                 if item.item_id in yes:
-                    yield state, item
+                    last[item.item_id] = item
+        for item in last.values():
+            yield state, item
 
 
 def _judge(found: Verdicts, item: Item, name: str, wrote: list[Written]) -> None:
