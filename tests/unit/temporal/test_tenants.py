@@ -19,6 +19,7 @@ from activities.crm_writes import CrmWriteActivities
 from activities.cycles import CycleActivities
 from activities.halts import HaltActivities
 from activities.memory import MemoryActivities
+from activities.memory_sync import MemorySyncActivities
 from activities.results import ResultActivities
 from activities.schedules import ScheduleActivities
 from activities.store import StoreActivities
@@ -33,6 +34,7 @@ CLASSES = (
         CycleActivities,
         HaltActivities,
         MemoryActivities,
+        MemorySyncActivities,
     ),
     *(ResultActivities, ScheduleActivities, StoreActivities, UpkeepActivities),
 )
