@@ -3,13 +3,13 @@
 from account_reviews.crm.protocol import AccountFilter, Wanted
 from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.fakes.framework import Call, FakeApp, Reply
-from tests.shared_data.conftest import SHARED
 from tests.support.fake_zoho import signed_in
+from tests.support.paths import ROOT
 from tests.support.zoho_crm import stage
 from tests.support.zoho_spec import faults_of
 from tests.support.zoho_writing import LIMITS, account_of, apply, begun, note, phone, task
 
-FOLDER = SHARED / "specs" / "zoho" / "v8.0"
+FOLDER = ROOT.parent / "shared" / "specs" / "zoho" / "v8.0"
 
 
 def listen(app: FakeApp) -> list[Call]:
