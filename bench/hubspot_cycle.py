@@ -62,7 +62,11 @@ async def measure(arguments: argparse.Namespace) -> Result:
         seen = await look(bench, crm)
         took = time.monotonic() - began
     result = Result("hubspot_cycle", samples=_samples(app))
-    what = "listed and read in bulk" if arguments.read_only else "a cycle over all: reviewed"
+    what = (
+        "listed and read in bulk"
+        if arguments.read_only
+        else "a cycle over all, whose reviews only report their end: accounts"
+    )
     one_time = f"{arguments.same_time} of one modified time"
     wanted = _changed_by(app, since)
     _add(
