@@ -32,6 +32,7 @@ from tests.replay.commands import HISTORIES, write_missing
 from tests.replay.control import CONTROL_SCENARIOS
 from tests.replay.crm_waits import CRM_SCENARIOS
 from tests.replay.cycles import CYCLE_SCENARIOS, REVIEWS_OF_CYCLES
+from tests.replay.memory_syncs import SYNC_SCENARIOS
 from tests.replay.upkeep import UPKEEP_SCENARIOS
 from tests.support.world import (
     AS_OF,
@@ -280,6 +281,7 @@ RECORDED: dict[str, tuple[Callable[[World], Awaitable[Any]], ...]] = {
     "AccountReview": (*SCENARIOS, *CONTROL_SCENARIOS, *CRM_SCENARIOS, *REVIEWS_OF_CYCLES),
     "ReviewCycle": CYCLE_SCENARIOS,
     "Upkeep": UPKEEP_SCENARIOS,
+    "MemorySync": SYNC_SCENARIOS,
 }
 """Workflow name -> its scenarios."""
 
