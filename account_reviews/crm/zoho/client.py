@@ -287,7 +287,8 @@ def _invalid(code: str, details: Mapping[str, Any], status: int, path: str) -> C
         if isinstance(details.get(key), str | int)
     )
     shown = f" for {name}" if name else f" for {path}"
-    message = f"{SERVICE} does not accept it: {code or f'status {status}'}{shown}"
+    said = code or f"status {status}"
+    message = f"{SERVICE} does not accept it: {said}{shown}"
     error = CrmInvalidError(f"{message} ({wanted})" if wanted else message, field=name or "record")
     error.add_note(code)
     return error
