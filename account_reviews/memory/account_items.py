@@ -82,9 +82,10 @@ def _deal(deal: Deal) -> str:
 
 
 def _contact(contact: Contact) -> str:
-    what = contact.title or contact.level
+    role = contact.title or contact.level
+    what = f" ({role})" if role else ""
     sponsor = ", sponsor" if contact.is_sponsor else ""
-    return f"{contact.name}{f' ({what})' if what else ''}{sponsor}"
+    return f"{contact.name}{what}{sponsor}"
 
 
 def _review(review: LastReview | None) -> list[str]:

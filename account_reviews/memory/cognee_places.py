@@ -31,13 +31,7 @@ _RENEW: Final = text(
 _RELEASE: Final = text(
     "update reviews.memory_places set claimed_until = null where item_id = any(:ids)"
 )
-_MARK: Final = text(
-    "update reviews.memory_places p set state = :state, data_id = coalesce(n.data_id, p.data_id), "
-    "changed_at = now(), claimed_until = case when :state = 'stored' then null "
-    "else p.claimed_until end "
-    "from unnest(cast(:ids as uuid[]), cast(:data_ids as text[])) as n (item_id, data_id) "
-    "where p.item_id = n.item_id returning p.item_id"
-)
+_MARK: Final = text(read_sql("account_reviews.memory", "mark_places.sql"))
 _PLACES: Final = text(
     "select item_id, dataset_id, data_id, changed_at > now() - :seconds * interval '1 second' "
     "as is_fresh from reviews.memory_places where item_id = any(:ids)"
@@ -45,12 +39,7 @@ _PLACES: Final = text(
 _DATASET: Final = text(
     "select dataset_id from reviews.memory_datasets where tenant = :tenant and service = :service"
 )
-_NOTE: Final = text(
-    "insert into reviews.memory_datasets (tenant, service, dataset_id) "
-    "values (:tenant, :service, :dataset) "
-    "on conflict (tenant, service) do update set dataset_id = excluded.dataset_id, "
-    "noted_at = now()"
-)
+_NOTE: Final = text(read_sql("account_reviews.memory", "note_dataset.sql"))
 _LOSE: Final = text(
     "delete from reviews.memory_datasets "
     "where tenant = :tenant and service = :service and dataset_id = :dataset"
@@ -60,12 +49,7 @@ _COUNT: Final = text(
     "where i.tenant = :tenant and i.account_id = :account_id and p.dataset_id = :dataset "
     "and p.state = 'stored'"
 )
-_MISSING: Final = text(
-    "select i.id from reviews.memory_items i left join reviews.memory_places p "
-    "on p.item_id = i.id and p.dataset_id = :dataset "
-    "where i.tenant = :tenant and (p.item_id is null or p.state <> 'stored') "
-    "and (p.claimed_until is null or p.claimed_until < now()) order by i.recorded_at limit :most"
-)
+_MISSING: Final = text(read_sql("account_reviews.memory", "missing_items.sql"))
 _FORGET: Final = text(
     "delete from reviews.memory_items where id = any(:ids) and not exists ("
     "select from reviews.memory_places p where p.item_id = id and p.state = 'stored')"

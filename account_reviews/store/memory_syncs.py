@@ -26,15 +26,9 @@ from account_reviews.store.sql_files import read_sql
 KEPT: Final = 100
 """Syncs of a tenant; the oldest make room."""
 
-_ROOM: Final = "account_reviews.store"
-_REVIEWS: Final = text(read_sql(_ROOM, "sync_memory_last_reviews.sql"))
-_SETTLE: Final = text(read_sql(_ROOM, "sync_memory_settle_batch.sql"))
-_OPEN: Final = text(
-    "insert into reviews.memory_syncs "
-    "(sync_id, tenant, type, status, started_by, started_at) "
-    "values (:sync_id, :tenant, :type, 'pending', :started_by, :started_at) "
-    "on conflict (sync_id) do nothing"
-)
+_REVIEWS: Final = text(read_sql("account_reviews.store", "sync_memory_last_reviews.sql"))
+_SETTLE: Final = text(read_sql("account_reviews.store", "sync_memory_settle_batch.sql"))
+_OPEN: Final = text(read_sql("account_reviews.store", "open_memory_sync.sql"))
 _BEGIN: Final = text(
     "update reviews.memory_syncs set status = 'running', type = :type, "
     "changed_since = :changed_since where sync_id = :sync_id and status = 'pending'"
@@ -44,20 +38,8 @@ _LEFT_BEHIND: Final = text(
     "reason = 'it ended in Temporal' where tenant = :tenant and sync_id <> :sync_id "
     "and started_at <= :started_at and status in ('pending', 'running', 'paused')"
 )
-_ADOPT: Final = text(
-    "insert into reviews.memory_sync_accounts (sync_id, tenant, account_id, state, message) "
-    "select :sync_id, tenant, account_id, case when state = 'failed' then 'pending' else state end,"
-    " null from reviews.memory_sync_accounts where sync_id = :continues "
-    "on conflict do nothing"
-)
-_COUNT_ADOPTED: Final = text(
-    "update reviews.memory_syncs s set total = c.total, done = c.done, skipped = c.skipped, "
-    "type = o.type, changed_since = o.changed_since from reviews.memory_syncs o, ("
-    "select count(*) as total, count(*) filter (where state = 'done') as done, "
-    "count(*) filter (where state = 'skipped') as skipped "
-    "from reviews.memory_sync_accounts where sync_id = :sync_id) c "
-    "where s.sync_id = :sync_id and o.sync_id = :continues"
-)
+_ADOPT: Final = text(read_sql("account_reviews.store", "adopt_memory_sync.sql"))
+_COUNT_ADOPTED: Final = text(read_sql("account_reviews.store", "count_adopted_accounts.sql"))
 _LIST: Final = text(
     "insert into reviews.memory_sync_accounts (sync_id, tenant, account_id, state) "
     "select :sync_id, :tenant, unnest(cast(:account_ids as text[])), 'pending' "

@@ -6,16 +6,11 @@ from typing import Final
 from sqlalchemy import text
 
 from account_reviews.store.database import reachable
+from account_reviews.store.sql_files import read_sql
 from account_reviews.upkeep.examination import NeedError, Patient
 
 FOLLOWED_WITHIN: Final = timedelta(minutes=15)
-_STANDING: Final = text(
-    "select count(*) filter (where state <> 'dead') as waiting, "
-    "count(*) filter (where state = 'dead') as dead, "
-    "coalesce(extract(epoch from now() - min(received_at) filter (where state <> 'dead')), 0) "
-    "as oldest, max(error) filter (where state <> 'dead') as error "
-    "from reviews.webhook_events where tenant = :tenant and state in ('new', 'waiting', 'dead')"
-)
+_STANDING: Final = text(read_sql("account_reviews.upkeep", "events_standing.sql"))
 
 
 async def events_standing(patient: Patient) -> str:

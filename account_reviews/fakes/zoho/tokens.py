@@ -100,7 +100,8 @@ class Tokens:
             }
         self.issued.append(now)
         self.issued_in_all += 1
-        value = f"1000.{self._secret(f'access {self.issued_in_all}')[:64]}"
+        secret = self._secret(f"access {self.issued_in_all}")
+        value = f"1000.{secret[:64]}"
         expires = now + timedelta(seconds=self.life_s)
         self.alive[value] = AccessToken(self.issued_in_all, expires, self.scopes)
         while len(self.alive) > ALIVE:

@@ -1,6 +1,6 @@
 -- While it is worked on an account is due at the end of its lease. The id of what is being done
--- stays until that is done: who does it again after a crash does the same, for the same events. What
--- came in since has a turn of its own.
+-- stays until that is done: who does it again after a crash does the same, for the same events.
+-- What came in since has a turn of its own.
 with due as (
   select account_id, due_at
   from reviews.event_accounts
@@ -29,8 +29,8 @@ taken as (
   from due
   where account.tenant = :tenant and account.account_id = due.account_id
   returning
-    account.account_id, account.handling_id, account.handling_until, account.attempts, account.watched_run_id,
-    account.watched_snapshot, due.due_at
+    account.account_id, account.handling_id, account.handling_until, account.attempts,
+    account.watched_run_id, account.watched_snapshot, due.due_at
 )
 
 select
