@@ -105,8 +105,9 @@ def _check_for_workers(settings: "Settings") -> None:
     open_guard(settings).ensure_keys()
     settings.snapshot_limits()
     find_factory(settings.crm_url or "postgresql://")
-    for url in (settings.database_url, settings.crm_url, settings.audit_database_url):
-        if url and scheme_of(url) == "postgresql":
+    crm = settings.crm_url if scheme_of(settings.crm_url or "") == "postgresql" else None
+    for url in (settings.database_url, crm, settings.audit_database_url):
+        if url:
             normalise_url(url)
     metrics_address()
     if exports_spans():
