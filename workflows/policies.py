@@ -71,7 +71,7 @@ def crm_write(
 
     Without a `task_queue` it waits on that of the review, as before logic 3.
     """
-    config = _regular(summary, timedelta(seconds=30), heartbeats=heartbeats, task_queue=task_queue)
+    config = _regular(summary, timedelta(seconds=60), heartbeats=heartbeats, task_queue=task_queue)
     config["cancellation_type"] = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
     return config
 
