@@ -14,7 +14,6 @@ from account_reviews.domain.errors import (
     CrmAuthError,
     CrmError,
     CrmUnavailableError,
-    CrmUnreadableError,
 )
 
 UNAUTHORIZED: Final = 401
@@ -64,8 +63,8 @@ async def read_raw(response: httpx2.Response, largest: int) -> Raw:
 def judge(service: str, raw: Raw) -> Answer:
     """The answer a backend can map. 401 and 429 are the client's to handle before.
 
-    CrmUnavailableError for 5xx and for a page in place of a document, CrmAuthError for 530,
-    CrmUnreadableError for a document of a success that is no JSON.
+    CrmUnavailableError for 5xx, for a page in place of a document and for a success whose document
+    is no JSON: the line cut it short, and next time it may be whole. CrmAuthError for 530.
     """
     if raw.status == WRONG_CREDENTIALS:
         raise CrmAuthError(
@@ -99,7 +98,9 @@ def _odd_document(service: str, raw: Raw, content: bytes) -> Any:
     except (ValueError, RecursionError):
         if raw.status >= 300:
             return None
-        raise CrmUnreadableError(f"{service} answers {raw.status} with what is no JSON") from None
+        raise CrmUnavailableError(
+            f"{service} answers {raw.status} with what is no JSON, or with half of one"
+        ) from None
 
 
 def _is_page(raw: Raw, content: bytes) -> bool:

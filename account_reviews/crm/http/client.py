@@ -108,9 +108,9 @@ class ApiClient:
         service's own log. Any status but 401, 429, 530 and 5xx comes back as an Answer.
 
         CrmUnavailableError: no connection, no answer in time, 5xx, a web page, a body that was
-        cut short or is too large; an open breaker, with `sent` False and `retry_after`.
+        cut short, is no JSON or is too large; an open breaker, with `sent` False and `retry_after`.
         CrmRateLimitedError: 429, and a budget that has no place. CrmAuthError: 401 also with a
-        new token, 530. CrmUnreadableError: a success that is no JSON.
+        new token, 530.
         """
         carried = dict(headers or {})
         if operation_id is not None:

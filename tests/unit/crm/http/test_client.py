@@ -20,7 +20,6 @@ from account_reviews.domain.errors import (
     CrmError,
     CrmRateLimitedError,
     CrmUnavailableError,
-    CrmUnreadableError,
 )
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
@@ -118,7 +117,7 @@ async def test_other_answers_are_the_backend_s_to_map(status: int) -> None:
         (answering(200, html=PAGE), CrmUnavailableError, "web page"),
         (answering(404, html=PAGE), CrmUnavailableError, "web page"),
         (answering(200, content=PAGE.encode()), CrmUnavailableError, "web page"),
-        (answering(200, text="{'a': 1"), CrmUnreadableError, "no JSON"),
+        (answering(200, text="{'a': 1"), CrmUnavailableError, "no JSON"),
         (answering(530, json={}), CrmAuthError, "530"),
         (raising(httpx2.ConnectError("refused")), CrmUnavailableError, "cannot be reached"),
         (raising(httpx2.ReadTimeout("slow")), CrmUnavailableError, "in time"),

@@ -20,7 +20,7 @@ from tests.support.hubspot_writes import NOTES, first, note, notes_of, operation
     ("fault", "kind"),
     [
         ({"action": "drop_after"}, CrmUnavailableError),
-        ({"action": "malformed"}, CrmUnreadableError),
+        ({"action": "malformed"}, CrmUnavailableError),
         ({"action": "malformed", "body": {"odd": 1}}, CrmUnreadableError),
         ({"action": "malformed", "body": "<html>"}, CrmUnavailableError),
         ({"action": "commit_late", "delay_ms": 0}, CrmUnavailableError),

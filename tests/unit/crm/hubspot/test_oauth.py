@@ -62,7 +62,7 @@ async def test_a_token_is_asked_for_in_the_body() -> None:
             answering(200, "<html>sign in</html>", **{"content-type": "text/html"}),
             CrmUnavailableError,
         ),
-        (answering(200, "{half"), CrmUnreadableError),
+        (answering(200, "{half"), CrmUnavailableError),
         (answering(200, {}), CrmUnreadableError),
         (answering(200, httpx2.ConnectError("refused")), CrmUnavailableError),
     ],

@@ -144,7 +144,7 @@ FAULTS: list[tuple[dict[str, Any], type[CrmError], str]] = [
     ({"action": "status", "status": 503}, CrmUnavailableError, "answers 503"),
     ({"action": "status", "status": 502, "body": "<html>bad</html>"}, CrmUnavailableError, "502"),
     ({"action": "malformed", "body": "<html>sign in</html>"}, CrmUnavailableError, "web page"),
-    ({"action": "malformed", "body": '{"results": [{"id": '}, CrmUnreadableError, "no JSON"),
+    ({"action": "malformed", "body": '{"results": [{"id": '}, CrmUnavailableError, "no JSON"),
     ({"action": "malformed", "body": {"status": "error"}}, CrmUnreadableError, "no sense"),
     ({"action": "malformed", "body": {"results": [{"id": 1}]}}, CrmUnreadableError, "no sense"),
     ({"action": "malformed", "body": {"results": ["a"]}}, CrmUnreadableError, "no sense"),

@@ -85,7 +85,7 @@ async def test_a_token_that_was_revoked_is_renewed_once() -> None:
 @pytest.mark.parametrize(
     ("rule", "error", "said"),
     [
-        ({"action": "malformed"}, CrmUnreadableError, "no JSON"),
+        ({"action": "malformed"}, CrmUnavailableError, "no JSON"),
         (
             {"action": "malformed", "body": "<html><body>Sorry</body></html>"},
             CrmUnavailableError,

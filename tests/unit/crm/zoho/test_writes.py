@@ -151,7 +151,7 @@ async def test_an_answer_to_a_write_that_makes_no_sense_says_nothing() -> None:
     on = stage()
     made, version = await phone(on)
     on.app.faults.set_plan(plan_of(fault("malformed", "PUT")))
-    with pytest.raises(CrmOutcomeUnknownError):
+    with pytest.raises(CrmUnavailableError):
         await apply(on, made, version)
     found = await on.crm.find_operations((begun(on, made, version),))
     assert found[OPERATION].current == {"phone": "+99 2"}
