@@ -1,7 +1,8 @@
 """Syncs of the memory: which accounts, and what of them the memory is told, a batch at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -37,6 +38,7 @@ from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
 from account_reviews.memory.account_items import LastReview, checksum, item_of
 from account_reviews.memory.protocol import MemoryBackend, MemoryRef
 from account_reviews.store.memory_syncs import MemorySyncs, Remembered, Settled
+from activities.crm import refuse_merged
 
 PAGE: Final = 200
 """Accounts per page of the CRM's list."""
@@ -194,12 +196,22 @@ class MemorySyncActivities:
 
         async def read(account_id: str) -> None:
             async with gate:
-                try:
+                with _noting(wrong, account_id):
                     found[account_id] = await crm.snapshot(
                         account_id, as_of=as_of, limits=self._limits
                     )
-                except (AccountNotFoundError, CrmUnreadableError) as error:
-                    wrong[account_id] = error.message
 
         await asyncio.gather(*(read(one) for one in ids if one not in found))
-        return found
+        for one, snapshot in found.items():
+            with _noting(wrong, one):
+                refuse_merged(one, snapshot)
+        return {one: snapshot for one, snapshot in found.items() if one not in wrong}
+
+
+@contextmanager
+def _noting(wrong: dict[str, str], account_id: str) -> Iterator[None]:
+    """What cannot be read of an account is its own error, and takes no other with it."""
+    try:
+        yield
+    except (AccountNotFoundError, CrmUnreadableError) as error:
+        wrong[account_id] = error.message

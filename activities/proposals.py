@@ -5,12 +5,13 @@ from collections.abc import Callable
 from temporalio import activity
 
 from account_reviews.crm.protocol import CrmBackend
-from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.errors import AccountNotFoundError, BadInputError
 from account_reviews.domain.records import SnapshotLimits
 from account_reviews.domain.review.steps import PrepareChanges, PreparedChanges
 from account_reviews.domain.review.terms import Terms
 from account_reviews.domain.review.wanted import exact_changes
 from account_reviews.store.usage import count_call
+from activities.crm import refuse_merged
 
 
 class ProposalActivities:
@@ -30,7 +31,8 @@ class ProposalActivities:
             call.account_id, as_of=call.as_of, limits=self._limits
         )
         try:
+            refuse_merged(call.account_id, snapshot)
             changes = exact_changes(call.changes, snapshot, call.known, call.by, call.reason)
-        except BadInputError as error:
+        except (AccountNotFoundError, BadInputError) as error:
             return PreparedChanges(refusal=error.message)
         return PreparedChanges(changes=changes, terms=self._terms())

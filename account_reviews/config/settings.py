@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from account_reviews.config import environment_aliases
 from account_reviews.config.ownership import why_not_ours
+from account_reviews.config.service_addresses import web_url
 from account_reviews.domain.errors import BadInputError, PolicyError, UnreachableError
 
 if TYPE_CHECKING:
@@ -262,6 +263,16 @@ class Settings:
                 f"{variable}_FILE names {path}, which cannot be read: {why}"
             ) from None
 
+    def credential(self, name: str) -> str | None:
+        """A secret that goes into a header. BadInputError also for one that no header carries."""
+        found = self.secret(name)
+        if found is not None and (not found.isascii() or not found.isprintable() or " " in found):
+            raise BadInputError(
+                f"{PREFIX}{name.upper()} holds a character that no credential has",
+                hint="copy it again, without blanks and line breaks",
+            )
+        return found
+
     def audit_rules(self) -> "Rules":
         """What of a value the audit trail may hold. PolicyError as `policy`.
 
@@ -359,6 +370,8 @@ def _checked(name: str, value: Any) -> Any:
         raise BadInputError(f"{PREFIX}{name.upper()} is {value!r}: {wrong}")
     if name in _NUMBERS:
         return _number(name, value)
+    if name == "web_url":
+        return web_url(value, f"{PREFIX}WEB_URL")
     if name in _DECIMALS:
         return _decimal(name, value)
     if name == "retry_jitter":

@@ -79,7 +79,7 @@ def credentials_of(settings: Settings) -> "Credentials":
     """A key, or a login; none for a server that asks nobody. BadInputError for half of a login."""
     from account_reviews.memory.cognee_client import Credentials
 
-    key, password = settings.secret("cognee_api_key"), settings.secret("cognee_password")
+    key, password = settings.credential("cognee_api_key"), settings.secret("cognee_password")
     name = settings.cognee_username
     if key is not None and name is not None:
         raise BadInputError(

@@ -9,15 +9,14 @@ import json
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx2
 
+from account_reviews.config.service_addresses import service_url
+from account_reviews.crm.http.answers import broken
 from account_reviews.crm.http.breaker import Breaker, LocalBreaker
-from account_reviews.domain.audit.masks import mask_secrets
-from account_reviews.domain.characters import written_on_one_line
 from account_reviews.domain.errors import (
     BadInputError,
     CrmUnavailableError,
@@ -341,14 +340,10 @@ class CogneeClient:
                 ) as response:
                     answer = Answer(response.status_code, await self._body(response))
                     wait = response.headers.get("retry-after", "").strip()
-        except (TimeoutError, httpx2.TimeoutException):
-            raise CrmUnavailableError(f"{self.place} did not answer in time") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
-            said = mask_secrets(written_on_one_line(str(error)))[:200]
-            why = f": {said}" if said else ""
-            raise CrmUnavailableError(
-                f"{self.place} cannot be reached{why}", hint="see REVIEWS_MEMORY_URL"
-            ) from None
+            away = broken(self.place, error)
+            away.hint = away.hint or "see REVIEWS_MEMORY_URL"
+            raise away from None
         if answer.status in _AWAY:
             seconds = min(float(wait), _LONGEST_WAIT) if wait.isdecimal() else None
             said = f"{self.place} answers {answer.status}{reason(answer)}"
@@ -388,38 +383,11 @@ class CogneeClient:
 
 
 def checked_url(url: str) -> str:
-    """The server's address without a slash at its end, of `cognee+https://host`.
-
-    BadInputError, without what may be secret in it.
-    """
+    """The server's address without a slash at its end, of `cognee+https://host`. BadInputError."""
     scheme, _, rest = url.partition("+")
-    try:
-        parts = urlsplit(rest)
-        parts.port  # noqa: B018  read to be checked
-    except ValueError:
-        parts = urlsplit("")
-    if scheme.lower() != "cognee" or parts.scheme not in ("http", "https") or not parts.hostname:
+    if scheme.lower() != "cognee":
         raise BadInputError(
             "REVIEWS_MEMORY_URL names no Cognee server",
             hint="such as cognee+https://cognee.example.com",
         )
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise BadInputError(
-            "REVIEWS_MEMORY_URL holds more than an address",
-            hint="give the key in REVIEWS_COGNEE_API_KEY",
-        )
-    if parts.scheme == "http" and not _is_here(parts.hostname):
-        raise BadInputError(
-            f"REVIEWS_MEMORY_URL leads to {parts.hostname} over http, where others can read along",
-            hint="use cognee+https; http is for this machine alone",
-        )
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return service_url(rest, "REVIEWS_MEMORY_URL, after cognee+,")

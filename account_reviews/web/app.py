@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from account_reviews.domain.errors import ConflictError
 from account_reviews.web.crm_webhooks import CrmWebhooks
@@ -19,12 +20,16 @@ from account_reviews.web.crm_webhooks import CrmWebhooks
 _MOST_AT_ONCE: Final = 200
 """Requests at a time; more are answered with 503."""
 _END_SECONDS: Final = 10
+HEAD_SECONDS: Final = 15.0
+"""Until the head of a request must have come."""
 
 
 def create_app(webhooks: CrmWebhooks) -> Starlette:
     """The paths of the webhooks, and `/healthz`, which says that the process answers."""
     routes = [*webhooks.routes(), Route("/healthz", _healthz, methods=["GET"])]
-    return Starlette(routes=routes, exception_handlers={404: _said, 405: _said, 500: _said})
+    app = Starlette(routes=routes, exception_handlers={404: _said, 405: _said, 500: _said})
+    app.router.redirect_slashes = False  # it would lead wherever the Host header says
+    return app
 
 
 async def _healthz(_: Request) -> Response:
@@ -63,6 +68,35 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _ImpatientProtocol(H11Protocol):
+    """Hangs up on whoever does not send the head of a request: he would hold his place for ever."""
+
+    _hanging_up: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+        elif self._hanging_up is None:
+            self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        self._hanging_up = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._hanging_up is not None:
+            self._hanging_up.cancel()
+            self._hanging_up = None
+
+
 class _Server(uvicorn.Server):
     """Signals are whoever's who runs it."""
 
@@ -76,7 +110,7 @@ async def serve(app: Starlette, bound: socket.socket, ready: Callable[[], None])
     server = _Server(
         uvicorn.Config(
             app,
-            http="h11",
+            http=_ImpatientProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

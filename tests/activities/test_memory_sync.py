@@ -15,6 +15,7 @@ from account_reviews.memory.protocol import MemorySelector
 from tests.support.cognee import cognee
 from tests.support.cycles import OddCrm, account, at_risk
 from tests.support.memory_syncs import Syncing, WatchedMemory, many, syncing
+from tests.support.moody_crm import MergingCrm
 
 
 async def end(work: Syncing, sync_id: str) -> None:
@@ -99,6 +100,16 @@ async def test_accounts_that_cannot_be_read_fail_alone(engine: AsyncEngine) -> N
     assert errors.keys() == {"odd-1", "nobody"}
     assert "is no stage" in errors["odd-1"]
     assert seen.last_success_at is None, "an account is not the memory"
+
+
+async def test_an_account_that_was_merged_fails_alone_and_ends(engine: AsyncEngine) -> None:
+    work = syncing(engine)
+    work.crm = crm = MergingCrm([account("a"), account("b")])
+    crm.merged, crm.moods, crm.asked = {"gone": "b"}, [], []
+    await end(work, await work.open(SyncType.ON_DEMAND, account_ids=("a", "b", "gone")))
+    seen = await work.view()
+    assert (seen.done, seen.failed) == (2, 1)
+    assert "'gone' was merged into 'b'" in seen.errors[0].message
 
 
 async def test_a_worker_that_is_killed_loses_and_repeats_nothing(engine: AsyncEngine) -> None:

@@ -22,7 +22,7 @@ from account_reviews.domain.errors import (
 from account_reviews.domain.records import AccountSnapshot, SnapshotLimits, Tier
 from activities.portfolio_reads import PortfolioReading, Read, Reads
 from tests.support.cycles import AS_OF, account
-from tests.support.moody_crm import MoodyCrm
+from tests.support.moody_crm import MergingCrm, MoodyCrm
 
 AWAY = CrmUnavailableError("no answer")
 BREAKER = CrmUnavailableError("left alone", retry_after=60, sent=False)
@@ -188,3 +188,14 @@ async def test_accounts_that_are_gone_are_said_and_the_others_read() -> None:
     assert set(kept.why) == {"ac-03", "ac-04"}
     assert kept.why["ac-03"] == "the CRM has no account 'ac-03'"
     assert len(kept.read) == 3
+
+
+@pytest.mark.parametrize("most", [20, 1])
+async def test_an_account_that_was_merged_is_told_and_takes_no_other_with_it(most: int) -> None:
+    crm = crm_of(2, kind=MergingCrm)
+    assert isinstance(crm, MergingCrm)
+    crm.merged = {"ac-02": "ac-01"}
+    kept, errors = await read_all(crm, 3, most=most)
+    assert not errors
+    assert sorted(kept.read) == ["ac-00", "ac-01"]
+    assert "was merged into 'ac-01'" in kept.why["ac-02"]

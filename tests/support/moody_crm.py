@@ -1,6 +1,6 @@
 """A CRM that refuses its next reads as a test says, and counts what it was asked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import Capabilities
@@ -51,3 +51,17 @@ class MoodyCrm(InMemoryCrm):
 
     async def capabilities(self) -> Capabilities:
         return self.capable or await super().capabilities()
+
+
+class MergingCrm(MoodyCrm):
+    """Reads the id of an account that went into another as that one, as HubSpot does."""
+
+    merged: Mapping[str, str]
+    """id -> the one that remains."""
+
+    async def snapshots(
+        self, account_ids: Sequence[str], *, as_of: Timestamp, limits: SnapshotLimits
+    ) -> dict[str, AccountSnapshot]:
+        now = {one: self.merged.get(one, one) for one in account_ids}
+        found = await super().snapshots([*now.values()], as_of=as_of, limits=limits)
+        return {one: found[other] for one, other in now.items() if other in found}

@@ -12,7 +12,6 @@ import orjson
 
 from account_reviews.domain.errors import (
     CrmAuthError,
-    CrmError,
     CrmUnavailableError,
 )
 
@@ -135,11 +134,17 @@ def _moment(said: str) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def broken(service: str, error: Exception) -> CrmError:
+def broken(service: str, error: Exception) -> CrmUnavailableError:
     """What it means that no answer came."""
     if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
         return CrmUnavailableError(
             f"{service} has an address that cannot be used", sent=False, hint="see its URL"
+        )
+    if isinstance(error, httpx2.LocalProtocolError):  # its text repeats what stands in a header
+        return CrmUnavailableError(
+            f"{service} cannot be asked: the request is none that HTTP carries",
+            sent=False,
+            hint="see whether its credentials hold blanks or line breaks",
         )
     if isinstance(error, TimeoutError | httpx2.TimeoutException):
         unsent = isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout)

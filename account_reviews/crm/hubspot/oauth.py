@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx2
 
+from account_reviews.config.service_addresses import service_url
 from account_reviews.config.settings import Settings
 from account_reviews.crm.http.answers import broken, judge, read_raw
 from account_reviews.crm.http.token_store import Fetched, SharedTokens
@@ -26,30 +26,20 @@ SECONDS: Final = 15.0
 _LARGEST: Final = 2**20
 _LIFE: Final = 1800.0
 """Seconds that a token lives when the answer does not say."""
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def api_url(settings: Settings) -> str:
     """Where HubSpot is. BadInputError for an address that a token must not be sent to."""
-    url = (settings.hubspot_api_url or API_URL).rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
-        return url
-    if parts.scheme == "http" and parts.hostname in _LOOPBACK:
-        return url
-    raise BadInputError(
-        f"REVIEWS_HUBSPOT_API_URL cannot be {url!r}: a token would be sent in the clear, "
-        "or to nowhere",
-        hint="use https://, or http:// on this machine",
-    )
+    url = settings.hubspot_api_url
+    return API_URL if url is None else service_url(url, "REVIEWS_HUBSPOT_API_URL")
 
 
 def open_tokens(context: CrmContext, http: httpx2.AsyncClient | None = None) -> TokenSource:
     """The token of a private app where one is set, else OAuth. BadInputError names what lacks."""
     settings = context.settings
     url = api_url(settings)
-    token = _secret(settings, "hubspot_token")
-    refresh = _secret(settings, "hubspot_refresh_token")
+    token = settings.credential("hubspot_token")
+    refresh = settings.credential("hubspot_refresh_token")
     if token is not None and refresh is not None:
         raise BadInputError(
             "both REVIEWS_HUBSPOT_TOKEN and REVIEWS_HUBSPOT_REFRESH_TOKEN are set",
@@ -59,7 +49,7 @@ def open_tokens(context: CrmContext, http: httpx2.AsyncClient | None = None) -> 
         return StaticToken(token, url, scheme="Bearer")
     client_id, client_secret = (
         settings.hubspot_client_id,
-        _secret(settings, "hubspot_client_secret"),
+        settings.credential("hubspot_client_secret"),
     )
     given = {
         "REVIEWS_HUBSPOT_CLIENT_ID": client_id,
@@ -81,7 +71,9 @@ def open_tokens(context: CrmContext, http: httpx2.AsyncClient | None = None) -> 
     async def fetch() -> Fetched:
         return await fetch_token(url, form, http)
 
-    return SharedTokens(context.engine, service="hubspot", secret=refresh or "", fetch=fetch)
+    # All that a token depends on: whoever changes any of it gets another one.
+    together = "\n".join((url, client_id or "", client_secret or "", refresh or ""))
+    return SharedTokens(context.engine, service="hubspot", secret=together, fetch=fetch)
 
 
 def credential_of(settings: Settings) -> str:
@@ -125,14 +117,3 @@ async def fetch_token(
     seconds = body.get("expires_in")
     life = float(seconds) if isinstance(seconds, int | float) and seconds > 0 else _LIFE
     return Fetched(value, url, life)
-
-
-def _secret(settings: Settings, name: str) -> str | None:
-    """BadInputError for one that no header can carry."""
-    found = settings.secret(name)
-    if found is not None and (not found.isascii() or not found.isprintable() or " " in found):
-        raise BadInputError(
-            f"REVIEWS_{name.upper()} holds a character that no credential has",
-            hint="copy it again, without blanks and line breaks",
-        )
-    return found

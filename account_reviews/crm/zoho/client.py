@@ -86,8 +86,9 @@ class ZohoApi:
     ) -> Answer:
         """An answer 200, or 204 and 304, which have no body. CrmRecordNotFoundError for 404."""
         answer = await self._client.send("GET", PREFIX + path, params=params, headers=headers)
-        if answer.status in (204, 304) or (answer.status < 300 and answer.body is None):
+        if answer.status in (204, 304):
             return answer
+        _check_body(answer)
         if answer.status < 300:
             if not isinstance(answer.body, dict):
                 raise CrmUnreadableError(f"{SERVICE} answers with what is no JSON object")
@@ -160,6 +161,7 @@ class ZohoApi:
         answer = await self._client.send("POST", f"{PREFIX}/coql", json=asked, credits=credits)
         if answer.status == 204:
             return None
+        _check_body(answer)
         if answer.status >= 300:
             raise failure(answer, "POST", "/coql")
         _check_error_body(answer, "POST", "/coql")
@@ -306,6 +308,12 @@ def _scope_of(path: str, method: str) -> str:
     module = path.split("/")[1] if path.count("/") else path
     right = {"GET": "READ", "PUT": "UPDATE", "POST": "CREATE", "DELETE": "DELETE"}[method]
     return f"ZohoCRM.modules.{module.lower()}.{right}"
+
+
+def _check_body(answer: Answer) -> None:
+    """Nothing is 204: a success that says nothing was lost on its way. CrmUnavailableError."""
+    if answer.status < 300 and answer.body is None:
+        raise CrmUnavailableError(f"{SERVICE} answers {answer.status} without a document")
 
 
 def _check_error_body(answer: Answer, method: str, path: str) -> None:

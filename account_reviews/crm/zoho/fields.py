@@ -17,6 +17,7 @@ from account_reviews.domain.errors import (
     CrmInvalidError,
     CrmPermissionError,
     CrmRecordNotFoundError,
+    CrmUnreadableError,
 )
 
 FRESH_SECONDS: Final = 900.0
@@ -82,14 +83,19 @@ class OrgFields:
             return found
 
     async def ask(self, module: str) -> dict[str, OrgField]:
-        """The same, asked for now. CrmPermissionError, CrmRecordNotFoundError."""
+        """The same, asked for now.
+
+        CrmPermissionError, CrmRecordNotFoundError, CrmUnreadableError.
+        """
         try:
             answer = await self._api.get("/settings/fields", {"module": module})
         except CrmInvalidError:
             raise CrmRecordNotFoundError(f"Zoho CRM has no module {module}") from None
-        entries = (answer.body or {}).get("fields")
-        described = (_described(one) for one in entries or () if isinstance(one, dict))
-        return {one.found.name: one for one in described if one is not None}
+        described = (_described(one) for one in _entries(answer.body) if isinstance(one, dict))
+        found = {one.found.name: one for one in described if one is not None}
+        if not found:  # there is no module without an id
+            raise CrmUnreadableError(f"Zoho CRM describes no field of {module}")
+        return found
 
     async def readable(self, module: ModuleMapping) -> tuple[str, ...]:
         """The fields to ask for: those of the mapping that the org has, and free ones."""
@@ -216,3 +222,8 @@ def query_columns(fields: Iterable[str], parent: str | None) -> list[str]:
 def account_column(parent: str) -> str:
     """The id of the account that a field points at, in a query."""
     return f"'{parent}->Accounts.id'" if parent in POLYMORPHIC else f"{parent}.id"
+
+
+def _entries(body: Any) -> list[Any]:
+    found = body.get("fields") if isinstance(body, dict) else None
+    return found if isinstance(found, list) else []

@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx2
 
+from account_reviews.config.service_addresses import service_url
 from account_reviews.config.settings import Settings
 from account_reviews.crm.http.answers import broken, read_raw, wait_of
 from account_reviews.crm.http.client import open_http
@@ -59,7 +60,6 @@ _TOKEN_SECONDS: Final = 3600.0
 _LONGEST_TOKEN: Final = 86_400.0
 """A lifetime beyond it was told in milliseconds, as older accounts servers do."""
 _BLOCKED_SECONDS: Final = 600.0
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _MEANINGS: Final = {
     "invalid_client": "the client id or secret is wrong, or of another data centre",
     "invalid_client_secret": "the client secret is wrong",
@@ -326,18 +326,5 @@ def needed(value: str | None, name: str) -> str:
 
 
 def _own_url(value: str | None, name: str) -> str | None:
-    """An address that was set. http is for this machine alone."""
-    if value is None:
-        return None
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        parts = urlsplit("")
-    fits = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    if not fits or not parts.hostname or parts.username is not None or parts.query:
-        shown = repr(value) if parts.username is None else "an address with a name and password"
-        raise BadInputError(
-            f"REVIEWS_ZOHO_{name} is {shown}, but must be https://HOST",
-            hint="http:// is for this machine alone, as in http://127.0.0.1:8080",
-        )
-    return value.rstrip("/")
+    """An address that was set."""
+    return None if value is None else service_url(value, f"REVIEWS_ZOHO_{name}")

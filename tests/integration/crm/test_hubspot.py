@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.fakes.hubspot_access import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
@@ -25,3 +26,14 @@ async def test_oauth_renews_a_token_that_was_revoked(engine: AsyncEngine) -> Non
         ("oauth", 200), ("crm", 200), ("crm", 401), ("oauth", 200), ("crm", 200),
     ]  # fmt: skip
     assert app.service.access.issued == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["hubspot_client_secret", "hubspot_client_id"])
+async def test_credentials_that_changed_are_tried(engine: AsyncEngine, name: str) -> None:
+    """A token of before that is still good says nothing of them."""
+    app = make_fake()
+    here = {**OAUTH, "hubspot_api_url": f"https://{name.replace('_', '-')}.example"}
+    async with opened(app, engine, **here) as crm:
+        assert (await crm.health()).ok
+    async with opened(app, engine, **{**here, name: "wrong"}) as crm:
+        assert not (await crm.health()).ok

@@ -271,12 +271,12 @@ async def test_a_very_long_text_is_kept_whole_and_crowds_out_nothing(
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("cognee+http://cognee.example.com", "over http"),
-        ("cognee+https://me:secret@cognee.example.com", "more than an address"),
-        ("cognee+https://", "names no Cognee server"),
-        ("cognee+ftp://cognee.example.com", "names no Cognee server"),
+        ("cognee+http://cognee.example.com", "must be https"),
+        ("cognee+https://me:secret@cognee.example.com", "an address with a name or password"),
+        ("cognee+https://", "must be https"),
+        ("cognee+ftp://cognee.example.com", "must be https"),
         ("cognee://cognee.example.com", "names no Cognee server"),
-        ("cognee+https://host:port", "names no Cognee server"),
+        ("cognee+https://host:port", "must be https"),
     ],
 )
 def test_addresses_that_cannot_be_used(url: str, words: str) -> None:

@@ -50,10 +50,11 @@ async def test_a_cognee_server() -> None:
     [
         (settings("redis://localhost"), "there is no such memory"),
         (settings("postgresql://me@elsewhere/other"), "another database than the main one"),
-        (settings("cognee+http://c.example.com"), "over http"),
+        (settings("cognee+http://c.example.com"), "must be https"),
         (settings("cognee+https://c", cognee_username="u"), "REVIEWS_COGNEE_PASSWORD is not set"),
         (settings("cognee+https://c", cognee_password="p"), "REVIEWS_COGNEE_USERNAME is not set"),
         (settings("cognee+https://c", cognee_api_key="k", cognee_username="u"), "both"),
+        (settings("cognee+https://c", cognee_api_key="of\nmine"), "no credential has"),
     ],
 )
 async def test_settings_that_do_not_fit_are_one_sentence(given: Settings, words: str) -> None:

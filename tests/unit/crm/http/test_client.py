@@ -266,3 +266,13 @@ def test_limits_and_their_names() -> None:
     assert "secret" not in key_of("secret")
     with pytest.raises(BadInputError):
         Limits("shop", 0)
+
+
+async def test_what_no_header_carries_is_not_repeated() -> None:
+    """The library says what stands in the header that it refuses."""
+    error = httpx2.LocalProtocolError("Illegal header value b'key-of-mine\\n'")
+    shop = Shop(raising(error))
+    with pytest.raises(CrmUnavailableError) as caught:
+        await shop.client.send("GET", "/")
+    assert "key-of-mine" not in f"{caught.value.message} {caught.value.hint}"
+    assert not caught.value.sent

@@ -78,10 +78,26 @@ async def test_what_comes_in_place_of_a_token(
 
 @pytest.mark.parametrize(
     "url",
-    ["http://api.hubapi.com", "ftp://127.0.0.1", "https://", "hubapi", "http://127.0.0.1.evil"],
+    [
+        *(
+            "http://api.hubapi.com",
+            "ftp://127.0.0.1",
+            "https://",
+            "hubapi",
+            "http://127.0.0.1.evil",
+        ),
+        *(
+            "http://[",
+            "https://h:abc",
+            "https://h:99999",
+            "https://h:0",
+            "https://h x",
+            "https://h?q",
+        ),
+    ],
 )
 def test_a_token_goes_only_where_it_is_safe(url: str) -> None:
-    with pytest.raises(BadInputError, match="REVIEWS_HUBSPOT_API_URL cannot be"):
+    with pytest.raises(BadInputError, match=r"REVIEWS_HUBSPOT_API_URL is .* must be https://HOST"):
         api_url(Settings(hubspot_api_url=url))
     assert api_url(Settings()) == "https://api.hubapi.com"
     assert api_url(Settings(hubspot_api_url="http://localhost:1/")) == "http://localhost:1"

@@ -120,11 +120,21 @@ async def test_answers_that_make_no_sense(rule: dict[str, Any], error: Any, said
     assert "\n" not in caught.value.message
 
 
-async def test_an_empty_body_of_a_success_is_nothing() -> None:
-    """As 204 is."""
-    on = stage(always(action="status", status=200, body=""))
-    page = await on.crm.list_accounts(AccountFilter())
-    assert page.items == ()
+@pytest.mark.parametrize("body", ["", "null"])
+async def test_a_success_that_says_nothing_is_an_outage(body: str) -> None:
+    """Nothing is 204: read as nothing, a page lost on its way would end a review."""
+    on = stage(always(action="status", status=200, body=body))
+    with pytest.raises(CrmUnavailableError):
+        await on.crm.list_accounts(AccountFilter())
+    with pytest.raises(CrmUnavailableError):
+        await one(on)
+
+
+@pytest.mark.parametrize("body", [{"fields": []}, {"fields": "none"}, {"odd": 1}])
+async def test_fields_that_are_described_by_nothing_are_not_unknown(body: object) -> None:
+    on = stage(always({"path": "*/settings/fields"}, action="malformed", body=body))
+    with pytest.raises(CrmUnreadableError, match="describes no field"):
+        await one(on)
 
 
 async def test_a_record_of_five_megabytes() -> None:

@@ -159,7 +159,7 @@ async def test_ten_tokens_in_ten_minutes_and_no_more() -> None:
         ({"zoho_data_centre": "de"}, "is 'de', which is no data centre of Zoho"),
         ({"zoho_api_url": "http://crm.example"}, "is 'http://crm.example', but must be https"),
         ({"zoho_accounts_url": "ftp://x"}, "REVIEWS_ZOHO_ACCOUNTS_URL is 'ftp://x'"),
-        ({"zoho_api_url": "https://me:pass@x"}, "is an address with a name and password"),
+        ({"zoho_api_url": "https://me:pass@x"}, "is an address with a name or password"),
     ],
 )
 def test_what_is_missing_is_named(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
