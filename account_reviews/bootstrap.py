@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from account_reviews.audit.capture.recorder import AuditParts, open_audit
 from account_reviews.config.settings import Settings
@@ -58,6 +58,8 @@ class Parts:
     settings: Settings
     audit: AuditParts
     databases: Databases
+    version_check: "Literal['atomic', 'compared'] | None" = None
+    """What requests say of how the CRM holds a write to a version; a worker sets it."""
 
     # What reads.
 
@@ -165,7 +167,8 @@ class Parts:
 
     def terms(self) -> "Terms":
         """The rules of a request that is opened now."""
-        return self.guard.terms(self.policy)
+        found = self.guard.terms(self.policy)
+        return found.model_copy(update={"version_check": self.version_check})
 
     # What rules and writes.
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from account_reviews.domain.characters import shown_on_one_line
+from account_reviews.domain.review.terms import RACE
 
 if TYPE_CHECKING:
     from account_reviews.domain.analysis.model import Analysis, Evidence, Recommendation
@@ -31,6 +32,7 @@ def request_lines(
         *wrapped(f"due {due} ({_left(request.deadline - now)}); {request.needed}", "  "),
         *wrapped(f"asked: {', '.join(request.approvers) or 'nobody in particular'}", "  "),
         *wrapped(f"request {request.request_id} of {request.review_id}", "  "),
+        *(wrapped(RACE, "  ") if request.terms.version_check == "compared" else ()),
     ]
     if analysis is not None:
         lines += wrapped(_judged(analysis), "  ")

@@ -83,6 +83,7 @@ def request_document(
             "reachable": not request.unreachable,
         },
         "approvers": list(request.approvers),
+        "version_check": request.terms.version_check,
         "hash": request.hash,
         "shown_hash": request.shown_hash,
         "items": [

@@ -68,6 +68,8 @@ async def open_worker_parts(
         open_parts(settings, application="reviews-worker") as parts,
     ):
         parts.guard.ensure_keys()
+        can = await parts.accounts.capabilities()
+        parts.version_check = "atomic" if can.optimistic_lock else "compared"
         client = await connect(
             settings,
             runtime=measured.runtime,

@@ -353,6 +353,8 @@ def _undoes(review_id: str) -> dict[str, str] | None:
 
 
 def _print_request(document: dict[str, Any]) -> None:
+    from account_reviews.domain.review.terms import RACE
+    from account_reviews.presentation.approval_page import wrapped
     from account_reviews.presentation.notifications import delivery_sentence
 
     short = f" ({document['short_id']})" if document["short_id"] else ""
@@ -361,6 +363,9 @@ def _print_request(document: dict[str, Any]) -> None:
     say(f"  due {document['deadline']:%Y-%m-%d %H:%M:%SZ}, {document['required']['text']}")
     say(f"  asked: {', '.join(document['approvers']) or 'nobody in particular'}")
     say(f"  shown hash {document['shown_hash']}")
+    if document["version_check"] == "compared":
+        for line in wrapped(RACE, "  "):
+            say(line)
     if document["undoes"] is not None:
         say("  takes back item {change_id} of the review run {run_id}".format(**document["undoes"]))
     for item in document["items"]:

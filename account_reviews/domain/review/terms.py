@@ -11,6 +11,13 @@ OWNER: Final = "owner"
 """Stands in the policy for the account's owner."""
 
 
+RACE: Final = (
+    "this CRM takes no condition with a write: records are compared just before it, so what "
+    "somebody changes in that moment is written over"
+)
+"""What people are told where versions are compared."""
+
+
 class Routes(Model):
     """When an item also needs somebody of certain groups."""
 
@@ -77,6 +84,8 @@ class Terms(Model):
     delegates: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Who may decide for somebody who is away, by the name of who is."""
     escalation: Escalation = Field(default_factory=Escalation)
+    version_check: Literal["atomic", "compared"] | None = None
+    """How the CRM holds a write to the version that is shown, see `ApplyResult`; None: unknown."""
     spellings: dict[str, str] = Field(default_factory=dict)
     """Other words for a person, as `person` reads them -> the name that counts."""
 
