@@ -10,7 +10,7 @@ HERE = Path(__file__).resolve().parent
 ORDER = (
     "recovery", "throughput", "timeouts", "events", "visible", "real_data", "demo_time",
     "cli", "look", "schedules", "cycles", "cycle_history", "big_cycle", "hubspot_cycle",
-    "zoho_cycle", "zoho_writes",
+    "zoho_cycle", "zoho_writes", "crm_budget",
     "audit_cost", "audit_lag", "audit_outage", "audit_verify", "audit_tamper", "audit_complete",
     "approvals", "decisions",
 )  # fmt: skip

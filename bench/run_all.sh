@@ -5,7 +5,7 @@ set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 2
 failed=""
 for name in recovery throughput timeouts events visible real_data cli look \
-    schedules cycles cycle_history big_cycle hubspot_cycle zoho_cycle zoho_writes \
+    schedules cycles cycle_history big_cycle hubspot_cycle zoho_cycle zoho_writes crm_budget \
     audit_cost audit_lag audit_outage audit_verify audit_tamper audit_complete \
     approvals decisions; do
     echo "== $name"
