@@ -1,8 +1,8 @@
 """Progress of a cycle or a sync on stderr: a bar for people, lines where stderr is no terminal."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 from account_reviews.domain.characters import shown_on_one_line
 from account_reviews.presentation.terminal import note
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Show = Callable[["CycleView"], None]
 ShowSync = Callable[["SyncView"], None]
+_Seen = TypeVar("_Seen")
 
 
 def described(seen: "CycleView") -> str:
@@ -26,56 +27,52 @@ def described(seen: "CycleView") -> str:
     return text + (f", paused by {seen.paused_by}" if seen.paused_by else "")
 
 
-@contextmanager
-def cycle_meter() -> Iterator[Show]:
+def cycle_meter() -> AbstractContextManager[Show]:
     """A function that shows how far a cycle is."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    console = Console(stderr=True, emoji=False)
-    if not console.is_interactive:
-        yield _lines()
-        return
-    columns = (
-        TextColumn("cycle"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}", markup=False),
+    return _meter(
+        "cycle",
+        lambda seen: (shown_on_one_line(described(seen)), seen.finished, seen.accounts),
+        _lines,
     )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda seen: bar.update(
-            task,
-            description=shown_on_one_line(described(seen)),
-            total=seen.accounts or None,
-            completed=seen.finished,
-        )
+
+
+def sync_meter() -> AbstractContextManager[ShowSync]:
+    """A function that shows how far a sync of the memory is."""
+    return _meter(
+        "memory",
+        lambda seen: (_sync_described(seen), seen.done + seen.skipped + seen.failed, seen.total),
+        _sync_lines,
+    )
 
 
 @contextmanager
-def sync_meter() -> Iterator[ShowSync]:
-    """A function that shows how far a sync of the memory is."""
+def _meter(
+    label: str,
+    read: Callable[[_Seen], tuple[str, int, int]],
+    lines: Callable[[], Callable[[_Seen], None]],
+) -> Iterator[Callable[[_Seen], None]]:
+    """A bar on a terminal, else what `lines` gives. `read`: a description, how many of how many."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = Console(stderr=True, emoji=False)
     if not console.is_interactive:
-        yield _sync_lines()
+        yield lines()
         return
     columns = (
-        TextColumn("memory"),
+        TextColumn(label),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda seen: bar.update(
-            task,
-            description=_sync_described(seen),
-            total=seen.total or None,
-            completed=seen.done + seen.skipped + seen.failed,
-        )
+
+        def show(seen: _Seen) -> None:
+            text, done, total = read(seen)
+            bar.update(task, description=text, total=total or None, completed=done)
+
+        yield show
 
 
 def _sync_described(seen: "SyncView") -> str:

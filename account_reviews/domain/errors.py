@@ -22,6 +22,23 @@ class ReviewsError(Exception):
         super().__init__(self.message)
 
 
+class PassingError(ReviewsError):
+    """It may go better later."""
+
+    retryable = True
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """`retry_after`: seconds in which no try makes sense."""
+        self.retry_after = retry_after
+        super().__init__(message, hint=hint)
+
+
 class BadInputError(ReviewsError):
     """The input cannot be used."""
 
@@ -138,10 +155,9 @@ class CrmError(ReviewsError):
     code = "crm_error"
 
 
-class CrmUnavailableError(CrmError):
+class CrmUnavailableError(PassingError, CrmError):
     """The CRM cannot be reached."""
 
-    retryable = True
     exit_code = 5
     code = "crm_unavailable"
 
@@ -153,11 +169,9 @@ class CrmUnavailableError(CrmError):
         sent: bool = True,
         hint: str | None = None,
     ) -> None:
-        """`retry_after`: seconds in which no try makes sense. `sent`: False when the CRM was not
-        asked at all, so that nothing can have been written."""
-        self.retry_after = retry_after
+        """`sent`: False when the CRM was not asked at all: nothing can have been written."""
         self.sent = sent
-        super().__init__(message, hint=hint)
+        super().__init__(message, retry_after=retry_after, hint=hint)
 
 
 class CrmAwayError(CrmUnavailableError):
@@ -214,40 +228,18 @@ class CrmUnreadableError(CrmError):
     code = "crm_unreadable"
 
 
-class CrmRateLimitedError(CrmError):
+class CrmRateLimitedError(PassingError, CrmError):
     """The CRM asks us to slow down."""
 
-    retryable = True
     exit_code = 6
     code = "crm_rate_limited"
 
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        retry_after: float | None = None,
-        hint: str | None = None,
-    ) -> None:
-        self.retry_after = retry_after
-        super().__init__(message, hint=hint)
 
-
-class CrmOutcomeUnknownError(CrmError):
+class CrmOutcomeUnknownError(PassingError, CrmError):
     """Whether the CRM has written is not known yet."""
 
-    retryable = True
     exit_code = 5
     code = "crm_outcome_unknown"
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        retry_after: float | None = None,
-        hint: str | None = None,
-    ) -> None:
-        self.retry_after = retry_after
-        super().__init__(message, hint=hint)
 
 
 class CrmTokensRevokedError(CrmRateLimitedError):
@@ -266,39 +258,15 @@ class HaltedError(ConflictError):
     code = "halted"
 
 
-class WritesHaltedError(HaltedError):
+class WritesHaltedError(PassingError, HaltedError):
     """Writes are stopped."""
 
-    retryable = True
 
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        retry_after: float | None = None,
-        hint: str | None = None,
-    ) -> None:
-        self.retry_after = retry_after
-        super().__init__(message, hint=hint)
-
-
-class MemoryUnavailableError(ReviewsError):
+class MemoryUnavailableError(PassingError):
     """The account memory cannot be reached."""
 
-    retryable = True
     exit_code = 5
     code = "memory_unavailable"
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        retry_after: float | None = None,
-        hint: str | None = None,
-    ) -> None:
-        """`retry_after`: seconds in which no try makes sense."""
-        self.retry_after = retry_after
-        super().__init__(message, hint=hint)
 
 
 class MemoryAuthError(MemoryUnavailableError):
@@ -309,22 +277,11 @@ class MemoryAuthError(MemoryUnavailableError):
     code = "memory_auth"
 
 
-class ChannelUnavailableError(ReviewsError):
+class ChannelUnavailableError(PassingError):
     """The channel for notices cannot be reached."""
 
-    retryable = True
     exit_code = 5
     code = "channel_unavailable"
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        retry_after: float | None = None,
-        hint: str | None = None,
-    ) -> None:
-        self.retry_after = retry_after
-        super().__init__(message, hint=hint)
 
 
 class NoticeRefusedError(ReviewsError):
