@@ -56,6 +56,11 @@ _COUNT: Final = {
     for name, table in TABLES.items()
 }
 _WRITES: Final = text(read_sql("account_reviews.store", "erase_operations.sql"))
+_WRITE_UNDER_WAY: Final = text(
+    "select operation_id from reviews.crm_operations where tenant = :tenant "
+    "and account_id = :account_id and settled_at is null and lease_until > clock_timestamp() "
+    "limit 1"
+)
 _COUNT_WRITES: Final = text(
     "select count(*) from reviews.crm_operations "
     "where tenant = :tenant and account_id = :account_id and erased_at is null"
@@ -122,7 +127,8 @@ class AccountErasure:
         return found
 
     async def erase(self, erasure_id: str) -> Counter[str]:
-        """All in one transaction. ConflictError when a review of the account is open by now."""
+        """All in one transaction. ConflictError when a review of the account is open by now, or
+        a write to it is under way."""
         gone: Counter[str] = Counter()
         async with reachable(), self._engine.begin() as connection:
             # A purge that is archiving one of them comes to its end: its archive goes too.
@@ -152,6 +158,11 @@ class AccountErasure:
             raise ConflictError(
                 f"a review of account {self._account_id} has begun meanwhile",
                 hint="end it with `reviews cancel`, or forget with --cancel",
+            )
+        if await connection.scalar(_WRITE_UNDER_WAY, self._key) is not None:
+            raise ConflictError(
+                f"a write to account {self._account_id} is under way",
+                hint="forget again in a minute; nothing was erased",
             )
 
     async def _reports(self, connection: AsyncConnection) -> Counter[str]:

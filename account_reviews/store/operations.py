@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, DateTime, Update, extract, func, select, t
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from account_reviews.domain.errors import ConflictError
 from account_reviews.domain.operations import Operation
 from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.store.database import reachable
@@ -29,7 +30,8 @@ _UNSEEN_SECONDS: Final = 1.0
 _BATCH: Final = 500
 _STANDING: Final = text(
     "select count(*) filter (where lease_until > clock_timestamp()) as under_way, count(*) as open "
-    "from reviews.crm_operations where tenant = :tenant and settled_at is null"
+    "from reviews.crm_operations "
+    "where tenant = :tenant and settled_at is null and erased_at is null"
 )
 
 
@@ -79,7 +81,10 @@ class OperationLedger:
     async def begin(
         self, connection: AsyncConnection, wanted: Intent, *, lease_seconds: float
     ) -> Begun:
-        """Note in that transaction that a try begins, and take its lease."""
+        """Note in that transaction that a try begins, and take its lease.
+
+        ConflictError when the account was forgotten while nobody knew what had come of it.
+        """
         row = {**wanted.row(), "lease_until": _until(lease_seconds)}
         query = upsert(table).values(row).on_conflict_do_nothing()
         if (await connection.execute(query)).rowcount:
@@ -93,7 +98,9 @@ class OperationLedger:
             return Begun(written=repeated(known.result))
         if known.wait is not None and known.wait > 0:
             return Begun(wait_seconds=float(known.wait))
-        if known.settled_at is not None or known.change is None:
+        if known.settled_at is None and known.erased_at is not None:
+            raise _forgotten(known.account_id)
+        if known.settled_at is not None:
             await connection.execute(_retry(wanted, lease_seconds))
             return Begun()
         await connection.execute(update(table).where(mine).values(lease_until=row["lease_until"]))
@@ -123,7 +130,7 @@ class OperationLedger:
         return bool(await self._run(query.where(table.c.tries == looked_at.tries, over)))
 
     async def read(self, tenant: str, operation_ids: Iterable[str]) -> Known:
-        """What is known of these operations of the tenant."""
+        """What is known of these operations of the tenant. ConflictError as `begin`."""
         wanted = table.c.operation_id == func.any(list(operation_ids))
         query = select(table, _WAIT).where(wanted, table.c.tenant == tenant)
         async with reachable(), self._engine.connect() as connection:
@@ -132,8 +139,10 @@ class OperationLedger:
         for row in rows:
             if row.result is not None:
                 known.written[row.operation_id] = ApplyResult.model_validate(row.result)
-            elif row.settled_at is not None or row.change is None:
+            elif row.settled_at is not None:
                 known.settled.add(row.operation_id)
+            elif row.erased_at is not None:
+                raise _forgotten(row.account_id)
             else:
                 known.open.append(operation_of(row))
                 if row.wait is not None and row.wait > 0:
@@ -157,6 +166,17 @@ class OperationLedger:
         async with reachable(), self._engine.connect() as connection:
             row = (await connection.execute(_STANDING, {"tenant": tenant})).one()
         return Standing(row.under_way, row.open - row.under_way)
+
+    async def open_of(self, tenant: str, account_id: str) -> list[str]:
+        """Writes to an account that have begun and are not settled, by operation id."""
+        query = select(table.c.operation_id).where(
+            table.c.tenant == tenant,
+            table.c.account_id == account_id,
+            table.c.settled_at.is_(None),
+            table.c.erased_at.is_(None),
+        )
+        async with reachable(), self._engine.connect() as connection:
+            return list((await connection.scalars(query)).all())
 
     async def is_adopted(self, tenant: str, place: str) -> bool:
         """Whether the rows of the ledger at that place were taken over."""
@@ -183,6 +203,13 @@ class OperationLedger:
     async def _run(self, query: Update) -> int:
         async with self.transaction() as connection:
             return (await connection.execute(query)).rowcount
+
+
+def _forgotten(account_id: str) -> ConflictError:
+    return ConflictError(
+        f"account {account_id} was forgotten while nobody knew what had come of a write to it",
+        hint="look at the account in the CRM; review it anew to write to it",
+    )
 
 
 def _until(seconds: float) -> ColumnElement[Any]:

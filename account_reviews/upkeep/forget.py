@@ -4,6 +4,7 @@ Every step can be repeated: whoever is killed in the middle asks again, and the 
 on.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -16,7 +17,12 @@ from account_reviews.audit.history.reconciler import Reconciler
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.base import Model
 from account_reviews.domain.erasure import ErasureKind, Subject, check_name, subject_of
-from account_reviews.domain.errors import BadInputError, ConflictError, NegativeAnswerError
+from account_reviews.domain.errors import (
+    BadInputError,
+    ConflictError,
+    CrmError,
+    NegativeAnswerError,
+)
 from account_reviews.domain.retention import hold_sentence
 from account_reviews.memory.protocol import MemorySelector
 from account_reviews.services.cancellations import cancel
@@ -36,6 +42,7 @@ from account_reviews.temporal.executions import (
 MEMORY: Final = "memory"
 HISTORIES: Final = "histories"
 _NAMED: Final = 5
+_log = logging.getLogger(__name__)
 _OF_ALL: Final = (
     "the CRM is not touched: erase it there too, or the next import or review brings it back",
     "the audit trail never changes: it keeps ids, hashes, who decided, and the words of timelines",
@@ -82,8 +89,8 @@ class Forgotten(Model):
 async def forget(parts: Parts, client: Client, wish: Wish) -> Forgotten:
     """Erase, and leave a record of it that names nobody.
 
-    NegativeAnswerError under a legal hold, ConflictError while reviews are open, BadInputError for
-    a name that several people have, UnreachableError.
+    NegativeAnswerError under a legal hold, ConflictError while reviews are open or a write is under
+    way, BadInputError for a name that several people have, UnreachableError.
     """
     return await _Forgetting(parts, client, wish).run()
 
@@ -119,12 +126,13 @@ class _Forgetting:
             counts = await tables.count()
             return await self._dry(counts, selector, await self._of_account(review_id, runs))
         await self._end_open([(run.review_id, run.run_id) for run in runs if run.is_open])
+        untold = await self._look_up_writes(account_id)
         erasure = await self._begin(account_id)
         histories = await self._of_account(review_id, await tables.runs())
         unstored = await self._store(histories)
         await self._erasures.note(erasure, await tables.erase(erasure.erasure_id))
         await self._forget(erasure, selector, histories, unstored)
-        return await self._end(erasure, account_id, unstored, _OF_ACCOUNTS)
+        return await self._end(erasure, account_id, unstored, (*_OF_ACCOUNTS, *untold))
 
     async def _person(self) -> Forgotten:
         subject = await self._subject()
@@ -184,6 +192,21 @@ class _Forgetting:
                     hint="forget again when it is; nothing was erased",
                 )
             self._cancelled.append(review_id)
+
+    async def _look_up_writes(self, account_id: str) -> list[str]:
+        """What nobody knows the outcome of, asked while what was written is still noted; gives a
+        sentence when that cannot be told."""
+        unknown = await self._parts.operations.open_of(self._tenant, account_id)
+        if unknown:
+            try:
+                await self._parts.writer.find(self._tenant, unknown)
+            except CrmError as error:
+                _log.warning("writes to %s could not be looked up: %s", account_id, error)
+            unknown = await self._parts.operations.open_of(self._tenant, account_id)
+        if not unknown:
+            return []
+        writes = "1 write" if len(unknown) == 1 else f"{len(unknown)} writes"
+        return [f"whether {writes} reached the CRM is not known: look at the account there"]
 
     async def _begin(self, key: str, subject: Subject | None = None) -> Erasure:
         return await self._erasures.begin(

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.crm.http.limits import Limits, Window
 from account_reviews.crm.http.priorities import Priority
+from account_reviews.crm.http.shared_budget import SharedBudget
 from account_reviews.domain.errors import CrmRateLimitedError, UnreachableError
 from account_reviews.store.database import create_engine
 from tests.support.call_budgets import Service, budgets, run, scalar, until
@@ -194,18 +195,24 @@ async def test_a_refusal_pauses_all_and_longer_each_time(engine: AsyncEngine, ke
         with pytest.raises(CrmRateLimitedError, match="slow down") as caught:
             await Service().call(other)
         assert caught.value.retry_after == pytest.approx(30, abs=5)
-        pauses = []
-        for _ in range(3):
-            await run(
-                engine,
-                "update reviews.api_budgets set paused_until = now() where key = :key",
-                key=key,
-            )
-            async with one.place() as place:
-                place.answered = place.refused = True
-            await one.close()
-            pauses.append(await scalar(engine, PAUSED, key=key))
-    assert pauses == [2, 4, 8]
+        soon = [await refused_again(engine, one, key, seconds) for seconds in (0, 0, 0, 0.5)]
+        late = [await refused_again(engine, one, key, seconds) for seconds in (1.5, 1.5, 1.5, 90)]
+    assert soon == pytest.approx([2, 4, 8, 8], rel=0.2)
+    assert late == pytest.approx([2, 1, 1, 1], rel=0.2)
+
+
+async def refused_again(
+    engine: AsyncEngine, budget: SharedBudget, key: str, seconds: float
+) -> float:
+    """The pause after a refusal so long after the end of the pause before."""
+    ended = (
+        "update reviews.api_budgets set paused_until = now() - :s * interval '1 s' where key = :key"
+    )
+    await run(engine, ended, key=key, s=seconds)
+    async with budget.place() as place:
+        place.answered = place.refused = True
+    await budget.close()
+    return float(await scalar(engine, PAUSED, key=key))
 
 
 async def test_what_the_service_says_is_left_corrects_the_count(
