@@ -1,0 +1,203 @@
+"""Values as people write them: dates, money, names and states, for every page, mail and terminal.
+
+Nothing else turns a value into words. JSON documents keep the values themselves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from babel import Locale
+from babel.dates import format_date, format_skeleton, format_timedelta
+from babel.numbers import format_currency, format_decimal, format_percent
+
+from account_reviews.domain.base import Scalar
+from account_reviews.domain.proposals import Action, ProposedChange, due_in_words, same
+
+UNKNOWN: Final = "unknown"
+EMPTY: Final = "empty"
+"""What a field holds that holds nothing."""
+_MONEY: Final = frozenset({"amount", "annual_revenue", "arr", "value", "revenue"})
+_LABELS: Final = {"arr": "ARR", "due_at": "Due", "owner_id": "Owner"}
+_TERMS: Final[Mapping[str, str]] = {
+    "at_risk": "fragile",
+    "on_demand": "on demand",
+    "nothing_to_do": "nothing to do",
+}
+"""Words of the program that people call something else than the same with blanks. `at_risk` is a
+band of health; "At Risk" is a status of the CRM; of risk itself there are levels."""
+
+
+class Difference(NamedTuple):
+    """A field that a change changes, as words. Both are None for what is not set."""
+
+    label: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """How one reader is written to.
+
+    `currency`: ISO 4217, of amounts whose record does not name one; None writes the number alone.
+    `labels`: field -> label, where the CRM or its mapping has another than ours. `people`: id ->
+    name.
+    """
+
+    now: datetime
+    zone: tzinfo = UTC
+    locale: Locale = field(default_factory=lambda: Locale("en", "GB"))
+    currency: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    people: Mapping[str, str] = field(default_factory=dict)
+
+    # When.
+
+    def day(self, at: datetime | date) -> str:
+        """ "Fri 2 Oct"; of another year "Fri 2 Oct 2026"."""
+        there = at.astimezone(self.zone).date() if isinstance(at, datetime) else at
+        skeleton = "MMMEd" if there.year == self._today.year else "yMMMEd"
+        shown = format_skeleton(skeleton, there, locale=self.locale)
+        return shown.replace(",", "") if self.locale.language == "en" else shown
+
+    def moment(self, at: datetime) -> str:
+        """ "Fri 2 Oct, 14:05", in the reader's zone."""
+        there = at.astimezone(self.zone)
+        clock = format_skeleton("Hm", there.replace(tzinfo=None), locale=self.locale)
+        return f"{self.day(at)}, {clock}"
+
+    def due(self, at: datetime | date) -> str:
+        """ "Fri 2 Oct, in 3 days"; "today, in 2 hours"; "Fri 2 Oct, 3 days ago"."""
+        moment = at if isinstance(at, datetime) else datetime(at.year, at.month, at.day, tzinfo=UTC)
+        return f"{self.day(at)}, {self.distance(moment)}"
+
+    def distance(self, at: datetime) -> str:
+        """ "in 3 days", "2 hours ago"."""
+        return format_timedelta(at - self.now, add_direction=True, locale=self.locale)
+
+    def span(self, length: timedelta | float) -> str:
+        """ "3 days"; `length` in seconds where it is a number."""
+        found = length if isinstance(length, timedelta) else timedelta(seconds=length)
+        return format_timedelta(found, locale=self.locale)
+
+    @property
+    def _today(self) -> date:
+        return self.now.astimezone(self.zone).date()
+
+    # How much.
+
+    def money(self, amount: Decimal | str | float | None, currency: str | None = None) -> str:
+        """ "£120,000"; the number alone where no currency is known."""
+        if amount is None:
+            return UNKNOWN
+        number, code = Decimal(str(amount)), currency or self.currency
+        if code is None:
+            return format_decimal(number, "#,##0.##", locale=self.locale)
+        whole = number == number.to_integral_value()
+        return format_currency(
+            number, code, locale=self.locale, currency_digits=not whole, format=None
+            if not whole else "¤#,##0"
+        )  # fmt: skip
+
+    def percent(self, share: float | None) -> str:
+        """ "62%"."""
+        return UNKNOWN if share is None else format_percent(share, locale=self.locale)
+
+    def count(self, number: int, one: str, many: str | None = None) -> str:
+        """ "1 change", "5 changes"."""
+        said = format_decimal(number, locale=self.locale)
+        return f"{said} {one if number == 1 else many or f'{one}s'}"
+
+    # Who and what.
+
+    def account(self, name: str | None, account_id: str) -> str:
+        """ "Fjord Optics (ac-038)"."""
+        return f"{name} ({account_id})" if name and name != account_id else account_id
+
+    def person(self, who: str | None) -> str:
+        """A name, for an id too where it is known."""
+        return self.people.get(who, who) if who else "nobody"
+
+    def field(self, name: str) -> str:
+        """ "Annual revenue"."""
+        return self.labels.get(name) or _LABELS.get(name) or _sentence_case(name)
+
+    def term(self, word: StrEnum | str | None) -> str:
+        """A state, kind, level or outcome: "on demand", never `on_demand`."""
+        if word is None:
+            return UNKNOWN
+        return _TERMS.get(str(word), str(word).replace("_", " "))
+
+    def value(self, name: str, value: Scalar, *, currency: str | None = None) -> str:
+        """What a field holds, by its name and type."""
+        if value is None or value == "":
+            return EMPTY
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if name in _MONEY:
+            try:
+                return self.money(str(value), currency)
+            except InvalidOperation:
+                return str(value)
+        if name == "owner_id":
+            return self.person(str(value))
+        if isinstance(value, int | float):
+            return format_decimal(value, locale=self.locale)
+        return self._maybe_time(name, str(value))
+
+    def _maybe_time(self, name: str, text: str) -> str:
+        if not name.endswith(("_at", "_date", "_end", "date")):
+            return text
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            return text
+        return (
+            format_date(found.date(), "d MMM y", locale=self.locale)
+            if len(text) == 10
+            else (self.moment(found))
+        )
+
+    # Changes.
+
+    def differences(self, change: ProposedChange) -> list[Difference]:
+        """What a change changes; of what it creates each field that it sets."""
+        after = change.after
+        rows = []
+        for name, new in after.items():
+            old = change.before.get(name)
+            if not change.action.creates and same(old, new):
+                continue
+            before = None if change.action.creates or old is None else self.value(name, old)
+            rows.append(Difference(self.field(name), before, self._after(change, name, new)))
+        return rows
+
+    def change(self, change: ProposedChange) -> str:
+        """A change as what it does: "New task for Tomas Brekke, due Fri 2 Oct: Call them"."""
+        after = change.after
+        if change.action is Action.CREATE_TASK:
+            whose = f" for {self.person(str(after['owner_id']))}" if after.get("owner_id") else ""
+            due = self._after(change, "due_at", after["due_at"]) if after.get("due_at") else None
+            when = f", due {due}" if due else ""
+            return f"New task{whose}{when}: {after.get('subject') or change.title}"
+        if change.action is Action.ADD_NOTE:
+            return f"New note: {after.get('title') or change.title}"
+        told = "; ".join(
+            f"{one.label}: {one.before or EMPTY} → {one.after or EMPTY}"
+            for one in self.differences(change)
+        )
+        return told or change.title
+
+    def _after(self, change: ProposedChange, name: str, value: Scalar) -> str:
+        if name == "due_at" and change.due_in_seconds is not None:
+            return due_in_words(change.due_in_seconds)
+        return self.value(name, value)
+
+
+def _sentence_case(name: str) -> str:
+    words = name.removesuffix("_id").removesuffix("_at").replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
