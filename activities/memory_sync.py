@@ -139,13 +139,14 @@ class MemorySyncActivities:
                 raise error
 
     async def _keep(self, call: SyncStep, item: MemoryItem, known: Remembered) -> None:
-        """Tried three times; what is refused for good is the account's error."""
+        """Tried three times, unless the memory says when to come again; what is refused for good is
+        the account's error."""
         for tried in range(1, TRIES + 1):
             try:
                 await self._hand_over(call, item, known)
                 return
             except MemoryUnavailableError as error:
-                if tried == TRIES or not error.retryable:
+                if tried == TRIES or not error.retryable or error.retry_after is not None:
                     raise
                 await asyncio.sleep(pause(tried, 0.5))
             except ReviewsError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -146,6 +147,21 @@ async def test_a_memory_that_is_away_fails_the_batch_and_no_account(
     memory.available = True
     await end(work, sync_id)
     assert (await work.view()).done == 1
+
+
+async def test_a_memory_that_says_when_to_come_again_is_not_asked_sooner(
+    engine: AsyncEngine,
+) -> None:
+    class LeftAlone(WatchedMemory):
+        async def remember(self, *_: Any, **__: Any) -> Any:
+            self.calls += 1
+            raise MemoryUnavailableError("it is left alone for 57 s", retry_after=57)
+
+    memory = LeftAlone()
+    work = syncing(engine, *many(7), memory=memory)
+    with pytest.raises(MemoryUnavailableError):
+        await work.batch(await work.open())
+    assert memory.calls == 7
 
 
 async def test_what_was_forgotten_is_remembered_anew_once_it_changes(engine: AsyncEngine) -> None:
