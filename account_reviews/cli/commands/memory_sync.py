@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 WATCH_SECONDS = 0.3
 
+_COMING = {
+    "pause": ("paused", "it pauses after the batch that is under way"),
+    "resume": ("running", "it goes on"),
+    "cancel_sync": ("cancelled", "it ends once what is under way is done"),
+}
+"""What follows a command, and what is said until then."""
+
 By = Annotated[str | None, typer.Option("--as", "--by", help="Who acts.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Return once it is started.")]
 
@@ -128,6 +135,7 @@ async def _command(verb: str, by: str | None, output: Format) -> None:
         client = await temporal(parts)
         seen = await command(client, parts.memory_syncs, parts.settings.tenant, verb, who)
     _show(seen, output)
+    _say_what_comes(verb, seen, output)
 
 
 async def _resume(by: str | None, output: Format) -> None:
@@ -138,6 +146,7 @@ async def _resume(by: str | None, output: Format) -> None:
         client = await temporal(parts)
         seen = await resume(client, parts.memory_syncs, parts.settings.tenant, who)
     _show(seen, output)
+    _say_what_comes("resume", seen, output)
 
 
 async def _status(output: Format) -> None:
@@ -169,3 +178,9 @@ def _show(seen: SyncView, output: Format) -> None:
     if seen.last_success_at is not None:
         old = ", which is too old: sync it" if seen.stale else ""
         say(f"  the memory is of {seen.last_success_at:%Y-%m-%d %H:%M:%SZ}{old}")
+
+
+def _say_what_comes(verb: str, seen: SyncView, output: Format) -> None:
+    then, sentence = _COMING[verb]
+    if output is not Format.JSON and seen.status not in (None, then):
+        say(f"  {sentence}")
