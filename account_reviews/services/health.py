@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -47,7 +48,8 @@ _SHOWN: Final = "select review_id from reviews.review_runs where review_id = any
 
 
 class Report(NamedTuple):
-    """`sessions`: how many reviews and how old; None where the database does not say."""
+    """`snapshot_age_seconds`, and `sessions`, how many reviews and how old: None where the database
+    does not say."""
 
     level: ServiceLevel
     services: tuple[Service, ...]
@@ -76,6 +78,7 @@ async def look(settings: Settings) -> Report:
 
 
 async def _looked(parts: Parts) -> Report:
+    _load(parts)
     connecting = asyncio.ensure_future(parts.connect())
     breakers = await _or_none(_breakers(parts)) or {}
     looks = (
@@ -88,10 +91,12 @@ async def _looked(parts: Parts) -> Report:
     )
     tenant = parts.settings.tenant
     try:
-        found = await asyncio.gather(*(_one(name, one) for name, one in looks))
-        halt = await _or_none(parts.halt_history.current(tenant))
-        age = await _or_none(ServiceReader(parts.statements).snapshot_age(tenant))
-        sessions = await _or_none(parts.figures.sessions(tenant))
+        found, halt, age, sessions = await asyncio.gather(
+            asyncio.gather(*(_one(name, one) for name, one in looks)),
+            _or_none(parts.halt_history.current(tenant)),
+            _or_none(ServiceReader(parts.statements).snapshot_age(tenant)),
+            _or_none(parts.figures.sessions(tenant)),
+        )
     finally:
         connecting.cancel()
         await asyncio.gather(connecting, return_exceptions=True)
@@ -109,6 +114,13 @@ async def _looked(parts: Parts) -> Report:
         sessions or dict.fromkeys(SESSIONS),
         halt.describe() if halt is not None else None,
     )
+
+
+def _load(parts: Parts) -> None:
+    """What takes us some time here counts as no service's answer. What is wrong its look says."""
+    for build in (lambda: parts.crm, lambda: parts.memory, lambda: parts.memory_syncs):
+        with suppress(Exception):
+            build()
 
 
 async def _or_none(asked: Awaitable[_Answer]) -> _Answer | None:

@@ -49,10 +49,16 @@ def _print(report: "Report") -> None:
         for one in report.services
     ]
     print_table(("", "part", "breaker", "found", "what to do"), rows)
-    age = report.snapshot_age_seconds
-    read = "no account was read yet" if age is None else f"an account was read {age:.0f} s ago"
     halted = f"; everything is {report.halted}" if report.halted else ""
-    say(f"{report.level}: {read}{halted}")
+    say(f"{report.level}: {_last_read(report)}{halted}")
+
+
+def _last_read(report: "Report") -> str:
+    if report.snapshot_age_seconds is not None:
+        return f"an account was read {report.snapshot_age_seconds:.0f} s ago"
+    if any(one.name == "database" and one.ok for one in report.services):
+        return "no account was read yet"
+    return "the database does not say when an account was read"
 
 
 async def _looked() -> "Report":

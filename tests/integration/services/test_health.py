@@ -1,15 +1,21 @@
 """What `reviews health` finds, without a worker: that alone makes it minimal."""
 
+import asyncio
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from account_reviews.bootstrap import Parts
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.domain.service_levels import Service, ServiceLevel
+from account_reviews.services import health
 from account_reviews.services.halts import stop_all
 from account_reviews.services.health import Report, _looked
+from account_reviews.store.statements import Statements
 
 SINCE = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -62,3 +68,33 @@ async def test_a_stop_of_everything_is_maintenance(parts: Parts) -> None:
     assert report.halted is not None
     assert "ann" in report.halted
     assert report.halted.endswith("the move")
+
+
+async def test_a_database_that_hangs_is_not_waited_for_look_by_look(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs(*_: Any, **__: Any) -> Any:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(health, "PATIENCE", 0.3)
+    monkeypatch.setattr(Statements, "rows", hangs)
+    monkeypatch.setattr(Statements, "scalar", hangs)
+    began = time.monotonic()
+    report, services = await found(parts)
+    assert time.monotonic() - began < 1.2
+    assert not services["database"].ok
+    assert report.snapshot_age_seconds is None
+
+
+async def test_what_we_load_ourselves_is_not_the_slowness_of_a_service(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: Any, **__: Any) -> InMemoryCrm:
+        time.sleep(1)
+        return InMemoryCrm()
+
+    monkeypatch.setattr(health, "PATIENCE", 0.8)
+    monkeypatch.setattr(type(parts), "_open_crm", slow)
+    _, services = await found(parts)
+    assert services["database"].ok
+    assert services["crm"].ok
