@@ -1,6 +1,7 @@
 """The web app, and the server that it runs in."""
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from account_reviews.domain.errors import ConflictError
 from account_reviews.web.crm_webhooks import CrmWebhooks
+from account_reviews.web.sparing import Sparing
 
 _MOST_AT_ONCE: Final = 200
 """Requests at a time; more are answered with 503."""
@@ -107,6 +109,9 @@ class _Server(uvicorn.Server):
 
 async def serve(app: Starlette, bound: socket.socket, ready: Callable[[], None]) -> None:
     """Answer until SIGTERM or SIGINT; what is being answered is answered first."""
+    logger = logging.getLogger("uvicorn.error")
+    if not any(isinstance(one, Sparing) for one in logger.filters):
+        logger.addFilter(Sparing())
     server = _Server(
         uvicorn.Config(
             app,

@@ -35,6 +35,7 @@ from account_reviews.web.proofs import (
     prove_standard,
     prove_zoho,
 )
+from account_reviews.web.sparing import Sparing
 
 AT_ONCE: Final = 4
 """Requests of this process that the database works on at a time."""
@@ -45,6 +46,8 @@ RETRY_SECONDS: Final = 30
 _REPORT_EVERY: Final = 10.0
 
 _log = logging.getLogger(__name__)
+_outages = logging.getLogger(f"{__name__}.outages")
+_outages.addFilter(Sparing())
 
 
 @dataclass
@@ -137,9 +140,10 @@ class CrmWebhooks:
         except QueueFullError as error:
             return "full", refusal(429, error, retry_after=RETRY_SECONDS)
         except UnreachableError as error:
-            _log.warning("%s: the database takes nothing: %s", request.url.path, error.message)
-            told = UnreachableError("nothing can be stored at the moment")
-            return "unavailable", refusal(503, told, retry_after=RETRY_SECONDS)
+            _outages.warning("%s: the database takes nothing: %s", request.url.path, error.message)
+            return "unavailable", _not_now()
+        except asyncio.CancelledError:  # this process ends; it may be stored, and comes as a repeat
+            return "unavailable", _not_now()
         outcome = "duplicate" if taken.duplicates and not taken.events else "accepted"
         document = {"accepted": taken.events, "duplicates": taken.duplicates}
         return outcome, JSONResponse(document, 202)
@@ -179,6 +183,11 @@ class CrmWebhooks:
         headers = _headers(request)
         prove_standard(self._secrets, headers, body)
         return read_standard(parse(body), headers)
+
+
+def _not_now() -> Response:
+    told = UnreachableError("nothing can be stored at the moment")
+    return refusal(503, told, retry_after=RETRY_SECONDS)
 
 
 _Read = Callable[[Request, bytes], list[Delivery]]

@@ -58,6 +58,22 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     assert (await ask_raw(door, slow())) == 408
 
 
+async def test_who_is_still_sending_when_the_process_ends_is_asked_to_come_again(
+    door: Door,
+) -> None:
+    begun = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        begun.set()
+        await asyncio.sleep(5)
+
+    asking = asyncio.create_task(ask_raw(door, slow()))
+    await begun.wait()
+    asking.cancel()
+    assert (await asking) == 503
+
+
 async def ask_raw(door: Door, body: AsyncIterator[bytes]) -> int:
     """As a server calls the app: httpx reads the whole body before it asks."""
     transport: Any = door.http._transport
