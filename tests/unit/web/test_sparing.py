@@ -4,7 +4,6 @@ import logging
 
 import pytest
 
-from account_reviews.web import sparing
 from account_reviews.web.sparing import Sparing
 
 
@@ -12,7 +11,7 @@ def test_a_kind_of_line_is_told_at_once_and_then_counted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(sparing.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("account_reviews.web.sparing.time.monotonic", lambda: clock[0])
     log = logging.getLogger("test.sparing")
     log.addFilter(Sparing())
     for number in range(1000):
