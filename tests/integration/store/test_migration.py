@@ -179,6 +179,16 @@ async def test_rows_of_before_are_put_right_and_filled(empty: AsyncEngine) -> No
         ]
 
 
+class _NothingOpen:
+    """What the way back asks before: no write is under way."""
+
+    def exec_driver_sql(self, _: str) -> "_NothingOpen":
+        return self
+
+    def scalar_one(self) -> int:
+        return 0
+
+
 def _undone(name: str) -> list[str]:
     """What takes a migration back, by its own downgrade."""
     folder = Path(migration.__file__).parent / "migrations" / "versions"
@@ -186,7 +196,7 @@ def _undone(name: str) -> list[str]:
     module = import_module(f"account_reviews.store.migrations.versions.{path.stem}")
     done: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "op", SimpleNamespace(execute=done.append))
+        patch.setattr(module, "op", SimpleNamespace(execute=done.append, get_bind=_NothingOpen))
         module.downgrade()
     return done
 

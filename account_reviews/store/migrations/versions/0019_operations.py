@@ -6,6 +6,8 @@ another installation, whose workers take its rows over from there.
 
 from alembic import op
 
+from account_reviews.domain.errors import ConflictError
+
 revision = "0019_operations"
 down_revision = "0018_request_numbers"
 branch_labels = None
@@ -83,7 +85,19 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them; writes since then are noted where they were before."""
+    """Remove them; writes since then are noted where they were before.
+
+    Not while the outcome of a write is unknown: only here it is told that it was sent, and without
+    that it would be made again.
+    """
+    op.execute("lock table reviews.crm_operations in access exclusive mode")
+    still = "select count(*) from reviews.crm_operations where settled_at is null"
+    if unknown := op.get_bind().exec_driver_sql(still).scalar_one():
+        raise ConflictError(
+            f"the ledger of writes cannot be removed: whether {unknown} of them were made is not "
+            "known yet",
+            hint="let workers look them up, and stop the workers before you try again",
+        )
     op.execute(
         "insert into crm.operations (operation_id, change_id, action, account_id, record, before, "
         "after, result, applied_at, audited_at) select operation_id, change_id, action, "
