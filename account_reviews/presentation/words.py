@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.numbers import format_currency, format_decimal, format_percent
 
 from account_reviews.domain.base import Scalar
-from account_reviews.domain.proposals import Action, ProposedChange, due_in_words, same
+from account_reviews.domain.proposals import Action, due_in_words, same
 
 UNKNOWN: Final = "unknown"
 EMPTY: Final = "empty"
@@ -29,6 +29,25 @@ _TERMS: Final[Mapping[str, str]] = {
 }
 """Words of the program that people call something else than the same with blanks. `at_risk` is a
 band of health; "At Risk" is a status of the CRM; of risk itself there are levels."""
+
+
+class Change(Protocol):
+    """What is told of a proposed change, also of one in a document."""
+
+    @property
+    def action(self) -> Action: ...
+
+    @property
+    def before(self) -> Mapping[str, Scalar]: ...
+
+    @property
+    def after(self) -> Mapping[str, Scalar]: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def due_in_seconds(self) -> int | None: ...
 
 
 class Difference(NamedTuple):
@@ -164,7 +183,7 @@ class Words:
 
     # Changes.
 
-    def differences(self, change: ProposedChange) -> list[Difference]:
+    def differences(self, change: Change) -> list[Difference]:
         """What a change changes; of what it creates each field that it sets."""
         after = change.after
         rows = []
@@ -176,7 +195,7 @@ class Words:
             rows.append(Difference(self.field(name), before, self._after(change, name, new)))
         return rows
 
-    def change(self, change: ProposedChange) -> str:
+    def change(self, change: Change) -> str:
         """A change as what it does: "New task for Tomas Brekke, due Fri 2 Oct: Call them"."""
         after = change.after
         if change.action is Action.CREATE_TASK:
@@ -192,7 +211,7 @@ class Words:
         )
         return told or change.title
 
-    def _after(self, change: ProposedChange, name: str, value: Scalar) -> str:
+    def _after(self, change: Change, name: str, value: Scalar) -> str:
         if name == "due_at" and change.due_in_seconds is not None:
             return due_in_words(change.due_in_seconds)
         return self.value(name, value)
