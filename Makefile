@@ -7,11 +7,13 @@ TOOLS := .tools/bin
 TCTL_VERSION := v1.15.2
 PROMETHEUS_VERSION := v0.313.4
 COLLECTOR_VERSION := v0.157.0
+AXE_VERSION := 4.14.1
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types fmt test-anywhere test-tools test-collector requirements clean
+.PHONY: help setup demo test lint types fmt test-anywhere test-tools test-collector test-browser requirements clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -62,6 +64,10 @@ test-tools: setup $(TOOLS)/tctl $(TOOLS)/promtool  ## Test with tctl and promtoo
 test-collector: setup $(TOOLS)/otelcol  ## Test the collector's file; builds a collector, which needs Go
 	@OTELCOL="$$PWD/$(TOOLS)/otelcol" $(BIN)/python -m pytest tests/collector $(ARGS)
 
+test-browser: setup $(TOOLS)/axe.min.js  ## Test the pages in Chromium, which must be there; gets axe-core, which needs npm
+	@test -x "$(CHROMIUM)" || { echo "there is no Chromium: install it (Debian: apt-get install chromium), or say where it is: make test-browser CHROMIUM=..." >&2; exit 2; }
+	@CHROMIUM="$(CHROMIUM)" AXE="$$PWD/$(TOOLS)/axe.min.js" $(BIN)/python -m pytest tests/browser $(ARGS)
+
 # An old module with new Go: its dependencies reach into the runtime, which needs -checklinkname=0.
 $(TOOLS)/tctl:
 	@command -v go >/dev/null || { echo "tctl is built from source: install Go, or put tctl 1.15 at $@" >&2; exit 2; }
@@ -78,6 +84,13 @@ $(TOOLS)/promtool:
 	    GOFLAGS=-mod=mod go get github.com/prometheus/prometheus/cmd/promtool@$(PROMETHEUS_VERSION) && \
 	    go build -tags remove_all_sd,enable_dns_sd -ldflags='-s -w' -o "$$target" \
 	        github.com/prometheus/prometheus/cmd/promtool && rm -rf $$place
+
+# Its licence, MPL 2.0, stays beside it. Nothing of it is shipped.
+$(TOOLS)/axe.min.js:
+	@command -v npm >/dev/null || { echo "axe-core comes from npm: install Node, or put axe.min.js $(AXE_VERSION) at $@" >&2; exit 2; }
+	@mkdir -p $(TOOLS)
+	@place=$$(mktemp -d) && (cd $$place && npm pack --silent axe-core@$(AXE_VERSION) >/dev/null && tar xzf *.tgz) && \
+	    cp $$place/package/LICENSE $(TOOLS)/axe.LICENSE && mv $$place/package/axe.min.js $@ && rm -rf $$place
 
 $(TOOLS)/otelcol: tests/collector/otelcol.yaml
 	@command -v go >/dev/null || { echo "otelcol is built from source: install Go, or put the collector at $@" >&2; exit 2; }

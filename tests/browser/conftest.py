@@ -1,0 +1,65 @@
+"""A real browser: Chromium, which the Makefile looks for, driven over its own protocol."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.support.browser import DESKTOP, Checker, Opener
+
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all tests."""
+    async with async_playwright() as playwright:
+        found = await playwright.chromium.launch(
+            executable_path=os.environ["CHROMIUM"], args=["--no-sandbox"]
+        )
+        yield found
+        await found.close()
+
+
+@pytest.fixture
+async def open_page(browser: Browser) -> AsyncIterator[Opener]:
+    """Opens a page in a context of its own: `await open_page(width=PHONE, dark=True)`."""
+    contexts = []
+
+    async def opened(
+        *, width: int = DESKTOP, dark: bool = False, scripts: bool = True, zone: str = "UTC"
+    ) -> Page:
+        context = await browser.new_context(
+            viewport={"width": width, "height": 844},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=scripts,
+            timezone_id=zone,
+            locale="en-GB",
+        )
+        contexts.append(context)
+        return await context.new_page()
+
+    yield opened
+    for context in contexts:
+        await context.close()
+
+
+@pytest.fixture(scope="session")
+def violations() -> Checker:
+    """What axe-core finds on a page. It is evaluated, since the pages allow no script of others."""
+    source = Path(os.environ["AXE"]).read_text()
+
+    async def found(page: Page) -> list[str]:
+        await page.evaluate(source)
+        result = await page.evaluate(
+            "tags => axe.run({runOnly: {type: 'tag', values: tags}})", _RULES
+        )
+        return [
+            f"{one['id']}: {one['help']}: {node['html'][:200]}"
+            for one in result["violations"]
+            for node in one["nodes"]
+        ]
+
+    return found
