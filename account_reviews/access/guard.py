@@ -46,6 +46,10 @@ class Guard:
         """Whether decisions need a token now. PolicyError when the policy cannot be read."""
         return self._policy.current().approvals.require_signed
 
+    def knows(self, name: str) -> bool:
+        """Whether the policy has users, and this is one of them."""
+        return self._policy.current().access.user(name) is not None
+
     def permission_to_decide(self, decision: SubmitDecision, subject: Subject) -> Permission:
         """The same for a decision, also of somebody's delegate."""
         return _may_decide(self._policy.current(), decision, subject)

@@ -4,6 +4,7 @@ A review asks again itself, whatever door was used; here people are told kindly,
 is refused here is recorded in the trail.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -14,6 +15,7 @@ from account_reviews.store.review_queries import RequestRow
 
 if TYPE_CHECKING:
     from account_reviews.domain.access.roles import Permission, Subject, Verb
+    from account_reviews.domain.policy.access import Role
     from account_reviews.domain.records import Account
     from account_reviews.domain.review.messages import SubmitDecision
     from account_reviews.domain.review.state import ReviewState
@@ -39,6 +41,37 @@ async def require(parts: Parts, verb: "Verb | str", by: str | None, about: "Abou
         named = subject.model_copy(update={"owner_name": found.person})
         found = parts.guard.permission(verb, by, named)
     _ensure(parts, found, verb, by, about)
+
+
+async def require_of(
+    parts: Parts,
+    verb: "Verb | str",
+    by: str,
+    about: "About" = None,
+    *,
+    roles: "Sequence[Role]" = (),
+    scopes: "frozenset[str] | None" = None,
+) -> None:
+    """The same for somebody who signed in, or a program. `roles` are those of his sign-in, which
+    count where the policy does not know him; also where it has no users. `scopes` bound a token.
+    """
+    from account_reviews.domain.access.roles import may_by_scopes, permission
+    from account_reviews.domain.policy.access import Access, User
+
+    if not may_by_scopes(verb, scopes):
+        why = f"the token of {by} has the scopes {', '.join(sorted(scopes or ())) or 'none'}"
+        _record(parts, verb, by, subject_of=about, why=why)
+        raise NotAllowedError(f"{why}, which do not let it {verb}")
+    if parts.guard.knows(by):
+        return await require(parts, verb, by, about)
+    access = Access(users={by: User(roles=tuple(roles))})
+    subject = await _subject(parts, about)
+    found = permission(access, verb, by, subject)
+    if not found.allowed and await _owns_by_name(parts, found, about):
+        named = subject.model_copy(update={"owner_name": found.person})
+        found = permission(access, verb, by, named)
+    _ensure(parts, found, verb, by, about)
+    return None
 
 
 async def require_decision(parts: Parts, row: RequestRow, decision: "SubmitDecision") -> None:

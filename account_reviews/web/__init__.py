@@ -1,1 +1,1 @@
-"""What answers HTTP: incoming webhooks."""
+"""What answers HTTP: pages, the API, incoming webhooks."""

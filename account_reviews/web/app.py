@@ -1,142 +1,47 @@
-"""The web app, and the server that it runs in."""
+"""The whole web app: pages, the API, sign-in, webhooks, health."""
 
-import asyncio
-import logging
-import signal
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Final
 
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from fastapi import APIRouter, FastAPI
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from account_reviews.domain.errors import ConflictError
-from account_reviews.web.crm_webhooks import CrmWebhooks
-from account_reviews.web.sparing import Sparing
+from account_reviews.web import static_files
+from account_reviews.web.errors import install
+from account_reviews.web.identity import Recogniser
+from account_reviews.web.pages import sign_in
+from account_reviews.web.security import Guarded
+from account_reviews.web.site import Site
 
-_MOST_AT_ONCE: Final = 200
-"""Requests at a time; more are answered with 503."""
-_END_SECONDS: Final = 10
-HEAD_SECONDS: Final = 15.0
-"""Until the head of a request must have come."""
-
-
-def create_app(webhooks: CrmWebhooks) -> Starlette:
-    """The paths of the webhooks, and `/healthz`, which says that the process answers."""
-    routes = [*webhooks.routes(), Route("/healthz", _healthz, methods=["GET"])]
-    app = Starlette(routes=routes, exception_handlers={404: _said, 405: _said, 500: _said})
-    app.router.redirect_slashes = False  # it would lead wherever the Host header says
-    return app
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    static_files.router,
+    sign_in.router,
+)
+"""In this order a path is looked for."""
 
 
-async def _healthz(_: Request) -> Response:
-    return JSONResponse({"ok": True})
-
-
-async def _said(_: Request, error: Exception) -> Response:
-    status = getattr(error, "status_code", 500)
-    texts = {404: "there is nothing at this path", 405: "this path takes POST"}
-    message = texts.get(status, "something went wrong; the log of the server says what")
-    document = {"error": {"code": f"http_{status}", "message": message}}
-    return JSONResponse(document, status, getattr(error, "headers", None))
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound; port 0 takes any. ConflictError says why there is none."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Only a socket that says it is TCP sends the pieces of an answer at once.
-    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        found.bind((host, port))
-    except (OSError, OverflowError) as error:
-        found.close()
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConflictError(
-            f"nothing can listen on {host} port {port}: {why}",
-            hint="choose another one with --host and --port; port 0 takes any that is free",
-        ) from None
-    return found
-
-
-def url_of(bound: socket.socket) -> str:
-    """Where it is reached."""
-    host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-class _ImpatientProtocol(H11Protocol):
-    """Hangs up on whoever does not send the head of a request: he would hold his place for ever."""
-
-    _hanging_up: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._wait_for_head()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._stop_waiting()
-        elif self._hanging_up is None:
-            self._wait_for_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def _wait_for_head(self) -> None:
-        self._hanging_up = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
-
-    def _stop_waiting(self) -> None:
-        if self._hanging_up is not None:
-            self._hanging_up.cancel()
-            self._hanging_up = None
-
-
-class _Server(uvicorn.Server):
-    """Signals are whoever's who runs it."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def serve(app: Starlette, bound: socket.socket, ready: Callable[[], None]) -> None:
-    """Answer until SIGTERM or SIGINT; what is being answered is answered first."""
-    logger = logging.getLogger("uvicorn.error")
-    if not any(isinstance(one, Sparing) for one in logger.filters):
-        logger.addFilter(Sparing())
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http=_ImpatientProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",  # what it says of its beginning and end, we say
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=_MOST_AT_ONCE,
-            timeout_graceful_shutdown=_END_SECONDS,
-        )
+def create_app(
+    site: Site,
+    recogniser: Recogniser,
+    *,
+    hosts: frozenset[str],
+    webhooks: Sequence[Route] = (),
+    routers: Sequence[APIRouter] = ROUTERS,
+) -> FastAPI:
+    """The app. `hosts`: the names it is reached by (`security.known_hosts`)."""
+    app = FastAPI(
+        title="Account Reviews",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+        routes=[*webhooks],
     )
-
-    def stop() -> None:
-        server.should_exit = True
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    serving = asyncio.create_task(server.serve(sockets=[bound]))
-    while not server.started and not serving.done():  # noqa: ASYNC110  it has no event for that
-        await asyncio.sleep(0.01)
-    if server.started:
-        ready()
-    await serving
+    app.state.site = site
+    app.state.recogniser = recogniser
+    for router in routers:
+        app.include_router(router)
+    install(app)
+    app.add_middleware(Guarded, hosts=hosts, secure=site.secure)
+    return app

@@ -17,9 +17,9 @@ from standardwebhooks import Webhook
 from account_reviews.domain.audit.events import AuditEvent
 from account_reviews.store.event_intake import EventIntake
 from account_reviews.store.transactions import Transactions
-from account_reviews.web.app import create_app
 from account_reviews.web.crm_webhooks import CrmWebhooks, Refusals
 from account_reviews.web.proofs import Secrets
+from account_reviews.web.webhook_app import create_webhook_app
 
 HOUR = timedelta(hours=1)
 SECRETS = Secrets(
@@ -134,7 +134,7 @@ async def open_door(
     entries: list[AuditEvent] = []
     refusals = Refusals(tenant, entries.append)
     intake = EventIntake(transactions, tenant, most=most, kept=kept)
-    app = create_app(CrmWebhooks(intake, secrets, refusals))
+    app = create_webhook_app(CrmWebhooks(intake, secrets, refusals))
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=True)
     try:
         async with httpx2.AsyncClient(transport=transport, base_url="http://x.example") as http:

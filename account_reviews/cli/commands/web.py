@@ -26,14 +26,12 @@ def web_command(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
 ) -> None:
-    """Take in webhooks of the CRM until SIGTERM."""
-    from account_reviews.config.settings import Settings
-    from account_reviews.domain.errors import BadInputError
-    from account_reviews.runtime.web import run_webhooks
+    """Serve the inbox, the pages and the API until SIGTERM.
 
-    if only is None:
-        raise BadInputError(
-            "there are no pages yet: `reviews web` answers webhooks alone",
-            hint="run `reviews web --only webhooks`",
-        )
-    run(run_webhooks(Settings.load(), host, port))
+    Only this machine reaches it, unless --host says otherwise.
+    """
+    from account_reviews.config.settings import Settings
+    from account_reviews.runtime.web import run_site, run_webhooks
+
+    serve = run_webhooks if only is Part.WEBHOOKS else run_site
+    run(serve(Settings.load(), host, port))

@@ -76,6 +76,32 @@ DECIDING: Final = frozenset(
 """Roles that decide on something."""
 
 
+class Scope(StrEnum):
+    """What a token of a program is for, beside its role."""
+
+    READ = "read"
+    START = "start"
+    DECIDE = "decide"
+    CONTROL = "control"
+
+
+SCOPES: Final[dict[Scope, frozenset[Verb]]] = {
+    Scope.READ: _LOOK | {Verb.AUDIT},
+    Scope.START: frozenset({Verb.START}),
+    Scope.DECIDE: frozenset({Verb.DECIDE, Verb.DELEGATE, Verb.PROPOSE, Verb.UNDO}),
+}
+"""What a scope lets its token do. What no other has is of `control`."""
+
+
+def may_by_scopes(verb: str, scopes: frozenset[str] | None) -> bool:
+    """Whether a token with these scopes may; None is no token, or one without bounds."""
+    if scopes is None:
+        return True
+    asked = _SPELLED.get(verb, verb)
+    within = [scope for scope, verbs in SCOPES.items() if asked in verbs]
+    return bool(scopes & {*(within or [Scope.CONTROL])})
+
+
 class Subject(Model):
     """The review that something is done to; all None where it is none in particular."""
 

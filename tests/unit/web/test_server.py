@@ -13,8 +13,9 @@ from starlette.routing import Route
 
 from account_reviews.config.settings import Settings
 from account_reviews.domain.errors import BadInputError
-from account_reviews.web import app as web_app
-from account_reviews.web.app import create_app, listen, serve
+from account_reviews.web import server
+from account_reviews.web.server import listen, serve
+from account_reviews.web.webhook_app import create_webhook_app
 
 
 async def _hello(_: Any) -> PlainTextResponse:
@@ -24,7 +25,7 @@ async def _hello(_: Any) -> PlainTextResponse:
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """A server that hangs up soon."""
-    monkeypatch.setattr(web_app, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
     bound, ready = listen("127.0.0.1", 0), asyncio.Event()
     serving = asyncio.create_task(serve(Starlette(routes=[Route("/", _hello)]), bound, ready.set))
     await ready.wait()
@@ -64,7 +65,7 @@ async def test_a_path_with_a_slash_too_many_leads_nowhere() -> None:
         def routes(self) -> list[Route]:
             return [Route("/webhooks/hubspot", _hello, methods=["POST"])]
 
-    transport = httpx2.ASGITransport(app=create_app(Hooks()))  # type: ignore[arg-type]
+    transport = httpx2.ASGITransport(app=create_webhook_app(Hooks()))  # type: ignore[arg-type]
     async with httpx2.AsyncClient(transport=transport, base_url="http://evil.example") as client:
         answer = await client.post("/webhooks/hubspot/")
     assert answer.status_code == 404

@@ -1,0 +1,84 @@
+"""Who asks: a person who signed in, or a program with a token.
+
+A route that takes `Who` answers nobody else: an API path answers 401, a page leads to the sign-in.
+"""
+
+import hmac
+from typing import Annotated, Literal, Protocol
+
+from fastapi import Depends, Request
+
+from account_reviews.domain.base import Model
+from account_reviews.domain.errors import NegativeAnswerError
+from account_reviews.domain.policy.access import Role
+
+CSRF_HEADER = "x-csrf-token"
+CSRF_FIELD = "csrf_token"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Principal(Model):
+    """Who asks, as the trail and reviews call him."""
+
+    name: str
+    roles: tuple[Role, ...] = ()
+    groups: tuple[str, ...] = ()
+    how: Literal["session", "token", "link"] = "session"
+    scopes: frozenset[str] | None = None
+    """Of a token; None: whatever the roles allow."""
+    locale: str | None = None
+    zone: str | None = None
+    csrf: str | None = None
+    """What each form of his pages carries; None where no cookie speaks for him."""
+
+
+class NotSignedInError(NegativeAnswerError):
+    """Sign in first."""
+
+    code = "not_signed_in"
+
+
+class ForgedError(NegativeAnswerError):
+    """The form was not sent from a page of this sign-in; open the page again."""
+
+    code = "csrf"
+
+
+class Recogniser(Protocol):
+    """Knows people by their cookies and programs by their tokens."""
+
+    async def recognise(self, request: Request) -> Principal | None:
+        """Whose request this is; None when it says so of nobody, or what it says does not hold."""
+
+
+async def recognised(request: Request) -> Principal | None:
+    """The same, asked once per request."""
+    state = request.scope.setdefault("state", {})
+    if "principal" not in state:
+        recogniser: Recogniser = request.app.state.recogniser
+        state["principal"] = await recogniser.recognise(request)
+    found: Principal | None = state["principal"]
+    return found
+
+
+async def signed_in(request: Request) -> Principal:
+    """Who asks. NotSignedInError for nobody, ForgedError for what another site sent in his name."""
+    found = await recognised(request)
+    if found is None:
+        raise NotSignedInError
+    if request.method not in SAFE and found.csrf is not None:
+        await check_csrf(request, found.csrf)
+    return found
+
+
+async def check_csrf(request: Request, right: str) -> None:
+    """ForgedError unless the header or the field of the form holds the token."""
+    given = request.headers.get(CSRF_HEADER)
+    if given is None and "form" in request.headers.get("content-type", ""):
+        field = (await request.form()).get(CSRF_FIELD)
+        given = field if isinstance(field, str) else None
+    if given is None or not hmac.compare_digest(given.encode(), right.encode()):
+        raise ForgedError
+
+
+Who = Annotated[Principal, Depends(signed_in)]

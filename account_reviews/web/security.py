@@ -1,0 +1,138 @@
+"""What every answer and every request goes through: headers, addresses, bounds of a body."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from account_reviews.config.ports import HERE
+from account_reviews.domain.errors import NegativeAnswerError
+from account_reviews.web.errors import answer, answer_anything
+from account_reviews.web.middleware import GoneError, TooLargeError, TooSlowError, read_body
+
+POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""No script and no style stands in a page itself."""
+HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "cache-control": "no-store",
+}
+"""An answer that sets one of them itself keeps its own."""
+_SECURE: Final = {"strict-transport-security": "max-age=31536000"}
+_ANY_HOST: Final = ("/webhooks/", "/healthz")
+"""What programs of others call by whatever name they know us by; who they are is proven."""
+
+
+class WrongHostError(NegativeAnswerError):
+    """This is not reached under that name; set REVIEWS_WEB_URL to the address people use."""
+
+    code = "wrong_host"
+
+
+def known_hosts(web_url: str | None, bound: Iterable[str] = ()) -> frozenset[str]:
+    """The names of a Host header that are ours, without ports."""
+    names = {*HERE, *bound, "localhost"}
+    if web_url is not None:
+        names.add(urlsplit(web_url).hostname or "")
+    return frozenset(name.strip("[]").lower() for name in names if name)
+
+
+class Guarded:
+    """Wraps the app. `hosts`: names that are ours; `secure`: whether people come by https."""
+
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], secure: bool) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._headers = {**HEADERS, **(_SECURE if secure else {})}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        begun = False
+
+        async def headed(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        request = Request(scope, receive)
+        try:
+            await self._answered(request, headed)
+        except Exception as error:
+            if begun:
+                raise
+            response = await answer_anything(request, error)
+            await response(scope, receive, headed)
+
+    async def _answered(self, request: Request, headed: Send) -> None:
+        scope, receive = request.scope, request.receive
+        if scope["path"].startswith(_ANY_HOST):
+            await self._app(scope, receive, headed)
+        elif not self._is_ours(request):
+            response = await answer(request, WrongHostError(), 421)
+            await response(scope, receive, headed)
+        else:
+            await self._bounded(request, headed)
+
+    def _is_ours(self, request: Request) -> bool:
+        try:
+            host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+        except ValueError:
+            return False
+        return host is not None and host in self._hosts
+
+    async def _bounded(self, request: Request, send: Send) -> None:
+        """With all of its body read, where there is one."""
+        scope, receive = request.scope, request.receive
+        headers = request.headers
+        if "content-length" not in headers and "transfer-encoding" not in headers:
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await read_body(request)
+        except (TooLargeError, TooSlowError) as error:
+            status = 413 if isinstance(error, TooLargeError) else 408
+            response = await answer(Request(scope), error, status)
+            await response(scope, receive, send)
+            return
+        except GoneError:
+            return
+        await self._app(scope, _replayed(body, receive), send)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    given: list[Any] = []
+
+    async def again() -> Message:
+        if given:
+            return await receive()
+        given.append(body)
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

@@ -1,0 +1,130 @@
+"""The server that a web app runs in."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from account_reviews.domain.errors import ConflictError
+from account_reviews.web.sparing import Sparing
+
+_MOST_AT_ONCE: Final = 200
+"""Requests at a time; more are answered with 503."""
+_END_SECONDS: Final = 10
+HEAD_SECONDS: Final = 15.0
+"""Until the head of a request must have come."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that is bound; port 0 takes any. ConflictError says why there is none."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Only a socket that says it is TCP sends the pieces of an answer at once.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+    except (OSError, OverflowError) as error:
+        found.close()
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConflictError(
+            f"nothing can listen on {host} port {port}: {why}",
+            hint="choose another one with --host and --port; port 0 takes any that is free",
+        ) from None
+    return found
+
+
+def url_of(bound: socket.socket) -> str:
+    """Where it is reached."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _ImpatientProtocol(H11Protocol):
+    """Hangs up on whoever does not send the head of a request: he would hold his place for ever."""
+
+    _hanging_up: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+        elif self._hanging_up is None:
+            self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        self._hanging_up = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._hanging_up is not None:
+            self._hanging_up.cancel()
+            self._hanging_up = None
+
+
+class _Server(uvicorn.Server):
+    """Signals are whoever's who runs it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(
+    app: Starlette,
+    bound: socket.socket,
+    ready: Callable[[], None],
+    *,
+    most_at_once: int = _MOST_AT_ONCE,
+    end_seconds: int = _END_SECONDS,
+    ending: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer until SIGTERM or SIGINT; what is being answered is answered first.
+
+    `ending` is called when the signal comes, so that streams without an end know of it.
+    """
+    logger = logging.getLogger("uvicorn.error")
+    if not any(isinstance(one, Sparing) for one in logger.filters):
+        logger.addFilter(Sparing())
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http=_ImpatientProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",  # what it says of its beginning and end, we say
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=most_at_once,
+            timeout_graceful_shutdown=end_seconds,
+        )
+    )
+
+    def stop() -> None:
+        ending()
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    serving = asyncio.create_task(server.serve(sockets=[bound]))
+    while not server.started and not serving.done():  # noqa: ASYNC110  it has no event for that
+        await asyncio.sleep(0.01)
+    if server.started:
+        ready()
+    await serving

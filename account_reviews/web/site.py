@@ -1,0 +1,135 @@
+"""What pages and the API are made with: the parts of the process, Temporal, words, templates."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import Depends, Request
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader
+from starlette.responses import HTMLResponse, Response
+
+from account_reviews.bootstrap import Parts
+from account_reviews.domain.access.roles import Subject, Verb
+from account_reviews.domain.errors import ReviewsError, UnreachableError
+from account_reviews.presentation.brief import TEMPLATES, html_templates
+from account_reviews.presentation.words import Words
+from account_reviews.services.access import require_of
+from account_reviews.web.errors import title_of
+from account_reviews.web.identity import Principal, recognised
+from account_reviews.web.languages import chosen_locale, chosen_zone
+from account_reviews.web.static_files import address_of
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from account_reviews.services.access import About
+
+_PAGES: Final = Path(__file__).parent / "templates"
+
+
+@dataclass
+class Site:
+    """One per process, at `app.state.site`."""
+
+    parts: Parts
+    secure: bool = False
+    """Whether people come by https."""
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """What is closed when the site ends: enter what lives as long as it."""
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process is told to end: streams end themselves then."""
+    _client: "Client | None" = None
+    _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def temporal(self) -> "Client":
+        """The connection to Temporal, made when it is first asked for. UnreachableError."""
+        async with self._connecting:
+            if self._client is None:
+                self._client = await self.parts.connect()
+            return self._client
+
+    async def temporal_if_there(self) -> "Client | None":
+        """The same, None when there is none: pages show what the tables hold."""
+        try:
+            return await self.temporal()
+        except UnreachableError:
+            return None
+
+    async def words(self, request: Request, who: Principal | None) -> Words:
+        """How this reader is written to: by his sign-in, else his browser, else the settings."""
+        locale = chosen_locale(who.locale if who else None, request.headers.get("accept-language"))
+        zone = chosen_zone(who.zone if who else None, request.cookies.get("reviews_zone"))
+        return Words(now=datetime.now(UTC), zone=zone or ZoneInfo("UTC"), locale=locale)
+
+    async def allow(self, who: Principal, verb: Verb, about: "About | Subject" = None) -> None:
+        """NotAllowedError, recorded in the trail, unless he may do `verb` to that review, request
+        or account: by his roles, the policy, and the scopes of his token."""
+        await require_of(
+            self.parts,
+            verb,
+            who.name,
+            about,
+            roles=who.roles,
+            scopes=who.scopes,
+        )
+
+    async def page(
+        self,
+        request: Request,
+        who: Principal | None,
+        name: str,
+        status: int = 200,
+        **context: Any,
+    ) -> Response:
+        """A page or fragment from `templates/`.
+
+        Every template has `who`, `words`, `csrf`, `here` (the path), `asset(path)` for files of
+        `/static/`, and `is_fragment` where htmx asks for a piece.
+        """
+        words = await self.words(request, who)
+        text = (
+            page_templates()
+            .get_template(name)
+            .render(
+                who=who,
+                words=words,
+                csrf=who.csrf if who else None,
+                here=request.url.path,
+                is_fragment="hx-request" in request.headers,
+                **context,
+            )
+        )
+        return HTMLResponse(text, status)
+
+    async def error_page(self, request: Request, error: ReviewsError, status: int) -> Response:
+        """A page that says what went wrong and what to do."""
+        try:
+            who = await recognised(request)
+        except ReviewsError:
+            who = None
+        return await self.page(
+            request, who, "error.html.j2", status, error=error, title=title_of(status)
+        )
+
+
+async def site_of(request: Request) -> Site:
+    """The site of this process."""
+    found: Site = request.app.state.site
+    return found
+
+
+Here = Annotated[Site, Depends(site_of)]
+
+
+@cache
+def page_templates() -> Environment:
+    """The templates of pages, which may use those of documents."""
+    loader = ChoiceLoader([FileSystemLoader(_PAGES), FileSystemLoader(TEMPLATES)])
+    environment = html_templates().overlay(loader=loader)
+    environment.globals = {**environment.globals, "asset": address_of}
+    return environment
