@@ -49,6 +49,7 @@ def pytest_configure() -> None:
         if name.startswith(("REVIEWS_", "TEMPORAL_")) and name != "TEMPORAL_CLI_PATH":
             del os.environ[name]
     os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
+    os.environ |= {"REVIEWS_LOCALE": "en_GB", "REVIEWS_TIME_ZONE": "UTC"}
     # What a shell runs in the background ignores Ctrl-C, and so would the commands of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     network.block()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from account_reviews.config import environment_aliases
 from account_reviews.config.ownership import why_not_ours
+from account_reviews.config.reader import known_zone
 from account_reviews.config.service_addresses import web_url
 from account_reviews.domain.errors import BadInputError, PolicyError, UnreachableError
 
@@ -163,6 +164,10 @@ class Settings:
     cognee_password_file: Path | None = None
     log_level: str = "info"
     """One of LOG_LEVELS."""
+    locale: str | None = None
+    """How dates and numbers are written, such as `en_GB`. None: what the machine says."""
+    time_zone: str | None = None
+    """In which times are told, such as `Europe/Berlin`. None: the zone of the machine."""
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
@@ -370,6 +375,8 @@ def _checked(name: str, value: Any) -> Any:
         raise BadInputError(f"{PREFIX}{name.upper()} is {value!r}: {wrong}")
     if name in _NUMBERS:
         return _number(name, value)
+    if name == "time_zone":
+        return known_zone(value, f"{PREFIX}TIME_ZONE")
     if name == "web_url":
         return web_url(value, f"{PREFIX}WEB_URL")
     if name in _DECIMALS:

@@ -24,6 +24,7 @@ from pydantic import (
 from account_reviews.crm.importing.fields import CUSTOM, MODULES, Module, ModuleField
 from account_reviews.domain.base import sentence
 from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.money import is_currency
 from account_reviews.domain.records import RecordType
 
 _MODULES: Final = {
@@ -83,6 +84,8 @@ class FieldRule(_Part):
     """Whether a review may write it."""
     optional: bool = False
     """Not every org has it: `crm check` says nothing when it is missing."""
+    label: str | None = None
+    """What people call it; None: our own word."""
 
     @model_validator(mode="before")
     @classmethod
@@ -165,6 +168,8 @@ class FieldMapping(_Part):
     modules: tuple[ModuleMapping, ...] = Field(min_length=1)
     time_zone: str = "UTC"
     """Of dates that we keep as times, both ways."""
+    currency: str | None = None
+    """ISO 4217, of its amounts; None: the one of the policy."""
     custom_prefixes: tuple[str, ...] = ()
     """Fields of accounts whose names begin so are free fields, without being named."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -190,6 +195,13 @@ class FieldMapping(_Part):
             ZoneInfo(value)
         except (OSError, ValueError, KeyError):
             raise ValueError(f"unknown time zone {value!r}; write it like Europe/Berlin") from None
+        return value
+
+    @field_validator("currency")
+    @classmethod
+    def _known_currency(cls, value: str | None) -> str | None:
+        if value is not None and not is_currency(value):
+            raise ValueError(f"{value!r} is no code of a currency; write it like EUR")
         return value
 
     @model_validator(mode="after")

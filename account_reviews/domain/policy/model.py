@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from account_reviews.domain.canonical import content_hash
 from account_reviews.domain.durations import Span
 from account_reviews.domain.errors import PolicyError
+from account_reviews.domain.money import is_currency
 from account_reviews.domain.policy.access import Access, check_users
 from account_reviews.domain.policy.approvals import Approvals, check_approvals, check_names
 from account_reviews.domain.policy.error_texts import refuse_unknown_keys, sentence
@@ -301,6 +302,13 @@ class Retention(Section):
     """Account ids: nothing of them is removed, by age or by wish."""
 
 
+class Money(Section):
+    """In what amounts are counted."""
+
+    currency: Annotated[str, Field(strict=True, max_length=50)] = ""
+    """ISO 4217, of amounts whose record and mapping name none. Empty: the number stands alone."""
+
+
 class AuditPolicy(Section):
     """What the audit trail and the logs may hold."""
 
@@ -334,6 +342,7 @@ class Policy(Section):
     retention: Retention = Field(default_factory=Retention)
     notifications: Notifications = Field(default_factory=Notifications)
     audit: AuditPolicy = Field(default_factory=AuditPolicy)
+    money: Money = Field(default_factory=Money)
 
     @cached_property
     def hash(self) -> str:
@@ -408,6 +417,7 @@ def policy_from(values: dict[str, Any]) -> Policy:
     except ValidationError as error:
         raise PolicyError(sentence(error, values, Policy)) from None
     _check_together(policy)
+    _check_currency(policy.money.currency)
     check_notifications(policy.notifications)
     check_approvals(policy.approvals)
     return policy
@@ -430,6 +440,13 @@ def _check_together(policy: Policy) -> None:
         if abs(total - 1) > 1e-9:
             weights = ", ".join(f"{section}.{name}" for name in names)
             raise PolicyError(f"{weights} add up to {total:g}, but must add up to 1")
+
+
+def _check_currency(code: str) -> None:
+    if code and not is_currency(code):
+        raise PolicyError(
+            f"money.currency is {code!r}, but must be the code of a currency such as EUR, or empty"
+        )
 
 
 def as_document(policy: Policy) -> dict[str, object]:

@@ -52,6 +52,10 @@ def test_the_shipped_ones_fit(shipped: str) -> None:
         ("[]", "m.yaml: a mapping file of a CRM starts with `modules:`"),
         ("a: [", "m.yaml is not valid YAML: while parsing"),
         ("modules: []\nmodules: []", "key 'modules' appears twice in the part from line 1 on"),
+        (
+            "currency: euro\nmodules: [{module: X, record: account, fields: {name: N}}]",
+            "currency: 'euro' is no code of a currency; write it like EUR",
+        ),
         ("modules: []\nfiles: 1", "unknown key 'files'; the keys are modules, time_zone"),
         (
             "modules: [{module: X, record: lead, fields: {}}]",

@@ -46,6 +46,10 @@ def test_a_file_needs_only_what_differs(tmp_path: Path) -> None:
             "risk.inactivity_days is true, but must be a whole number from 1 to 3650",
         ),
         (
+            '[money]\ncurrency = "euro"',
+            "money.currency is 'euro', but must be the code of a currency such as EUR, or empty",
+        ),
+        (
             '[approvals]\non_timeout = "approve"',
             "approvals.on_timeout is 'approve', but must be one of reject, defer",
         ),

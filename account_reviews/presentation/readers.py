@@ -1,0 +1,80 @@
+"""How whoever reads is written to: their language and zone, the currency, labels and names."""
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.core import UnknownLocaleError
+
+from account_reviews.config.reader import locale_names, mapping_words, zone_names
+from account_reviews.config.settings import Settings
+from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.policy.model import Policy
+from account_reviews.presentation.words import Words
+
+_USUAL: Final = "en_GB"
+
+
+def reader_words(
+    settings: Settings,
+    policy: Policy,
+    *,
+    now: datetime,
+    locale: str | None = None,
+    zone: str | tzinfo | None = None,
+    people: Mapping[str, str] | None = None,
+) -> Words:
+    """Words for one reader.
+
+    `locale` and `zone` are the reader's own, where they are known; ones that nobody knows are
+    passed over. Then come REVIEWS_LOCALE and REVIEWS_TIME_ZONE, what the machine says, and British
+    English and UTC. `people`: id -> name. BadInputError where REVIEWS_LOCALE is no locale.
+    """
+    mapped = mapping_words(settings.crm_mapping)
+    return Words(
+        now=now,
+        zone=_zone(zone, settings),
+        locale=_locale(locale, settings),
+        currency=mapped.currency or policy.money.currency or None,
+        labels=mapped.labels,
+        people=people or {},
+    )
+
+
+def _locale(own: str | None, settings: Settings) -> Locale:
+    found = _parsed(own)
+    if found is not None:
+        return found
+    if settings.locale is not None:
+        found = _parsed(settings.locale)
+        if found is None:
+            raise BadInputError(
+                f"REVIEWS_LOCALE is {settings.locale!r}, which is no locale",
+                hint="write it like en_GB or de_AT",
+            )
+        return found
+    usable = (_parsed(name) for name in locale_names())
+    return next((one for one in usable if one), Locale.parse(_USUAL))
+
+
+def _zone(own: str | tzinfo | None, settings: Settings) -> tzinfo:
+    if isinstance(own, tzinfo):
+        return own
+    for name in (own, settings.time_zone, *zone_names()):
+        try:
+            if name:
+                return ZoneInfo(name)
+        except (OSError, ValueError, KeyError):
+            continue
+    return ZoneInfo("UTC")
+
+
+def _parsed(name: str | None) -> Locale | None:
+    if not name:
+        return None
+    try:
+        return Locale.parse(name.partition(".")[0].replace("-", "_"))
+    except (UnknownLocaleError, ValueError, TypeError):
+        return None
