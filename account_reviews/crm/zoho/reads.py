@@ -159,7 +159,8 @@ class ZohoReads:
         where = [f"id > '{after or 0}'"]
         if ids is not None:
             where.append(f"id in ({_quoted(ids)})")
-        return await self.query(self._accounts, " and ".join(where), "order by id asc", limit)
+        rows = await self.query(self._accounts, " and ".join(where), "order by id asc", limit)
+        return rows if ids is None else _asked_for(rows, ids)
 
     async def by_ids(self, module: ModuleMapping, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Records by query, those that are there."""
@@ -173,7 +174,7 @@ class ZohoReads:
                 for group in groups
             )
         )
-        return [one for rows in found for one in rows]
+        return _asked_for([one for rows in found for one in rows], ids)
 
     async def as_they_are(
         self, module: ModuleMapping, ids: Sequence[str]
@@ -187,7 +188,7 @@ class ZohoReads:
             answer = await self._api.records(
                 f"/{module.module}", fields, ids=",".join(group), per_page=len(group)
             )
-            found |= {one["id"]: one for one in data_of(answer)}
+            found |= {one["id"]: one for one in _asked_for(data_of(answer), group)}
         return found
 
     async def query(
@@ -264,7 +265,7 @@ class ZohoReads:
             where = belongs if last is None else f"{belongs} and id < '{last}'"
             rows = await self.query(module, where, "order by id desc", limit)
             for row in rows:
-                found.add(_parent_of(row, parent), row)
+                found.add(_parent_of(row, parent, ids), row)
             if len(rows) < limit:
                 return found
             last, limit = min((row["id"] for row in rows), key=_numeric), MOST_ROWS
@@ -306,11 +307,28 @@ def _quoted(ids: Iterable[str]) -> str:
     return ", ".join(f"'{one}'" for one in ids if one.isdecimal())
 
 
-def _parent_of(row: Mapping[str, Any], parent: str) -> str:
+def _asked_for(rows: list[dict[str, Any]], ids: Iterable[str]) -> list[dict[str, Any]]:
+    """The rows, all of which were asked for. Taken otherwise, a mixed-up answer would read as if
+    the records were gone. CrmUnreadableError."""
+    wanted = set(ids)
+    for row in rows:
+        if row["id"] not in wanted:
+            raise CrmUnreadableError(
+                f"Zoho CRM gives the record {row['id']}, which nobody asked for"
+            )
+    return rows
+
+
+def _parent_of(row: Mapping[str, Any], parent: str, ids: Sequence[str]) -> str:
+    """The one of `ids` that the row belongs to. CrmUnreadableError."""
     found = row.get(parent)
     account = found.get("id") if isinstance(found, dict) else found
     if account is None:
         raise CrmUnreadableError(f"Zoho CRM gives the record {row['id']} without its {parent}")
+    if str(account) not in ids:
+        raise CrmUnreadableError(
+            f"Zoho CRM gives the record {row['id']} of {account}, which nobody asked for"
+        )
     return str(account)
 
 

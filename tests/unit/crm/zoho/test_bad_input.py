@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from account_reviews.crm.protocol import AccountFilter
+from account_reviews.crm.protocol import AccountFilter, Wanted
 from account_reviews.domain.errors import (
     CrmAuthError,
     CrmError,
@@ -135,6 +135,28 @@ async def test_fields_that_are_described_by_nothing_are_not_unknown(body: object
     on = stage(always({"path": "*/settings/fields"}, action="malformed", body=body))
     with pytest.raises(CrmUnreadableError, match="describes no field"):
         await one(on)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"id": "999", "Account_Name": "Another"}],
+        [{"id": "999", "Account_Name": {"id": "998"}, "What_Id": {"id": "998"}}],
+    ],
+)
+async def test_a_record_that_nobody_asked_for_is_no_sign_of_one_that_is_gone(rows: Any) -> None:
+    """Of the account, which would read as deleted, and of what belongs to it."""
+    after = 1 if "What_Id" in rows[0] else 0
+    on = stage(always(action="malformed", body={"data": rows}, after=after))
+    with pytest.raises(CrmUnreadableError, match=r"999.* which nobody asked for"):
+        await one(on)
+
+
+async def test_records_by_id_that_nobody_asked_for() -> None:
+    on = stage(always({"path": "/crm/v8/Deals"}, action="malformed", body={"data": [{"id": "9"}]}))
+    record = RecordRef(type=RecordType.DEAL, id=next(iter(on.org.rows["Deals"])))
+    with pytest.raises(CrmUnreadableError, match="record 9, which nobody asked for"):
+        await on.crm.read_back((Wanted(record=record, fields=("stage",)),))
 
 
 async def test_a_record_of_five_megabytes() -> None:
