@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 GROUP: Final = "account_reviews.crm"
 _ALIASES: Final = {"postgres": "postgresql"}
+_NAMES_ALONE: Final = {
+    "zoho": "REVIEWS_ZOHO_DATA_CENTRE says where the org lives",
+    "hubspot": "REVIEWS_HUBSPOT_API_URL names another address",
+}
+"""CRMs whose address is a setting of its own: a place in their URL would be passed over."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,11 @@ def open_crm(context: CrmContext) -> CrmBackend:
 def find_factory(url: str) -> CrmFactory:
     """What opens the CRM of that URL. BadInputError."""
     name = scheme_of(url)
+    if name in _NAMES_ALONE and url.lower() not in (name, f"{name}://"):
+        raise BadInputError(  # what stands there may be a password, and is not repeated
+            f"REVIEWS_CRM_URL is more than {name}://, and {name} takes no place in it",
+            hint=f"set it to {name}://; {_NAMES_ALONE[name]}",
+        )
     found = entry_points(group=GROUP, name=name)
     if not found:
         known = ", ".join(sorted(one.name for one in entry_points(group=GROUP)))

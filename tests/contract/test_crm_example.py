@@ -62,6 +62,15 @@ def test_every_spelling_of_postgresql_is_the_sql_crm(url: str) -> None:
     assert find_factory(url).__module__ == "account_reviews.crm.sql.factory"
 
 
+@pytest.mark.parametrize("name", ["zoho", "hubspot"])
+def test_a_place_that_would_be_passed_over_is_refused(name: str) -> None:
+    assert find_factory(name.upper()) is find_factory(f"{name}://")
+    for url in (f"{name}://h/p", f"{name}://u:secret@h", f"{name}:///p", f"{name}+x://"):
+        with pytest.raises(BadInputError, match=f"more than {name}://") as caught:
+            find_factory(url)
+        assert "secret" not in f"{caught.value.message} {caught.value.hint}"
+
+
 def test_entry_points_of_ours_are_installed() -> None:
     for name in ("zoho", "hubspot"):
         assert callable(find_factory(f"{name}://"))
