@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 from temporalio import activity
 
 from account_reviews.crm.http.priorities import Priority, calling_for
+from account_reviews.crm.merged import refuse_merged
 from account_reviews.crm.protocol import CrmBackend, Wanted
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.errors import AccountNotFoundError
 from account_reviews.domain.proposals import same
-from account_reviews.domain.records import AccountSnapshot, SnapshotLimits, Tier
+from account_reviews.domain.records import SnapshotLimits, Tier
 from account_reviews.domain.review.state import ReviewKind, ReviewState
 from account_reviews.domain.review.steps import (
     FetchSnapshot,
@@ -99,13 +99,3 @@ def asker_of(state: ReviewState) -> Priority:
     """For whom its account is read: nobody waits for what a schedule or a cycle started."""
     scheduled = state.kind == ReviewKind.SCHEDULED.value or state.cycle_id is not None
     return Priority.SCHEDULES if scheduled else Priority.PEOPLE
-
-
-def refuse_merged(account_id: str, snapshot: AccountSnapshot) -> None:
-    """AccountNotFoundError when the CRM gives another account in its place: what is proposed for
-    that one belongs to its own review."""
-    now = snapshot.account.id
-    if now != account_id:
-        raise AccountNotFoundError(
-            f"the account {account_id!r} was merged into {now!r} in the CRM: review that one"
-        )

@@ -10,6 +10,7 @@ from uuid import UUID
 from temporalio import activity
 
 from account_reviews.crm.http.priorities import Priority, calling_for
+from account_reviews.crm.merged import refuse_merged
 from account_reviews.crm.protocol import AccountFilter, CrmBackend
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.bursts import pause
@@ -38,7 +39,6 @@ from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
 from account_reviews.memory.account_items import LastReview, checksum, item_of
 from account_reviews.memory.protocol import MemoryBackend, MemoryRef
 from account_reviews.store.memory_syncs import MemorySyncs, Remembered, Settled
-from activities.crm import refuse_merged
 
 PAGE: Final = 200
 """Accounts per page of the CRM's list."""

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+from account_reviews.crm.merged import refuse_merged
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.bursts import Burst
@@ -20,7 +21,6 @@ from account_reviews.domain.errors import (
 from account_reviews.domain.records import AccountSnapshot, SnapshotLimits, Tier
 from account_reviews.domain.review.bounds import cut
 from activities.bursts import Progress, keep, progress_so_far
-from activities.crm import refuse_merged
 
 _Answer = TypeVar("_Answer")
 

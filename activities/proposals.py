@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from temporalio import activity
 
+from account_reviews.crm.merged import refuse_merged
 from account_reviews.crm.protocol import CrmBackend
 from account_reviews.domain.errors import AccountNotFoundError, BadInputError
 from account_reviews.domain.records import SnapshotLimits
@@ -11,7 +12,6 @@ from account_reviews.domain.review.steps import PrepareChanges, PreparedChanges
 from account_reviews.domain.review.terms import Terms
 from account_reviews.domain.review.wanted import exact_changes
 from account_reviews.store.usage import count_call
-from activities.crm import refuse_merged
 
 
 class ProposalActivities:

@@ -17,7 +17,6 @@ from account_reviews.store.operations import OperationLedger
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.usage import count_call
 from account_reviews.temporal.names import operation_id
-from activities.crm import refuse_merged
 
 
 class UndoActivities:
@@ -64,7 +63,6 @@ class UndoActivities:
         if isinstance(prepared, str):
             return PreparedUndo(refusal=prepared)
         snapshot, found = prepared
-        refuse_merged(call.account_id, snapshot)
         if not (await self._crm.capabilities()).history:
             (snapshot,) = await self._store.history.complete(call.tenant, [snapshot], self._limits)
         stored = await self._store.open_run(call.opening, snapshot)

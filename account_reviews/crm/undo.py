@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from account_reviews.crm.merged import refuse_merged
 from account_reviews.crm.protocol import CrmBackend, Wanted
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, RecordRef, RecordType, SnapshotLimits
@@ -45,6 +46,7 @@ async def prepare_undo(
     if made is not None:
         recorded = Recorded(before=made.before, written=made.current)
     snapshot = await crm.snapshot(state.account_id, as_of=datetime.now(UTC), limits=limits)
+    refuse_merged(state.account_id, snapshot)
     wanted = Wanted(record=write.record, fields=tuple(recorded.written))
     (now,) = await crm.read_back((wanted,))
     if now is None:

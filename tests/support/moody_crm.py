@@ -1,6 +1,7 @@
 """A CRM that refuses its next reads as a test says, and counts what it was asked."""
 
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from account_reviews.crm.in_memory import InMemoryCrm
 from account_reviews.crm.protocol import Capabilities
@@ -24,7 +25,7 @@ class MoodyCrm(InMemoryCrm):
     """In place of what it says of itself."""
 
     @classmethod
-    async def of_world(cls, crm: InMemoryCrm, *moods: CrmError | None) -> "MoodyCrm":
+    async def of_world(cls, crm: InMemoryCrm, *moods: CrmError | None) -> Self:
         """With the records of another one."""
         moody = cls(tenant=crm.tenant)
         moody.__dict__ |= crm.__dict__
@@ -56,7 +57,7 @@ class MoodyCrm(InMemoryCrm):
 class MergingCrm(MoodyCrm):
     """Reads the id of an account that went into another as that one, as HubSpot does."""
 
-    merged: Mapping[str, str]
+    merged: Mapping[str, str] = {}
     """id -> the one that remains."""
 
     async def snapshots(

@@ -14,6 +14,7 @@ from account_reviews.domain.records import RecordType
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.temporal import names
+from tests.support.moody_crm import MergingCrm
 from tests.support.undo import executed, row, take_back
 from tests.support.world import (
     Handle,
@@ -138,6 +139,18 @@ async def test_another_field_may_have_changed_meanwhile(world: World) -> None:
         await update(handle, await ask(world, handle), "ann")
         assert (await handle.result()).outcome is Outcome.COMPLETED
     assert world.status() == "Active"
+
+
+async def test_an_account_that_was_merged_since_is_left_alone(world: World) -> None:
+    """Its values belong to the one that remains, and to a review of that one."""
+    world.crm = crm = await MergingCrm.of_world(world.crm)
+    async with world.worker():
+        of, change_id = await executed(world)
+        crm.edit(RecordType.ACCOUNT, world.account.id, id="remains")
+        crm.merged = {world.account.id: "remains"}
+        said = await failure(await take_back(world, of, change_id))
+    assert "was merged into 'remains' in the CRM: review that one" in said
+    assert world.status() == "At Risk"
 
 
 async def test_what_was_made_stays(world: World) -> None:
