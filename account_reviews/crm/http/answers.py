@@ -67,7 +67,7 @@ def judge(service: str, raw: Raw) -> Answer:
     """
     if raw.status == WRONG_CREDENTIALS:
         raise CrmAuthError(
-            f"{service} does not accept our credentials: it answers 530",
+            f"{service} does not accept our credentials and answers 530",
             hint="its token may be of another form, or for another place",
         )
     if raw.status >= 500:

@@ -41,6 +41,7 @@ class TokenRow:
     given_at: tuple[datetime, ...] = ()
     asking_until: datetime | None = None
     refusal: str | None = None
+    """What was said of it, and in a second line what to do about it."""
     refused_at: datetime | None = None
 
     @property
@@ -75,7 +76,8 @@ class TokenRow:
 def why_not_ask(service: str, row: TokenRow, *, refused: bool) -> CrmError | None:
     """What stands against asking for a token now. `refused`: the one of the row is not taken."""
     if row.refused_at is not None and row.refused_at > row.now - REFUSAL_HOLDS:
-        return CrmAuthError(row.refusal or f"{service} does not accept our credentials")
+        said, _, hint = (row.refusal or "").partition("\n")
+        return CrmAuthError(said or f"{service} does not accept our credentials", hint=hint or None)
     given, asked = row.recently_given(), row.recently_asked()
     early = refused and row.expires_at is not None and row.expires_at > row.now
     if early and len(given) >= MOST_TAKEN_BACK:

@@ -191,7 +191,8 @@ class SharedTokens:
                 f"{self._service} gave no token in time", sent=False
             ) from None
         except CrmError as error:
-            await self._release(error.message if isinstance(error, CrmAuthError) else None)
+            told = "\n".join(filter(None, (error.message, error.hint)))
+            await self._release(told if isinstance(error, CrmAuthError) else None)
             if isinstance(error, CrmUnavailableError):
                 error.sent = False
             raise

@@ -40,19 +40,30 @@ class StaticToken:
     """A key that a person made and that stays as it is. None: the service asks for none."""
 
     def __init__(
-        self, value: str | None, api_url: str, *, header: str = "authorization", scheme: str = ""
+        self,
+        value: str | None,
+        api_url: str,
+        *,
+        header: str = "authorization",
+        scheme: str = "",
+        service: str | None = None,
+        hint: str | None = None,
     ) -> None:
-        """`scheme` stands before the value, as `Bearer`."""
+        """`scheme` stands before the value, as `Bearer`. `service`: what people call it, its
+        address unless given. `hint`: what to do about a key that it does not take."""
         self._token = Token(value or "", api_url.rstrip("/"))
         self._header = header
         self._scheme = f"{scheme} " if scheme else ""
+        self._service = service
+        self._hint = hint
 
     async def token(self) -> Token:
         return self._token
 
     async def renewed(self, refused: Token) -> Token:
         """CrmAuthError: there is no other."""
-        raise CrmAuthError(f"{refused.api_url} does not accept our key")
+        where = self._service or refused.api_url
+        raise CrmAuthError(f"{where} does not accept our key", hint=self._hint)
 
     def header(self, token: Token) -> Mapping[str, str]:
         return {self._header: f"{self._scheme}{token.value}"} if token.value else {}

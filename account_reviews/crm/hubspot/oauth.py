@@ -46,7 +46,10 @@ def open_tokens(context: CrmContext, http: httpx2.AsyncClient | None = None) -> 
             hint="set the token of a private app, or what OAuth needs",
         )
     if token is not None:
-        return StaticToken(token, url, scheme="Bearer")
+        return StaticToken(
+            token, url, scheme="Bearer", service="HubSpot",
+            hint="compare REVIEWS_HUBSPOT_TOKEN with the private app in HubSpot",
+        )  # fmt: skip
     client_id, client_secret = (
         settings.hubspot_client_id,
         settings.credential("hubspot_client_secret"),
@@ -59,7 +62,7 @@ def open_tokens(context: CrmContext, http: httpx2.AsyncClient | None = None) -> 
     missing = [name for name, value in given.items() if not value]
     if missing:
         raise BadInputError(
-            f"HubSpot needs credentials: {', '.join(missing)} not set",
+            f"HubSpot has no credentials, since nobody has set {', '.join(missing)}",
             hint="set REVIEWS_HUBSPOT_TOKEN for a private app, or the three of OAuth; "
             "see docs/hubspot.md",
         )
@@ -108,7 +111,7 @@ async def fetch_token(
     if answer.status >= 400 or body.get("error"):
         said = str(body.get("status") or body.get("error") or answer.status)
         raise CrmAuthError(
-            f"HubSpot gives no token for our credentials: {said[:60]}",
+            f"HubSpot gives no token for our credentials and says {said[:60]}",
             hint="compare client id, client secret and refresh token with the app in HubSpot",
         )
     value = body.get("access_token")

@@ -269,9 +269,9 @@ def _check_refused(body: dict[str, Any], status: int) -> None:
     if "too many" in said or code.casefold() == "access denied":
         raise _blocked(None)
     meaning = _MEANINGS.get(code.casefold().replace(" ", "_"))
-    shown = f"Zoho refuses our credentials: {code[:60]}"
+    shown = f"Zoho refuses our credentials and says {code[:60]}"
     raise CrmAuthError(
-        f"{shown}, {meaning}" if meaning else shown,
+        f"{shown}: {meaning}" if meaning else shown,
         hint="see REVIEWS_ZOHO_CLIENT_ID, _CLIENT_SECRET, _REFRESH_TOKEN and _DATA_CENTRE; "
         "`reviews crm connect zoho` gets a new refresh token",
     )

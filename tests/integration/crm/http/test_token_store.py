@@ -115,10 +115,12 @@ async def test_a_refused_credential_is_not_shown_again_at_once(
     engine: AsyncEngine, secret: str
 ) -> None:
     accounts = Accounts()
-    accounts.error = lambda: CrmAuthError("shop answers: invalid_code")
+    accounts.error = lambda: CrmAuthError("shop answers: invalid_code", hint="see the shop")
     for worker in workers(engine, accounts, secret, 3):
-        with pytest.raises(CrmAuthError, match="invalid_code"):
+        with pytest.raises(CrmAuthError) as caught:
             await worker.token()
+        assert caught.value.message == "shop answers: invalid_code"
+        assert caught.value.hint == "see the shop"
     assert accounts.asked == 1
     await forward(engine, secret, "2 minutes")
     accounts.error = None

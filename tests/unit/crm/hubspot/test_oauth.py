@@ -1,5 +1,6 @@
 """Credentials of HubSpot: which are taken, and what is said of those that are not."""
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import httpx2
 import pytest
 
 from account_reviews.config.settings import Settings
-from account_reviews.crm.hubspot.oauth import api_url, fetch_token
+from account_reviews.crm.hubspot.oauth import api_url, fetch_token, open_tokens
+from account_reviews.crm.registry import CrmContext
 from account_reviews.domain.errors import (
     BadInputError,
     CrmAuthError,
@@ -106,10 +108,10 @@ def test_a_token_goes_only_where_it_is_safe(url: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({}, "HubSpot needs credentials: REVIEWS_HUBSPOT_CLIENT_ID, REVIEWS_HUBSPOT_CLIENT_SECRET"),
+        ({}, "no credentials, since nobody has set REVIEWS_HUBSPOT_CLIENT_ID, REVIEWS_HUBSPOT_"),
         (
             {**OAUTH, "hubspot_client_id": None},
-            "needs credentials: REVIEWS_HUBSPOT_CLIENT_ID not set",
+            "since nobody has set REVIEWS_HUBSPOT_CLIENT_ID$",
         ),
         ({**OAUTH, "hubspot_token": "pat-x"}, "both REVIEWS_HUBSPOT_TOKEN and"),
         ({"hubspot_token": "pat-ä"}, "REVIEWS_HUBSPOT_TOKEN holds a character"),
@@ -121,6 +123,19 @@ async def test_credentials_that_cannot_be_used(settings: dict[str, Any], said: s
     with pytest.raises(BadInputError, match=said):
         async with opened(make_fake(), engine, **settings):
             pass
+
+
+async def test_a_token_of_a_private_app_that_is_refused_names_hubspot() -> None:
+    engine: Any = None
+    async with AsyncExitStack() as closing:
+        context = CrmContext(
+            url="hubspot://", settings=Settings(hubspot_token="pat-na1-wrong"),
+            engine=engine, engine_of=lambda _: engine, closing=closing,
+        )  # fmt: skip
+        tokens = open_tokens(context, None)
+    with pytest.raises(CrmAuthError, match=r"^HubSpot does not accept our key$") as caught:
+        await tokens.renewed(await tokens.token())
+    assert "REVIEWS_HUBSPOT_TOKEN" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(
