@@ -184,6 +184,7 @@ class CrmAwayError(CrmUnavailableError):
 class CrmAuthError(CrmError):
     """The CRM does not accept our credentials."""
 
+    exit_code = 5
     code = "crm_auth"
 
 
@@ -248,7 +249,7 @@ class CrmTokensRevokedError(CrmRateLimitedError):
     A person has to look after the credentials; until then each try waits for `retry_after`.
     """
 
-    exit_code = 2
+    exit_code = 5
     code = "crm_auth"
 
 
@@ -273,7 +274,6 @@ class MemoryAuthError(MemoryUnavailableError):
     """The account memory does not accept our credentials."""
 
     retryable = False
-    exit_code = 2
     code = "memory_auth"
 
 

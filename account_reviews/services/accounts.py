@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from account_reviews.bootstrap import Parts
 from account_reviews.crm.protocol import AccountFilter, AccountSource
+from account_reviews.crm.registry import scheme_of
 from account_reviews.domain.errors import AccountNotFoundError, BadInputError, NotFoundError
 from account_reviews.domain.records import Account
 
@@ -34,7 +35,7 @@ async def find_accounts(
         if not known & {wanted, unicodedata.normalize("NFC", wanted)}:
             message = f"the CRM has no account {wanted!r}"
             if unknown is None:
-                raise AccountNotFoundError(message, hint="check the id, or import the account")
+                raise AccountNotFoundError(message, hint=_what_to_do(parts))
             unknown[wanted] = message
     if owner is None:
         return found
@@ -42,6 +43,12 @@ async def find_accounts(
     if owner_id is None:
         raise NotFoundError(f"the CRM has no accounts of owner {owner!r}")
     return [account for account in found if account.owner_id == owner_id]
+
+
+def _what_to_do(parts: Parts) -> str:
+    """About an account that the CRM does not know: only the CRM in tables is filled by us."""
+    filled = scheme_of(parts.settings.crm_url or "postgresql://") == "postgresql"
+    return "check the id, or import the account" if filled else "check the id in the CRM"
 
 
 async def find_owner_id(crm: AccountSource, owner: str) -> str | None:

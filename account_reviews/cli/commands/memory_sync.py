@@ -102,7 +102,8 @@ async def _start(
         if not detach:
             seen = await _follow(parts, seen)
     _show(seen, output)
-    return 1 if seen.status is SyncStatus.FAILED else 0
+    refused = bool(ids) and seen.failed > 0  # each was named by somebody
+    return 1 if refused or seen.status is SyncStatus.FAILED else 0
 
 
 def _ensure_named(kind: SyncType, ids: tuple[str, ...]) -> None:
