@@ -29,6 +29,12 @@ class Halt(Model):
         at = rfc3339(self.at.replace(microsecond=0))
         return f"stopped by {self.by} since {at}: {self.reason}"
 
+    def describe_release(self) -> str:
+        """Who let it go on, since when and why, to follow "everything was"."""
+        at = self.released_at
+        since = "" if at is None else f" at {rfc3339(at.replace(microsecond=0))}"
+        return f"released by {self.released_by}{since}: {self.released_reason}"
+
 
 class AskHalt(Model):
     """Whether something of this tenant may be started."""

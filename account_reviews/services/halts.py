@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.base import Model, Timestamp
-from account_reviews.domain.errors import HaltedError, ReviewsError, UnreachableError
+from account_reviews.domain.errors import ConflictError, HaltedError, ReviewsError, UnreachableError
 from account_reviews.domain.halts import RELEASE_HINT, Halt
 from account_reviews.domain.review.phases import Phase
 from account_reviews.domain.review.state import ReviewState
@@ -62,8 +62,9 @@ class Standing(Model):
 async def stop_all(parts: Parts, by: str, reason: str, *, notify: Notify) -> Standing:
     """Stop every write and every start, pause every schedule. Safe to repeat.
 
-    When this returns no write is under way and none begins, nor does a review. UnreachableError
-    when the schedules could not be paused: everything else is stopped all the same.
+    When this returns no write is under way and none begins, nor does a review. ConflictError when
+    somebody let everything go on meanwhile. UnreachableError when the schedules could not be
+    paused: everything else is stopped all the same.
     """
     tenant = parts.settings.tenant
     halt, changed = await parts.halts.halt(tenant, by, reason)
@@ -76,6 +77,12 @@ async def stop_all(parts: Parts, by: str, reason: str, *, notify: Notify) -> Sta
         trouble = error
     waited = max(begun, await _wait_for_writers(parts, notify))
     unknown = (await parts.operations.standing(tenant)).unknown
+    newest = await _newest(parts)
+    if newest is not None and not newest.is_open:
+        raise ConflictError(
+            f"nothing is stopped: meanwhile everything was {newest.describe_release()}",
+            hint="`reviews stop-all` once more stops it again",
+        )
     if trouble is not None:
         raise UnreachableError(
             f"writes and starts are {halt.describe()}, but the schedules could not be paused: "
@@ -83,7 +90,7 @@ async def stop_all(parts: Parts, by: str, reason: str, *, notify: Notify) -> Sta
             hint="run `reviews stop-all` again once Temporal answers",
         )
     return Standing(
-        halt=await _newest(parts),
+        halt=newest,
         changed=changed,
         schedules_paused=paused,
         writes_waited=waited,

@@ -1,6 +1,7 @@
 """Stopping pauses every schedule; releasing resumes exactly those."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from temporalio.client import (
 )
 
 from account_reviews.bootstrap import Parts
-from account_reviews.domain.errors import UnreachableError
+from account_reviews.domain.errors import ConflictError, UnreachableError
 from account_reviews.domain.halts import Halt
 from account_reviews.services.halts import release_all, status_of, stop_all
 from account_reviews.store.halts import HaltStore
@@ -181,8 +182,27 @@ async def test_a_stop_and_a_release_at_once_leave_no_schedule_behind(
         stopping = asyncio.ensure_future(stop_all(parts, "ann", "bad data", notify=silent))
         await until(in_force)
         await release_all(parts, "bob", "all is well")
-        await stopping
+        with suppress(ConflictError):
+            await stopping
         assert {(await state_of(one))[0] for one in handles} == {False}
+
+
+async def test_a_stop_that_somebody_ended_while_it_waited_says_so(parts: Parts) -> None:
+    """Exit code 0 promises that nothing is written any more."""
+    tenant = parts.settings.tenant
+
+    async def in_force() -> bool:
+        return await parts.halts.current(tenant) is not None
+
+    async with (
+        parts.engine.begin() as connection,
+        parts.halts.gate(tenant).open_for_write(connection),
+    ):
+        stopping = asyncio.ensure_future(stop_all(parts, "ann", "bad data", notify=silent))
+        await until(in_force)
+        await release_all(parts, "bob", "all is well")
+    with pytest.raises(ConflictError, match="was released by bob at 20"):
+        await stopping
 
 
 class SlowHalts(HaltStore):
