@@ -12,6 +12,8 @@ from temporalio.service import RPCError
 
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
+from account_reviews.crm.http.limits import HasLimits
+from account_reviews.crm.http.limits_queries import LimitsReader
 from account_reviews.crm.registry import scheme_of
 from account_reviews.domain.audit.masks import mask_secrets
 from account_reviews.domain.backends import Health
@@ -32,6 +34,7 @@ SESSIONS: Final = (
 )  # fmt: skip
 PATIENCE: Final = 2.0
 """Seconds for one look."""
+_SILENT: Final = f"no answer within {PATIENCE:g} s"
 SHOWN_WITHIN: Final = timedelta(seconds=10)
 """A review that began longer ago has its row."""
 LISTED: Final = 50
@@ -100,7 +103,8 @@ async def _looked(parts: Parts) -> Report:
     finally:
         connecting.cancel()
         await asyncio.gather(connecting, return_exceptions=True)
-    services = tuple(_with_breaker(one, breakers.get(one.name)) for one in found)
+    explained = [await _explained(parts, one) for one in found]
+    services = tuple(_with_breaker(one, breakers.get(one.name)) for one in explained)
     level = level_of(
         services,
         halted=halt is not None,
@@ -150,6 +154,28 @@ async def _crm(parts: Parts, breaker: BreakerRow | None) -> str:
     return _said(await parts.crm.health())
 
 
+async def _explained(parts: Parts, service: Service) -> Service:
+    """A CRM that is silent because there is no place to ask it is said to be that."""
+    if service.name != CRM or service.detail != _SILENT:
+        return service
+    places = await _or_none(_places_taken(parts))
+    if places is None:
+        return service
+    return service._replace(
+        detail=f"all {places} calls it takes at once are under way, none ended in {PATIENCE:g} s",
+        hint="`reviews crm limits` shows whose they are",
+    )
+
+
+async def _places_taken(parts: Parts) -> int | None:
+    """How many calls of a CRM behind HTTP go at once, when all of them do."""
+    if not isinstance(parts.crm, HasLimits):
+        return None
+    service, allowed = parts.crm.calls
+    calls = (await LimitsReader(parts.statements).report(service, allowed)).concurrency
+    return calls.limit if calls.in_use >= calls.limit else None
+
+
 async def _memory(parts: Parts, breaker: BreakerRow | None) -> str:
     _ensure_asked(breaker)
     said = _said(await parts.memory.health())
@@ -176,7 +202,7 @@ async def _one(name: str, examination: Callable[[], Awaitable[str]]) -> Service:
     try:
         detail = await asyncio.wait_for(examination(), PATIENCE)
     except TimeoutError:
-        return _failed(name, f"no answer within {PATIENCE:g} s", "see `reviews doctor`")
+        return _failed(name, _SILENT, "see `reviews doctor`")
     except UnwellError as error:
         return _failed(name, str(error), error.hint)
     except ReviewsError as error:

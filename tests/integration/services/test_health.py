@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from account_reviews.bootstrap import Parts
+from account_reviews.crm.http.limits import Limits
 from account_reviews.crm.in_memory import InMemoryCrm
+from account_reviews.domain.backends import Health
 from account_reviews.domain.service_levels import Service, ServiceLevel
 from account_reviews.services import health
 from account_reviews.services.halts import stop_all
@@ -59,6 +61,34 @@ async def test_a_breaker_that_is_open_is_shown_and_nobody_is_asked(parts: Parts)
     crm = services["crm"]
     assert (crm.ok, crm.breaker, crm.since) == (False, "open", SINCE)
     assert crm.detail == ("zoho failed too often and is left alone since 2026-11-30T12:00:00Z")
+
+
+async def test_a_crm_without_a_place_to_ask_it_is_said_to_be_that(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a worker was killed with all its calls under way: its places are kept a while."""
+
+    class Full(InMemoryCrm):
+        calls = ("zoho", Limits(key="full", concurrency=1))
+
+        async def health(self) -> Health:
+            return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    parts.__dict__["crm"] = Full()
+    monkeypatch.setattr(health, "PATIENCE", 0.5)
+    _, services = await found(parts)
+    assert services["crm"].detail == health._SILENT
+    async with parts.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "insert into reviews.api_leases (id, service, key, worker, people, credits, "
+                "taken_at, expires_at) values (gen_random_uuid(), 'zoho', 'full', 'dead', true, 1, "
+                "now(), now() + interval '1 hour')"
+            )
+        )
+    _, services = await found(parts)
+    assert services["crm"].detail.startswith("all 1 calls it takes at once are under way")
+    assert services["crm"].hint == "`reviews crm limits` shows whose they are"
 
 
 async def test_a_stop_of_everything_is_maintenance(parts: Parts) -> None:
