@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 import typer
 
 from account_reviews.cli import access_log, usage
-from account_reviews.cli.output import Format, fail, leave
+from account_reviews.cli.output import chosen, fail, leave
 from account_reviews.config.terminal import completes
 from account_reviews.presentation.terminal import print_text, spare_characters
 from account_reviews.runtime.garbage_collection import collect_seldom
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Warnings of our modules are for the worker's log; a person gets one sentence.
     logging.getLogger("account_reviews").addHandler(logging.NullHandler())
     words = _spell_wait(list(sys.argv[1:] if arguments is None else arguments))
-    output = Format.JSON if usage.wants_json(words) else Format.TABLE
+    output = chosen(usage.asked_format(words))
     try:
         usage.check_words(words)
         code = build(_modules_of(words))(words, standalone_mode=False, prog_name="reviews")

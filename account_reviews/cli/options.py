@@ -5,10 +5,16 @@ from typing import Annotated
 
 import typer
 
-from account_reviews.cli.output import Format
+from account_reviews.cli.output import Format, chosen
 
 Output = Annotated[
-    Format, typer.Option("--output", "-o", help="table for people, json for programs.")
+    Format,
+    typer.Option(
+        "--output",
+        "-o",
+        help="table or wide for people, json or yaml for programs.",
+        callback=chosen,
+    ),
 ]
 
 
@@ -25,11 +31,21 @@ Form = Annotated[DocumentFormat, typer.Option("--format", "-f")]
 # Which rows, and how many.
 
 Limit = Annotated[int, typer.Option(min=1, max=1000)]
-Cursor = Annotated[str | None, typer.Option(help="Where the last page ended.")]
+Cursor = Annotated[str | None, typer.Option(help="Where the last page ended; with -o json.")]
 Account = Annotated[str | None, typer.Option(help="Account id.")]
 Owner = Annotated[str | None, typer.Option(help="Owner id.")]
 InStatus = Annotated[str | None, typer.Option()]
 OfKind = Annotated[str | None, typer.Option()]
+
+# How a table is shown: `cli/lists.py` adds these to a verb that takes a view.
+
+Columns = Annotated[str | None, typer.Option("--columns", metavar="A,B", help="Only these.")]
+Sort = Annotated[
+    str | None, typer.Option("--sort", metavar="COLUMN", help="Its order; -COLUMN turns it.")
+]
+Page = Annotated[int | None, typer.Option("--page", min=1, help="The next rows; from 1.")]
+NoPager = Annotated[bool, typer.Option("--no-pager", help="Print long lists at once.")]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Again every 2 s, until Ctrl-C.")]
 
 # Which review.
 

@@ -21,22 +21,52 @@ UNWRITABLE = 5
 
 
 class Format(StrEnum):
+    """What an answer looks like. Verbs see TABLE and JSON: `chosen` turns the others into these."""
+
     TABLE = "table"
+    WIDE = "wide"
     JSON = "json"
+    YAML = "yaml"
+
+
+_asked: list[Format] = [Format.TABLE]
+"""The word behind `-o` of this process."""
+
+
+def chosen(form: Format) -> Format:
+    """Remember the word behind `-o`; gives the kind of answer that a verb has to make."""
+    _asked[:] = [form]
+    return {Format.WIDE: Format.TABLE, Format.YAML: Format.JSON}.get(form, form)
+
+
+def is_wide() -> bool:
+    """True when all columns of tables are wanted, whole."""
+    return _asked[0] is Format.WIDE
 
 
 def print_json(document: object) -> None:
     """One JSON document on stdout. Models and times take their canonical form."""
     from account_reviews.domain.canonical import plain
 
-    print_json_text(json.dumps(plain(document), indent=2, ensure_ascii=False))
+    print_document(json.dumps(plain(document), indent=2, ensure_ascii=False))
 
 
 def print_line(document: object) -> None:
     """One JSON line, for streams."""
     from account_reviews.domain.canonical import plain
 
-    print_json_text(json.dumps(plain(document), ensure_ascii=False))
+    print_document(json.dumps(plain(document), ensure_ascii=False))
+
+
+def print_document(text: str, *, err: bool = False) -> None:
+    """JSON as it was dumped; the same document in YAML where that is asked for."""
+    if _asked[0] is not Format.YAML:
+        print_json_text(text, err=err)
+        return
+    from account_reviews.presentation.yaml_text import as_yaml
+
+    stream = sys.stderr if err else sys.stdout
+    print_text(as_yaml(text, getattr(stream, "encoding", None)), err=err)
 
 
 def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
@@ -55,7 +85,7 @@ def fail(error: Exception, output: Format = Format.TABLE) -> NoReturn:
     hint = None if error.hint is None else mask_secrets(error.hint, known=typed)
     if output is Format.JSON:
         body = {"code": error.code, "message": message, "hint": hint}
-        print_json_text(json.dumps({"error": body}, ensure_ascii=False), err=True)
+        print_document(json.dumps({"error": body}, ensure_ascii=False), err=True)
     else:
         note(message + (f" ({hint})" if hint else ""))
     leave(error.exit_code)

@@ -4,20 +4,24 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from account_reviews.cli.output import Format
+
 if TYPE_CHECKING:
     from account_reviews.domain.errors import BadInputError
 
 _PARSER_WORDS = re.compile(r"^(Value error|Assertion failed), ")
 
 
-def wants_json(words: Sequence[str]) -> bool:
-    """True when the words ask for JSON, however far the parser came."""
+def asked_format(words: Sequence[str]) -> Format:
+    """The form that the words ask for, however far the parser came; TABLE where they do not."""
     pairs = zip(words, [*words[1:], ""], strict=False)  # of no words there is no pair
-    return any(
-        word in ("-ojson", "-o=json", "--output=json")
-        or (word in ("-o", "--output") and following == "json")
-        for word, following in pairs
-    )
+    for word, following in pairs:
+        given = following if word in ("-o", "--output") else word
+        for beginning in ("--output=", "-o=", "-o"):
+            given = given.removeprefix(beginning) if word.startswith(beginning) else given
+        if given != word and given.lower() in tuple(Format):
+            return Format(given.lower())
+    return Format.TABLE
 
 
 def as_bad_input(error: Exception, words: Sequence[str]) -> "BadInputError | None":

@@ -1,7 +1,5 @@
 """Lines, tables and remarks on a terminal: all that the commands print passes through here."""
 
-import os
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,31 +10,61 @@ import typer
 
 from account_reviews.config import terminal as config
 from account_reviews.domain.characters import escaped_in_json, shown_line_by_line, shown_on_one_line
+from account_reviews.presentation.tables import AS_IT_FITS, GAP, Column, View, laid_out
+from account_reviews.presentation.tones import Tone
 
 _WIDTH_OF_FILES: Final = 200
-"""Columns of a table that no terminal shows."""
-_GAP: Final = "  "
-_BOLD: Final = "\x1b[1m{}\x1b[0m"
-_DRAWN: Final = re.compile(r"[^ -~]")
-"""What takes more or less room than one column."""
+"""Columns of a table that no terminal shows and for which COLUMNS says nothing."""
+_STYLED: Final = "\x1b[{}m{}\x1b[0m"
+_BOLD: Final = "1"
+_HOME_AND_CLEAR: Final = "\x1b[H\x1b[2J"
+_ELLIPSIS: Final = "\N{HORIZONTAL ELLIPSIS}"
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = ""
+    columns: Sequence[Column | str],
+    rows: Iterable[Sequence[object]],
+    *,
+    view: View = AS_IT_FITS,
+    last: str = "",
 ) -> None:
-    """A table on stdout, as wide as the terminal.
+    """A table on stdout that fits the terminal. A name in place of a column is its heading.
 
-    Where every line fits and is plain text it is written here. Otherwise rich folds and draws it,
-    whose import takes longer than most of our queries.
+    `rows` hold a cell for each column, also for those that are not shown: a `Cell`, or any value.
+    `last`: a line below, seen in the pager too. With `view.pager` a table that is longer than the
+    terminal is shown by PAGER. BadInputError for a column that `view` names and that is not there.
     """
-    cells = [list(map(_cell, row)) for row in rows]
-    lines = None if title else _plain_lines(columns, cells)
-    if lines is None:
-        _draw_table(columns, cells, title)
+    known = [one if isinstance(one, Column) else Column(one, one) for one in columns]
+    table = laid_out(known, list(rows), room(), view=view, more=_sign_for_more())
+    styled = shows_styles()
+    header, *others = ([_cell(text, tone, styled) for text, tone in line] for line in table.lines)
+    if styled:
+        header = [_STYLED.format(_BOLD, text) if text.strip() else text for text in header]
+    lines = [GAP.join(line) for line in (header, *others)]
+    if last:
+        lines += ["", shown_on_one_line(last)]
+    text = "\n".join(lines)
+    if view.pager and len(lines) >= shutil.get_terminal_size().lines and _in_pager(text):
         return
-    header, *others = lines
-    bold = _on_terminal() and config.knows_bold()
-    typer.echo("\n".join([_BOLD.format(header) if bold else header, *others]))
+    typer.echo(text, color=True)
+
+
+def coloured(text: str, tone: Tone | None) -> str:
+    """The text as it stands on stdout; plain where there are no colours. Its words are ours."""
+    return _cell(text, tone, shows_styles())
+
+
+def room() -> int:
+    """Columns of a line on stdout."""
+    if on_terminal():
+        return shutil.get_terminal_size().columns
+    return config.columns_named() or _WIDTH_OF_FILES
+
+
+def clear() -> None:
+    """An empty screen, to draw on again; nothing where stdout is no terminal."""
+    if on_terminal() and config.shows_pages():
+        typer.echo(_HOME_AND_CLEAR, nl=False, color=True)
 
 
 def say(text: str = "") -> None:
@@ -73,42 +101,37 @@ def spare_characters() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _cell(value: object) -> str:
-    return "-" if value is None else shown_on_one_line(str(value))
-
-
-def _plain_lines(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str] | None:
-    """Header and rows as rich would write them; None where that takes more than filling up."""
-    table = [columns, *cells]
-    if os.name == "nt" or config.is_overruled():
-        return None
-    if any(_DRAWN.search(cell) for row in table for cell in row):
-        return None
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    shown = shutil.get_terminal_size().columns if _on_terminal() else _WIDTH_OF_FILES
-    if not all(widths) or sum(widths) + len(_GAP) * (len(widths) - 1) > shown:
-        return None
-    return [
-        _GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in table
-    ]
-
-
-def _on_terminal() -> bool:
+def on_terminal() -> bool:
     """False too where standard output is closed."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _draw_table(columns: Sequence[str], cells: Sequence[Sequence[str]], title: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def shows_styles() -> bool:
+    """True where stdout is a terminal that shows colours, and nobody has said no."""
+    return config.shows_styles() and (on_terminal() or config.is_overruled())
 
-    table = Table(title=title or None, box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in cells:
-        table.add_row(*row)
-    console = Console(emoji=False, markup=False)
-    if not console.is_terminal:
-        console = Console(emoji=False, markup=False, width=_WIDTH_OF_FILES)
-    console.print(table)
+
+def _cell(text: str, tone: Tone | None, styled: bool) -> str:
+    if tone is None or not styled or not text.strip():
+        return text
+    words = text.strip()
+    before, after = text.split(words, 1)
+    return f"{before}{_STYLED.format(tone.value, words)}{after}"
+
+
+def _sign_for_more() -> str:
+    try:
+        _ELLIPSIS.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return "..."
+    return _ELLIPSIS
+
+
+def _in_pager(text: str) -> bool:
+    """False where there is no pager, or nobody who could turn its pages."""
+    command = config.pager()
+    if command is None or not on_terminal() or sys.stdin is None or not sys.stdin.isatty():
+        return False
+    from account_reviews.presentation.pager import show
+
+    return show(text, command, config.pager_environment())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from account_reviews.cli.commands.snapshot import say_control
+from account_reviews.cli.lists import show_list, takes_view
 from account_reviews.cli.options import (
     Account,
     Cursor,
@@ -20,8 +21,8 @@ from account_reviews.cli.options import (
 )
 from account_reviews.cli.output import Format, print_json, print_line, run
 from account_reviews.cli.session import open_session, temporal_when_needed
+from account_reviews.presentation.tables import AS_IT_FITS, View
 from account_reviews.presentation.terminal import (
-    note,
     print_json_text,
     print_table,
     print_text,
@@ -56,6 +57,7 @@ def register(app: typer.Typer) -> None:
     app.command("history")(history_command)
 
 
+@takes_view
 def list_command(
     owner: Owner = None,
     account: Account = None,
@@ -78,6 +80,7 @@ def list_command(
     limit: Annotated[int, typer.Option(min=1, max=200)] = 100,
     cursor: Cursor = None,
     output: Output = Format.TABLE,
+    view: View = AS_IT_FITS,
 ) -> None:
     """List reviews, newest first. All options narrow the list together."""
     given: dict[str, str | bool | None] = {
@@ -97,7 +100,7 @@ def list_command(
         "until": until,
     }
     where = {key: value for key, value in given.items() if value is not None}
-    run(_list(where, open_only, tenant, limit, cursor, output), output)
+    run(_list(where, open_only, tenant, limit, cursor, output, view), output)
 
 
 async def _list(
@@ -107,35 +110,24 @@ async def _list(
     limit: int,
     cursor: str | None,
     output: Format,
+    view: View,
 ) -> None:
     from account_reviews.presentation.review_documents import run_document
-    from account_reviews.store.review_queries import RunFilter
+    from account_reviews.presentation.review_table import RUN_COLUMNS, run_row
+    from account_reviews.store.review_queries import RunFilter, RunPage
 
     checked = _checked(where)
     async with open_session() as parts:
         whose = parts.settings.tenant if tenant is None else tenant
         wanted = RunFilter(tenant=whose, where=checked, open_only=open_only)
-        page = await parts.reader.list_runs(wanted, cursor=cursor, limit=limit)
-    items = [run_document(row) for row in page.items]
-    if output is Format.JSON:
-        print_json({"items": items, "next_cursor": page.next_cursor})
-        return
-    columns = (
-        "account_id", "owner_id", "kind", "phase", "status", "outcome", "risk_level", "waiting_on",
-        "due_at", "needs_attention", "started_at",
-    )  # fmt: skip
-    print_table(columns, [[_cell(item[name]) for name in columns] for item in items])
-    if page.next_cursor:
-        note(f"more: --cursor {page.next_cursor}")
 
+        async def read(after: str | None, most: int) -> RunPage:
+            return await parts.reader.list_runs(wanted, cursor=after, limit=most)
 
-def _cell(value: Any) -> str:
-    """For people: names with commas, yes where there is something to do."""
-    if isinstance(value, bool):
-        return "yes" if value else "-"
-    if isinstance(value, tuple):
-        return ", ".join(value) or "-"
-    return _short(value)
+        await show_list(
+            view, output, read=read, columns=RUN_COLUMNS, row=run_row, document=run_document,
+            limit=limit, cursor=cursor, nothing="no review fits",
+        )  # fmt: skip
 
 
 def _checked(where: "dict[str, str | bool]") -> "dict[str, str | bool | datetime]":

@@ -1,67 +1,21 @@
-"""Tables that are written without rich look as rich draws them."""
+"""What stands on a terminal draws nothing but itself, in colours only where there are some."""
 
+import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from account_reviews.presentation import terminal
-
-_CELL = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
-_ODD = st.sampled_from(
-    [":warning:", "12:30:45", ":100:", "a\nb", "\N{WARNING SIGN}", "[bold]x", ""]
-)
+from account_reviews.presentation.tables import Cell, View
+from account_reviews.presentation.tones import Tone, tone_of
 
 
-@st.composite
-def tables(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
-    count = draw(st.integers(1, 5))
-    row = st.lists(_CELL | _ODD, min_size=count, max_size=count)
-    return draw(st.lists(_CELL, min_size=count, max_size=count)), draw(st.lists(row, max_size=5))
-
-
-def printed(capsys: pytest.CaptureFixture[str], show: Any, *words: Any) -> str:
+def printed(capsys: pytest.CaptureFixture[str], show: Any, *words: Any, **more: Any) -> str:
     capsys.readouterr()
-    show(*words)
+    show(*words, **more)
     return capsys.readouterr().out
 
 
-@given(table=tables())
-def test_a_table_looks_the_same_with_and_without_rich(table: tuple[Any, Any]) -> None:
-    columns, rows = table
-    lines = terminal._plain_lines(columns, rows)
-    if lines is None:
-        return
-    from io import StringIO
-
-    from rich.console import Console
-    from rich.table import Table
-
-    drawn = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
-    for row in rows:
-        drawn.add_row(*row)
-    out = StringIO()
-    Console(file=out, width=200, emoji=False, markup=False).print(drawn)
-    assert out.getvalue() == "\n".join([*lines, ""])
-
-
-@pytest.mark.parametrize("cell", ["a\nb", "\N{WARNING SIGN}", "x" * 201])
-def test_what_rich_draws_is_left_to_it(cell: str) -> None:
-    assert terminal._plain_lines(["a"], [[cell]]) is None
-
-
-@pytest.mark.parametrize("cell", ["12:30:45", "2026-11-29 18:58:47Z", "[bold]x[/]", ":skull:", ""])
-def test_what_is_plain_is_not(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert terminal._plain_lines(["a"], [[cell]]) is not None
-    assert printed(capsys, terminal.print_table, ["a"], [[cell]]) == printed(
-        capsys, terminal._draw_table, ["a"], [[cell]], ""
-    )
-
-
-@pytest.mark.parametrize("drawn", [True, False], ids=["rich", "plain"])
 @pytest.mark.parametrize(
     ("cell", "shown"),
     [
@@ -72,12 +26,10 @@ def test_what_is_plain_is_not(cell: str, capsys: pytest.CaptureFixture[str]) -> 
     ],
 )
 def test_a_cell_draws_nothing_but_itself(
-    cell: str, shown: str, drawn: bool, capsys: pytest.CaptureFixture[str]
+    cell: str, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rest = "\N{WARNING SIGN}" if drawn else "x"
-    out = printed(capsys, terminal.print_table, ["name", "rest"], [[cell, rest]])
-    assert out.splitlines()[1:] == [f"{shown}  {rest}"] or out.splitlines()[1].startswith(shown)
-    assert len(out.splitlines()) == 2
+    out = printed(capsys, terminal.print_table, ["name", "rest"], [[cell, "x"], [Cell(cell), "y"]])
+    assert out.splitlines()[1:] == [f"{shown}  x", f"{shown}  y"]
 
 
 def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,3 +37,70 @@ def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "Beta \N{REPLACEMENT CHARACTER}(0lines\n"
     terminal.note("\x9b2J\rnothing")
     assert capsys.readouterr().err == "\N{REPLACEMENT CHARACTER}2J nothing\n"
+
+
+@pytest.fixture
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Stdout is a terminal of 80 columns that shows colours."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(terminal, "on_terminal", lambda: True)
+    return monkeypatch
+
+
+ROWS = [[Cell("high", tone=Tone.BAD), "ac-1"]]
+
+
+def test_a_terminal_gets_colours(
+    on_terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = printed(capsys, terminal.print_table, ["Risk", "Account"], ROWS)
+    assert "\x1b[1;31mhigh\x1b[0m  ac-1" in out
+    assert "\x1b[1mRisk\x1b[0m" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "unknown")]
+)
+def test_who_wants_no_colours_gets_none(
+    on_terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    on_terminal.setenv(name, value)
+    assert printed(capsys, terminal.print_table, ["Risk", "Account"], ROWS) == (
+        "Risk  Account\nhigh  ac-1\n"
+    )
+
+
+def test_a_pipe_gets_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    out = printed(capsys, terminal.print_table, ["Risk", "Account"], ROWS)
+    assert out == "Risk  Account\nhigh  ac-1\n"
+
+
+def test_a_file_is_as_wide_as_columns_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not sys.stdout.isatty()
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert terminal.room() == 200
+    monkeypatch.setenv("COLUMNS", "80")
+    assert terminal.room() == 80
+    monkeypatch.setenv("COLUMNS", "many")
+    assert terminal.room() == 200
+
+
+def test_a_terminal_that_has_no_such_sign_gets_dots(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "_ELLIPSIS", "\ud800")
+    columns = [terminal.Column("a", "A", prose=True)]
+    monkeypatch.setenv("COLUMNS", "18")
+    out = printed(capsys, terminal.print_table, columns, [["some words and others"]], view=View())
+    assert out == "A\nsome words and...\n"
+
+
+@pytest.mark.parametrize(("word", "tone"), [("High", Tone.BAD), ("nothing to do", Tone.QUIET),
+                                            ("of a customer", None), (None, None)])  # fmt: skip
+def test_words_have_tones(word: str | None, tone: Tone | None) -> None:
+    assert tone_of(word) is tone
