@@ -32,8 +32,8 @@ Form = Annotated[DocumentFormat, typer.Option("--format", "-f")]
 
 Limit = Annotated[int, typer.Option(min=1, max=1000)]
 Cursor = Annotated[str | None, typer.Option(help="Where the last page ended; with -o json.")]
-Account = Annotated[str | None, typer.Option(help="Account id.")]
-Owner = Annotated[str | None, typer.Option(help="Owner id.")]
+Account = Annotated[str | None, typer.Option(help="Of this account: its id or name.")]
+Owner = Annotated[str | None, typer.Option(help="Of this owner: id or name.")]
 InStatus = Annotated[str | None, typer.Option()]
 OfKind = Annotated[str | None, typer.Option()]
 
@@ -49,14 +49,16 @@ Watch = Annotated[bool, typer.Option("--watch", "-w", help="Again every 2 s, unt
 
 # Which review.
 
-Review = Annotated[str, typer.Argument(help="A review id or an account id.")]
-Reviews = Annotated[list[str], typer.Argument(help="Review ids or account ids.", metavar="REVIEW")]
+Review = Annotated[str, typer.Argument(help="An account, by id or name; or a review id.")]
+Reviews = Annotated[
+    list[str], typer.Argument(help="Accounts, by id or name; or review ids.", metavar="REVIEW")
+]
 Run = Annotated[str | None, typer.Option("--run", help="An older review, by its run id.")]
 
 # Which accounts a review or a cycle is started of.
 
 AllAccounts = Annotated[bool, typer.Option("--all", help="All accounts.")]
-AllOfOwner = Annotated[str | None, typer.Option(help="All accounts of this owner.")]
+AllOfOwner = Annotated[str | None, typer.Option(help="All accounts of this owner: id or name.")]
 AsOf = Annotated[str | None, typer.Option(help="The clock of the rules.")]
 
 # Who, and why.

@@ -117,6 +117,19 @@ class AccountSource(Protocol):
     async def capabilities(self) -> Capabilities: ...
 
 
+@runtime_checkable
+class NamesSource(Protocol):
+    """A CRM that tells all names at once; of any other what is called so is looked for in pages."""
+
+    async def account_names(self) -> dict[str, str]:
+        """The name of every account, by id."""
+        ...
+
+    async def owner_names(self) -> dict[str, str]:
+        """The name of every owner, by id."""
+        ...
+
+
 class CrmBackend(AccountSource, Protocol):
     """A CRM. What holds for every call stands at the top of this module."""
 

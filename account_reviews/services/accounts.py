@@ -1,13 +1,18 @@
 """The accounts that somebody names."""
 
 import unicodedata
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 
 from account_reviews.bootstrap import Parts
 from account_reviews.crm.protocol import AccountFilter, AccountSource
-from account_reviews.crm.registry import scheme_of
 from account_reviews.domain.errors import AccountNotFoundError, BadInputError, NotFoundError
 from account_reviews.domain.records import Account
+from account_reviews.services.lookup import (
+    find_account,
+    find_accounts_named,
+    find_owner,
+    what_to_do,
+)
 
 
 async def find_accounts(
@@ -18,57 +23,74 @@ async def find_accounts(
     every: bool = False,
     unknown: dict[str, str] | None = None,
 ) -> list[Account]:
-    """The accounts meant, ordered by id.
+    """The accounts meant, ordered by id. `ids` are ids, beginnings of one, or names.
 
-    AccountNotFoundError names the first id that the CRM does not know; with `unknown` all of them
-    go there, each with what to say of it.
+    AccountNotFoundError names the first that nobody knows, BadInputError one that may be several;
+    with `unknown` all of them go there, each with what to say of it.
     """
     if not ids and owner is None and not every:
         raise BadInputError(
-            "no account is named", hint="give ACCOUNT ids, --owner, --all or --file"
+            "no account is named", hint="give ACCOUNT ids or names, --owner, --all or --file"
         )
-    spelled = dict.fromkeys((*ids, *(unicodedata.normalize("NFC", wanted) for wanted in ids)))
-    where = AccountFilter(owner=owner, account_ids=tuple(spelled) or None)
-    found = [account async for account in _list(parts.accounts, where)]
+    owner_id = None if owner is None else await id_of_owner(parts, owner)
+    found = await _read(parts, ids, owner_id)
     known = {account.id for account in found}
-    for wanted in ids:
-        if not known & {wanted, unicodedata.normalize("NFC", wanted)}:
-            message = f"the CRM has no account {wanted!r}"
-            if unknown is None:
-                raise AccountNotFoundError(message, hint=_what_to_do(parts))
-            unknown[wanted] = message
-    if owner is None:
-        return found
-    owner_id = _one_owner(found, owner)
-    if owner_id is None:
+    others = [one for one in ids if not known & {one, _composed(one)}]
+    if others:
+        found += await _called(parts, others, owner_id, known, unknown)
+        found.sort(key=lambda account: account.id)
+    if owner_id is not None and not found:
         raise NotFoundError(f"the CRM has no accounts of owner {owner!r}")
-    return [account for account in found if account.owner_id == owner_id]
+    return found
 
 
-def _what_to_do(parts: Parts) -> str:
-    """About an account that the CRM does not know: only the CRM in tables is filled by us."""
-    filled = scheme_of(parts.settings.crm_url or "postgresql://") == "postgresql"
-    return "check the id, or import the account" if filled else "check the id in the CRM"
+async def id_of_owner(parts: Parts, owner: str) -> str:
+    """The id of somebody who may own accounts. NotFoundError, BadInputError for several."""
+    try:
+        return (await find_owner(parts, owner)).id
+    except NotFoundError as error:
+        message = f"the CRM has no accounts of owner {owner!r}"
+        raise NotFoundError(message, hint=error.hint) from None
 
 
-async def find_owner_id(crm: AccountSource, owner: str) -> str | None:
-    """The id of somebody who owns accounts, by id or exact name; None when nobody is called so.
+async def _called(
+    parts: Parts,
+    texts: list[str],
+    owner_id: str | None,
+    known: set[str],
+    unknown: dict[str, str] | None,
+) -> list[Account]:
+    """Those that are no ids; `known` are the ids of what is there already."""
+    wanted: dict[str, str] = {}
+    if unknown is None:
+        wanted = {text: (await find_account(parts, text)).id for text in texts}
+    else:
+        for text, one in (await find_accounts_named(parts, texts)).items():
+            if isinstance(one, str):
+                unknown[text] = one
+            else:
+                wanted[text] = one.id
+    more = set(wanted.values()) - known
+    found = await _read(parts, tuple(more), owner_id) if more else []
+    read = known | {account.id for account in found}
+    for text, account_id in wanted.items():
+        if account_id not in read:
+            message = f"the CRM has no account {text!r}"
+            if unknown is None:
+                raise AccountNotFoundError(message, hint=what_to_do(parts))
+            unknown[text] = message
+    return found
 
-    BadInputError when several people are: what is meant for one of them is not for all.
-    """
-    accounts = [account async for account in _list(crm, AccountFilter(owner=owner))]
-    return _one_owner(accounts, owner)
+
+async def _read(parts: Parts, ids: tuple[str, ...], owner_id: str | None) -> list[Account]:
+    spelled = dict.fromkeys((*ids, *map(_composed, ids)))
+    where = AccountFilter(owner=owner_id, account_ids=tuple(spelled) or None)
+    found = [account async for account in _list(parts.accounts, where)]
+    return [one for one in found if owner_id is None or one.owner_id == owner_id]
 
 
-def _one_owner(accounts: Iterable[Account], owner: str) -> str | None:
-    ids = sorted({account.owner_id for account in accounts if account.owner_id is not None})
-    if owner in ids or not ids:
-        return owner if ids else None
-    if len(ids) > 1:
-        raise BadInputError(
-            f"{len(ids)} owners are called {owner}: {', '.join(ids)}", hint="give the id"
-        )
-    return ids[0]
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 async def _list(crm: AccountSource, where: AccountFilter) -> AsyncIterator[Account]:

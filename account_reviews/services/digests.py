@@ -2,9 +2,10 @@
 
 from datetime import date
 
-from account_reviews.crm.protocol import AccountSource
+from account_reviews.bootstrap import Parts
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.errors import CrmError, NotFoundError
+from account_reviews.domain.errors import CrmError, NotFoundError, PassingError
+from account_reviews.domain.known_names import Known
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.reports.digest import (
     Digest,
@@ -14,7 +15,7 @@ from account_reviews.domain.reports.digest import (
     moment_of,
     since_of,
 )
-from account_reviews.services.accounts import find_owner_id
+from account_reviews.services import lookup
 from account_reviews.store.digest_queries import DigestReader
 from account_reviews.store.digest_writes import DigestStore
 
@@ -69,18 +70,15 @@ async def make_all(
     return owners
 
 
-async def find_owner(reader: DigestReader, crm: AccountSource, tenant: str, owner: str) -> str:
-    """The id of an owner given by id or exact name. NotFoundError, BadInputError for several."""
-    if owner in await reader.owners(tenant):
-        return owner
+async def find_owner(parts: Parts, owner: str) -> Known:
+    """Whose digest is meant: an id that reviews or briefs have, or whom `lookup` finds.
+
+    NotFoundError also where the CRM cannot be asked who it is.
+    """
+    if owner in await parts.digests.owners(parts.settings.tenant):
+        return Known(owner)
     try:
-        found = await find_owner_id(crm, owner)
-    except CrmError as error:
+        return await lookup.find_owner(parts, owner)
+    except (CrmError, PassingError) as error:
         hint = f"the CRM could not be asked: {error.message}"
         raise NotFoundError(f"no review knows an owner {owner!r}", hint=hint) from None
-    if found is None:
-        raise NotFoundError(
-            f"there is no owner {owner!r}",
-            hint="give the id or the exact name of somebody who owns accounts",
-        )
-    return found

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.errors import (
+    AccountNotFoundError,
     ConflictError,
+    CrmError,
+    PassingError,
     ReviewNotFoundError,
     ReviewsError,
     UnreachableError,
 )
+from account_reviews.domain.known_names import Known
+from account_reviews.services.lookup import find_account
 from account_reviews.store.review_queries import Archived, RunDetail
 from account_reviews.temporal import names
 
@@ -26,12 +31,28 @@ Connect = Callable[[], "Awaitable[Client | None]"]
 
 
 async def find_review(parts: Parts, review: str, run_id: str | None = None) -> RunDetail:
-    """A review by review id or account id: its open run, else its newest, else the named run.
+    """A review by review id, or by the id or name of its account: its open run, else its newest,
+    else the named run.
 
-    One whose rows are gone comes from the archives. ReviewNotFoundError.
+    One whose rows are gone comes from the archives. ReviewNotFoundError, BadInputError for a name
+    that several accounts have.
     """
+    try:
+        return await _find(parts, review_id_of(parts.settings.tenant, review), run_id)
+    except ReviewNotFoundError:
+        if names.is_review_id(review) or run_id is not None:
+            raise
+        account = await _meant(parts, review)
+        if account.id == review:
+            raise ReviewNotFoundError(
+                f"there is no review of {account.said}",
+                hint=f"start one: reviews start {shlex.quote(account.id)}",
+            ) from None
+    return await _find(parts, names.review_id(account.id, parts.settings.tenant), run_id)
+
+
+async def _find(parts: Parts, review_id: str, run_id: str | None) -> RunDetail:
     tenant = parts.settings.tenant
-    review_id = review_id_of(tenant, review)
     try:
         return await parts.reader.find_run(tenant=tenant, review_id=review_id, run_id=run_id)
     except ReviewNotFoundError:
@@ -39,6 +60,27 @@ async def find_review(parts: Parts, review: str, run_id: str | None = None) -> R
         if found is None:
             raise
         return found
+
+
+async def _meant(parts: Parts, text: str) -> Known:
+    """The account of whose review somebody speaks. ReviewNotFoundError."""
+    try:
+        return await find_account(parts, text)
+    except (AccountNotFoundError, CrmError, PassingError) as error:
+        missing = isinstance(error, AccountNotFoundError)
+        raise ReviewNotFoundError(
+            f"there is no review {text!r}", hint=error.hint if missing else "see `reviews list`"
+        ) from None
+
+
+async def named_review_id(parts: Parts, review: str) -> str:
+    """The review id that a person means, who gives one, or an account by id or name."""
+    if names.is_review_id(review):
+        return review
+    try:
+        return names.review_id((await find_account(parts, review)).id, parts.settings.tenant)
+    except (AccountNotFoundError, CrmError, PassingError):
+        return review_id_of(parts.settings.tenant, review)
 
 
 def review_id_of(tenant: str, review: str) -> str:

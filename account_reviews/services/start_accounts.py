@@ -8,6 +8,7 @@ from account_reviews.domain.characters import is_blank, shown_on_one_line
 from account_reviews.domain.errors import BadInputError, CrmRateLimitedError, CrmUnavailableError
 from account_reviews.domain.records import Account
 from account_reviews.services.accounts import find_accounts
+from account_reviews.services.lookup import find_accounts_named
 from account_reviews.store.known_accounts import known_accounts
 
 _HINT = "start it when the CRM is back, or with --unchecked: its review then waits for the CRM"
@@ -38,6 +39,7 @@ async def accounts_to_start(
                 f"{error.message}, and only the CRM knows which accounts {whose}",
                 hint="name the accounts: those that were reviewed before can be started",
             ) from error
+        ids = await _as_ids(parts, ids)
         known = {one.id: one for one in await _known(parts, ids)}
         missing = [one for one in ids if not known.keys() & {one, _composed(one)}]
         if unknown is None or not known:
@@ -47,6 +49,13 @@ async def accounts_to_start(
             unknown |= {one: said.format(one) for one in missing}
         say(f"{error.message}: what is started waits for the CRM")
         return sorted(known.values(), key=lambda one: one.id)
+
+
+async def _as_ids(parts: Parts, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The ids of what our reviews know by name, all else as it is."""
+    found = await find_accounts_named(parts, texts)
+    named = ((text, found[text]) for text in texts)
+    return tuple(dict.fromkeys(text if isinstance(one, str) else one.id for text, one in named))
 
 
 def _raise_missing(missing: list[str], why: str) -> None:

@@ -22,7 +22,7 @@ from account_reviews.domain.review.pending import PendingStep, StuckReview
 from account_reviews.domain.review.usage import in_words
 from account_reviews.services.access import require
 from account_reviews.services.pending_steps import CALL_SECONDS, steps_of
-from account_reviews.services.reviews import find_review, review_id_of
+from account_reviews.services.reviews import find_review, named_review_id
 from account_reviews.temporal import names, search_attributes
 from account_reviews.temporal.executions import OPEN, describe, first_run_of, is_open, quoted
 
@@ -109,7 +109,7 @@ async def retry(
     it is closed, when nothing of it fails, or when only a new worker would help; NotAllowedError
     when `by` may not.
     """
-    review_id = review_id_of(parts.settings.tenant, review)
+    review_id = await named_review_id(parts, review)
     if by is not None and parts.settings.policy_file is not None:
         about = (await find_review(parts, review_id, run_id)).state
         await require(parts, Verb.RETRY, by, about)

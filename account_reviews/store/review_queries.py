@@ -273,7 +273,7 @@ class ReviewReader:
         characters of the beginning of its id.
         """
         # A name that cannot be stored names nothing, and must not keep the others from being found.
-        asked = [name for name in names if _can_be_stored(name)]
+        asked = [name for name in names if can_be_stored(name)]
         rows = await self._statements.rows(_FIND_REQUESTS, tenant=tenant, names=asked)
         found = {name: row for row in rows for name in (row["request_id"], row["short_id"])}
         short = [one for one in asked if one not in found and len(one) >= SHORTEST_ID]
@@ -316,7 +316,7 @@ def _short(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
 
 
-def _can_be_stored(text: str) -> bool:
+def can_be_stored(text: str) -> bool:
     """False for half a pair of surrogates, and for NUL."""
     try:
         return b"\0" not in text.encode()

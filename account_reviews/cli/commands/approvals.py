@@ -94,14 +94,15 @@ async def _list(
     from account_reviews.cli.parsing import parse_choice
     from account_reviews.domain.review.approvals import RequestState
     from account_reviews.presentation.review_documents import request_row_document
+    from account_reviews.services.lookup import account_or_given, owner_or_given
 
     wanted = parse_choice("--state", state, [*RequestState, "any"])
     async with open_session() as parts:
         page = await parts.reader.list_requests(
             tenant=parts.settings.tenant,
             state=None if wanted == "any" else wanted,
-            owner=owner,
-            account=account,
+            owner=await owner_or_given(parts, owner),
+            account=await account_or_given(parts, account),
             cursor=cursor,
             limit=limit,
         )

@@ -66,13 +66,14 @@ async def _page(
     state: Which | None, account: str | None, limit: int, cursor: str | None
 ) -> "EventPage":
     from account_reviews.cli.session import open_session
+    from account_reviews.services.lookup import account_if_known
     from account_reviews.store.event_queries import EventReader
 
     async with open_session() as parts:
         return await EventReader(parts.statements).page(
             parts.settings.tenant,
             states=_STATES[state],
-            account=account,
+            account=await account_if_known(parts, account),
             cursor=cursor,
             limit=limit,
         )

@@ -118,7 +118,7 @@ async def _scope(
     from account_reviews.crm.protocol import AccountFilter
     from account_reviews.domain.cycle.state import CycleScope
     from account_reviews.domain.errors import BadInputError, NotFoundError
-    from account_reviews.services.accounts import find_accounts, find_owner_id
+    from account_reviews.services.accounts import find_accounts, id_of_owner
 
     given = {"--owner": owner is not None, "--all": every, "--accounts": bool(accounts)}
     chosen = [name for name, is_there in given.items() if is_there]
@@ -128,14 +128,14 @@ async def _scope(
     if accounts:
         named = (part.strip() for given in accounts for part in given.split(","))
         ids = tuple(dict.fromkeys(name for name in named if name))
-        await find_accounts(parts, ids=ids)
-        return CycleScope(account_ids=ids, segment=segment)
-    where = AccountFilter(owner=owner, segment=segment)
+        found = await find_accounts(parts, ids=ids)
+        return CycleScope(account_ids=tuple(one.id for one in found), segment=segment)
+    owner_id = None if owner is None else await id_of_owner(parts, owner)
+    where = AccountFilter(owner=owner_id, segment=segment)
     if not (await parts.accounts.list_accounts(where, limit=1)).items:
         whose = f" of owner {owner!r}" if owner else ""
         which = f" in segment {segment!r}" if segment else ""
         raise NotFoundError(f"the CRM has no accounts{whose}{which}")
-    owner_id = None if owner is None else await find_owner_id(parts.accounts, owner)
     return CycleScope(owner=owner_id, segment=segment)
 
 

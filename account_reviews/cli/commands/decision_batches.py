@@ -98,6 +98,7 @@ async def decide_many(choice: Choice, fields: dict[str, Any], output: Format) ->
 async def _wishes(parts: "Parts", choice: Choice, fields: dict[str, Any]) -> "list[Wish]":
     from account_reviews.domain.errors import BadInputError
     from account_reviews.services.decision_batches import Wish
+    from account_reviews.services.lookup import account_or_given, owner_or_given
 
     if not choice.every:
         if len(choice.requests) > MOST:
@@ -105,13 +106,15 @@ async def _wishes(parts: "Parts", choice: Choice, fields: dict[str, Any]) -> "li
                 f"{len(choice.requests):,} requests are named, and {MOST:,} are the most"
             )
         return [Wish(request=one, fields=fields) for one in choice.requests]
+    owner = await owner_or_given(parts, choice.owner)
+    account = await account_or_given(parts, choice.account)
     found: list[Wish] = []
     cursor = None
     while len(found) < MOST:
         page = await parts.reader.list_requests(
             tenant=parts.settings.tenant,
-            owner=choice.owner,
-            account=choice.account,
+            owner=owner,
+            account=account,
             cursor=cursor,
             limit=_PAGE,
         )

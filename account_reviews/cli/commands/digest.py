@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def digest_command(
-    owner: Annotated[str, typer.Option(help="Owner id or exact owner name.")],
+    owner: Annotated[str, typer.Option(help="Whose: an id or a name.")],
     day: Annotated[
         str | None, typer.Option(help="A date in UTC, such as 2026-10-01; today without it.")
     ] = None,
@@ -54,7 +54,7 @@ async def _digest(
     chosen = parse_day(day, now.date()) if day else now.date()
     async with open_session() as parts:
         tenant = parts.settings.tenant
-        owner_id = await find_owner(parts.digests, parts.accounts, tenant, owner)
+        owner_id = (await find_owner(parts, owner)).id
         digest = await parts.digests.get(tenant, owner_id, chosen)
         if digest is None or fresh:
             digest = await make(

@@ -40,9 +40,7 @@ def search(
     query: Annotated[
         str, typer.Argument(help='Words, "a phrase", or, -word; matched by their stem.')
     ],
-    account: Annotated[
-        str | None, typer.Option("--account", help="Only of this account id.")
-    ] = None,
+    account: Annotated[str | None, typer.Option("--account", help="Only of this account.")] = None,
     kind: Annotated[
         list[str] | None,
         typer.Option("--kind", help="review, decision, note, fact, risk or commitment."),
@@ -63,7 +61,7 @@ def search(
 
 
 def timeline(
-    account: Annotated[str, typer.Argument(help="Account id.")],
+    account: Annotated[str, typer.Argument(help="Its id or name.")],
     limit: Limit = 50,
     cursor: Annotated[
         str | None, typer.Option("--cursor", help="next_cursor of the page before.")
@@ -94,15 +92,15 @@ async def _search(
 
     wanted = tuple(_kind(name) for name in kinds)
     start = None if since is None else parse_time(since, "--since")
-    async with _memory() as memory:
+    async with _memory(account) as (memory, account_id):
         return await memory.search(
-            query, account_id=account, kinds=wanted, since=start, limit=limit
+            query, account_id=account_id, kinds=wanted, since=start, limit=limit
         )
 
 
 async def _timeline(account: str, cursor: str | None, limit: int) -> TimelinePage:
-    async with _memory() as memory:
-        return await memory.timeline(account, cursor=cursor, limit=limit)
+    async with _memory(account) as (memory, account_id):
+        return await memory.timeline(account_id or account, cursor=cursor, limit=limit)
 
 
 def _kind(name: str) -> MemoryKind:
@@ -118,8 +116,10 @@ def _kind(name: str) -> MemoryKind:
 
 
 @asynccontextmanager
-async def _memory() -> AsyncIterator[MemoryBackend]:
+async def _memory(account: str | None) -> AsyncIterator[tuple[MemoryBackend, str | None]]:
+    """The memory, and the id of the account that is meant."""
     from account_reviews.cli.session import open_session
+    from account_reviews.services.lookup import account_if_known
 
     async with open_session() as parts:
-        yield parts.memory
+        yield parts.memory, await account_if_known(parts, account)

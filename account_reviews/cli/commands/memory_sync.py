@@ -53,7 +53,7 @@ def incremental(by: By = None, detach: Detach = False, output: Output = Format.T
 
 
 def some(
-    accounts: Annotated[list[str], typer.Argument(help="Account ids.", metavar="ACCOUNT")],
+    accounts: Annotated[list[str], typer.Argument(help="Account ids or names.", metavar="ACCOUNT")],
     by: By = None,
     detach: Detach = False,
     output: Output = Format.TABLE,
@@ -86,12 +86,14 @@ async def _start(
     kind: str, accounts: tuple[str, ...], by: str | None, detach: bool, output: Format
 ) -> int:
     from account_reviews.domain.memory_sync import SyncInput, SyncStatus, SyncType
+    from account_reviews.services.lookup import account_if_known
     from account_reviews.services.memory_syncs import start_sync
 
     ids = tuple(dict.fromkeys(one.strip() for one in accounts if one.strip()))
     _ensure_named(SyncType(kind), ids)
     async with open_session() as parts:
         who = await _who(parts, by)
+        ids = tuple([await account_if_known(parts, one) or one for one in ids])
         start = SyncInput(
             type=SyncType(kind),
             tenant=parts.settings.tenant,

@@ -114,11 +114,14 @@ async def _list(
 ) -> None:
     from account_reviews.presentation.review_documents import run_document
     from account_reviews.presentation.review_table import RUN_COLUMNS, run_row
+    from account_reviews.services.lookup import narrowed
     from account_reviews.store.review_queries import RunFilter, RunPage
 
     checked = _checked(where)
     async with open_session() as parts:
         whose = parts.settings.tenant if tenant is None else tenant
+        if whose == parts.settings.tenant:
+            checked |= await narrowed(parts, checked)
         wanted = RunFilter(tenant=whose, where=checked, open_only=open_only)
 
         async def read(after: str | None, most: int) -> RunPage:

@@ -52,7 +52,7 @@ def register(app: typer.Typer) -> None:
 
 
 def start_command(
-    accounts: Annotated[list[str] | None, typer.Argument(help="Account ids.")] = None,
+    accounts: Annotated[list[str] | None, typer.Argument(help="Account ids or names.")] = None,
     owner: AllOfOwner = None,
     every: AllAccounts = False,
     file: Annotated[Path | None, typer.Option(help="One account id per line.")] = None,

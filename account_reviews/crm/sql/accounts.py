@@ -24,6 +24,9 @@ CAPABILITIES: Final = Capabilities(
 )
 _LAST_AS_OF: Final = "select as_of from crm.imports order by id desc limit 1"
 
+_ACCOUNT_NAMES: Final = "select id, name from crm.accounts"
+_OWNER_NAMES: Final = "select id, name from crm.owners"
+
 _HAS_OWNER: Final = (
     "select exists (select from crm.owners where id = :owner or (:by_name and name = :owner))"
 )
@@ -56,6 +59,20 @@ class SqlAccounts:
         with _reachable():
             await self._check_owner()
             return bool(await self._statements.scalar(_HAS_OWNER, owner=owner, by_name=by_name))
+
+    async def account_names(self) -> dict[str, str]:
+        """The name of every account, by id."""
+        return await self._names(_ACCOUNT_NAMES)
+
+    async def owner_names(self) -> dict[str, str]:
+        """The name of every owner, by id."""
+        return await self._names(_OWNER_NAMES)
+
+    async def _names(self, statement: str) -> dict[str, str]:
+        with _reachable():
+            await self._check_owner()
+            rows = await self._statements.rows(statement)
+        return {row["id"]: row["name"] for row in rows}
 
     async def capabilities(self) -> Capabilities:
         """As of `SqlCrm`; nobody is asked."""

@@ -5,16 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from account_reviews.crm.in_memory import InMemoryCrm
-from account_reviews.crm.protocol import AccountFilter, AccountPage
-from account_reviews.domain.errors import (
-    CrmUnavailableError,
-    DocumentUnreadableError,
-    NotFoundError,
-)
+from account_reviews.domain.errors import DocumentUnreadableError
 from account_reviews.domain.reports.digest import Digest
 from account_reviews.presentation.digest import render_digest
-from account_reviews.services.digests import find_owner, make, make_all
+from account_reviews.services.digests import make, make_all
 from account_reviews.store.digest_queries import DigestReader
 from account_reviews.store.digest_writes import DigestStore
 from account_reviews.store.review_queries import ReviewReader
@@ -155,28 +149,6 @@ async def test_a_day_that_is_over_shows_what_waited_then(world: World) -> None:
     )
     assert {one.request_id for one in late.waiting} == {one.request_id for one in before.waiting}
     assert late.decided == ()
-
-
-class Down(InMemoryCrm):
-    """A CRM that does not answer."""
-
-    async def list_accounts(
-        self, where: AccountFilter, *, cursor: str | None = None, limit: int = 200
-    ) -> AccountPage:
-        raise CrmUnavailableError("the CRM is down")
-
-
-async def test_an_owner_is_found_by_id_or_name(world: World) -> None:
-    reader, _ = kept(world)
-    crm, tenant = world.crm, world.tenant
-    assert await find_owner(reader, crm, tenant, "ow-4") == "ow-4"
-    assert await find_owner(reader, crm, tenant, "Oren Salvat") == "ow-4"
-    assert await find_owner(reader, crm, "other-tenant", "ow-4") == "ow-4"
-    with pytest.raises(NotFoundError, match="no owner 'nobody'"):
-        await find_owner(reader, crm, tenant, "nobody")
-    assert await find_owner(reader, Down(()), tenant, "ow-4") == "ow-4"
-    with pytest.raises(NotFoundError, match="no review knows"):
-        await find_owner(reader, Down(()), tenant, "Oren Salvat")
 
 
 async def test_an_owner_of_nothing_reviewed_has_nothing_new(world: World) -> None:

@@ -128,7 +128,8 @@ def test_a_name_that_two_people_have_is_no_name_of_one(url: str, tmp_path: Path)
     ).stdout
     for command in (("digest",), ("start",), ("cycles", "start")):
         refused = reviews(url, *command, "--owner", "John Smith")
-        said = "2 owners are called John Smith: sn-1, sn-2 (give the id)\n"
+        both = "John Smith (sn-1) or John Smith (sn-2)"
+        said = f"2 owners may be meant by 'John Smith': {both} (give the id)\n"
         assert (refused.returncode, refused.stderr) == (2, said)
     for name in ("sn-1", "Ann"):
         assert reviews(url, "digest", "--owner", name).returncode == 0
