@@ -1,4 +1,8 @@
-"""Syncs of the memory, as commands and jobs ask for them: start, pause, resume, cancel, look."""
+"""Syncs of the memory, as commands and jobs ask for them: start, pause, resume, cancel, look.
+
+One that was ended in Temporal, such as by `temporal workflow terminate`, could not say so in our
+tables: whoever looks does.
+"""
 
 import asyncio
 from datetime import UTC, datetime
@@ -11,11 +15,23 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.domain.characters import escaped_in_markdown
 from account_reviews.domain.errors import ConflictError, NotFoundError, UnreachableError
-from account_reviews.domain.memory_sync import OpenSync, SyncInput, SyncStatus, SyncView
+from account_reviews.domain.memory_sync import (
+    MarkSync,
+    OpenSync,
+    SyncInput,
+    SyncStatus,
+    SyncView,
+)
 from account_reviews.store.memory_syncs import MemorySyncs
 from account_reviews.temporal import names, start_options
 from account_reviews.temporal.client import explained
-from account_reviews.temporal.executions import describe, is_open, is_paused, unpause_hint
+from account_reviews.temporal.executions import (
+    describe,
+    first_run_of,
+    is_open,
+    is_paused,
+    unpause_hint,
+)
 
 UPDATE_SECONDS: Final = 10.0
 _PAUSE: Final = 0.05
@@ -90,7 +106,7 @@ async def _said(client: Client, handle: WorkflowHandle[Any, Any], verb: str, by:
 async def resume(client: Client, syncs: MemorySyncs, tenant: str, by: str) -> SyncView:
     """Let the sync that is paused go on; one that failed or was cancelled goes on where it was, as
     a sync of its own. NotFoundError where there never was one, ConflictError."""
-    last = await syncs.view(tenant)
+    last = await look(client, syncs, tenant)
     if last.sync_id is None or last.type is None or last.status is None:
         raise NotFoundError("the memory was never synced", hint="`reviews memory sync full`")
     if not last.status.is_over:
@@ -99,3 +115,35 @@ async def resume(client: Client, syncs: MemorySyncs, tenant: str, by: str) -> Sy
         raise ConflictError("the last sync is completed: there is nothing to resume")
     start = SyncInput(type=last.type, tenant=tenant, started_by=by, continues=last.sync_id)
     return await start_sync(client, syncs, start)
+
+
+async def look(
+    client: Client, syncs: MemorySyncs, tenant: str, sync_id: str | None = None
+) -> SyncView:
+    """The newest sync, or that one, as it stands in Temporal too. UnreachableError."""
+    seen = await syncs.view(tenant, sync_id)
+    if seen.sync_id is None or _is_over(seen):
+        return seen
+    try:
+        found = await describe(client, names.memory_sync_id(tenant))
+    except RPCError as error:
+        raise explained(error) from None
+    if found is not None and is_open(found) and first_run_of(found) == seen.sync_id:
+        return seen
+    seen = await syncs.view(tenant, seen.sync_id)  # it may just have come to its end
+    if _is_over(seen):
+        return seen
+    assert seen.sync_id is not None
+    failed = MarkSync(
+        sync_id=seen.sync_id,
+        tenant=tenant,
+        status=SyncStatus.FAILED,
+        at=datetime.now(UTC),
+        reason="it ended in Temporal",
+    )
+    await syncs.mark(failed)
+    return await syncs.view(tenant, seen.sync_id)
+
+
+def _is_over(seen: SyncView) -> bool:
+    return seen.status is not None and seen.status.is_over

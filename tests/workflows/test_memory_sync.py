@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowFailureError
 from account_reviews.domain.errors import ConflictError, CrmAuthError, NotFoundError
 from account_reviews.domain.memory_sync import SyncStatus, SyncType, SyncView
 from account_reviews.domain.policy.model import Policy
-from account_reviews.services.memory_syncs import command, resume
+from account_reviews.services.memory_syncs import command, look, resume
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.upkeep.jobs import Tools, memory_sync, memory_sync_full
@@ -88,6 +88,22 @@ async def test_a_sync_that_was_cancelled_is_taken_up_again(
         assert (seen.status, seen.done) == (SyncStatus.COMPLETED, 120)
         with pytest.raises(ConflictError, match="nothing to resume"):
             await resume(work.client, work.syncs, work.tenant, "bob")
+
+
+async def test_a_sync_that_was_terminated_is_seen_to_have_failed_and_is_taken_up_again(
+    work: Syncing,
+) -> None:
+    client = work._client
+    started = await work.start()
+    assert await look(client, work.syncs, work.tenant) == started
+    await work.handle.terminate()
+    seen = await look(client, work.syncs, work.tenant)
+    assert (seen.status, seen.errors[0].message) == (SyncStatus.FAILED, "it ended in Temporal")
+    async with work.working():
+        again = await resume(client, work.syncs, work.tenant, "bob")
+        assert again.sync_id != started.sync_id
+        assert (await work.ended()).status is SyncStatus.COMPLETED
+    assert (await look(client, work.syncs, work.tenant)).sync_id == again.sync_id
 
 
 async def test_a_sync_without_credentials_fails_with_the_reason(work: Syncing) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from account_reviews.domain.memory_sync import SyncType, SyncView
 
 WATCH_SECONDS = 0.3
+LOOK_EVERY = 20
+"""After so many looks at our tables Temporal is asked, too, whether the sync goes on."""
+LOOK_SECONDS = 5.0
 
 _COMING = {
     "pause": ("paused", "it pauses after the batch that is under way"),
@@ -119,13 +123,17 @@ async def _follow(parts: Parts, seen: SyncView) -> SyncView:
     """Show how far it is until it ends or is paused."""
     from account_reviews.cli.progress import sync_meter
 
+    polls = 0
     with sync_meter() as show:
         while seen.status is not None and not seen.status.is_over:
             show(seen)
             if seen.status.value == "paused":
                 return seen
             await asyncio.sleep(WATCH_SECONDS)
+            polls += 1
             seen = await parts.memory_syncs.view(parts.settings.tenant, seen.sync_id)
+            if polls % LOOK_EVERY == 0:
+                seen = await _checked(parts, seen)
         show(seen)
     return seen
 
@@ -154,8 +162,22 @@ async def _resume(by: str | None, output: Format) -> None:
 
 async def _status(output: Format) -> None:
     async with open_session() as parts:
-        seen = await parts.memory_syncs.view(parts.settings.tenant)
+        seen = await _checked(parts, await parts.memory_syncs.view(parts.settings.tenant))
     _show(seen, output)
+
+
+async def _checked(parts: Parts, seen: SyncView) -> SyncView:
+    """What our tables say of it, unless Temporal says that it has ended."""
+    from account_reviews.domain.errors import UnreachableError
+    from account_reviews.services.memory_syncs import look
+
+    if seen.status is None or seen.status.is_over:
+        return seen
+    with suppress(UnreachableError, TimeoutError):
+        async with asyncio.timeout(LOOK_SECONDS):
+            client = await temporal(parts)
+            return await look(client, parts.memory_syncs, parts.settings.tenant, seen.sync_id)
+    return seen
 
 
 async def _who(parts: Parts, by: str | None) -> str:
