@@ -75,7 +75,11 @@ async def stop_all(parts: Parts, by: str, reason: str, *, notify: Notify) -> Sta
         await _wait_for_cycles(parts)
     except ReviewsError as error:
         trouble = error
-    waited = max(begun, await _wait_for_writers(parts, notify))
+    try:
+        waited = max(begun, await _wait_for_writers(parts, notify))
+    except asyncio.CancelledError:
+        notify(f"writes and starts stay {halt.describe()}; a write that had begun may go on")
+        raise
     unknown = (await parts.operations.standing(tenant)).unknown
     newest = await _newest(parts)
     if newest is not None and not newest.is_open:

@@ -205,6 +205,28 @@ async def test_a_stop_that_somebody_ended_while_it_waited_says_so(parts: Parts) 
         await stopping
 
 
+async def test_who_stops_waiting_is_told_that_everything_stays_stopped(parts: Parts) -> None:
+    """As by Ctrl-C: the row stands, and only the wait is over."""
+    tenant, told = parts.settings.tenant, list[str]()
+    async with (
+        parts.engine.begin() as connection,
+        parts.halts.gate(tenant).open_for_write(connection),
+    ):
+        stopping = asyncio.ensure_future(stop_all(parts, "ann", "bad data", notify=told.append))
+
+        async def waits() -> bool:
+            await asyncio.sleep(1)
+            return await parts.halts.current(tenant) is not None
+
+        await until(waits)
+        stopping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stopping
+    assert len(told) == 1
+    assert told[0].startswith("writes and starts stay stopped by ann since")
+    assert (await status_of(parts)).halted
+
+
 class SlowHalts(HaltStore):
     """Says that nothing is stopped, and is held up on its way back."""
 
