@@ -13,8 +13,6 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -22,7 +20,14 @@ from pydantic import (
 )
 
 from account_reviews.crm.importing.fields import CUSTOM, MODULES, Module, ModuleField
-from account_reviews.domain.base import sentence
+from account_reviews.crm.mapping_files import (
+    KeysOnce,
+    Part,
+    TimeZone,
+    read_text,
+    read_yaml,
+    refused,
+)
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.money import is_currency
 from account_reviews.domain.records import RecordType
@@ -40,22 +45,6 @@ _OWN: Final = ("id", "account_id")
 """Fields that a backend can know without the mapping: who a record is, and whose."""
 
 
-class _Part(BaseModel):
-    """A part of a mapping; a key it does not have is an error that lists those it has."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, value: object) -> object:
-        if isinstance(value, dict):
-            unknown = sorted(str(key) for key in value if key not in cls.model_fields)
-            if unknown:
-                allowed = ", ".join(cls.model_fields)
-                raise ValueError(f"unknown key {unknown[0]!r}; the keys are {allowed}")
-        return value
-
-
 def _named(value: str) -> str:
     if not value.strip() or value != value.strip():
         raise ValueError(f"{value!r} is no name of a field or module")
@@ -65,7 +54,7 @@ def _named(value: str) -> str:
 Name = Annotated[str, AfterValidator(_named)]
 
 
-class FieldRule(_Part):
+class FieldRule(Part):
     """Where one of our fields stands in the CRM, and how its values are called there."""
 
     field: Name | None = None
@@ -105,7 +94,7 @@ class FieldRule(_Part):
         return next((text for text, mine in (self.values or {}).items() if mine == ours), ours)
 
 
-class ModuleMapping(_Part):
+class ModuleMapping(Part):
     """One module of the CRM, whose records are records of ours. It may appear several times."""
 
     module: Name
@@ -162,11 +151,11 @@ class ModuleMapping(_Part):
         return self
 
 
-class FieldMapping(_Part):
+class FieldMapping(Part):
     """A whole mapping file."""
 
     modules: tuple[ModuleMapping, ...] = Field(min_length=1)
-    time_zone: str = "UTC"
+    time_zone: TimeZone = "UTC"
     """Of dates that we keep as times, both ways."""
     currency: str | None = None
     """ISO 4217, of its amounts; None: the one of the policy."""
@@ -187,15 +176,6 @@ class FieldMapping(_Part):
     def records(self) -> frozenset[RecordType]:
         """The kinds of records that the CRM holds."""
         return frozenset(one.record for one in self.modules)
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (OSError, ValueError, KeyError):
-            raise ValueError(f"unknown time zone {value!r}; write it like Europe/Berlin") from None
-        return value
 
     @field_validator("currency")
     @classmethod
@@ -218,16 +198,10 @@ def load_field_mapping(path: Path | None, *, shipped: str) -> FieldMapping:
     """
     if path is None:
         source = files("account_reviews.crm").joinpath(shipped, "mapping.yaml")
-        return parse_field_mapping(_document(source.read_text("utf-8"), str(source)), str(source))
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise BadInputError(
-            f"{path} does not exist; REVIEWS_CRM_MAPPING names a mapping file"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path} cannot be read: {error}") from None
-    return parse_field_mapping(_document(text, str(path)), str(path))
+        name, text = str(source), source.read_text("utf-8")
+    else:
+        name, text = str(path), read_text(path, "REVIEWS_CRM_MAPPING names a mapping file")
+    return parse_field_mapping(read_yaml(text, name, _Loader), name)
 
 
 def parse_field_mapping(document: object, name: str) -> FieldMapping:
@@ -237,13 +211,11 @@ def parse_field_mapping(document: object, name: str) -> FieldMapping:
     try:
         return FieldMapping.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = _where(first["loc"], document)
-        raise BadInputError(f"{name}: {where}{sentence(first['msg'])}") from None
+        raise refused(error, name, document, parts="modules", called="module") from None
 
 
-class _Loader(yaml.SafeLoader):
-    """No key may appear twice; `No`, `on` and dates stay the texts they are."""
+class _Loader(KeysOnce, yaml.SafeLoader):
+    """`No`, `on` and dates stay the texts they are."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  yaml asks for it so
         first: [
@@ -253,23 +225,6 @@ class _Loader(yaml.SafeLoader):
         ]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                line = node.start_mark.line + 1
-                raise yaml.YAMLError(f"key {key!r} appears twice in the part from line {line} on")
-        return super().construct_mapping(node, deep)
-
-
-def _document(text: str, name: str) -> object:
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
-    except yaml.YAMLError as error:
-        raise BadInputError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise BadInputError(f"{name} is nested too deeply for a mapping file") from None
 
 
 def _check_rule(module: Module, name: str, rule: FieldRule) -> None:
@@ -287,13 +242,3 @@ def _check_rule(module: Module, name: str, rule: FieldRule) -> None:
             raise ValueError(f"{name} cannot be {text!r}; it is one of {choices}")
     if rule.write and name.startswith(CUSTOM):
         raise ValueError(f"{name} cannot be written: reviews write no free fields")
-
-
-def _where(location: tuple[int | str, ...], document: dict[str, Any]) -> str:
-    """The place of an error: the module it speaks of and the keys down to it."""
-    keys = [str(part) for part in location]
-    if len(location) > 1 and location[0] == "modules" and isinstance(location[1], int):
-        entry = document["modules"][location[1]]
-        name = entry.get("module") if isinstance(entry, dict) else None
-        keys[:2] = [name if name and isinstance(name, str) else f"modules[{location[1]}]"]
-    return ", ".join(keys) + ": " if keys else ""

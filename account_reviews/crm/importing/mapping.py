@@ -3,26 +3,30 @@
 import codecs
 import re
 import unicodedata
-from collections.abc import Hashable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from account_reviews.crm.importing.fields import MODULES, Kind, Module
+from account_reviews.crm.mapping_files import (
+    KeysOnce,
+    Part,
+    TimeZone,
+    read_text,
+    read_yaml,
+    refused,
+)
 from account_reviews.domain.errors import BadInputError
 
 PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
@@ -36,22 +40,6 @@ _ENCODING: Final = re.compile(
 """Encodings of text files, as Python calls them."""
 
 
-class _Part(BaseModel):
-    """A part of a mapping; a key it does not have is an error that lists those it has."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, value: object) -> object:
-        if isinstance(value, dict):
-            unknown = sorted(str(key) for key in value if key not in cls.model_fields)
-            if unknown:
-                allowed = ", ".join(cls.model_fields)
-                raise ValueError(f"unknown key {unknown[0]!r}; the keys are {allowed}")
-        return value
-
-
 def _plain_name(value: str) -> str:
     if Path(value).name != value or value in ("", ".", "..") or "\x00" in value:
         raise ValueError(f"{value!r} must be the name of a file in the import directory")
@@ -62,7 +50,7 @@ FileName = Annotated[str, AfterValidator(_plain_name)]
 DecimalSign = Literal[".", ","]
 
 
-class MostFrequent(_Part):
+class MostFrequent(Part):
     """For each `key` of another file, the `value` that stands there most often, ties by name."""
 
     file: FileName
@@ -81,7 +69,7 @@ _FITS: dict[str, tuple[Kind, ...]] = {
 }
 
 
-class Rule(_Part):
+class Rule(Part):
     """Where one field comes from. Steps are taken in the order of the keys."""
 
     column: str | None = None
@@ -134,7 +122,7 @@ class Rule(_Part):
         return self.first_of or ()
 
 
-class FileMapping(_Part):
+class FileMapping(Part):
     """One file that fills one module. A file may appear several times."""
 
     file: FileName
@@ -159,7 +147,7 @@ class FileMapping(_Part):
     """The decimal sign of numbers; the other one and blanks may part thousands then."""
     dates: tuple[str, ...] = ()
     """strptime formats or EPOCHS, tried in order; none: ISO 8601."""
-    time_zone: str = "UTC"
+    time_zone: TimeZone = "UTC"
     """Of dates and times that name no zone."""
 
     @property
@@ -204,15 +192,6 @@ class FileMapping(_Part):
             raise ValueError(f"unknown module {value!r}; the modules are {', '.join(MODULES)}")
         return value
 
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (OSError, ValueError, KeyError):
-            raise ValueError(f"unknown time zone {value!r}; write it like Europe/Berlin") from None
-        return value
-
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
         _check_formats(self.dates)
@@ -233,7 +212,7 @@ class FileMapping(_Part):
         return read | set(self.skip_when) | set(self.replace)
 
 
-class Mapping(_Part):
+class Mapping(Part):
     """A whole mapping file."""
 
     files: tuple[FileMapping, ...] = Field(min_length=1)
@@ -265,37 +244,18 @@ def _check_formats(formats: tuple[str, ...]) -> None:
             raise ValueError(f"{item!r} has no year; write it like %d-%m-%y")
 
 
-class _Loader(yaml.BaseLoader):
-    """Every scalar stays the text it is (`No` is no boolean), and no key may appear twice.
-
-    Letters have one spelling (NFC), as in the files.
-    """
+class _Loader(KeysOnce, yaml.BaseLoader):
+    """Every scalar stays the text it is: `No` is no boolean. Letters have one spelling (NFC), as in
+    the files."""
 
     def construct_scalar(self, node: yaml.ScalarNode) -> str:
         return unicodedata.normalize("NFC", super().construct_scalar(node))
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                line = node.start_mark.line + 1
-                raise yaml.YAMLError(f"key {key!r} appears twice in the part from line {line} on")
-        return super().construct_mapping(node, deep)
-
 
 def load_mapping(path: Path) -> Mapping:
     """Read a mapping file. BadInputError names the file, the key and what is allowed there."""
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  a BaseLoader makes strings only
-    except FileNotFoundError:
-        raise BadInputError(f"{path} does not exist; --mapping needs a mapping file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise BadInputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise BadInputError(f"{path} is nested too deeply for a mapping file") from None
-    return parse_mapping(document, str(path))
+    text = read_text(path, "--mapping needs a mapping file")
+    return parse_mapping(read_yaml(text, str(path), _Loader), str(path))
 
 
 def parse_mapping(document: object, name: str) -> Mapping:
@@ -305,32 +265,4 @@ def parse_mapping(document: object, name: str) -> Mapping:
     try:
         return Mapping.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = _where(first["loc"], document)
-        raise BadInputError(f"{name}: {where}{_sentence(first)}") from None
-
-
-def _sentence(error: ErrorDetails) -> str:
-    """What pydantic found, for people who write YAML."""
-    wanted = {
-        "tuple_type": "write a list, such as",
-        "dict_type": "write keys with values, such as",
-        "string_type": "write a text, such as",
-        "model_type": "write keys with values, such as",
-    }
-    kind, given = error["type"], error["input"]
-    if kind not in wanted:
-        return error["msg"].removeprefix("Value error, ")
-    shown = given if isinstance(given, str) else "text"
-    example = {"tuple_type": f"[{shown}]", "string_type": "text"}.get(kind, "{key: value}")
-    return f"{wanted[kind]} {example}"
-
-
-def _where(location: tuple[int | str, ...], document: dict[str, Any]) -> str:
-    """The place of an error: the file it speaks of and the keys down to it."""
-    keys = [str(part) for part in location]
-    if len(location) > 1 and isinstance(location[1], int):
-        entry = document["files"][location[1]]
-        file = entry.get("file") if isinstance(entry, dict) else None
-        keys[:2] = [file if file and isinstance(file, str) else f"files[{location[1]}]"]
-    return ", ".join(keys) + ": " if keys else ""
+        raise refused(error, name, document, parts="files", called="file") from None
