@@ -1,20 +1,16 @@
 """What a crash leaves of events, and a review that closes before it has read."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.crm_events import EventAction
 from account_reviews.domain.review.messages import Refresh
-from account_reviews.services import review_workflows
 from account_reviews.store.event_queue import EventQueue
 from account_reviews.temporal import names
 from account_reviews.upkeep import event_reviews
@@ -27,36 +23,11 @@ from tests.support.events import (
     event,
     outcomes,
     pass_by,
-    prepare,
     reviews_of,
     signals,
     stored,
 )
-from tests.support.world import World, create_task, make_world
-
-
-@pytest.fixture(autouse=True)
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No worker answers here."""
-    monkeypatch.setattr(review_workflows, "QUERY_SECONDS", 0.2)
-
-
-@pytest.fixture
-async def world(parts: Parts, own_client: Client) -> AsyncIterator[World]:
-    world = make_world(own_client, parts.engine)
-    prepare(parts, world.crm)
-    yield world
-    handle = own_client.get_workflow_handle(
-        names.review_id(world.account.id, parts.settings.tenant)
-    )
-    with suppress(RPCError):  # it is closed, or there never was one
-        await handle.terminate()
-
-
-@pytest.fixture
-def work(parts: Parts, own_client: Client, world: World) -> EventWork:
-    return EventWork(parts, own_client)
-
+from tests.support.world import World, create_task
 
 # What a crash leaves
 

@@ -1,14 +1,12 @@
 """What follows from events: one review of an account, once, whatever happens meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from account_reviews.bootstrap import Parts
 from account_reviews.crm.protocol import Belonging
@@ -16,7 +14,6 @@ from account_reviews.domain.crm_events import EventAction
 from account_reviews.domain.errors import CrmAuthError, CrmRateLimitedError, CrmUnreadableError
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import RecordRef, RecordType
-from account_reviews.services import review_workflows
 from account_reviews.store.operation_rows import Intent
 from account_reviews.store.operations import OperationLedger
 from account_reviews.temporal import names
@@ -27,35 +24,11 @@ from tests.support.events import (
     event,
     outcomes,
     pass_by,
-    prepare,
     reviews_of,
     signals,
     stored,
 )
-from tests.support.world import World, create_task, make_world
-
-
-@pytest.fixture(autouse=True)
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No worker answers here."""
-    monkeypatch.setattr(review_workflows, "QUERY_SECONDS", 0.2)
-
-
-@pytest.fixture
-async def world(parts: Parts, own_client: Client) -> AsyncIterator[World]:
-    world = make_world(own_client, parts.engine)
-    prepare(parts, world.crm)
-    yield world
-    handle = own_client.get_workflow_handle(
-        names.review_id(world.account.id, parts.settings.tenant)
-    )
-    with suppress(RPCError):  # it is closed, or there never was one
-        await handle.terminate()
-
-
-@pytest.fixture
-def work(parts: Parts, own_client: Client, world: World) -> EventWork:
-    return EventWork(parts, own_client)
+from tests.support.world import World, create_task
 
 
 async def test_an_event_begins_a_review_and_a_burst_begins_one(
