@@ -32,5 +32,6 @@ on conflict (run_id) do update set
   updated_at = excluded.updated_at,
   closed_at = excluded.closed_at
 
--- An attempt that comes late must not undo what a later one saved.
-where known.version < excluded.version
+-- An attempt that comes late must not undo what a later one saved. A workflow task that was lost
+-- with its worker may have come to the same version as the one that is done in its place.
+where (known.updated_at, known.version) < (excluded.updated_at, excluded.version)

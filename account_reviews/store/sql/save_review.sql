@@ -8,13 +8,6 @@ with before as materialized (
   where run_id = :run_id and state->>'workflow_run_id' = :workflow_run_id
 ),
 
--- A row of another run of the same review, as before a reset: its versions mean nothing here.
-taken_over as materialized (
-  select 1
-  from reviews.review_runs
-  where run_id = :run_id and state->>'workflow_run_id' <> :workflow_run_id
-),
-
 saved as (
   insert into reviews.review_runs as known (
     run_id, review_id, tenant, account_id, owner_id, name, kind, phase, status, outcome,
@@ -53,8 +46,11 @@ saved as (
     started_at = excluded.started_at,
     updated_at = excluded.updated_at,
     closed_at = excluded.closed_at
-  -- Another run of the same review, as after a reset, may count from lower versions.
-  where known.version < excluded.version
+  -- What a workflow task saved that was lost with its worker: the task that is done in its place,
+  -- later and perhaps with another signal, may come to the same version or a lower one. Another run
+  -- of the same review, as after a reset, may count from lower versions too.
+  where ((known.state->>'updated_at')::timestamptz, known.version)
+      < (excluded.updated_at, excluded.version)
     or known.state->>'workflow_run_id' <> excluded.state->>'workflow_run_id'
   returning run_id
 ),
@@ -68,11 +64,11 @@ requests as (
     request_id, run_id, review_id, tenant, account_id, owner_id, state, requested_at, deadline,
     body, version
   from jsonb_populate_recordset(null::reviews.approval_requests, cast(:requests as jsonb))
+  where exists (select from saved)
   on conflict (request_id) do update set
     state = excluded.state,
     body = excluded.body,
     version = excluded.version
-  where known.version < excluded.version or exists (select from taken_over)
 ),
 
 -- What people call them by. Of two reviews of an account that save at once, one leaves its number
@@ -94,7 +90,8 @@ numbers as (
   on conflict do nothing
 ),
 
--- Requests that only a run before a reset knew of: nobody can decide on them any more.
+-- Requests that only a run before a reset, or a task that was lost, knew of: nobody can decide on
+-- them any more.
 left_behind as (
   update reviews.approval_requests as known set
     state = 'superseded',
@@ -105,7 +102,7 @@ left_behind as (
         select jsonb_agg(
           case
             when one->>'state' in ('proposed', 'approved', 'adjusted')
-              then one || '{"state": "superseded", "reason": "the review was reset"}'
+              then one || '{"state": "superseded", "reason": "the review goes on without it"}'
             else one
           end
           order by place
