@@ -19,7 +19,7 @@ VERBS: Final = {
     "worker": "worker",
     "web": "web",
     "start": "start",
-    "list": "show", "show": "show", "watch": "show", "brief": "show", "history": "show",
+    "list": "list", "show": "show", "watch": "show", "brief": "show", "history": "show",
     "stuck": "stuck", "retry": "stuck",
     "snapshot": "snapshot", "resumable": "resumable",
     "pause": "control", "resume": "control", "cancel": "cancel",

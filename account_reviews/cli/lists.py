@@ -41,6 +41,7 @@ class Found(Protocol[_Found_co]):
     def next_cursor(self) -> str | None: ...
 
 
+Rows = Sequence[Sequence[object]]
 Read = Callable[[str | None, int], Awaitable[Found[_Item]]]
 """A page after a cursor, with at most that many rows."""
 
@@ -75,56 +76,41 @@ async def show_list(
     *,
     read: Read[_Item],
     columns: Sequence[Column],
-    row: Callable[[_Item], Sequence[object]],
+    rows: Callable[[Sequence[_Item]], Awaitable[Rows]],
     document: Callable[[_Item], object],
     limit: int,
     cursor: str | None = None,
     nothing: str = "nothing is there",
     last: Callable[[Sequence[_Item]], str] | None = None,
-    prepare: Callable[[Sequence[_Item]], Awaitable[None]] | None = None,
 ) -> None:
-    """Read rows and show them, once or with `--watch` until Ctrl-C.
+    """Read items and show them, once or with `--watch` until Ctrl-C.
 
-    `row`: the cells of an item, one per column. `document`: what stands for it in JSON. `nothing`:
-    the sentence for people when there are no rows. `last`: a line below the table. `prepare`: is
-    run on the items before their rows are made, to look up names. With `--sort` all rows are read,
-    MOST_SORTED at most.
+    `rows`: the cells of items, one per column; it may look up names. `document`: what stands for an
+    item in JSON. `nothing`: the sentence for people when there are none. `last`: a line below the
+    table. With `--sort` everything is read, MOST_SORTED rows at most. BadInputError for a column
+    that is not there.
     """
-    for name in filter(None, (view.sort,)):
-        place_of(columns, name.removeprefix("-"), "--sort")
     chosen(columns, view)
+    if view.sort:
+        place_of(columns, view.sort.removeprefix("-"), "--sort")
     while True:
-        items, following = await _read(view, output, read, columns, row, prepare, limit, cursor)
+        items, following = await _read(view, output, read, columns, rows, limit, cursor)
         if output is Format.JSON:
             answer = {"items": [document(one) for one in items], "next_cursor": following}
             (print_line if view.watch else print_json)(answer)
         else:
-            if prepare is not None and not view.sort:
-                await prepare(items)
+            cells = await rows(items)
+            below = [last(items)] if last is not None and items else []
+            below += [f"More rows: --page {view.page + 1}"] if following else []
             if view.watch:
                 clear()
-            below = [last(items) if last is not None and items else ""]
-            below += [f"More rows: --page {view.page + 1}" if following else ""]
-            if items or view.page == 1:
-                _print(view, columns, [row(one) for one in items], nothing, below)
+            if cells:
+                print_table(columns, cells, view=view, last="  ".join(below))
             else:
-                say(f"there is no page {view.page}")
+                say(nothing if view.page == 1 else f"there is no page {view.page}")
         if not view.watch:
             return
         await asyncio.sleep(WATCH_SECONDS)
-
-
-def _print(
-    view: View,
-    columns: Sequence[Column],
-    rows: Sequence[Sequence[object]],
-    nothing: str,
-    below: Sequence[str],
-) -> None:
-    if not rows:
-        say(nothing)
-        return
-    print_table(columns, rows, view=view, last=" ".join(filter(None, below)))
 
 
 async def _read(
@@ -132,17 +118,14 @@ async def _read(
     output: Format,
     read: Read[_Item],
     columns: Sequence[Column],
-    row: Callable[[_Item], Sequence[object]],
-    prepare: Callable[[Sequence[_Item]], Awaitable[None]] | None,
+    rows: Callable[[Sequence[_Item]], Awaitable[Rows]],
     limit: int,
     cursor: str | None,
 ) -> tuple[Sequence[_Item], str | None]:
-    """The rows of the page, and a cursor, for people any text, where more follow."""
+    """The items of the page, and a cursor, for people any text, where more follow."""
     if view.sort:
         found = await _all(read, cursor)
-        if prepare is not None:
-            await prepare(found)
-        places = in_order(columns, [row(one) for one in found], view.sort)
+        places = in_order(columns, await rows(found), view.sort)
         begin = (view.page - 1) * limit
         page = [found[place] for place in places[begin : begin + limit]]
         more = begin + limit < len(found) and output is Format.TABLE

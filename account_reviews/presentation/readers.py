@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.core import UnknownLocaleError
 
-from account_reviews.config.reader import locale_names, mapping_words, zone_names
+from account_reviews.config.reader import locale_names, mapping_words
 from account_reviews.config.settings import Settings
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.presentation.words import Words
+from account_reviews.presentation.zones import reader_zone
 
 _USUAL: Final = "en_GB"
 
@@ -35,7 +35,7 @@ def reader_words(
     mapped = mapping_words(settings.crm_mapping)
     return Words(
         now=now,
-        zone=_zone(zone, settings),
+        zone=reader_zone(settings, zone),
         locale=_locale(locale, settings),
         currency=mapped.currency or policy.money.currency or None,
         labels=mapped.labels,
@@ -57,18 +57,6 @@ def _locale(own: str | None, settings: Settings) -> Locale:
         return found
     usable = (_parsed(name) for name in locale_names())
     return next((one for one in usable if one), Locale.parse(_USUAL))
-
-
-def _zone(own: str | tzinfo | None, settings: Settings) -> tzinfo:
-    if isinstance(own, tzinfo):
-        return own
-    for name in (own, settings.time_zone, *zone_names()):
-        try:
-            if name:
-                return ZoneInfo(name)
-        except (OSError, ValueError, KeyError):
-            continue
-    return ZoneInfo("UTC")
 
 
 def _parsed(name: str | None) -> Locale | None:

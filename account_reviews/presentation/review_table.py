@@ -3,10 +3,14 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from account_reviews.presentation.tables import Cell, Column
+from account_reviews.presentation.tables import Cell, Column, account_cell
+from account_reviews.presentation.terms import term_of
 from account_reviews.presentation.tones import tone_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from account_reviews.presentation.quick_words import ListWords
     from account_reviews.store.review_queries import RunRow
 
 RUN_COLUMNS: Final = (
@@ -31,18 +35,18 @@ RUN_COLUMNS: Final = (
 _RISKS: Final = ("none", "low", "medium", "high", "critical")
 
 
-def run_row(row: "RunRow") -> tuple[object, ...]:
+def run_row(row: "RunRow", words: "ListWords") -> tuple[object, ...]:
     """The cells of one review, as RUN_COLUMNS has them."""
     return (
-        row.account_id,
+        account_cell(row.account_name, row.account_id),
         word_cell(row.status),
         Cell(row.risk_level, _risk(row.risk_level), tone_of(row.risk_level)),
-        ", ".join(row.waiting_on) or None,
-        _time(row.due_at),
-        row.owner_id,
+        ", ".join(map(words.person, row.waiting_on)) or None,
+        due_cell(row.due_at, words),
+        words.person(row.owner_id) if row.owner_id else None,
         word_cell(row.outcome),
         Cell("yes", 0, tone_of("yes")) if row.needs_attention else Cell(None, 1),
-        _time(row.started_at),
+        time_cell(row.started_at, words),
         word_cell(row.kind),
         word_cell(row.phase),
         row.name,
@@ -50,18 +54,35 @@ def run_row(row: "RunRow") -> tuple[object, ...]:
         row.purpose,
         row.review_id,
         row.run_id,
-        _time(row.updated_at),
+        time_cell(row.updated_at, words),
     )
 
 
+def unknown_people(rows: "Sequence[RunRow]") -> list[str]:
+    """Whose decisions are waited for and whose names these rows do not hold."""
+    known = {row.owner_id for row in rows if row.owner_name}
+    return sorted({who for row in rows for who in row.waiting_on} - known)
+
+
+def people_of(rows: "Sequence[RunRow]") -> dict[str, str]:
+    """Id -> name of the owners."""
+    return {row.owner_id: row.owner_name for row in rows if row.owner_id and row.owner_name}
+
+
 def word_cell(word: str | None) -> Cell:
-    """A status, kind or outcome as people write it."""
-    return Cell(None if word is None else word.replace("_", " "), None, tone_of(word))
+    """A status, kind or outcome as people write it, in its tone."""
+    return Cell(None if word is None else term_of(word), None, tone_of(word))
+
+
+def due_cell(at: datetime | None, words: "ListWords") -> Cell:
+    """ "Fri 2 Oct, in 3 days", the day alone where there is less room."""
+    return Cell(None) if at is None else Cell(words.due(at), at, short=words.day(at))
+
+
+def time_cell(at: datetime | None, words: "ListWords") -> Cell:
+    """ "Fri 2 Oct, 14:05", ordered by the time itself."""
+    return Cell(None) if at is None else Cell(words.moment(at), at, short=words.day(at))
 
 
 def _risk(level: str | None) -> int | None:
     return _RISKS.index(level) if level in _RISKS else None
-
-
-def _time(at: datetime | None) -> Cell:
-    return Cell(None if at is None else f"{at:%Y-%m-%d %H:%M}", at)

@@ -5,7 +5,7 @@ highest rank go first; prose is cut at the end of a word, or folded where its co
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -46,13 +46,14 @@ class Cell(NamedTuple):
 
     `sort`: what rows are ordered by instead of the text, as the time behind "in 3 days"; None
     stands last. `tone`: its colour. `keep`: the end that stays when the text is cut, as the id
-    behind a name.
+    behind a name. `short`: says the same where there is less room.
     """
 
     text: str | None
     sort: Any = None
     tone: Tone | None = None
     keep: str = ""
+    short: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,14 +137,16 @@ def laid_out(
     """
     kept = chosen(columns, view)
     rows = [rows[place] for place in in_order(columns, rows, view.sort)]
-    cells = {place: [_cell(row[place]) for row in rows] for place in kept}
-    natural = {
-        place: max(
-            [width_of(columns[place].heading), *(width_of(c.text or "") for c in cells[place])]
-        )
-        for place in kept
-    }
-    widths = natural if view.wide else _fitted(columns, kept, natural, room, fixed=view.columns)
+    full = {place: [_cell(row[place]) for row in rows] for place in kept}
+    short = {place: [_shortened(cell) for cell in full[place]] for place in kept}
+    natural = {place: _widest(columns[place], full[place]) for place in kept}
+    if view.wide:
+        cells, widths = full, natural
+    else:
+        least = {place: _widest(columns[place], short[place]) for place in kept}
+        cells, widths = short, _fitted(columns, kept, least, room, fixed=view.columns)
+        if _total([natural[place] for place in widths]) <= room:
+            cells, widths = full, {place: natural[place] for place in widths}
     kept = [place for place in kept if place in widths]
     lines = [_line([(columns[p].heading, None) for p in kept], columns, kept, widths)]
     for number in range(len(rows)):
@@ -162,7 +165,7 @@ def _fitted(
     """The widths of the columns that have room, by their places."""
     widths = {place: natural[place] for place in kept}
     while True:
-        over = sum(widths.values()) + len(GAP) * (len(widths) - 1) - room
+        over = _total(widths.values()) - room
         giving = [p for p in widths if columns[p].prose or columns[p].folds]
         least = {p: _least(columns[p], natural[p], _LEAST) for p in giving}
         if over <= sum(widths[p] - least[p] for p in giving):
@@ -172,6 +175,18 @@ def _fitted(
             least = {p: _least(columns[p], natural[p], _LAST_RESORT) for p in giving}
             return _shrunk(widths, least, over)
         del widths[max(ranks)[1]]
+
+
+def _total(widths: Collection[int]) -> int:
+    return sum(widths) + len(GAP) * (len(widths) - 1)
+
+
+def _widest(column: Column, cells: Sequence[Cell]) -> int:
+    return max([width_of(column.heading), *(width_of(cell.text or "") for cell in cells)])
+
+
+def _shortened(cell: Cell) -> Cell:
+    return cell if cell.short is None else cell._replace(text=shown_on_one_line(cell.short))
 
 
 def _least(column: Column, natural: int, least: int) -> int:

@@ -16,19 +16,12 @@ from babel.numbers import format_currency, format_decimal, format_percent
 
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.proposals import Action, due_in_words, same
+from account_reviews.presentation.terms import UNKNOWN, account_named, term_of
 
-UNKNOWN: Final = "unknown"
 EMPTY: Final = "empty"
 """What a field holds that holds nothing."""
 _MONEY: Final = frozenset({"amount", "annual_revenue", "arr", "value", "revenue"})
 _LABELS: Final = {"arr": "ARR", "due_at": "Due", "owner_id": "Owner"}
-_TERMS: Final[Mapping[str, str]] = {
-    "at_risk": "fragile",
-    "on_demand": "on demand",
-    "nothing_to_do": "nothing to do",
-}
-"""Words of the program that people call something else than the same with blanks. `at_risk` is a
-band of health; "At Risk" is a status of the CRM; of risk itself there are levels."""
 
 
 class Change(Protocol):
@@ -135,7 +128,7 @@ class Words:
 
     def account(self, name: str | None, account_id: str) -> str:
         """ "Fjord Optics (ac-038)"."""
-        return f"{name} ({account_id})" if name and name != account_id else account_id
+        return account_named(name, account_id)
 
     def person(self, who: str | None) -> str:
         """A name, for an id too where it is known."""
@@ -147,9 +140,7 @@ class Words:
 
     def term(self, word: StrEnum | str | None) -> str:
         """A state, kind, level or outcome: "on demand", never `on_demand`."""
-        if word is None:
-            return UNKNOWN
-        return _TERMS.get(str(word), str(word).replace("_", " "))
+        return term_of(word)
 
     def value(self, name: str, value: Scalar, *, currency: str | None = None) -> str:
         """What a field holds, by its name and type."""

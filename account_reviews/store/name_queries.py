@@ -3,6 +3,7 @@
 The name is None where no review knows one. UnreachableError when the database is down.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from account_reviews.store.sql_files import read_sql
@@ -18,6 +19,7 @@ _OWNER: Final = (
     "select owner_id as id, state#>>'{snapshot,owner_name}' as name from reviews.review_runs "
     "where tenant = :tenant and owner_id = :id order by started_at desc limit 1"
 )
+_NAMED: Final = read_sql("account_reviews.store", "names_of_owners.sql")
 
 Names = dict[str, str | None]
 
@@ -30,6 +32,11 @@ async def account_name(statements: Statements, tenant: str, account_id: str) -> 
 async def owner_name(statements: Statements, tenant: str, owner_id: str) -> Names:
     """The owner of exactly that id, or nothing."""
     return _read(await statements.rows(_OWNER, tenant=tenant, id=owner_id))
+
+
+async def names_of_owners(statements: Statements, tenant: str, ids: Iterable[str]) -> Names:
+    """Those of these owners whose accounts were reviewed."""
+    return _read(await statements.rows(_NAMED, tenant=tenant, ids=list(ids)))
 
 
 async def account_names(statements: Statements, tenant: str) -> Names:

@@ -85,6 +85,8 @@ class RunRow(NamedTuple):
     needs_attention: bool
     started_at: datetime
     updated_at: datetime
+    account_name: str | None
+    owner_name: str | None
 
 
 class Archived(NamedTuple):

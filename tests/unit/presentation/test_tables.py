@@ -137,3 +137,13 @@ def test_texts_are_sorted_as_people_do() -> None:
     rows = [("ac-10",), ("AC-9",), (None,), ("ac-2 b",), ("beta",)]
     order = in_order([Column("a", "A")], rows, "a")
     assert [rows[place][0] for place in order] == ["ac-2 b", "AC-9", "ac-10", "beta", None]
+
+
+def test_where_there_is_less_room_cells_say_less() -> None:
+    columns = (Column("account", "Account", prose=True), Column("due", "Due", 2))
+    rows = [("Fjord Optics", Cell("Fri 2 Oct, in 3 days", short="Fri 2 Oct"))]
+    assert text_of(laid_out(columns, rows, 34))[1] == "Fjord Optics  Fri 2 Oct, in 3 days"
+    assert text_of(laid_out(columns, rows, 33))[1] == "Fjord Optics  Fri 2 Oct"
+    assert text_of(laid_out(columns, rows, 20))[1] == "Fjord Optics"
+    wide = View(wide=True)
+    assert text_of(laid_out(columns, rows, 20, view=wide))[1].endswith("in 3 days")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from account_reviews.presentation import terminal
-from account_reviews.presentation.tables import Cell, View
+from account_reviews.presentation.tables import Cell, Column, View
 from account_reviews.presentation.tones import Tone, tone_of
 
 
@@ -94,7 +94,7 @@ def test_a_terminal_that_has_no_such_sign_gets_dots(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(terminal, "_ELLIPSIS", "\ud800")
-    columns = [terminal.Column("a", "A", prose=True)]
+    columns = [Column("a", "A", prose=True)]
     monkeypatch.setenv("COLUMNS", "18")
     out = printed(capsys, terminal.print_table, columns, [["some words and others"]], view=View())
     assert out == "A\nsome words and...\n"
