@@ -185,7 +185,7 @@ async def _memory(parts: Parts, breaker: BreakerRow | None) -> str:
 
 def _ensure_asked(breaker: BreakerRow | None) -> None:
     """What is left alone is left alone by us too."""
-    if breaker is not None and breaker.standing == "open":
+    if breaker is not None and breaker.standing == "open" and breaker.since is not None:
         raise UnwellError(
             f"{breaker.service} failed too often and is left alone since {rfc3339(breaker.since)}",
             "it is asked again by itself; see `reviews doctor`",

@@ -9,8 +9,8 @@ from account_reviews.store.statements import Statements
 
 _AGE: Final = read_sql("account_reviews.store", "snapshot_age.sql")
 _BREAKERS: Final = (
-    "select service, standing, since from reviews.api_breakers "
-    "where service = any(:services) order by since"
+    "select service, standing, nullif(since, to_timestamp(0)) as since "
+    "from reviews.api_breakers where service = any(:services) order by api_breakers.since"
 )
 
 
@@ -19,7 +19,8 @@ class BreakerRow(Model):
 
     service: str
     standing: str
-    since: Timestamp
+    since: Timestamp | None
+    """None: it was never anything else."""
 
 
 class ServiceReader:

@@ -199,7 +199,9 @@ class _Session(Checker):
         if lost:
             kind = Kind.MISSING if lost > 0 else Kind.EXTRA
             self.add(
-                kind, f"{abs(lost)} entries too {'few' if lost > 0 else 'many'}", rows=abs(lost)
+                kind,
+                f"{abs(lost)} {'entry' if abs(lost) == 1 else 'entries'} too {'few' if lost > 0 else 'many'}",
+                rows=abs(lost),
             )
         self._same(self._document, {k: v for k, v in body.items() if k != "total_entries"})
         if self._rows != in_order(self._rows):

@@ -214,7 +214,8 @@ class _Range(Checker):
         lacking = said["rows"] - self._rows if type(said.get("rows")) is int else 0
         if lacking:
             kind = Kind.MISSING if lacking > 0 else Kind.EXTRA
-            why = f"{abs(lacking)} rows too {'few' if lacking > 0 else 'many'}"
+            rows = f"{abs(lacking)} row{'' if abs(lacking) == 1 else 's'}"
+            why = f"{rows} too {'few' if lacking > 0 else 'many'}"
             self.add(kind, why, rows=abs(lacking))
         elif not same({key: said.get(key) for key in statement}, statement):
             self.add(Kind.DIFFERING, "the lines are not those that the last line speaks of")

@@ -91,6 +91,21 @@ async def test_a_crm_without_a_place_to_ask_it_is_said_to_be_that(
     assert services["crm"].hint == "`reviews crm limits` shows whose they are"
 
 
+async def test_a_breaker_that_never_opened_is_of_no_time(parts: Parts) -> None:
+    parts.__dict__["crm"] = InMemoryCrm()
+    parts.settings = replace(parts.settings, crm_url="zoho://")
+    row = (
+        "insert into reviews.api_breakers "
+        "values ('zoho', 'new', 'closed', to_timestamp(0), 2, 0, 0)"
+    )
+    async with parts.engine.begin() as connection:
+        await connection.execute(text(row))
+    _, services = await found(parts)
+    async with parts.engine.begin() as connection:
+        await connection.execute(text("delete from reviews.api_breakers where key = 'new'"))
+    assert (services["crm"].breaker, services["crm"].since) == ("closed", None)
+
+
 async def test_a_stop_of_everything_is_maintenance(parts: Parts) -> None:
     await stop_all(parts, by="ann", reason="the move", notify=lambda *_: None)
     report, _ = await found(parts)
