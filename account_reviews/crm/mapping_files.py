@@ -105,6 +105,8 @@ def _sentence(error: ErrorDetails) -> str:
         "model_type": "write keys with values, such as",
     }
     kind, given = error["type"], error["input"]
+    if kind == "too_short":
+        return "write one entry at least"
     if kind not in wanted:
         return sentence(error["msg"])
     shown = given if isinstance(given, str) else "text"

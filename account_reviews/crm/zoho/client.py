@@ -263,7 +263,10 @@ def _meaning(body: Mapping[str, Any], status: int, method: str, path: str) -> Cr
             hint="somebody has to act in the CRM first; the next review proposes it again",
         )
     if code in _CREDENTIALS or status == 401:
-        return CrmAuthError(f"{SERVICE} does not accept our credentials and says {code or status}")
+        return CrmAuthError(
+            f"{SERVICE} does not accept our credentials and says {code or status}",
+            hint="connect anew with `reviews crm connect zoho`",
+        )
     if code in _PERMISSION or status == 403:
         said = str(details.get("permissions") or details.get("api_name") or path)
         return CrmPermissionError(

@@ -51,6 +51,8 @@ def test_the_shipped_ones_fit(shipped: str) -> None:
     [
         ("[]", "m.yaml: a mapping file of a CRM starts with `modules:`"),
         ("a: [", "m.yaml is not valid YAML: while parsing"),
+        ("modules: []", "m.yaml: modules: write one entry at least"),
+        ("modules: [Accounts]", "modules[0]: write keys with values, such as"),
         ("modules: []\nmodules: []", "key 'modules' appears twice in the part from line 1 on"),
         (
             "currency: euro\nmodules: [{module: X, record: account, fields: {name: N}}]",

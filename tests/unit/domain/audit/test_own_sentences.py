@@ -10,7 +10,7 @@ FILLINGS = ("invalid_client", "401")
 
 
 def sentences() -> Iterator[tuple[str, str]]:
-    """Each text of several words that is put together, but for addresses, filled with what tells nothing."""
+    """Each text of several words that is put together, but for addresses, filled in."""
     for folder in ("account_reviews", "activities", "workflows"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
