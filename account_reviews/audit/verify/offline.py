@@ -198,11 +198,9 @@ class _Session(Checker):
             self.add(Kind.DIFFERING, "total_entries is no whole number")
         if lost:
             kind = Kind.MISSING if lost > 0 else Kind.EXTRA
-            self.add(
-                kind,
-                f"{abs(lost)} {'entry' if abs(lost) == 1 else 'entries'} too {'few' if lost > 0 else 'many'}",
-                rows=abs(lost),
-            )
+            entries = f"{abs(lost)} {'entry' if abs(lost) == 1 else 'entries'}"
+            why = f"{entries} too {'few' if lost > 0 else 'many'}"
+            self.add(kind, why, rows=abs(lost))
         self._same(self._document, {k: v for k, v in body.items() if k != "total_entries"})
         if self._rows != in_order(self._rows):
             self.add(Kind.DIFFERING, "the entries are not in their order")
