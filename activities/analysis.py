@@ -87,6 +87,7 @@ class AnalysisActivities:
             baseline=baseline,
             memory=await self._memory(call.memory_hash),
             prior=past.outcomes,
+            own_writes=past.own_writes,
             previous_risk=PreviousRisk(score=past.risk_score, level=past.risk_level)
             if past.risk_level is not None
             else None,
@@ -112,7 +113,7 @@ class AnalysisActivities:
             requires_attention=analysis.requires_attention,
             changes_detected=analysis.changes_detected,
             changes=analysis.proposed_changes,
-            approvers=(analysis.owner_id,) if analysis.owner_id else (),
+            approvers=self._policy.approvals.owners(analysis.owner_id),
             terms=self._terms(),
             policy_hash=analysis.policy_hash,
             summary=summarise_analysis(analysis),

@@ -87,7 +87,7 @@ class UndoActivities:
                 "requires_attention": False,
                 "changes_detected": False,
                 "changes": (change,),
-                "approvers": (owner_id,) if owner_id else (),
+                "approvers": self._policy.approvals.owners(owner_id),
                 # Nothing is undone that nobody approved, whatever needs nobody elsewhere.
                 "terms": self._terms().model_copy(update={"auto": ()}),
                 "policy_hash": self._policy.hash,

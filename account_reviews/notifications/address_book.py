@@ -115,6 +115,7 @@ def _groups_asked(policy: Policy) -> Iterator[str]:
     approvals, routes = policy.approvals, policy.approvals.routes
     named = (
         *approvals.approvers,
+        *(one for one in approvals.fallback if one in approvals.groups),
         *routes.many_records,
         *routes.low_confidence,
         *routes.personal_data,

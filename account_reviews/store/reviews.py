@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.domain.analysis.model import PriorOutcome, RiskLevel
+from account_reviews.domain.analysis.own_writes import OwnWrite
 from account_reviews.domain.audit.redaction import DEFAULT, Rules
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.errors import DocumentNotFoundError
@@ -84,6 +85,7 @@ class Past(Model):
     risk_score: int | None = None
     risk_level: RiskLevel | None = None
     outcomes: tuple[PriorOutcome, ...] = ()
+    own_writes: tuple[OwnWrite, ...] = ()
 
 
 class ReviewStore:
@@ -257,6 +259,7 @@ class ReviewStore:
             risk_score=found["risk_score"],
             risk_level=found["risk_level"],
             outcomes=found["outcomes"] or (),
+            own_writes=found["writes"] or (),
         )
 
     async def requests_of(self, run_id: str) -> tuple[ApprovalRequest, ...]:

@@ -7,7 +7,14 @@ from account_reviews.domain.analysis.engagement import engagement_score
 from account_reviews.domain.analysis.facts import Facts
 from account_reviews.domain.analysis.findings import collect_findings
 from account_reviews.domain.analysis.health import assess_health
-from account_reviews.domain.analysis.model import Analysis, PreviousRisk, PriorOutcome, Risk
+from account_reviews.domain.analysis.model import (
+    Analysis,
+    DetectedChange,
+    PreviousRisk,
+    PriorOutcome,
+    Risk,
+)
+from account_reviews.domain.analysis.own_writes import OwnWrite, with_own_writes
 from account_reviews.domain.analysis.recommendations import compose
 from account_reviews.domain.analysis.risk import assess_risk, needs_review, priority_score
 from account_reviews.domain.analysis.risk_signals import detect_risk_signals
@@ -28,6 +35,8 @@ class AnalysisInputs(Model):
     """None: the memory could not be reached."""
     prior: tuple[PriorOutcome, ...] = ()
     previous_risk: PreviousRisk | None = None
+    own_writes: tuple[OwnWrite, ...] = ()
+    """Updates of ours since the baseline, and all tasks that we made."""
     as_of: Timestamp
     stale_seconds: int | None = None
     """Age of the snapshot in seconds, when the CRM was down and an old one is used."""
@@ -35,8 +44,9 @@ class AnalysisInputs(Model):
 
 def analyse(inputs: AnalysisInputs, policy: Policy) -> Analysis:
     """Changes, risk, health, findings, recommendations and exact writes for one account."""
-    context = _read(inputs, policy)
-    facts, changes = context.facts, context.changes
+    changes = _told(inputs, policy)
+    context = _read(inputs, policy, changes)
+    facts = context.facts
     findings = collect_findings(facts, changes, context.risk_signals)
     composed = compose(context, inputs.prior, _observed_at(inputs))
     attention = any(finding.requires_attention for finding in findings)
@@ -61,6 +71,7 @@ def analyse(inputs: AnalysisInputs, policy: Policy) -> Analysis:
         recommendations=composed.recommendations,
         proposed_changes=composed.changes,
         quiet=composed.quiet,
+        open_tasks=composed.open_tasks,
         priority_score=priority,
         needs_review=needs_review(context.risk, priority, attention=attention, policy=policy),
         degraded=bool(missing),
@@ -77,11 +88,12 @@ def starting_risk(snapshot: AccountSnapshot, policy: Policy) -> Risk:
     return _read(inputs, policy).risk
 
 
-def _read(inputs: AnalysisInputs, policy: Policy) -> Context:
+def _read(
+    inputs: AnalysisInputs, policy: Policy, told: tuple[DetectedChange, ...] | None = None
+) -> Context:
     facts = Facts(inputs.snapshot, inputs.as_of, policy)
-    baseline = inputs.baseline
-    before = None if baseline is None else Facts(baseline, baseline.as_of, policy)
-    changes = detect_changes(facts, before)
+    told = _told(inputs, policy) if told is None else told
+    changes = (*_given_away(inputs, policy, told), *told)
     risk_signals = detect_risk_signals(facts, changes)
     return Context(
         facts=facts,
@@ -92,7 +104,32 @@ def _read(inputs: AnalysisInputs, policy: Policy) -> Context:
         engagement=engagement_score(facts),
         memory=inputs.memory or (),
         previous_owners=_previous_owners(inputs),
+        own_writes=inputs.own_writes,
     )
+
+
+def _told(inputs: AnalysisInputs, policy: Policy) -> tuple[DetectedChange, ...]:
+    """What others changed since the last review."""
+    facts, baseline = Facts(inputs.snapshot, inputs.as_of, policy), inputs.baseline
+    if baseline is None:
+        return detect_changes(facts, None)
+    left = with_own_writes(baseline, inputs.own_writes)
+    return detect_changes(facts, Facts(left, baseline.as_of, policy))
+
+
+def _given_away(
+    inputs: AnalysisInputs, policy: Policy, told: tuple[DetectedChange, ...]
+) -> tuple[DetectedChange, ...]:
+    """A new owner whom we gave the account to: no news, and yet new to it for the rules."""
+    baseline = inputs.baseline
+    if baseline is None or not inputs.own_writes or _of_owner(told):
+        return ()
+    facts = Facts(inputs.snapshot, inputs.as_of, policy)
+    return _of_owner(detect_changes(facts, Facts(baseline, baseline.as_of, policy)))
+
+
+def _of_owner(changes: tuple[DetectedChange, ...]) -> tuple[DetectedChange, ...]:
+    return tuple(change for change in changes if change.type == "owner_change")
 
 
 def _previous_owners(inputs: AnalysisInputs) -> frozenset[str]:

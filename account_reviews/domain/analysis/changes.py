@@ -17,9 +17,8 @@ IGNORED = frozenset({"id", "version", "url", "modified_at", "custom"})
 """Account fields that say when or where something was read, not what it says; `custom` is
 compared key by key."""
 
-ATTENTION = frozenset(
-    {"new_account", "owner_change", "status_change", "deal_stalled", "inactivity_threshold"}
-)
+ATTENTION = frozenset({"owner_change", "status_change", "deal_stalled", "inactivity_threshold"})
+"""What is worth a person's look. That an account is reviewed for the first time is not."""
 
 _TYPES = {
     "owner_id": "owner_change",

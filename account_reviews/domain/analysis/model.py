@@ -172,6 +172,17 @@ class DetectedChange(Model):
     requires_attention: bool = False
 
 
+class OpenTask(Model):
+    """A task that stands open in the CRM, so that it is not proposed once more."""
+
+    record: RecordRef
+    subject: str
+    due_at: Timestamp | None = None
+    owner_id: str | None = None
+    change_id: str
+    """Of the change that would have made it again."""
+
+
 class Analysis(Model):
     """The whole result of the rules for one account at one moment."""
 
@@ -194,6 +205,8 @@ class Analysis(Model):
     proposed_changes: tuple[ProposedChange, ...]
     quiet: tuple[str, ...] = ()
     """Titles left out because a person rejected them lately."""
+    open_tasks: tuple[OpenTask, ...] = ()
+    """What would be proposed, and stands in the CRM as an open task already."""
     priority_score: int
     needs_review: bool
     degraded: bool = False

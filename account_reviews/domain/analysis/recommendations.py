@@ -4,15 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from account_reviews.domain.analysis.confidence import assess_confidence
-from account_reviews.domain.analysis.evidence import evidence_hash
+from account_reviews.domain.analysis.evidence import evidence_hash, ref
 from account_reviews.domain.analysis.model import (
     Evidence,
+    OpenTask,
     PriorOutcome,
     Recommendation,
     Reference,
     RiskLevel,
     Severity,
 )
+from account_reviews.domain.analysis.own_writes import open_copy
 from account_reviews.domain.analysis.rules import RULES, Rule
 from account_reviews.domain.analysis.rules.base import Context, Draft, Write
 from account_reviews.domain.base import Model, Timestamp
@@ -27,6 +29,7 @@ from account_reviews.domain.proposals import (
     change_id,
     proposal_hash,
 )
+from account_reviews.domain.records import Task
 
 PRIORITY_POINTS = {
     Severity.CRITICAL: 100, Severity.HIGH: 75, Severity.MEDIUM: 50, Severity.LOW: 25,
@@ -42,6 +45,7 @@ class Composed(Model):
     recommendations: tuple[Recommendation, ...] = ()
     changes: tuple[ProposedChange, ...] = ()
     quiet: tuple[str, ...] = ()
+    open_tasks: tuple[OpenTask, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,12 @@ def compose(
     """Run the rules. `observed_at` is when the CRM's answer was true."""
     newest = last_words(prior)
     quiet: list[str] = []
+    standing: dict[str, OpenTask] = {}
     found: list[_Candidate] = []
     for rule in rules:
         for draft in rule.propose(context):
-            changes, silenced = _settle(context, rule, draft, newest)
+            changes, silenced, tasks = _settle(context, rule, draft, newest)
+            standing |= {str(task.record.id): task for task in tasks}
             if draft.writes and not changes:
                 quiet += [draft.title] if silenced else []
                 continue
@@ -80,6 +86,7 @@ def compose(
         recommendations=tuple(_only(item.recommendation, kept) for item in chosen),
         changes=changes,
         quiet=tuple(dict.fromkeys(quiet)),
+        open_tasks=tuple(standing.values()),
     )
 
 
@@ -188,12 +195,18 @@ def _remembered(hit: MemoryHit, context: Context) -> Reference:
 
 def _settle(
     context: Context, rule: Rule, draft: Draft, newest: dict[str, LastWord]
-) -> tuple[tuple[ProposedChange, ...], list[str]]:
-    """The writes to propose now, and the titles of those a person refused lately."""
+) -> tuple[tuple[ProposedChange, ...], list[str], list[OpenTask]]:
+    """The writes to propose now, the titles of those a person refused lately, and the tasks that
+    stand open in the CRM."""
     changes: list[ProposedChange] = []
     silenced: list[str] = []
+    tasks: list[OpenTask] = []
     for write in _once(context, rule, draft.writes):
         change = _fix(context, rule, draft, write)
+        task = open_copy(change, context.facts.snapshot.tasks, context.own_writes)
+        if task is not None:
+            tasks.append(_open_task(task, change))
+            continue
         word = newest.get(change.change_id)
         if word is None or not word.holds(change.evidence_hash):
             changes += [change] if write.live else []
@@ -206,7 +219,17 @@ def _settle(
             changes.append(change.model_copy(update={"deferred": again}))
         elif write.live or outcome.state == ItemState.FAILED:
             changes.append(change)
-    return tuple(changes), silenced
+    return tuple(changes), silenced, tasks
+
+
+def _open_task(task: Task, change: ProposedChange) -> OpenTask:
+    return OpenTask(
+        record=ref(task),
+        subject=task.subject,
+        due_at=task.due_at,
+        owner_id=task.owner_id,
+        change_id=change.change_id,
+    )
 
 
 def _once(context: Context, rule: Rule, writes: tuple[Write, ...]) -> Iterable[Write]:

@@ -53,6 +53,8 @@ class Approvals(Section):
     requirement: Literal["any", "all", "n_of_m"] = "any"
     n: Annotated[int, Field(strict=True, ge=1, le=20)] = 1
     approvers: tuple[str, ...] = (OWNER,)
+    fallback: tuple[str, ...] = ()
+    """Who is asked in place of the owner of an account that has none: names and groups."""
     four_eyes: Literal["authored", "always", "off"] = "authored"
     require_signed: Annotated[bool, Field(strict=True)] = False
     reason_required_on_reject: Annotated[bool, Field(strict=True)] = True
@@ -69,6 +71,19 @@ class Approvals(Section):
         """Whether only those who are asked may decide: a group that is asked has members."""
         return any(self.groups.get(entry) for entry in self.approvers)
 
+    def owners(self, owner_id: str | None) -> tuple[str, ...]:
+        """Who stands for `owner` where an account has this one: itself, else the fallback.
+
+        Groups are their members; one without members is asked by its name.
+        """
+        if owner_id:
+            return (owner_id,)
+        found: dict[str, str] = {}
+        for entry in self.fallback:
+            for name in self.groups.get(entry) or (entry,):
+                found.setdefault(person(name), name)
+        return tuple(found.values())
+
 
 def check_names(values: Mapping[str, Any]) -> None:
     """PolicyError for the first name in the lists of a document's `[approvals]` that is none."""
@@ -78,7 +93,7 @@ def check_names(values: Mapping[str, Any]) -> None:
     for key in ("groups", "delegates"):
         _check_table(f"approvals.{key}", table.get(key, {}))
     routes, escalation = table.get("routes", {}), table.get("escalation", {})
-    lists = {"approvals.approvers": table.get("approvers", [])}
+    lists = {f"approvals.{key}": table.get(key, []) for key in ("approvers", "fallback")}
     for key in ("many_records", "low_confidence", "personal_data"):
         lists[f"approvals.routes.{key}"] = _of(routes, key)
     for key in ("levels", "critical"):
@@ -92,6 +107,10 @@ def check_approvals(approvals: Approvals) -> None:
     """PolicyError for what could never be reached, so that everything would wait in vain."""
     if not approvals.approvers:
         raise PolicyError('approvals.approvers is [], but must name somebody, such as ["owner"]')
+    if OWNER in map(person, approvals.fallback):
+        raise PolicyError(
+            f"approvals.fallback names {OWNER!r}, but is for accounts that have no owner"
+        )
     for name in (OWNER, person(OWNER)):
         if name in approvals.groups:
             raise PolicyError(
@@ -208,8 +227,8 @@ def _seats(approvals: Approvals) -> set[str]:
 def _named(approvals: Approvals) -> set[str]:
     routes, escalation = approvals.routes, approvals.escalation
     return {
-        *approvals.approvers, *routes.many_records, *routes.low_confidence, *routes.personal_data,
-        *escalation.levels, *escalation.critical,
+        *approvals.approvers, *approvals.fallback, *routes.many_records, *routes.low_confidence,
+        *routes.personal_data, *escalation.levels, *escalation.critical,
     }  # fmt: skip
 
 

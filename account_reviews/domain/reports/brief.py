@@ -13,6 +13,7 @@ from account_reviews.domain.analysis.model import (
     Evidence,
     Finding,
     Health,
+    OpenTask,
     Recommendation,
     Risk,
     RiskLevel,
@@ -89,6 +90,8 @@ class Brief(Model):
     critical_recommendations: int
     items: tuple[BriefItem, ...]
     quiet: tuple[str, ...]
+    open_tasks: tuple[OpenTask, ...] = ()
+    """What would be proposed, and stands in the CRM as an open task already."""
     degraded: bool
     missing_sources: tuple[str, ...]
     stale_seconds: int | None

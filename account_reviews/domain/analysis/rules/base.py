@@ -14,6 +14,7 @@ from account_reviews.domain.analysis.model import (
     Risk,
     Severity,
 )
+from account_reviews.domain.analysis.own_writes import OwnWrite
 from account_reviews.domain.analysis.risk_signals import RiskSignals
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.characters import written_on_one_line
@@ -41,6 +42,7 @@ class Context:
     engagement: float | None
     memory: tuple[MemoryHit, ...]
     previous_owners: frozenset[str]
+    own_writes: tuple[OwnWrite, ...] = ()
 
     @property
     def account(self) -> Account:

@@ -32,12 +32,14 @@ def only(changes: tuple[DetectedChange, ...]) -> DetectedChange:
     return changes[0]
 
 
-def test_first_sight_needs_attention() -> None:
+def test_first_sight_is_a_change_and_no_news() -> None:
+    """It calls for nobody by itself; what is found in the account may."""
     analysis = review(snapshot())
     assert only(analysis.changes).type == "new_account"
     assert analysis.changes_detected
-    assert analysis.requires_attention
-    assert analysis.needs_review
+    assert not analysis.requires_attention
+    assert not analysis.needs_review
+    assert review(idle(40)).requires_attention
     assert analysis.baseline_at is None
 
 

@@ -20,6 +20,11 @@ LEADS = '[approvals]\napprovers = ["leads"]\n{more}\n[approvals.groups]\nleads =
             "approvals.n is 3, but approvals.approvers has 2 persons who could approve",
         ),
         ("[approvals]\napprovers = []", "approvals.approvers is [], but must name somebody"),
+        (
+            '[approvals]\nfallback = ["Owner"]',
+            "approvals.fallback names 'owner', but is for accounts that have no owner",
+        ),
+        ('[approvals]\nfallback = [" Mia"]', "approvals.fallback has ' Mia', but must have names"),
         ('[approvals]\napprovers = "ann"', "approvals.approvers is 'ann', but must be a list"),
         ("[approvals]\ngroups = 1", "approvals.groups is 1, but must be a table of names"),
         ('[approvals.groups]\nleads = "Ann"', "approvals.groups.leads is 'Ann', but must be"),
@@ -98,3 +103,14 @@ def test_terms_are_those_of_the_policy() -> None:
     assert listed.on_timeout == "defer"
     users = '[access.users]\n"Olga" = { roles = ["account_owner"], id = "ow-1" }\n'
     assert terms_of(parse_policy(users)).known_as("OW-1") == "Olga"
+
+
+def test_an_account_without_an_owner_waits_for_the_fallback() -> None:
+    policy = parse_policy(
+        '[approvals]\nfallback = ["Mia", "leads", "night shift"]\n'
+        '[approvals.groups]\nleads = ["Ann", "mia"]\n'
+    ).approvals
+    assert policy.owners("ow-5") == ("ow-5",)
+    assert policy.owners(None) == ("Mia", "Ann", "night shift")
+    assert not [line for line in remarks(policy) if "used by nothing" in line]
+    assert Policy().approvals.owners(None) == ()

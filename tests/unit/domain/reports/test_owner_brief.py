@@ -143,7 +143,7 @@ def test_unknown_risk_is_null_and_never_first() -> None:
 def test_an_update_tells_old_and_new() -> None:
     (update,) = brief_of(reviewed("A", first=True)).updates
     assert update.detected_at == AS_OF
-    assert update.requires_attention
+    assert not update.requires_attention
     (change,) = update.changes
     assert (change.type, change.old, change.new) == ("new_account", None, "ACC-1")
 
