@@ -1,6 +1,7 @@
 """Free TCP ports on the loopback address."""
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -61,10 +62,25 @@ def _target(link: Path) -> str:
         return ""
 
 
-def choose(wanted: int | None, default: int, *, flag: str) -> int:
-    """The wanted port, which must be free; without a wish the default or any free one."""
+def choose(
+    wanted: int | None,
+    default: int,
+    *,
+    flag: str,
+    what: str = "it",
+    moved: Callable[[str], None] | None = None,
+) -> int:
+    """The wanted port, which must be free; without a wish the default or any free one.
+
+    `moved` is told in a sentence that `what` has another port than the default.
+    """
     if wanted is None:
-        return default if is_free(default) else any_free()
+        if is_free(default):
+            return default
+        found = any_free()
+        if moved is not None:
+            moved(f"port {default} is taken by another program; {what} has port {found}")
+        return found
     if not is_free(wanted):
         raise ConflictError(
             f"port {wanted} is taken by another program",

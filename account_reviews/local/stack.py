@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -37,8 +37,21 @@ end $$
 """
 
 
+During = Callable[[str], AbstractContextManager[None]]
+"""Told that a part starts, and held until it is ready."""
+
+
 def _silent(_: str) -> None:
     """Notifies nobody."""
+
+
+def _said_by(notify: Notify) -> During:
+    @contextmanager
+    def during(part: str) -> Iterator[None]:
+        notify(f"starting {part}")
+        yield
+
+    return during
 
 
 class LocalStack:
@@ -68,6 +81,7 @@ class LocalStack:
         self._workers = workers
         self._restart = restart
         self._notify = notify
+        self._during = _said_by(notify)
         self._external_temporal = temporal_address
         self._external_database = database_url
         self._postgres = EmbeddedPostgres(self.data_dir)
@@ -101,6 +115,22 @@ class LocalStack:
         return self._external_database or self._postgres.url()
 
     @property
+    def moved(self) -> tuple[str, ...]:
+        """Why a part has another port than the usual one, a sentence each."""
+        return tuple(self._temporal.moved)
+
+    @property
+    def is_new(self) -> bool:
+        """True where no database was ever made in the data directory."""
+        return not self._external_database and not (self.data_dir / "postgres").exists()
+
+    @property
+    def parts(self) -> int:
+        """How many parts are started one after the other."""
+        ours = (not self._external_database, not self._external_temporal, bool(self._workers))
+        return sum(ours)
+
+    @property
     def worker_pids(self) -> list[int]:
         """Process ids of the workers that are ready."""
         return self._supervisor.pids if self._supervisor else []
@@ -122,6 +152,10 @@ class LocalStack:
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
+
+    def tell_with(self, during: During) -> None:
+        """Tell of each part that starts this way, in place of by `notify`."""
+        self._during = during
 
     async def start(self) -> None:
         """Start all parts in order and write `stack.json`.
@@ -182,18 +216,24 @@ class LocalStack:
         return self.environment() | {"REVIEWS_DATABASE_URL": self._postgres.url(login=_WORKER)}
 
     async def _start_database(self, undo: AsyncExitStack) -> None:
+        with ExitStack() as told:
+            if not self._external_database:
+                new = " with a new database" if self.is_new else ""
+                told.enter_context(self._during(f"PostgreSQL{new}"))
+                # First, so that a start that is interrupted is undone as well.
+                undo.push_async_callback(asyncio.to_thread, self._postgres.stop)
+                await processes.to_its_end(self._postgres.start)
+                await processes.to_its_end(partial(self._postgres.create_database, DATABASE))
+                self._watch(undo, self._keep_postgres())
+            await self._bring_up_to_date()
+
+    async def _bring_up_to_date(self) -> None:
+        """The tables, and the login of workers."""
         from sqlalchemy import text
 
         from account_reviews.store.database import create_engine
         from account_reviews.store.migration import AUDIT, upgrade
 
-        if not self._external_database:
-            self._notify("starting PostgreSQL")
-            # First, so that a start that is interrupted is undone as well.
-            undo.push_async_callback(asyncio.to_thread, self._postgres.stop)
-            await processes.to_its_end(self._postgres.start)
-            await processes.to_its_end(partial(self._postgres.create_database, DATABASE))
-            self._watch(undo, self._keep_postgres())
         engine = create_engine(self.database_url, application_name="reviews dev")
         try:
             await upgrade(engine)
@@ -208,9 +248,9 @@ class LocalStack:
         if self._external_temporal:
             self.namespace = await _external_namespace(self._external_temporal)
             return
-        self._notify("starting Temporal")
-        undo.push_async_callback(self._temporal.stop)
-        await self._temporal.start()
+        with self._during("Temporal"):
+            undo.push_async_callback(self._temporal.stop)
+            await self._temporal.start()
         self._watch(undo, self._keep_temporal())
 
     async def _start_workers(self, undo: AsyncExitStack) -> None:
@@ -223,8 +263,8 @@ class LocalStack:
         )
         undo.push_async_callback(self._supervisor.stop)
         if self._workers:
-            self._notify(f"starting {self._workers} worker{'s' if self._workers > 1 else ''}")
-            await asyncio.gather(*(self.start_worker() for _ in range(self._workers)))
+            with self._during(f"{self._workers} worker{'s' if self._workers > 1 else ''}"):
+                await asyncio.gather(*(self.start_worker() for _ in range(self._workers)))
 
     def _watch(self, undo: AsyncExitStack, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

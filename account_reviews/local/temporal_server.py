@@ -80,6 +80,8 @@ class TemporalServer:
         self.data_dir = data_dir.expanduser().absolute() if data_dir else None
         self.address = ""
         self.ui: str | None = None
+        self.moved: list[str] = []
+        """Why its ports are others than the usual ones, a sentence each."""
         self._wanted = port, ui_port
         self._with_ui = ui
         self._settings = settings
@@ -134,11 +136,20 @@ class TemporalServer:
 
     def _choose_ports(self) -> tuple[int, int]:
         port, ui_port = self._wanted
+        self.moved.clear()
         if self.data_dir is None:
             port, ui_port = port or ports.any_free(), ui_port or ports.any_free()
         return (
-            ports.choose(port, DEFAULT_PORT, flag="--temporal-port"),
-            ports.choose(ui_port, DEFAULT_UI_PORT, flag="--ui-port"),
+            ports.choose(
+                port, DEFAULT_PORT, flag="--temporal-port", what="Temporal", moved=self.moved.append
+            ),
+            ports.choose(
+                ui_port,
+                DEFAULT_UI_PORT,
+                flag="--ui-port",
+                what="the Temporal UI",
+                moved=self.moved.append if self._with_ui else None,
+            ),
         )
 
     async def _launch(self, program: Path, port: int, ui_port: int, log: IO[bytes]) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,23 @@ def test_taken_ports(data_dir: Path, start: Start) -> None:
         assert taken in sentence
         assert "--temporal-port" in sentence
     assert processes_of(data_dir) == []
+
+
+def test_it_says_which_ports_it_took_and_why(data_dir: Path, start: Start) -> None:
+    with ExitStack() as held:
+        for port in (7233, 8233):
+            if ports.is_free(port):
+                held.enter_context(socket.create_server((ports.LOOPBACK, port)))
+        dev = start("--no-worker")
+        stack = dev.wait_ready()
+        code, said = dev.stop()
+    assert code == 0, said
+    mine = stack["temporal_address"].rpartition(":")[2], stack["temporal_ui"].rpartition(":")[2]
+    assert f"port 7233 is taken by another program; Temporal has port {mine[0]}." in said
+    assert f"port 8233 is taken by another program; the Temporal UI has port {mine[1]}." in said
+    assert "starting PostgreSQL with a new database (1 of 2)\n" in said
+    assert f"export REVIEWS_DATA_DIR={data_dir}" in said
+    assert "reviews doctor" in said
 
 
 def test_given_servers_are_used_and_left_alone(

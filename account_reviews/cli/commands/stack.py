@@ -1,7 +1,6 @@
 """Verbs of the local stack: `dev`, `doctor`."""
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,6 @@ from account_reviews.presentation.terminal import note, print_table, print_text
 
 if TYPE_CHECKING:
     from account_reviews.config.settings import Settings
-    from account_reviews.local.stack import LocalStack
     from account_reviews.upkeep.examination import Report
 
 DataDir = Annotated[
@@ -48,6 +46,8 @@ def dev(
     With TEMPORAL_ADDRESS, TEMPORAL_PROFILE or REVIEWS_DATABASE_URL set, that one is used and not
     started.
     """
+    from account_reviews.cli.commands.stack_welcome import welcome
+    from account_reviews.cli.steps import Steps
     from account_reviews.local.processes import PRIVATE
     from account_reviews.local.stack import LocalStack, run_until_signal
 
@@ -64,7 +64,8 @@ def dev(
         database_url=settings.database_url,
         notify=note,
     )
-    was_ready = run(run_until_signal(stack, lambda: print_text(_welcome(stack))))
+    stack.tell_with(Steps(stack.parts).during)
+    was_ready = run(run_until_signal(stack, lambda: print_text(welcome(stack))))
     note("stopped" if was_ready else "stopped before it was ready")
 
 
@@ -135,24 +136,3 @@ async def _examine() -> "Report":
     from account_reviews.upkeep.doctor import examine
 
     return await examine(Settings.load())
-
-
-def _welcome(stack: "LocalStack") -> str:
-    from account_reviews.cli.commands.config import without_password
-
-    database = without_password(stack.database_url)
-    pids = ", ".join(str(pid) for pid in stack.worker_pids)
-    lines = [
-        f"Temporal     {stack.address}",
-        f"Temporal UI  {stack.ui or '-'}",
-        f"metrics      {stack.metrics_url or '-'}",
-        f"database     {database}",
-        f"data         {stack.data_dir}",
-        f"workers      {pids or 'none; start one with: reviews worker'}",
-        "",
-        "Ready. Try in another terminal:",
-    ]
-    if stack.data_dir != Path(".reviews").absolute():
-        lines.append(f"  export REVIEWS_DATA_DIR={shlex.quote(str(stack.data_dir))}")
-    lines += ["  reviews doctor", "  reviews --help", "Stop with Ctrl-C."]
-    return "\n".join(lines)

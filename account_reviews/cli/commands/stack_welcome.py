@@ -1,0 +1,47 @@
+"""What `reviews dev` says once everything runs: where it is, why there, what to type next."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from account_reviews.local.stack import LocalStack
+
+
+def welcome(stack: "LocalStack") -> str:
+    """The text for people, in lines of our own."""
+    return "\n".join([*_places(stack), *_moved(stack), "", *_next(stack), "Stop with Ctrl-C."])
+
+
+def _places(stack: "LocalStack") -> list[str]:
+    from account_reviews.cli.commands.config import without_password
+
+    pids = ", ".join(str(pid) for pid in stack.worker_pids)
+    rows = [
+        ("Temporal", stack.address),
+        ("Temporal UI", stack.ui),
+        ("metrics", stack.metrics_url),
+        ("database", without_password(stack.database_url)),
+        ("data", str(stack.data_dir)),
+        ("workers", pids or "none; start one with: reviews worker"),
+    ]
+    return [f"{name:<12} {place or '-'}" for name, place in rows]
+
+
+def _moved(stack: "LocalStack") -> list[str]:
+    return ["", *(f"Note: {one}." for one in stack.moved)] if stack.moved else []
+
+
+def _next(stack: "LocalStack") -> list[str]:
+    lines = ["Ready. Type in another terminal:"]
+    if stack.data_dir != Path(".reviews").absolute():
+        lines.append(f"  export REVIEWS_DATA_DIR={shlex.quote(str(stack.data_dir))}")
+    commands = {
+        "reviews doctor": "is everything there?",
+        "reviews crm import FOLDER": "accounts from CSV files; reviews crm connect: a CRM",
+        "reviews start --all --wait": "review them all",
+        "reviews approvals next": "decide on what waits, one by one",
+        "reviews --help": "all the rest",
+    }
+    width = max(map(len, commands))
+    return lines + [f"  {command:<{width}}  {why}" for command, why in commands.items()]
