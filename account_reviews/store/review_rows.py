@@ -6,7 +6,9 @@ from typing import Any
 
 from account_reviews.domain.base import Timestamp
 from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.decisions import approved_items
 from account_reviews.domain.review.ending import memory_items
+from account_reviews.domain.review.phases import Phase, Status
 from account_reviews.domain.review.state import ReviewState
 
 
@@ -14,6 +16,7 @@ def run_row(state: ReviewState) -> dict[str, Any]:
     """The row of `review_runs`."""
     pending = state.pending
     analysis = state.analysis
+    writes_next = state.status is Status.WAITING and not pending and bool(approved_items(state))
     return {
         "run_id": state.run_id,
         "review_id": state.review_id,
@@ -22,8 +25,9 @@ def run_row(state: ReviewState) -> dict[str, Any]:
         "owner_id": state.snapshot.owner_id if state.snapshot else None,
         "name": state.name,
         "kind": state.shown_kind,
-        "phase": state.phase.value,
-        "status": state.status.value,
+        # The next save comes when all of it is written, which can be long after.
+        "phase": (Phase.EXECUTING if writes_next else state.phase).value,
+        "status": (Status.RUNNING if writes_next else state.status).value,
         "outcome": state.outcome.value if state.outcome else None,
         "risk_level": analysis.risk_level.value if analysis else None,
         "risk_score": analysis.risk_score if analysis else None,

@@ -89,6 +89,9 @@ async def test_an_older_version_never_overwrites(store: ReviewStore, reader: Rev
     assert await found(reader, state) == state
     row = await reader.find_request("default", state.requests[0].request_id)
     assert row.request.state == "approved"
+    found_by = RunFilter(where={"account": state.account_id})
+    (listed,) = (await reader.list_runs(found_by, cursor=None, limit=10)).items
+    assert (listed.phase, listed.status) == ("executing", "running")
     await store.open_run(fresh(state.account_id).model_copy(update={"run_id": state.run_id}))
 
 
