@@ -7,7 +7,7 @@ needs a connection and a query, and neither an engine, a CRM nor Temporal.
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 from account_reviews.audit.capture.recorder import AuditParts, open_audit
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from account_reviews.store.reviews import ReviewStore
     from account_reviews.store.schedule_run_queries import ScheduleRunReader
     from account_reviews.store.schedule_runs import ScheduleRunStore
+    from account_reviews.store.sign_ins import SignIns
     from account_reviews.store.transactions import Transactions
 
 
@@ -163,7 +164,17 @@ class Parts:
 
     @cached_property
     def guard(self) -> "Guard":
+        from account_reviews.access.choice import open_guard
+
         return open_guard(self.settings)
+
+    @cached_property
+    def sign_ins(self) -> "SignIns":
+        """Who signs in, over a connection of its own: each request of a browser asks first."""
+        from account_reviews.store.sign_ins import open_sign_ins
+
+        statements = self.databases.more_statements(self.settings.require_database_url())
+        return open_sign_ins(statements, self.settings.tenant)
 
     def terms(self) -> "Terms":
         """The rules of a request that is opened now."""
@@ -332,6 +343,7 @@ class Parts:
         Without `writes` none that needs the credential that may write to the CRM.
         `on_close` is called once a closed review is saved.
         """
+        from account_reviews.access.said import check_said
         from account_reviews.store.cycle_results import CycleResultStore
         from account_reviews.store.cycles import CycleStore
         from activities.access import AccessActivities
@@ -357,7 +369,7 @@ class Parts:
                 self.settings.snapshot_limits(),
                 self.default_as_of,
             ),
-            AccessActivities(self.guard.check),
+            AccessActivities(partial(check_said, self.guard, self.sign_ins.people)),
             UndoActivities(
                 self.crm,
                 self.operations,
@@ -423,17 +435,6 @@ class Parts:
             crm_reads="local" if crm.local else "regular",
             memory="local" if memory.local else "regular",
         )
-
-
-def open_guard(settings: Settings) -> "Guard":
-    """Who may, by the policy as it is at each question. BadInputError for keys that cannot be
-    used."""
-    from account_reviews.access.guard import Guard
-    from account_reviews.access.keys import parse_keys
-    from account_reviews.access.policy_file import PolicyFile
-
-    policy = PolicyFile(settings.policy_file, settings.policy)
-    return Guard(policy, parse_keys(settings.secret("approval_keys")))
 
 
 def open_notifiers(settings: Settings) -> "dict[str, Notifier]":

@@ -1,11 +1,13 @@
 """Whether somebody may say what he says: asked by reviews, and before them by our own commands."""
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from account_reviews.access.keys import NAME, ApprovalKeys
 from account_reviews.access.policy_file import PolicyFile
 from account_reviews.domain.access.lists import removed
+from account_reviews.domain.access.people import Known, with_people
 from account_reviews.domain.access.roles import (
     Permission,
     Subject,
@@ -15,6 +17,7 @@ from account_reviews.domain.access.roles import (
 )
 from account_reviews.domain.access.signed import Binding, Claims, mismatch
 from account_reviews.domain.errors import BadInputError, ReviewsError
+from account_reviews.domain.policy.access import Access
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.messages import Refusal, RefusalCode, SubmitDecision
@@ -46,17 +49,34 @@ class Guard:
         """Whether decisions need a token now. PolicyError when the policy cannot be read."""
         return self._policy.current().approvals.require_signed
 
-    def knows(self, name: str) -> bool:
-        """Whether the policy has users, and this is one of them."""
-        return self._policy.current().access.user(name) is not None
+    def access(self) -> Access:
+        """The policy's users and groups now. PolicyError when the policy cannot be read."""
+        return self._policy.current().access
 
-    def permission_to_decide(self, decision: SubmitDecision, subject: Subject) -> Permission:
+    def unknown(self, *names: str | None) -> list[str]:
+        """Those of these whom the policy, which has users, does not name: the table of people may.
+        Empty where the policy has no users."""
+        access = self.access()
+        if access.users is None:
+            return []
+        return [name for name in names if name and access.user(name) is None]
+
+    def permission_to_decide(
+        self, decision: SubmitDecision, subject: Subject, people: Sequence[Known] = ()
+    ) -> Permission:
         """The same for a decision, also of somebody's delegate."""
-        return _may_decide(self._policy.current(), decision, subject)
+        return _may_decide(with_people(self.access(), people), decision, subject)
 
-    def permission(self, verb: str, by: str, subject: Subject | None = None) -> Permission:
-        """Whether `by` may do `verb` now. PolicyError when the policy cannot be read."""
-        return permission(self._policy.current().access, verb, by, subject)
+    def permission(
+        self,
+        verb: str,
+        by: str,
+        subject: Subject | None = None,
+        people: Sequence[Known] = (),
+    ) -> Permission:
+        """Whether `by` may do `verb` now. `people`: those of the table of people who are asked
+        about. PolicyError when the policy cannot be read."""
+        return permission(with_people(self.access(), people), verb, by, subject)
 
     def terms(self, otherwise: Policy) -> Terms:
         """The rules of a request that is opened now: of the file as it is, not as it was when the
@@ -79,10 +99,10 @@ class Guard:
             )
         return sign(Claims(binding=binding, expires=expires, unique=unique), self._keys)
 
-    def check(self, call: CheckSaid) -> Checked:
+    def check(self, call: CheckSaid, people: Sequence[Known] = ()) -> Checked:
         """The answer for a review. It never raises: what cannot be checked is refused."""
         try:
-            return self._checked(call)
+            return self._checked(call, people)
         except ReviewsError as error:
             return _refused(RefusalCode.NOT_ALLOWED, f"it cannot be checked now: {error.message}")
         except Exception as error:  # noqa: BLE001  a review would wait for it for ever
@@ -90,15 +110,16 @@ class Guard:
             why = f"it cannot be checked: {type(error).__name__}; see the log of the worker"
             return _refused(RefusalCode.NOT_ALLOWED, why)
 
-    def _checked(self, call: CheckSaid) -> Checked:
+    def _checked(self, call: CheckSaid, people: Sequence[Known]) -> Checked:
         policy = self._policy.current()
+        access = with_people(policy.access, people)
         about = Subject(
             owner_id=call.owner_id, owner_name=call.owner_name, started_by=call.started_by
         )
         if call.decision is None:
-            may = permission(policy.access, call.verb, call.by, about)
+            may = permission(access, call.verb, call.by, about)
         else:
-            may = _may_decide(policy, call.decision, about)
+            may = _may_decide(access, call.decision, about)
         known = Checked(allowed=True, roles=may.roles, person=may.person)
         if not may.allowed:
             deciding = call.verb == Verb.DECIDE
@@ -128,8 +149,8 @@ class Guard:
         return _verified(call, decision, known, self._keys)
 
 
-def _may_decide(policy: Policy, decision: SubmitDecision, about: Subject) -> Permission:
-    access, by, other = policy.access, decision.approver, decision.on_behalf_of
+def _may_decide(access: Access, decision: SubmitDecision, about: Subject) -> Permission:
+    by, other = decision.approver, decision.on_behalf_of
     if other is None:
         return permission(access, Verb.DECIDE, by, about)
     return permission_for_other(access, by, other, about)

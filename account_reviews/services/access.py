@@ -36,10 +36,11 @@ async def require(parts: Parts, verb: "Verb | str", by: str | None, about: "Abou
     if by is None or parts.settings.policy_file is None:  # the shipped policy has no users
         return
     subject = await _subject(parts, about)
-    found = parts.guard.permission(verb, by, subject)
+    people = await parts.sign_ins.people.find(parts.guard.unknown(by))
+    found = parts.guard.permission(verb, by, subject, people)
     if not found.allowed and await _owns_by_name(parts, found, about):
         named = subject.model_copy(update={"owner_name": found.person})
-        found = parts.guard.permission(verb, by, named)
+        found = parts.guard.permission(verb, by, named, people)
     _ensure(parts, found, verb, by, about)
 
 
@@ -49,29 +50,30 @@ async def require_of(
     by: str,
     about: "About" = None,
     *,
-    roles: "Sequence[Role]" = (),
+    roles: "Sequence[Role]",
     scopes: "frozenset[str] | None" = None,
 ) -> None:
-    """The same for somebody who signed in, or a program. `roles` are those of his sign-in, which
-    count where the policy does not know him; also where it has no users. `scopes` bound a token.
+    """The same for somebody who signed in, or a program, also where the policy has no users.
+
+    `roles` are those of the sign-in or the token, `scopes` those of the token: what they do not
+    allow the policy cannot allow either.
     """
     from account_reviews.domain.access.roles import may_by_scopes, permission
     from account_reviews.domain.policy.access import Access, User
 
     if not may_by_scopes(verb, scopes):
-        why = f"the token of {by} has the scopes {', '.join(sorted(scopes or ())) or 'none'}"
+        why = f"the token of {by} is for {' and '.join(sorted(scopes or ())) or 'nothing'}"
         _record(parts, verb, by, subject_of=about, why=why)
-        raise NotAllowedError(f"{why}, which do not let it {verb}")
-    if parts.guard.knows(by):
-        return await require(parts, verb, by, about)
-    access = Access(users={by: User(roles=tuple(roles))})
+        raise NotAllowedError(f"{why} and may not {verb}", hint="make one with that --scope")
+    known = parts.guard.access().user(by)
+    access = Access(users={by: User(roles=tuple(roles), id=known[1].id if known else None)})
     subject = await _subject(parts, about)
     found = permission(access, verb, by, subject)
     if not found.allowed and await _owns_by_name(parts, found, about):
         named = subject.model_copy(update={"owner_name": found.person})
         found = permission(access, verb, by, named)
     _ensure(parts, found, verb, by, about)
-    return None
+    await require(parts, verb, by, about)
 
 
 async def require_decision(parts: Parts, row: RequestRow, decision: "SubmitDecision") -> None:
@@ -92,7 +94,9 @@ async def require_right(parts: Parts, row: RequestRow, decision: "SubmitDecision
     """Whether that person may decide so, signed or not."""
     if parts.settings.policy_file is None:
         return
-    found = parts.guard.permission_to_decide(decision, await _subject(parts, row))
+    names = parts.guard.unknown(decision.approver, decision.on_behalf_of)
+    people = await parts.sign_ins.people.find(names)
+    found = parts.guard.permission_to_decide(decision, await _subject(parts, row), people)
     _ensure(parts, found, "decide", decision.approver, row)
 
 

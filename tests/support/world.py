@@ -202,7 +202,7 @@ class World:
             self.channels,
         ]
 
-    def check(self, call: CheckSaid) -> Checked:
+    async def check(self, call: CheckSaid) -> Checked:
         """Roles and tokens: everybody may everything, unless a test says otherwise."""
         self.checks.append(call)
         return self.checked(call)

@@ -95,7 +95,7 @@ def _chosen(data_dir: Path | None, *, workers: bool) -> "tuple[Settings, str | N
 
 def _check_for_workers(settings: "Settings") -> None:
     """What a worker would refuse is refused before anything is started. Its errors."""
-    from account_reviews.bootstrap import open_guard
+    from account_reviews.access.choice import open_guard
     from account_reviews.config.telemetry import check_protocol, exports_spans, metrics_address
     from account_reviews.crm.registry import find_factory, scheme_of
     from account_reviews.hooks.registry import load

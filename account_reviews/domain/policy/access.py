@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from pydantic import ConfigDict, field_serializer, field_validator
+from pydantic import ConfigDict, Field, field_serializer, field_validator
 
 from account_reviews.domain.base import Model
 from account_reviews.domain.errors import PolicyError
@@ -39,6 +39,8 @@ class Access(Model):
     model_config = ConfigDict(frozen=True, extra="ignore", validate_default=False)
 
     users: dict[str, User] | None = None
+    groups: dict[str, tuple[Role, ...]] = Field(default_factory=dict)
+    """Roles by the group that a person signs in with."""
 
     @field_validator("users", mode="before")
     @classmethod
@@ -72,9 +74,12 @@ class Access(Model):
 
 
 def check_users(values: Mapping[str, Any]) -> None:
-    """PolicyError for the first entry of a document's `[access.users]` that does not fit."""
+    """PolicyError for the first entry of a document's `[access]` that does not fit."""
     access = values.get("access")
-    users = access.get("users") if isinstance(access, Mapping) else None
+    if not isinstance(access, Mapping):
+        return
+    _check_groups(access.get("groups", {}))
+    users = access.get("users")
     if users is None or users == OFF:
         return
     if not isinstance(users, Mapping):
@@ -86,6 +91,22 @@ def check_users(values: Mapping[str, Any]) -> None:
             other = meant.setdefault(person(spelled), name)
             if other != name:
                 raise PolicyError(f'{where} and access.users."{other}" are both {spelled!r}')
+
+
+def _check_groups(groups: object) -> None:
+    if not isinstance(groups, Mapping):
+        raise PolicyError(f"access.groups is {groups!r}, but must be a table of groups")
+    for name, roles in groups.items():
+        where = f'access.groups."{name}"'
+        if not isinstance(roles, list):
+            raise PolicyError(f"{where} is {roles!r}, but must be a list of roles: {_known()}")
+        _check_roles(where, roles)
+
+
+def _check_roles(where: str, roles: list[object]) -> None:
+    for role in roles:
+        if role not in list(Role):
+            raise PolicyError(f"{where} has the role {role!r}, but roles are {_known()}")
 
 
 def _check_user(where: str, name: str, user: object) -> tuple[str, ...]:
@@ -102,9 +123,7 @@ def _check_user(where: str, name: str, user: object) -> tuple[str, ...]:
         ids = (user["id"],) if "id" in user else ()
     if not isinstance(roles, list):
         raise PolicyError(f"{where} is {user!r}, but must be a list of roles: {_known()}")
-    for role in roles:
-        if role not in list(Role):
-            raise PolicyError(f"{where} has the role {role!r}, but roles are {_known()}")
+    _check_roles(where, roles)
     for one in ids:
         if not isinstance(one, str) or not person(one) or len(one) > 200:
             raise PolicyError(f"{where} has the id {one!r}, but must have a text of 1 to 200")
