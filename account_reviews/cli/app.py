@@ -17,7 +17,7 @@ from account_reviews.runtime.garbage_collection import collect_seldom
 VERBS: Final = {
     "dev": "stack", "doctor": "stack", "health": "health", "demo": "demo", "fake": "fake",
     "worker": "worker",
-    "web": "web",
+    "web": "web", "users": "users", "tokens": "tokens",
     "start": "start",
     "list": "list", "show": "show", "watch": "show", "brief": "show", "history": "show",
     "stuck": "stuck", "retry": "stuck",

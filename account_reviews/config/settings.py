@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from account_reviews.config import environment_aliases
 from account_reviews.config.ownership import why_not_ours
 from account_reviews.config.reader import known_zone
-from account_reviews.config.service_addresses import web_url
+from account_reviews.config.service_addresses import service_url, web_url
 from account_reviews.domain.errors import BadInputError, PolicyError, UnreachableError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _PATHS: Final = (
     "approval_keys_file",
     "smtp_url_file",
     "webhook_secret_file",
+    "oidc_client_secret_file",
     "crm_mapping",
     "zoho_client_secret_file",
     "zoho_refresh_token_file",
@@ -58,6 +59,7 @@ _DECIMALS: Final = {
     "retry_factor": (1, 100),
 }
 """Other numbers."""
+_ADDRESSES: Final = {"web_url": web_url, "oidc_issuer": service_url}
 _MOST: Final = 10_000
 """The largest number a snapshot limit may have."""
 
@@ -103,6 +105,15 @@ class Settings:
     webhook_secret_file: Path | None = None
     web_url: str | None = None
     """What links in notices begin with; None: they have none."""
+    web_proxies: str = "127.0.0.0/8,::1/128"
+    """Networks whose X-Forwarded-For is believed, comma-separated."""
+    oidc_issuer: str | None = None
+    """Who says who people are: https, or http on this machine. None: local users alone."""
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = field(default=None, repr=False)
+    oidc_client_secret_file: Path | None = None
+    oidc_name_claim: str = "email"
+    oidc_groups_claim: str = "groups"
     crm_url: str | None = None
     """None: the SQL backend in the main database."""
     crm_write_url: str | None = None
@@ -377,8 +388,9 @@ def _checked(name: str, value: Any) -> Any:
         return _number(name, value)
     if name == "time_zone":
         return known_zone(value, f"{PREFIX}TIME_ZONE")
-    if name == "web_url":
-        return web_url(value, f"{PREFIX}WEB_URL")
+    if name in _ADDRESSES:
+        found = _ADDRESSES[name](value, f"{PREFIX}{name.upper()}")
+        return value if name == "oidc_issuer" else found  # which is compared letter by letter
     if name in _DECIMALS:
         return _decimal(name, value)
     if name == "retry_jitter":

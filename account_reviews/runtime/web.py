@@ -5,19 +5,22 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 
 from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
-from account_reviews.domain.policy.access import Role
 from account_reviews.runtime.garbage_collection import pass_over_what_is_there
 from account_reviews.runtime.telemetry import telemetry
 from account_reviews.web.crm_webhooks import CrmWebhooks, Refusals
 from account_reviews.web.proofs import Secrets
 from account_reviews.web.server import listen, serve, url_of
 from account_reviews.web.webhook_app import create_webhook_app
+
+if TYPE_CHECKING:
+    from account_reviews.web.oidc import Oidc
+    from account_reviews.web.site import Site
 
 _MOST_AT_ONCE: Final = 2_000
 """Connections: an open page keeps one."""
@@ -56,39 +59,44 @@ async def run_site(settings: Settings, host: str, port: int) -> None:
     """The whole web app until SIGTERM. ConflictError when the port is taken, BadInputError."""
     from account_reviews.web.app import create_app
     from account_reviews.web.security import known_hosts
-    from account_reviews.web.sessions import Sessions
     from account_reviews.web.site import Site
 
-    secure = (settings.web_url or "").startswith("https://")
     async with (
         telemetry(settings) as measured,
         open_parts(settings, application="reviews-web") as parts,
+        Site(parts, secure=(settings.web_url or "").startswith("https://")) as site,
     ):
         refusals = Refusals(settings.tenant, parts.audit.log.put)
+        site.stack.callback(refusals.close)
         webhooks = CrmWebhooks(parts.intake, Secrets.of(settings), refusals)
-        site, sessions = Site(parts, secure=secure), Sessions(secure=secure)
         hosts = known_hosts(settings.web_url, [host])
-        app = create_app(site, sessions, hosts=hosts, webhooks=webhooks.routes())
+        app = create_app(site, hosts=hosts, webhooks=webhooks.routes(), oidc=await _open_oidc(site))
         bound = listen(host, port)
+        site.stack.callback(bound.close)
+        await serve(
+            app,
+            bound,
+            lambda: _say_ready(settings, bound, measured.ready()),
+            most_at_once=_MOST_AT_ONCE,
+            end_seconds=_END_SECONDS,
+            ending=site.closing.set,
+        )
 
-        def say() -> None:
-            _say_ready(settings, bound, measured.ready())
-            link = f"{url_of(bound)}/login/link/{sessions.link('admin', Role.ADMIN)}"
-            print(f"sign in once: {link}", file=sys.stderr, flush=True)  # noqa: T201
 
-        try:
-            async with site.stack:
-                await serve(
-                    app,
-                    bound,
-                    say,
-                    most_at_once=_MOST_AT_ONCE,
-                    end_seconds=_END_SECONDS,
-                    ending=site.closing.set,
-                )
-        finally:
-            bound.close()
-            refusals.close()
+async def _open_oidc(site: "Site") -> "Oidc | None":
+    """Signing in by the provider of the settings; None where there is none. BadInputError."""
+    import httpx2
+
+    from account_reviews.web.oidc import Client, Oidc
+    from account_reviews.web.provider import Provider
+
+    settings = site.parts.settings
+    client = Client.of(settings)
+    if client is None or settings.oidc_issuer is None:
+        return None
+    http = await site.stack.enter_async_context(httpx2.AsyncClient(follow_redirects=False))
+    provider = Provider(settings.oidc_issuer, http)
+    return Oidc(provider, client, site.parts.sign_ins.under_way)
 
 
 def _say_ready(settings: Settings, bound: socket.socket, remarks: str) -> None:

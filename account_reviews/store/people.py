@@ -1,7 +1,7 @@
 """Who may sign in, and who has: with roles and groups, beside the users of the policy."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 from account_reviews.domain.access.people import Known
@@ -88,9 +88,10 @@ class People:
         *,
         roles: Sequence[Role] = (),
         groups: Sequence[str] = (),
-        until: datetime | None = None,
+        length: timedelta,
     ) -> PersonRow:
-        """Somebody who signs in by other means. ConflictError where a local user has that name."""
+        """Somebody who signs in by other means; his roles count for `length`. ConflictError where
+        a local user has that name."""
         row = await self._statements.row(
             _PUT,
             tenant=self._tenant,
@@ -99,7 +100,7 @@ class People:
             source=source,
             roles=list(roles),
             groups=list(groups),
-            until_at=until,
+            length=length,
         )
         if row is None:
             raise ConflictError(f"there is a local user {clean_name(name)!r}, who has a password")

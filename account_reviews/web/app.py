@@ -7,10 +7,13 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Route
 
 from account_reviews.web import static_files
+from account_reviews.web.doors import Doors
 from account_reviews.web.errors import install
-from account_reviews.web.identity import Recogniser
+from account_reviews.web.oidc import Oidc
 from account_reviews.web.pages import sign_in
+from account_reviews.web.refusals import Refused
 from account_reviews.web.security import Guarded
+from account_reviews.web.sessions import Sessions
 from account_reviews.web.site import Site
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -22,13 +25,14 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
 
 def create_app(
     site: Site,
-    recogniser: Recogniser,
     *,
+    oidc: Oidc | None = None,
     hosts: frozenset[str],
     webhooks: Sequence[Route] = (),
     routers: Sequence[APIRouter] = ROUTERS,
 ) -> FastAPI:
-    """The app. `hosts`: the names it is reached by (`security.known_hosts`)."""
+    """The app. `hosts`: the names it is reached by (`security.known_hosts`). What it begins ends
+    with `site.stack`."""
     app = FastAPI(
         title="Account Reviews",
         version="1",
@@ -39,7 +43,10 @@ def create_app(
         routes=[*webhooks],
     )
     app.state.site = site
-    app.state.recogniser = recogniser
+    sessions, refused = Sessions(site), Refused(site.parts)
+    site.stack.callback(refused.close)
+    app.state.recogniser, app.state.refused = sessions, refused
+    app.state.doors = Doors(site, sessions, refused, oidc)
     for router in routers:
         app.include_router(router)
     install(app)

@@ -22,13 +22,19 @@ from account_reviews.domain.errors import (
     ReviewsError,
     UnreachableError,
 )
-from account_reviews.web.identity import NotSignedInError
+from account_reviews.web.identity import (
+    BadTokenError,
+    NotSignedInError,
+    TurnedAwayError,
+    recognised_name,
+)
 from account_reviews.web.middleware import GoneError, TooLargeError, TooSlowError
 
 RETRY_SECONDS: Final = 30
 """When whoever was turned away may come again, where nothing says so."""
 _STATUS: Final[tuple[tuple[type[ReviewsError], int], ...]] = (
     (NotSignedInError, 401),
+    (BadTokenError, 401),
     (TooLargeError, 413),
     (TooSlowError, 408),
     (GoneError, 400),
@@ -98,7 +104,11 @@ async def _of_ours(request: Request, error: Exception) -> Response:
 
 
 async def answer(request: Request, error: ReviewsError, status: int) -> Response:
-    """An error as whoever asks can read it."""
+    """An error as whoever asks can read it. Who is turned away at the door is recorded."""
+    if isinstance(error, TurnedAwayError | TooLargeError):
+        action = getattr(error, "action", "body")
+        name = recognised_name(request) or "unknown"
+        request.app.state.refused.note(action, error.message, name=name)
     headers = _headers(error, status)
     if is_api(request):
         if status == 401:

@@ -4,10 +4,11 @@ A route that takes `Who` answers nobody else: an API path answers 401, a page le
 """
 
 import hmac
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
 from fastapi import Depends, Request
 
+from account_reviews.audit.capture.actors import acting
 from account_reviews.domain.base import Model
 from account_reviews.domain.errors import NegativeAnswerError
 from account_reviews.domain.policy.access import Role
@@ -32,23 +33,37 @@ class Principal(Model):
     """What each form of his pages carries; None where no cookie speaks for him."""
 
 
+class TurnedAwayError(NegativeAnswerError):
+    """This is refused before anybody is asked for a right; the trail records it."""
+
+    action: ClassVar[str] = "request"
+
+
 class NotSignedInError(NegativeAnswerError):
     """Sign in first."""
 
     code = "not_signed_in"
 
 
-class ForgedError(NegativeAnswerError):
+class BadTokenError(TurnedAwayError):
+    """The token does not hold: it is none of ours, was revoked, or has ended."""
+
+    code = "bad_token"
+    action = "token"
+
+
+class ForgedError(TurnedAwayError):
     """The form was not sent from a page of this sign-in; open the page again."""
 
     code = "csrf"
+    action = "form"
 
 
 class Recogniser(Protocol):
     """Knows people by their cookies and programs by their tokens."""
 
     async def recognise(self, request: Request) -> Principal | None:
-        """Whose request this is; None when it says so of nobody, or what it says does not hold."""
+        """Whose request this is; None for nobody. BadTokenError for a token that does not hold."""
 
 
 async def recognised(request: Request) -> Principal | None:
@@ -61,11 +76,18 @@ async def recognised(request: Request) -> Principal | None:
     return found
 
 
+def recognised_name(request: Request) -> str | None:
+    """Who asks, as far as it is known already."""
+    found: Principal | None = request.scope.get("state", {}).get("principal")
+    return None if found is None else found.name
+
+
 async def signed_in(request: Request) -> Principal:
     """Who asks. NotSignedInError for nobody, ForgedError for what another site sent in his name."""
     found = await recognised(request)
     if found is None:
         raise NotSignedInError
+    acting.set(found.name)
     if request.method not in SAFE and found.csrf is not None:
         await check_csrf(request, found.csrf)
     return found

@@ -9,8 +9,13 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from account_reviews.config.ports import HERE
-from account_reviews.domain.errors import NegativeAnswerError
-from account_reviews.web.errors import answer, answer_anything
+from account_reviews.domain.errors import ReviewsError
+from account_reviews.web.errors import answer, answer_anything, status_of
+from account_reviews.web.identity import (
+    NotSignedInError,
+    TurnedAwayError,
+    recognised,
+)
 from account_reviews.web.middleware import GoneError, TooLargeError, TooSlowError, read_body
 
 POLICY: Final = "; ".join(
@@ -42,10 +47,11 @@ _ANY_HOST: Final = ("/webhooks/", "/healthz")
 """What programs of others call by whatever name they know us by; who they are is proven."""
 
 
-class WrongHostError(NegativeAnswerError):
+class WrongHostError(TurnedAwayError):
     """This is not reached under that name; set REVIEWS_WEB_URL to the address people use."""
 
     code = "wrong_host"
+    action = "host"
 
 
 def known_hosts(web_url: str | None, bound: Iterable[str] = ()) -> frozenset[str]:
@@ -97,8 +103,20 @@ class Guarded:
         elif not self._is_ours(request):
             response = await answer(request, WrongHostError(), 421)
             await response(scope, receive, headed)
+        elif (refusal := await self._refused(request)) is not None:
+            response = await answer(request, refusal, status_of(refusal))
+            await response(scope, receive, headed)
         else:
             await self._bounded(request, headed)
+
+    async def _refused(self, request: Request) -> ReviewsError | None:
+        """Why a program is not let in: it hears that before anything else of its request."""
+        if not request.url.path.startswith("/api/"):
+            return None
+        try:
+            return None if await recognised(request) else NotSignedInError()
+        except ReviewsError as error:
+            return error
 
     def _is_ours(self, request: Request) -> bool:
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
@@ -45,6 +45,14 @@ class Site:
     """Set when the process is told to end: streams end themselves then."""
     _client: "Client | None" = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def __aenter__(self) -> Self:
+        await self.stack.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        self.closing.set()
+        await self.stack.aclose()
 
     async def temporal(self) -> "Client":
         """The connection to Temporal, made when it is first asked for. UnreachableError."""

@@ -3,10 +3,13 @@
 import getpass
 import socket
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import Final
 
 from account_reviews.domain.audit.events import UNKNOWN_ACTOR
 
+acting: Final[ContextVar[str | None]] = ContextVar("acting", default=None)
+"""For whom the request is that is being answered, in a process that answers many people."""
 _KEYS: Final = ("by", "approver", "started_by", "requested_by")
 
 

@@ -42,7 +42,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from account_reviews.audit.capture.actors import named_in
+from account_reviews.audit.capture.actors import acting, named_in
 from account_reviews.audit.capture.log import AuditLog
 from account_reviews.audit.capture.payloads import AUDIT_HEADER
 from account_reviews.domain.audit.events import (
@@ -83,8 +83,17 @@ class AskingInterceptor(Interceptor):
         self.log = log
         self.rules = rules
         self.tenant = tenant
-        self.actor = actor
+        self._actor = actor
         self.machine = actor
+
+    @property
+    def actor(self) -> str:
+        """Who asks where a message names nobody."""
+        return acting.get() or self._actor
+
+    @actor.setter
+    def actor(self, name: str) -> None:
+        self._actor = name
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         return _Asking(next, self)

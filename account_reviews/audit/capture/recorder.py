@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from account_reviews.audit.capture.actors import local_actor
+from account_reviews.audit.capture.actors import acting, local_actor
 from account_reviews.audit.capture.log import AuditLog
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.store.statements import Statements
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 class AuditParts:
     """The audit database and the ways into it; the main database unless it has one of its own.
 
-    `statements` reads the trail, `log` takes what is recorded. `actor` is who asks when nothing
-    else says so.
+    `statements` reads the trail, `log` takes what is recorded.
     """
 
     statements: Statements
@@ -30,7 +29,16 @@ class AuditParts:
     log: AuditLog
     rules: Rules
     tenant: str
-    actor: str = field(default_factory=local_actor)
+    _actor: str = field(default_factory=local_actor)
+
+    @property
+    def actor(self) -> str:
+        """Who asks: whose request is being answered, else whom the command names."""
+        return acting.get() or self._actor
+
+    @actor.setter
+    def actor(self, name: str) -> None:
+        self._actor = name
 
     @property
     def engine(self) -> "AsyncEngine":
@@ -43,7 +51,7 @@ class AuditParts:
         from account_reviews.audit.capture.client_interceptor import AskingInterceptor
 
         asking = AskingInterceptor(self.log, self.rules, tenant=self.tenant, actor=local_actor())
-        asking.actor = self.actor
+        asking.actor = self._actor
         return asking
 
 

@@ -3,7 +3,7 @@ insert into reviews.people as known (
 )
 values (
   :tenant, :person, :name, :source, cast(:roles as text []), cast(:groups as text []), now(),
-  cast(:until_at as timestamptz)
+  now() + cast(:length as interval)
 )
 on conflict (tenant, person) do update set
   name = excluded.name,
