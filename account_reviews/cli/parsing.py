@@ -72,6 +72,18 @@ def parse_age(value: str, option: str) -> timedelta:
     return found
 
 
+def parse_length(option: str, value: str) -> timedelta:
+    """How long: "30m", "30d". BadInputError names the option."""
+    from account_reviews.domain.durations import parse_duration
+
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise BadInputError(
+            f"{option} is {value!r}, but must be a duration such as 1h, 30m or 3d"
+        ) from None
+
+
 def parse_day(value: str, last: date) -> date:
     """A date that is not after `last`. BadInputError otherwise."""
     try:

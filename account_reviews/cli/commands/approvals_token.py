@@ -52,8 +52,7 @@ def token_command(
 async def _token(
     request_id: str, fields: dict[str, Any], pairs: list[str], expires_in: str, output: Format
 ) -> None:
-    from account_reviews.cli.parsing import parse_choice, parse_settings
-    from account_reviews.domain.durations import parse_duration
+    from account_reviews.cli.parsing import parse_choice, parse_length, parse_settings
     from account_reviews.domain.errors import BadInputError
     from account_reviews.domain.review.messages import (
         Malformed,
@@ -68,12 +67,7 @@ async def _token(
     if isinstance(decision, Malformed):
         name, colon, why = decision.why.partition(":")
         raise BadInputError(f"{_OPTION.get(name, name)}{colon}{why}")
-    try:
-        length = parse_duration(expires_in)
-    except ValueError:
-        raise BadInputError(
-            f"--expires-in is {expires_in!r}, but must be a duration such as 1h, 30m or 3d"
-        ) from None
+    length = parse_length("--expires-in", expires_in)
     async with open_session() as parts:
         row = await parts.reader.find_request(parts.settings.tenant, request_id)
         about(row.review_id)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.domain.errors import BadInputError
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.memory import tables as memory_tables
-from account_reviews.store import event_tables, memory_sync_tables, migration
+from account_reviews.store import event_tables, memory_sync_tables, migration, web_tables
 from account_reviews.store import tables as store_tables
 from account_reviews.store.database import create_engine
 from account_reviews.store.migration import current_revision, head_revision, upgrade
@@ -119,7 +119,10 @@ async def test_a_crm_of_before_belongs_to_who_alone_used_it_or_to_the_default_te
 
 @pytest.mark.parametrize(
     "metadata",
-    [room.metadata for room in (store_tables, event_tables, memory_tables, memory_sync_tables)],
+    [
+        room.metadata
+        for room in (store_tables, event_tables, memory_tables, memory_sync_tables, web_tables)
+    ],
 )
 async def test_tables_in_code_are_the_tables_in_the_database(
     engine: AsyncEngine, metadata: MetaData
