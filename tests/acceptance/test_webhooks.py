@@ -126,10 +126,6 @@ async def stack_is_patient(engine: AsyncEngine) -> None:
             )
 
 
-def test_without_only_there_are_no_pages(reviews: Reviews) -> None:
-    assert "--only webhooks" in reviews.quick("web").sentence(2)
-
-
 def test_a_port_that_is_taken_is_named(reviews: Reviews, web: str) -> None:
     port = web.rpartition(":")[2]
     answer = reviews("web", "--only", "webhooks", "--port", port)

@@ -1,5 +1,7 @@
 """The users of the policy: two forms, faults as sentences, found however they are spelled."""
 
+import re
+
 import pytest
 
 from account_reviews.domain.errors import PolicyError
@@ -77,6 +79,27 @@ def test_the_policy_travels_and_is_shown_with_its_users() -> None:
         "users": {
             "Ann Lee": {"roles": ["approver", "auditor"]},
             "Olga Owner": {"roles": ["account_owner"], "id": "owner-17"},
-        }
+        },
+        "groups": {},
     }
-    assert as_document(Policy())["access"] == {"users": "off"}
+    assert as_document(Policy())["access"] == {"users": "off", "groups": {}}
+
+
+def test_groups_have_roles() -> None:
+    policy = parse_policy('[access.groups]\nsales = ["approver", "analyst"]')
+    assert policy.access.groups == {"sales": (Role.APPROVER, Role.ANALYST)}
+    assert policy.access.users is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('groups = "sales"', "access.groups is 'sales', but must be a table of groups"),
+        ('[access.groups]\nsales = "admin"', "access.groups.\"sales\" is 'admin', but must be a"),
+        ('[access.groups]\nsales = ["boss"]', "access.groups.\"sales\" has the role 'boss', but"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(text: str, said: str) -> None:
+    table = text if text.startswith("[") else f"[access]\n{text}"
+    with pytest.raises(PolicyError, match=re.escape(said)):
+        parse_policy(table)
