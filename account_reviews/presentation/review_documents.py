@@ -38,7 +38,8 @@ def started_document(state: "ReviewState", *, joined: bool = False) -> dict[str,
 
 def run_document(row: "RunRow") -> dict[str, Any]:
     """A line of `list`."""
-    return {"workflow_id": row.review_id, **row._asdict()}
+    told = {name: value for name, value in row._asdict().items() if name != "plan_only"}
+    return {"workflow_id": row.review_id, **told}
 
 
 def change_document(change: "ProposedChange", state: "ItemState") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from account_reviews.presentation.tables import Cell, Column, account_cell
-from account_reviews.presentation.terms import term_of
+from account_reviews.presentation.terms import outcome_of, term_of
 from account_reviews.presentation.tones import tone_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run_row(row: "RunRow", words: "ListWords") -> tuple[object, ...]:
         ", ".join(map(words.person, row.waiting_on)) or None,
         due_cell(row.due_at, words),
         words.person(row.owner_id) if row.owner_id else None,
-        word_cell(row.outcome),
+        Cell(outcome_of(row.outcome, plan_only=row.plan_only), None, tone_of(row.outcome)),
         Cell("yes", 0, tone_of("yes")) if row.needs_attention else Cell(None, 1),
         time_cell(row.started_at, words),
         word_cell(row.kind),

@@ -16,7 +16,9 @@ from babel.numbers import format_currency, format_decimal, format_percent
 
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.proposals import Action, due_in_words, same
-from account_reviews.presentation.terms import UNKNOWN, account_named, term_of
+from account_reviews.domain.review.state import ReviewState
+from account_reviews.presentation.next_steps import NextStep, next_step
+from account_reviews.presentation.terms import UNKNOWN, account_named, outcome_of, term_of
 
 EMPTY: Final = "empty"
 """What a field holds that holds nothing."""
@@ -41,6 +43,16 @@ class Change(Protocol):
 
     @property
     def due_in_seconds(self) -> int | None: ...
+
+
+class Ended(Protocol):
+    """A review, its state or its row, as far as its end is told."""
+
+    @property
+    def outcome(self) -> StrEnum | str | None: ...
+
+    @property
+    def plan_only(self) -> bool: ...
 
 
 class Difference(NamedTuple):
@@ -141,6 +153,17 @@ class Words:
     def term(self, word: StrEnum | str | None) -> str:
         """A state, kind, level or outcome: "on demand", never `on_demand`."""
         return term_of(word)
+
+    def outcome(self, review: Ended) -> str | None:
+        """How a review ended: "planned" for one that was to change nothing. None: it is open."""
+        return outcome_of(review.outcome, plan_only=review.plan_only)
+
+    def next_step(
+        self, review: ReviewState, short_ids: Mapping[str, str] | None = None
+    ) -> NextStep:
+        """What comes next for a review: a sentence, and the command. `short_ids`: request id ->
+        `ac-038-1`."""
+        return next_step(review, self, short_ids)
 
     def value(self, name: str, value: Scalar, *, currency: str | None = None) -> str:
         """What a field holds, by its name and type."""

@@ -87,6 +87,7 @@ class RunRow(NamedTuple):
     updated_at: datetime
     account_name: str | None
     owner_name: str | None
+    plan_only: bool = False
 
 
 class Archived(NamedTuple):

@@ -1,0 +1,127 @@
+"""What comes next: one sentence, and the command for whoever has a terminal. Pure."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.phases import Outcome
+from account_reviews.domain.review.state import ReviewState
+
+_NAMED = 3
+"""People who are named; of more it says how many."""
+
+
+class Speech(Protocol):
+    """What is asked of the words of a reader."""
+
+    def person(self, who: str | None, /) -> str: ...
+
+    def due(self, at: datetime, /) -> str: ...
+
+
+class NextStep(NamedTuple):
+    """`text` ends in no mark; `command` is what to type, None where nothing is to be done."""
+
+    text: str
+    command: str | None = None
+
+    @property
+    def line(self) -> str:
+        """ "5 changes wait for Tomas Brekke: reviews approvals show ac-038-1"."""
+        return f"{self.text}: {self.command}" if self.command else f"{self.text}."
+
+
+def next_step(
+    state: ReviewState, words: Speech, short_ids: Mapping[str, str] | None = None
+) -> NextStep:
+    """What comes next for a review. `short_ids`: request id -> `ac-038-1`."""
+    account = state.account_id
+    if state.outcome is not None:
+        return _after(state, account)
+    if state.paused is not None:
+        who = words.person(state.paused.by)
+        return NextStep(f"Paused by {who}", f"reviews resume {account}")
+    pending = sorted(state.pending, key=lambda one: one.deadline)
+    if pending:
+        first, *others = pending
+        more = f", and {counted(len(others), 'more request')}" if others else ""
+        found = request_step(first, words, (short_ids or {}).get(first.request_id))
+        return found._replace(text=f"{found.text}{more}")
+    if state.failing:
+        return NextStep("A step fails and is tried again", "reviews stuck")
+    if state.interactive:
+        return NextStep("It waits for questions and proposals", f"reviews ask {account} QUESTION")
+    return NextStep("It is under way", f"reviews watch {account}")
+
+
+def request_step(request: ApprovalRequest, words: Speech, short_id: str | None = None) -> NextStep:
+    """What comes next for a request."""
+    name = short_id or request.request_id
+    if request.is_pending:
+        return NextStep(waiting(request, words), f"reviews approvals show {name}")
+    approved = sum(item.is_approved for item in request.items)
+    if approved:
+        verb = "is" if approved == 1 else "are"
+        return NextStep(
+            f"{counted(approved, 'change')} {verb} being written",
+            f"reviews watch {request.account_id}",
+        )
+    return NextStep("All is decided", f"reviews show {request.account_id}")
+
+
+def waiting(request: ApprovalRequest, words: Speech) -> str:
+    """ "5 changes wait for Tomas Brekke, until Fri 2 Oct, in 3 days"."""
+    left = sum(item.is_open for item in request.items)
+    verb = "waits" if left == 1 else "wait"
+    who = people(request.approvers, words.person)
+    return f"{counted(left, 'change')} {verb} for {who}, until {words.due(request.deadline)}"
+
+
+def people(names: tuple[str, ...], person: Callable[[str], str]) -> str:
+    """ "Ann, Ben or Cleo"; of more than three the rest as a number."""
+    shown = list(dict.fromkeys(map(person, names)))
+    if not shown:
+        return "anybody"
+    if len(shown) > _NAMED:
+        shown = [*shown[: _NAMED - 1], f"one of {len(shown) - _NAMED + 1} others"]
+    *others, last = shown
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def counted(number: int, one: str) -> str:
+    """ "1 change", "5 changes"."""
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
+
+
+def _after(state: ReviewState, account: str) -> NextStep:
+    """Of a review that has ended."""
+    again = f"reviews start {account}"
+    states = [item for _, item in state.changes]
+    written = states.count(ItemState.EXECUTED)
+    match state.outcome:
+        case Outcome.NOTHING_TO_DO if state.plan_only and states:
+            return NextStep(
+                f"{counted(len(states), 'change')} planned, nobody was asked; to propose "
+                f"{'it' if len(states) == 1 else 'them'}",
+                again,
+            )
+        case Outcome.NOTHING_TO_DO:
+            return NextStep("Nothing is to be decided; the brief", f"reviews brief {account}")
+        case Outcome.COMPLETED:
+            verb = "was" if written == 1 else "were"
+            return NextStep(
+                f"{counted(written, 'change')} {verb} written; the brief",
+                f"reviews brief {account}",
+            )
+        case Outcome.DEFERRED:
+            return NextStep("Put off: the next review proposes it again", again)
+        case Outcome.EXPIRED:
+            return NextStep("Nobody decided in time, and nothing was written; once more", again)
+        case Outcome.REJECTED:
+            return NextStep("Everything was rejected, and nothing was written", None)
+        case Outcome.FAILED:
+            return NextStep("It failed; why", f"reviews show {account}")
+        case _:
+            return NextStep("It ended before its time; to begin anew", again)
