@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from account_reviews.cli.help_pages import sections
 from account_reviews.cli.parameters import spare
 
 if TYPE_CHECKING:
@@ -107,6 +108,11 @@ class _Watched(TyperCommand):
 
 class Group(TyperGroup):
     """The verbs, or some of them, for `cls` of an application."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for heading, rows in sections(self.commands, root=ctx.parent is None):
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         spare(self.get_params(ctx))

@@ -4,14 +4,14 @@ import logging
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from typing import Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
 from account_reviews.cli import access_log, usage
 from account_reviews.cli.output import chosen, fail, leave
 from account_reviews.config.terminal import completes
-from account_reviews.presentation.terminal import print_text, spare_characters
+from account_reviews.presentation.terminal import print_text, say, spare_characters
 from account_reviews.runtime.garbage_collection import collect_seldom
 
 VERBS: Final = {
@@ -30,7 +30,7 @@ VERBS: Final = {
     "purge": "purge", "forget": "forget",
     "crm": "crm", "db": "db", "memory": "memory", "policy": "policy", "config": "config",
 }  # fmt: skip
-"""Each verb and group, in the order of `--help`, with its module of `cli.commands`.
+"""Each verb and group with its module of `cli.commands`.
 
 A module has `register(app)`, which adds its verbs. That of the verb that is typed is loaded.
 """
@@ -47,7 +47,7 @@ def build(modules: Iterable[str] = VERBS.values()) -> typer.Typer:
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_no_options)  # so that one verb alone is a verb too
+    app.callback()(_no_verb)  # so that one verb alone is a verb too
     for name in dict.fromkeys(modules):
         import_module(f"account_reviews.cli.commands.{name}").register(app)
     access_log.watch(app)
@@ -82,14 +82,31 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     leave(code if isinstance(code, int) else 0)  # verbs give None, the parser 130 after Ctrl-C
 
 
-def _no_options() -> None:
+def _say_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import version
+
+    say(f"reviews {version('account-reviews')}")
+    raise typer.Exit
+
+
+def _no_verb(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Say which it is."),
+    ] = False,
+) -> None:
     pass
 
 
 def _modules_of(words: Sequence[str]) -> Iterable[str]:
     """The module of the verb that comes first; all for help, completion and unknown verbs."""
-    known = words and words[0] in VERBS and not completes()
-    return [VERBS[words[0]]] if known else VERBS.values()
+    if not words or completes():
+        return VERBS.values()
+    if words[0] == "--version":
+        return ()
+    return [VERBS[words[0]]] if words[0] in VERBS else VERBS.values()
 
 
 def _spell_wait(words: list[str]) -> list[str]:

@@ -26,16 +26,16 @@ class DocumentFormat(StrEnum):
     JSON = "json"
 
 
-Form = Annotated[DocumentFormat, typer.Option("--format", "-f")]
+Form = Annotated[DocumentFormat, typer.Option("--format", "-f", help="Markdown, HTML or JSON.")]
 
 # Which rows, and how many.
 
-Limit = Annotated[int, typer.Option(min=1, max=1000)]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="So many rows at most.")]
 Cursor = Annotated[str | None, typer.Option(help="Where the last page ended; with -o json.")]
 Account = Annotated[str | None, typer.Option(help="Of this account: its id or name.")]
 Owner = Annotated[str | None, typer.Option(help="Of this owner: id or name.")]
-InStatus = Annotated[str | None, typer.Option()]
-OfKind = Annotated[str | None, typer.Option()]
+InStatus = Annotated[str | None, typer.Option(help="How it stands, like waiting.")]
+OfKind = Annotated[str | None, typer.Option(help="What kind, like scheduled.")]
 
 # How a table is shown: `cli/lists.py` adds these to a verb that takes a view.
 

@@ -32,7 +32,9 @@ def digest_command(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Make it anew, also when there is one.")
     ] = False,
-    form: Annotated[DigestFormat, typer.Option("--format", "-f")] = DigestFormat.MD,
+    form: Annotated[
+        DigestFormat, typer.Option("--format", "-f", help="How it is written.")
+    ] = DigestFormat.MD,
     file: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
     output: Output = Format.TABLE,
 ) -> None:

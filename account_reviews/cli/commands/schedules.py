@@ -138,7 +138,7 @@ async def _show(schedule: str, output: Format) -> None:
 
 def next_command(
     schedule: Schedule,
-    count: Annotated[int, typer.Option(min=1, max=1000)] = 5,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="So many times.")] = 5,
     output: Output = Format.TABLE,
 ) -> None:
     """Show the next times of a schedule, as the server gives them."""

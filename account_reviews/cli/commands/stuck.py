@@ -1,10 +1,10 @@
 """`reviews stuck` and `reviews retry`: what does not get on, and having it tried again now."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from account_reviews.cli.options import Actor, Output, Reason, Review, Run
+from account_reviews.cli.options import Actor, Limit, Output, Reason, Review, Run
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, print_table, say
@@ -20,9 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command("retry")(retry_command)
 
 
-def stuck_command(
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100, output: Output = Format.TABLE
-) -> None:
+def stuck_command(limit: Limit = 100, output: Output = Format.TABLE) -> None:
     """List open reviews that do not get on. Step, last error and next try of each."""
     run(_stuck(limit, output), output)
 

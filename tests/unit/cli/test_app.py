@@ -85,7 +85,7 @@ main(["list"])
 """
 
 
-@pytest.mark.parametrize("module", ["typer", "account_reviews.cli.commands.show", "asyncio"])
+@pytest.mark.parametrize("module", ["typer", "account_reviews.cli.commands.list", "asyncio"])
 def test_ctrl_c_while_modules_are_loaded_ends_it_quietly(module: str) -> None:
     program = [sys.executable, "-c", _INTERRUPTED.format(module=module)]
     done = subprocess.run(
