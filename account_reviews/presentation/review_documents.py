@@ -114,6 +114,8 @@ def request_row_document(
         "review_id": row.review_id,
         "run_id": row.run_id,
         "owner_id": row.owner_id,
+        "account_name": row.account_name,
+        "owner_name": row.owner_name,
     }
 
 

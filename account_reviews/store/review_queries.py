@@ -118,6 +118,9 @@ class RequestRow(NamedTuple):
     request: "ApprovalRequest"
     short_id: str | None = None
     """`{account}-{n}`: the n-th request of the account."""
+    account_name: str | None = None
+    owner_name: str | None = None
+    """Both as the review has read them."""
 
 
 class RunPage(NamedTuple):
@@ -358,4 +361,6 @@ def _request_row(row: Row) -> RequestRow | None:
         owner_id=row["owner_id"],
         request=request,
         short_id=row.get("short_id"),
+        account_name=row.get("account_name"),
+        owner_name=row.get("owner_name"),
     )
