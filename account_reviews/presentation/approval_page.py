@@ -1,166 +1,273 @@
 """An approval request as a person reads it in a terminal: lines of at most 80 columns. Pure."""
 
+import shlex
 import textwrap
 import unicodedata
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from account_reviews.domain.characters import shown_on_one_line
 from account_reviews.domain.review.terms import RACE
 
 if TYPE_CHECKING:
-    from account_reviews.domain.analysis.model import Analysis, Evidence, Recommendation
+    from account_reviews.domain.analysis.model import Analysis, Evidence, Reference
+    from account_reviews.domain.base import Scalar
     from account_reviews.domain.proposals import ProposedChange
-    from account_reviews.domain.review.approvals import ApprovalRequest, Item
+    from account_reviews.domain.review.approvals import ApprovalRequest, Item, RecordedDecision
+    from account_reviews.domain.review.past_decisions import PastDecision
+    from account_reviews.presentation.words import Words
 
 WIDTH: Final = 79
 _SECOND_COLUMN: Final = "\uffff"
 """Is no sign, and in no text that is shown."""
 _FINDINGS: Final = 12
 _SOURCES: Final = 6
+_SAID_ABOVE: Final = ("subject", "title", "due_at", "owner_id")
+"""What the heading of a record to be created says already."""
+EMPTY: Final = "empty"
+_VERBS: Final = {
+    "approve": "Approved", "adjust": "Adjusted", "reject": "Rejected", "defer": "Put off",
+}  # fmt: skip
+_ADDRESSES: Final = ("id", "external_id")
+"""Fields whose value tells a person nothing beyond the record's name."""
+
+
+def heading(request: "ApprovalRequest", name: str | None, words: "Words") -> str:
+    """ "Fjord Optics (ac-038): 5 changes wait for Tomas Brekke"."""
+    account = words.account(name, request.account_id)
+    left = sum(item.is_open for item in request.items)
+    if not request.is_pending:
+        return f"{account}: {words.term(request.state)}"
+    verb = "waits" if left == 1 else "wait"
+    return f"{account}: {words.count(left, 'change')} {verb} for {waits_for(request, words)}"
+
+
+def waits_for(request: "ApprovalRequest", words: "Words") -> str:
+    """The people whose decision it is."""
+    return ", ".join(map(words.person, request.approvers)) or "a decision"
 
 
 def request_lines(
-    request: "ApprovalRequest", analysis: "Analysis | None", now: datetime
+    request: "ApprovalRequest",
+    analysis: "Analysis | None",
+    words: "Words",
+    *,
+    name: str | None = None,
+    short_id: str | None = None,
 ) -> list[str]:
-    """Whose request it is, how urgent, and what was found."""
-    name = f"{analysis.account_name} ({request.account_id})" if analysis else request.account_id
-    due = f"{request.deadline:%Y-%m-%d %H:%MZ}"
-    lines = [
-        *wrapped(name),
-        *wrapped(f"due {due} ({_left(request.deadline - now)}); {request.needed}", "  "),
-        *wrapped(f"asked: {', '.join(request.approvers) or 'nobody in particular'}", "  "),
-        *wrapped(f"request {request.request_id} of {request.review_id}", "  "),
-        *(wrapped(RACE, "  ") if request.terms.version_check == "compared" else ()),
-    ]
+    """Whose request it is, how urgent, and what was found. `name`: of the account."""
+    known = analysis.account_name if analysis is not None else None
+    lines = wrapped(heading(request, name or known, words))
+    if request.is_pending:
+        when = f"{words.moment(request.deadline)}, {words.distance(request.deadline)}"
+        if request.deadline < words.now:
+            when += ": the deadline has passed"
+        lines += wrapped(f"due {when}; {request.needed}", "  ")
+    lines += wrapped(f"request {short_id or request.request_id}", "  ")
+    if request.terms.version_check == "compared":
+        lines += wrapped(RACE, "  ")
     if analysis is not None:
-        lines += wrapped(_judged(analysis), "  ")
-        lines += _findings(analysis)
+        lines += wrapped(judged(analysis, words), "  ")
+        lines += _findings(analysis, words)
     return lines
 
 
 def item_lines(
-    item: "Item", place: int, count: int, analysis: "Analysis | None" = None
+    item: "Item", place: int, count: int, words: "Words", analysis: "Analysis | None" = None
 ) -> list[str]:
-    """One write: what, why, from which sources, and each field before and after."""
+    """One change: what it does, why, what differs, and from which sources that is known."""
     change = item.change
-    record = change.record
-    target = f" of {record.type} {record.name or record.id}" if record.id else ""
+    told = words.change(change)
+    if not change.action.creates and change.record.type != "account":
+        told = f"{change.record.name or change.record.id} ({change.record.type}): {told}"
     lines = [
-        *wrapped(f"Item {place} of {count}: {change.title}"),
-        *wrapped(f"{change.action}{target}, item {item.item_id}", "  "),
+        *wrapped(f"Item {place} of {count}: {told}"),
+        *(wrapped(standing, "  ") if (standing := _standing(item, words)) else ()),
         *wrapped(f"why: {change.rationale}", "  "),
     ]
     if change.author is not None:
-        lines += wrapped(f"proposed by {change.author}", "  ")
+        lines += wrapped(f"proposed by {words.person(change.author)}", "  ")
     if change.deferred is not None:
         put_off = change.deferred
-        lines += wrapped(f"put off by {put_off.by} on {put_off.at:%Y-%m-%d}", "  ")
+        lines += wrapped(f"put off by {words.person(put_off.by)} on {words.day(put_off.at)}", "  ")
     if item.approvals:
-        lines += wrapped(f"approved so far by {', '.join(item.approvals)}", "  ")
-    lines += _sources(_behind(change, analysis))
-    return [*lines, *diff_lines(change, item.original)]
+        names = ", ".join(map(words.person, item.approvals))
+        lines += wrapped(f"approved so far by {names}", "  ")
+    return [*lines, *diff_lines(change, words, item.original), *_evidence(change, analysis, words)]
 
 
-def diff_lines(change: "ProposedChange", original: "ProposedChange | None" = None) -> list[str]:
-    """A line for each field that is written, with what was proposed before an adjustment."""
+def _standing(item: "Item", words: "Words") -> str:
+    """What became of it already, nothing while it is open."""
+    if item.is_open:
+        return ""
+    by = f" by {words.person(item.decided_by)}" if item.decided_by else ""
+    reason = f": {item.reason}" if item.reason else ""
+    return f"{words.term(item.state)}{by}{reason}"
+
+
+def diff_lines(
+    change: "ProposedChange", words: "Words", original: "ProposedChange | None" = None
+) -> list[str]:
+    """What is written beyond what the heading says, with what was proposed before an adjustment."""
     lines: list[str] = []
-    for name, after in change.shown.items():
-        text = f"{name}: {quoted(change.before.get(name))} -> {_new(change, name, after)}"
-        if original is not None and original.after.get(name) != change.after.get(name):
-            text += f" (proposed was {quoted(original.after.get(name))})"
-        lines += wrapped(text, "    ")
+    rows = words.differences(change)
+    labels = {words.field(name): name for name in change.after}
+    alone = len(rows) == 1
+    for row in rows:
+        name = labels.get(row.label, row.label)
+        was = _proposed(name, change.after, original, words)
+        if change.action.creates:
+            if name in _SAID_ABOVE and not was:
+                continue
+            text = f"{row.label}: {row.after or EMPTY}"
+        elif alone and not was:
+            continue
+        else:
+            text = (
+                f"{row.label}: {row.before or 'empty'} \N{RIGHTWARDS ARROW} {row.after or 'empty'}"
+            )
+        lines += wrapped(text + was, "  ")
     return lines
 
 
-def quoted(value: object) -> str:
-    """A value, texts in quotes, nothing as it reads best."""
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return "yes" if value else "no"
-        case str():
-            return f'"{value}"'
-        case _:
-            return str(value)
+def _proposed(
+    name: str,
+    after: "Mapping[str, Scalar]",
+    original: "ProposedChange | None",
+    words: "Words",
+) -> str:
+    if original is None or original.after.get(name) == after.get(name):
+        return ""
+    return f" (proposed was {words.value(name, original.after.get(name))})"
 
 
-def _new(change: "ProposedChange", name: str, after: object) -> str:
-    counted = name == "due_at" and change.due_in_seconds is not None
-    return str(after) if counted else quoted(after)
+def decision_line(decision: "RecordedDecision", words: "Words") -> str:
+    """ "Approved by Tomas Brekke, Thu 1 Oct, 09:00: they renewed by phone"."""
+    of = f" on behalf of {words.person(decision.on_behalf_of)}" if decision.on_behalf_of else ""
+    reason = f": {decision.reason}" if decision.reason else ""
+    verb = _VERBS.get(str(decision.decision), str(decision.decision))
+    return f"{verb} by {words.person(decision.by)}{of}, {words.moment(decision.at)}{reason}"
 
 
-def _judged(analysis: "Analysis") -> str:
+def next_lines(request: "ApprovalRequest", name: str) -> list[str]:
+    """What whoever was asked types next."""
+    who = shlex.quote(request.approvers[0]) if len(request.approvers) == 1 else "NAME"
+    one = "; --item 1 for a single change" if len(request.items) > 1 else ""
+    return [
+        f"Next: reviews approvals approve {shlex.quote(name)} --as {who}",
+        f"  also: adjust, reject, defer{one}",
+    ]
+
+
+def past_lines(past: Sequence["PastDecision"], words: "Words") -> list[str]:
+    """Who decided what on this account before, the newest first."""
+    if not past:
+        return []
+    lines = ["Before, on this account:"]
+    for one in past:
+        when = f"{words.day(one.at)}, " if one.at is not None else ""
+        by = f" by {words.person(one.by)}" if one.by else ""
+        because = f" ({one.reason})" if one.reason else ""
+        lines += wrapped(f"{when}{words.term(one.state)}{by}: {one.title}{because}", "  ")
+    return lines
+
+
+def judged(analysis: "Analysis", words: "Words") -> str:
+    """ "risk high, 70 of 100; health fragile, 40 of 100"."""
     risk, health = analysis.risk, analysis.health
-    points = "" if risk.score is None else f" ({risk.score} of 100)"
-    state = "" if health.score is None else f" ({health.score} of 100)"
-    band = str(health.band).replace("_", " ")
-    text = f"risk {risk.level}{points}, health {band}{state}"
+    points = "" if risk.score is None else f", {risk.score} of 100"
+    state = "" if health.score is None else f", {health.score:g} of 100"
+    text = f"risk {words.term(risk.level)}{points}; health {words.term(health.band)}{state}"
     if analysis.missing_sources:
         text += f"; not read: {', '.join(analysis.missing_sources)}"
     return text
 
 
-def _findings(analysis: "Analysis") -> Iterator[str]:
+def _findings(analysis: "Analysis", words: "Words") -> Iterator[str]:
     if not analysis.findings:
         return
     yield "  found:"
     for finding in analysis.findings[:_FINDINGS]:
-        yield from wrapped(f"- {finding.title} ({finding.severity})", "    ")
+        yield from wrapped(f"- {finding.title} ({words.term(finding.severity)})", "    ")
         for evidence in finding.evidence:
-            yield from wrapped(_cited(evidence), "        ")
+            if (text := cited(evidence, words)) is not None:
+                yield from wrapped(text, "      ")
     more = len(analysis.findings) - _FINDINGS
     if more > 0:
         yield f"    and {more} more, see `reviews brief {analysis.account_id}`"
 
 
-def _cited(evidence: "Evidence") -> str:
-    record = evidence.record
-    where = f"{record.type} {record.name or record.id or ''}".rstrip()
+def cited(evidence: "Evidence", words: "Words") -> str | None:
+    """Record, field, value and time of a fact; None where its record says all of it."""
+    record, name = evidence.record, evidence.field
+    where = f"{record.name} ({record.type})" if record.name else f"{record.type} {record.id or ''}"
+    when = f", {words.moment(evidence.at)}" if evidence.at is not None else ""
     if evidence.before is None and evidence.after is None:
-        what = quoted(evidence.value)
-    else:
-        what = f"{quoted(evidence.before)} -> {quoted(evidence.after)}"
-    when = f", {evidence.at:%Y-%m-%d}" if evidence.at is not None else ""
-    return f"{where}, {evidence.field}: {what}{when}"
-
-
-def _behind(change: "ProposedChange", analysis: "Analysis | None") -> "Recommendation | None":
-    if analysis is None:
+        if name in _ADDRESSES:
+            return None
+        if name.endswith("at") and evidence.at is not None:
+            return f"{where.rstrip()}{when}"
+        what = words.value(name, evidence.value)
+    elif name in _ADDRESSES:
         return None
-    of_it = (one for one in analysis.recommendations if one.id == change.recommendation_id)
-    return next(of_it, None)
+    else:
+        before, after = words.value(name, evidence.before), words.value(name, evidence.after)
+        what = f"{before} \N{RIGHTWARDS ARROW} {after}"
+    return f"{where.rstrip()}, {words.field(name)}: {what}{when}"
 
 
-def _sources(recommendation: "Recommendation | None") -> Iterator[str]:
-    if recommendation is None:
+def _evidence(
+    change: "ProposedChange", analysis: "Analysis | None", words: "Words"
+) -> Iterator[str]:
+    """What the change is based on. What a reference points at is told with its value."""
+    if analysis is None:
         return
-    confidence = recommendation.confidence
-    yield from wrapped(
-        f"priority {recommendation.priority}, confidence {confidence.level}"
-        f" ({confidence.overall:.0%})",
-        "  ",
-    )
-    shown = []
-    for one in recommendation.references[:_SOURCES]:
-        when = f" {one.timestamp:%Y-%m-%d}" if one.timestamp is not None else ""
-        old = ", old" if one.fresh is False else ""
-        field = f" {one.field}" if one.field else ""
-        shown.append(f"{one.entity_type} {one.entity_id or ''}{field}{when}{old}")
-    if len(recommendation.references) > _SOURCES:
-        shown.append(f"{len(recommendation.references) - _SOURCES} more")
-    yield from wrapped(f"sources: {'; '.join(shown)}", "  ")
+    of_it = (one for one in analysis.recommendations if one.id == change.recommendation_id)
+    behind = next(of_it, None)
+    if behind is None:
+        return
+    sure = f"{words.term(behind.confidence.level)} ({words.percent(behind.confidence.overall)})"
+    yield from wrapped(f"confidence {sure}", "  ")
+    known = {(one.record.id, one.field): one for one in _all_evidence(analysis)}
+    told: list[str] = []
+    for reference in behind.references:
+        text = _source(reference, known, change, analysis, words)
+        if text is not None and text not in told:
+            told.append(text)
+    for text in told[:_SOURCES]:
+        yield from wrapped(f"evidence: {text}", "  ")
+    if len(told) > _SOURCES:
+        yield f"  and {len(told) - _SOURCES} more sources"
 
 
-def _left(left: timedelta) -> str:
-    hours = int(left.total_seconds() // 3600)
-    if left.total_seconds() < 0:
-        return "the deadline has passed"
-    if hours < 1:
-        return f"{int(left.total_seconds() // 60)} minutes left"
-    return f"{hours} hours left" if hours < 72 else f"{hours // 24} days left"
+def _source(
+    reference: "Reference",
+    known: "Mapping[tuple[str | None, str], Evidence]",
+    change: "ProposedChange",
+    analysis: "Analysis",
+    words: "Words",
+) -> str | None:
+    old = " (old)" if reference.fresh is False else ""
+    found = known.get((reference.entity_id, reference.field or ""))
+    if found is not None:
+        text = cited(found, words)
+        return None if text is None else f"{text}{old}"
+    where = f"{reference.entity_type} {reference.entity_id or ''}".rstrip()
+    if reference.entity_id == analysis.account_id:
+        where = f"{analysis.account_name} ({reference.entity_type})"
+    name = reference.field or ""
+    text = f"{where}, {words.field(name)}" if name else where
+    if reference.entity_id == change.record.id and name in change.before:
+        text += f": {words.value(name, change.before[name])}"
+    when = f", {words.day(reference.timestamp)}" if reference.timestamp is not None else ""
+    return f"{text}{when}{old}"
+
+
+def _all_evidence(analysis: "Analysis") -> "Iterable[Evidence]":
+    for contribution in (*analysis.risk.contributions, *analysis.health.contributions):
+        yield from contribution.evidence
+    for finding in analysis.findings:
+        yield from finding.evidence
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:

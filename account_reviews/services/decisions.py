@@ -202,3 +202,13 @@ def _closed_sentence(request: ApprovalRequest) -> str:
     by = f" by {request.decisions[-1].by}" if decided else ""
     at = f" at {rfc3339(request.closed_at)}" if request.closed_at else ""
     return f"the request is already {request.state}{by}{at}"
+
+
+def numbered_items(
+    request: ApprovalRequest, names: tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    """The item ids of `names`, in which "1" stands for the first item as it is shown."""
+    if names is None:
+        return None
+    numbers = {str(place): item.item_id for place, item in enumerate(request.items, 1)}
+    return tuple(numbers.get(name, name) for name in names)

@@ -105,6 +105,21 @@ async def _or_given(asked: Awaitable[Known], text: str) -> str:
         return text
 
 
+async def people(parts: Parts) -> dict[str, str]:
+    """id -> name of everybody whose name is known at no cost: owners of reviewed accounts, and
+    all of a CRM that tells names at once. Without the latter where it cannot be asked."""
+    from account_reviews.crm.protocol import NamesSource
+
+    ours = await name_queries.owner_names(parts.statements, parts.settings.tenant)
+    found = {ident: name for ident, name in ours.items() if name}
+    try:
+        if isinstance(source := parts.accounts, NamesSource):
+            return {**found, **await source.owner_names()}
+    except (CrmError, PassingError):
+        pass
+    return found
+
+
 async def find_request(parts: Parts, text: str) -> "RequestRow":
     """The request of that id, of that beginning of one (8 characters), or `ac-038-1`.
 

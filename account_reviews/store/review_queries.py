@@ -57,6 +57,7 @@ _PROGRESS = read_sql("account_reviews.store", "progress_of_runs.sql")
 _LIST_REQUESTS = read_sql("account_reviews.store", "list_requests.sql")
 _FIND_REQUESTS = read_sql("account_reviews.store", "find_requests.sql")
 _FIND_REQUESTS_BY_BEGINNING = read_sql("account_reviews.store", "find_requests_by_beginning.sql")
+_PAST_REQUESTS = read_sql("account_reviews.store", "past_requests.sql")
 _WAITING_IN_LINE = read_sql("account_reviews.store", "waiting_in_line.sql")
 SHORTEST_ID = 8
 LONGEST_NAME = 60
@@ -290,6 +291,15 @@ class ReviewReader:
             ):
                 begin.setdefault(row["name"], []).append(row)
         return {one: _named(one, found.get(one), begin.get(one, ())) for one in names}
+
+    async def past_requests(
+        self, tenant: str, account_id: str, before: datetime, *, limit: int = 3
+    ) -> "list[ApprovalRequest]":
+        """The requests of an account that were asked before then, the newest first."""
+        rows = await self._statements.rows(
+            _PAST_REQUESTS, tenant=tenant, account=account_id, before=before, limit=limit
+        )
+        return [found.request for row in rows if (found := _request_row(row)) is not None]
 
     async def waiting_in_line(self, tenant: str) -> "list[Waiting]":
         """Every pending request, in no order."""

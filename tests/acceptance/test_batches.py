@@ -104,7 +104,7 @@ def test_all_is_asked_for_before_anything_is_decided(reviews: Reviews) -> None:
     assert reviews.json("approvals", "show", request)["decisions"] == []
     done = typed(reviews, *every, "-o", "json", answer="yes\n")
     assert [row["request_id"] for row in json.loads(done.stdout)["items"]] == [request]
-    assert request in done.stderr
+    assert "ac-042-" in done.stderr
     assert reviews.quick(*every, "--yes").out == "there is nothing to decide\n"
 
 

@@ -13,8 +13,12 @@ def test_a_stale_page_is_refused_and_a_delegate_is_recorded(reviews: Reviews) ->
     item = next(one for one in request["items"] if one["action"] == "create_task")
     people = reviews.quick("approvals", "show", request_id).out
     assert "needs one approval" in people
-    assert f"shown hash {shown}" in people
-    assert f"asked: {owner}" in people
+    assert people.splitlines()[0] == (
+        f"{request['account_name']} (ac-027): {len(request['items'])} changes wait for"
+        f" {request['owner_name']}"
+    )
+    assert f"--as {owner}" in people
+    assert f"shown hash {shown}" in reviews.quick("approvals", "show", request_id, "-o", "wide").out
 
     change = ("--item", item["item_id"], "--set", "subject=Ring them", "--as", "zoe")
     adjust = ("approvals", "adjust", request_id, *change, "--on-behalf-of", owner)

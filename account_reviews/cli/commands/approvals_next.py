@@ -2,10 +2,12 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.cli.answers import Answers
+from account_reviews.cli.commands.approvals_look import analysis_of
 from account_reviews.cli.output import Format, print_json
 from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, say
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from account_reviews.domain.base import Scalar
     from account_reviews.domain.review.approvals import Item
     from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecision
+    from account_reviews.presentation.words import Words
     from account_reviews.store.review_queries import RequestRow
 
 _CHOICES: Final = {
@@ -43,11 +46,13 @@ async def go_through(who: str, output: Format) -> int:
     """Show what waits, most urgent first, and ask. The exit code."""
     from account_reviews.domain.errors import BadInputError
     from account_reviews.domain.review.bounds import clean_name, person
+    from account_reviews.services.readers import words_of
 
     if not person(who):
         raise BadInputError("--as is blank; say who decides")
     async with open_session() as parts:
-        tour = _Tour(parts, await temporal(parts), clean_name(who), output)
+        words = await words_of(parts)
+        tour = _Tour(parts, await temporal(parts), clean_name(who), output, words)
         try:
             await tour.go()
             tour.end("nothing is left to decide")
@@ -68,7 +73,10 @@ class _Tour:
     For programs all that is said goes to standard error, and the rows are one document.
     """
 
-    def __init__(self, parts: "Parts", client: "Client", who: str, output: Format) -> None:
+    def __init__(
+        self, parts: "Parts", client: "Client", who: str, output: Format, words: "Words"
+    ) -> None:
+        self._words = words
         self._parts = parts
         self._client = client
         self._who = who
@@ -97,8 +105,11 @@ class _Tour:
         made = sum(row["ok"] is not False for row in self.rows)
         self._say(f"{how}; {made} decision{'' if made == 1 else 's'} made")
         for row in self.rows:
-            result = f"refused: {row['message']}" if row["ok"] is False else row["state"]
-            self._say(f"{row['account_id']}: {row['decision']} {row['title']!r}: {result}", "  ")
+            result = self._words.term(row["state"])
+            if row["ok"] is False:
+                result = f"refused: {row['message']}"
+            account = self._words.account(row["account_name"], row["account_id"])
+            self._say(f"{account}: {row['decision']} {row['title']!r}: {result}", "  ")
         if self._left:
             self._say("shown and not decided:")
             for title in self._left.values():
@@ -122,10 +133,18 @@ class _Tour:
         return await self._parts.reader.find_request(self._parts.settings.tenant, request_id)
 
     async def _visit(self, row: "RequestRow") -> None:
-        from account_reviews.presentation.approval_page import request_lines
+        from account_reviews.domain.review.past_decisions import past_decisions
+        from account_reviews.presentation.approval_page import past_lines, request_lines
 
-        analysis = await self._analysis(row)
-        self._print(request_lines(row.request, analysis, datetime.now(UTC)))
+        analysis = await analysis_of(self._parts, row)
+        words = self._words = replace(self._words, now=datetime.now(UTC))
+        lines = request_lines(
+            row.request, analysis, words, name=row.account_name, short_id=row.short_id
+        )
+        earlier = await self._parts.reader.past_requests(
+            self._parts.settings.tenant, row.request.account_id, row.request.requested_at
+        )
+        self._print([*lines, *past_lines(past_decisions(earlier), words)])
         names = [item.item_id for item in row.request.items if item.is_open]
         for place, item_id in enumerate(names, 1):
             while True:
@@ -154,28 +173,12 @@ class _Tour:
         from account_reviews.presentation.approval_page import item_lines
 
         self._say("")
-        self._print(item_lines(item, place, count, analysis))
+        self._print(item_lines(item, place, count, self._words, analysis))
         key = row.request.request_id, item.item_id
-        self._left[key] = f"{row.request.account_id}: {item.change.title}"
+        self._left[key] = f"{self._account(row)}: {item.change.title}"
 
-    async def _analysis(self, row: "RequestRow") -> "Analysis | None":
-        """The evidence; a request is shown without it when it cannot be read."""
-        from pydantic import ValidationError
-
-        from account_reviews.domain.analysis.model import Analysis
-        from account_reviews.domain.errors import ReviewsError
-
-        try:
-            found = await self._parts.reader.find_run(
-                tenant=self._parts.settings.tenant, review_id=row.review_id, run_id=row.run_id
-            )
-            state = found.state
-            body = await self._parts.reader.document(
-                state.analysis.hash if state.analysis else None
-            )
-            return None if body is None else Analysis.model_validate(body)
-        except (ReviewsError, ValidationError):
-            return None
+    def _account(self, row: "RequestRow") -> str:
+        return self._words.account(row.account_name, row.request.account_id)
 
     async def _choose(self) -> str:
         while True:
@@ -215,13 +218,12 @@ class _Tour:
         from account_reviews.cli.parsing import parse_settings
         from account_reviews.domain.errors import BadInputError
         from account_reviews.domain.fields import check_fields
-        from account_reviews.presentation.approval_page import quoted
 
         self._say("new values, field by field; Enter keeps one, null empties it")
         found: dict[str, Scalar] = {}
         for name, now in item.change.shown.items():
             while True:
-                given = await self._ask(f"{name} ({quoted(now)}):")
+                given = await self._ask(f"{self._words.field(name)} ({_now(now)}):")
                 if not given:
                     break
                 try:
@@ -315,7 +317,7 @@ class _Tour:
             self._note(row, item, choice, ok=False, error=error.message)
             return True
         said = answer.items[0]
-        self._say(f"{choice}: {said.message or said.state}")
+        self._say(f"{choice}: {said.message or self._words.term(said.state)}")
         self._note(row, item, choice, ok=True, state=str(said.state))
         return True
 
@@ -359,10 +361,10 @@ class _Tour:
     def _told(self, row: "RequestRow", item: "Item") -> None:
         """Say who decided on an item meanwhile."""
         self._left.pop((row.request.request_id, item.item_id), None)
-        by = f"decided by {item.decided_by}" if item.decided_by else "closed"
-        at = f" at {item.decided_at:%Y-%m-%dT%H:%M:%SZ}" if item.decided_at else ""
+        by = f"decided by {self._words.person(item.decided_by)}" if item.decided_by else "closed"
+        at = f", {self._words.moment(item.decided_at)}" if item.decided_at else ""
         reason = f" ({item.reason})" if item.reason else ""
-        self._say(f"{item.change.title}: {by}{at}: {item.state}{reason}")
+        self._say(f"{item.change.title}: {by}{at}: {self._words.term(item.state)}{reason}")
 
     def _note(
         self,
@@ -381,6 +383,7 @@ class _Tour:
                 "request_id": row.request.request_id,
                 "review_id": row.review_id,
                 "account_id": row.request.account_id,
+                "account_name": row.account_name,
                 "item_id": item.item_id,
                 "title": item.change.title,
                 "decision": str(choice),
@@ -398,3 +401,8 @@ class _Tour:
     def _print(self, lines: list[str]) -> None:
         for line in lines:
             self._line(line)
+
+
+def _now(value: object) -> str:
+    """What a field holds now, as it can be typed again."""
+    return "empty" if value is None else str(value)

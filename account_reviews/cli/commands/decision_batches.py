@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from account_reviews.cli.answers import Answers
 from account_reviews.cli.output import Format, print_json
 from account_reviews.cli.session import open_session, temporal
+from account_reviews.presentation.tables import Cell, Column
 from account_reviews.presentation.terminal import note, print_table, say
+from account_reviews.presentation.tones import tone_of
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
     from account_reviews.services.decision_batches import Planned, Wish
+    from account_reviews.store.review_queries import RequestRow
 
 MOST: Final = 1000
 """Decisions of one command."""
@@ -91,7 +94,7 @@ async def decide_many(choice: Choice, fields: dict[str, Any], output: Format) ->
             why = "the policy allows no decisions on several requests at once"
             hint = "decide on one REQUEST at a time (approvals.batch is false)"
             rows = batches.refuse_all(planned, why, hint)
-    _print(rows, output)
+    _print(rows, planned, output)
     return 0 if all(row["ok"] for row in rows) else 1
 
 
@@ -189,8 +192,9 @@ async def _confirm(planned: "list[Planned]", fields: dict[str, Any]) -> None:
             request = one.row.request
             open_items = [item for item in request.items if item.is_open]
             items += len(open_items)
-            due = f"{request.deadline:%Y-%m-%d %H:%MZ}"
-            note(f"{request.request_id}  {request.account_id}  due {due}")
+            due = f"{request.deadline:%Y-%m-%d %H:%M} UTC"
+            name = one.row.short_id or request.request_id
+            note(f"{name}  {one.row.account_name or request.account_id}, due {due}")
             for item in open_items:
                 note(f"  {item.change.title}")
     what = f"{items} item{'' if items == 1 else 's'} of {len(planned)} requests"
@@ -200,34 +204,38 @@ async def _confirm(planned: "list[Planned]", fields: dict[str, Any]) -> None:
         raise NegativeAnswerError("nothing was decided", hint="--yes decides without a question")
 
 
-def _print(rows: list[dict[str, Any]], output: Format) -> None:
+def _print(rows: list[dict[str, Any]], planned: "list[Planned]", output: Format) -> None:
     if output is Format.JSON:
         print_json({"items": rows})
         return
     if not rows:
         say("there is nothing to decide")
         return
+    known = {one.row.request.request_id: one.row for one in planned if one.row is not None}
     print_table(
-        ("request", "account", "decision", "result", "remark"),
-        [
-            (
-                one["request_id"],
-                one["account_id"],
-                one["decision"],
-                _result(one),
-                _remark(one),
-            )
-            for one in rows
-        ],
+        (
+            Column("request", "Request"),
+            Column("account", "Account", 2, prose=True),
+            Column("result", "Result"),
+            Column("remark", "Remark", prose=True, folds=True),
+        ),
+        [_cells(one, known.get(one["request_id"])) for one in rows],
     )
     refused = sum(not one["ok"] for one in rows)
     say(f"{len(rows) - refused} decided, {refused} refused")
 
 
+def _cells(row: dict[str, Any], known: "RequestRow | None") -> tuple[object, ...]:
+    name = (known.short_id if known is not None else None) or row["request_id"]
+    account = (known.account_name if known is not None else None) or row["account_id"]
+    result = _result(row)
+    return name, account, Cell(result, None, tone_of(result)), _remark(row)
+
+
 def _result(row: dict[str, Any]) -> str:
     if not row["ok"]:
         return "refused"
-    return "sent" if row["queued"] else str(row["state"])
+    return "sent" if row["queued"] else str(row["state"]).replace("_", " ")
 
 
 def _remark(row: dict[str, Any]) -> str | None:

@@ -34,6 +34,8 @@ MODELS = {
 """Stored reviews and requests, read back as what they were."""
 SDK = {"temporalio", "google", "grpc", "nexusrpc"}
 """Temporal, and how it is spoken to."""
+WORDS = {"babel"}
+"""Dates, money and numbers as the reader writes them."""
 LIST = PARSER | DRIVER
 WHOLE = LIST | MODELS
 START = WHOLE | SDK
@@ -48,7 +50,8 @@ COMMANDS = {
     "audit tail": LIST,
     "audit tail -o json": LIST,
     "approvals list": WHOLE,
-    f"approvals show {REQUEST}": WHOLE,
+    f"approvals show {REQUEST}": WHOLE | WORDS,
+    f"approvals show {REQUEST} -o json": WHOLE,
     f"show {CLOSED}": WHOLE,
     f"show {CLOSED} -o json": WHOLE,
     f"history {CLOSED}": WHOLE,

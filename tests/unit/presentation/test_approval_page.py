@@ -1,32 +1,82 @@
 """What stands on the page of a request, and how long its lines become."""
 
-import unicodedata
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from account_reviews.domain.review.past_decisions import PastDecision, past_decisions
 from account_reviews.domain.review.terms import RACE, Terms
-from account_reviews.presentation.approval_page import request_lines, wrapped
+from account_reviews.presentation.approval_page import (
+    heading,
+    item_lines,
+    next_lines,
+    past_lines,
+    request_lines,
+    wrapped,
+)
 from account_reviews.presentation.review_documents import request_document
+from account_reviews.presentation.text_width import width_of
+from account_reviews.presentation.words import Words
 from tests.support.requests import NOW, opened
 
-
-def columns(line: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in line)
+WORDS = Words(now=NOW, people={"ow-1": "Ann Lee"})
+NAMES = ("Fjord Optics", "\u0634\u0631\u06a9\u062a", "\U0001f33f " * 60, "x" * 300, "株式会社" * 40)
 
 
 @given(text=st.text(st.sampled_from("ab 株式東京、"), min_size=1, max_size=400))
 def test_signs_that_take_two_columns_do_not_make_lines_too_long(text: str) -> None:
     lines = wrapped(text, "    ")
-    assert max(map(columns, lines), default=0) <= 80
+    assert max(map(width_of, lines), default=0) <= 80
     assert "".join("".join(lines).split()) == "".join(text.split())
 
 
 @pytest.mark.parametrize(("check", "told"), [("compared", True), ("atomic", False), (None, False)])
 def test_who_decides_is_told_of_a_crm_that_only_compares(check: Any, told: bool) -> None:
     request = opened(terms=Terms(version_check=check))
-    text = " ".join(" ".join(request_lines(request, None, NOW)).split())
+    text = " ".join(" ".join(request_lines(request, None, WORDS)).split())
     assert (RACE in text) is told
     assert request_document(request)["version_check"] == check
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_of_any_name_holds_no_value_of_the_program(name: str) -> None:
+    request = opened()
+    lines = request_lines(request, None, WORDS, name=name, short_id="acme-1")
+    for place, item in enumerate(request.items, 1):
+        lines += item_lines(item, place, len(request.items), WORDS)
+    lines += next_lines(request, "acme-1")
+    assert max(map(width_of, lines)) <= 80
+    text = "\n".join(lines)
+    assert "request acme-1" in text
+    for word in ("None", "nothing ->", "_", request.request_id):
+        assert word not in text
+
+
+def test_a_request_is_headed_by_its_account_and_who_is_asked() -> None:
+    request = opened().model_copy(update={"approvers": ("ow-1",)})
+    count = len(request.items)
+    verb = "change waits" if count == 1 else "changes wait"
+    said = heading(request, "Fjord Optics", WORDS)
+    assert said == f"Fjord Optics ({request.account_id}): {count} {verb} for Ann Lee"
+    nobody = request.model_copy(update={"approvers": ()})
+    assert heading(nobody, None, WORDS).endswith("for a decision")
+    late = request.model_copy(update={"deadline": NOW - timedelta(hours=1)})
+    assert "the deadline has passed" in " ".join(request_lines(late, None, WORDS))
+
+
+def test_what_was_decided_before_is_told_with_who_and_why() -> None:
+    request = opened()
+    assert past_decisions([request]) == ()
+    decided = request.items[0].model_copy(
+        update={"state": "rejected", "decided_by": "ow-1", "decided_at": NOW, "reason": "no"}
+    )
+    earlier = request.model_copy(update={"items": (decided,)})
+    (found,) = past_decisions([earlier])
+    assert found == PastDecision(decided.change.title, "rejected", "ow-1", NOW, "no")
+    head, line, *_ = past_lines([found], WORDS)
+    assert head == "Before, on this account:"
+    assert "rejected by Ann Lee" in line
+    assert past_lines([], WORDS) == []

@@ -1,0 +1,39 @@
+"""The columns of `reviews approvals list`."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from account_reviews.presentation.review_table import word_cell
+from account_reviews.presentation.tables import Cell, Column
+
+if TYPE_CHECKING:
+    from account_reviews.store.review_queries import RequestRow
+
+REQUEST_COLUMNS: Final = (
+    Column("short_id", "Request"),
+    Column("account", "Account", prose=True),
+    Column("items", "Changes", 2, right=True),
+    Column("deadline", "Due", 3),
+    Column("approvers", "Waits for", 4, prose=True),
+    Column("state", "State", 5),
+    Column("owner", "Owner", 6, prose=True),
+    Column("requested_at", "Asked", wide=True),
+    Column("request_id", "Id", wide=True),
+)
+
+
+def request_row(row: "RequestRow", names: Mapping[str, str]) -> tuple[object, ...]:
+    """The cells of one request, as REQUEST_COLUMNS has them. `names`: id -> name of people."""
+    request = row.request
+    owner = row.owner_id
+    return (
+        row.short_id or request.request_id,
+        Cell(row.account_name or request.account_id),
+        Cell(str(len(request.items)), len(request.items)),
+        Cell(f"{request.deadline:%Y-%m-%d %H:%M}", request.deadline),
+        ", ".join(names.get(who, who) for who in request.approvers) or None,
+        word_cell(request.state),
+        row.owner_name or (names.get(owner, owner) if owner else None),
+        Cell(f"{request.requested_at:%Y-%m-%d %H:%M}", request.requested_at),
+        request.request_id,
+    )
