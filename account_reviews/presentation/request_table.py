@@ -1,12 +1,12 @@
 """The columns of `reviews approvals list`."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from account_reviews.presentation.review_table import word_cell
+from account_reviews.presentation.review_table import due_cell, time_cell, word_cell
 from account_reviews.presentation.tables import Cell, Column
 
 if TYPE_CHECKING:
+    from account_reviews.presentation.quick_words import ListWords
     from account_reviews.store.review_queries import RequestRow
 
 REQUEST_COLUMNS: Final = (
@@ -22,18 +22,18 @@ REQUEST_COLUMNS: Final = (
 )
 
 
-def request_row(row: "RequestRow", names: Mapping[str, str]) -> tuple[object, ...]:
-    """The cells of one request, as REQUEST_COLUMNS has them. `names`: id -> name of people."""
+def request_row(row: "RequestRow", words: "ListWords") -> tuple[object, ...]:
+    """The cells of one request, as REQUEST_COLUMNS has them."""
     request = row.request
     owner = row.owner_id
     return (
         row.short_id or request.request_id,
         Cell(row.account_name or request.account_id),
         Cell(str(len(request.items)), len(request.items)),
-        Cell(f"{request.deadline:%Y-%m-%d %H:%M}", request.deadline),
-        ", ".join(names.get(who, who) for who in request.approvers) or None,
+        due_cell(request.deadline, words),
+        ", ".join(words.person(who) for who in request.approvers) or None,
         word_cell(request.state),
-        row.owner_name or (names.get(owner, owner) if owner else None),
-        Cell(f"{request.requested_at:%Y-%m-%d %H:%M}", request.requested_at),
+        row.owner_name or (words.person(owner) if owner else None),
+        time_cell(request.requested_at, words),
         request.request_id,
     )

@@ -1,11 +1,13 @@
 """`reviews approvals list` and `show`: what waits for a person."""
 
+import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from account_reviews.cli.access_log import about
-from account_reviews.cli.lists import show_list, takes_view
+from account_reviews.cli.lists import Rows, show_list, takes_view
 from account_reviews.cli.options import Account, Cursor, Limit, Output, Owner
 from account_reviews.cli.output import Format, is_wide, print_json, run
 from account_reviews.cli.session import open_session
@@ -45,6 +47,7 @@ async def _list(
 ) -> None:
     from account_reviews.cli.parsing import parse_choice
     from account_reviews.domain.review.approvals import RequestState
+    from account_reviews.presentation.quick_words import list_words
     from account_reviews.presentation.request_table import REQUEST_COLUMNS, request_row
     from account_reviews.presentation.review_documents import request_row_document
     from account_reviews.services.lookup import account_or_given, owner_or_given, people
@@ -53,7 +56,6 @@ async def _list(
     async with open_session() as parts:
         owner_id = await owner_or_given(parts, owner)
         account_id = await account_or_given(parts, account)
-        names = await people(parts) if output is Format.TABLE else {}
 
         async def read(after: str | None, most: int) -> "RequestPage":
             page = await parts.reader.list_requests(
@@ -68,11 +70,15 @@ async def _list(
                 note(f"the stored approval request {request_id} cannot be read")
             return page
 
+        async def rows(found: "Sequence[RequestRow]") -> "Rows":
+            names = await people(parts)
+            words = list_words(parts.settings, lambda: parts.policy, people=names)
+            return [request_row(row, words) for row in found]
+
         await show_list(
-            view, output, read=read, columns=REQUEST_COLUMNS,
-            row=lambda one: request_row(one, names), document=request_row_document,
-            limit=limit, cursor=cursor, nothing=_nothing(wanted),
-            last=lambda _: "Look at one: reviews approvals show REQUEST",
+            view, output, read=read, columns=REQUEST_COLUMNS, rows=rows,
+            document=request_row_document, limit=limit, cursor=cursor,
+            nothing=_nothing(wanted), last=_next,
         )  # fmt: skip
 
 
@@ -80,6 +86,11 @@ def _nothing(wanted: str) -> str:
     if wanted == "pending":
         return "no request waits for a decision"
     return "there is no request" if wanted == "any" else f"no request is {wanted}"
+
+
+def _next(found: "Sequence[RequestRow]") -> str:
+    name = found[0].short_id or found[0].request.request_id
+    return f"Next: reviews approvals show {shlex.quote(name)}"
 
 
 def show_command(request: Request, output: Output = Format.TABLE) -> None:

@@ -34,7 +34,7 @@ MODELS = {
 """Stored reviews and requests, read back as what they were."""
 SDK = {"temporalio", "google", "grpc", "nexusrpc"}
 """Temporal, and how it is spoken to."""
-WORDS = {"babel"}
+WORDS = {"babel", "pytz"}
 """Dates, money and numbers as the reader writes them."""
 LIST = PARSER | DRIVER
 WHOLE = LIST | MODELS
