@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx2
 import orjson
 
+from account_reviews.crm.http.service_names import service_name
 from account_reviews.domain.errors import (
     CrmAuthError,
     CrmUnavailableError,
@@ -65,23 +66,25 @@ def judge(service: str, raw: Raw) -> Answer:
     CrmUnavailableError for 5xx, for a page in place of a document and for a success whose document
     is no JSON: the line cut it short, and next time it may be whole. CrmAuthError for 530.
     """
+    name = service_name(service)
     if raw.status == WRONG_CREDENTIALS:
         raise CrmAuthError(
-            f"{service} does not accept our credentials and answers 530",
+            f"{name} does not accept our credentials and answers 530",
             hint="its token may be of another form, or for another place",
         )
     if raw.status >= 500:
-        raise CrmUnavailableError(f"{service} answers {raw.status}", retry_after=wait_of(raw))
+        raise CrmUnavailableError(f"{name} answers {raw.status}", retry_after=wait_of(raw))
     return Answer(raw.status, _document(service, raw), raw.headers, date_of(raw.headers))
 
 
 def _document(service: str, raw: Raw) -> Any:
+    name = service_name(service)
     content = raw.content.strip()
     if raw.status in _BODILESS or not content:
         return None
     if _is_page(raw, content):
         raise CrmUnavailableError(
-            f"{service} answers {raw.status} with a web page where a document should stand",
+            f"{name} answers {raw.status} with a web page where a document should stand",
             hint="see whether its address is right, and what stands between",
         )
     try:
@@ -92,13 +95,14 @@ def _document(service: str, raw: Raw) -> Any:
 
 def _odd_document(service: str, raw: Raw, content: bytes) -> Any:
     """What only the tolerant parser takes: numbers out of range, halves of characters."""
+    name = service_name(service)
     try:
         return json.loads(content, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         if raw.status >= 300:
             return None
         raise CrmUnavailableError(
-            f"{service} answers {raw.status} with what is no JSON, or with half of one"
+            f"{name} answers {raw.status} with what is no JSON, or with half of one"
         ) from None
 
 
@@ -136,20 +140,23 @@ def _moment(said: str) -> datetime | None:
 
 def broken(service: str, error: Exception) -> CrmUnavailableError:
     """What it means that no answer came."""
+    name = service_name(service)
     if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
         return CrmUnavailableError(
-            f"{service} has an address that cannot be used", sent=False, hint="see its URL"
+            f"{name} has an address that cannot be used",
+            sent=False,
+            hint="see its URL",
         )
     if isinstance(error, httpx2.LocalProtocolError):  # its text repeats what stands in a header
         return CrmUnavailableError(
-            f"{service} cannot be asked: the request is none that HTTP carries",
+            f"{name} cannot be asked: the request is none that HTTP carries",
             sent=False,
             hint="see whether its credentials hold blanks or line breaks",
         )
     if isinstance(error, TimeoutError | httpx2.TimeoutException):
         unsent = isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout)
-        return CrmUnavailableError(f"{service} did not answer in time", sent=not unsent)
+        return CrmUnavailableError(f"{name} did not answer in time", sent=not unsent)
     unsent = isinstance(error, httpx2.ConnectError | httpx2.ProxyError)
     said = str(error).strip() or type(error).__name__
     kind = "cannot be reached" if unsent else "broke the connection off"
-    return CrmUnavailableError(f"{service} {kind}: {said}", sent=not unsent)
+    return CrmUnavailableError(f"{name} {kind}: {said}", sent=not unsent)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Protocol
 
+from account_reviews.crm.http.service_names import service_name
 from account_reviews.domain.errors import CrmUnavailableError
 
 BUSY_SECONDS: Final = 5.0
@@ -101,7 +102,7 @@ class Breaker(Protocol):
 def refusal(service: str, wait: float) -> CrmUnavailableError:
     """What is said of a call that is not made."""
     return CrmUnavailableError(
-        f"{service} failed too often and is left alone for {max(wait, 0):.0f} s",
+        f"{service_name(service)} failed too often and is left alone for {max(wait, 0):.0f} s",
         retry_after=max(wait, 0.1),
         sent=False,
     )

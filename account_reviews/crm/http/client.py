@@ -26,6 +26,7 @@ from account_reviews.crm.http.answers import (
 from account_reviews.crm.http.breaker import Breaker
 from account_reviews.crm.http.budget import Budget, Place
 from account_reviews.crm.http.limits import Limits
+from account_reviews.crm.http.service_names import service_name
 from account_reviews.crm.http.tokens import Token, TokenSource
 from account_reviews.domain.errors import CrmAuthError, CrmRateLimitedError
 
@@ -125,9 +126,8 @@ class ApiClient:
         if raw.status == UNAUTHORIZED and not self._lacks_right(raw):
             raw = await self._ask(call, await self._tokens.renewed(token))
         if raw.status == UNAUTHORIZED and not self._lacks_right(raw):
-            raise CrmAuthError(
-                f"{self._service} does not accept our credentials, also with a new token"
-            )
+            name = service_name(self._service)
+            raise CrmAuthError(f"{name} does not accept our credentials, also with a new token")
         return judge(self._service, raw)
 
     async def _ask(self, call: _Call, token: Token) -> Raw:
@@ -138,7 +138,7 @@ class ApiClient:
                 place.refused = True
                 place.refused_for = self._wait(raw)
                 raise CrmRateLimitedError(
-                    f"{self._service} asks us to slow down",
+                    f"{service_name(self._service)} asks us to slow down",
                     retry_after=place.refused_for or _BRIEF_PAUSE,
                 )
             if raw.status >= 500:

@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.crm.http.budget import Place
 from account_reviews.crm.http.limits import Limits
 from account_reviews.crm.http.priorities import Priority, priority_now
+from account_reviews.crm.http.service_names import service_name
 from account_reviews.domain.errors import CrmRateLimitedError, UnreachableError
 from account_reviews.store.database import autocommit, reachable
 from account_reviews.store.sql_files import read_sql
@@ -196,7 +197,7 @@ class SharedBudget:
             self._leave(waiter)
             if isinstance(error, TimeoutError):
                 raise CrmRateLimitedError(
-                    f"all places for calls to {self._service} are taken",
+                    f"all places for calls to {service_name(self._service)} are taken",
                     retry_after=_BUSY_SECONDS,
                 ) from None
             raise
@@ -328,9 +329,9 @@ class SharedBudget:
 
     def _refusal(self, outcome: _Outcome) -> CrmRateLimitedError:
         why = (
-            f"{self._service} asked us to slow down"
+            f"{service_name(self._service)} asked us to slow down"
             if outcome.reason == "paused"
-            else f"the credits for calls to {self._service} are used up"
+            else f"the credits for calls to {service_name(self._service)} are used up"
         )
         return CrmRateLimitedError(
             why, retry_after=outcome.wait, hint="`reviews crm limits` shows what is left"

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from account_reviews.crm.http.limits import key_of
+from account_reviews.crm.http.service_names import service_name
 from account_reviews.crm.http.token_cipher import TokenCipher
 from account_reviews.crm.http.token_rules import TokenRow, why_not_ask
 from account_reviews.crm.http.tokens import Token
@@ -135,7 +136,8 @@ class SharedTokens:
                 continue
             return await self._asked_or_old(row, why)
         raise CrmUnavailableError(
-            f"another worker asks {self._service} for a token and gets no answer", sent=False
+            f"another worker asks {service_name(self._service)} for a token and gets no answer",
+            sent=False,
         )
 
     async def _asked_or_old(self, row: TokenRow, why: CrmError | None) -> Token:
@@ -188,7 +190,7 @@ class SharedTokens:
         except TimeoutError:
             await self._release(None)
             raise CrmUnavailableError(
-                f"{self._service} gave no token in time", sent=False
+                f"{service_name(self._service)} gave no token in time", sent=False
             ) from None
         except CrmError as error:
             told = "\n".join(filter(None, (error.message, error.hint)))
