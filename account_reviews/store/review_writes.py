@@ -1,6 +1,6 @@
 """A review's rows, brought up to its state in one statement and so in one round trip.
 
-Each row is a projection of the state, guarded by its growing version: all of it may run twice.
+Each row is a projection of the state, guarded by its time and version: all of it may run twice.
 """
 
 from collections.abc import Sequence

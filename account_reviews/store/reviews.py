@@ -1,6 +1,6 @@
 """Documents and the read model of reviews.
 
-A row is a projection of the review's own state, guarded by its growing version; everything here
+A row is a projection of the review's own state, guarded by its time and version; everything here
 is idempotent, so that an activity may run twice.
 """
 
