@@ -20,6 +20,7 @@ from account_reviews.local import datadir, processes
 from account_reviews.local.postgres import DATABASE, EmbeddedPostgres
 from account_reviews.local.supervisor import Notify, Supervisor, how_it_ended
 from account_reviews.local.temporal_server import TUNED_SERVER, ServerSettings, TemporalServer
+from account_reviews.local.web_process import WebProcess
 from account_reviews.temporal import tls_mismatch
 from account_reviews.temporal.names import NAMESPACE
 from account_reviews.temporal.service_choice import named_by_environment, tls_wanted_by
@@ -73,6 +74,8 @@ class LocalStack:
         ui: bool = True,
         temporal_address: str | None = None,
         database_url: str | None = None,
+        web: bool = False,
+        web_port: int | None = None,
         temporal_settings: ServerSettings = TUNED_SERVER,
         notify: Notify = _silent,
     ) -> None:
@@ -80,6 +83,9 @@ class LocalStack:
         self.namespace = NAMESPACE
         self._workers = workers
         self._restart = restart
+        self._wanted_web, self._web_port = web, web_port
+        self._web: WebProcess | None = None
+        self._web_moved: list[str] = []
         self._notify = notify
         self._during = _said_by(notify)
         self._external_temporal = temporal_address
@@ -117,7 +123,7 @@ class LocalStack:
     @property
     def moved(self) -> tuple[str, ...]:
         """Why a part has another port than the usual one, a sentence each."""
-        return tuple(self._temporal.moved)
+        return (*self._temporal.moved, *self._web_moved)
 
     @property
     def is_new(self) -> bool:
@@ -128,7 +134,12 @@ class LocalStack:
     def parts(self) -> int:
         """How many parts are started one after the other."""
         ours = (not self._external_database, not self._external_temporal, bool(self._workers))
-        return sum(ours)
+        return sum(ours) + self._wanted_web
+
+    @property
+    def web_url(self) -> str | None:
+        """Where the pages are, None without the web app."""
+        return self._web.url if self._web else None
 
     @property
     def worker_pids(self) -> list[int]:
@@ -171,6 +182,7 @@ class LocalStack:
             await self._start_database(undo)
             await self._start_temporal(undo)
             await self._start_workers(undo)
+            await self._start_web(undo)
             self._started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             undo.callback(self._forget)
             self._write()
@@ -266,6 +278,23 @@ class LocalStack:
             with self._during(f"{self._workers} worker{'s' if self._workers > 1 else ''}"):
                 await asyncio.gather(*(self.start_worker() for _ in range(self._workers)))
 
+    async def _start_web(self, undo: AsyncExitStack) -> None:
+        if not self._wanted_web:
+            return
+        self._web_moved.clear()
+        self._web = WebProcess(
+            self._worker_environment(),
+            self.data_dir / "web.log",
+            port=self._web_port,
+            notify=self._notify,
+            changed=self._write,
+            moved=self._web_moved.append,
+            restart=self._restart,
+        )
+        undo.push_async_callback(self._web.stop)
+        with self._during("the web app"):
+            await self._web.start()
+
     def _watch(self, undo: AsyncExitStack, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
 
@@ -339,7 +368,7 @@ class LocalStack:
             "database_url": self.database_url,
             "worker_pids": self.worker_pids,
             "metrics_url": self.metrics_url,
-            "web_url": None,
+            "web_url": self.web_url,
             "started_at": self._started_at,
         }
         fresh = self._file.with_suffix(".new")
@@ -372,8 +401,8 @@ class LocalStack:
         return f"process {pid}, Temporal at {address}"
 
 
-async def run_until_signal(stack: LocalStack, ready: Callable[[], None]) -> bool:
-    """Start the stack, call `ready`, stop it on SIGINT, SIGTERM or SIGHUP.
+async def run_until_signal(stack: LocalStack, ready: Callable[[], Awaitable[None]]) -> bool:
+    """Start the stack, await `ready`, stop it on SIGINT, SIGTERM or SIGHUP.
 
     False when the signal came before it was ready. Errors are those of `LocalStack.start`, and
     UnreachableError when its data directory is removed meanwhile.
@@ -386,7 +415,7 @@ async def run_until_signal(stack: LocalStack, ready: Callable[[], None]) -> bool
     starting.cancel()  # no effect on one that is done
     try:
         await starting
-        ready()
+        await ready()
         lost = asyncio.create_task(stack.lost.wait())
         await asyncio.wait({waiting, lost}, return_when=asyncio.FIRST_COMPLETED)
         lost.cancel()

@@ -24,7 +24,7 @@ WORKER: Final[tuple[str, ...]] = (sys.executable, "-P", "-m", "account_reviews.c
 
 _KINDS: Final = {one.exit_code: one for one in (BadInputError, NotFoundError, ConflictError)}
 """What the exit code of a worker says, when it is not that something does not answer."""
-_READY: Final = "worker ready pid={pid} "
+_READY: Final = "{kind} ready pid={pid} "
 _PAGE: Final = re.compile(r"[^\n]*\nmetrics page (\S+)")
 """The line after it names the worker's metrics page, when it has one."""
 _READY_TIMEOUT: Final = 60.0
@@ -40,7 +40,7 @@ class Supervisor:
     """Worker processes of one stack.
 
     `env` is their whole environment; what they print goes to `log`. `changed` is called whenever
-    `pids` is different.
+    `pids` is different. `kind` is what a process calls itself when it is ready.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Supervisor:
         changed: Callable[[], None],
         restart: bool = True,
         command: Sequence[str] = WORKER,
+        kind: str = "worker",
     ) -> None:
         self.log = log
         self._env = dict(env)
@@ -59,6 +60,7 @@ class Supervisor:
         self._notify = notify
         self._changed = changed
         self._command = command
+        self._kind = kind
         self._running: list[Process] = []
         self._pages: dict[int, str] = {}
         self._keepers: list[asyncio.Task[None]] = []
@@ -93,7 +95,7 @@ class Supervisor:
                 process.kill()
                 await process.wait()
                 return process.pid
-        raise NotFoundError(f"no worker {pid} runs" if pid else "no worker runs")
+        raise NotFoundError(f"no {self._kind} {pid} runs" if pid else f"no {self._kind} runs")
 
     async def stop(self) -> None:
         """Let all workers finish what they do, then end them."""
@@ -115,9 +117,11 @@ class Supervisor:
             self._pages.pop(process.pid, None)
             self._changed()
             if not self._restart:
-                self._notify(f"worker {process.pid} {how_it_ended(code)}; it is not restarted")
+                self._notify(
+                    f"{self._kind} {process.pid} {how_it_ended(code)}; it is not restarted"
+                )
                 return
-            self._notify(f"worker {process.pid} {how_it_ended(code)}; starting a new one")
+            self._notify(f"{self._kind} {process.pid} {how_it_ended(code)}; starting a new one")
             lived = time.monotonic() - started
             pause = 0.0 if lived > _SHORT_LIFE else min(_LONGEST_PAUSE, pause * 2 + 0.5)
             process = await self._replace(pause if code >= 0 else 0.0)
@@ -132,7 +136,7 @@ class Supervisor:
                 pause = min(_LONGEST_PAUSE, pause * 2 + 0.5)
                 self._notify(f"{error.message}; next try in {pause:g} s")
             else:
-                self._notify(f"worker {process.pid} is ready")
+                self._notify(f"{self._kind} {process.pid} is ready")
                 return process
 
     async def _spawn(self) -> Process:
@@ -154,7 +158,7 @@ class Supervisor:
         deadline = time.monotonic() + _READY_TIMEOUT
         while time.monotonic() < deadline:
             said = self._said(offset)
-            _, ready, rest = said.partition(_READY.format(pid=process.pid))
+            _, ready, rest = said.partition(_READY.format(kind=self._kind, pid=process.pid))
             if ready:
                 page = _PAGE.match(rest)
                 self._pages |= {process.pid: page[1]} if page else {}
@@ -163,13 +167,14 @@ class Supervisor:
                 words = [line for line in said.splitlines() if line.strip()]
                 last = f": {words[-1].strip()}" if words else ""
                 kind = _KINDS.get(process.returncode, UnreachableError)
+                ended = f"the {self._kind} {how_it_ended(process.returncode)}"
                 raise kind(
-                    f"the worker {how_it_ended(process.returncode)} before it was ready{last}",
+                    f"{ended} before it was ready{last}",
                     hint=f"see {self.log}",
                 )
             await asyncio.sleep(0.03)
         raise UnreachableError(
-            f"the worker was not ready after {_READY_TIMEOUT:.0f} s", hint=f"see {self.log}"
+            f"the {self._kind} was not ready after {_READY_TIMEOUT:.0f} s", hint=f"see {self.log}"
         )
 
     def _said(self, offset: int) -> str:

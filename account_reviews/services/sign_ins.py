@@ -26,6 +26,7 @@ SESSION: Final = timedelta(days=7)
 PROVIDED_SESSION: Final = timedelta(hours=24)
 """Of who came from a provider: afterwards it says again who he is, and in which groups."""
 LINK: Final = timedelta(minutes=15)
+OWN_LINK: Final = timedelta(hours=1)
 LONGEST_LINK: Final = timedelta(days=1)
 LONGEST_TOKEN: Final = timedelta(days=366)
 _LONGEST_NAME: Final = 200
@@ -123,6 +124,13 @@ async def make_link(
     )
     record_change(parts, "sign-in link made", name, roles=list(roles))
     return f"/login/link/{secret}"
+
+
+async def make_own_link(parts: Parts, name: str) -> str:
+    """The same for whoever runs this machine: in his own roles, else as admin."""
+    known = await parts.sign_ins.people.get(name)
+    has_roles = parts.guard.access().user(name) or (known and known.source == "local")
+    return await make_link(parts, name, () if has_roles else (Role.ADMIN,), OWN_LINK)
 
 
 async def make_token(

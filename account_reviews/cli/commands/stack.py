@@ -12,6 +12,7 @@ from account_reviews.presentation.terminal import note, print_table, print_text
 
 if TYPE_CHECKING:
     from account_reviews.config.settings import Settings
+    from account_reviews.local.stack import LocalStack
     from account_reviews.upkeep.examination import Report
 
 DataDir = Annotated[
@@ -40,8 +41,12 @@ def dev(
         int | None, typer.Option(min=1, max=65535, help="Default: 8233, else any free one.")
     ] = None,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Start no Temporal UI.")] = False,
+    web_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Default: 8000, else any free one.")
+    ] = None,
+    no_web: Annotated[bool, typer.Option("--no-web", help="Start no inbox.")] = False,
 ) -> None:
-    """Run PostgreSQL, Temporal and a worker here until Ctrl-C.
+    """Run PostgreSQL, Temporal, a worker and the inbox here until Ctrl-C.
 
     With TEMPORAL_ADDRESS, TEMPORAL_PROFILE or REVIEWS_DATABASE_URL set, that one is used and not
     started.
@@ -60,13 +65,39 @@ def dev(
         temporal_port=temporal_port,
         ui_port=ui_port,
         ui=not no_ui,
+        web=not no_web,
+        web_port=web_port,
         temporal_address=temporal_address,
         database_url=settings.database_url,
         notify=note,
     )
     stack.tell_with(Steps(stack.parts).during)
-    was_ready = run(run_until_signal(stack, lambda: print_text(welcome(stack))))
+
+    async def ready() -> None:
+        print_text(welcome(stack, await _sign_in_address(settings, stack)))
+
+    was_ready = run(run_until_signal(stack, ready))
     note("stopped" if was_ready else "stopped before it was ready")
+
+
+async def _sign_in_address(settings: "Settings", stack: "LocalStack") -> str | None:
+    """Where whoever has started the stack signs in once; None without pages."""
+    from dataclasses import replace
+
+    from account_reviews.audit.capture.actors import user_name
+    from account_reviews.bootstrap import open_parts
+    from account_reviews.domain.errors import ReviewsError
+    from account_reviews.services.sign_ins import make_own_link
+
+    if stack.web_url is None:
+        return None
+    ours = replace(settings, database_url=stack.database_url)
+    try:
+        async with open_parts(ours, application="reviews dev") as parts:
+            return stack.web_url + await make_own_link(parts, user_name())
+    except ReviewsError as error:
+        note(f"nobody can sign in by a link: {error.message}")
+        return stack.web_url
 
 
 def _chosen(data_dir: Path | None, *, workers: bool) -> "tuple[Settings, str | None]":

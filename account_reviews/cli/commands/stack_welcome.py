@@ -8,9 +8,11 @@ if TYPE_CHECKING:
     from account_reviews.local.stack import LocalStack
 
 
-def welcome(stack: "LocalStack") -> str:
-    """The text for people, in lines of our own."""
-    return "\n".join([*_places(stack), *_moved(stack), "", *_next(stack), "Stop with Ctrl-C."])
+def welcome(stack: "LocalStack", sign_in: str | None) -> str:
+    """The text for people, in lines of our own. `sign_in`: the address that signs in once."""
+    inbox = [] if sign_in is None else ["", f"Open the inbox: {sign_in}", "  It signs you in once."]
+    lines = [*_places(stack), *_moved(stack), *inbox, "", *_next(stack), "Stop with Ctrl-C."]
+    return "\n".join(lines)
 
 
 def _places(stack: "LocalStack") -> list[str]:
@@ -18,6 +20,7 @@ def _places(stack: "LocalStack") -> list[str]:
 
     pids = ", ".join(str(pid) for pid in stack.worker_pids)
     rows = [
+        ("inbox", stack.web_url),
         ("Temporal", stack.address),
         ("Temporal UI", stack.ui),
         ("metrics", stack.metrics_url),
