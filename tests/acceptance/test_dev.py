@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from sqlalchemy import text
@@ -148,6 +149,8 @@ def test_it_starts_serves_and_leaves_nothing_behind(start: Start, data_dir: Path
         run("doctor", "-o", "json", env={**os.environ, "REVIEWS_DATA_DIR": str(data_dir)}).stdout
     )
     assert [check["name"] for check in report["checks"] if not check["ok"]] == ["workers"]
+    with urlopen(f"{stack['web_url']}/login") as page:
+        assert b"Sign in" in page.read()
     assert open_to_others(data_dir) == []
     code, said = dev.stop(signal.SIGINT)
     assert code == 0
@@ -261,7 +264,8 @@ def test_it_says_which_ports_it_took_and_why(data_dir: Path, start: Start) -> No
     mine = stack["temporal_address"].rpartition(":")[2], stack["temporal_ui"].rpartition(":")[2]
     assert f"port 7233 is taken by another program; Temporal has port {mine[0]}." in said
     assert f"port 8233 is taken by another program; the Temporal UI has port {mine[1]}." in said
-    assert "starting PostgreSQL with a new database (1 of 2)\n" in said
+    assert "starting PostgreSQL with a new database (1 of 3)\n" in said
+    assert f"Open the inbox: {stack['web_url']}/login/link/" in said
     assert f"export REVIEWS_DATA_DIR={data_dir}" in said
     assert "reviews doctor" in said
 
