@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from account_reviews.domain.errors import BadInputError
 
-EXAMPLE: Final = "such as smtp://user:password@mail.example.com:587 (STARTTLS) or smtps://... (TLS)"
+EXAMPLE: Final = "such as smtp://USER:PASSWORD@mail.example.com:587 (STARTTLS) or smtps://... (TLS)"
 _PORTS: Final = {"smtp": 587, "smtps": 465}
 _OPTIONS: Final = ("starttls", "ca")
 

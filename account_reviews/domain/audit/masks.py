@@ -26,6 +26,8 @@ _PEM: Final = pattern(
 )
 _URL: Final = pattern(r"(://(?P<user>[^\s:/@\"']{0,200})):(?!\*{3}@)(?P<secret>[^\s\"<>]{0,1000})@")
 """User and password of an address. What is masked already is none."""
+_TEMPLATE: Final = ("USER", "PASSWORD")
+"""What our hints write for them."""
 _PORT: Final = pattern(r"\d{1,5}(?:[/?#]|\Z)")
 _QUERY: Final = pattern(
     r"(?i)([?&](?:sig|signature|x-(?:amz|goog)-(?:signature|credential|security-token)|key|code|hmac"
@@ -197,6 +199,8 @@ def _sql_value(found: re.Match[str]) -> str:
 
 def _address(found: re.Match[str]) -> str:
     """A number before a path is the port of a host, and the password of whoever is none."""
+    if (found["user"], found["secret"]) == _TEMPLATE:
+        return found[0]
     host = "." in found["user"] or found["user"] == "localhost"
     if host and _PORT.match(found["secret"]):
         return found[0]
