@@ -15,6 +15,8 @@ from account_reviews.services.access import require_right
 from account_reviews.store.review_queries import RequestRow
 
 LONGEST: Final = timedelta(days=90)
+SIGNED_HERE: Final = timedelta(hours=1)
+"""How long a worker may take to come, of a decision that is signed where it is made."""
 
 
 class Signed(NamedTuple):
@@ -44,6 +46,15 @@ async def make_token(
     token = parts.guard.sign(binding, int(expires_at.timestamp()), secrets.token_urlsafe(12))
     _record(parts, row, decision, expires_at)
     return Signed(token, expires_at)
+
+
+async def signed(parts: Parts, row: RequestRow, decision: SubmitDecision) -> SubmitDecision:
+    """The decision of somebody whom this process has signed in: with a token where the policy asks
+    for one, else as it is. Errors of `make_token`."""
+    if decision.token is not None or not parts.guard.requires_signed:
+        return decision
+    made = await make_token(parts, row, decision, SIGNED_HERE)
+    return decision.model_copy(update={"token": made.token})
 
 
 def _check(row: RequestRow, decision: SubmitDecision, expires_in: timedelta) -> None:

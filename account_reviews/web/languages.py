@@ -5,13 +5,13 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 
-_OURS: Final = Locale("en", "GB")
 _MOST: Final = 5
 """Languages of a header that are looked at."""
 
 
-def chosen_locale(*said: str | None) -> Locale:
-    """The first English locale that one of these names, by an id or as a browser lists them.
+def chosen_locale(*said: str | None) -> Locale | None:
+    """The first English locale that one of these names, by an id or as a browser lists them; None
+    where none does.
 
     Pages are in English; only how dates and numbers are written differs.
     """
@@ -20,7 +20,7 @@ def chosen_locale(*said: str | None) -> Locale:
             found = _locale(one.partition(";")[0].strip())
             if found is not None:
                 return found
-    return _OURS
+    return None
 
 
 def _locale(name: str) -> Locale | None:

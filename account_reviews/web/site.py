@@ -1,13 +1,13 @@
 """What pages and the API are made with: the parts of the process, Temporal, words, templates."""
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
-from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader
@@ -16,9 +16,12 @@ from starlette.responses import HTMLResponse, Response
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.access.roles import Subject, Verb
 from account_reviews.domain.errors import ReviewsError, UnreachableError
+from account_reviews.domain.policy.model import Policy
 from account_reviews.presentation.brief import TEMPLATES, html_templates
+from account_reviews.presentation.readers import reader_words
 from account_reviews.presentation.words import Words
 from account_reviews.services.access import require_of
+from account_reviews.services.readers import words_of
 from account_reviews.web.errors import title_of
 from account_reviews.web.identity import Principal, recognised
 from account_reviews.web.languages import chosen_locale, chosen_zone
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from account_reviews.services.access import About
 
+_WORDS_SECONDS: Final = 60.0
 _PAGES: Final = Path(__file__).parent / "templates"
 
 
@@ -44,6 +48,7 @@ class Site:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is told to end: streams end themselves then."""
     _client: "Client | None" = None
+    _words: tuple[float, Words] | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __aenter__(self) -> Self:
@@ -72,7 +77,23 @@ class Site:
         """How this reader is written to: by his sign-in, else his browser, else the settings."""
         locale = chosen_locale(who.locale if who else None, request.headers.get("accept-language"))
         zone = chosen_zone(who.zone if who else None, request.cookies.get("reviews_zone"))
-        return Words(now=datetime.now(UTC), zone=zone or ZoneInfo("UTC"), locale=locale)
+        usual = await self._usual_words()
+        return replace(
+            usual,
+            now=datetime.now(UTC),
+            zone=zone or usual.zone,
+            locale=locale or usual.locale,
+        )
+
+    async def _usual_words(self) -> Words:
+        """Those of the settings, with the names that are known; read anew each minute."""
+        now = time.monotonic()
+        if self._words is None or now - self._words[0] > _WORDS_SECONDS:
+            try:
+                self._words = now, await words_of(self.parts)
+            except UnreachableError:  # a page says so, and needs words to say it
+                return reader_words(self.parts.settings, Policy(), now=datetime.now(UTC))
+        return self._words[1]
 
     async def allow(self, who: Principal, verb: Verb, about: "About | Subject" = None) -> None:
         """NotAllowedError, recorded in the trail, unless he may do `verb` to that review, request
