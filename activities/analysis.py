@@ -21,6 +21,7 @@ from account_reviews.domain.records import AccountSnapshot
 from account_reviews.domain.review.state import AnalysisResult
 from account_reviews.domain.review.steps import AnalyseAccount
 from account_reviews.domain.review.terms import Terms
+from account_reviews.domain.vocabulary import term_of
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.telemetry import review_metrics
 
@@ -128,6 +129,6 @@ def summarise_analysis(analysis: Analysis) -> str:
     points = "" if health.score is None else f" {health.score}"
     findings = len(analysis.findings)
     return (
-        f"risk {risk.level}{score}, health {health.band}{points}, "
+        f"risk {risk.level}{score}, health {term_of(health.band)}{points}, "
         f"{findings} finding{'' if findings == 1 else 's'}"
     )

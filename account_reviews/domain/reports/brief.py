@@ -25,6 +25,7 @@ from account_reviews.domain.policy.boundaries import crosses
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.proposals import Action, Deferral, ItemState, ProposedChange
 from account_reviews.domain.records import RecordRef
+from account_reviews.domain.vocabulary import term_of
 
 
 class Reason(Model):
@@ -156,7 +157,7 @@ def summarise(analysis: Analysis) -> str:
     elif count:
         first = f"{count} change{'' if count == 1 else 's'} since the last review."
     risk, health = analysis.risk, analysis.health
-    levels = f"Risk is {risk.level}{_of_100(risk.score)}, health is {health.band.replace('_', ' ')}"
+    levels = f"Risk is {risk.level}{_of_100(risk.score)}, health is {term_of(health.band)}"
     parts = [first, f"{levels}{_of_100(health.score)}."]
     proposed = len(analysis.proposed_changes)
     if proposed:

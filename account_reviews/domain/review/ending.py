@@ -7,6 +7,8 @@ from account_reviews.domain.review.bounds import cut
 from account_reviews.domain.review.control import outcome_wanted
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewResult, ReviewState
+from account_reviews.domain.vocabulary import outcome_of as in_words
+from account_reviews.domain.vocabulary import term_of
 
 
 def is_remembered(state: ReviewState) -> bool:
@@ -55,10 +57,10 @@ def summarise(state: ReviewState) -> str:
     counted: dict[ItemState, int] = {}
     for _, item_state in state.changes:
         counted[item_state] = counted.get(item_state, 0) + 1
-    counts = ", ".join(f"{number} {name}" for name, number in sorted(counted.items()))
+    counts = ", ".join(f"{number} {term_of(name)}" for name, number in sorted(counted.items()))
     changes = f"{len(state.changes)} proposed change{'s' if len(state.changes) != 1 else ''}"
     found = state.analysis.summary if state.analysis is not None else "no analysis"
-    ending = f"{state.outcome or state.phase}"
+    ending = in_words(state.outcome, plan_only=state.plan_only) or term_of(state.phase)
     if state.reason:
         ending += f" ({state.reason})"
     return f"{ending}: {found}; {changes}" + (f": {counts}" if counts else "")
@@ -87,7 +89,7 @@ def memory_items(state: ReviewState) -> tuple[MemoryItem, ...]:
             account_id=state.account_id,
             kind=MemoryKind.DECISION,
             title=item.change.title,
-            text=f"{item.state} by {item.decided_by}"
+            text=f"{term_of(item.state)} by {item.decided_by}"
             + (f": {item.reason}" if item.reason else "")
             + f". {item.change.rationale}",
             occurred_at=item.decided_at or at,

@@ -11,6 +11,7 @@ from account_reviews.domain.memory import MemoryHit, MemoryKind
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import AccountSnapshot, Note, Record, RecordRef, RecordType
 from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.vocabulary import term_of
 
 SHOWN_TEXT: Final = 160
 """Characters of what somebody wrote, in a sentence."""
@@ -121,8 +122,8 @@ def day(at: Timestamp) -> str:
 
 
 def words(name: str) -> str:
-    """A machine's name for people."""
-    return name.replace("_", " ")
+    """A word of the program, or the name of a field, for people."""
+    return term_of(name)
 
 
 def of_record(record: Record, field: str, facts: Facts) -> Evidence:

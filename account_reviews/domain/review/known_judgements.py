@@ -129,7 +129,7 @@ def tell_proposals(known: Known) -> Iterator[Line]:
         return
     items = {item.item_id: item for one in known.requests for item in one.items}
     for one in sorted(analysis.recommendations, key=lambda item: (-item.urgency, item.id)):
-        states = [f"{items[name].state}" for name in one.change_ids if name in items]
+        states = [words(items[name].state) for name in one.change_ids if name in items]
         standing = f" It is {listed(sorted(set(states)))}." if states else ""
         yield Sentence(
             text=f"{one.title} ({one.priority}): {shortened(one.rationale, 300)}{standing}",
@@ -210,7 +210,7 @@ def _decided(item: Item) -> Sentence:
     why = f": {shortened(item.reason)}" if item.reason else ""
     at = f" on {day(item.decided_at)}" if item.decided_at else ""
     return Sentence(
-        text=f"In this review: {item.change.title} was {item.state}{by}{at}{why}.",
+        text=f"In this review: {item.change.title} was {words(item.state)}{by}{at}{why}.",
         evidence=(_of_item(item, item.decided_at),),
     )
 
@@ -227,7 +227,7 @@ def _ended(outcome: PriorOutcome, known: Known) -> Sentence:
     if known.snapshot is not None:
         account = ref(known.snapshot.account)
     return Sentence(
-        text=f"In an earlier review: a proposal of the kind {kind} was {outcome.state}{by} "
+        text=f"In an earlier review: a proposal of the kind {kind} was {words(outcome.state)}{by} "
         f"on {day(outcome.at)}{why}.",
         evidence=(Evidence(record=account, field="decision", value=outcome.state, at=outcome.at),),
     )
