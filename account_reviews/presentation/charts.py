@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from account_reviews.domain.analysis.model import HealthBand, RiskLevel
-from account_reviews.presentation.brief import amount, percent, words
+from account_reviews.presentation.claims import moved_score
+from account_reviews.presentation.terms import UNKNOWN
+from account_reviews.presentation.words import Words
 
 FULL: Final = 1000
 """The length of the axis."""
@@ -50,14 +52,16 @@ _TONES: Final = {
 
 
 def health_chart(
-    distribution: Mapping[HealthBand, int] | Mapping[str, int], name: str = "health"
+    words: Words,
+    distribution: Mapping[HealthBand, int] | Mapping[str, int],
+    name: str = "health",
 ) -> Chart:
     """Accounts by health band."""
     counts = {str(band): count for band, count in distribution.items()}
     total = sum(counts.values())
     bars = tuple(
         Bar(
-            label=words(band),
+            label=words.term(band),
             text=_share(counts.get(band, 0), total),
             length=_scaled(counts.get(band, 0), total),
             tone=_TONES[band],
@@ -68,7 +72,7 @@ def health_chart(
 
 
 def risk_chart(
-    now: Mapping[str, int], before: Mapping[str, int] | None, name: str = "risk"
+    words: Words, now: Mapping[str, int], before: Mapping[str, int] | None, name: str = "risk"
 ) -> Chart:
     """Accounts by risk level, each beside the number of the cycle before."""
     most = max([*now.values(), *(before or {}).values(), 1])
@@ -76,43 +80,44 @@ def risk_chart(
     for level in RiskLevel:
         count = now.get(level, 0)
         bars.append(
-            Bar(words(level), f"{count} now", _scaled(count, most), tone=_TONES[level])
+            Bar(words.term(level), f"{count} now", _scaled(count, most), tone=_TONES[level])
             if before is not None
-            else Bar(words(level), str(count), _scaled(count, most), tone=_TONES[level])
+            else Bar(words.term(level), str(count), _scaled(count, most), tone=_TONES[level])
         )
         if before is not None:
             old = before.get(level, 0)
             bars.append(Bar("", f"{old} before", _scaled(old, most), _TONES[level], then=True))
     title = "Risk" if before is None else "Risk, now and at the last cycle"
     note = None if before is None else "Hatched: the last cycle."
-    return Chart(name, title, _sentence("Accounts by risk level", bars), tuple(bars), note)
+    told = "; ".join(_level(words, level, now, before) for level in RiskLevel)
+    return Chart(name, title, f"Accounts by risk level: {told}.", tuple(bars), note)
 
 
-def value_chart(owners: Iterable[Mapping[str, Any]]) -> Chart:
-    """Annual revenue at risk per owner, largest first."""
+def value_chart(words: Words, owners: Iterable[Mapping[str, Any]]) -> Chart:
+    """Annual revenue of accounts with a high or critical risk per owner, largest first."""
     found = [owner for owner in owners if owner["accounts_at_risk"]]
     found.sort(key=lambda one: (-_money(one["at_risk_value"]), one["owner_id"]))
     most = max((_money(one["at_risk_value"]) for one in found), default=Decimal())
     bars = tuple(
         Bar(
             label=owner_name(one),
-            text=_value_text(one),
+            text=_value_text(words, one),
             length=_scaled(_money(one["at_risk_value"]), most),
             tone="hot",
         )
         for one in found[:OWNERS]
     )
-    title = "Annual revenue at risk"
+    title = "Annual revenue of high or critical risk"
     return Chart("value", title, _sentence(title, bars), bars, _left_out(len(found)))
 
 
-def uptake_chart(uptake: Sequence[Mapping[str, Any]]) -> Chart:
+def uptake_chart(words: Words, uptake: Sequence[Mapping[str, Any]]) -> Chart:
     """Share of decisions that accepted what was proposed, per owner."""
     found = sorted(uptake, key=lambda one: (-one["decided"], one["owner_id"]))
     bars = tuple(
         Bar(
             label=owner_name(one),
-            text=_uptake_text(one),
+            text=_uptake_text(words, one),
             length=round((one["acceptance_rate"] or 0) * FULL),
             tone="cool",
         )
@@ -122,20 +127,21 @@ def uptake_chart(uptake: Sequence[Mapping[str, Any]]) -> Chart:
     return Chart("uptake", title, _sentence("Accepted", bars), bars, _left_out(len(found)))
 
 
-def account_chart(lines: Sequence[Any], name: str) -> Chart:
+def account_chart(words: Words, lines: Sequence[Any], name: str) -> Chart:
     """Risk scores of the accounts most at risk; a mark shows the score of the last review."""
     shown = [line for line in lines if line.risk_score][:ACCOUNTS]
     bars = tuple(
         Bar(
             label=line.account_name,
-            text=_score_text(line),
+            text=_score_text(words, line),
             length=_scaled(line.risk_score, 100),
             tone=_TONES[line.risk_level],
             before=_before(line),
         )
         for line in shown
     )
-    note = "The mark is the score of the last review."
+    marked = any(bar.before is not None for bar in bars)
+    note = "The mark is the score of the last review." if marked else None
     return Chart(name, "Risk by account", _sentence("Risk of 100", bars), bars, note)
 
 
@@ -145,11 +151,11 @@ def owner_name(one: Mapping[str, Any]) -> str:
     return str("no owner" if name == "unassigned" else name)
 
 
-def _score_text(line: Any) -> str:
-    before = line.previous_risk
+def _score_text(words: Words, line: Any) -> str:
+    before, said = line.previous_risk, f"{line.risk_score} {words.term(line.risk_level)}"
     if before is None or before.score is None or before.score == line.risk_score:
-        return f"{line.risk_score} {line.risk_level}"
-    return f"{line.risk_score} {line.risk_level}, was {before.score}"
+        return said
+    return f"{said}, {moved_score(line.risk_score, before.score)}"
 
 
 def _before(line: Any) -> int | None:
@@ -157,18 +163,25 @@ def _before(line: Any) -> int | None:
     return None if before is None or before.score is None else _scaled(before.score, 100)
 
 
-def _value_text(one: Mapping[str, Any]) -> str:
+def _level(
+    words: Words, level: RiskLevel, now: Mapping[str, int], before: Mapping[str, int] | None
+) -> str:
+    said = f"{words.term(level)} {now.get(level, 0)}"
+    return said if before is None else f"{said} (before {before.get(level, 0)})"
+
+
+def _value_text(words: Words, one: Mapping[str, Any]) -> str:
     unknown = one["at_risk_value_unknown_accounts"]
     if one["at_risk_value"] is None:
-        return f"unknown ({one['accounts_at_risk']})"
-    return amount(one["at_risk_value"]) + (f" + {unknown} unknown" if unknown else "")
+        return f"{UNKNOWN} ({one['accounts_at_risk']})"
+    return words.money(one["at_risk_value"]) + (f" + {unknown} unknown" if unknown else "")
 
 
-def _uptake_text(one: Mapping[str, Any]) -> str:
+def _uptake_text(words: Words, one: Mapping[str, Any]) -> str:
     if not one["decided"]:
         return "nothing decided"
     accepted = one["approved"] + one["adjusted"]
-    return f"{percent(one['acceptance_rate'])} ({accepted} of {one['decided']})"
+    return f"{words.percent(one['acceptance_rate'])} ({accepted} of {one['decided']})"
 
 
 def _share(count: int, total: int) -> str:

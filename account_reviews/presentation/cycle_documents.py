@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, cast
 
 from account_reviews.domain.canonical import plain
 from account_reviews.domain.reports.owner_brief import OwnerBrief
 from account_reviews.domain.reports.portfolio import PORTFOLIO_KEYS
-from account_reviews.presentation.portfolio import form_of, render_page
+from account_reviews.presentation.mail import written
+from account_reviews.presentation.portfolio import cycle_mail, render_page
+from account_reviews.presentation.surroundings import ALONE, Surroundings
+from account_reviews.presentation.words import Words
 from account_reviews.store.cycle_queries import CycleRow
 
 _FIRST: Final = (
@@ -31,12 +35,30 @@ def cycle_document(
     }
 
 
-def render_cycle(document: Mapping[str, Any], form: str) -> str:
-    """A document of `cycle_document` as `md` (or `markdown`), `html` or `json`."""
+def render_cycle(
+    document: Mapping[str, Any],
+    form: str,
+    words: Words | None = None,
+    beside: Surroundings = ALONE,
+) -> str:
+    """A document of `cycle_document` as `md` (or `markdown`), `html`, `text`, `mail` or `json`.
+
+    Without `words` it is written for a reader of the moment of the cycle, in English and UTC.
+    """
     if form == "json":
         return json.dumps(plain(document), indent=2, ensure_ascii=False)
     briefs = [OwnerBrief.model_validate(brief) for brief in document["briefs"]]
-    return render_page(document, document["portfolio"], briefs, form_of(form))
+    words = words or Words(now=moment_of(document))
+    made = (document, document["portfolio"], briefs)
+    if form == "mail":
+        return written(cycle_mail(*made, words, beside))
+    return render_page(*made, form, words, beside)
+
+
+def moment_of(document: Mapping[str, Any]) -> datetime:
+    """The clock of its rules."""
+    at = document["as_of"]
+    return at if isinstance(at, datetime) else datetime.fromisoformat(at)
 
 
 _BRIEF_KEYS: Final = tuple(OwnerBrief.model_fields)

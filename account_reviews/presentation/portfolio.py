@@ -1,127 +1,351 @@
-"""Briefs of owners and the portfolio report as Markdown and HTML.
+"""The portfolio report of a cycle and the briefs of its owners, as pages.
 
-What comes from a CRM is always escaped. The HTML is one page without scripts and without anything
-from elsewhere; its charts are drawn in SVG.
+The HTML is one page without scripts and without anything from elsewhere; its charts are drawn in
+SVG, with words beside them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, Final, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
 
-from jinja2 import Environment, Template
-
-from account_reviews.domain.reports.owner_brief import UNASSIGNED, OwnerBrief, UpdateChange
+from account_reviews.domain.reports.owner_brief import OwnerBrief
 from account_reviews.presentation import charts
-from account_reviews.presentation.brief import html_templates, markdown_templates, shown
 from account_reviews.presentation.charts import Chart
+from account_reviews.presentation.claims import moved_score
+from account_reviews.presentation.mail import Mail, mail_of
+from account_reviews.presentation.owner_view import (
+    AccountView,
+    OwnerView,
+    account_view,
+    by_danger,
+    owner_title,
+    owner_view,
+    worth,
+)
+from account_reviews.presentation.surroundings import Decide, Surroundings, decisions
+from account_reviews.presentation.templating import form_of, render
+from account_reviews.presentation.terms import UNKNOWN
+from account_reviews.presentation.words import Words
 
-Form = Literal["md", "html"]
-
-_MOVES: Final = {
-    "newly_at_risk": "Newly at risk",
-    "recovered": "Recovered",
-    "risk_up": "Risk up",
-    "risk_down": "Risk down",
+MOVES: Final = {
+    "newly_at_risk": "Newly of high or critical risk",
+    "recovered": "No longer of high or critical risk",
+    "risk_up": "Risk went up",
+    "risk_down": "Risk went down",
     "new_accounts": "New accounts",
     "gone_accounts": "Gone accounts",
 }
+GRAVE: Final = ("critical", "high")
+LISTED: Final = 20
+"""Accounts that are named one by one; of more it says how many."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An account that is not where it was. `how` is None for one that came or went."""
+
+    name: str
+    account_id: str
+    how: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRow:
+    name: str
+    accounts: int
+    changed: int
+    grave: int
+    value: str
+    open: int
+    overdue: int
+    uptake: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the report says of all owners."""
+
+    how: str
+    trend: str
+    grave: tuple[AccountView, ...]
+    grave_more: int
+    changed: str
+    decide: tuple[Decide, ...]
+    decide_more: int
+    waiting: str
+    notices: tuple[str, ...]
+    tiles: tuple[tuple[str, str], ...]
+    charts: tuple[Chart, ...]
+    compared: str
+    moves: tuple[tuple[str, int, tuple[Moved, ...]], ...]
+    owners: tuple[OwnerRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """What a page shows beside the documents."""
+    """One page. `report` is None for briefs alone, and while the results are not made."""
 
     title: str
-    report: bool
-    """False: only briefs."""
-    charts: tuple[Chart, ...]
-    moves: tuple[tuple[str, list[Any]], ...]
-
-    @property
-    def moved(self) -> bool:
-        return bool(self.moves)
+    made: str
+    progress: str | None
+    unmade: bool
+    report: Report | None
+    briefs: tuple[OwnerView, ...]
 
 
 def render_page(
     cycle: Mapping[str, Any],
     portfolio: Mapping[str, Any] | None,
     briefs: Sequence[OwnerBrief],
-    form: Form,
+    form: str,
+    words: Words,
+    beside: Surroundings,
 ) -> str:
     """A cycle with its report and its briefs.
 
     `cycle` and `portfolio` as `cycles show` gives them. When some briefs were left out on
     purpose, the page is these briefs and nothing else.
     """
-    owners = len(portfolio["owners"]) if portfolio else len(briefs)
-    page = _page(cycle, portfolio, briefs, report=not briefs or len(briefs) >= owners)
-    return template("cycle", form).render(
-        page=page,
-        cycle=cycle,
-        portfolio=portfolio,
-        briefs=[(brief, _brief_charts(brief, n)) for n, brief in enumerate(briefs)],
+    page = _page(cycle, portfolio, briefs, words, beside)
+    return render("cycle", form_of(form), page=page, words=words)
+
+
+def cycle_mail(
+    cycle: Mapping[str, Any],
+    portfolio: Mapping[str, Any] | None,
+    briefs: Sequence[OwnerBrief],
+    words: Words,
+    beside: Surroundings,
+) -> Mail:
+    """The same as a mail."""
+    page = _page(cycle, portfolio, briefs, words, beside)
+    return mail_of(
+        "cycle", f"{page.title}, {words.day(_time(cycle['as_of']))}", page=page, words=words
     )
-
-
-def form_of(word: str) -> Form:
-    """`markdown` is `md`."""
-    return "html" if word == "html" else "md"
-
-
-def owner_name(one: Any) -> str:
-    """How a brief or a line of an owner calls him or her."""
-    values = one if isinstance(one, Mapping) else one.model_dump(include={"owner_id", "owner_name"})
-    if values["owner_id"] == UNASSIGNED:
-        return "Accounts nobody owns"
-    return str(values["owner_name"] or values["owner_id"])
-
-
-def moved(change: UpdateChange) -> str:
-    """How a value changed; only the new one when there was none."""
-    new = shown(change.new)
-    return new if change.old is None else f"{shown(change.old)} → {new}"
 
 
 def _page(
     cycle: Mapping[str, Any],
     portfolio: Mapping[str, Any] | None,
     briefs: Sequence[OwnerBrief],
-    *,
-    report: bool,
+    words: Words,
+    beside: Surroundings,
 ) -> Page:
-    if not report:
-        only = briefs[0] if len(briefs) == 1 else None
-        title = f"Brief for {owner_name(only)}" if only else "Briefs"
-        return Page(title=title, report=False, charts=(), moves=())
-    title = f"Portfolio report: {cycle['kind']} cycle"
-    if portfolio is None:
-        return Page(title=title, report=True, charts=(), moves=())
-    since = portfolio["since_last"]
-    moves = tuple((words, since[name]) for name, words in _MOVES.items() if since[name])
-    drawn = (
-        charts.health_chart(portfolio["health_distribution"]),
-        charts.value_chart(portfolio["owners"]),
-        charts.risk_chart(portfolio["risk_distribution"], since["risk_before"]),
-        charts.uptake_chart(portfolio["uptake"]),
-    )
-    return Page(title=title, report=True, charts=drawn, moves=moves)
-
-
-def _brief_charts(brief: OwnerBrief, number: int) -> tuple[Chart, ...]:
-    return (
-        charts.health_chart(brief.figures.health_distribution, f"health-{number}"),
-        charts.account_chart(brief.accounts, f"accounts-{number}"),
+    names = {one.owner_id: one.owner_name for one in briefs if one.owner_name}
+    words = replace(words, people={**words.people, **names})
+    whole = not briefs or len(briefs) >= (len(portfolio["owners"]) if portfolio else len(briefs))
+    kind = words.term(cycle["kind"])
+    title = f"Portfolio report: {kind} cycle"
+    if not whole:
+        title = f"Brief for {owner_title(briefs[0])}" if len(briefs) == 1 else "Briefs"
+    status = words.term(cycle["status"])
+    because = f" ({cycle['reason']})" if cycle["reason"] else ""
+    return Page(
+        title=title,
+        made=f"As of {words.moment(_time(cycle['as_of']))}. The cycle is {status}{because}.",
+        progress=_progress(cycle, words) if whole else None,
+        unmade=whole and portfolio is None,
+        report=_Maker(portfolio, briefs, words, beside).report() if whole and portfolio else None,
+        briefs=tuple(owner_view(one, words, beside, n) for n, one in enumerate(briefs)),
     )
 
 
-def template(name: str, form: Form) -> Template:
-    """One of the templates of this family of pages."""
-    return _environment(form).get_template(f"{name}.{form}.j2")
+def _progress(cycle: Mapping[str, Any], words: Words) -> str:
+    parts = [f"{words.count(cycle['accounts'], 'account')}: {cycle['done']} done"]
+    for name, said in (
+        ("waiting", "waiting for a decision"),
+        ("running", "running"),
+        ("failed", "failed"),
+        ("joined", "joined an open review"),
+    ):
+        if cycle[name]:
+            parts.append(f"{cycle[name]} {said}")
+    return f"{', '.join(parts)}."
 
 
-@cache
-def _environment(form: Form) -> Environment:
-    environment = (html_templates() if form == "html" else markdown_templates()).overlay()
-    environment.filters.update({"owner_name": owner_name, "moved": moved})
-    return environment
+class _Maker:
+    def __init__(
+        self,
+        portfolio: Mapping[str, Any],
+        briefs: Sequence[OwnerBrief],
+        words: Words,
+        beside: Surroundings,
+    ) -> None:
+        self._portfolio = portfolio
+        self._since = portfolio["since_last"]
+        self._briefs = briefs
+        self._words = words
+        self._beside = beside
+
+    def report(self) -> Report:
+        portfolio, words = self._portfolio, self._words
+        grave = self._grave()
+        decide = decisions(self._beside.asked, words, self._beside.web_url)
+        return Report(
+            how=self._how(),
+            trend=self._trend(),
+            grave=tuple(grave[:LISTED]),
+            grave_more=max(0, portfolio["accounts_at_risk"] - min(len(grave), LISTED)),
+            changed=f"{words.count(portfolio['accounts_with_changes'], 'account')} with changes.",
+            decide=decide[:LISTED],
+            decide_more=len(decide) - min(len(decide), LISTED),
+            waiting=self._waiting(),
+            notices=tuple(self._notices()),
+            tiles=tuple(self._tiles()),
+            charts=self._charts(),
+            compared=self._compared(),
+            moves=tuple(self._moves()),
+            owners=tuple(self._owners()),
+        )
+
+    def _how(self) -> str:
+        portfolio, words = self._portfolio, self._words
+        what = words.count(portfolio["total_accounts"], "account")
+        grave = portfolio["accounts_at_risk"]
+        unknown = portfolio["at_risk_value_unknown_accounts"]
+        money = worth(portfolio["at_risk_value"], unknown, words) if grave else ""
+        return f"{grave} of {what} with high or critical risk{money}."
+
+    def _trend(self) -> str:
+        before = self._since["risk_before"]
+        if before is None:
+            return ""
+        was = sum(before.get(level, 0) for level in GRAVE)
+        now = self._portfolio["accounts_at_risk"]
+        if was == now:
+            return f"At the last cycle it was {was} as well."
+        return f"At the last cycle it was {was}: {'more' if now > was else 'fewer'} now."
+
+    def _grave(self) -> list[AccountView]:
+        """Accounts of high and critical risk, the largest annual revenue first."""
+        owners = {line.account_id: brief for brief in self._briefs for line in brief.accounts}
+        lines = [
+            line for brief in self._briefs for line in brief.accounts if line.risk_level in GRAVE
+        ]
+        moved = {
+            one["account_id"]: one
+            for kind in ("newly_at_risk", "risk_up", "risk_down", "new_accounts")
+            for one in self._since[kind]
+        }
+        found = []
+        for line in by_danger(lines, self._beside.values):
+            view = account_view(line, self._words, self._beside)
+            trend = self._trend_of(line.account_id, line.risk_score, moved)
+            found.append(
+                replace(
+                    view,
+                    owner=owner_title(owners[line.account_id]),
+                    risk=replace(view.risk, trend=trend),
+                    decide=decisions(
+                        self._beside.of_account(line.account_id),
+                        self._words,
+                        self._beside.web_url,
+                    ),
+                )
+            )
+        return found
+
+    def _trend_of(self, account_id: str, score: int | None, moved: Mapping[str, Any]) -> str | None:
+        """Against the last cycle; None without one."""
+        if not self._since["cycle_id"]:
+            return None
+        move = moved.get(account_id)
+        if move is None:
+            return "as before"
+        before = move["before"]
+        if before is None:
+            return "new"
+        if before["score"] is None or score is None:
+            return f"{self._words.term(before['level'])} before"
+        return moved_score(score, before["score"])
+
+    def _waiting(self) -> str:
+        portfolio, words = self._portfolio, self._words
+        if not portfolio["open_approvals"]:
+            return "Nothing waits for a decision."
+        late = portfolio["overdue_approvals"]
+        what = words.count(portfolio["open_approvals"], "request waits", "requests wait")
+        return f"{what} for a decision{f', {late} of them overdue' if late else ''}."
+
+    def _notices(self) -> Iterator[str]:
+        portfolio, words = self._portfolio, self._words
+        if portfolio["missing_sources"]:
+            names = ", ".join(words.term(name) for name in portfolio["missing_sources"])
+            yield f"Not everything could be read: {names} missing."
+        failed = portfolio["failed_accounts"]
+        for one in failed[:LISTED]:
+            who = words.account(one["account_name"], one["account_id"])
+            yield f"{who} could not be reviewed: {one['reason']}"
+        if len(failed) > LISTED:
+            yield f"And {len(failed) - LISTED} more could not be reviewed."
+
+    def _tiles(self) -> Iterator[tuple[str, str]]:
+        portfolio = self._portfolio
+        yield str(portfolio["total_accounts"]), "accounts"
+        yield str(portfolio["accounts_at_risk"]), "with high or critical risk"
+        for name, what in (
+            ("at_risk_value", "annual revenue of these"),
+            ("revenue", "annual revenue"),
+            ("pipeline", "open deals"),
+        ):
+            unknown = portfolio[f"{name}_unknown_accounts"]
+            more = f", of {unknown} {UNKNOWN}" if unknown else ""
+            yield self._words.money(portfolio[name]), f"{what}{more}"
+        yield (
+            str(portfolio["open_approvals"]),
+            f"open approvals, {portfolio['overdue_approvals']} overdue",
+        )
+
+    def _charts(self) -> tuple[Chart, ...]:
+        portfolio, words = self._portfolio, self._words
+        return (
+            charts.health_chart(words, portfolio["health_distribution"]),
+            charts.value_chart(words, portfolio["owners"]),
+            charts.risk_chart(words, portfolio["risk_distribution"], self._since["risk_before"]),
+            charts.uptake_chart(words, portfolio["uptake"]),
+        )
+
+    def _compared(self) -> str:
+        if not self._since["cycle_id"]:
+            return "There is no earlier cycle to compare with."
+        moved = any(self._since[name] for name in MOVES)
+        at = self._words.moment(_time(self._since["as_of"]))
+        return f"Compared with the cycle of {at}.{'' if moved else ' Nothing moved.'}"
+
+    def _moves(self) -> Iterator[tuple[str, int, tuple[Moved, ...]]]:
+        for name, title in MOVES.items():
+            found = self._since[name]
+            if found:
+                yield title, len(found), tuple(self._moved(one) for one in found[:LISTED])
+
+    def _moved(self, one: Mapping[str, Any]) -> Moved:
+        before, after, how = one["before"], one["after"], None
+        if before and after:
+            how = f"{self._risk(before)} → {self._risk(after)}"
+        return Moved(one["account_name"], one["account_id"], how)
+
+    def _risk(self, risk: Mapping[str, Any]) -> str:
+        score = "" if risk["score"] is None else f" {risk['score']}"
+        return f"{self._words.term(risk['level'])}{score}"
+
+    def _owners(self) -> Iterator[OwnerRow]:
+        portfolio, words = self._portfolio, self._words
+        uptake = {one["owner_id"]: one["acceptance_rate"] for one in portfolio["uptake"]}
+        for one in portfolio["owners"]:
+            rate, unknown = uptake.get(one["owner_id"]), one["at_risk_value_unknown_accounts"]
+            value = words.money(one["at_risk_value"])
+            yield OwnerRow(
+                name=owner_title(one),
+                accounts=one["accounts"],
+                changed=one["accounts_with_changes"],
+                grave=one["accounts_at_risk"],
+                value=f"{value} ({unknown} {UNKNOWN})" if unknown and value != UNKNOWN else value,
+                open=one["open_approvals"],
+                overdue=one["overdue_approvals"],
+                uptake="–" if rate is None else words.percent(rate),
+            )
+
+
+def _time(value: datetime | str) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -17,8 +17,8 @@ from account_reviews.bootstrap import Parts
 from account_reviews.domain.access.roles import Subject, Verb
 from account_reviews.domain.errors import ReviewsError, UnreachableError
 from account_reviews.domain.policy.model import Policy
-from account_reviews.presentation.brief import TEMPLATES, html_templates
 from account_reviews.presentation.readers import reader_words
+from account_reviews.presentation.templating import TEMPLATES, html_templates
 from account_reviews.presentation.words import Words
 from account_reviews.services.access import require_of
 from account_reviews.services.readers import words_of

@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from account_reviews.presentation.brief import TEMPLATES
+from account_reviews.presentation.templating import TEMPLATES
 
 router = APIRouter()
 _PLACE: Final = Path(__file__).parent / "static"

@@ -25,11 +25,13 @@ from account_reviews.domain.reports.portfolio import (
 from account_reviews.presentation import charts
 from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
 from account_reviews.presentation.digest import render_digest
+from account_reviews.presentation.words import Words
 from account_reviews.store.cycle_queries import CycleRow
 from tests.support.accounts import CYCLE, brief_of, reviewed, with_risk
 from tests.support.build import AS_OF
 from tests.support.digests import CHANGED, closed_review, digest_of, of_account, request
 
+WORDS = Words(now=AS_OF)
 EVIL = '<script>alert("x")</script>'
 SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 KEYS = (
@@ -167,7 +169,7 @@ def test_every_chart_says_what_it_shows() -> None:
         assert desc is not None
         assert desc.text
         assert (chart.get("aria-labelledby") or "").split() == [title.get("id"), desc.get("id")]
-        bars = [one for one in chart.iter("rect") if "bar" in (one.get("class") or "")]
+        bars = [one for one in chart.iter("rect") if "length" in (one.get("class") or "")]
         values = [one for one in chart.iter("text") if one.get("class") == "value"]
         assert len(values) >= len(bars)
         ids += [one.get("id") or "" for one in chart.iter() if one.get("id")]
@@ -175,11 +177,11 @@ def test_every_chart_says_what_it_shows() -> None:
 
 
 def test_the_past_is_hatched_and_not_only_coloured() -> None:
-    chart = charts.risk_chart({"high": 3}, {"high": 1})
+    chart = charts.risk_chart(WORDS, {"high": 3}, {"high": 1})
     now, before = chart.bars[2], chart.bars[3]
     assert (now.text, now.then) == ("3 now", False)
     assert (before.text, before.then) == ("1 before", True)
-    assert "high 3 now" in chart.description
+    assert "high 3 (before 1)" in chart.description
 
 
 def test_unknown_money_is_said_and_has_no_bar() -> None:
@@ -190,10 +192,10 @@ def test_unknown_money_is_said_and_has_no_bar() -> None:
         "at_risk_value": None,
         "at_risk_value_unknown_accounts": 2,
     }
-    (bar,) = charts.value_chart([owner]).bars
+    (bar,) = charts.value_chart(WORDS, [owner]).bars
     assert (bar.label, bar.text, bar.length) == ("ben", "unknown (2)", 0)
     page = render_cycle(document(), "md")
-    assert "| annual revenue | 120,000 | 1 |" in page
+    assert "- 120,000 annual revenue, of 1 unknown" in page
 
 
 def test_many_owners_are_cut_and_it_is_said() -> None:
@@ -201,7 +203,7 @@ def test_many_owners_are_cut_and_it_is_said() -> None:
         {"owner_id": f"o{n}", "owner_name": None, "decided": 0, "acceptance_rate": None}
         for n in range(20)
     ]
-    chart = charts.uptake_chart(uptake)
+    chart = charts.uptake_chart(WORDS, uptake)
     assert len(chart.bars) == charts.OWNERS
     assert chart.note == "8 more owners are in the table."
     assert chart.bars[0].text == "nothing decided"
@@ -259,8 +261,8 @@ def test_a_digest_shows_its_four_parts() -> None:
     page = render_digest(busy_digest(), "markdown")
     for head in ("Look at these first", "What changed", "What waits for you", "decisions did"):
         assert head in page
-    assert "OVERDUE since 2025-06-30 11:00 UTC" in page
-    assert "executed, verified: Call them, decided by anna" in page
+    assert "OVERDUE: 1 change waits for Anna Lee overdue since Mon 30 Jun, 1 hour ago" in page
+    assert "written: Call them; the CRM shows it; decided by Anna Lee" in page
     assert "Active → At Risk" in page
     assert json.loads(render_digest(busy_digest(), "json"))["day"] == "2025-06-30"
 
@@ -296,7 +298,7 @@ def test_a_name_stays_whole_where_a_list_begins_with_it(name: str) -> None:
 
 def test_a_digest_without_news_is_one_line() -> None:
     quiet = digest_of(day=date(2025, 7, 1))
-    assert render_digest(quiet, "md") == "Nothing new for Anna Lee on 2025-07-01."
+    assert render_digest(quiet, "md") == "Nothing new for Anna Lee on Tue 1 Jul."
     page = render_digest(quiet, "html")
     assert page.count("<p>") == 1
     assert "<h2>" not in page

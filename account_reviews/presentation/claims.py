@@ -1,0 +1,246 @@
+"""What a document claims, and where it has that from: a claim is a sentence and its sources."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from account_reviews.domain.analysis.model import (
+    DetectedChange,
+    Evidence,
+    Finding,
+    PreviousRisk,
+    Reference,
+)
+from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.records import RecordRef
+from account_reviews.presentation.words import EMPTY, Words
+
+SOURCES: Final = 3
+"""Sources that stand beside a claim; the others are folded up."""
+_STAMP: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
+_WORTH: Final = re.compile(r"(?<=\bworth )\d+(\.\d+)?")
+_MADE: Final[Mapping[str, str]] = {
+    "new_account": "This account is reviewed for the first time",
+    "contact_added": "New contact",
+}
+_TOLD_BY_FINDING: Final = ("inactivity_threshold", "deal_stalled", "owner_change")
+_NO_VALUES: Final = ("id", "version")
+"""Fields whose value is for programs: that there is the record is what they say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a claim comes from, in words. `when` is None where nobody knows it."""
+
+    record: str
+    url: str | None
+    field: str | None
+    value: str | None
+    when: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence. `points` with their sign, where it counts; `tone` is a word of a badge."""
+
+    text: str
+    sources: tuple[Source, ...] = ()
+    points: str | None = None
+    tone: str | None = None
+    pressing: bool = False
+    """It needs attention."""
+
+    @property
+    def near(self) -> tuple[Source, ...]:
+        return self.sources[:SOURCES]
+
+    @property
+    def more(self) -> tuple[Source, ...]:
+        return self.sources[SOURCES:]
+
+
+class Changed(Protocol):
+    """A change of the CRM, as it was detected, or as a brief of an owner holds it."""
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def record(self) -> RecordRef: ...
+
+    @property
+    def field(self) -> str: ...
+
+    @property
+    def at(self) -> Timestamp | None: ...
+
+
+class Teller:
+    """Makes claims for one reader."""
+
+    def __init__(self, words: Words) -> None:
+        self.words = words
+
+    def record(self, record: RecordRef) -> str:
+        """ "Deal Route Planner"."""
+        kind = self.words.field(record.type)
+        return f"{kind} {record.name or record.id or ''}".strip()
+
+    def evidence(self, one: Evidence) -> Source:
+        """A cited field: its value, or how it changed."""
+        value = one.value if one.before is None else None
+        told = self._moved(one.field, one.before, one.after) if value is None else None
+        return self._source(
+            one.record, one.field, one.at, told or self.words.value(one.field, value), value
+        )
+
+    def change_source(self, change: Changed, old: Scalar, new: Scalar) -> Source:
+        """The record and field that changed, as they are now."""
+        return self._source(
+            change.record, change.field, change.at, self._moved(change.field, old, new), new
+        )
+
+    def sources(self, evidence: Iterable[Evidence]) -> tuple[Source, ...]:
+        """Each source once."""
+        return tuple(dict.fromkeys(self.evidence(one) for one in evidence))
+
+    def change(
+        self, change: Changed, old: Scalar, new: Scalar, findings: Sequence[Finding] = ()
+    ) -> Claim:
+        """A change of the CRM as what it did."""
+        found = _finding_of(change, findings)
+        if found is not None:
+            text = self.prose(found.title)
+        elif change.type in _MADE or change.field in _NO_VALUES:
+            made = _MADE.get(change.type) or _sentence(self.words.term(change.type))
+            text = made if change.type == "new_account" else f"{made}: {_name(change.record)}"
+        else:
+            whose = "" if change.record.type == "account" else f"{self.record(change.record)}, "
+            label = self.words.field(_bare(change.field))
+            text = f"{whose}{label}: {self._moved(change.field, old, new)}"
+        return Claim(
+            text=text,
+            sources=(self.change_source(change, old, new),),
+            pressing=bool(getattr(change, "requires_attention", False)),
+        )
+
+    def detected(self, change: DetectedChange, findings: Sequence[Finding] = ()) -> Claim:
+        """A detected change as what it did."""
+        return self.change(change, change.before, change.after, findings)
+
+    def finding(self, finding: Finding) -> Claim:
+        return Claim(
+            text=self.prose(finding.title),
+            sources=self.sources(finding.evidence),
+            tone=finding.severity,
+            pressing=finding.requires_attention,
+        )
+
+    def references(
+        self,
+        references: Iterable[Reference],
+        known: Iterable[Evidence],
+        records: Iterable[RecordRef] = (),
+    ) -> tuple[Source, ...]:
+        """What a recommendation rests on; what the review cites says the values of it.
+
+        `records` are called by their names, also where no value of them is known.
+        """
+        cited = {(one.record.type.value, one.record.id, one.field): one for one in known}
+        named = {(one.type.value, one.id): one for one in records}
+        named |= {(kind, key): one.record for (kind, key, _), one in cited.items()}
+        found = []
+        for one in references:
+            evidence = cited.get((one.entity_type, one.entity_id, one.field or ""))
+            record = named.get((one.entity_type, one.entity_id))
+            found.append(self.evidence(evidence) if evidence else self._reference(one, record))
+        return tuple(dict.fromkeys(found))
+
+    def risk_before(self, score: int | None, before: PreviousRisk | None) -> str | None:
+        """ "up from 20", "down from 80", "as before"; None without an earlier one."""
+        if before is None:
+            return None
+        if before.score is None or score is None:
+            return f"{self.words.term(before.level)} before"
+        return moved_score(score, before.score)
+
+    def prose(self, text: str) -> str:
+        """A sentence of the rules, with its times and sums as people write them."""
+        text = _STAMP.sub(lambda found: self.words.moment(datetime.fromisoformat(found[0])), text)
+        return _WORTH.sub(lambda found: self.words.money(found[0]), text)
+
+    def _source(
+        self, record: RecordRef, name: str, at: datetime | None, told: str, value: Scalar
+    ) -> Source:
+        when = None if at is None else self.words.moment(at)
+        if when is not None and _same_moment(value, at):
+            when = None  # the value is that time
+        plain = name in _NO_VALUES
+        return Source(
+            record=self.record(record),
+            url=record.url,
+            field=None if plain else self.words.field(_bare(name)),
+            value=None if plain else told,
+            when=when,
+        )
+
+    def _reference(self, one: Reference, record: RecordRef | None) -> Source:
+        kind = self.words.field(one.entity_type)
+        return Source(
+            record=self.record(record) if record else f"{kind} {one.entity_id or ''}".strip(),
+            url=record.url if record else None,
+            field=self.words.field(_bare(one.field)) if one.field else None,
+            value=None,
+            when=None if one.timestamp is None else self.words.moment(one.timestamp),
+        )
+
+    def _moved(self, name: str, old: Scalar, new: Scalar) -> str:
+        now = self.words.value(_bare(name), new)
+        if old is None or old == "":
+            return now
+        return f"{self.words.value(_bare(name), old)} → {now}"
+
+
+def moved_score(now: int, before: int) -> str:
+    """ "up from 20", "down from 80", "as before"."""
+    if now == before:
+        return "as before"
+    return f"{'up' if now > before else 'down'} from {before}"
+
+
+def _finding_of(change: Changed, findings: Sequence[Finding]) -> Finding | None:
+    if change.type not in _TOLD_BY_FINDING:
+        return None
+    return next(
+        (
+            one
+            for one in findings
+            if one.kind == change.type
+            and any(cited.record.id == change.record.id for cited in one.evidence)
+        ),
+        None,
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _bare(name: str) -> str:
+    """A field of our own in the CRM by its own name: `custom.tier` is `tier`."""
+    return name.removeprefix("custom.")
+
+
+def _name(record: RecordRef) -> str:
+    return record.name or record.id or EMPTY
+
+
+def _same_moment(value: Scalar, at: datetime | None) -> bool:
+    if not isinstance(value, str) or at is None or len(value) <= 10:
+        return False
+    try:
+        return datetime.fromisoformat(value) == at
+    except (ValueError, TypeError):
+        return False

@@ -1,0 +1,118 @@
+"""What documents show beside their own content: open requests, earlier scores, money, addresses."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from urllib.parse import quote
+
+from account_reviews.domain.records import Account
+from account_reviews.presentation.words import Words
+
+_NAMED: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """An approval request that waits. `short_id` as `ac-038-1`; `whom` are ids or names."""
+
+    request_id: str
+    short_id: str | None
+    account_id: str
+    deadline: datetime
+    open_items: int
+    whom: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.short_id or self.request_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Past:
+    """What a review of the account found. Scores are 0 to 100, None unknown."""
+
+    at: datetime
+    risk: int | None
+    risk_level: str
+    health: int | None
+    health_band: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """All of it. `web_url` is where the inbox is, None where there is none.
+
+    `past`: oldest first, without the review that is shown. `values`: account id -> annual revenue,
+    None unknown.
+    """
+
+    asked: tuple[Asked, ...] = ()
+    past: tuple[Past, ...] = ()
+    account: Account | None = None
+    values: Mapping[str, Decimal | None] = field(default_factory=dict)
+    web_url: str | None = None
+
+    def of_account(self, account_id: str) -> tuple[Asked, ...]:
+        return tuple(one for one in self.asked if one.account_id == account_id)
+
+    def of_request(self, request_id: str) -> Asked | None:
+        return next((one for one in self.asked if one.request_id == request_id), None)
+
+
+ALONE: Final = Surroundings()
+"""Of a document that is shown without asking anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """What somebody is asked to decide, in words, and where that is done."""
+
+    text: str
+    """ "5 changes wait for Tomas Brekke"."""
+    until: str
+    """ "until Fri 2 Oct, in 3 days", "overdue since Fri 2 Oct, 3 days ago"."""
+    overdue: bool
+    name: str
+    url: str | None
+    command: str
+    account_id: str
+
+
+def decide(one: Asked, words: Words, web_url: str | None) -> Decide:
+    """One open request as something to do."""
+    overdue = one.deadline <= words.now
+    what = words.count(one.open_items, "change waits", "changes wait")
+    return Decide(
+        text=f"{what} for {people(one.whom, words)}",
+        until=f"{'overdue since' if overdue else 'until'} {words.due(one.deadline)}",
+        overdue=overdue,
+        name=one.name,
+        url=request_url(web_url, one.name),
+        command=f"reviews approvals show {one.name}",
+        account_id=one.account_id,
+    )
+
+
+def decisions(asked: Iterable[Asked], words: Words, web_url: str | None) -> tuple[Decide, ...]:
+    """The same of several, soonest deadline first."""
+    return tuple(
+        decide(one, words, web_url) for one in sorted(asked, key=lambda it: (it.deadline, it.name))
+    )
+
+
+def people(whom: Sequence[str], words: Words) -> str:
+    """ "Tomas Brekke", "Ann or Ben", "Ann, Ben, Cid or 2 more"; "an approver" for nobody."""
+    names = list(dict.fromkeys(words.person(one) for one in whom))
+    if not names:
+        return "an approver"
+    if len(names) > _NAMED:
+        return f"{', '.join(names[:_NAMED])} or {len(names) - _NAMED} more"
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def request_url(web_url: str | None, name: str) -> str | None:
+    """The page of a request; None where there is no inbox."""
+    return None if web_url is None else f"{web_url.rstrip('/')}/requests/{quote(name, safe='')}"
