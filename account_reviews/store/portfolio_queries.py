@@ -15,8 +15,8 @@ _DECISIONS: Final = read_sql("account_reviews.store", "account_decisions.sql")
 class AccountLine(NamedTuple):
     """One account as its newest review has found it. Scores are 0 to 100, times in UTC.
 
-    `value` is its annual revenue, None where nobody knows. `renewal` is when its contract is renewed
-    or ends. `previous_score` and `previous_level` are those of the review before.
+    `value` is its annual revenue, None where nobody knows. `renewal` is when its contract is
+    renewed or ends. `previous_score` and `previous_level` are those of the review before.
     """
 
     account_id: str
