@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from account_reviews.presentation.notifications import delivery_documents
+from account_reviews.presentation.story import in_order
 
 if TYPE_CHECKING:
     from account_reviews.domain.analysis.model import Analysis
@@ -329,7 +330,8 @@ def _analysis_part(analysis: "Analysis | None") -> dict[str, Any]:
 def timeline_document(
     state: "ReviewState", more: Sequence[dict[str, Any]] = ()
 ) -> list[dict[str, Any]]:
-    """Phase moves and lines of the story, oldest first, with `more` that it does not know."""
+    """Phase moves and lines of the story in the order in which they happened, with `more` that it
+    does not know."""
     moves = [
         {
             "at": move.at,
@@ -342,4 +344,5 @@ def timeline_document(
         for move in state.history
     ]
     lines = [line.model_dump() for line in state.timeline]
-    return sorted([*moves, *lines, *more], key=lambda line: line["at"])
+    lines = sorted([*lines, *more], key=lambda line: line["at"])
+    return [dict(line) for line in in_order(moves, lines)]

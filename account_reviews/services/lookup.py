@@ -20,6 +20,7 @@ from account_reviews.store.review_queries import can_be_stored
 
 if TYPE_CHECKING:
     from account_reviews.crm.protocol import CrmBackend
+    from account_reviews.domain.review.state import ReviewState
     from account_reviews.store.review_queries import RequestRow
 
 _PAGE: Final = 1000
@@ -118,6 +119,19 @@ async def people(parts: Parts) -> dict[str, str]:
     except (CrmError, PassingError):
         pass
     return found
+
+
+async def short_ids(parts: Parts, state: "ReviewState") -> dict[str, str]:
+    """Request id -> `ac-038-1`, of the requests of a review that have a row."""
+    asked = [one.request_id for one in state.requests]
+    if not asked:
+        return {}
+    found = await parts.reader.find_requests(parts.settings.tenant, asked)
+    return {
+        name: row.short_id
+        for name, row in found.items()
+        if not isinstance(row, ReviewsError) and row.short_id is not None
+    }
 
 
 async def find_request(parts: Parts, text: str) -> "RequestRow":

@@ -19,10 +19,11 @@ import pytest
 from tests.support.paths import ROOT
 
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_NAMED = rf"(?:{UUID}|[\w.-]+-\d+)\b"
 PLACEHOLDERS = {
-    "REQUEST": rf'request {UUID}|request_id": ?"{UUID}|^{UUID}',
+    "REQUEST": rf"(?:request |show ){_NAMED}|request_id\": ?\"{UUID}|^[a-z]+-\d+-\d+\b",
     "CYCLE": r"cycle/[0-9a-f]{32}",
-    "ITEM": r'^ *[0-9a-f]{16}\b|item_id": ?"[0-9a-f]{16}',
+    "ITEM": r'^Item \d+(?= of)|^ +\d+(?=\. )|^ *[0-9a-f]{16}\b|item_id": ?"[0-9a-f]{16}',
 }
 READS = re.compile(
     r"(temporal workflow|tctl workflow|reviews|reviews approvals|reviews cycles|reviews schedules|"

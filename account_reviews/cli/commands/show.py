@@ -1,10 +1,12 @@
 """Looking at reviews: `show`, `watch`, `brief`, `history`."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from account_reviews.cli.commands.snapshot import say_control
+from account_reviews.cli.commands.snapshot import control_lines
+from account_reviews.cli.following import say_next
 from account_reviews.cli.options import (
     DocumentFormat,
     Form,
@@ -12,27 +14,16 @@ from account_reviews.cli.options import (
     Review,
     Run,
 )
-from account_reviews.cli.output import Format, print_json, print_line, run
+from account_reviews.cli.output import Format, is_wide, print_json, print_line, run
 from account_reviews.cli.session import open_session, temporal_when_needed
-from account_reviews.presentation.terminal import (
-    print_json_text,
-    print_table,
-    print_text,
-    say,
-)
+from account_reviews.presentation.terminal import print_json_text, print_text, say
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
+    from account_reviews.domain.review.state import ReviewState
+    from account_reviews.presentation.words import Words
 
 WATCH_SECONDS = 0.5
-_STANDINGS = {
-    "paused": "paused in Temporal; unpause it: temporal workflow unpause -w {review_id}",
-    "gone": "gone: Temporal does not know it any more; end it: "
-    "reviews cancel {review_id} --run {run_id}",
-    "terminated": "terminated in Temporal",
-    "timed_out": "timed out in Temporal",
-    "failed": "failed in Temporal",
-}
 
 
 def register(app: typer.Typer) -> None:
@@ -49,19 +40,28 @@ def show_command(review: Review, run_id: Run = None, output: Output = Format.TAB
 
 
 async def _show(review: str, run_id: str | None, output: Format) -> None:
-    async with open_session() as parts:
-        document = await _document(parts, review, run_id)
-    if output is Format.JSON:
-        print_json(document)
-    else:
-        _print_review(document)
-
-
-async def _document(parts: "Parts", review: str, run_id: str | None) -> dict[str, Any]:
     from account_reviews.services.reviews import show_review
 
-    _, _, document = await show_review(parts, temporal_when_needed(parts), review, run_id)
-    return document
+    async with open_session() as parts:
+        connect = temporal_when_needed(parts)
+        state, analysis, document = await show_review(parts, connect, review, run_id)
+        if output is Format.JSON:
+            print_json(document)
+            return
+        from account_reviews.presentation.review_page import review_lines
+        from account_reviews.services.lookup import short_ids
+        from account_reviews.services.readers import words_of
+
+        words = await words_of(parts)
+        names = await short_ids(parts, state)
+    for line in review_lines(state, analysis, document, words, control=control_lines(document)):
+        say(line)
+    if is_wide():
+        say(f"  review {state.review_id}, run {state.run_id}")
+        for change, _ in state.changes:
+            say(f"  item {change.change_id}: {change.title}")
+    say()
+    say_next(words.next_step(state, names))
 
 
 def watch_command(review: Review, run_id: Run = None, output: Output = Format.TABLE) -> None:
@@ -78,6 +78,7 @@ async def _watch(review: str, run_id: str | None, output: Format) -> None:
 
     shown: list[dict[str, Any]] = []
     async with open_session() as parts:
+        tell = await _teller(parts) if output is Format.TABLE else None
         connect = temporal_when_needed(parts)
         while True:
             state, _, document = await show_review(parts, connect, review, run_id)
@@ -89,11 +90,11 @@ async def _watch(review: str, run_id: str | None, output: Format) -> None:
             lines = timeline_document(state, await halt_lines(parts, state))
             for line in lines:
                 if line not in shown:
-                    print_line(line) if output is Format.JSON else _print_line(line)
+                    print_line(line) if tell is None else await tell.line(state, line)
             shown = lines
             if state.closed_at is not None:
-                if output is Format.TABLE:
-                    say(state.summary)
+                if tell is not None:
+                    await tell.end(state)
                 return
             await asyncio.sleep(WATCH_SECONDS)
 
@@ -112,11 +113,60 @@ async def _history(review: str, run_id: str | None, output: Format) -> None:
         connect = temporal_when_needed(parts)
         state, _, _ = await show_review(parts, connect, review, run_id)
         lines = timeline_document(state, await halt_lines(parts, state))
-    if output is Format.JSON:
-        print_json({"items": lines, "next_cursor": None})
-        return
-    for line in lines:
-        _print_line(line)
+        if output is Format.JSON:
+            print_json({"items": lines, "next_cursor": None})
+            return
+        tell = await _teller(parts)
+        say(tell.title(state))
+        for line in lines:
+            await tell.line(state, line)
+        await tell.end(state)
+
+
+class _Teller:
+    """Tells a story to a person. Short ids are looked up when a request is spoken of."""
+
+    def __init__(self, parts: "Parts", words: "Words") -> None:
+        self._parts = parts
+        self._words = words
+        self._names: dict[str, str] = {}
+
+    def title(self, state: "ReviewState") -> str:
+        from account_reviews.presentation.review_page import title
+
+        return title(state, self._words)
+
+    async def line(self, state: "ReviewState", line: dict[str, Any]) -> None:
+        from account_reviews.presentation.approval_page import wrapped
+        from account_reviews.presentation.story import sentence
+
+        await self._look_up(state)
+        text = sentence(line, self._words, self._names)
+        for shown in wrapped(f"{self._words.moment(line['at'])}  {text}"):
+            say(shown)
+
+    async def end(self, state: "ReviewState") -> None:
+        """How it ended, and what comes next."""
+        await self._look_up(state)
+        if state.outcome is not None:
+            say(f"{self._words.outcome(state)}: {self._counts(state)}")
+        say_next(self._words.next_step(state, self._names), err=True)
+
+    def _counts(self, state: "ReviewState") -> str:
+        found = Counter(self._words.term(became) for _, became in state.changes)
+        return ", ".join(f"{count} {word}" for word, count in found.items()) or "no changes"
+
+    async def _look_up(self, state: "ReviewState") -> None:
+        from account_reviews.services.lookup import short_ids
+
+        if any(one.request_id not in self._names for one in state.requests):
+            self._names |= await short_ids(self._parts, state)
+
+
+async def _teller(parts: "Parts") -> _Teller:
+    from account_reviews.services.readers import words_of
+
+    return _Teller(parts, await words_of(parts))
 
 
 def brief_command(
@@ -139,65 +189,3 @@ async def _brief(review: str, run_id: str | None, form: DocumentFormat) -> None:
         policy = parts.policy
     put = print_json_text if form is DocumentFormat.JSON else print_text
     put(render_brief(brief_of(state, analysis, policy), form.value))
-
-
-def _print_review(document: dict[str, Any]) -> None:
-    risk, health = document["risk"], document["health"]
-    title = document["account_name"] or document["account_id"]
-    say(f"{title} ({document['review_id']}, run {document['run_id']})")
-    say(f"  {document['phase']} / {document['status']}  {document['outcome'] or ''}")
-    undoes = document["undoes"]
-    if undoes is not None:
-        because = f" ({undoes['reason']})" if undoes["reason"] else ""
-        say(f"  takes back {undoes['title']!r}, item {undoes['change_id']}{because}")
-        say(f"  which {undoes['review_id']} wrote in run {undoes['run_id']}")
-    scores = f"health {health['band']} {_short(health['score'])}"
-    say(f"  risk {risk['level']} {_short(risk['score'])}   {scores}")
-    if document["degraded"]:
-        say(f"  degraded: {', '.join(document['missing_sources'])} missing")
-    if document["source"] == "projection" and document["closed_at"] is None:
-        say(f"  from the read model, {document['age_seconds']:.0f} s old")
-    if document["archived"]:
-        say(f"  archived on {_short(document['archived']['at'])}: its rows were removed")
-    _print_standing(document)
-    if document["halted"]:
-        halt = document["halted"]
-        since = f"{halt['by']} since {_short(halt['at'])}"
-        say(f"  writes are stopped by {since}: {halt['reason']}")
-    say_control(document)
-    for finding in document["findings"]:
-        say(f"  - [{finding['severity']}] {finding['title']}")
-    if document["changes"]:
-        rows = [
-            [change["change_id"], change["action"], change["title"], change["state"]]
-            for change in document["changes"]
-        ]
-        print_table(("change", "action", "title", "state"), rows)
-    for request in document["approvals"]:
-        due = _short(request["deadline"])
-        say(f"  request {request['request_id']}: {request['state']}, due {due}")
-    say(f"  {document['summary']}")
-
-
-def _print_standing(document: dict[str, Any]) -> None:
-    """What was done to it in Temporal, and what it fails at."""
-    from account_reviews.presentation.stuck_documents import failing_lines
-
-    if document["temporal_status"] in _STANDINGS:
-        say(f"  {_STANDINGS[document['temporal_status']].format(**document)}")
-    if document["kind"] == "recovery":
-        say("  it was reset in Temporal, and goes on from there")
-    for line in failing_lines(document["failing"]):
-        say(f"  {line}")
-
-
-def _print_line(line: dict[str, Any]) -> None:
-    by = f" by {line['by']}" if line["by"] else ""
-    say(f"{_short(line['at'])}  {line['kind']:<20} {line['text']}{by}")
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "-"
-    moment = getattr(value, "strftime", None)
-    return str(value.strftime("%Y-%m-%d %H:%M:%SZ")) if moment else str(value)

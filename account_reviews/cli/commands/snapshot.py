@@ -1,5 +1,6 @@
 """`reviews snapshot`: what an agent goes on with."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -35,28 +36,29 @@ def _print(document: dict[str, Any]) -> None:
     say(f"  {document['phase']} / {document['status']}  {document['outcome'] or ''}")
     if document["source"] == "projection" and document["closed_at"] is None:
         say(f"  from the read model, {document['age_seconds']:.0f} s old")
-    say_control(document)
+    for line in control_lines(document):
+        say(line)
     for name, value in document["metadata"].items():
         say(f"  metadata {name}: {_short(value)}")
     if document["last_error"]:
         say(f"  {document['error_count']} errors, the last: {document['last_error']}")
 
 
-def say_control(document: dict[str, Any]) -> None:
+def control_lines(document: dict[str, Any]) -> Iterator[str]:
     """Who has paused it, what stands in its context, what was asked."""
     paused = document["paused"]
     if paused is not None:
-        at = f"{paused['at']:%Y-%m-%d %H:%M:%SZ}"
-        say(f"  paused by {paused['by']} since {at}: {paused['reason'] or 'no reason given'}")
+        at = f"{paused['at']:%Y-%m-%d %H:%M} UTC"
+        yield f"  paused by {paused['by']} since {at}: {paused['reason'] or 'no reason given'}"
     if document["step"]:
-        say(f"  step: {document['step']}")
+        yield f"  step: {document['step']}"
     for number, one in enumerate(document["plan"], 1):
-        say(f"  plan {number}: {_short(one)}")
+        yield f"  plan {number}: {_short(one)}"
     for name, value in document["context"].items():
-        say(f"  context {name}: {_short(value)}")
+        yield f"  context {name}: {_short(value)}"
     for turn in document["conversation"]:
-        say(f"  {turn['by']} asks: {turn['question']}")
-        say(f"    {turn['answer'] or 'not answered yet'}")
+        yield f"  {turn['by']} asks: {turn['question']}"
+        yield f"    {turn['answer'] or 'not answered yet'}"
 
 
 def _short(value: object) -> str:

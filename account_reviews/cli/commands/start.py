@@ -1,15 +1,18 @@
 """`reviews start`: begin reviews of one account, of an owner's, of a file's or of all."""
 
 import asyncio
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from account_reviews.cli.following import say_next
 from account_reviews.cli.options import AllAccounts, AllOfOwner, AsOf, Output
-from account_reviews.cli.output import Format, leave, print_json, run
+from account_reviews.cli.output import Format, is_wide, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal, temporal_when_needed
+from account_reviews.presentation.tables import View
 from account_reviews.presentation.terminal import note, print_table
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from account_reviews.domain.errors import ReviewsError
     from account_reviews.domain.records import Account
     from account_reviews.domain.review.state import ReviewInput
+    from account_reviews.presentation.next_steps import NextStep
 
 STARTS_AT_ONCE = 8
 GOOD_OUTCOMES = ("completed", "nothing_to_do", "deferred")
@@ -131,12 +135,11 @@ async def _start(
             refused = await wait_for(parts, connect, rows, closed=closed, say=note)
             if single:
                 _raise_refused(refused)
-        if single:
-            print_json(rows[0]) if output is Format.JSON else _print_rows(rows)
-        elif output is Format.JSON:
-            print_json({"items": rows, "next_cursor": None})
+        if output is Format.JSON:
+            print_json(rows[0] if single else {"items": rows, "next_cursor": None})
         else:
-            _print_rows(rows)
+            _print_rows(rows, {one.id: one.name for one in accounts}, fields["plan_only"])
+            await _say_next(parts, rows, closed=until is Wait.CLOSED)
         return _exit_code(rows, until)
 
 
@@ -294,12 +297,64 @@ def _exit_code(rows: list[dict[str, Any]], until: Wait | None) -> int:
     return 1 if any(outcome not in GOOD_OUTCOMES for outcome in ended) else 0
 
 
-def _print_rows(rows: list[dict[str, Any]]) -> None:
-    columns = ("account_id", "review_id", "phase", "status", "outcome", "run_id")
-    print_table(
-        columns,
-        [
-            [*(row.get(name) for name in columns[:-1]), row.get("error", row.get("run_id"))]
-            for row in rows
-        ],
+def _print_rows(rows: list[dict[str, Any]], names: dict[str, str], plan_only: bool) -> None:
+    from account_reviews.presentation.review_table import word_cell
+    from account_reviews.presentation.tables import Cell, Column, account_cell
+    from account_reviews.presentation.terms import outcome_of
+    from account_reviews.presentation.tones import tone_of
+
+    columns = (
+        Column("account_id", "Account", prose=True),
+        Column("status", "Status"),
+        Column("outcome", "Outcome", 2),
+        Column("remark", "Remark", prose=True, folds=True),
+        Column("phase", "Phase", wide=True),
+        Column("review_id", "Review", wide=True),
+        Column("run_id", "Run", wide=True),
     )
+    refused = any("error" in row for row in rows)
+    shown = [one for one in columns if refused or one.key != "remark"]
+    cells = []
+    for row in rows:
+        outcome = row.get("outcome")
+        found = {
+            "account_id": account_cell(names.get(row["account_id"]), row["account_id"]),
+            "status": word_cell(row.get("status")),
+            "outcome": Cell(outcome_of(outcome, plan_only=plan_only), None, tone_of(outcome)),
+            "remark": row.get("error") or ("runs already" if row.get("joined") else None),
+            "phase": word_cell(row.get("phase")),
+            "review_id": row.get("review_id"),
+            "run_id": row.get("run_id"),
+        }
+        cells.append([found[one.key] for one in shown])
+    print_table(shown, cells, view=View(wide=is_wide()))
+
+
+async def _say_next(parts: "Parts", rows: list[dict[str, Any]], *, closed: bool) -> None:
+    """Of one review what it waits for; of several where they are listed."""
+    from account_reviews.presentation.next_steps import NextStep, counted
+
+    begun = [row for row in rows if "error" not in row]
+    if len(begun) == 1 and len(rows) == 1:
+        say_next(await _next_of(parts, begun[0]), err=True)
+        return
+    waiting = sum(row["status"] == "waiting" for row in begun)
+    if waiting:
+        verb = "waits" if waiting == 1 else "wait"
+        text = f"{counted(waiting, 'review')} {verb} for decisions"
+        say_next(NextStep(text, "reviews approvals list"), err=True)
+    elif begun and not closed:
+        say_next(NextStep("How far they are", "reviews list --open"), err=True)
+
+
+async def _next_of(parts: "Parts", row: dict[str, Any]) -> "NextStep":
+    from account_reviews.presentation.next_steps import NextStep
+    from account_reviews.services.lookup import short_ids
+    from account_reviews.services.readers import words_of
+    from account_reviews.services.reviews import find_review
+
+    if row["status"] == "running":
+        account = shlex.quote(row["account_id"])
+        return NextStep("It is under way", f"reviews watch {account}")
+    state = (await find_review(parts, row["review_id"], row["run_id"])).state
+    return (await words_of(parts)).next_step(state, await short_ids(parts, state))

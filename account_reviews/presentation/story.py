@@ -1,0 +1,130 @@
+"""What happened in a review, told in the order in which it happened. Pure."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from account_reviews.presentation.terms import TERMS
+
+Line = Mapping[str, Any]
+"""A line of the timeline document: `at kind text by`, of a phase `from_phase to_phase` too."""
+
+
+class Speech(Protocol):
+    """What is asked of the words of a reader."""
+
+    def person(self, who: str | None, /) -> str: ...
+
+
+_HOME: Final[Mapping[str, frozenset[str]]] = {
+    **{
+        kind: frozenset({"investigating"})
+        for kind in ("snapshot", "read_again", "analysed", "refreshed")
+    },
+    "approval_requested": frozenset({"planning"}),
+    **{
+        f"approval_{word}": frozenset({"approval"})
+        for word in ("decided", "refused", "expired", "delegated", "reminder", "escalated")
+    },
+    **{
+        f"item_{word}": frozenset({"executing"})
+        for word in ("executed", "failed", "superseded", "skipped")
+    },
+    "outcome_unknown": frozenset({"executing"}),
+    "not_verified": frozenset({"validating"}),
+}
+"""The phase in which a line is written."""
+
+_PHASES: Final[Mapping[str, str]] = {
+    "investigating": "Reads the account",
+    "planning": "Works out what to propose",
+    "approval": "Waits for a decision",
+    "executing": "Writes what was approved",
+    "validating": "Reads back what was written",
+    "completed": "Completed",
+    "failed": "Failed",
+    "abandoned": "Ended before its time",
+}
+_ITEMS: Final[Mapping[str, str]] = {
+    "item_executed": "Written",
+    "item_failed": "Not written",
+    "item_skipped": "Not written",
+    "item_superseded": "Overtaken by newer facts",
+    "item_expired": "Not decided in time",
+    "item_rejected": "Rejected",
+    "item_deferred": "Put off",
+    "item_undone": "Taken back",
+}
+_DECISIONS: Final[Mapping[str, str]] = {
+    "approve": "approves", "adjust": "approves with changes", "reject": "rejects",
+    "defer": "puts off",
+}  # fmt: skip
+_ACTS: Final[Mapping[str, str]] = {
+    "paused": "Paused", "resumed": "Goes on", "cancelled": "Cancelled", "closing": "Ended",
+    "annotated": "Noted", "answered": "Answered", "malformed_signal": "A message was no use",
+    "approval_early": "A decision came early", "command_refused": "Refused",
+    "step_failing": "A step fails and is tried again", "step_recovered": "A step goes on",
+    "notice_failed": "Not notified", "refresh_requested": "Asked to read the account again",
+    "refresh_refused": "Not read again", "refresh_too_late": "Not read again",
+    "refreshed": "Read again", "outcome_unknown": "Not known yet whether it was written",
+    "not_verified": "Not read back", "delegation_refused": "No delegate",
+    "degraded": "Something is missing",
+}  # fmt: skip
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TIER: Final = re.compile(r" \(tier \w+\)")
+_WORD: Final = re.compile(r"\b[a-z]+_[a-z_]+\b")
+
+
+def in_order(moves: Sequence[Line], lines: Sequence[Line]) -> list[Line]:
+    """Both, each in its own order, by time. Of what has the same time a line stands in the phase
+    in which it is written: what was analysed before what is asked, what is written before it is
+    read back."""
+    told: list[Line] = []
+    left, rest = list(moves), list(lines)
+    while left and rest:
+        move, line = left[0], rest[0]
+        if line["at"] != move["at"]:
+            first = line["at"] < move["at"]
+        else:
+            home = _HOME.get(str(line["kind"]), frozenset())
+            ahead = {str(one["to_phase"]) for one in left if one["at"] == line["at"]}
+            first = str(move["from_phase"]) in home or not home & ahead
+        told.append((rest if first else left).pop(0))
+    return [*told, *left, *rest]
+
+
+def sentence(line: Line, words: Speech, short_ids: Mapping[str, str] | None = None) -> str:
+    """One line as a sentence. `short_ids`: request id -> `ac-038-1`."""
+    kind, by = str(line["kind"]), line["by"]
+    text = _UUID.sub(lambda found: (short_ids or {}).get(found[0], found[0]), str(line["text"]))
+    if kind == "phase":
+        return _PHASES.get(str(line["to_phase"]), str(line["to_phase"]))
+    if kind == "snapshot":
+        return _TIER.sub("", text)
+    if kind == "analysed":
+        return f"Found: {_in_words(text)}"
+    if kind == "approval_decided":
+        return _decided(text, words.person(by), words.person)
+    if kind == "approval_refused":
+        return f"A decision of {words.person(by)} was refused: {text}"
+    if kind == "asked":
+        return f"{words.person(by)} asks: {text}"
+    if kind in _ITEMS:
+        whose = f", approved by {words.person(by)}" if by and kind == "item_executed" else ""
+        whose = f", {words.person(by)}" if by and not whose else whose
+        return f"{_ITEMS[kind]}: {text}{whose}"
+    said = f"{_ACTS[kind]}: {text}" if kind in _ACTS else text
+    return f"{said} ({words.person(by)})" if by else said
+
+
+def _decided(text: str, who: str, person: Callable[[str], str]) -> str:
+    """ "Tomas Brekke approves with changes, on behalf of Ann: not that urgent"."""
+    verb, _, reason = text.partition(": ")
+    word, _, of = verb.partition(" on behalf of ")
+    told = f"{who} {_DECISIONS.get(word, word)}"
+    told += f" on behalf of {person(of)}" if of else ""
+    return f"{told}: {reason}" if reason else told
+
+
+def _in_words(text: str) -> str:
+    return _WORD.sub(lambda found: TERMS.get(found[0], found[0].replace("_", " ")), text)
