@@ -77,6 +77,7 @@ def analyse(inputs: AnalysisInputs, policy: Policy) -> Analysis:
         degraded=bool(missing),
         missing_sources=missing,
         stale_seconds=inputs.stale_seconds,
+        currency=facts.currency,
         policy_hash=policy.hash,
         policy_version=policy.version,
     )

@@ -8,6 +8,7 @@ from functools import cached_property
 from account_reviews.domain.analysis.evidence import cite, ref
 from account_reviews.domain.analysis.model import Evidence
 from account_reviews.domain.base import Timestamp
+from account_reviews.domain.money import is_currency
 from account_reviews.domain.policy.boundaries import BOUNDARIES, crosses, crosses_at
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import (
@@ -41,6 +42,15 @@ class Facts:
     @property
     def account(self) -> Account:
         return self.snapshot.account
+
+    @property
+    def currency(self) -> str | None:
+        """ISO 4217, of the account's amounts: its free field `currency`; None: nobody says."""
+        for name, value in self.account.custom.items():
+            code = value.strip().upper()
+            if name.casefold() == "currency" and is_currency(code):
+                return code
+        return None
 
     def has(self, module: RecordType) -> bool:
         """Whether this CRM holds such records at all."""

@@ -1,6 +1,8 @@
 """Findings: what a person should know, each with its evidence. Worst first."""
 
 from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
 
 from account_reviews.domain.analysis.changes import is_regression
 from account_reviews.domain.analysis.evidence import cite, ref
@@ -8,7 +10,7 @@ from account_reviews.domain.analysis.facts import Facts, StalledDeal, stage_sinc
 from account_reviews.domain.analysis.model import DetectedChange, Evidence, Finding, Severity
 from account_reviews.domain.analysis.risk_signals import SEVERITIES, RiskSignals
 from account_reviews.domain.base import Scalar
-from account_reviews.domain.canonical import money
+from account_reviews.domain.money import amount_in_words
 from account_reviews.domain.policy.boundaries import crosses
 from account_reviews.domain.records import (
     CLOSED_TASKS,
@@ -19,6 +21,8 @@ from account_reviews.domain.records import (
     task_word,
 )
 
+_DATES = frozenset({"contract_end", "renewal_date", "created_at", "last_activity_at"})
+"""Account fields that hold a day or a moment."""
 _STANDING = frozenset({"inactivity_threshold", "deal_stalled"})
 """Reported as conditions, whether they began now or before."""
 
@@ -82,8 +86,8 @@ def _of_change(facts: Facts, change: DetectedChange) -> Finding:
 
 def _change_title(facts: Facts, change: DetectedChange) -> str:
     name = change.record.name or change.record.id
-    before, after = _word(change.before), _word(change.after)
-    field = change.field.removeprefix("custom.").replace("_", " ")
+    before, after = (_word(facts, change, one) for one in (change.before, change.after))
+    field = change.field.removeprefix("custom.").removesuffix("_at").replace("_", " ")
     stage = f"Deal {name} went from {before} to {after}"
     if change.before is None:
         stage = f"New deal {name} in stage {after}"
@@ -95,11 +99,26 @@ def _change_title(facts: Facts, change: DetectedChange) -> str:
         "owner_change": "The owner changed from "
         f"{_owner_name(facts, before)} to {_owner_name(facts, after)}",
     }
-    return titles.get(change.type, f"{field.capitalize()} changed from {before} to {after}")
+    said = f"{field.capitalize()} changed from {before} to {after}"
+    if change.before is None:
+        said = f"{field.capitalize()} is now {after}"
+    elif change.after is None:
+        said = f"{field.capitalize()} was {before} and is empty now"
+    return titles.get(change.type, said)
 
 
-def _word(value: Scalar) -> str:
-    return "nothing" if value is None else str(value)
+def _word(facts: Facts, change: DetectedChange, value: Scalar) -> str:
+    """A value as people write it."""
+    if value is None:
+        return "nobody" if change.field == "owner_id" else "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if change.field == "annual_revenue":
+        return amount_in_words(Decimal(str(value)), facts.currency)
+    if change.field in _DATES:
+        day = datetime.fromisoformat(str(value))
+        return f"{day.day} {day:%b %Y}"
+    return str(value)
 
 
 def _owner_name(facts: Facts, owner_id: str) -> str:
@@ -129,7 +148,7 @@ def _inactivity(facts: Facts) -> Iterator[Finding]:
 
 def _stalled(facts: Facts, item: StalledDeal) -> Finding:
     deal = item.deal
-    worth = "" if deal.amount is None else f", worth {money(deal.amount)}"
+    worth = "" if deal.amount is None else f", worth {amount_in_words(deal.amount, facts.currency)}"
     age = "" if item.age is None else f" for {whole_days(item.age)} days"
     return Finding(
         kind="deal_stalled",
@@ -160,7 +179,7 @@ def _of_risk_signals(
         yield Finding(
             kind=status.kind,
             severity=status.severity,
-            title="The CRM calls this account at risk",
+            title='The CRM has this account as "At Risk"',
             requires_attention=True,
             evidence=status.evidence,
         )

@@ -213,5 +213,7 @@ class Analysis(Model):
     missing_sources: tuple[str, ...] = ()
     stale_seconds: int | None = None
     """Age of the CRM data when an old snapshot had to be used."""
+    currency: str | None = None
+    """ISO 4217, of the account's amounts, where the CRM says so."""
     policy_hash: str
     policy_version: str

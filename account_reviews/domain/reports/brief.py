@@ -98,6 +98,8 @@ class Brief(Model):
     stale_seconds: int | None
     estimated_review_time_minutes: int
     metrics: BriefMetrics
+    currency: str | None = None
+    """ISO 4217, of the account's amounts, where the CRM says so."""
     policy_version: str
     policy_hash: str
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -199,3 +200,31 @@ def test_a_baseline_of_the_same_moment_is_no_change() -> None:
     now = snapshot()
     assert review(now, earlier(now, days=0)).changes == ()
     assert review(now, now.model_copy(update={"as_of": AS_OF + timedelta(days=1)})).changes == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "title"),
+    [
+        (
+            {"annual_revenue": Decimal(120_000)},
+            {"annual_revenue": Decimal("95000.50")},
+            "Annual revenue changed from 120,000 EUR to 95,000.5 EUR",
+        ),
+        (
+            {"renewal_date": None},
+            {"renewal_date": AS_OF.date()},
+            "Renewal date is now 30 Jun 2025",
+        ),
+        ({"phone": "1 234"}, {"phone": None}, "Phone was 1 234 and is empty now"),
+        ({"owner_id": "anna"}, {"owner_id": None}, "The owner changed from Anna Lee to nobody"),
+    ],
+)
+def test_findings_say_values_as_people_write_them(
+    before: dict[str, Any], after: dict[str, Any], title: str
+) -> None:
+    euros = {"custom": {"Currency": "eur"}}
+    was = snapshot(account=account(**before, **euros), owner=ANNA)
+    now = snapshot(account=account(**after, **euros), owner=None, previous_owner=ANNA)
+    analysis = review(now, earlier(was))
+    assert title in [one.title for one in analysis.findings]
+    assert analysis.currency == "EUR"
