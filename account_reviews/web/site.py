@@ -5,7 +5,7 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
@@ -25,6 +25,7 @@ from account_reviews.services.readers import words_of
 from account_reviews.web.errors import title_of
 from account_reviews.web.identity import Principal, recognised
 from account_reviews.web.languages import chosen_locale, chosen_zone
+from account_reviews.web.live import Live
 from account_reviews.web.static_files import address_of
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ class Site:
             return await self.temporal()
         except UnreachableError:
             return None
+
+    @cached_property
+    def live(self) -> Live:
+        """Tells what changes, at once."""
+        found = Live(self.parts, self.closing)
+        self.stack.push_async_callback(found.close)
+        return found
 
     async def words(self, request: Request, who: Principal | None) -> Words:
         """How this reader is written to: by his sign-in, else his browser, else the settings."""
