@@ -6,8 +6,9 @@ and `--watch`. `show_list` does with its rows what they say.
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import wraps
+from itertools import count
 from typing import Any, Final, Protocol, TypeVar
 
 from account_reviews.cli.options import Columns, NoPager, Page, Sort, Watch
@@ -51,7 +52,7 @@ def takes_view(verb: Callable[..., None]) -> Callable[..., None]:
 
     BadInputError where `--cursor` is given without `-o json`, or what is for people with it.
     """
-    signature = inspect.signature(verb)
+    signature = inspect.signature(verb, eval_str=True)
     own = [one for name, one in signature.parameters.items() if name != "view"]
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
@@ -93,7 +94,7 @@ async def show_list(
     chosen(columns, view)
     if view.sort:
         place_of(columns, view.sort.removeprefix("-"), "--sort")
-    while True:
+    async for _ in times(view):
         items, following = await _read(view, output, read, columns, rows, limit, cursor)
         if output is Format.JSON:
             answer = {"items": [document(one) for one in items], "next_cursor": following}
@@ -102,15 +103,29 @@ async def show_list(
             cells = await rows(items)
             below = [last(items)] if last is not None and items else []
             below += [f"More rows: --page {view.page + 1}"] if following else []
-            if view.watch:
-                clear()
-            if cells:
-                print_table(columns, cells, view=view, last="  ".join(below))
-            else:
-                say(nothing if view.page == 1 else f"there is no page {view.page}")
+            missing = nothing if view.page == 1 else f"there is no page {view.page}"
+            show_rows(view, columns, cells, nothing=missing, last="  ".join(below))
+
+
+async def times(view: View) -> AsyncIterator[int]:
+    """Once; with `--watch` again and again, until Ctrl-C."""
+    for number in count():
+        yield number
         if not view.watch:
             return
         await asyncio.sleep(WATCH_SECONDS)
+
+
+def show_rows(
+    view: View, columns: Sequence[Column], rows: Rows, *, nothing: str, last: str = ""
+) -> None:
+    """The table on an empty screen with `--watch`; the sentence `nothing` without rows."""
+    if view.watch:
+        clear()
+    if rows:
+        print_table(columns, rows, view=view, last=last)
+    else:
+        say(nothing)
 
 
 async def _read(

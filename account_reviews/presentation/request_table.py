@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
-from account_reviews.presentation.review_table import due_cell, time_cell, word_cell
-from account_reviews.presentation.tables import Cell, Column
+from account_reviews.presentation.review_table import due_cell, time_cell
+from account_reviews.presentation.tables import Cell, Column, word_cell
 
 if TYPE_CHECKING:
     from account_reviews.presentation.quick_words import ListWords

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from account_reviews.presentation.tables import Cell, Column, account_cell
-from account_reviews.presentation.terms import outcome_of, term_of
+from account_reviews.presentation.tables import Cell, Column, account_cell, word_cell
+from account_reviews.presentation.terms import outcome_of
 from account_reviews.presentation.tones import tone_of
 
 if TYPE_CHECKING:
@@ -67,11 +67,6 @@ def unknown_people(rows: "Sequence[RunRow]") -> list[str]:
 def people_of(rows: "Sequence[RunRow]") -> dict[str, str]:
     """Id -> name of the owners."""
     return {row.owner_id: row.owner_name for row in rows if row.owner_id and row.owner_name}
-
-
-def word_cell(word: str | None) -> Cell:
-    """A status, kind or outcome as people write it, in its tone."""
-    return Cell(None if word is None else term_of(word), None, tone_of(word))
 
 
 def due_cell(at: datetime | None, words: "ListWords") -> Cell:

@@ -1,12 +1,26 @@
 """What is stuck, for programs and for people."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.domain.review.pending import PendingStep, StuckReview
 from account_reviews.domain.review.usage import in_words
+from account_reviews.presentation.review_table import time_cell
+from account_reviews.presentation.tables import Column
 
-STUCK_COLUMNS: Final = ("account", "step", "attempt", "since", "next try", "error")
+if TYPE_CHECKING:
+    from account_reviews.presentation.quick_words import ListWords
+
+STUCK_COLUMNS: Final = (
+    Column("account_id", "Account"),
+    Column("step", "Step"),
+    Column("error", "Error", folds=True),
+    Column("attempt", "Attempt", 2, right=True),
+    Column("next_retry_at", "Next try", 3),
+    Column("since", "Since", 4),
+    Column("review_id", "Review", wide=True),
+    Column("run_id", "Run", wide=True),
+)
 
 
 def step_document(step: PendingStep) -> dict[str, Any]:
@@ -28,16 +42,18 @@ def stuck_documents(stuck: StuckReview) -> list[dict[str, Any]]:
     return [{**whose, **step_document(step)} for step in stuck.steps]
 
 
-def stuck_rows(stuck: StuckReview) -> list[list[Any]]:
-    """The lines of the table for one review."""
+def stuck_rows(stuck: StuckReview, words: "ListWords") -> list[list[Any]]:
+    """The lines of the table for one review, as STUCK_COLUMNS has them."""
     return [
         [
             stuck.account_id,
             in_words(step.step),
-            step.attempt or None,
-            _short(step.since),
-            _short(step.next_retry_at),
             step.error,
+            step.attempt or None,
+            time_cell(step.next_retry_at, words),
+            time_cell(step.since, words),
+            stuck.review_id,
+            stuck.run_id,
         ]
         for step in stuck.steps
     ]

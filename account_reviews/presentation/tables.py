@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from account_reviews.domain.characters import shown_on_one_line
+from account_reviews.presentation.terms import term_of
 from account_reviews.presentation.text_width import cut, folded, padded, width_of
-from account_reviews.presentation.tones import Tone
+from account_reviews.presentation.tones import Tone, tone_of
 
 GAP: Final = "  "
 NOTHING: Final = "-"
@@ -29,7 +30,8 @@ class Column:
     `key`: how `--columns` and `--sort` name it, as the JSON document does where it has it.
     `heading`: words. `rank`: 1 always stays; the highest number is dropped first. `prose`: may be
     cut at the end of a word. `folds`: prose that goes on in the next line instead. `wide`: only
-    shown by `-o wide` and by `--columns`. `right`: numbers.
+    shown by `-o wide` and by `--columns`. `right`: numbers. `spare`: not shown where none of its
+    cells holds anything.
     """
 
     key: str
@@ -39,6 +41,7 @@ class Column:
     folds: bool = False
     wide: bool = False
     right: bool = False
+    spare: bool = False
 
 
 class Cell(NamedTuple):
@@ -82,11 +85,21 @@ class Table(NamedTuple):
     lines: list[list[tuple[str, Tone | None]]]
 
 
+def facts(what: str, how: str) -> tuple[Column, Column]:
+    """The columns of a table that says one thing per line; what it says goes on below."""
+    return Column("what", what), Column("value", how, folds=True)
+
+
 def account_cell(name: str | None, account_id: str) -> Cell:
     """ "Fjord Optics (ac-038)", of which only the name is ever cut."""
     if not name or name == account_id:
         return Cell(account_id)
     return Cell(name, sort=f"{name} {account_id}", keep=f" ({account_id})")
+
+
+def word_cell(word: str | None) -> Cell:
+    """A status, kind or outcome as people write it, in its tone."""
+    return Cell(None if word is None else term_of(word), None, tone_of(word))
 
 
 def chosen(columns: Sequence[Column], view: View) -> list[int]:
@@ -137,6 +150,8 @@ def laid_out(
     """
     kept = chosen(columns, view)
     rows = [rows[place] for place in in_order(columns, rows, view.sort)]
+    if not view.columns:
+        kept = [place for place in kept if not columns[place].spare or _holds(rows, place)]
     full = {place: [_cell(row[place]) for row in rows] for place in kept}
     short = {place: [_shortened(cell) for cell in full[place]] for place in kept}
     natural = {place: _widest(columns[place], full[place]) for place in kept}
@@ -175,6 +190,11 @@ def _fitted(
             least = {p: _least(columns[p], natural[p], _LAST_RESORT) for p in giving}
             return _shrunk(widths, least, over)
         del widths[max(ranks)[1]]
+
+
+def _holds(rows: Sequence[Sequence[object]], place: int) -> bool:
+    texts = (cell.text if isinstance(cell, Cell) else cell for cell in (r[place] for r in rows))
+    return any(text not in (None, "") for text in texts)
 
 
 def _total(widths: Collection[int]) -> int:

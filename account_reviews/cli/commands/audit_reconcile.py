@@ -64,11 +64,11 @@ async def _reconcile(since: str | None) -> "Reconciled":
 
 def _print(found: "Reconciled") -> None:
     rows = [
-        ("histories compared", found.runs),
-        ("rows added", found.rows_added),
-        ("attempts closed as lost", found.closed_as_lost),
-        ("histories that were gone", len(found.gaps)),
+        ("Histories compared", found.runs),
+        ("Rows added", found.rows_added),
+        ("Attempts closed as lost", found.closed_as_lost),
+        ("Histories that were gone", len(found.gaps)),
     ]
-    print_table(("what", "how many"), rows)
+    print_table(("What", "How many"), rows)
     for sentence in found.warnings:
         note(f"warning: {sentence}")

@@ -8,6 +8,7 @@ import typer
 
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, print_json, run
+from account_reviews.presentation.tables import Column, facts
 from account_reviews.presentation.terminal import note, print_table
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def show(
             }
         )
         return
-    columns = ("setting", "value", "origin") if origin else ("setting", "value")
-    print_table(columns, (item[: len(columns)] for item in items))
+    columns = (*facts("Setting", "Value"), Column("origin", "Set by"))[: 3 if origin else 2]
+    print_table(columns, [item[: len(columns)] for item in items])
     for name, why in idle.items():
         note(f"{name} has no effect: {why}")
 

@@ -10,6 +10,7 @@ import typer
 from account_reviews.cli.commands import crm_connect, crm_events, crm_limits
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, leave, print_json, run
+from account_reviews.presentation.tables import Column
 from account_reviews.presentation.terminal import note, print_json_text, print_table, say
 
 if TYPE_CHECKING:
@@ -38,6 +39,23 @@ def register(app: typer.Typer) -> None:
     app.add_typer(crm, name="crm")
 
 
+_IMPORTED = (
+    Column("file", "File"),
+    Column("module", "Module", 3),
+    Column("rows", "Rows", right=True),
+    Column("inserted", "Inserted", right=True),
+    Column("updated", "Updated", right=True),
+    Column("unchanged", "Unchanged", right=True),
+    Column("skipped", "Skipped", right=True),
+)
+_CHECKED = (
+    Column("field", "Field"),
+    Column("crm_field", "Field of the CRM"),
+    Column("expected", "Expected", folds=True),
+    Column("found", "Found", folds=True),
+)
+
+
 def import_files(
     directory: Annotated[Path, typer.Argument(help="The directory with the CSV files.")],
     mapping: Annotated[Path, typer.Option(help="The YAML file that says what the columns mean.")],
@@ -55,8 +73,7 @@ def import_files(
     if output is Format.JSON:
         print_json(report)
         return
-    columns = ("file", "module", "rows", "inserted", "updated", "unchanged", "skipped")
-    print_table(columns, [[getattr(file, name) for name in columns] for file in report.files])
+    print_table(_IMPORTED, [[getattr(file, one.key) for one in _IMPORTED] for file in report.files])
     _list_problems(report.problems, report.problem_count)
 
 
@@ -78,8 +95,7 @@ def check(output: Output = Format.TABLE) -> None:
     if output is Format.JSON:
         print_json({"ok": not problems, "problems": problems})
     elif problems:
-        columns = ("field", "crm_field", "expected", "found")
-        print_table(columns, [[getattr(one, name) for name in columns] for one in problems])
+        print_table(_CHECKED, [[getattr(one, key.key) for key in _CHECKED] for one in problems])
     else:
         say("every field of the mapping is there, and of its type")
     if problems:

@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from account_reviews.cli.options import Output
-from account_reviews.cli.output import Format, print_json, run
-from account_reviews.presentation.terminal import note, print_table
+from account_reviews.cli.lists import Rows, show_list, takes_view
+from account_reviews.cli.options import Cursor, Limit, Output
+from account_reviews.cli.output import Format, run
+from account_reviews.presentation.tables import AS_IT_FITS, View
 
 if TYPE_CHECKING:
-    from account_reviews.store.event_queries import EventPage
+    from collections.abc import Sequence
+
+    from account_reviews.store.statements import Row
 
 
 class Which(StrEnum):
@@ -34,46 +37,52 @@ def register(crm: typer.Typer) -> None:
     crm.command("events")(events)
 
 
+@takes_view
 def events(
     state: Annotated[
         Which | None, typer.Option(help="Without it: what waits, and what could not be followed.")
     ] = None,
     account: Annotated[str | None, typer.Option(help="Of this account only.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(help="Where the last page ended.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     output: Output = Format.TABLE,
+    view: View = AS_IT_FITS,
 ) -> None:
     """List what the CRM says has changed, the newest first."""
-    page = run(_page(state, account, limit, cursor), output)
-    if output is Format.JSON:
-        print_json({"items": list(page.items), "next_cursor": page.next_cursor})
-        return
-    columns = ("received_at", "source", "record", "action", "account_id", "state", "error")
-    rows = []
-    for row in page.items:
-        shown = {
-            **row,
-            "record": f"{row['record_type']}/{row['record_id']}",
-            "state": row["outcome"] or row["state"],
-        }
-        rows.append([shown[name] for name in columns])
-    print_table(columns, rows)
-    if page.next_cursor is not None:
-        note(f"more: --cursor {page.next_cursor}")
+    run(_events(state, account, limit, cursor, output, view), output)
 
 
-async def _page(
-    state: Which | None, account: str | None, limit: int, cursor: str | None
-) -> "EventPage":
+async def _events(
+    state: Which | None,
+    account: str | None,
+    limit: int,
+    cursor: str | None,
+    output: Format,
+    view: View,
+) -> None:
     from account_reviews.cli.session import open_session
+    from account_reviews.presentation.event_table import EVENT_COLUMNS, event_row
+    from account_reviews.presentation.quick_words import list_words
     from account_reviews.services.lookup import account_if_known
-    from account_reviews.store.event_queries import EventReader
+    from account_reviews.store.event_queries import EventPage, EventReader
 
     async with open_session() as parts:
-        return await EventReader(parts.statements).page(
-            parts.settings.tenant,
-            states=_STATES[state],
-            account=await account_if_known(parts, account),
-            cursor=cursor,
-            limit=limit,
-        )
+        reader, account_id = EventReader(parts.statements), await account_if_known(parts, account)
+        words = list_words(parts.settings, lambda: parts.policy)
+
+        async def read(after: str | None, most: int) -> EventPage:
+            return await reader.page(
+                parts.settings.tenant,
+                states=_STATES[state],
+                account=account_id,
+                cursor=after,
+                limit=most,
+            )
+
+        async def rows(found: "Sequence[Row]") -> Rows:
+            return [event_row(one, words) for one in found]
+
+        await show_list(
+            view, output, read=read, columns=EVENT_COLUMNS, rows=rows, document=dict,
+            limit=limit, cursor=cursor, nothing="no event fits",
+        )  # fmt: skip

@@ -7,6 +7,7 @@ import typer
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session
+from account_reviews.presentation.tables import facts
 from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
@@ -48,14 +49,17 @@ def _print(report: "LimitsReport") -> None:
     window = "" if credits.window_seconds is None else f" in {credits.window_seconds:g} s"
     expires = "none yet" if token.expires_at is None else f"until {token.expires_at:%H:%M:%S} UTC"
     rows = [
-        ("credits", _of(credits.used, credits.limit, credits.remaining) + window),
-        ("calls under way", _of(calls.in_use, calls.limit, calls.limit - calls.in_use)),
-        ("waiting", f"people {report.waiting.people}, schedules {report.waiting.schedules}"),
-        ("token", f"{expires}; asked for {token.refreshes_10m} times in 10 minutes"),
+        ("Credits", _of(credits.used, credits.limit, credits.remaining) + window),
+        ("Calls under way", _of(calls.in_use, calls.limit, calls.limit - calls.in_use)),
+        ("Waiting", f"people {report.waiting.people}, schedules {report.waiting.schedules}"),
+        ("Token", f"{expires}; asked for {token.refreshes_10m} times in 10 minutes"),
     ]
-    rows += [(lease.worker, f"until {lease.expires_at:%H:%M:%S} UTC") for lease in calls.leases]
+    rows += [
+        (f"Call of {lease.worker}", f"until {lease.expires_at:%H:%M:%S} UTC")
+        for lease in calls.leases
+    ]
     say(report.backend)
-    print_table(("limit", "now"), rows)
+    print_table(facts("Limit", "Now"), rows)
     if report.paused_until is not None:
         note(f"{report.backend} asked us to slow down until {report.paused_until:%H:%M:%S} UTC")
 

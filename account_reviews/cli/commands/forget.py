@@ -104,6 +104,6 @@ def _print(done: "Forgotten") -> None:
     else:
         say(f"the {done.kind.value} is forgotten (erasure {done.erasure_id}):")
     if gone:
-        print_table(("where", "how many"), gone)
+        print_table(("Where", "How many"), gone)
     for sentence in done.not_erased:
         note(sentence)

@@ -6,10 +6,20 @@ import typer
 
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, leave, print_json, run
+from account_reviews.presentation.tables import Column, word_cell
 from account_reviews.presentation.terminal import print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.services.health import Report
+
+
+_COLUMNS = (
+    Column("ok", "State"),
+    Column("name", "Part"),
+    Column("detail", "Found", folds=True),
+    Column("hint", "What to do", folds=True, spare=True),
+    Column("breaker", "Breaker", 3, spare=True),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -45,10 +55,16 @@ def _document(report: "Report") -> dict[str, Any]:
 
 def _print(report: "Report") -> None:
     rows = [
-        ("ok" if one.ok else "FAILED", one.name, one.breaker, one.detail, one.hint or "")
+        (
+            word_cell("ok" if one.ok else "FAILED"),
+            one.name,
+            one.detail,
+            one.hint or "",
+            word_cell(one.breaker),
+        )
         for one in report.services
     ]
-    print_table(("", "part", "breaker", "found", "what to do"), rows)
+    print_table(_COLUMNS, rows)
     halted = f"; everything is {report.halted}" if report.halted else ""
     say(f"{report.level}: {_last_read(report)}{halted}")
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from account_reviews.cli.commands import memory_sync
-from account_reviews.cli.options import Output
+from account_reviews.cli.lists import Rows, show_list, show_rows, takes_view
+from account_reviews.cli.options import Cursor, Output
 from account_reviews.cli.output import Format, print_json, run
-from account_reviews.presentation.terminal import note, print_table
+from account_reviews.presentation.tables import AS_IT_FITS, Column, View
 
 if TYPE_CHECKING:
     from account_reviews.memory.protocol import (
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
     )
 
 _SHOWN_CHARS = 120
+_REMEMBERED = (
+    Column("occurred_at", "When"),
+    Column("kind", "Kind"),
+    Column("text", "What", prose=True),
+    Column("source", "Source", 2),
+)
+_FOUND = (
+    *_REMEMBERED,
+    Column("account_id", "Account"),
+    Column("score", "Score", 3, right=True),
+)
 
 Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="At most so many.")]
 
@@ -56,33 +68,32 @@ def search(
     if output is Format.JSON:
         print_json({"items": found, "next_cursor": None})
     else:
-        rows = [(hit.account_id, *_row(hit), f"{hit.score:.3f}") for hit in found]
-        print_table(["account", "when", "kind", "what", "source", "score"], rows)
+        rows = [(*_row(hit), hit.account_id, f"{hit.score:.3f}") for hit in found]
+        show_rows(AS_IT_FITS, _FOUND, rows, nothing="nothing like that is remembered")
 
 
+@takes_view
 def timeline(
     account: Annotated[str, typer.Argument(help="Its id or name.")],
     limit: Limit = 50,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", help="next_cursor of the page before.")
-    ] = None,
+    cursor: Cursor = None,
     output: Output = Format.TABLE,
+    view: View = AS_IT_FITS,
 ) -> None:
     """Everything remembered of an account, newest first."""
-    page = run(_timeline(account, cursor, limit), output)
-    if output is Format.JSON:
-        print_json(page)
-        return
-    print_table(["when", "kind", "what", "source"], [_row(hit) for hit in page.items])
-    if page.next_cursor is not None:
-        note(f"more: --cursor {page.next_cursor}")
+    run(_timeline(account, cursor, limit, output, view), output)
 
 
-def _row(hit: MemoryHit) -> tuple[str, str, str, str]:
+def _row(hit: MemoryHit) -> tuple[object, ...]:
+    from account_reviews.presentation.tables import Cell, word_cell
+
     what = " ".join(f"{hit.title or ''} {hit.text}".split())
     shown = what if len(what) <= _SHOWN_CHARS else what[: _SHOWN_CHARS - 3] + "..."
     source = "/".join(part for part in (hit.source.system, hit.source.record_id) if part)
-    return f"{hit.occurred_at:%Y-%m-%d %H:%M}", hit.kind.value, shown, source
+    when = Cell(
+        f"{hit.occurred_at:%Y-%m-%d %H:%M}", hit.occurred_at, short=f"{hit.occurred_at:%Y-%m-%d}"
+    )
+    return when, word_cell(hit.kind.value), shown, source
 
 
 async def _search(
@@ -98,9 +109,21 @@ async def _search(
         )
 
 
-async def _timeline(account: str, cursor: str | None, limit: int) -> TimelinePage:
+async def _timeline(
+    account: str, cursor: str | None, limit: int, output: Format, view: View
+) -> None:
     async with _memory(account) as (memory, account_id):
-        return await memory.timeline(account_id or account, cursor=cursor, limit=limit)
+
+        async def read(after: str | None, most: int) -> TimelinePage:
+            return await memory.timeline(account_id or account, cursor=after, limit=most)
+
+        async def rows(found: Sequence[MemoryHit]) -> Rows:
+            return [_row(hit) for hit in found]
+
+        await show_list(
+            view, output, read=read, columns=_REMEMBERED, rows=rows, document=lambda hit: hit,
+            limit=limit, cursor=cursor, nothing="nothing is remembered of this account",
+        )  # fmt: skip
 
 
 def _kind(name: str) -> MemoryKind:

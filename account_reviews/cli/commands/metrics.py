@@ -35,10 +35,13 @@ def metrics(
     if output is Format.JSON:
         print_json(document)
         return
-    rows = [(name, value) for name, value in document.items() if not isinstance(value, dict)]
-    for name in ("by_phase", "by_status"):
-        rows += [(f"{name} {kind}", number) for kind, number in document[name].items()]
-    print_table(("figure", "value"), rows)
+    from datetime import UTC, datetime
+
+    from account_reviews.presentation.figures_table import figure_rows
+    from account_reviews.presentation.quick_words import QuickWords
+
+    words = QuickWords(now=datetime.now(UTC))
+    print_table(("Figure", "Value"), figure_rows(document, words.span))
 
 
 async def _figures() -> dict[str, Any]:

@@ -7,6 +7,7 @@ import typer
 
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, fail, print_json
+from account_reviews.presentation.tables import facts
 from account_reviews.presentation.terminal import print_table, say
 
 
@@ -33,7 +34,7 @@ def show(output: Output = Format.TABLE) -> None:
         print_json({**as_document(policy), "file": str(source or SHIPPED)})
         return
     say(f"{source or SHIPPED}: version {policy.version}, hash {policy.hash[:12]}")
-    print_table(("key", "value"), flat(policy))
+    print_table(facts("Key", "Value"), flat(policy))
 
 
 def check(

@@ -7,11 +7,19 @@ import typer
 from account_reviews.cli.options import Output, Run
 from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal_when_needed
+from account_reviews.presentation.tables import Column, word_cell
 from account_reviews.presentation.terminal import print_json_text, print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
     from account_reviews.services.resume import Decided
+
+
+_COLUMNS = (
+    Column("ok", "State"),
+    Column("asked", "Asked with"),
+    Column("answer", "Answer", folds=True),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -148,8 +156,8 @@ def _tell_test(cases: list[dict[str, Any]], output: Format) -> None:
         _print_document({"ok": ok, "cases": cases})
     else:
         rows = [
-            ("ok" if case["ok"] else "FAILED", case["asked"], case["answer"]["reason"])
+            (word_cell("ok" if case["ok"] else "FAILED"), case["asked"], case["answer"]["reason"])
             for case in cases
         ]
-        print_table(("", "asked with", "answer"), rows)
+        print_table(_COLUMNS, rows)
     leave(0 if ok else 1)

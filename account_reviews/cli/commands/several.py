@@ -5,8 +5,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from account_reviews.cli.output import Format, print_json
+from account_reviews.presentation.tables import Column, word_cell
 from account_reviews.presentation.terminal import print_table, say
 
+_COLUMNS = (
+    Column("review", "Review"),
+    Column("status", "Status"),
+    Column("message", "What happened", folds=True),
+    Column("phase", "Phase", 3),
+)
 Row = dict[str, Any]
 AT_ONCE = 8
 
@@ -37,12 +44,18 @@ async def rows_of(
     if output is Format.JSON:
         print_json({"items": rows, "next_cursor": None})
     else:
-        columns = ("review", "phase", "status", "message")
         print_table(
-            columns,
-            [[*(row.get(name) for name in columns[:-1]), row.get("error", row.get("message"))]
-             for row in rows],
-        )  # fmt: skip
+            _COLUMNS,
+            [
+                (
+                    row["review"],
+                    word_cell("refused" if "error" in row else row.get("status")),
+                    row.get("error", row.get("message")),
+                    word_cell(row.get("phase")),
+                )
+                for row in rows
+            ],
+        )
     return 1 if any("error" in row for row in rows) else 0
 
 

@@ -8,6 +8,7 @@ import typer
 
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, fail, leave, print_json, run
+from account_reviews.presentation.tables import Column, word_cell
 from account_reviews.presentation.terminal import note, print_table, print_text
 
 if TYPE_CHECKING:
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from account_reviews.local.stack import LocalStack
     from account_reviews.upkeep.examination import Report
 
+_CHECKS = (
+    Column("ok", "State"),
+    Column("name", "Check"),
+    Column("detail", "Found", folds=True),
+    Column("hint", "What to do", folds=True, spare=True),
+)
 DataDir = Annotated[
     Path | None,
     typer.Option(help="Where everything is kept. Default: REVIEWS_DATA_DIR, else .reviews."),
@@ -154,10 +161,10 @@ def doctor(output: Output = Format.TABLE) -> None:
         print_json(report)
     else:
         rows = [
-            ("ok" if check.ok else "FAILED", check.name, check.detail, check.hint or "")
+            (word_cell("ok" if check.ok else "FAILED"), check.name, check.detail, check.hint or "")
             for check in report.checks
         ]
-        print_table(("", "check", "found", "what to do"), rows)
+        print_table(_CHECKS, rows)
     if not report.ok:
         leave(1)
 

@@ -7,6 +7,7 @@ import typer
 from account_reviews.cli.options import Actor, Output, Reason
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session
+from account_reviews.presentation.tables import facts, word_cell
 from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
@@ -75,19 +76,19 @@ def _print(standing: "Standing", *, by_command: bool, release: bool) -> None:
             say("nothing is stopped, and nothing ever was")
         return
     rows = [
-        ("everything is", "stopped" if halt.is_open else "going on"),
-        ("stopped by", halt.by),
-        ("since", _short(halt.at)),
-        ("reason", halt.reason),
-        ("released by", halt.released_by),
-        ("released at", _short(halt.released_at)),
-        ("released because", halt.released_reason),
-        ("schedules paused by it", standing.schedules_paused),
-        ("schedules resumed", standing.schedules_resumed),
-        ("writes and starts under way", standing.writes_waited or None),
-        ("writes of unknown outcome", standing.writes_unknown or None),
+        ("Everything is", word_cell("stopped" if halt.is_open else "going on")),
+        ("Stopped by", halt.by),
+        ("Since", _short(halt.at)),
+        ("Reason", halt.reason),
+        ("Released by", halt.released_by),
+        ("Released at", _short(halt.released_at)),
+        ("Released because", halt.released_reason),
+        ("Schedules paused by it", standing.schedules_paused),
+        ("Schedules resumed", standing.schedules_resumed),
+        ("Writes and starts under way", standing.writes_waited or None),
+        ("Writes of unknown outcome", standing.writes_unknown or None),
     ]
-    print_table(("what", "how it stands"), [row for row in rows if row[1] is not None])
+    print_table(facts("What", "How it stands"), [row for row in rows if row[1] is not None])
 
 
 def _short(at: object) -> str | None:

@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from account_reviews.cli.lists import show_rows, takes_view, times
 from account_reviews.cli.options import Actor, Limit, Output, Reason, Review, Run
-from account_reviews.cli.output import Format, print_json, run
+from account_reviews.cli.output import Format, print_json, print_line, run
 from account_reviews.cli.session import open_session, temporal
-from account_reviews.presentation.terminal import note, print_table, say
+from account_reviews.presentation.tables import AS_IT_FITS, View
+from account_reviews.presentation.terminal import note, say
 
 if TYPE_CHECKING:
     from account_reviews.domain.review.pending import StuckReview
@@ -20,40 +22,40 @@ def register(app: typer.Typer) -> None:
     app.command("retry")(retry_command)
 
 
-def stuck_command(limit: Limit = 100, output: Output = Format.TABLE) -> None:
+@takes_view
+def stuck_command(
+    limit: Limit = 100, output: Output = Format.TABLE, view: View = AS_IT_FITS
+) -> None:
     """List open reviews that do not get on. Step, last error and next try of each."""
-    run(_stuck(limit, output), output)
+    run(_stuck(limit, output, view), output)
 
 
-async def _stuck(limit: int, output: Format) -> None:
+async def _stuck(limit: int, output: Format, view: View) -> None:
+    from account_reviews.presentation.quick_words import list_words
+    from account_reviews.presentation.stuck_documents import STUCK_COLUMNS, stuck_rows
     from account_reviews.services.stuck import find_stuck
 
     async with open_session() as parts:
         client = await temporal(parts)
-        report = await find_stuck(client, parts.settings.tenant, limit=limit)
-    if output is Format.JSON:
-        _print_json(report)
-    else:
-        _print_table(report)
+        async for _ in times(view):
+            report = await find_stuck(client, parts.settings.tenant, limit=limit)
+            if output is Format.JSON:
+                _print_json(report, as_line=view.watch)
+                continue
+            words = list_words(parts.settings, lambda: parts.policy)
+            rows = [row for one in report.found for row in stuck_rows(one, words)]
+            nothing = f"nothing is stuck: {report.looked_at} open reviews were looked at"
+            show_rows(view, STUCK_COLUMNS, rows, nothing=nothing)
+            if report.left_out:
+                note(f"{report.left_out} open reviews were not looked at; see --limit")
 
 
-def _print_json(report: "StuckReport") -> None:
+def _print_json(report: "StuckReport", *, as_line: bool) -> None:
     from account_reviews.presentation.stuck_documents import stuck_documents
 
     items = [item for one in report.found for item in stuck_documents(one)]
     counts = {"looked_at": report.looked_at, "left_out": report.left_out}
-    print_json({"items": items, "next_cursor": None, **counts})
-
-
-def _print_table(report: "StuckReport") -> None:
-    from account_reviews.presentation.stuck_documents import STUCK_COLUMNS, stuck_rows
-
-    if report.found:
-        print_table(STUCK_COLUMNS, [row for one in report.found for row in stuck_rows(one)])
-    else:
-        say(f"nothing is stuck: {report.looked_at} open reviews were looked at")
-    if report.left_out:
-        note(f"{report.left_out} open reviews were not looked at; see --limit")
+    (print_line if as_line else print_json)({"items": items, "next_cursor": None, **counts})
 
 
 def retry_command(

@@ -8,6 +8,7 @@ import typer
 from account_reviews.cli.options import Output, Review, Run
 from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal
+from account_reviews.presentation.tables import Column, word_cell
 from account_reviews.presentation.terminal import print_table, say
 
 if TYPE_CHECKING:
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 WAITS_SECONDS: Final = 10.0
 """How long the command waits for the request; the review goes on without it."""
 _PAUSE: Final = 0.1
+
+
+_COLUMNS = (
+    Column("title", "What", prose=True),
+    Column("result", "Result"),
+    Column("remark", "Remark", 2, folds=True, spare=True),
+    Column("item_id", "Item", 3),
+    Column("request_id", "Request", 4),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -117,10 +127,18 @@ async def _come_to_rest(parts: "Parts", state: "ReviewState") -> "ReviewState":
 
 def _print(rows: list[dict[str, Any]]) -> None:
     print_table(
-        ("item", "what", "result", "request", "remark"),
-        [(one["item_id"], one["title"], _result(one), one["request_id"], _remark(one))
-         for one in rows],
-    )  # fmt: skip
+        _COLUMNS,
+        [
+            (
+                one["title"],
+                word_cell(_result(one)),
+                _remark(one),
+                one["item_id"],
+                one["request_id"],
+            )
+            for one in rows
+        ],
+    )
     for one in rows:
         if one["request_id"] is not None:
             say(

@@ -147,3 +147,11 @@ def test_where_there_is_less_room_cells_say_less() -> None:
     assert text_of(laid_out(columns, rows, 20))[1] == "Fjord Optics"
     wide = View(wide=True)
     assert text_of(laid_out(columns, rows, 20, view=wide))[1].endswith("in 3 days")
+
+
+def test_a_spare_column_is_shown_where_it_holds_something() -> None:
+    columns = (Column("id", "Id"), Column("hint", "What to do", spare=True))
+    assert text_of(laid_out(columns, [("a", ""), ("b", None)], 80)) == ["Id", "a", "b"]
+    assert text_of(laid_out(columns, [("a", ""), ("b", "try")], 80))[0] == "Id  What to do"
+    asked = View(columns=("hint",))
+    assert text_of(laid_out(columns, [("a", None)], 80, view=asked)) == ["What to do", "-"]
