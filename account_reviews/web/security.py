@@ -1,5 +1,6 @@
 """What every answer and every request goes through: headers, addresses, bounds of a body."""
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ HEADERS: Final = {
 }
 """An answer that sets one of them itself keeps its own."""
 _SECURE: Final = {"strict-transport-security": "max-age=31536000"}
+_HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _ANY_HOST: Final = ("/webhooks/", "/healthz")
 """What programs of others call by whatever name they know us by; who they are is proven."""
 
@@ -119,11 +121,8 @@ class Guarded:
             return error
 
     def _is_ours(self, request: Request) -> bool:
-        try:
-            host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-        except ValueError:
-            return False
-        return host is not None and host in self._hosts
+        found = _HOST.fullmatch(request.headers.get("host", ""))
+        return found is not None and found[1].strip("[]").lower() in self._hosts
 
     async def _bounded(self, request: Request, send: Send) -> None:
         """With all of its body read, where there is one."""
