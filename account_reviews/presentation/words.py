@@ -4,7 +4,7 @@ Nothing else turns a value into words. JSON documents keep the values themselves
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -14,8 +14,10 @@ from babel import Locale
 from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.numbers import format_currency, format_decimal, format_percent
 
+from account_reviews.domain.analysis.model import DetectedChange, OpenTask
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.proposals import Action, due_in_words, same
+from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.presentation.next_steps import NextStep, next_step
 from account_reviews.presentation.terms import UNKNOWN, account_named, outcome_of, term_of
@@ -95,9 +97,12 @@ class Words:
         return f"{self.day(at)}, {clock}"
 
     def due(self, at: datetime | date) -> str:
-        """ "Fri 2 Oct, in 3 days"; "today, in 2 hours"; "Fri 2 Oct, 3 days ago"."""
-        moment = at if isinstance(at, datetime) else datetime(at.year, at.month, at.day, tzinfo=UTC)
-        return f"{self.day(at)}, {self.distance(moment)}"
+        """ "Fri 2 Oct, in 3 days"; a day without a time is told from today."""
+        if isinstance(at, datetime):
+            return f"{self.day(at)}, {self.distance(at)}"
+        days = at - self._today
+        told = format_timedelta(days, add_direction=True, locale=self.locale)
+        return f"{self.day(at)}, {told if days else 'today'}"
 
     def distance(self, at: datetime) -> str:
         """ "in 3 days", "2 hours ago"."""
@@ -121,11 +126,16 @@ class Words:
         number, code = Decimal(str(amount)), currency or self.currency
         if code is None:
             return format_decimal(number, "#,##0.##", locale=self.locale)
+        usual = self.locale.currency_formats["standard"].pattern
         whole = number == number.to_integral_value()
+        shown = usual.replace(".00", "") if whole else usual
         return format_currency(
-            number, code, locale=self.locale, currency_digits=not whole, format=None
-            if not whole else "¤#,##0"
-        )  # fmt: skip
+            number, code, format=shown, locale=self.locale, currency_digits=not whole
+        )
+
+    def priced(self, currency: str | None) -> "Words":
+        """The same words for amounts in that currency; None: as before."""
+        return replace(self, currency=currency) if currency else self
 
     def percent(self, share: float | None) -> str:
         """ "62%"."""
@@ -147,7 +157,8 @@ class Words:
         return self.people.get(who, who) if who else "nobody"
 
     def field(self, name: str) -> str:
-        """ "Annual revenue"."""
+        """ "Annual revenue"; a free field by its own name."""
+        name = name.removeprefix("custom.")
         return self.labels.get(name) or _LABELS.get(name) or _sentence_case(name)
 
     def term(self, word: StrEnum | str | None) -> str:
@@ -183,7 +194,7 @@ class Words:
         return self._maybe_time(name, str(value))
 
     def _maybe_time(self, name: str, text: str) -> str:
-        if not name.endswith(("_at", "_date", "_end", "date")):
+        if name != "at" and not name.endswith(("_at", "_date", "_end", "date")):
             return text
         try:
             found = datetime.fromisoformat(text)
@@ -223,7 +234,43 @@ class Words:
             f"{one.label}: {one.before or EMPTY} → {one.after or EMPTY}"
             for one in self.differences(change)
         )
-        return told or change.title
+        return f"{self._whose(change)}{told}" if told else change.title
+
+    def told(self, change: DetectedChange) -> str:
+        """What somebody changed since the last review: "Status: Active → At Risk"."""
+        name = change.record.name or change.record.id or self.term(change.record.type)
+        after = self.value(change.field, change.after)
+        match change.type:
+            case "new_account":
+                return "The first review of this account"
+            case "contact_added":
+                return f"New contact: {name}"
+            case "high_value_activity":
+                when = f", {self.day(change.at)}" if change.at else ""
+                return f"{after}: {name}{when}"
+            case "inactivity_threshold":
+                return f"No contact since {after}"
+            case "deal_stalled":
+                since = f" since {self.day(change.at)}" if change.at else ""
+                return f"Deal {name} stands still in {after}{since}"
+            case "deal_stage_change" if change.before is None:
+                return f"New deal: {name}, {after}"
+        before = self.value(change.field, change.before)
+        return f"{self._whose(change)}{self.field(change.field)}: {before} → {after}"
+
+    def open_task(self, task: OpenTask) -> str:
+        """ "Call them: open, for Tomas Brekke, due Fri 2 Oct, in 3 days"."""
+        whose = f", for {self.person(task.owner_id)}" if task.owner_id else ""
+        due = f", due {self.due(task.due_at)}" if task.due_at else ""
+        return f"{task.subject}: open{whose}{due}"
+
+    def _whose(self, change: object) -> str:
+        """ "Deal Big one, " before what is changed of another record than the account."""
+        record = getattr(change, "record", None)
+        if not isinstance(record, RecordRef) or record.type is RecordType.ACCOUNT:
+            return ""
+        kind = self.term(record.type).capitalize()
+        return f"{kind} {record.name}, " if record.name else f"{kind}, "
 
     def _after(self, change: Change, name: str, value: Scalar) -> str:
         if name == "due_at" and change.due_in_seconds is not None:

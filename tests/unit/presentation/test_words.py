@@ -1,11 +1,14 @@
 """Values as people write them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from babel import Locale
 
+from account_reviews.domain.analysis.model import DetectedChange, OpenTask
 from account_reviews.domain.proposals import Action
+from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.presentation.words import Words
 from tests.support.crm import ACCOUNT, change
 
@@ -47,3 +50,83 @@ def test_a_change_is_told_as_what_it_does() -> None:
         "New task for Tomas Brekke, due Fri 2 Oct, 09:00: Call the customer"
     )
     assert WORDS.change(moved) == "Status: Active → At Risk"
+
+
+def test_a_change_of_another_record_names_it() -> None:
+    deal = RecordRef(type=RecordType.DEAL, id="d-1", name="Big one", version="1")
+    stage = change(Action.UPDATE_DEAL_STAGE, {"stage": "Stalled"}, deal)
+    stage = stage.model_copy(update={"before": {"stage": "Proposal"}})
+    assert WORDS.change(stage) == "Deal Big one, Stage: Proposal → Stalled"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "said"),
+    [
+        ("status_change", {"field": "status", "before": "Active", "after": "At Risk"},
+         "Status: Active → At Risk"),
+        ("custom_field_modified", {"field": "custom.support_tier", "after": "gold"},
+         "Support tier: empty → gold"),
+        ("revenue_change", {"field": "annual_revenue", "before": "1000", "after": "2000.5"},
+         "Annual revenue: £1,000 → £2,000.50"),
+        ("owner_change", {"field": "owner_id", "before": None, "after": "ow-5"},
+         "Owner: empty → Tomas Brekke"),
+        ("new_account", {"field": "id", "after": "ac-1"}, "The first review of this account"),
+        ("inactivity_threshold", {"field": "last_activity_at", "after": "2026-08-03T10:00:00Z"},
+         "No contact since Mon 3 Aug, 10:00"),
+    ],
+)  # fmt: skip
+def test_what_changed_is_one_line(kind: str, fields: dict[str, Any], said: str) -> None:
+    found = DetectedChange(type=kind, record=ACCOUNT, **fields)
+    assert WORDS.told(found) == said
+
+
+def test_what_changed_of_a_deal_or_a_person() -> None:
+    def told(kind: str, record: RecordType, **fields: Any) -> str:
+        ref = RecordRef(type=record, id="x-1", name="Big one")
+        return WORDS.told(DetectedChange(type=kind, record=ref, **fields))
+
+    at = datetime(2026, 9, 1, tzinfo=UTC)
+    moved = {"field": "stage", "before": "Proposal", "after": "Closed Lost"}
+    assert told("deal_stage_change", RecordType.DEAL, **moved) == (
+        "Deal Big one, Stage: Proposal → Closed Lost"
+    )
+    assert told("deal_stage_change", RecordType.DEAL, field="stage", after="Proposal") == (
+        "New deal: Big one, Proposal"
+    )
+    assert told("deal_stalled", RecordType.DEAL, field="stage", after="Proposal", at=at) == (
+        "Deal Big one stands still in Proposal since Tue 1 Sept"
+    )
+    assert told("contact_added", RecordType.CONTACT, field="id", after="x-1") == (
+        "New contact: Big one"
+    )
+    assert told("high_value_activity", RecordType.ACTIVITY, field="type", after="Demo", at=at) == (
+        "Demo: Big one, Tue 1 Sept"
+    )
+
+
+def test_an_open_task_is_named_with_its_due_date() -> None:
+    record = RecordRef(type=RecordType.TASK, id="t-1", name="Call them")
+    task = OpenTask(
+        record=record, subject="Call them", change_id="c", owner_id="ow-5",
+        due_at=NOW + timedelta(days=3),
+    )  # fmt: skip
+    assert WORDS.open_task(task) == ("Call them: open, for Tomas Brekke, due Fri 2 Oct, in 3 days")
+    bare = task.model_copy(update={"owner_id": None, "due_at": None})
+    assert WORDS.open_task(bare) == "Call them: open"
+
+
+def test_a_day_is_told_from_today() -> None:
+    late = Words(now=NOW.replace(hour=23))
+    assert late.due(date(2026, 9, 29)) == "Tue 29 Sept, today"
+    assert late.due(date(2026, 9, 30)) == "Wed 30 Sept, in 1 day"
+    assert late.due(date(2026, 9, 22)) == "Tue 22 Sept, 1 week ago"
+
+
+def test_amounts_stand_as_the_locale_has_them() -> None:
+    german = Words(now=NOW, locale=Locale("de"), currency="EUR")
+    assert german.money(120000) == "120.000\xa0€"
+    assert german.money("12.5") == "12,50\xa0€"
+    assert WORDS.priced("USD").money(5) == "US$5"
+    assert WORDS.priced(None) is WORDS
+    assert Words(now=NOW).money("1234.5") == "1,234.5"
+    assert WORDS.money(None) == "unknown"
