@@ -24,9 +24,13 @@ class DocumentFormat(StrEnum):
     MARKDOWN = "md"
     HTML = "html"
     JSON = "json"
+    MAIL = "mail"
+    """A mail as a file, with a part of text and one of HTML."""
 
 
-Form = Annotated[DocumentFormat, typer.Option("--format", "-f", help="Markdown, HTML or JSON.")]
+Form = Annotated[
+    DocumentFormat, typer.Option("--format", "-f", help="Markdown, HTML, JSON or a mail.")
+]
 
 # Which rows, and how many.
 

@@ -25,7 +25,7 @@ from account_reviews.presentation.terms import UNKNOWN, account_named, outcome_o
 EMPTY: Final = "empty"
 """What a field holds that holds nothing."""
 _MONEY: Final = frozenset({"amount", "annual_revenue", "arr", "value", "revenue"})
-_LABELS: Final = {"arr": "ARR", "due_at": "Due", "owner_id": "Owner"}
+_LABELS: Final = {"arr": "ARR", "at": "Date", "due_at": "Due", "owner_id": "Owner"}
 
 
 class Change(Protocol):

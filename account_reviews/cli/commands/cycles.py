@@ -219,11 +219,13 @@ async def _show(cycle: str, owner: str | None, form: DocumentFormat) -> None:
                 hint="see `reviews cycles show` without --owner",
             )
         portfolio = await parts.cycles.portfolio(row.run_id)
-    document = cycle_document(row, briefs, portfolio)
-    if form is DocumentFormat.JSON:
-        print_json(document)
-    else:
-        print_text(render_cycle(document, form.value))
+        document = cycle_document(row, briefs, portfolio)
+        if form is DocumentFormat.JSON:
+            print_json(document)
+            return
+        from account_reviews.services.documents import beside_cycle
+
+        print_text(render_cycle(document, form.value, *await beside_cycle(parts, document)))
 
 
 async def _live(parts: "Parts", row: "CycleRow") -> "CycleView | None":

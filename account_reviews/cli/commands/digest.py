@@ -17,6 +17,7 @@ class DigestFormat(StrEnum):
     MARKDOWN = "markdown"
     HTML = "html"
     JSON = "json"
+    MAIL = "mail"
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +69,12 @@ async def _digest(
                 day=chosen,
                 now=now,
             )
-    document = render_digest(digest, form.value)
+        if form is DigestFormat.JSON:
+            document = render_digest(digest, form.value)
+        else:
+            from account_reviews.services.documents import beside_digest
+
+            document = render_digest(digest, form.value, *await beside_digest(parts, digest))
     if file is not None:
         _write(document, file)
     elif form is DigestFormat.JSON:

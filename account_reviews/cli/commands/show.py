@@ -175,7 +175,7 @@ def brief_command(
     form: Form = DocumentFormat.MARKDOWN,
     output: Output = Format.TABLE,
 ) -> None:
-    """The brief of a review for its account owner: Markdown, HTML or JSON."""
+    """The brief of a review for its account owner: Markdown, HTML, JSON or a mail."""
     run(_brief(review, run_id, DocumentFormat.JSON if output is Format.JSON else form), output)
 
 
@@ -186,6 +186,10 @@ async def _brief(review: str, run_id: str | None, form: DocumentFormat) -> None:
     async with open_session() as parts:
         connect = temporal_when_needed(parts)
         state, analysis, _ = await show_review(parts, connect, review, run_id)
-        policy = parts.policy
-    put = print_json_text if form is DocumentFormat.JSON else print_text
-    put(render_brief(brief_of(state, analysis, policy), form.value))
+        brief = brief_of(state, analysis, parts.policy)
+        if form is DocumentFormat.JSON:
+            print_json_text(render_brief(brief, "json"))
+            return
+        from account_reviews.services.documents import beside_brief
+
+        print_text(render_brief(brief, form.value, *await beside_brief(parts, state)))
