@@ -88,6 +88,7 @@ class BriefView:
     shown: int
     others: tuple[Item, ...]
     quiet: tuple[str, ...]
+    open_tasks: tuple[str, ...]
     first_review: bool
     rules: str
 
@@ -114,7 +115,7 @@ def brief_view(brief: Brief, words: Words, beside: Surroundings) -> BriefView:
     """The brief for one reader."""
     if brief.owner_id and brief.owner_name:
         words = replace(words, people={**words.people, brief.owner_id: brief.owner_name})
-    return _Maker(brief, words, beside).view()
+    return _Maker(brief, words.priced(brief.currency), beside).view()
 
 
 class _Maker:
@@ -157,6 +158,7 @@ class _Maker:
             shown=brief.shown,
             others=tuple(one for key, one in items.items() if key not in told),
             quiet=brief.quiet,
+            open_tasks=tuple(map(words.open_task, brief.open_tasks)),
             first_review=first,
             rules=f"Rules: version {brief.policy_version}.",
         )
