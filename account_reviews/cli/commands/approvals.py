@@ -11,7 +11,7 @@ from account_reviews.cli.commands.approvals_look import list_command, show_comma
 from account_reviews.cli.commands.approvals_next import go_through
 from account_reviews.cli.commands.approvals_token import token_command
 from account_reviews.cli.commands.decision_batches import Choice, check_choice, decide_many
-from account_reviews.cli.options import Account, Output, Owner, Reason
+from account_reviews.cli.options import Account, Output, Owner, Reason, Request, Requests
 from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, say
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from account_reviews.presentation.words import Words
     from account_reviews.store.review_queries import RequestRow
 
-Request = Annotated[str, typer.Argument(help="The request: `ac-038-1`, or its id.")]
-Requests = Annotated[
-    list[str] | None, typer.Argument(help="Requests: `ac-038-1`, or ids.", metavar="REQUEST...")
-]
 Every = Annotated[bool, typer.Option("--all", help="All pending requests; asks before.")]
 Yes = Annotated[bool, typer.Option("--yes", help="With --all: do not ask.")]
 Decisions = Annotated[

@@ -4,12 +4,11 @@ from typing import Annotated
 
 import typer
 
-from account_reviews.cli.options import Output, Reason
+from account_reviews.cli.options import Output, Reason, Request
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, say
 
-Request = Annotated[str, typer.Argument(help="The request id.")]
 By = Annotated[str, typer.Option("--as", help="Whose seat it is.")]
 To = Annotated[str, typer.Option("--to", help="Who may decide too, in his own name.")]
 

@@ -8,7 +8,7 @@ import typer
 
 from account_reviews.cli.access_log import about
 from account_reviews.cli.lists import Rows, show_list, takes_view
-from account_reviews.cli.options import Account, Cursor, Limit, Output, Owner
+from account_reviews.cli.options import Account, Cursor, Limit, Output, Owner, Request
 from account_reviews.cli.output import Format, is_wide, print_json, run
 from account_reviews.cli.session import open_session
 from account_reviews.presentation.tables import View
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
     from account_reviews.domain.analysis.model import Analysis
     from account_reviews.store.review_queries import RequestPage, RequestRow
-
-Request = Annotated[str, typer.Argument(help="The request: `ac-038-1`, or its id.")]
 
 
 @takes_view

@@ -5,12 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from account_reviews.cli.access_log import about
-from account_reviews.cli.options import Output, Reason
+from account_reviews.cli.options import Output, Reason, Request
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session
 from account_reviews.presentation.terminal import note, say
 
-Request = Annotated[str, typer.Argument(help="The request id.")]
 Items = Annotated[list[str] | None, typer.Option("--item", help="Only this item; repeatable.")]
 As = Annotated[str, typer.Option("--as", help="Who decides.")]
 _OPTION = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from account_reviews.cli import completion
 from account_reviews.cli.commands import memory_sync
 from account_reviews.cli.lists import Rows, show_list, show_rows, takes_view
 from account_reviews.cli.options import Cursor, Output
@@ -74,7 +75,9 @@ def search(
 
 @takes_view
 def timeline(
-    account: Annotated[str, typer.Argument(help="Its id or name.")],
+    account: Annotated[
+        str, typer.Argument(help="Its id or name.", autocompletion=completion.accounts)
+    ],
     limit: Limit = 50,
     cursor: Cursor = None,
     output: Output = Format.TABLE,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from account_reviews.cli import completion
 from account_reviews.cli.following import say_next
 from account_reviews.cli.options import AllAccounts, AllOfOwner, AsOf, Output
 from account_reviews.cli.output import Format, is_wide, leave, print_json, run
@@ -56,7 +57,10 @@ def register(app: typer.Typer) -> None:
 
 
 def start_command(
-    accounts: Annotated[list[str] | None, typer.Argument(help="Account ids or names.")] = None,
+    accounts: Annotated[
+        list[str] | None,
+        typer.Argument(help="Account ids or names.", autocompletion=completion.accounts),
+    ] = None,
     owner: AllOfOwner = None,
     every: AllAccounts = False,
     file: Annotated[Path | None, typer.Option(help="One account id per line.")] = None,
