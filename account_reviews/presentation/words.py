@@ -18,8 +18,9 @@ from account_reviews.domain.analysis.model import DetectedChange, OpenTask
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.proposals import Action, due_in_words, same
 from account_reviews.domain.records import RecordRef, RecordType
+from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.presentation.next_steps import NextStep, next_step
+from account_reviews.presentation.next_steps import NextStep, next_step, waiting
 from account_reviews.presentation.terms import UNKNOWN, account_named, outcome_of, term_of
 
 EMPTY: Final = "empty"
@@ -98,15 +99,14 @@ class Words:
 
     def due(self, at: datetime | date) -> str:
         """ "Fri 2 Oct, in 3 days"; a day without a time is told from today."""
-        if isinstance(at, datetime):
-            return f"{self.day(at)}, {self.distance(at)}"
-        days = at - self._today
-        told = format_timedelta(days, add_direction=True, locale=self.locale)
-        return f"{self.day(at)}, {told if days else 'today'}"
+        return f"{self.day(at)}, {self.distance(at)}"
 
-    def distance(self, at: datetime) -> str:
-        """ "in 3 days", "2 hours ago"."""
-        return format_timedelta(at - self.now, add_direction=True, locale=self.locale)
+    def distance(self, at: datetime | date) -> str:
+        """ "in 3 days", "2 hours ago"; "today" of a day."""
+        if isinstance(at, datetime):
+            return format_timedelta(at - self.now, add_direction=True, locale=self.locale)
+        days = at - self._today
+        return format_timedelta(days, add_direction=True, locale=self.locale) if days else "today"
 
     def span(self, length: timedelta | float) -> str:
         """ "3 days"; `length` in seconds where it is a number."""
@@ -155,6 +155,10 @@ class Words:
     def person(self, who: str | None) -> str:
         """A name, for an id too where it is known."""
         return self.people.get(who, who) if who else "nobody"
+
+    def waiting(self, request: ApprovalRequest) -> str:
+        """ "5 changes wait for Tomas Brekke, until Fri 2 Oct, in 3 days"."""
+        return waiting(request, self)
 
     def field(self, name: str) -> str:
         """ "Annual revenue"; a free field by its own name."""

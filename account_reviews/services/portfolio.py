@@ -17,13 +17,14 @@ from account_reviews.store.portfolio_queries import AccountLine, PortfolioReader
 SORTS: Final = ("risk", "value", "name", "health", "renewal", "reviewed")
 """Orders of a list of accounts."""
 _LEVELS: Final = {level: place for place, level in enumerate(RiskLevel)}
-_BANDS: Final = {
+BANDS: Final = {
     HealthBand.CRITICAL: 0,
     HealthBand.AT_RISK: 1,
     HealthBand.MODERATE: 2,
     HealthBand.HEALTHY: 3,
     HealthBand.UNKNOWN: 4,
 }
+"""The weakest first."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def in_order(lines: Iterable[AccountLine], sort: str) -> list[AccountLine]:
         "health": lambda one: (
             one.health_score is None,
             one.health_score or 0,
-            _BANDS.get(HealthBand(one.health_band), 9),
+            BANDS.get(HealthBand(one.health_band), 9),
             _name(one),
         ),
         "renewal": lambda one: (one.renewal is None, one.renewal, _name(one)),

@@ -10,7 +10,7 @@ from account_reviews.web import static_files
 from account_reviews.web.doors import Doors
 from account_reviews.web.errors import install
 from account_reviews.web.oidc import Oidc
-from account_reviews.web.pages import sign_in
+from account_reviews.web.pages import account, portfolio, sign_in
 from account_reviews.web.refusals import Refused
 from account_reviews.web.security import Guarded
 from account_reviews.web.sessions import Sessions
@@ -19,6 +19,8 @@ from account_reviews.web.site import Site
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     static_files.router,
     sign_in.router,
+    portfolio.router,
+    account.router,
 )
 """In this order a path is looked for."""
 
