@@ -302,8 +302,7 @@ def _exit_code(rows: list[dict[str, Any]], until: Wait | None) -> int:
 
 
 def _print_rows(rows: list[dict[str, Any]], names: dict[str, str], plan_only: bool) -> None:
-    from account_reviews.presentation.review_table import word_cell
-    from account_reviews.presentation.tables import Cell, Column, account_cell
+    from account_reviews.presentation.tables import Cell, Column, account_cell, word_cell
     from account_reviews.presentation.terms import outcome_of
     from account_reviews.presentation.tones import tone_of
 

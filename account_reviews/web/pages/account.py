@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from account_reviews.domain.access.roles import Verb
-from account_reviews.presentation.templating import web_link
 from account_reviews.presentation.score_chart import score_chart
+from account_reviews.presentation.templating import web_link
 from account_reviews.services.account_story import by_day, story_of
 from account_reviews.services.lookup import find_account
 from account_reviews.web.identity import Who
