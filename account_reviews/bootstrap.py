@@ -310,16 +310,15 @@ class Parts:
         """What notifies people, each once."""
         from account_reviews.notifications.address_book import AddressBook
         from account_reviews.notifications.courier import Courier, Posting
-        from account_reviews.notifications.messages import Wording
+        from account_reviews.presentation.readers import notice_wording
         from account_reviews.store.notification_deliveries import DeliveryLedger
         from account_reviews.telemetry import instruments
 
         ledger = DeliveryLedger(self.engine, self.audit.rules)
-        personal = self.policy.notifications.personal_data
         return Posting(
             Courier(ledger, open_notifiers(self.settings), instruments.notice_tried),
             AddressBook(self.policy, self.crm),
-            Wording(personal_data=personal, web_url=self.settings.web_url),
+            notice_wording(self.settings, self.policy),
         )
 
     def relay(self, *, adopts: bool = True) -> "Relay":

@@ -7,6 +7,7 @@ from temporalio import activity
 from account_reviews.domain.errors import (
     NoticeOutdatedError,
     ReviewNotFoundError,
+    ReviewsError,
     UnreachableError,
 )
 from account_reviews.domain.review.approvals import ApprovalRequest
@@ -48,8 +49,7 @@ class NotificationActivities:
             request = _request(state, call)
             _check(call, request)
             to = await self._addressee(call, state)
-            account = state.snapshot.account_name if state.snapshot else None
-            about = Subject(account_id=state.account_id, name=account)
+            about = await self._subject(call, state)
             return notice_message(
                 parcel.key, call.notice, request, about, to, self._posting.wording
             )
@@ -66,6 +66,19 @@ class NotificationActivities:
             now = datetime.now(UTC)
             return Delivery(**delivery, at=now, ok=False, error=error.message)
         return Delivery(**delivery, name=sent.name, at=sent.at, ok=True)
+
+    async def _subject(self, call: DeliverNotice, state: ReviewState) -> Subject:
+        """The account, and by which names people and the request are known."""
+        read = state.snapshot
+        found = await self._reader.find_requests(call.tenant, [call.notice.request_id])
+        row = found[call.notice.request_id]
+        known = read is not None and read.owner_id is not None and read.owner_name is not None
+        return Subject(
+            account_id=state.account_id,
+            name=read.account_name if read else None,
+            short_id=None if isinstance(row, ReviewsError) else row.short_id,
+            people={str(read.owner_id): str(read.owner_name)} if read and known else {},
+        )
 
     async def _review(self, call: DeliverNotice) -> ReviewState:
         try:

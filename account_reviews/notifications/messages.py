@@ -3,20 +3,19 @@ is for, and no value of what is proposed."""
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
 
 from account_reviews.domain.audit.masks import mask_personal_data
-from account_reviews.domain.base import Scalar
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.characters import written_on_one_line
-from account_reviews.domain.proposals import Action
+from account_reviews.domain.proposals import Action, ProposedChange
 from account_reviews.domain.reports.digest import Digest
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.items import Item
@@ -46,10 +45,29 @@ class Addressee:
     zone: ZoneInfo
 
 
+class Words(Protocol):
+    """What turns a proposed change into words, for one reader."""
+
+    def change(self, change: ProposedChange, /) -> str:
+        """What it does: "Status: Active → At Risk"."""
+        ...
+
+    def differences(
+        self, change: ProposedChange, /
+    ) -> Sequence[tuple[str, str | None, str | None]]:
+        """Label, before and after of each field."""
+        ...
+
+
+WordsOf = Callable[[Addressee, Mapping[str, str]], Words]
+"""The words for whoever it is for, and the names of people by their ids."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wording:
-    """What a message may say, and where its links lead."""
+    """What a message may say, in whose words, and where its links lead."""
 
+    words: WordsOf
     personal_data: bool = False
     web_url: str | None = None
 
@@ -60,6 +78,10 @@ class Subject:
 
     account_id: str
     name: str | None = None
+    short_id: str | None = None
+    """Of the request: `ac-1-3`; commands name it by its whole id where it is not known."""
+    people: Mapping[str, str] = field(default_factory=dict)
+    """Id -> name."""
 
 
 def notice_message(
@@ -82,7 +104,7 @@ def notice_message(
         name=to.name,
         address=to.address,
         subject=_subject(notice, what, due),
-        text="\n".join(_lines(notice, request, items, what, due, to, wording)) + "\n",
+        text="\n".join(_lines(notice, request, items, what, due, subject, to, wording)) + "\n",
         at=notice.at,
         data=_data(notice, request, items, subject, account, to, wording),
     )
@@ -144,20 +166,22 @@ def _lines(
     items: Sequence[Item],
     what: str,
     due: str,
+    subject: Subject,
     to: Addressee,
     wording: Wording,
 ) -> Iterator[str]:
+    name = subject.short_id or request.request_id
     yield from _opening(notice, request, what, "waits" if len(items) == 1 else "wait", due)
     yield ""
-    yield from _changes(items, wording)
+    yield from _changes(items, subject, to, wording)
     yield ""
     yield "Look at them:"
-    yield f"  {_show(request)}"
+    yield f"  reviews approvals show {name}"
     if notice.kind is not NoticeKind.EXPIRED:
         who = shlex.quote(to.recipient)
         yield "Decide, on all or with --item on one:"
-        yield f"  reviews approvals approve {request.request_id} --as {who}"
-        yield f'  reviews approvals reject {request.request_id} --as {who} --reason "..."'
+        yield f"  reviews approvals approve {name} --as {who}"
+        yield f'  reviews approvals reject {name} --as {who} --reason "..."'
     link = _link(request, wording)
     if link is not None:
         yield f"In the browser: {link}"
@@ -183,18 +207,21 @@ def _opening(
     yield f"The deadline is {due}. What nobody approved until then is not written and {later}."
 
 
-def _changes(items: Sequence[Item], wording: Wording) -> Iterator[str]:
+def _changes(
+    items: Sequence[Item], subject: Subject, to: Addressee, wording: Wording
+) -> Iterator[str]:
     if not wording.personal_data:
         for action, count in _counts(items).items():
             yield f"  {count} {_NOUNS[action][count != 1]}"
         return
+    words = wording.words(to, subject.people)
     for item in items:
         change = item.change
-        yield f"  {written_on_one_line(change.title)}"
+        yield f"  {written_on_one_line(words.change(change))}"
         yield f"    why: {written_on_one_line(change.rationale)}"
-        for name, after in change.shown.items():
-            before = f"{_value(change.before[name])} -> " if name in change.before else ""
-            yield f"    {name}: {before}{_value(after)}"
+        told = words.differences(change) if change.action.creates else ()
+        for label, _, after in told:
+            yield f"    {label}: {written_on_one_line(after or '')}"
 
 
 def _data(
@@ -279,12 +306,6 @@ def _link(request: ApprovalRequest, wording: Wording) -> str | None:
     if not wording.web_url:
         return None
     return f"{wording.web_url.rstrip('/')}/requests/{quote(request.request_id, safe='')}"
-
-
-def _value(value: Scalar) -> str:
-    if isinstance(value, str):
-        return f"'{written_on_one_line(value)}'"
-    return "nothing" if value is None else str(value)
 
 
 def _counted(count: int, noun: str) -> str:

@@ -1,7 +1,7 @@
 """How whoever reads is written to: their language and zone, the currency, labels and names."""
 
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from babel import Locale
@@ -11,6 +11,7 @@ from account_reviews.config.reader import locale_names, mapping_words
 from account_reviews.config.settings import Settings
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.policy.model import Policy
+from account_reviews.notifications.messages import Addressee, Wording
 from account_reviews.presentation.words import Words
 from account_reviews.presentation.zones import reader_zone
 
@@ -41,6 +42,17 @@ def reader_words(
         labels=mapped.labels,
         people=people or {},
     )
+
+
+def notice_wording(settings: Settings, policy: Policy) -> Wording:
+    """How notices are written: for each addressee now, in the addressee's zone."""
+
+    def words_of(to: Addressee, people: Mapping[str, str]) -> Words:
+        now = datetime.now(UTC)
+        return reader_words(settings, policy, now=now, zone=to.zone, people=people)
+
+    personal = policy.notifications.personal_data
+    return Wording(words=words_of, personal_data=personal, web_url=settings.web_url)
 
 
 def _locale(own: str | None, settings: Settings) -> Locale:

@@ -33,6 +33,7 @@ from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.statements import Statements
 from account_reviews.temporal.worker_interceptor import to_application_error
 from activities.notifications import NotificationActivities
+from tests.support.channels import words_of
 from tests.support.review_states import NOW, analysis_result, fresh, task_change
 
 OLGA = Owner(id="owner-1", version="1", name="Olga Owner", email="olga@example.com")
@@ -81,7 +82,7 @@ class Office:
                     DeliveryLedger(self.engine), {"email": self.email, "webhook": self.webhook}
                 ),
                 AddressBook(policy, self.crm),
-                Wording(personal_data=policy.notifications.personal_data),
+                Wording(words=words_of, personal_data=policy.notifications.personal_data),
             ),
         )
         return await ActivityEnvironment().run(activities.deliver, call)
@@ -115,7 +116,8 @@ async def test_the_owner_gets_it_at_the_address_of_the_crm(office: Office) -> No
     (message,) = office.email.sent
     assert message.address == "olga@example.com"
     assert message.subject.startswith("Decide by ")
-    assert office.state.requests[0].request_id in message.text
+    assert f"approvals show {office.state.account_id}-1" in message.text
+    assert office.state.requests[0].request_id in str(message.data["command"])
     assert (delivery.ok, delivery.recipient, delivery.name) == (True, "owner-1", "Olga Owner")
     assert delivery.channel == "email"
 

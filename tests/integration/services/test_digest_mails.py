@@ -23,6 +23,7 @@ from account_reviews.services.digest_mails import Posted, send_all
 from account_reviews.store.digest_queries import DigestReader
 from account_reviews.store.digest_writes import DigestStore
 from account_reviews.store.notification_deliveries import DeliveryLedger
+from tests.support.channels import words_of
 from tests.support.connections import statements_on
 from tests.support.review_states import NOW
 
@@ -80,7 +81,7 @@ class Morning:
         posting = Posting(
             Courier(DeliveryLedger(self.engine), self.channels),
             AddressBook(read, InMemoryCrm(owners=OWNERS)),
-            Wording(personal_data=read.notifications.personal_data),
+            Wording(words=words_of, personal_data=read.notifications.personal_data),
         )
         return await send_all(
             DigestReader(statements_on(self.engine)),

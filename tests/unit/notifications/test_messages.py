@@ -26,6 +26,7 @@ from account_reviews.notifications.messages import (
     notice_message,
 )
 from account_reviews.notifications.protocol import Message
+from tests.support.channels import words_of
 
 NOW = datetime(2026, 9, 28, 7, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -34,7 +35,7 @@ LATER = "What nobody approved until then is not written and is dropped."
 DEADLINE = "Thu 1 Oct 2026, 09:00 (Europe/Berlin)"
 ACCOUNT = Subject(account_id="ac-1", name="Zürich AG")
 ANN = Addressee(recipient="owner-1", name="Ann Smith", address="ann@example.com", zone=BERLIN)
-SILENT, OPEN = Wording(), Wording(personal_data=True)
+SILENT, OPEN = Wording(words=words_of), Wording(words=words_of, personal_data=True)
 
 
 def change(
@@ -110,7 +111,7 @@ def test_a_request_names_account_deadline_and_how_to_decide() -> None:
 
 
 def test_a_link_leads_to_the_page_when_there_are_pages() -> None:
-    message = said(wording=Wording(web_url="https://reviews.example.com/"))
+    message = said(wording=Wording(words=words_of, web_url="https://reviews.example.com/"))
     url = "https://reviews.example.com/requests/5e3c1f00-0000-4000-8000-000000000001"
     assert message.text.endswith(f"In the browser: {url}\n")
     assert message.data["url"] == url
@@ -155,10 +156,32 @@ def test_without_leave_no_person_and_no_value_is_named(kind: NoticeKind) -> None
 
 def test_with_leave_it_shows_what_would_be_written() -> None:
     message = said(wording=OPEN)
-    assert "  Set the phone of Bob Jones" in message.text
-    assert "    phone: '+49 30 1234567' -> '+49 30 7654321'" in message.text
+    assert "  Contact Bob Jones, Phone: +49 30 1234567 → +49 30 7654321" in message.text
     changes = json.loads(json.dumps(message.data["changes"]))
     assert [one["after"] for one in changes] == [{"phone": "+49 30 7654321"}]
+
+
+def test_a_new_task_is_shown_as_the_record_that_it_makes() -> None:
+    task = change(Action.CREATE_TASK, title="Create task: Call").model_copy(
+        update={
+            "before": {},
+            "after": {"subject": "Call", "owner_id": "owner-1", "due_at": "2026-10-01T07:00:00Z"},
+        }
+    )
+    about = Subject(account_id="ac-1", short_id="ac-1-3", people={"owner-1": "Ann Smith"})
+    message = notice_message("k", notice(), request_for(task), about, ANN, OPEN)
+    assert message.text.splitlines()[3:12] == [
+        "  New task for Ann Smith, due Thu 1 Oct, 09:00: Call",
+        "    why: Bob Jones wrote from bob@example.com that he moved.",
+        "    Subject: Call",
+        "    Owner: Ann Smith",
+        "    Due: Thu 1 Oct, 09:00",
+        "",
+        "Look at them:",
+        "  reviews approvals show ac-1-3",
+        "Decide, on all or with --item on one:",
+    ]
+    assert message.data["command"] == f"reviews approvals show {REQUEST}"
 
 
 WORDS = st.text(min_size=3, max_size=30).filter(lambda text: len(text.split()) > 0)
