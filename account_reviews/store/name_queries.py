@@ -19,6 +19,7 @@ _OWNER: Final = (
     "select owner_id as id, state#>>'{snapshot,owner_name}' as name from reviews.review_runs "
     "where tenant = :tenant and owner_id = :id order by started_at desc limit 1"
 )
+_NAMED_ACCOUNTS: Final = read_sql("account_reviews.store", "names_of_accounts.sql")
 _NAMED: Final = read_sql("account_reviews.store", "names_of_owners.sql")
 
 Names = dict[str, str | None]
@@ -37,6 +38,11 @@ async def owner_name(statements: Statements, tenant: str, owner_id: str) -> Name
 async def names_of_owners(statements: Statements, tenant: str, ids: Iterable[str]) -> Names:
     """Those of these owners whose accounts were reviewed."""
     return _read(await statements.rows(_NAMED, tenant=tenant, ids=list(ids)))
+
+
+async def names_of_accounts(statements: Statements, tenant: str, ids: Iterable[str]) -> Names:
+    """Those of these accounts that were reviewed."""
+    return _read(await statements.rows(_NAMED_ACCOUNTS, tenant=tenant, ids=list(ids)))
 
 
 async def account_names(statements: Statements, tenant: str) -> Names:

@@ -1,5 +1,6 @@
 """`reviews audit tail` and `export`: finding rows of the trail, and taking them along."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -8,14 +9,17 @@ import typer
 
 from account_reviews.cli.options import Account, Cursor, Limit, Output
 from account_reviews.cli.options import Actor as Acts
-from account_reviews.cli.output import Format, print_json, print_line, run
+from account_reviews.cli.output import Format, is_wide, print_json, print_line, run
 from account_reviews.cli.session import open_session
+from account_reviews.presentation.tables import View
 from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.audit.archive.export import AuditExport, Written
     from account_reviews.audit.archive.reader import AuditReader, Filters, Page, Row
     from account_reviews.bootstrap import Parts
+    from account_reviews.domain.audit.events import EventType
+    from account_reviews.presentation.quick_words import ListWords
 
 FOLLOW_SECONDS = 0.5
 AWAY_SECONDS = 2.0
@@ -50,11 +54,17 @@ def tail_command(
     severity: Severity = None,
     source: Source = None,
     text: Text = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also what machines did, and who read what.")
+    ] = False,
     limit: Limit = 50,
     cursor: Cursor = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show rows of the audit trail, newest first; with -f oldest first, and as they come."""
+    """Show the audit trail, newest first. With -f oldest first, and as it comes.
+
+    People see what people did and what came of it; --all, --type and --source show more, JSON all.
+    """
     given = {
         "review": review,
         "run_id": run_id,
@@ -67,11 +77,18 @@ def tail_command(
         "source": source,
         "text": text,
     }
-    run(_tail(given, follow, limit, cursor, output), output)
+    chosen = every or output is Format.JSON or types or source
+    run(_tail(given, follow, limit, cursor, output, business=not chosen), output)
 
 
 async def _tail(
-    given: dict[str, Any], follow: bool, limit: int, cursor: str | None, output: Format
+    given: dict[str, Any],
+    follow: bool,
+    limit: int,
+    cursor: str | None,
+    output: Format,
+    *,
+    business: bool,
 ) -> None:
     from account_reviews.audit.archive.reader import AuditReader
     from account_reviews.domain.errors import BadInputError
@@ -80,13 +97,20 @@ async def _tail(
         raise BadInputError("-f begins with the newest rows", hint="leave --cursor out")
     wanted = _filters(given)
     async with open_session() as parts:
+        wanted = await _meant(parts, wanted, given)
+        if business:
+            wanted = replace(wanted, types=_business())
         reader = AuditReader(parts.audit.statements)
         if given["review"] is not None:
             await _need_review(parts, reader, wanted)
         if follow:
-            await _follow(reader, wanted, limit, output)
+            words = await _words(parts) if output is not Format.JSON else None
+            await _follow(reader, wanted, limit, words)
         page = await reader.page(wanted, limit=limit, cursor=cursor)
-    _print_page(page, output)
+        if output is not Format.JSON:
+            await _print_page(parts, page)
+            return
+    print_json({"items": [_shown(row) for row in page.items], "next_cursor": page.next_cursor})
 
 
 def _filters(given: dict[str, Any]) -> "Filters":
@@ -124,6 +148,24 @@ def _filters(given: dict[str, Any]) -> "Filters":
     )
 
 
+def _business() -> "tuple[EventType, ...]":
+    from account_reviews.domain.audit.events import BUSINESS
+
+    return tuple(sorted(BUSINESS))
+
+
+async def _meant(parts: "Parts", wanted: "Filters", given: dict[str, Any]) -> "Filters":
+    """With the ids of an account or a review that was called by its name."""
+    from account_reviews.services.lookup import account_if_known
+    from account_reviews.services.reviews import named_review_id
+
+    if given["review"] is not None:
+        wanted = replace(wanted, review_id=await named_review_id(parts, given["review"]))
+    if given["account"] is not None:
+        wanted = replace(wanted, account_id=await account_if_known(parts, given["account"]))
+    return wanted
+
+
 def _worded(option: str, words: Any) -> Any:
     """The words; BadInputError for none and for what no row can hold."""
     from account_reviews.domain.errors import BadInputError
@@ -159,19 +201,36 @@ async def _need_review(parts: "Parts", reader: "AuditReader", wanted: "Filters")
         await find_review(parts, wanted.review_id)
 
 
-def _print_page(page: "Page", output: Format) -> None:
-    if output is Format.JSON:
-        print_json({"items": [_shown(row) for row in page.items], "next_cursor": page.next_cursor})
+async def _print_page(parts: "Parts", page: "Page") -> None:
+    from account_reviews.presentation.audit_words import COLUMNS, cells
+    from account_reviews.store.name_queries import names_of_accounts
+
+    words = await _words(parts)
+    ids = {row["account_id"] for row in page.items if row["account_id"]}
+    accounts = await names_of_accounts(parts.statements, parts.settings.tenant, sorted(ids))
+    if not page.items:
+        say("nothing is in the trail that fits")
         return
-    columns = ("at", "event_type", "actor", "action", "resource", "severity", "source")
-    rows = [[_at(row["at"]), *(row[name] for name in columns[1:])] for row in page.items]
-    print_table(columns, rows)
+    rows = [cells(row, words, accounts) for row in page.items]
+    print_table(COLUMNS, rows, view=View(wide=is_wide()))
     if page.next_cursor:
-        note(f"more: --cursor {page.next_cursor}")
+        note("there is more: --limit 500, or narrow it by --since, --account or --type")
 
 
-async def _follow(reader: "AuditReader", wanted: "Filters", limit: int, output: Format) -> NoReturn:
-    """The newest rows, then every row that comes, in the order of transactions."""
+async def _words(parts: "Parts") -> "ListWords":
+    from account_reviews.presentation.quick_words import list_words
+    from account_reviews.store.name_queries import owner_names
+
+    names = await owner_names(parts.statements, parts.settings.tenant)
+    people = {who: name for who, name in names.items() if name}
+    return list_words(parts.settings, lambda: parts.policy, people=people)
+
+
+async def _follow(
+    reader: "AuditReader", wanted: "Filters", limit: int, words: "ListWords | None"
+) -> NoReturn:
+    """The newest rows, then every row that comes, in the order of transactions; without `words` as
+    JSON lines."""
     from account_reviews.audit.seals.leaves import Position
     from account_reviews.domain.audit.masks import mask_secrets
     from account_reviews.domain.errors import UnreachableError
@@ -179,7 +238,7 @@ async def _follow(reader: "AuditReader", wanted: "Filters", limit: int, output: 
     below = await reader.final_below()
     page = await reader.page(wanted, limit=limit, below=below)
     for row in reversed(page.items):
-        _print_row(row, output)
+        _print_row(row, words)
     position, away = Position(below, 0), False
     while True:
         try:
@@ -191,7 +250,7 @@ async def _follow(reader: "AuditReader", wanted: "Filters", limit: int, output: 
                 note(f"{mask_secrets(error.message)}; going on as soon as it is there again")
             away = True
         for row in rows:
-            _print_row(row, output)
+            _print_row(row, words)
         await _pause(rows, away=away)
 
 
@@ -204,13 +263,16 @@ async def _pause(rows: "list[Row]", *, away: bool) -> None:
         await asyncio.sleep(FOLLOW_SECONDS)
 
 
-def _print_row(row: "Row", output: Format) -> None:
-    if output is Format.JSON:
+def _print_row(row: "Row", words: "ListWords | None") -> None:
+    if words is None:
         print_line(_shown(row))
-    else:
-        severity = "" if row["severity"] == "info" else f"  [{row['severity']}]"
-        words = f"{row['action']} {row['resource']}"
-        say(f"{_at(row['at'])}  {row['event_type']:<26} {words}  by {row['actor']}{severity}")
+        return
+    from account_reviews.presentation.audit_words import about, happened
+
+    severity = "" if row["severity"] == "info" else f"  [{row['severity']}]"
+    at = words.moment(datetime.fromisoformat(row["at"]))
+    who = words.person(row["actor"])
+    say(f"{at}  {about(row, {}).text}: {happened(row, words)} ({who}){severity}")
 
 
 def _shown(row: "Row") -> dict[str, Any]:
@@ -220,10 +282,6 @@ def _shown(row: "Row") -> dict[str, Any]:
         "action", "resource", "severity", "trace_id", "details",
     )  # fmt: skip
     return {name: row[name] for name in first} | row
-
-
-def _at(at: str) -> str:
-    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S}Z"
 
 
 def export_command(

@@ -126,6 +126,28 @@ class EventType(StrEnum):
     """A history event of a kind that is not named here; `action` holds Temporal's name."""
 
 
+BUSINESS: Final = frozenset(
+    {
+        EventType.SESSION_STARTED, EventType.SESSION_ENDED, EventType.PERMISSION_DENIED,
+        EventType.DATA_MODIFICATION, EventType.RECOMMENDATION_GENERATED,
+        EventType.RECOMMENDATION_IMPLEMENTED, EventType.CRM_WRITE, EventType.ERROR_OCCURRED,
+        EventType.CONFIGURATION_CHANGED, EventType.APPROVAL_REQUESTED,
+        EventType.APPROVAL_REMINDER, EventType.APPROVAL_ESCALATED, EventType.APPROVAL_DECIDED,
+        EventType.APPROVAL_REFUSED, EventType.APPROVAL_EXPIRED, EventType.APPROVAL_SUPERSEDED,
+        EventType.REVIEW_NOTE, EventType.REQUEST_MADE, EventType.UPDATE_REFUSED,
+        EventType.NOTICE_SENT, EventType.WRITES_HALTED, EventType.WRITES_RELEASED,
+        EventType.SCHEDULE_CREATED, EventType.SCHEDULE_UPDATED, EventType.SCHEDULE_DELETED,
+        EventType.SCHEDULE_PAUSED, EventType.SCHEDULE_RESUMED, EventType.SCHEDULE_TRIGGERED,
+        EventType.SCHEDULE_BACKFILLED, EventType.SCHEDULE_FIRED, EventType.SCHEDULE_MISSED,
+        EventType.AUDIT_PARTITION_ARCHIVED, EventType.AUDIT_PARTITION_DROPPED,
+        EventType.REVIEW_ARCHIVED, EventType.DATA_ERASED, EventType.CRM_EVENT,
+        EventType.WEBHOOK_REFUSED, EventType.AUDIT_GAP,
+    }
+)  # fmt: skip
+"""What people did and what came of it. The others say how machines brought that about, and who
+read what."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
     """One row. `event_id` and `at` are fixed by what happened: recording it twice adds nothing.

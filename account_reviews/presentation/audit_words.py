@@ -1,0 +1,88 @@
+"""Rows of the audit trail as people read them: when, what happened, of what, and who. Pure."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from account_reviews.presentation.story import sentence
+from account_reviews.presentation.tables import Cell, Column, account_cell
+from account_reviews.presentation.terms import outcome_of, term_of
+from account_reviews.presentation.tones import tone_of
+
+if TYPE_CHECKING:
+    from account_reviews.presentation.quick_words import ListWords
+
+Row = Mapping[str, Any]
+COLUMNS: Final = (
+    Column("at", "When"),
+    Column("what", "What", prose=True, folds=True),
+    Column("about", "About", 2, prose=True),
+    Column("actor", "Who", 3, prose=True),
+    Column("severity", "Severity", 4),
+    Column("event_type", "Type", wide=True),
+    Column("action", "Action", wide=True),
+    Column("resource", "Resource", wide=True),
+    Column("source", "Source", wide=True),
+    Column("run_id", "Run", wide=True),
+)
+_REQUEST: Final = re.compile(r", request [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_WORK: Final = {
+    "AccountReview": "review", "ReviewCycle": "cycle", "MemorySync": "sync of the memory",
+}  # fmt: skip
+_NAMES_ITS_ACTOR: Final = ("approval_decided", "approval_refused", "asked")
+_PREFIXES: Final = ("review/", "schedule/", "account/", "cycle/cycle/")
+
+
+def cells(row: Row, words: "ListWords", accounts: Mapping[str, str | None]) -> tuple[object, ...]:
+    """As COLUMNS has them. `accounts`: id -> name."""
+    severity = row["severity"]
+    return (
+        words.moment(datetime.fromisoformat(row["at"])),
+        happened(row, words),
+        about(row, accounts),
+        words.person(row["actor"]),
+        Cell(severity, None, tone_of(severity)),
+        row["event_type"],
+        row["action"],
+        row["resource"],
+        row["source"],
+        row["run_id"],
+    )
+
+
+def happened(row: Row, words: "ListWords") -> str:
+    """ "Cycle ended: completed", "CRM write: new task"."""
+    kind, action, details = row["event_type"], str(row["action"]), row["details"] or {}
+    text = details.get("text")
+    if isinstance(text, str) and "line" in details:
+        text = _REQUEST.sub("", text)
+        by = row["actor"] if action in _NAMES_ITS_ACTOR else None
+        return sentence({"kind": action, "text": text, "by": by}, words)
+    if kind in ("session_started", "session_ended"):
+        work = _WORK.get(action, term_of(action)).capitalize()
+        outcome = outcome_of(details.get("outcome"))
+        return f"{work} {kind.partition('_')[2]}" + (f": {outcome}" if outcome else "")
+    if kind == "request_made":
+        return f"Asked for: {_asked(action)}"
+    told = term_of(kind)
+    told = told[:1].upper() + told[1:]
+    return f"{told}: {term_of(action)}" if kind == "crm_write" else told
+
+
+def about(row: Row, accounts: Mapping[str, str | None]) -> Cell:
+    """The account where there is one, else what it is about."""
+    account, resource = row["account_id"], str(row["resource"])
+    if account:
+        return account_cell(accounts.get(account), account)
+    for prefix in _PREFIXES:
+        resource = resource.removeprefix(prefix)
+    return Cell(resource)
+
+
+def _asked(action: str) -> str:
+    """ "start of a review", from "start AccountReview"; "decide", from "update decide"."""
+    verb, _, what = action.partition(" ")
+    if verb in ("start", "cancel", "terminate"):
+        return f"{verb} of a {_WORK.get(what, term_of(what))}" if what else verb
+    return term_of(what or verb)

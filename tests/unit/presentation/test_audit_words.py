@@ -1,0 +1,60 @@
+"""Rows of the audit trail as people read them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from account_reviews.domain.audit.events import BUSINESS, EventType
+from account_reviews.presentation.audit_words import COLUMNS, about, cells, happened
+from account_reviews.presentation.quick_words import QuickWords
+
+WORDS = QuickWords(now=datetime(2026, 10, 1, tzinfo=UTC), people={"ow-1": "Ann Lee"})
+REQUEST = "28ab4e15-c5b8-4aa0-969f-69a2ed8f7488"
+
+
+def row(kind: str, action: str, **more: Any) -> dict[str, Any]:
+    found = {
+        "at": "2026-10-01T09:00:00.000000Z", "event_type": kind, "action": action, "actor": "ow-1",
+        "resource": "review/ac-1", "account_id": "ac-1", "severity": "info", "source": "fact",
+        "run_id": "run", "details": {},
+    }  # fmt: skip
+    return found | more
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (row("session_started", "AccountReview"), "Review started"),
+        (row("session_ended", "ReviewCycle", details={"outcome": "completed"}),
+         "Cycle ended: completed"),
+        (row("approval_decided", "approval_decided", details={"line": 1, "text": "approve"}),
+         "Ann Lee approves"),
+        (row("approval_requested", "approval_requested",
+             details={"line": 1, "text": f"1 change proposed, request {REQUEST}"}),
+         "1 change proposed"),
+        (row("crm_write", "create_task"), "CRM write: new task"),
+        (row("request_made", "start AccountReview"), "Asked for: start of a review"),
+        (row("schedule_created", "create schedule"), "Schedule created"),
+        (row("notice_sent", "x", details=None), "Notice sent"),
+    ],
+)  # fmt: skip
+def test_a_row_is_a_sentence(told: dict[str, Any], said: str) -> None:
+    assert happened(told, WORDS) == said
+
+
+def test_a_row_names_its_account_else_what_it_is_about() -> None:
+    assert about(row("crm_write", "x"), {"ac-1": "Fjord Optics"}).keep == " (ac-1)"
+    of_schedule = row("schedule_created", "x", account_id=None, resource="schedule/daily")
+    assert about(of_schedule, {}).text == "daily"
+    shown = cells(row("crm_write", "add_note"), WORDS, {})
+    assert len(shown) == len(COLUMNS)
+    assert shown[0] == "Thu 1 Oct, 09:00"
+    assert shown[3] == "Ann Lee"
+
+
+def test_people_see_what_people_did_and_not_what_machines_did_for_it() -> None:
+    assert {kind for kind in EventType if kind.startswith("approval_")} <= BUSINESS
+    assert {kind for kind in EventType if kind.startswith("schedule_")} <= BUSINESS
+    for beginning in ("workflow_task_", "activity_", "timer_", "task_", "child_", "tool_"):
+        assert not {kind for kind in BUSINESS if kind.startswith(beginning)}
