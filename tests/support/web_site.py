@@ -1,5 +1,6 @@
 """The whole web app over a database, and people and programs who ask it."""
 
+import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -57,11 +58,12 @@ class Web:
     async def trail(self) -> list[dict[str, Any]]:
         """What the trail has of this tenant."""
         await self.parts.audit.log.flush(10)
-        return await self.parts.audit.statements.rows(
+        rows = await self.parts.audit.statements.rows(
             "select event_type, action, actor, resource, details from audit.audit_events "
-            "where tenant = :tenant",
+            "where tenant = :tenant order by seq",
             tenant=self.parts.settings.tenant,
         )
+        return [{**row, "details": json.loads(row["details"])} for row in rows]
 
     async def program(
         self, *roles: Role, scopes: Sequence[Any] | None = None, name: str = "ci"
