@@ -3,9 +3,9 @@
 import asyncio
 import base64
 import hashlib
+import hmac
 import json
 import time
-import warnings
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import httpx2
 from joserfc import jwt
-from joserfc.jwk import ECKey, OctKey, RSAKey
+from joserfc.jwk import ECKey, RSAKey
 
 ISSUER = "http://127.0.0.1:9"
 CLIENT_ID, SECRET = "reviews:web", "a secret / of ours"
@@ -22,27 +22,33 @@ RSA = RSAKey.generate_key(2048, {"kid": "rsa-1", "use": "sig"})
 EC = ECKey.generate_key("P-256", {"kid": "ec-1", "use": "sig"})
 OTHERS = RSAKey.generate_key(2048, {"kid": "rsa-1", "use": "sig"})
 
-Key = RSAKey | ECKey | OctKey
+Key = RSAKey | ECKey
 Claims = dict[str, Any]
 
 
 def unsigned(claims: Claims) -> str:
     """A token of the algorithm `none`."""
-    parts = [json.dumps(one).encode() for one in ({"alg": "none", "typ": "JWT"}, claims)]
-    return ".".join(base64.urlsafe_b64encode(one).rstrip(b"=").decode() for one in parts) + "."
+    return _joined({"alg": "none", "typ": "JWT"}, claims) + "."
+
+
+def by_public_key(claims: Claims) -> str:
+    """A token whose secret is what everybody knows: the public key."""
+    text = _joined({"alg": "HS256", "typ": "JWT", "kid": "rsa-1"}, claims)
+    made = hmac.digest(RSA.as_pem(private=False), text.encode(), "sha256")
+    return f"{text}.{_encoded(made)}"
+
+
+def _joined(*parts: Claims) -> str:
+    return ".".join(_encoded(json.dumps(one).encode()) for one in parts)
+
+
+def _encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def signed(claims: Claims, key: Key = RSA, alg: str = "RS256", **header: Any) -> str:
     """A token by that key."""
     return jwt.encode({"alg": alg, "kid": key.kid, **header}, claims, key, algorithms=[alg])
-
-
-def by_public_key(claims: Claims) -> str:
-    """A token whose secret is what everybody knows: the public key."""
-    with warnings.catch_warnings():  # what is no secret makes no safe key, as is well known
-        warnings.simplefilter("ignore")
-        key = OctKey.import_key(RSA.as_pem(private=False))
-    return signed(claims, key, "HS256", kid="rsa-1")
 
 
 @dataclass
@@ -95,7 +101,7 @@ class Provider:
         if path == "/.well-known/openid-configuration":
             return httpx2.Response(200, json=self._metadata())
         if path == "/keys":
-            keys = [key.as_dict(private=False) for key in self.keys if not isinstance(key, OctKey)]
+            keys = [key.as_dict(private=False) for key in self.keys]
             return httpx2.Response(200, json={"keys": [*keys, {"kty": "new", "kid": "x"}]})
         if path == "/token" and request.method == "POST":
             return self._exchanged(request, await request.aread())
@@ -114,7 +120,7 @@ class Provider:
         form = {name: one for name, (one,) in parse_qs(body.decode()).items()}
         begun = self._codes.pop(form.get("code", ""), None)  # a code counts once
         verifier = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
-        challenge = base64.urlsafe_b64encode(verifier).rstrip(b"=").decode()
+        challenge = _encoded(verifier)
         fits = (
             begun is not None
             and form.get("grant_type") == "authorization_code"
@@ -133,7 +139,7 @@ class Provider:
             "iat": now,
             "exp": now + 300,
             "nonce": begun["nonce"],
-            "at_hash": base64.urlsafe_b64encode(half).rstrip(b"=").decode(),
+            "at_hash": _encoded(half),
             **self.claims,
         }
         document = {"id_token": self.make(self.change(claims)), "access_token": access}
