@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final, NamedTuple
 
-from account_reviews.domain.analysis.model import Evidence, Recommendation
+from account_reviews.domain.analysis.model import Evidence, OpenTask, Recommendation
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.proposals import Action, ItemState
 from account_reviews.domain.reports.brief import Brief, BriefItem, Reason
@@ -87,8 +87,9 @@ class BriefView:
     advice: tuple[Advice, ...]
     shown: int
     others: tuple[Item, ...]
+    open_tasks: tuple[Claim, ...]
+    """What would be proposed, and stands in the CRM already."""
     quiet: tuple[str, ...]
-    open_tasks: tuple[str, ...]
     first_review: bool
     rules: str
 
@@ -157,8 +158,8 @@ class _Maker:
             advice=advice,
             shown=brief.shown,
             others=tuple(one for key, one in items.items() if key not in told),
+            open_tasks=tuple(self._open_task(one) for one in brief.open_tasks),
             quiet=brief.quiet,
-            open_tasks=tuple(map(words.open_task, brief.open_tasks)),
             first_review=first,
             rules=f"Rules: version {brief.policy_version}.",
         )
@@ -324,6 +325,10 @@ class _Maker:
             record=Source(self._tell.record(item.record), item.record.url, None, None, None),
             deferred=self._put_off(deferred.by, words.day(deferred.at)) if deferred else None,
         )
+
+    def _open_task(self, task: OpenTask) -> Claim:
+        record = Source(self._tell.record(task.record), task.record.url, None, None, None)
+        return Claim(self._words.open_task(task), (record,))
 
     def _put_off(self, by: str, day: str) -> str:
         return f"put off by {self._words.person(by)} on {day}"

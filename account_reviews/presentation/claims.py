@@ -1,7 +1,7 @@
 """What a document claims, and where it has that from: a claim is a sentence and its sources."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -15,16 +15,12 @@ from account_reviews.domain.analysis.model import (
 )
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.records import RecordRef
-from account_reviews.presentation.words import EMPTY, Words
+from account_reviews.presentation.words import Words
 
 SOURCES: Final = 3
 """Sources that stand beside a claim; the others are folded up."""
 _STAMP: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
-_WORTH: Final = re.compile(r"(?<=\bworth )\d+(\.\d+)?")
-_MADE: Final[Mapping[str, str]] = {
-    "new_account": "This account is reviewed for the first time",
-    "contact_added": "New contact",
-}
+_WORTH: Final = re.compile(r"(?<=\bworth )(\d[\d,]*(?:\.\d+)?)(?: ([A-Z]{3})\b)?")
 _TOLD_BY_FINDING: Final = ("inactivity_threshold", "deal_stalled", "owner_change")
 _NO_VALUES: Final = ("id", "version")
 """Fields whose value is for programs: that there is the record is what they say."""
@@ -93,7 +89,7 @@ class Teller:
         value = one.value if one.before is None else None
         told = self._moved(one.field, one.before, one.after) if value is None else None
         return self._source(
-            one.record, one.field, one.at, told or self.words.value(one.field, value), value
+            one.record, one.field, one.at, told or self._value(one.field, value), value
         )
 
     def change_source(self, change: Changed, old: Scalar, new: Scalar) -> Source:
@@ -113,13 +109,17 @@ class Teller:
         found = _finding_of(change, findings)
         if found is not None:
             text = self.prose(found.title)
-        elif change.type in _MADE or change.field in _NO_VALUES:
-            made = _MADE.get(change.type) or _sentence(self.words.term(change.type))
-            text = made if change.type == "new_account" else f"{made}: {_name(change.record)}"
         else:
-            whose = "" if change.record.type == "account" else f"{self.record(change.record)}, "
-            label = self.words.field(_bare(change.field))
-            text = f"{whose}{label}: {self._moved(change.field, old, new)}"
+            text = self.words.told(
+                DetectedChange(
+                    type=change.type,
+                    record=change.record,
+                    field=change.field,
+                    before=old,
+                    after=new,
+                    at=change.at,
+                )
+            )
         return Claim(
             text=text,
             sources=(self.change_source(change, old, new),),
@@ -169,7 +169,7 @@ class Teller:
     def prose(self, text: str) -> str:
         """A sentence of the rules, with its times and sums as people write them."""
         text = _STAMP.sub(lambda found: self.words.moment(datetime.fromisoformat(found[0])), text)
-        return _WORTH.sub(lambda found: self.words.money(found[0]), text)
+        return _WORTH.sub(lambda it: self.words.money(it[1].replace(",", ""), it[2]), text)
 
     def _source(
         self, record: RecordRef, name: str, at: datetime | None, told: str, value: Scalar
@@ -181,7 +181,7 @@ class Teller:
         return Source(
             record=self.record(record),
             url=record.url,
-            field=None if plain else self.words.field(_bare(name)),
+            field=None if plain else self.words.field(name),
             value=None if plain else told,
             when=when,
         )
@@ -191,16 +191,19 @@ class Teller:
         return Source(
             record=self.record(record) if record else f"{kind} {one.entity_id or ''}".strip(),
             url=record.url if record else None,
-            field=self.words.field(_bare(one.field)) if one.field else None,
+            field=self.words.field(one.field) if one.field else None,
             value=None,
             when=None if one.timestamp is None else self.words.moment(one.timestamp),
         )
 
+    def _value(self, name: str, value: Scalar) -> str:
+        return self.words.value(name.removeprefix("custom."), value)
+
     def _moved(self, name: str, old: Scalar, new: Scalar) -> str:
-        now = self.words.value(_bare(name), new)
+        now = self._value(name, new)
         if old is None or old == "":
             return now
-        return f"{self.words.value(_bare(name), old)} → {now}"
+        return f"{self._value(name, old)} → {now}"
 
 
 def moved_score(now: int, before: int) -> str:
@@ -222,19 +225,6 @@ def _finding_of(change: Changed, findings: Sequence[Finding]) -> Finding | None:
         ),
         None,
     )
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _bare(name: str) -> str:
-    """A field of our own in the CRM by its own name: `custom.tier` is `tier`."""
-    return name.removeprefix("custom.")
-
-
-def _name(record: RecordRef) -> str:
-    return record.name or record.id or EMPTY
 
 
 def _same_moment(value: Scalar, at: datetime | None) -> bool:

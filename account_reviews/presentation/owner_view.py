@@ -115,7 +115,7 @@ class _Maker:
             self._account(line, updates.get(line.account_id), advice.get(line.account_id, ()))
             for line in by_danger(brief.accounts, self._beside.values)
         ]
-        mine = {line.account_id for line in brief.accounts}
+        mine = {line.account_id: line.account_name for line in brief.accounts}
         asked = [one for one in self._beside.asked if one.account_id in mine]
         return OwnerView(
             title=owner_title(brief),
@@ -127,7 +127,7 @@ class _Maker:
             tiles=tuple(self._tiles()),
             first=tuple(one for one in found if one.risk.tone in _GRAVE)[:FIRST],
             changed=self._changed(),
-            decide=decisions(asked, words, self._beside.web_url),
+            decide=decisions(asked, words, self._beside.web_url, mine),
             charts=self._charts() if brief.accounts else (),
             accounts=tuple(one for one in found if one.says),
             calm=tuple(one for one in found if not one.says),

@@ -181,7 +181,10 @@ class _Maker:
     def report(self) -> Report:
         portfolio, words = self._portfolio, self._words
         grave = self._grave()
-        decide = decisions(self._beside.asked, words, self._beside.web_url)
+        names = {
+            line.account_id: line.account_name for brief in self._briefs for line in brief.accounts
+        }
+        decide = decisions(self._beside.asked, words, self._beside.web_url, names)
         return Report(
             how=self._how(),
             trend=self._trend(),

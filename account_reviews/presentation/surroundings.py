@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from account_reviews.domain.records import Account
 from account_reviews.presentation.words import Words
 
 _NAMED: Final = 3
+_NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,9 +80,11 @@ class Decide:
     url: str | None
     command: str
     account_id: str
+    account: str | None = None
+    """What the account is called, where the page is about several."""
 
 
-def decide(one: Asked, words: Words, web_url: str | None) -> Decide:
+def decide(one: Asked, words: Words, web_url: str | None, account: str | None = None) -> Decide:
     """One open request as something to do."""
     overdue = one.deadline <= words.now
     what = words.count(one.open_items, "change waits", "changes wait")
@@ -92,13 +96,20 @@ def decide(one: Asked, words: Words, web_url: str | None) -> Decide:
         url=request_url(web_url, one.name),
         command=f"reviews approvals show {one.name}",
         account_id=one.account_id,
+        account=account,
     )
 
 
-def decisions(asked: Iterable[Asked], words: Words, web_url: str | None) -> tuple[Decide, ...]:
-    """The same of several, soonest deadline first."""
+def decisions(
+    asked: Iterable[Asked],
+    words: Words,
+    web_url: str | None,
+    names: Mapping[str, str] = _NOBODY,
+) -> tuple[Decide, ...]:
+    """The same of several, soonest deadline first. `names`: account id -> name."""
     return tuple(
-        decide(one, words, web_url) for one in sorted(asked, key=lambda it: (it.deadline, it.name))
+        decide(one, words, web_url, names.get(one.account_id))
+        for one in sorted(asked, key=lambda it: (it.deadline, it.name))
     )
 
 
