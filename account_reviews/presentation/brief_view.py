@@ -17,6 +17,8 @@ from account_reviews.presentation.words import Difference, Words
 
 AT_A_GLANCE: Final = 2
 """Reasons and changes on the first screen."""
+AT_MOST_NAMED: Final = 5
+"""Unknown facts that are named there."""
 _WHAT_IS_MISSING: Final[Mapping[str, str]] = {
     "crm": "The CRM could not be reached.",
     "memory": "The account memory could not be reached: there is no history in this brief.",
@@ -92,6 +94,14 @@ class BriefView:
     quiet: tuple[str, ...]
     first_review: bool
     rules: str
+
+    @property
+    def no_reason(self) -> str:
+        """What stands where nothing speaks against the account."""
+        if self.gauges[0].score is None:
+            return f"Too little is known: {', '.join(self.unknown[:AT_MOST_NAMED])}."
+        known = ", as far as is known" if self.unknown else ""
+        return f"Nothing counts against this account{known}."
 
     @property
     def glance_why(self) -> tuple[Claim, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from account_reviews.domain.characters import escaped_in_markdown, isolated, shown_on_one_line
 
@@ -58,6 +58,7 @@ def html_templates() -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, finalize=_for_html, **_OPTIONS
     )
     environment.globals["web_link"] = web_link
+    environment.filters["breakable"] = breakable
     return environment
 
 
@@ -75,6 +76,15 @@ def _environment(form: Form) -> Environment:
     environment.globals.update(_SIGNS[form])
     environment.globals["web_link"] = web_link
     return environment
+
+
+def breakable(text: str) -> Markup:
+    """A name for a column, which breaks between words: only a word that is longer than any column
+    may break inside."""
+    parts = re.split(r"(\S{24})(?=\S{6})", str(_for_html(text)))
+    return Markup("").join(
+        escape(part) + (Markup("<wbr>") if place % 2 else "") for place, part in enumerate(parts)
+    )
 
 
 def _for_html(value: object) -> object:
