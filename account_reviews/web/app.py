@@ -15,6 +15,7 @@ from account_reviews.web.refusals import Refused
 from account_reviews.web.security import Guarded
 from account_reviews.web.sessions import Sessions
 from account_reviews.web.site import Site
+from account_reviews.web.webhook_app import healthz
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     static_files.router,
@@ -42,7 +43,7 @@ def create_app(
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
-        routes=[*webhooks],
+        routes=[*webhooks, Route("/healthz", healthz, methods=["GET"])],
     )
     app.state.site = site
     sessions, refused = Sessions(site), Refused(site.parts)

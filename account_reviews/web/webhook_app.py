@@ -10,13 +10,14 @@ from account_reviews.web.crm_webhooks import CrmWebhooks
 
 def create_webhook_app(webhooks: CrmWebhooks) -> Starlette:
     """The paths of the webhooks, and `/healthz`, which says that the process answers."""
-    routes = [*webhooks.routes(), Route("/healthz", _healthz, methods=["GET"])]
+    routes = [*webhooks.routes(), Route("/healthz", healthz, methods=["GET"])]
     app = Starlette(routes=routes, exception_handlers={404: _said, 405: _said, 500: _said})
     app.router.redirect_slashes = False  # it would lead wherever the Host header says
     return app
 
 
-async def _healthz(_: Request) -> Response:
+async def healthz(_: Request) -> Response:
+    """The process answers."""
     return JSONResponse({"ok": True})
 
 

@@ -32,6 +32,7 @@ RUN_HERE = [
         "looking.md",
         "memory.md",
         "resuming.md",
+        "web.md",
         "webhooks.md",
     )
 ]
