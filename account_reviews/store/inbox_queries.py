@@ -1,0 +1,184 @@
+"""What waits for whom, as the inbox shows it. UnreachableError when the database is down."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from account_reviews.domain.base import Scalar
+from account_reviews.domain.proposals import Action
+from account_reviews.store.cursors import after, make_cursor
+from account_reviews.store.sql_files import read_sql
+from account_reviews.store.statements import Row, Statements
+
+_PAGE: Final = read_sql("account_reviews.store", "inbox.sql")
+_COUNTS: Final = read_sql("account_reviews.store", "inbox_counts.sql")
+_DECIDED: Final = read_sql("account_reviews.store", "decided_requests.sql")
+_VALUE: Final = (
+    "select body#>>'{account,annual_revenue}' as value from reviews.documents where hash = :hash"
+)
+
+
+class InboxItem(NamedTuple):
+    """One change that waits, as far as a list tells it."""
+
+    item_id: str
+    hash: str
+    title: str
+    action: Action
+    before: Mapping[str, Scalar]
+    after: Mapping[str, Scalar]
+    due_in_seconds: int | None
+
+
+class InboxRow(NamedTuple):
+    """One request that waits. Times are in UTC; `value` is the yearly revenue of the account."""
+
+    request_id: str
+    run_id: str
+    account_id: str
+    owner_id: str | None
+    deadline: datetime
+    requested_at: datetime
+    risk_level: str | None
+    risk_score: int | None
+    short_id: str | None
+    account_name: str | None
+    owner_name: str | None
+    value: str | None
+    items: tuple[InboxItem, ...]
+
+
+class InboxPage(NamedTuple):
+    """Requests, and where the next page begins; None on the last."""
+
+    items: tuple[InboxRow, ...]
+    next_cursor: str | None
+
+
+class Count(NamedTuple):
+    """How many requests of an owner and a risk wait. `owner_id` is empty for nobody."""
+
+    owner_id: str
+    risk_level: str
+    waiting: int
+    overdue: int
+    mine: int
+    groups: int
+
+
+class Said(NamedTuple):
+    """What somebody decided on before. `titles`: the changes it was about."""
+
+    request_id: str
+    short_id: str | None
+    by: str
+    decision: str
+    at: datetime
+    reason: str | None
+    titles: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InboxFilter:
+    """Which requests are listed. None does not narrow."""
+
+    names: tuple[str, ...] | None = None
+    """For whom they wait, in small letters; one is enough."""
+    owner: str | None = None
+    """An owner's id; empty for accounts of nobody."""
+    risk: str | None = None
+    action: str | None = None
+
+
+class InboxReader:
+    """Queries for the inbox."""
+
+    def __init__(self, statements: Statements, tenant: str) -> None:
+        self._statements = statements
+        self._tenant = tenant
+
+    async def page(self, wanted: InboxFilter, *, cursor: str | None, limit: int) -> InboxPage:
+        """Soonest deadline first. BadInputError for a cursor of another list."""
+        rows = await self._statements.rows(
+            _PAGE,
+            tenant=self._tenant,
+            names=None if wanted.names is None else list(wanted.names),
+            owner=wanted.owner,
+            risk=wanted.risk,
+            action=wanted.action,
+            limit=limit + 1,
+            **after(cursor),
+        )
+        items = tuple(_row(row) for row in rows[:limit])
+        last = items[-1] if len(rows) > limit else None
+        return InboxPage(items, make_cursor(last.deadline, last.request_id) if last else None)
+
+    async def counts(
+        self, *, mine: Sequence[str], groups: Sequence[str], now: datetime
+    ) -> list[Count]:
+        """How many wait. `mine` and `groups` are names in small letters."""
+        rows = await self._statements.rows(
+            _COUNTS, tenant=self._tenant, mine=list(mine), groups=list(groups), now=now
+        )
+        return [Count(**row) for row in rows]
+
+    async def decided_before(
+        self, account_id: str, request_id: str, *, limit: int = 5
+    ) -> list[Said]:
+        """Who decided what on other requests of an account, newest first."""
+        rows = await self._statements.rows(
+            _DECIDED,
+            tenant=self._tenant,
+            account=account_id,
+            request_id=request_id,
+            limit=limit,
+        )
+        said = [one for row in rows for one in _said(row)]
+        return sorted(said, key=lambda one: one.at, reverse=True)[: limit * 2]
+
+    async def account_value(self, snapshot_hash: str | None) -> str | None:
+        """The yearly revenue of the account in a stored snapshot."""
+        found = await self._statements.scalar(_VALUE, hash=snapshot_hash)
+        return None if found is None else str(found)
+
+
+def _row(row: Row) -> InboxRow:
+    items = [_item(one) for one in json.loads(row["items"] or "[]") if _is_open(one)]
+    return InboxRow(**{**row, "items": tuple(items)})
+
+
+def _is_open(item: Mapping[str, Any]) -> bool:
+    return item.get("state", "proposed") == "proposed"
+
+
+def _item(item: Mapping[str, Any]) -> InboxItem:
+    change = item["change"]
+    return InboxItem(
+        item_id=item["item_id"],
+        hash=change["hash"],
+        title=change["title"],
+        action=Action(change["action"]),
+        before=change.get("before") or {},
+        after=change["after"],
+        due_in_seconds=change.get("due_in_seconds"),
+    )
+
+
+def _said(row: Row) -> list[Said]:
+    titles = {
+        one["item_id"]: one["change"]["title"] for one in json.loads(row["items"] or "[]")
+    }
+    return [
+        Said(
+            request_id=row["request_id"],
+            short_id=row["short_id"],
+            by=one["by"],
+            decision=one["decision"],
+            at=datetime.fromisoformat(one["at"]),
+            reason=one.get("reason"),
+            titles=tuple(titles[name] for name in one.get("item_ids", ()) if name in titles),
+        )
+        for one in json.loads(row["decisions"] or "[]")
+    ]
