@@ -6,6 +6,7 @@ from typing import Final
 
 from account_reviews.access.keys import NAME, ApprovalKeys
 from account_reviews.access.policy_file import PolicyFile
+from account_reviews.domain.access.links import LinkClaims
 from account_reviews.domain.access.lists import removed
 from account_reviews.domain.access.people import Known, with_people
 from account_reviews.domain.access.roles import (
@@ -98,6 +99,30 @@ class Guard:
                 hint=f"set {NAME} or {NAME}_FILE, as its workers have",
             )
         return sign(Claims(binding=binding, expires=expires, unique=unique), self._keys)
+
+    def sign_link(self, claims: LinkClaims) -> str | None:
+        """The token of a link; None where there are no keys, or the policy has no links."""
+        from account_reviews.access.links import sign_link
+
+        return sign_link(claims, self._keys) if self._keys and self.has_links else None
+
+    def read_link(self, token: str) -> LinkClaims | None:
+        """What a link of ours says; None for any other text."""
+        from account_reviews.access.links import read_link
+        from account_reviews.access.tokens import BadTokenError
+
+        try:
+            return read_link(token, self._keys) if self._keys else None
+        except BadTokenError:
+            return None
+
+    @property
+    def has_links(self) -> bool:
+        """Whether links decide now, by the policy. PolicyError when it cannot be read."""
+        approvals = self._policy.current().approvals
+        return approvals.links == "always" or (
+            approvals.links == "unless_signed" and not approvals.require_signed
+        )
 
     def check(self, call: CheckSaid, people: Sequence[Known] = ()) -> Checked:
         """The answer for a review. It never raises: what cannot be checked is refused."""

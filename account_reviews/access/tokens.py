@@ -1,8 +1,11 @@
-"""Tokens of signed decisions: JWS in the compact form, HS256, with the id of the key."""
+"""Tokens of signed decisions: JWS in the compact form, HS256, with the id of the key.
+
+What else is signed with these keys has another type in its header, and is no decision by that.
+"""
 
 import json
 import warnings
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
@@ -12,12 +15,13 @@ from pydantic import ValidationError
 
 from account_reviews.access.keys import ApprovalKeys
 from account_reviews.domain.access.signed import Claims
+from account_reviews.domain.base import Model
 from account_reviews.domain.canonical import canonical_json
 
 MOST_CHARACTERS: Final = 4096
 _ALGORITHMS: Final = ["HS256"]
 _TYPE: Final = "review-decision"
-"""A key that signs something else one day signs no decision by that."""
+_M = TypeVar("_M", bound=Model)
 
 
 class BadTokenError(ValueError):
@@ -26,25 +30,36 @@ class BadTokenError(ValueError):
 
 def sign(claims: Claims, keys: ApprovalKeys) -> str:
     """A token of these claims."""
-    header = {"alg": "HS256", "typ": _TYPE, "kid": keys.signs}
+    return sign_typed(claims, keys, _TYPE)
+
+
+def read(token: str, keys: ApprovalKeys) -> Claims:
+    """What a token says that one of the keys has signed. BadTokenError for any other text."""
+    return read_typed(token, keys, _TYPE, Claims)
+
+
+def sign_typed(claims: Model, keys: ApprovalKeys, kind: str) -> str:
+    """A token of that type."""
+    header = {"alg": "HS256", "typ": kind, "kid": keys.signs}
     return jws.serialize_compact(
         header, canonical_json(claims), _key(keys, keys.signs), algorithms=_ALGORITHMS
     )
 
 
-def read(token: str, keys: ApprovalKeys) -> Claims:
-    """What a token says that one of the keys has signed. BadTokenError for any other text."""
+def read_typed(token: str, keys: ApprovalKeys, kind: str, model: type[_M]) -> _M:
+    """What a token of that type says. BadTokenError."""
     if len(token) > MOST_CHARACTERS or not token.isascii():
         raise BadTokenError("it is no token")
     try:
         header = _header(token)
         kid = header.get("kid")
-        if header.get("typ") != _TYPE or not isinstance(kid, str):
-            raise BadTokenError("it is no token of a decision")
+        if header.get("typ") != kind or not isinstance(kid, str):
+            what = "a decision" if kind == _TYPE else "a link"
+            raise BadTokenError(f"it is no token of {what}")
         if kid not in keys.secrets:
             raise BadTokenError("it was signed with a key that is not among ours any more")
         found = jws.deserialize_compact(token, _key(keys, kid), algorithms=_ALGORITHMS)
-        return Claims.model_validate(json.loads(found.payload))
+        return model.model_validate(json.loads(found.payload))
     except BadTokenError:
         raise
     except (JoseError, ValidationError, ValueError, TypeError, RecursionError):

@@ -57,6 +57,7 @@ class Approvals(Section):
     """Who is asked in place of the owner of an account that has none: names and groups."""
     four_eyes: Literal["authored", "always", "off"] = "authored"
     require_signed: Annotated[bool, Field(strict=True)] = False
+    links: Literal["unless_signed", "always", "never"] = "unless_signed"
     reason_required_on_reject: Annotated[bool, Field(strict=True)] = True
     batch: Annotated[bool, Field(strict=True)] = True
     auto: tuple[Action, ...] = ()
