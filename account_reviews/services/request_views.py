@@ -12,9 +12,10 @@ from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.person_names import person
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.items import Item
+from account_reviews.domain.review.past_decisions import PastDecision, past_decisions
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store import name_queries
-from account_reviews.store.inbox_queries import InboxReader, Said
+from account_reviews.store.inbox_queries import InboxReader
 from account_reviews.store.review_queries import RequestRow
 
 _SOURCES = 6
@@ -51,8 +52,8 @@ class RequestView(NamedTuple):
     analysis: Analysis | None
     value: str | None
     """The yearly revenue of the account."""
-    before: tuple[Said, ...]
-    """What was decided on other requests of the account, newest first."""
+    before: tuple[PastDecision, ...]
+    """What came of what was proposed for the account before, newest first."""
     owners: Mapping[str, str | None]
     """Everybody whose accounts were reviewed: id -> name."""
 
@@ -85,8 +86,10 @@ async def read_view(parts: Parts, row: RequestRow) -> RequestView:
         state=state,
         analysis=analysis,
         value=await reader.account_value(snapshot),
-        before=tuple(
-            await reader.decided_before(row.request.account_id, row.request.request_id)
+        before=past_decisions(
+            await parts.reader.past_requests(
+                tenant, row.request.account_id, row.request.requested_at
+            )
         ),
         owners=await name_queries.owner_names(parts.statements, tenant),
     )

@@ -14,7 +14,6 @@ from account_reviews.store.statements import Row, Statements
 
 _PAGE: Final = read_sql("account_reviews.store", "inbox.sql")
 _COUNTS: Final = read_sql("account_reviews.store", "inbox_counts.sql")
-_DECIDED: Final = read_sql("account_reviews.store", "decided_requests.sql")
 _VALUE: Final = (
     "select body#>>'{account,annual_revenue}' as value from reviews.documents where hash = :hash"
 )
@@ -68,18 +67,6 @@ class Count(NamedTuple):
     groups: int
 
 
-class Said(NamedTuple):
-    """What somebody decided on before. `titles`: the changes it was about."""
-
-    request_id: str
-    short_id: str | None
-    by: str
-    decision: str
-    at: datetime
-    reason: str | None
-    titles: tuple[str, ...]
-
-
 @dataclass(frozen=True, kw_only=True)
 class InboxFilter:
     """Which requests are listed. None does not narrow."""
@@ -124,20 +111,6 @@ class InboxReader:
         )
         return [Count(**row) for row in rows]
 
-    async def decided_before(
-        self, account_id: str, request_id: str, *, limit: int = 5
-    ) -> list[Said]:
-        """Who decided what on other requests of an account, newest first."""
-        rows = await self._statements.rows(
-            _DECIDED,
-            tenant=self._tenant,
-            account=account_id,
-            request_id=request_id,
-            limit=limit,
-        )
-        said = [one for row in rows for one in _said(row)]
-        return sorted(said, key=lambda one: one.at, reverse=True)[: limit * 2]
-
     async def account_value(self, snapshot_hash: str | None) -> str | None:
         """The yearly revenue of the account in a stored snapshot."""
         found = await self._statements.scalar(_VALUE, hash=snapshot_hash)
@@ -164,21 +137,3 @@ def _item(item: Mapping[str, Any]) -> InboxItem:
         after=change["after"],
         due_in_seconds=change.get("due_in_seconds"),
     )
-
-
-def _said(row: Row) -> list[Said]:
-    titles = {
-        one["item_id"]: one["change"]["title"] for one in json.loads(row["items"] or "[]")
-    }
-    return [
-        Said(
-            request_id=row["request_id"],
-            short_id=row["short_id"],
-            by=one["by"],
-            decision=one["decision"],
-            at=datetime.fromisoformat(one["at"]),
-            reason=one.get("reason"),
-            titles=tuple(titles[name] for name in one.get("item_ids", ()) if name in titles),
-        )
-        for one in json.loads(row["decisions"] or "[]")
-    ]

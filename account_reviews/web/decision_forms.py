@@ -1,0 +1,187 @@
+"""What a form of a request says, and what its page shows of it: one for signing in and for links."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.datastructures import FormData
+
+from account_reviews.domain.base import Scalar
+from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.review.messages import Verdict
+from account_reviews.presentation.edit_fields import EditField, edit_fields, edited
+from account_reviews.presentation.words import Difference, Words
+from account_reviews.services.form_decisions import Form
+from account_reviews.services.request_views import ItemView, RequestView
+
+_SAID: Mapping[str, tuple[str, ...]] = {
+    "create_task": ("subject", "due_at", "owner_id"),
+    "add_note": ("title",),
+}
+"""What the sentence of a change that creates something says already."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What somebody ticked and typed, kept when it could not be done."""
+
+    form_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    items: frozenset[str] = frozenset()
+    reason: str = ""
+    on_behalf_of: str = ""
+    values: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(item id, field) -> as it was typed."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    shown_hash: str | None = None
+    verdict: str = ""
+
+    def again(self) -> "Typed":
+        """The same for another try, which is another decision."""
+        fresh = Typed()
+        return Typed(
+            form_id=fresh.form_id,
+            items=self.items,
+            reason=self.reason,
+            on_behalf_of=self.on_behalf_of,
+            values=self.values,
+        )
+
+
+@dataclass(frozen=True)
+class PageItem:
+    """One change as the page shows it."""
+
+    view: ItemView
+    heading: str
+    differences: tuple[Difference, ...]
+    fields: tuple[EditField, ...]
+    typed: Mapping[str, str]
+    ticked: bool
+    remark: str | None
+    """What it still needs; None where that is one approval, or it is closed."""
+
+    @property
+    def is_edited(self) -> bool:
+        return any(self.typed.get(one.name, one.value) != one.value for one in self.fields)
+
+
+def read_typed(form: FormData) -> Typed:
+    """What the browser sent."""
+    texts = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    values, hashes = {}, {}
+    for name, value in texts.items():
+        kind, _, rest = name.partition(".")
+        if kind == "set":
+            item_id, _, key = rest.partition(".")
+            values[item_id, key] = value
+        elif kind == "hash":
+            hashes[rest] = value
+    ticked = [value for value in form.getlist("item") if isinstance(value, str)]
+    return Typed(
+        form_id=texts.get("decision_id", ""),
+        items=frozenset(ticked),
+        reason=texts.get("reason", ""),
+        on_behalf_of=texts.get("on_behalf_of", ""),
+        values=values,
+        hashes=hashes,
+        shown_hash=texts.get("shown_hash"),
+        verdict=texts.get("verdict", ""),
+    )
+
+
+def form_of(typed: Typed, view: RequestView, words: Words) -> Form:
+    """The same as decisions are made from it. BadInputError for a value that does not fit."""
+    if typed.verdict not in ("approve", "reject", "defer"):
+        raise BadInputError("the form does not say what to decide; use one of its buttons")
+    changes: dict[str, Mapping[str, Scalar]] = {}
+    order = [one.item.item_id for one in view.items if one.item.item_id in typed.items]
+    unknown = typed.items - set(order)
+    for one in view.items:
+        item_id = one.item.item_id
+        if item_id not in typed.items or typed.verdict != "approve" or not one.item.is_open:
+            continue
+        given = {name: value for (item, name), value in typed.values.items() if item == item_id}
+        found = edited(one.item.change, given, words, view.owners)
+        if found:
+            changes[item_id] = found
+    return Form(
+        form_id=typed.form_id,
+        verdict=Verdict(typed.verdict),
+        items=(*order, *sorted(unknown)),
+        shown_hash=typed.shown_hash,
+        hashes=typed.hashes,
+        changes=changes,
+        reason=typed.reason,
+        on_behalf_of=typed.on_behalf_of or None,
+    )
+
+
+def page_items(view: RequestView, words: Words, typed: Typed | None) -> list[PageItem]:
+    """The changes in order. A single one is ticked: there is nothing to choose."""
+    only = sum(one.item.is_open for one in view.items) == 1
+    return [_page_item(one, view, words, typed, only=only) for one in view.items]
+
+
+def _page_item(
+    one: ItemView, view: RequestView, words: Words, typed: Typed | None, *, only: bool
+) -> PageItem:
+    item, change = one.item, one.item.change
+    said = {words.field(name) for name in _SAID.get(str(change.action), ())}
+    rows = [row for row in words.differences(change) if row.label not in said]
+    values = typed.values if typed else {}
+    return PageItem(
+        view=one,
+        heading=words.change(change) if change.action.creates else change.title,
+        differences=tuple(rows),
+        fields=tuple(edit_fields(change, words, view.owners)) if item.is_open else (),
+        typed={name: value for (item_id, name), value in values.items() if item_id == item.item_id},
+        ticked=item.item_id in typed.items if typed else only,
+        remark=_remark(view, one),
+    )
+
+
+def _remark(view: RequestView, one: ItemView) -> str | None:
+    from account_reviews.domain.review import ballots
+
+    item, request = one.item, view.request
+    if not item.is_open or request.needs is None:
+        return None
+    found = ballots.remark(item, request.rules(item), request.needs)
+    return None if found == "needs 1 more approval" and not item.approvals else found
+
+
+def told_items(view: RequestView, words: Words, item_ids: frozenset[str]) -> Iterator[str]:
+    """Who decided what on these, before somebody else came: a sentence each."""
+    for one in view.items:
+        item = one.item
+        if item.item_id not in item_ids or item.is_open:
+            continue
+        when = f" on {words.moment(item.decided_at)}" if item.decided_at else ""
+        by = f" by {words.person(item.decided_by)}" if item.decided_by else ""
+        because = f": {item.reason}" if item.reason else ""
+        yield f"{item.change.title}: {words.term(item.state)}{by}{when}{because}"
+
+
+def context_of(view: RequestView, words: Words, typed: Typed | None) -> dict[str, Any]:
+    """What every page of a request is given."""
+    request, analysis = view.request, view.analysis
+    kept = typed or Typed()
+    items = page_items(view, words, typed)
+    return {
+        "view": view,
+        "asked": request,
+        "analysis": analysis,
+        "account": words.account(view.account_name, request.account_id),
+        "items": items,
+        "open_items": [one for one in items if one.view.item.is_open],
+        "typed": kept,
+        "mark": mark_of(view),
+    }
+
+
+def mark_of(view: RequestView) -> str:
+    """Differs when somebody has decided, or the request is another: open pages look for it."""
+    request = view.request
+    states = "".join(str(one.state)[0] + str(len(one.votes)) for one in request.items)
+    return f"{request.state}-{states}-{request.shown_hash[:12]}"

@@ -1,0 +1,70 @@
+"""What pages of requests say beyond single words: sentences of a whole request."""
+
+from collections import Counter
+from typing import Final
+
+from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.items import RequestState
+from account_reviews.presentation.words import Words
+from account_reviews.services.request_views import RequestView
+
+_STATES: Final = {
+    ItemState.PROPOSED: "waiting",
+    ItemState.APPROVED: "being written",
+    ItemState.ADJUSTED: "being written",
+    ItemState.EXECUTED: "written to the CRM",
+    ItemState.FAILED: "not written, the CRM refused",
+    ItemState.SKIPPED: "not written",
+    ItemState.REJECTED: "rejected",
+    ItemState.DEFERRED: "put off",
+    ItemState.EXPIRED: "expired",
+    ItemState.SUPERSEDED: "to be looked at again: the record has changed",
+    ItemState.UNDONE: "taken back",
+}
+
+
+def standing(view: RequestView, words: Words) -> list[str]:
+    """ "2 changes being written", "1 change rejected"."""
+    found = Counter(_STATES[one.state] for one in view.request.items)
+    return [f"{words.count(number, 'change')} {said}" for said, number in found.items()]
+
+
+def ended(view: RequestView, words: Words) -> str:
+    """How a request that does not wait any more ended, and who ended it when."""
+    request = view.request
+    when = f", {words.moment(request.closed_at)}" if request.closed_at else ""
+    match request.state:
+        case RequestState.EXPIRED:
+            return f"Nobody decided in time{when}. Nothing is written."
+        case RequestState.SUPERSEDED:
+            return "This was replaced: the records have changed, and the review asks anew."
+        case RequestState.CANCELLED:
+            return f"The review was ended before anybody decided{when}."
+    people = dict.fromkeys(words.person(one.by) for one in request.decisions)
+    by = f" by {' and '.join(people)}" if people else ""
+    return f"Decided{by}{when}: {', '.join(standing(view, words))}."
+
+
+def needed(request: ApprovalRequest, words: Words) -> str:
+    """What it takes to approve, with names."""
+    text = request.needed
+    for name in sorted(request.required.of, key=len, reverse=True):
+        text = text.replace(name, words.person(name))
+    return sentence(text)
+
+
+def sentence(text: str) -> str:
+    """Begins with a capital and ends in a mark."""
+    found = text[:1].upper() + text[1:]
+    return found if found.endswith((".", "!", "?")) else f"{found}."
+
+
+def lower_first(text: str) -> str:
+    """A label within a sentence; what is written in capitals stays."""
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+
+
+def person_of(who: str, words: Words) -> str:
+    """For `map` of a template."""
+    return words.person(who)

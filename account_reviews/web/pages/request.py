@@ -1,0 +1,230 @@
+"""One request: look, decide, hand over."""
+
+import asyncio
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from account_reviews.domain.access.roles import Subject, Verb, permission
+from account_reviews.domain.errors import (
+    BadInputError,
+    ConflictError,
+    NegativeAnswerError,
+    NotFoundError,
+    ReviewsError,
+    UnreachableError,
+)
+from account_reviews.domain.policy.access import Access, User
+from account_reviews.domain.review.commands import Delegate
+from account_reviews.domain.review.messages import Malformed, checked
+from account_reviews.services.control import command
+from account_reviews.services.form_decisions import Decider, decide_form
+from account_reviews.services.inbox import Scope, Wanted, next_after, seats_of
+from account_reviews.services.lookup import find_request
+from account_reviews.services.request_views import RequestView, absent_seats, read_view
+from account_reviews.web.decision_forms import (
+    Typed,
+    context_of,
+    form_of,
+    mark_of,
+    read_typed,
+    told_items,
+)
+from account_reviews.web.identity import Principal, Who
+from account_reviews.web.site import Here, Site
+
+router = APIRouter(include_in_schema=False)
+_LOOKS: Final = 20
+_PAUSE: Final = 0.1
+"""Seconds between looks for what somebody else decided: its row follows."""
+
+
+def decider_of(who: Principal) -> Decider:
+    """Who decides is who signed in."""
+    return Decider(name=who.name, roles=who.roles, scopes=who.scopes)
+
+
+@router.get("/requests/{name}")
+async def request_page(
+    request: Request,
+    site: Here,
+    who: Who,
+    name: str,
+    done: Annotated[str | None, Query(max_length=100)] = None,
+) -> Response:
+    """The page; `done` is the request that was decided just before."""
+    view = await read_view(site.parts, await find_request(site.parts, name))
+    await site.allow(who, Verb.READ, view.row)
+    return await _page(request, site, who, view, just=await just_decided(site, done))
+
+
+@router.post("/requests/{name}/decide")
+async def decide(request: Request, site: Here, who: Who, name: str) -> Response:
+    """What was ticked is decided, and the next request comes."""
+    typed = read_typed(await request.form())
+    view = await read_view(site.parts, await find_request(site.parts, name))
+    await site.allow(who, Verb.READ, view.row)
+    words = await site.words(request, who)
+    try:
+        form = form_of(typed, view, words)
+        await decide_form(site.parts, await site.temporal(), view.row, form, decider_of(who))
+    except UnreachableError as error:
+        return await _page(request, site, who, view, 503, typed=typed, unknown=error)
+    except ConflictError as error:
+        view = await after_conflict(site, view, typed)
+        told = list(told_items(view, words, typed.items))
+        return await _page(request, site, who, view, 409, typed=typed.again(), late=(error, told))
+    except BadInputError as error:
+        return await _page(request, site, who, view, 422, typed=typed.again(), problem=error)
+    except (NegativeAnswerError, NotFoundError) as error:
+        status = 403 if isinstance(error, NegativeAnswerError) else 404
+        return await _page(request, site, who, view, status, typed=typed.again(), problem=error)
+    return RedirectResponse(await _following(site, who, view), 303)
+
+
+@router.post("/requests/{name}/delegate")
+async def delegate(
+    request: Request,
+    site: Here,
+    who: Who,
+    name: str,
+    to: Annotated[str, Form(max_length=200)],
+    reason: Annotated[str | None, Form(max_length=5000)] = None,
+) -> Response:
+    """Let somebody else decide in his own name."""
+    view = await read_view(site.parts, await find_request(site.parts, name))
+    await site.allow(who, Verb.DELEGATE, view.row)
+    given = {
+        "request_id": view.request.request_id,
+        "by": who.name,
+        "to": to,
+        "reason": (reason or "").strip() or None,
+    }
+    said = checked(Delegate, given)
+    try:
+        if isinstance(said, Malformed):
+            raise BadInputError(said.why)
+        client, row = await site.temporal(), view.row
+        await command(site.parts, client, row.review_id, "delegate", said, run_id=row.run_id)
+    except ReviewsError as error:
+        return await _page(request, site, who, view, 422, problem=error)
+    return RedirectResponse(f"/requests/{_name(view)}", 303)
+
+
+@router.get("/requests/{name}/live")
+async def live(
+    request: Request,
+    site: Here,
+    who: Who,
+    name: str,
+    seen: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """What has changed since a page was opened; nothing as long as nothing has."""
+    row = await find_request(site.parts, name)
+    await site.allow(who, Verb.READ, row)
+    view = await read_view(site.parts, row)
+    return await live_piece(request, site, who, view, seen, f"/requests/{_name(view)}")
+
+
+async def live_piece(
+    request: Request, site: Site, who: Principal | None, view: RequestView, seen: str, back: str
+) -> Response:
+    """The fragment of that."""
+    return await site.page(
+        request,
+        who,
+        "request_live.html.j2",
+        view=view,
+        asked=view.request,
+        changed=mark_of(view) != seen,
+        mark=seen,
+        back=back,
+    )
+
+
+async def after_conflict(site: Site, view: RequestView, typed: Typed) -> RequestView:
+    """The request as it is once the row of what somebody else decided is there."""
+    before = mark_of(view)
+    name = view.request.request_id
+    for _ in range(_LOOKS):
+        row = await find_request(site.parts, name)
+        is_new = any(not one.is_open for one in row.request.items if one.item_id in typed.items)
+        view = view._replace(row=row)
+        if is_new or mark_of(view) != before:
+            break
+        await asyncio.sleep(_PAUSE)
+    return await read_view(site.parts, row)
+
+
+async def just_decided(site: Site, name: str | None) -> RequestView | None:
+    """The request that somebody comes from; None for a name that is none."""
+    if not name:
+        return None
+    try:
+        return await read_view(site.parts, await find_request(site.parts, name))
+    except (NotFoundError, BadInputError):
+        return None
+
+
+def _name(view: RequestView) -> str:
+    return view.row.short_id or view.request.request_id
+
+
+async def _following(site: Site, who: Principal, view: RequestView) -> str:
+    """Where to go on: to the next one that waits for him, else to the inbox."""
+    seats = await seats_of(site.parts, who.name, who.groups)
+    done = urlencode({"done": _name(view)})
+    row = await find_request(site.parts, view.request.request_id)
+    if row.request.is_pending and any(
+        one.is_open and who.name not in one.approvals for one in row.request.items
+    ):
+        return f"/requests/{_name(view)}"
+    is_mine = {one.strip().lower() for one in view.request.approvers} & set(seats.mine)
+    wanted = Wanted(scope=Scope.MINE if is_mine else Scope.ALL)
+    found = await next_after(site.parts, seats, wanted, [view.request.request_id])
+    return f"/requests/{found.short_id or found.request_id}?{done}" if found else f"/inbox?{done}"
+
+
+async def _page(
+    request: Request,
+    site: Site,
+    who: Principal,
+    view: RequestView,
+    status: int = 200,
+    *,
+    typed: Typed | None = None,
+    **more: Any,
+) -> Response:
+    words = await site.words(request, who)
+    seats = absent_seats(view.request, who.name)
+    may, why = _may(site, who, view)
+    return await site.page(
+        request,
+        who,
+        "request.html.j2",
+        status,
+        **{
+            "just": None, "unknown": None, "late": None, "problem": None, "link": None,
+            "seats": seats, "may": may or bool(seats), "why_not": why,
+            "action": f"/requests/{_name(view)}/decide",
+            "live": f"/requests/{_name(view)}/live",
+            **context_of(view, words, typed),
+            **more,
+        },
+    )  # fmt: skip
+
+
+def _may(site: Site, who: Principal, view: RequestView) -> tuple[bool, str | None]:
+    """Whether he may decide by his roles, and else why not. Nothing is recorded: he only looks."""
+    snapshot = view.state.snapshot if view.state else None
+    subject = Subject(
+        owner_id=snapshot.owner_id if snapshot else view.row.owner_id,
+        owner_name=snapshot.owner_name if snapshot else None,
+        started_by=view.request.started_by,
+    )
+    known = site.parts.guard.access().user(who.name)
+    user = User(roles=who.roles, id=known[1].id if known else None)
+    found = permission(Access(users={who.name: user}), Verb.DECIDE, who.name, subject)
+    return found.allowed, found.why
