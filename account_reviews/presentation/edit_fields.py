@@ -51,7 +51,11 @@ def edit_fields(
         current = "" if counted or value is None else _spelled(kind, value, words)
         if kind == "choice" and current and current not in {one.value for one in choices}:
             choices = (Choice(current, words.value(name, value)), *choices)
-        hint = f"{due_in_words(change.due_in_seconds or 0)}; choose a date to fix it" if counted else None
+        hint = (
+            f"{due_in_words(change.due_in_seconds or 0)}; choose a date to fix it"
+            if counted
+            else None
+        )
         found.append(EditField(name, words.field(name), kind, current, choices, hint))
     return found
 
@@ -69,7 +73,9 @@ def edited(
     try:
         return check_fields(change.action, raw)
     except BadInputError as error:
-        raise BadInputError(_said(error.message, words), hint="change it, and decide again") from None
+        raise BadInputError(
+            _said(error.message, words), hint="change it, and decide again"
+        ) from None
 
 
 def _said(message: str, words: Words) -> str:

@@ -35,7 +35,7 @@ class Result(NamedTuple):
     account_id: str | None
     name: str
     """What people call the request."""
-    count: int
+    ticked: int
     """Changes that were ticked."""
     error: ReviewsError | None
 

@@ -59,7 +59,7 @@ class Form:
 
 @dataclass(frozen=True, kw_only=True)
 class Decider:
-    """Who decides. `roles` are those of the sign-in; None: by a link of his, which stands for it."""
+    """Who decides. `roles` are those of the sign-in; None: a link of his stands for it."""
 
     name: str
     roles: tuple[Role, ...] | None

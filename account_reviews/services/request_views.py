@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from account_reviews.bootstrap import Parts
-from account_reviews.domain.analysis.model import Analysis, Evidence, Recommendation
+from account_reviews.domain.analysis.model import Analysis, Evidence, Recommendation, Reference
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.person_names import person
@@ -145,10 +145,10 @@ def _item_view(item: Item, analysis: Analysis | None) -> ItemView:
     recommendation = next(of_it, None)
     if analysis is None or recommendation is None:
         return ItemView(item, recommendation, ())
-    return ItemView(item, recommendation, tuple(_sources(recommendation, analysis)))
+    return ItemView(item, recommendation, tuple(_sources(item, recommendation, analysis)))
 
 
-def _sources(recommendation: Recommendation, analysis: Analysis) -> Iterator[Source]:
+def _sources(item: Item, recommendation: Recommendation, analysis: Analysis) -> Iterator[Source]:
     """The references, with what the analysis saw there."""
     known: dict[tuple[str, str | None, str | None], Evidence] = {}
     records: dict[tuple[str, str | None], Evidence] = {}
@@ -171,9 +171,15 @@ def _sources(recommendation: Recommendation, analysis: Analysis) -> Iterator[Sou
             field=reference.field,
             before=seen.before if seen else None,
             after=seen.after if seen else None,
-            value=seen.value if seen else None,
+            value=seen.value if seen else _standing(item, reference),
             at=(seen.at if seen else None) or reference.timestamp,
         )
+
+
+def _standing(item: Item, reference: Reference) -> Scalar:
+    """What stands in the record of the change itself."""
+    is_this = reference.entity_id == item.change.record.id
+    return item.change.before.get(reference.field or "") if is_this else None
 
 
 def _evidence(analysis: Analysis) -> Iterator[Evidence]:

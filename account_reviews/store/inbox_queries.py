@@ -123,7 +123,7 @@ def _row(row: Row) -> InboxRow:
 
 
 def _is_open(item: Mapping[str, Any]) -> bool:
-    return item.get("state", "proposed") == "proposed"
+    return bool(item.get("state", "proposed") == "proposed")
 
 
 def _item(item: Mapping[str, Any]) -> InboxItem:

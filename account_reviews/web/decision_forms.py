@@ -1,4 +1,4 @@
-"""What a form of a request says, and what its page shows of it: one for signing in and for links."""
+"""What a form of a request says, and what its page shows of it, signed in or by a link."""
 
 import uuid
 from collections.abc import Iterator, Mapping

@@ -65,6 +65,11 @@ def lower_first(text: str) -> str:
     return text if text[:2].isupper() else text[:1].lower() + text[1:]
 
 
+def without(text: str, name: str | None) -> str:
+    """A sentence that stands below the name of its account need not end in it."""
+    return text.removesuffix(f": {name}") if name else text
+
+
 def person_of(who: str, words: Words) -> str:
     """For `map` of a template."""
     return words.person(who)

@@ -22,6 +22,7 @@ from account_reviews.presentation.templating import TEMPLATES, html_templates
 from account_reviews.presentation.words import Words
 from account_reviews.services.access import require_of
 from account_reviews.services.readers import words_of
+from account_reviews.web import page_words
 from account_reviews.web.errors import title_of
 from account_reviews.web.identity import Principal, recognised
 from account_reviews.web.languages import chosen_locale, chosen_zone
@@ -168,5 +169,18 @@ def page_templates() -> Environment:
     """The templates of pages, which may use those of documents."""
     loader = ChoiceLoader([FileSystemLoader(_PAGES), FileSystemLoader(TEMPLATES)])
     environment = html_templates().overlay(loader=loader)
-    environment.globals = {**environment.globals, "asset": address_of}
+    environment.globals = {
+        **environment.globals,
+        "asset": address_of,
+        "standing": page_words.standing,
+        "ended": page_words.ended,
+        "needed": page_words.needed,
+    }
+    environment.filters = {
+        **environment.filters,
+        "sentence": page_words.sentence,
+        "lower_first": page_words.lower_first,
+        "person": page_words.person_of,
+        "without": page_words.without,
+    }
     return environment

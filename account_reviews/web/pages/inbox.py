@@ -128,7 +128,7 @@ async def decide(request: Request, site: Here, who: Who) -> Response:
     except ReviewsError as error:
         problem, status = error, 422
     if results is not None and all(one.ok for one in results):
-        words = {**_query(wanted), "decided": sum(one.count for one in results)}
+        words = {**_query(wanted), "decided": sum(one.ticked for one in results)}
         return RedirectResponse(f"/inbox?{urlencode(words)}", 303)
     seats = await seats_of(site.parts, who.name, who.groups)
     inbox = await read_inbox(site.parts, seats, wanted)
@@ -147,9 +147,7 @@ async def decide(request: Request, site: Here, who: Who) -> Response:
     )
 
 
-def wanted_of(
-    show: str | None, owner: str | None, risk: str | None, action: str | None
-) -> Wanted:
+def wanted_of(show: str | None, owner: str | None, risk: str | None, action: str | None) -> Wanted:
     """What the address says; what it says wrongly does not narrow. `owner` is - for nobody."""
     return Wanted(
         scope=Scope(show) if show in list(Scope) else None,
@@ -207,7 +205,7 @@ async def _page(
     **more: Any,
 ) -> Response:
     def address(**changes: str | None) -> str:
-        words = {**_query(wanted), **{name: value for name, value in changes.items()}}
+        words = {**_query(wanted), **changes}
         query = urlencode({name: value for name, value in words.items() if value})
         return f"/inbox?{query}" if query else "/inbox"
 
@@ -225,10 +223,16 @@ async def _page(
             "form_id": uuid.uuid4().hex,
             "batch": site.parts.policy.approvals.batch,
             "just": None, "decided": None, "results": None, "problem": None, "reason": "",
-            "ticked": set(), "row_name": _row_name,
+            "ticked": set(), "row_name": _row_name, "risk_words": risk_words,
             **more,
         },
     )  # fmt: skip
+
+
+def risk_words(level: str | None) -> str:
+    """ "high risk", "no risk"."""
+    said = {"none": "no", None: "unknown"}
+    return f"{said.get(level, level)} risk"
 
 
 def _row_name(row: InboxRow) -> str:

@@ -1,4 +1,4 @@
-"""Links in mails: whoever has one decides as whom it is for, once. To look at it changes nothing."""
+"""Links in mails: whoever has one decides as whom it is for, once. Looking changes nothing."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -61,9 +61,7 @@ async def decide(request: Request, site: Here, token: str) -> Response:
         view = await after_conflict(site, view, typed)
         told = list(told_items(view, words, typed.items))
         again = typed.again()
-        return await _page(
-            request, site, token, opened, view, 409, again, late=(error, told)
-        )
+        return await _page(request, site, token, opened, view, 409, again, late=(error, told))
     except (BadInputError, NegativeAnswerError, NotFoundError) as error:
         status = 422 if isinstance(error, BadInputError) else 403
         return await _page(request, site, token, opened, view, status, typed.again(), problem=error)

@@ -128,6 +128,22 @@ async def live(
     return await live_piece(request, site, who, view, seen, f"/requests/{_name(view)}")
 
 
+@router.get("/requests/{name}/strip")
+async def strip(request: Request, site: Here, who: Who, name: str) -> Response:
+    """What becomes of a request that was decided, in a line."""
+    view = await read_view(site.parts, await find_request(site.parts, name))
+    await site.allow(who, Verb.READ, view.row)
+    words = await site.words(request, who)
+    return await site.page(
+        request,
+        who,
+        "request_strip.html.j2",
+        view=view,
+        account=words.account(view.account_name, view.request.account_id),
+        live=f"/requests/{_name(view)}/strip",
+    )
+
+
 async def live_piece(
     request: Request, site: Site, who: Principal | None, view: RequestView, seen: str, back: str
 ) -> Response:
