@@ -151,8 +151,21 @@ class Site:
         except ReviewsError:
             who = None
         return await self.page(
-            request, who, "error.html.j2", status, error=error, title=title_of(status)
+            request,
+            who,
+            "error.html.j2",
+            status,
+            title=title_of(status),
+            said=_sentence(error.message),
+            hint=_sentence(error.hint or ""),
         )
+
+
+def _sentence(text: str) -> str:
+    """As a sentence that stands alone; errors are written to stand after a colon."""
+    shown = text.strip()
+    ended = shown.endswith((".", "!", "?", ":")) or not shown
+    return shown[:1].upper() + shown[1:] + ("" if ended else ".")
 
 
 async def site_of(request: Request) -> Site:

@@ -8,7 +8,8 @@ import httpx2
 import pytest
 
 from account_reviews.local.stack import LocalStack
-from tests.support.commands import CLI, ROOT, Reviews
+from tests.support.commands import CLI, Reviews
+from tests.support.paths import ROOT
 from tests.support.web_site import csrf_in
 
 PASSWORD = "correct horse battery"
@@ -153,5 +154,5 @@ async def test_reviews_know_who_is_a_user_here_and_not_in_the_policy(
     reviews.closed("ac-041")
     reviews.json("users", "remove", "Sales One")
     request = reviews.request("ac-042")
-    approve = ("approvals", "approve", request["request_id"], "-o", "json", "--as", "Sales One")
-    assert "not among the users" in reviews.quick(*approve).error(1)["message"]
+    late = ("approvals", "approve", request["request_id"], "-o", "json", "--as", "Sales One")
+    assert "not among the users" in reviews.quick(*late).error(1)["message"]

@@ -110,9 +110,19 @@ async def by_link(
     return response
 
 
+@router.get("/me")
+async def own_page(request: Request, who: Who, site: Here) -> Response:
+    """Who somebody is here, and how to sign out everywhere."""
+    return await site.page(request, who, "me.html.j2", section="/me")
+
+
 @router.post("/logout")
 async def sign_out(
-    request: Request, who: Who, site: Here, doors: DoorsHere, everywhere: str = ""
+    request: Request,
+    who: Who,
+    site: Here,
+    doors: DoorsHere,
+    everywhere: Annotated[str, Form()] = "",
 ) -> Response:
     """End the sign-in of this browser; with `everywhere` each of his."""
     if everywhere:

@@ -211,3 +211,15 @@ async def test_a_link_ends(web: Web) -> None:
         "csrf_token": csrf_in((await browser.get(path)).text),
     }
     assert (await browser.post("/login/link", data=form)).status_code == 401
+
+
+async def test_a_page_says_who_somebody_is_and_signs_out_on_every_device(web: Web) -> None:
+    here = await web.signed_in(Role.ACCOUNT_OWNER, name="Ann", groups=["sales"])
+    there = web.browser()
+    await sign_in(there, "Ann", PASSWORD)
+    page = await here.get("/me")
+    assert "account owner" in page.text
+    form = {"csrf_token": csrf_in(page.text), "everywhere": "yes"}
+    del here.headers["x-csrf-token"]
+    assert (await here.post("/logout", data=form)).headers["location"] == "/login"
+    assert (await there.get("/who")).status_code == 303
