@@ -9,11 +9,13 @@ from starlette.datastructures import FormData
 
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.messages import Verdict
 from account_reviews.presentation.edit_fields import EditField, edit_fields, edited
 from account_reviews.presentation.words import Difference, Words
 from account_reviews.services.form_decisions import Form
 from account_reviews.services.request_views import ItemView, RequestView
+from account_reviews.web.page_words import decided
 
 _SAID: Mapping[str, tuple[str, ...]] = {
     "create_task": ("subject", "due_at", "owner_id"),
@@ -157,10 +159,7 @@ def told_items(view: RequestView, words: Words, item_ids: frozenset[str]) -> Ite
         item = one.item
         if item.item_id not in item_ids or item.is_open:
             continue
-        when = f" on {words.moment(item.decided_at)}" if item.decided_at else ""
-        by = f" by {words.person(item.decided_by)}" if item.decided_by else ""
-        because = f": {item.reason}" if item.reason else ""
-        yield f"{item.change.title}: {words.term(item.state)}{by}{when}{because}"
+        yield f"{item.change.title}: {decided(item, words)}"
 
 
 def context_of(view: RequestView, words: Words, typed: Typed | None) -> dict[str, Any]:
@@ -176,12 +175,11 @@ def context_of(view: RequestView, words: Words, typed: Typed | None) -> dict[str
         "items": items,
         "open_items": [one for one in items if one.view.item.is_open],
         "typed": kept,
-        "mark": mark_of(view),
+        "mark": mark_of(request),
     }
 
 
-def mark_of(view: RequestView) -> str:
+def mark_of(request: ApprovalRequest) -> str:
     """Differs when somebody has decided, or the request is another: open pages look for it."""
-    request = view.request
     states = "".join(str(one.state)[0] + str(len(one.votes)) for one in request.items)
     return f"{request.state}-{states}-{request.shown_hash[:12]}"

@@ -5,9 +5,8 @@ from typing import Final
 
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import ApprovalRequest
-from account_reviews.domain.review.items import RequestState
+from account_reviews.domain.review.items import Item, RequestState
 from account_reviews.presentation.words import Words
-from account_reviews.services.request_views import RequestView
 
 _STATES: Final = {
     ItemState.PROPOSED: "waiting",
@@ -22,17 +21,24 @@ _STATES: Final = {
     ItemState.SUPERSEDED: "to be looked at again: the record has changed",
     ItemState.UNDONE: "taken back",
 }
+_AFTER: Final = {
+    ItemState.APPROVED: "being written",
+    ItemState.ADJUSTED: "being written",
+    ItemState.EXECUTED: "written to the CRM",
+    ItemState.FAILED: "and refused by the CRM",
+    ItemState.UNDONE: "written, and taken back",
+}
+"""What became of an approved change."""
 
 
-def standing(view: RequestView, words: Words) -> list[str]:
+def standing(request: ApprovalRequest, words: Words) -> list[str]:
     """ "2 changes being written", "1 change rejected"."""
-    found = Counter(_STATES[one.state] for one in view.request.items)
+    found = Counter(_STATES[one.state] for one in request.items)
     return [f"{words.count(number, 'change')} {said}" for said, number in found.items()]
 
 
-def ended(view: RequestView, words: Words) -> str:
+def ended(request: ApprovalRequest, words: Words) -> str:
     """How a request that does not wait any more ended, and who ended it when."""
-    request = view.request
     when = f", {words.moment(request.closed_at)}" if request.closed_at else ""
     match request.state:
         case RequestState.EXPIRED:
@@ -43,7 +49,19 @@ def ended(view: RequestView, words: Words) -> str:
             return f"The review was ended before anybody decided{when}."
     people = dict.fromkeys(words.person(one.by) for one in request.decisions)
     by = f" by {' and '.join(people)}" if people else ""
-    return f"Decided{by}{when}: {', '.join(standing(view, words))}."
+    return f"Decided{by}{when}: {', '.join(standing(request, words))}."
+
+
+def decided(item: Item, words: Words) -> str:
+    """ "approved by Ann Lee, Fri 2 Oct, 14:05, and written: they asked for it"."""
+    stands = item.state in _AFTER
+    what = "edited and approved" if stands and item.original else words.term(item.state)
+    if stands and not item.original:
+        what = "approved"
+    by = f" by {words.person(item.decided_by)}" if item.decided_by else ""
+    when = f", {words.moment(item.decided_at)}" if item.decided_at else ""
+    after = f", {_AFTER[item.state]}" if stands and _AFTER[item.state] else ""
+    return f"{what}{by}{when}{after}" + (f": {item.reason}" if item.reason else "")
 
 
 def needed(request: ApprovalRequest, words: Words) -> str:

@@ -185,6 +185,7 @@ def page_templates() -> Environment:
     environment.globals = {
         **environment.globals,
         "asset": address_of,
+        "decided": page_words.decided,
         "standing": page_words.standing,
         "ended": page_words.ended,
         "needed": page_words.needed,

@@ -19,7 +19,7 @@ from account_reviews.web.decision_forms import (
     read_typed,
     told_items,
 )
-from account_reviews.web.pages.request import after_conflict, live_piece
+from account_reviews.web.pages.request import after_conflict, live_stream
 from account_reviews.web.site import Here, Site
 
 router = APIRouter(include_in_schema=False)
@@ -39,8 +39,7 @@ async def link_page(request: Request, site: Here, token: str) -> Response:
 async def live(request: Request, site: Here, token: str, seen: str = "") -> Response:
     """What has changed since the page was opened."""
     opened = await open_link(site.parts, token)
-    view = await read_view(site.parts, opened.row)
-    found = await live_piece(request, site, None, view, seen[:200], f"/l/{token}")
+    found = live_stream(request, site, None, opened.row, seen[:200], f"/l/{token}")
     found.headers.update(_HEADERS)
     return found
 

@@ -16,7 +16,9 @@ from account_reviews.domain.errors import (
     ReviewsError,
     UnreachableError,
 )
+from account_reviews.domain.live import Watching
 from account_reviews.domain.policy.access import Access, User
+from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.commands import Delegate
 from account_reviews.domain.review.messages import Malformed, checked
 from account_reviews.services.control import command
@@ -24,6 +26,7 @@ from account_reviews.services.form_decisions import Decider, decide_form
 from account_reviews.services.inbox import Scope, Wanted, next_after, seats_of
 from account_reviews.services.lookup import find_request
 from account_reviews.services.request_views import RequestView, absent_seats, read_view
+from account_reviews.store.review_queries import RequestRow
 from account_reviews.web.decision_forms import (
     Typed,
     context_of,
@@ -32,6 +35,7 @@ from account_reviews.web.decision_forms import (
     read_typed,
     told_items,
 )
+from account_reviews.web.fragment_streams import stream
 from account_reviews.web.identity import Principal, Who
 from account_reviews.web.site import Here, Site
 
@@ -121,54 +125,68 @@ async def live(
     name: str,
     seen: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
-    """What has changed since a page was opened; nothing as long as nothing has."""
+    """Tells an open page that the request has changed since, and what becomes of it."""
     row = await find_request(site.parts, name)
     await site.allow(who, Verb.READ, row)
-    view = await read_view(site.parts, row)
-    return await live_piece(request, site, who, view, seen, f"/requests/{_name(view)}")
+    back = f"/requests/{row.short_id or row.request.request_id}"
+    return live_stream(request, site, who, row, seen, back)
 
 
 @router.get("/requests/{name}/strip")
 async def strip(request: Request, site: Here, who: Who, name: str) -> Response:
-    """What becomes of a request that was decided, in a line."""
+    """Tells the next page what becomes of a request that was decided, in a line."""
     view = await read_view(site.parts, await find_request(site.parts, name))
     await site.allow(who, Verb.READ, view.row)
     words = await site.words(request, who)
-    return await site.page(
-        request,
-        who,
-        "request_strip.html.j2",
-        view=view,
-        account=words.account(view.account_name, view.request.account_id),
-        live=f"/requests/{_name(view)}/strip",
-    )
+    account = words.account(view.account_name, view.request.account_id)
+
+    async def piece() -> tuple[str, bool]:
+        asked = (await find_request(site.parts, view.request.request_id)).request
+        text = await _text(
+            request, site, who, "request_strip.html.j2", asked=asked, account=account
+        )
+        return text, is_over(asked)
+
+    return stream(site.live, Watching(review_id=view.row.review_id), piece)
 
 
-async def live_piece(
-    request: Request, site: Site, who: Principal | None, view: RequestView, seen: str, back: str
+def live_stream(
+    request: Request, site: Site, who: Principal | None, row: RequestRow, seen: str, back: str
 ) -> Response:
-    """The fragment of that."""
-    return await site.page(
-        request,
-        who,
-        "request_live.html.j2",
-        view=view,
-        asked=view.request,
-        changed=mark_of(view) != seen,
-        mark=seen,
-        back=back,
-    )
+    """The events of that. `back`: where the page is."""
+
+    async def piece() -> tuple[str, bool]:
+        asked = (await find_request(site.parts, row.request.request_id)).request
+        changed = mark_of(asked) != seen
+        text = await _text(
+            request, site, who, "request_live.html.j2", asked=asked, changed=changed, back=back
+        )
+        return text, is_over(asked)
+
+    return stream(site.live, Watching(review_id=row.review_id), piece)
+
+
+def is_over(asked: ApprovalRequest) -> bool:
+    """Whether nothing more becomes of it."""
+    return not asked.is_pending and not any(one.is_approved for one in asked.items)
+
+
+async def _text(
+    request: Request, site: Site, who: Principal | None, name: str, **context: Any
+) -> str:
+    found = await site.page(request, who, name, **context)
+    return bytes(found.body).decode()
 
 
 async def after_conflict(site: Site, view: RequestView, typed: Typed) -> RequestView:
     """The request as it is once the row of what somebody else decided is there."""
-    before = mark_of(view)
+    before = mark_of(view.request)
     name = view.request.request_id
     for _ in range(_LOOKS):
         row = await find_request(site.parts, name)
         is_new = any(not one.is_open for one in row.request.items if one.item_id in typed.items)
         view = view._replace(row=row)
-        if is_new or mark_of(view) != before:
+        if is_new or mark_of(view.request) != before:
             break
         await asyncio.sleep(_PAUSE)
     return await read_view(site.parts, row)
