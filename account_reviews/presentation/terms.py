@@ -12,7 +12,7 @@ LEGEND: Final[Mapping[str, str]] = {
     "approval.",
     "fragile": "a band of the health score, between moderate and critical. The score counts "
     "contact, and takes points off for each danger.",
-    "risk": "a level from none over low, medium and high to critical, by the points that speak "
+    "risk": "a level, from none over low, medium and high to critical, by the points that speak "
     "against the account; unknown where too little is known.",
 }
 """What three words mean that sound alike, for pages to show: word -> sentence."""

@@ -112,7 +112,7 @@ async def test_the_owner_is_notified_once_by_every_channel(office: Office) -> No
     (mail,) = (one for one in office.mail.mails if "oren@" in one["To"])
     assert mail["To"] == "Oren Salvat <oren@example.com>"
     assert "(Europe/Berlin)" in mail["Subject"]
-    assert shown["request_id"] in mail.get_content()
+    assert f"reviews approvals show {shown['short_id']}" in mail.get_content()
     verified = [Webhook(SECRET).verify(one.body, one.headers) for one in office.receiver.requests]
     (document,) = (one for one in verified if one["data"]["recipient"] == "ow-4")
     assert document["type"] == "approval.requested"
