@@ -59,7 +59,7 @@ _DECIMALS: Final = {
     "retry_factor": (1, 100),
 }
 """Other numbers."""
-_ADDRESSES: Final = {"web_url": web_url, "oidc_issuer": service_url}
+_ADDRESSES: Final = {"web_url": web_url, "temporal_ui": web_url, "oidc_issuer": service_url}
 _MOST: Final = 10_000
 """The largest number a snapshot limit may have."""
 
@@ -105,6 +105,9 @@ class Settings:
     webhook_secret_file: Path | None = None
     web_url: str | None = None
     """What links in notices begin with; None: they have none."""
+    temporal_ui: str | None = None
+    """Where people find the UI of Temporal: pages of reviews link there. None: that of a running
+    local stack."""
     web_proxies: str = "127.0.0.0/8,::1/128"
     """Networks whose X-Forwarded-For is believed, comma-separated."""
     oidc_issuer: str | None = None
@@ -228,6 +231,12 @@ class Settings:
     def require_audit_database_url(self) -> str:
         """The database of the audit trail: its own, else the main one. UnreachableError."""
         return self.audit_database_url or self.require_database_url()
+
+    @property
+    def temporal_ui_url(self) -> str | None:
+        """REVIEWS_TEMPORAL_UI, else the UI of a running local stack."""
+        found = self.temporal_ui or self.stack.get("temporal_ui")
+        return found if isinstance(found, str) else None
 
     @property
     def pinned_keys(self) -> frozenset[str]:

@@ -10,6 +10,10 @@ from account_reviews.store.statements import Row, Statements
 _ACCOUNTS: Final = read_sql("account_reviews.store", "portfolio_accounts.sql")
 _RUNS: Final = read_sql("account_reviews.store", "account_runs.sql")
 _DECISIONS: Final = read_sql("account_reviews.store", "account_decisions.sql")
+_REMEMBERED: Final = (
+    "select put_at, delivered_at, attempts from reviews.memory_outbox "
+    "where tenant = :tenant and run_id = :run_id"
+)
 
 
 class AccountLine(NamedTuple):
@@ -121,6 +125,12 @@ class PortfolioReader:
             _DECISIONS, tenant=self._tenant, account=account_id, limit=limit
         )
         return [DecidedItem(**row) for row in rows]
+
+    async def remembered(self, run_id: str) -> tuple[datetime, datetime | None, int] | None:
+        """When a review left something for the memory, when the memory had it, and how many tries
+        it took; None where it left nothing."""
+        row = await self._statements.row(_REMEMBERED, tenant=self._tenant, run_id=run_id)
+        return None if row is None else (row["put_at"], row["delivered_at"], row["attempts"])
 
 
 def _line(row: Row) -> AccountLine:
