@@ -50,9 +50,13 @@ class NotificationActivities:
             _check(call, request)
             to = await self._addressee(call, state)
             about = await self._subject(call, state)
-            return notice_message(
-                parcel.key, call.notice, request, about, to, self._posting.wording
-            )
+            wording = self._posting.wording
+            message = notice_message(parcel.key, call.notice, request, about, to, wording)
+            if call.channel != "email":
+                return message
+            from account_reviews.presentation.notice_mail import with_page
+
+            return with_page(message)
 
         delivery = {
             "recipient": call.recipient,

@@ -1,4 +1,4 @@
-"""Notices as e-mail, over SMTP."""
+"""Notices as e-mail, over SMTP: a part of text, and one of HTML where there is a page."""
 
 import asyncio
 import re
@@ -110,6 +110,8 @@ class EmailNotifier:
         mail["Message-ID"] = f"<{message.key}@{self._sender.domain}>"
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(shown_line_by_line(message.text), cte="quoted-printable")
+        if message.html is not None:
+            mail.add_alternative(message.html, subtype="html", cte="quoted-printable")
         return mail
 
     async def health(self) -> Health:

@@ -111,9 +111,16 @@ def notice_message(
 
 
 def digest_message(
-    key: str, digest: Digest, to: Addressee, wording: Wording, whole: str, at: datetime
+    key: str,
+    digest: Digest,
+    to: Addressee,
+    wording: Wording,
+    whole: str,
+    at: datetime,
+    page: str | None = None,
 ) -> Message:
-    """The message of one owner's morning. `whole` is all of it, for whoever may read that."""
+    """The message of one owner's morning. `whole` is all of it, for whoever may read that, and
+    `page` the same as HTML."""
     owner = written_on_one_line(to.name or digest.owner_name or digest.owner_id)
     text = whole if wording.personal_data else "\n".join(_digest_lines(digest, owner, to))
     news = "nothing new" if digest.nothing_new else digest.summary.rstrip(".")
@@ -125,6 +132,7 @@ def digest_message(
         address=to.address,
         subject=f"Account reviews, {day_of(digest.day)}: {news}",
         text=text.rstrip("\n") + "\n",
+        html=page if wording.personal_data else None,
         at=at,
         data={
             "owner_id": digest.owner_id,

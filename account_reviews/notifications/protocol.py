@@ -26,6 +26,8 @@ class Message:
     """The recipient's e-mail address; None where nobody knows one."""
     subject: str
     text: str
+    html: str | None = None
+    """The same as a page that needs nothing from elsewhere, for channels that show one."""
     at: Timestamp
     """When it became due."""
     data: dict[str, JsonValue] = field(default_factory=dict)

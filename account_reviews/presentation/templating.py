@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from account_reviews.domain.characters import escaped_in_markdown, isolated, shown_on_one_line
+from account_reviews.presentation.words import Words
 
 Form = Literal["md", "html", "text"]
 
@@ -29,6 +30,9 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 def render(name: str, form: Form, **values: object) -> str:
     """A document. `name` without its ending: `brief` is brief.html.j2, or brief.md.j2."""
     ending = "html" if form == "html" else "md"
+    words = values.get("words")
+    if isinstance(words, Words):
+        values = {"lang": str(words.locale).replace("_", "-"), **values}
     made = _environment(form).get_template(f"{name}.{ending}.j2").render(**values)
     return made if form == "html" else _without_gaps(made)
 

@@ -13,9 +13,14 @@ from account_reviews.domain.policy.notifications import Notifications
 from account_reviews.domain.reports.digest import Digest
 from account_reviews.domain.review.deliveries import Parcel, delivery_key
 from account_reviews.notifications.courier import Posting
-from account_reviews.notifications.messages import digest_message
+from account_reviews.notifications.messages import Addressee, digest_message
 from account_reviews.notifications.protocol import Message
-from account_reviews.presentation.digest import render_digest
+from account_reviews.presentation.digest import digest_mail
+from account_reviews.presentation.mail import Mail
+from account_reviews.presentation.notice_mail import with_page
+from account_reviews.presentation.surroundings import Surroundings
+from account_reviews.presentation.words import Words
+from account_reviews.services.documents import asked_in_words
 from account_reviews.store.digest_queries import DigestReader
 
 AT_ONCE: Final = 8
@@ -66,7 +71,7 @@ async def send_all(
                 digest = await reader.get(tenant, owner, day)
                 if digest is None or (digest.nothing_new and table.digest == "news"):
                     return
-                await _send(posting, digest, channel, tenant, now)
+                await _send(reader, posting, digest, channel, tenant, now)
                 posted.sent += 1
             except ReviewsError as error:
                 where = posted.failed if error.retryable else posted.refused
@@ -79,8 +84,32 @@ async def send_all(
     return posted
 
 
+async def _mail(
+    reader: DigestReader,
+    posting: Posting,
+    digest: Digest,
+    to: Addressee,
+    tenant: str,
+    now: Timestamp,
+) -> Mail:
+    """All of it, in the words of whoever it is for."""
+    asked = await reader.documents.asked(
+        tenant, requests=[one.request_id for one in digest.waiting]
+    )
+    words = posting.wording.words(to, {})
+    if not isinstance(words, Words):
+        words = Words(now=now, zone=to.zone)
+    beside = Surroundings(asked=asked_in_words(asked), web_url=posting.wording.web_url)
+    return digest_mail(digest, words, beside)
+
+
 async def _send(
-    posting: Posting, digest: Digest, channel: str, tenant: str, now: Timestamp
+    reader: DigestReader,
+    posting: Posting,
+    digest: Digest,
+    channel: str,
+    tenant: str,
+    now: Timestamp,
 ) -> None:
     about = f"digest/{digest.owner_id}/{digest.day.isoformat()}"
     parcel = Parcel(
@@ -94,8 +123,12 @@ async def _send(
 
     async def compose() -> Message:
         to = await posting.book.find(tenant, digest.owner_id, channel, digest.owner_name)
-        whole = render_digest(digest, "md") if posting.wording.personal_data else ""
-        return digest_message(parcel.key, digest, to, posting.wording, whole, now)
+        whole, page = "", None
+        if posting.wording.personal_data:
+            mail = await _mail(reader, posting, digest, to, tenant, now)
+            whole, page = mail.text, mail.html
+        message = digest_message(parcel.key, digest, to, posting.wording, whole, now, page)
+        return with_page(message) if channel == "email" else message
 
     await posting.courier.deliver(parcel, compose)
 

@@ -73,7 +73,7 @@ async def beside_cycle(parts: Parts, document: "Mapping[str, Any]") -> Written:
     return Written(
         words,
         Surroundings(
-            asked=_asked(asked),
+            asked=asked_in_words(asked),
             values=await reader.revenue(document["run_id"], grave),
             web_url=parts.settings.web_url,
         ),
@@ -88,7 +88,7 @@ async def beside_digest(parts: Parts, digest: "Digest") -> Written:
     asked = await _reader(parts).asked(parts.settings.tenant, requests=requests)
     return Written(
         await words_of(parts),
-        Surroundings(asked=_asked(asked), web_url=parts.settings.web_url),
+        Surroundings(asked=asked_in_words(asked), web_url=parts.settings.web_url),
     )
 
 
@@ -125,10 +125,11 @@ def _knowing(words: "Words", snapshot: "AccountSnapshot | None") -> "Words":
 def _asked_by(state: "ReviewState", rows: "Iterable[AskedRow]") -> "tuple[Asked, ...]":
     """Those of this review: the account may have another review by now."""
     mine = {request.request_id for request in state.requests}
-    return _asked(row for row in rows if row.request_id in mine)
+    return asked_in_words(row for row in rows if row.request_id in mine)
 
 
-def _asked(rows: "Iterable[AskedRow]") -> "tuple[Asked, ...]":
+def asked_in_words(rows: "Iterable[AskedRow]") -> "tuple[Asked, ...]":
+    """Requests as documents take them."""
     from account_reviews.presentation.surroundings import Asked
 
     return tuple(

@@ -16,6 +16,7 @@ from account_reviews.domain.reports.digest import (
 from account_reviews.domain.reports.owner_brief import UNASSIGNED
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.store.document_queries import DocumentReader
 from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import Row, Statements
 from account_reviews.store.stored_json import Parsed, parsed
@@ -50,6 +51,11 @@ class DigestReader:
 
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
+
+    @property
+    def documents(self) -> DocumentReader:
+        """What a digest shows beside its own content."""
+        return DocumentReader(self._statements)
 
     async def get(self, tenant: str, owner: str, day: date) -> Digest | None:
         """The stored digest of that day; None also when it cannot be read, to be made anew."""
