@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from account_reviews.domain.analysis.model import Evidence, OpenTask, Recommendation
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.proposals import Action, ItemState
+from account_reviews.domain.records import Account, RecordRef, RecordType
 from account_reviews.domain.reports.brief import Brief, BriefItem, Reason
 from account_reviews.presentation.claims import Claim, Source, Teller, moved_score
 from account_reviews.presentation.score_chart import ScoreChart, score_chart
@@ -135,7 +136,7 @@ class _Maker:
         self._words = words
         self._beside = beside
         self._tell = Teller(words)
-        self._known = _evidence_of(brief)
+        self._known = (*_fields_of(beside.account), *_evidence_of(brief))
 
     def view(self) -> BriefView:
         brief, words = self._brief, self._words
@@ -346,6 +347,15 @@ class _Maker:
 
 def _items_of(one: Recommendation, items: Sequence[BriefItem]) -> list[str]:
     return [it.change_id for it in items if it.recommendation_id == one.id]
+
+
+def _fields_of(account: Account | None) -> Iterable[Evidence]:
+    """What the account says, for what is referred to by its field alone."""
+    if account is None:
+        return
+    record = RecordRef(type=RecordType.ACCOUNT, id=account.id, name=account.name, url=account.url)
+    for name, value in account.model_dump(mode="json", exclude={"custom"}).items():
+        yield Evidence(record=record, field=name, value=value, at=account.modified_at)
 
 
 def _evidence_of(brief: Brief) -> tuple[Evidence, ...]:

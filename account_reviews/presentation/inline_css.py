@@ -18,7 +18,7 @@ _MEDIA: Final = re.compile(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 _VARIABLE: Final = re.compile(r"var\(--([\w-]+)\)")
 _SIMPLE: Final = re.compile(r"^([a-z][a-z0-9]*)?((?:\.[\w-]+)*)$")
 _DARK: Final = "(prefers-color-scheme: dark)"
-_VOID: Final = frozenset({"meta", "br", "hr", "img", "input", "link"})
+_VOID: Final = frozenset({"meta", "br", "hr", "img", "input", "link", "wbr"})
 _LEFT_OUT: Final = frozenset({"svg", "style", "form", "script"})
 _OPENED: Final[Mapping[str, str]] = {
     "details": "div", "summary": "p", "main": "div", "article": "div", "section": "div",

@@ -18,6 +18,7 @@ from account_reviews.domain.errors import (
 from account_reviews.notifications.email import EmailNotifier, Sender
 from account_reviews.notifications.protocol import Message
 from account_reviews.notifications.smtp_server import parse_smtp_url
+from account_reviews.presentation.notice_mail import with_page
 from tests.support.mail_server import (
     PASSWORD,
     USER,
@@ -64,6 +65,19 @@ async def test_a_mail_says_what_the_notice_says() -> None:
     assert mail["Date"].datetime == MESSAGE.at
     assert mail.get_content_type() == "text/plain"
     assert mail.get_content().replace("\r\n", "\n") == MESSAGE.text
+
+
+async def test_a_mail_with_a_page_has_both_parts() -> None:
+    found = with_page(replace(MESSAGE, data={"url": "https://r.example/requests/a-1"}))
+    async with mail_server() as server:
+        await notifier(f"smtp://{LOOPBACK}:{server.port}?starttls=off").send(found)
+    (mail,) = server.mails
+    assert mail.get_content_type() == "multipart/alternative"
+    text, page = mail.iter_parts()
+    assert text.get_content().replace("\r\n", "\n") == MESSAGE.text
+    assert page.get_content_type() == "text/html"
+    assert page.get_content().replace("\r\n", "\n") == found.html
+    assert "https://r.example/requests/a-1" in page.get_content()
 
 
 @pytest.mark.parametrize(("scheme", "tls"), [("smtp", "starttls"), ("smtps", "implicit")])

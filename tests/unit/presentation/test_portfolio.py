@@ -2,34 +2,23 @@
 
 import json
 import re
-from datetime import date, timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from account_reviews.domain.analysis.model import PreviousRisk, RiskLevel
 from account_reviews.domain.canonical import plain
-from account_reviews.domain.cycle.state import CycleScope, CycleStatus
-from account_reviews.domain.reports.owner_brief import OwnerBrief
+from account_reviews.domain.cycle.state import CycleStatus
 from account_reviews.domain.reports.portfolio import (
-    PortfolioParts,
-    PreviousCycle,
-    RiskMove,
     SinceLast,
-    Waiting,
-    build_portfolio,
-    compare,
-    parts_of,
 )
 from account_reviews.presentation import charts
 from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
 from account_reviews.presentation.digest import render_digest
 from account_reviews.presentation.words import Words
-from account_reviews.store.cycle_queries import CycleRow
-from tests.support.accounts import CYCLE, brief_of, reviewed, with_risk
+from tests.support.accounts import brief_of, reviewed
 from tests.support.build import AS_OF
-from tests.support.digests import CHANGED, closed_review, digest_of, of_account, request
+from tests.support.documents import busy_digest, document, row
 
 WORDS = Words(now=AS_OF)
 EVIL = '<script>alert("x")</script>'
@@ -50,70 +39,6 @@ PORTFOLIO_KEYS = (
     "pipeline", "overdue_approvals", "open_approvals", "uptake", "since_last", "degraded",
     "missing_sources", "failed_accounts",
 )  # fmt: skip
-
-
-def row(**fields: Any) -> CycleRow:
-    values: dict[str, Any] = {
-        "run_id": "run-1",
-        "cycle_id": "cycle/one",
-        "kind": "weekly",
-        "status": CycleStatus.COMPLETED,
-        "reason": None,
-        "schedule_id": None,
-        "started_by": "ann",
-        "as_of": AS_OF,
-        "scheduled_at": None,
-        "late": False,
-        "accounts": 4,
-        "done": 3,
-        "running": 0,
-        "waiting": 1,
-        "failed": 0,
-        "joined": 0,
-        "missing_sources": (),
-        "started_at": AS_OF,
-        "updated_at": AS_OF,
-        "closed_at": AS_OF,
-        **fields,
-    }
-    return CycleRow(**values)
-
-
-def briefs(name: str = "Amber Works") -> list[OwnerBrief]:
-    grave = with_risk(
-        reviewed("ACC-1", "silent", first=True, account_name=name), 90, RiskLevel.CRITICAL
-    )
-    return [
-        brief_of(grave, reviewed("ACC-2"), missing_sources=("memory",)),
-        brief_of(reviewed("ACC-3", owner_id="ben"), owner="ben"),
-        brief_of(reviewed("ACC-4", "poor", owner_id="unassigned"), owner="unassigned"),
-    ]
-
-
-def document(name: str = "Amber Works", *, owners: int = 3) -> dict[str, Any]:
-    made = briefs(name)
-    total = sum((parts_of(one) for one in made), PortfolioParts())
-    before = dict.fromkeys(RiskLevel, 1)
-    previous = PreviousCycle(
-        cycle_id="cycle/zero", run_id="r", as_of=AS_OF, risk_distribution=before
-    )
-    move = RiskMove(
-        account_id="ACC-1",
-        account_name=name,
-        owner_id="anna",
-        before=PreviousRisk(score=10, level=RiskLevel.LOW),
-        after=PreviousRisk(score=90, level=RiskLevel.CRITICAL),
-    )
-    report = build_portfolio(
-        CYCLE,
-        CycleScope(),
-        total,
-        approvals={"anna": Waiting(open=2, overdue=1)},
-        decided=[],
-        since_last=compare(previous, [move], whole=True),
-    )
-    stored: Any = plain({"briefs": made, "portfolio": report.document()})
-    return cycle_document(row(), stored["briefs"][:owners], stored["portfolio"])
 
 
 def test_the_document_has_the_keys_of_the_contract() -> None:
@@ -251,32 +176,6 @@ def test_a_brief_without_changes_says_so() -> None:
         assert "No updates" in render_cycle(cycle_document(row(), [stored], None), form)
 
 
-def busy_digest(name: str = "Amber Works") -> Any:
-    first = of_account("A", CHANGED, account_name=name)
-    waits = request("A", AS_OF - timedelta(hours=1)).model_copy(update={"account_name": name})
-    return digest_of([first], requests=(waits,), closed=(closed_review("B"),))
-
-
-def test_a_digest_shows_its_four_parts() -> None:
-    page = render_digest(busy_digest(), "markdown")
-    for head in ("Look at these first", "What changed", "What waits for you", "decisions did"):
-        assert head in page
-    assert "OVERDUE: 1 change waits for Anna Lee overdue since Mon 30 Jun, 1 hour ago" in page
-    assert "written: Call them; the CRM shows it; decided by Anna Lee" in page
-    assert "Active → At Risk" in page
-    assert json.loads(render_digest(busy_digest(), "json"))["day"] == "2025-06-30"
-
-
-def test_a_digest_escapes_what_comes_from_the_crm() -> None:
-    assert "<script" not in render_digest(busy_digest(EVIL), "html")
-    assert "<script" not in render_digest(busy_digest(EVIL), "md")
-    assert "&lt;script&gt;" in render_digest(busy_digest(EVIL), "html")
-
-
-def test_a_name_from_right_to_left_stands_alone_on_a_page() -> None:
-    assert "\u2068شرکت 24\u2069" in render_digest(busy_digest("شرکت 24"), "html")
-
-
 @pytest.mark.parametrize("form", ["md", "html"])
 def test_no_name_turns_its_line_around_or_acts_on_a_terminal(form: str) -> None:
     name = "abc\u202egnp\x1b[2K\x9b8m\u2066"
@@ -294,14 +193,6 @@ def test_a_name_stays_whole_where_a_list_begins_with_it(name: str) -> None:
 
     for page in (render_digest(busy_digest(name), "md"), render_cycle(document(name), "md")):
         assert f"<li>{name} (" in MarkdownIt().render(page)
-
-
-def test_a_digest_without_news_is_one_line() -> None:
-    quiet = digest_of(day=date(2025, 7, 1))
-    assert render_digest(quiet, "md") == "Nothing new for Anna Lee on Tue 1 Jul."
-    page = render_digest(quiet, "html")
-    assert page.count("<p>") == 1
-    assert "<h2>" not in page
 
 
 def test_nothing_to_compare_with_is_said() -> None:
