@@ -6,7 +6,7 @@ needs a connection and a query, and neither an engine, a CRM nor Temporal.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
@@ -318,7 +318,7 @@ class Parts:
         return Posting(
             Courier(ledger, open_notifiers(self.settings), instruments.notice_tried),
             AddressBook(self.policy, self.crm),
-            notice_wording(self.settings, self.policy),
+            replace(notice_wording(self.settings, self.policy), links=self.guard.link_path),
         )
 
     def relay(self, *, adopts: bool = True) -> "Relay":

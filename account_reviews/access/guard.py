@@ -20,6 +20,7 @@ from account_reviews.domain.access.signed import Binding, Claims, mismatch
 from account_reviews.domain.errors import BadInputError, ReviewsError
 from account_reviews.domain.policy.access import Access
 from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.messages import Refusal, RefusalCode, SubmitDecision
 from account_reviews.domain.review.nonces import is_full, nonce_of
@@ -100,11 +101,23 @@ class Guard:
             )
         return sign(Claims(binding=binding, expires=expires, unique=unique), self._keys)
 
-    def sign_link(self, claims: LinkClaims) -> str | None:
-        """The token of a link; None where there are no keys, or the policy has no links."""
+    def link_path(self, request: ApprovalRequest, by: str) -> str | None:
+        """The path at which `by` decides on a request as it is now; None where there are no keys,
+        the policy has no such links, or cannot be read."""
         from account_reviews.access.links import sign_link
 
-        return sign_link(claims, self._keys) if self._keys and self.has_links else None
+        try:
+            if self._keys is None or not self.has_links:
+                return None
+        except ReviewsError:
+            return None
+        claims = LinkClaims(
+            request_id=request.request_id,
+            shown_hash=request.shown_hash,
+            by=by,
+            expires=int(request.deadline.timestamp()),
+        )
+        return f"/l/{sign_link(claims, self._keys)}"
 
     def read_link(self, token: str) -> LinkClaims | None:
         """What a link of ours says; None for any other text."""

@@ -70,6 +70,8 @@ class Wording:
     words: WordsOf
     personal_data: bool = False
     web_url: str | None = None
+    links: Callable[[ApprovalRequest, str], str | None] | None = None
+    """The path at which somebody decides on a request without signing in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +195,10 @@ def _lines(
     link = _link(request, wording)
     if link is not None:
         yield f"In the browser: {link}"
+    decide = _decide_link(notice, request, to, wording)
+    if decide is not None:
+        yield "Decide there without signing in. The link is yours alone, and counts once:"
+        yield f"  {decide}"
 
 
 def _opening(
@@ -254,6 +260,9 @@ def _data(
         "command": _show(request),
         "url": _link(request, wording),
     }
+    decide = _decide_link(notice, request, to, wording)
+    if decide is not None:
+        found["decide_url"] = decide
     if wording.personal_data:
         found["changes"] = [
             {
@@ -307,6 +316,16 @@ def _counts(items: Sequence[Item]) -> dict[Action, int]:
 
 def _show(request: ApprovalRequest) -> str:
     return f"reviews approvals show {request.request_id}"
+
+
+def _decide_link(
+    notice: Notice, request: ApprovalRequest, to: Addressee, wording: Wording
+) -> str | None:
+    """Where `to` decides as himself. Opening it decides nothing."""
+    if not wording.web_url or wording.links is None or notice.kind is NoticeKind.EXPIRED:
+        return None
+    path = wording.links(request, to.recipient)
+    return None if path is None else f"{wording.web_url.rstrip('/')}{path}"
 
 
 def _link(request: ApprovalRequest, wording: Wording) -> str | None:

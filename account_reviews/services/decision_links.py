@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from account_reviews.access.guard import Guard
 from account_reviews.access.secret_values import digest
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.access.links import LinkClaims
@@ -29,12 +28,6 @@ class Opened(NamedTuple):
     row: RequestRow
     problem: str | None
     """Why it does not, in a sentence; None: it does."""
-
-
-def link_path(guard: Guard, claims: LinkClaims) -> str | None:
-    """The path of a link; None where links do not decide."""
-    token = guard.sign_link(claims)
-    return f"/l/{token}" if token else None
 
 
 async def open_link(parts: Parts, token: str) -> Opened:
