@@ -6,7 +6,6 @@ nothing anew: each decision of it has an id that is made from that of the form a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.bootstrap import Parts
@@ -27,7 +26,7 @@ from account_reviews.domain.review.messages import (
     checked,
 )
 from account_reviews.services.access import require_decision, require_of
-from account_reviews.services.decision_tokens import make_token
+from account_reviews.services.decision_tokens import signed
 from account_reviews.services.decisions import check_owner, decide, until_seen
 from account_reviews.store.review_queries import RequestRow
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 LONGEST_ID: Final = 64
-_SIGNED_FOR: Final = timedelta(minutes=5)
 
 
 class PartlyDecidedError(ConflictError):
@@ -173,9 +171,7 @@ async def _ready(parts: Parts, row: RequestRow, decision: SubmitDecision) -> Sub
     """The decision as it may be sent: signed where that is asked for."""
     if decision.changes:
         await check_owner(parts.accounts, decision)
-    if parts.settings.policy_file is not None and parts.guard.requires_signed:
-        signed = await make_token(parts, row, decision, _SIGNED_FOR)
-        decision = decision.model_copy(update={"token": signed.token})
+    decision = await signed(parts, row, decision)
     await require_decision(parts, row, decision)
     return decision
 

@@ -19,7 +19,6 @@ _LINKED: Final = (
     "delete from reviews.web_links where tenant = :tenant and id_hash = :id_hash "
     "and ends_at > now() returning person"
 )
-_USE: Final = read_sql("account_reviews.store", "use_once.sql")
 
 
 class SessionRow(NamedTuple):
@@ -73,10 +72,3 @@ class WebSessions:
             _LINKED, tenant=self._tenant, id_hash=id_hash
         )
         return found
-
-    async def use_once(self, kind: str, key: bytes, ends_at: datetime) -> bool:
-        """Whether this is the first time; what has ended is forgotten, so check that before."""
-        found = await self._statements.scalar(
-            _USE, tenant=self._tenant, kind=kind, key=key, ends_at=ends_at
-        )
-        return bool(found)

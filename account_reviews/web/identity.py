@@ -93,14 +93,26 @@ async def signed_in(request: Request) -> Principal:
     return found
 
 
+def carries(request: Request, right: str) -> bool:
+    """Whether the header holds the token."""
+    given = request.headers.get(CSRF_HEADER)
+    return given is not None and _same(given, right)
+
+
 async def check_csrf(request: Request, right: str) -> None:
     """ForgedError unless the header or the field of the form holds the token."""
-    given = request.headers.get(CSRF_HEADER)
-    if given is None and "form" in request.headers.get("content-type", ""):
-        field = (await request.form()).get(CSRF_FIELD)
-        given = field if isinstance(field, str) else None
-    if given is None or not hmac.compare_digest(given.encode(), right.encode()):
+    if CSRF_HEADER in request.headers:
+        fits = carries(request, right)
+    else:
+        is_form = "form" in request.headers.get("content-type", "")
+        field = (await request.form()).get(CSRF_FIELD) if is_form else None
+        fits = isinstance(field, str) and _same(field, right)
+    if not fits:
         raise ForgedError
+
+
+def _same(given: str, right: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), right.encode())
 
 
 Who = Annotated[Principal, Depends(signed_in)]

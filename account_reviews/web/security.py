@@ -13,8 +13,11 @@ from account_reviews.config.ports import HERE
 from account_reviews.domain.errors import ReviewsError
 from account_reviews.web.errors import answer, answer_anything, status_of
 from account_reviews.web.identity import (
+    SAFE,
+    ForgedError,
     NotSignedInError,
     TurnedAwayError,
+    carries,
     recognised,
 )
 from account_reviews.web.middleware import GoneError, TooLargeError, TooSlowError, read_body
@@ -116,9 +119,13 @@ class Guarded:
         if not request.url.path.startswith("/api/"):
             return None
         try:
-            return None if await recognised(request) else NotSignedInError()
+            who = await recognised(request)
         except ReviewsError as error:
             return error
+        if who is None:
+            return NotSignedInError()
+        forged = request.method not in SAFE and who.csrf and not carries(request, who.csrf)
+        return ForgedError() if forged else None
 
     def _is_ours(self, request: Request) -> bool:
         found = _HOST.fullmatch(request.headers.get("host", ""))

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from account_reviews.domain.access.roles import Scope, Verb
-from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.errors import BadInputError, UnreachableError
 from account_reviews.domain.policy.access import Role
 from account_reviews.services.sign_ins import make_token, revoke_token
 from account_reviews.web.identity import Who
@@ -133,6 +133,36 @@ async def test_a_cookie_does_not_speak_where_a_token_is_sent(web: Web) -> None:
     browser = await web.signed_in(Role.ADMIN)
     answer = await browser.get("/api/v1/nowhere", headers={"authorization": "Bearer rvw_nobody"})
     assert answer.status_code == 401
+
+
+async def test_a_cookie_alone_changes_nothing(web: Web) -> None:
+    browser = await web.signed_in(Role.ADMIN)
+    token = browser.headers.pop("x-csrf-token")
+    form = f"csrf_token={token}".encode()
+    sent = {b'{"count": 1}': "application/json", b"{": "application/json"}
+    for content, kind in {**sent, form: "application/x-www-form-urlencoded"}.items():
+        headers = {"content-type": kind}
+        answer = await browser.post("/api/v1/act/read", content=content, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "csrf")
+    headers = {"x-csrf-token": token}
+    answer = await browser.post("/api/v1/act/read", json={"count": 1}, headers=headers)
+    assert answer.status_code == 200
+
+
+async def test_while_the_database_is_away_that_is_said(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, program = await web.signed_in(Role.ADMIN), await web.program(Role.ADMIN)
+
+    async def away(*_: Any, **__: Any) -> None:
+        raise UnreachableError("the connection to the database is lost")
+
+    monkeypatch.setattr("account_reviews.store.statements.Statements.rows", away)
+    page, answer = await browser.get("/break"), await program.get("/api/v1/break")
+    assert (page.status_code, answer.status_code) == (503, 503)
+    assert "The connection to the database is lost." in page.text
+    assert answer.json()["error"]["code"] == "unreachable"
+    assert int(page.headers["retry-after"]) >= 1
 
 
 async def test_bad_input_says_which(web: Web) -> None:
