@@ -10,7 +10,17 @@ from account_reviews.web import static_files
 from account_reviews.web.doors import Doors
 from account_reviews.web.errors import install
 from account_reviews.web.oidc import Oidc
-from account_reviews.web.pages import account, inbox, links, portfolio, request, review, sign_in
+from account_reviews.web.pages import (
+    account,
+    cycles,
+    inbox,
+    links,
+    portfolio,
+    proof,
+    request,
+    review,
+    sign_in,
+)
 from account_reviews.web.refusals import Refused
 from account_reviews.web.security import Guarded
 from account_reviews.web.sessions import Sessions
@@ -25,6 +35,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     inbox.router,
     request.router,
     links.router,
+    cycles.router,
+    proof.router,
     review.router,
 )
 """In this order a path is looked for."""

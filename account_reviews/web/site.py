@@ -121,6 +121,7 @@ class Site:
         request: Request,
         who: Principal | None,
         name: str,
+        /,
         status: int = 200,
         **context: Any,
     ) -> Response:

@@ -1,6 +1,6 @@
 """`reviews audit verify`: was the trail altered, and is all of it there?"""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,48 +112,18 @@ def _fingerprints(keys: "PublicKeys") -> list[str]:
 async def _online(
     parts: "Parts", since: datetime | None, review: str | None, keys: "PublicKeys"
 ) -> "Report":
-    from account_reviews.audit.seals.anchors import open_anchors
-    from account_reviews.audit.verify.completeness import add_completeness
-    from account_reviews.audit.verify.facts import add_facts
-    from account_reviews.audit.verify.recorded_writes import Elsewhere
-    from account_reviews.audit.verify.scope import Scope
-    from account_reviews.audit.verify.verifier import Verifier
-    from account_reviews.domain.audit.redaction import rules_of
+    from account_reviews.services.audit_proofs import verify
     from account_reviews.services.reviews import review_id_of
 
-    settings = parts.settings
-    verifier = Verifier(parts.audit.engine, keys, open_anchors(settings.seals_place))
-    review_id = review_id_of(settings.tenant, review) if review is not None else None
-    if review_id is not None:
-        report = await verifier.verify_review(settings.tenant, review_id)
-    else:
-        report = await verifier.verify(since=since)
-    rules, began = rules_of(parts.policy), datetime.now(UTC)
-    compared = await add_completeness(
-        report,
-        await temporal_if_there(parts),
-        parts.audit.engine,
-        rules,
-        since=since,
-        workflow_id=review_id,
-    )
-    await add_facts(
-        report,
-        parts.engine,
-        parts.audit.engine,
-        Elsewhere(settings.tenant, parts.foreign_ledger),
-        rules,
-        Scope(since=since, review_id=review_id),
-        chains=compared.chains if compared is not None else {},
-        began=began,
-    )
-    return report
+    review_id = review_id_of(parts.settings.tenant, review) if review is not None else None
+    client = await temporal_if_there(parts)
+    return await verify(parts, client, keys, since=since, review_id=review_id)
 
 
 def _known_keys(settings: "Settings") -> "PublicKeys":
-    from account_reviews.audit.seals.keys import public_keys
+    from account_reviews.services.audit_proofs import known_keys
 
-    return public_keys(settings.signing_key, settings.pinned_keys)
+    return known_keys(settings)
 
 
 def _print(document: dict[str, Any]) -> None:
