@@ -16,7 +16,7 @@ from babel.numbers import format_currency, format_decimal, format_percent
 
 from account_reviews.domain.analysis.model import DetectedChange, OpenTask
 from account_reviews.domain.base import Scalar
-from account_reviews.domain.proposals import Action, due_in_words, same
+from account_reviews.domain.proposals import Action, same
 from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
@@ -278,7 +278,7 @@ class Words:
 
     def _after(self, change: Change, name: str, value: Scalar) -> str:
         if name == "due_at" and change.due_in_seconds is not None:
-            return due_in_words(change.due_in_seconds)
+            return f"{self.span(change.due_in_seconds)} after it is written"
         return self.value(name, value)
 
 

@@ -158,12 +158,11 @@ def _references(known: Known, one: Recommendation) -> tuple[Evidence, ...]:
 
 
 def _reference(known: Known, source: Reference) -> Evidence:
-    """What a recommendation goes by: as a finding cites it, else as it was read."""
+    """What a recommendation goes by: as a finding or a score cites it, else as it was read."""
     cited = next(
         (
             evidence
-            for finding in (known.analysis.findings if known.analysis else ())
-            for evidence in finding.evidence
+            for evidence in _cited(known.analysis)
             if (evidence.record.id, evidence.field) == (source.entity_id, source.field)
         ),
         None,
@@ -180,6 +179,16 @@ def _reference(known: Known, source: Reference) -> Evidence:
         field=source.field or source.source_type,
         at=source.timestamp,
     )
+
+
+def _cited(analysis: Analysis | None) -> Iterator[Evidence]:
+    if analysis is None:
+        return
+    parts = (
+        *analysis.findings, *analysis.risk.contributions, *analysis.health.contributions,
+    )  # fmt: skip
+    for part in parts:
+        yield from part.evidence
 
 
 def tell_decisions(known: Known) -> Iterator[Line]:

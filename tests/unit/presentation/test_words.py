@@ -130,3 +130,10 @@ def test_amounts_stand_as_the_locale_has_them() -> None:
     assert WORDS.priced(None) is WORDS
     assert Words(now=NOW).money("1234.5") == "1,234.5"
     assert WORDS.money(None) == "unknown"
+
+
+def test_a_due_date_that_is_counted_from_the_write_says_so() -> None:
+    task = change(Action.CREATE_TASK, {"subject": "Call", "due_at": "2026-10-01T12:00:00Z"})
+    for seconds, said in ((86_400, "1 day"), (172_800, "2 days"), (604_800, "1 week")):
+        counted = task.model_copy(update={"due_in_seconds": seconds})
+        assert WORDS.change(counted) == f"New task, due {said} after it is written: Call"

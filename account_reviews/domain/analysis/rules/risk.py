@@ -95,7 +95,7 @@ def _call(context: Context) -> list[Draft]:
                 task(
                     context,
                     CALL,
-                    "The account is at risk. Ask the main contact how things are and record it.",
+                    "This account may be lost. Ask the main contact how things are and record it.",
                     priority,
                     why=why,
                     evidence=standing,
@@ -129,7 +129,7 @@ def _note(context: Context, why: str, evidence: tuple[Evidence, ...]) -> Write:
     content = (
         f"Account review: the risk is {context.risk.level}. Reasons: {_words(context, lasting)}."
     )
-    return note("Account review: why this account is at risk", content, why=why, evidence=evidence)
+    return note("Account review: what makes the risk", content, why=why, evidence=evidence)
 
 
 def _standing(context: Context) -> tuple[Evidence, ...]:
