@@ -18,7 +18,9 @@ from account_reviews.domain.errors import CycleNotFoundError
 from account_reviews.domain.records import AccountStatus
 from account_reviews.domain.reports.portfolio import MakeResults, ResultsMade
 from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
+from account_reviews.presentation.surroundings import Surroundings
 from account_reviews.store.cycle_queries import CycleReader
+from account_reviews.store.document_queries import DocumentReader
 from tests.support.connections import statements_on
 from tests.support.portfolio_world import FIRST, HOUR, SECOND, World
 
@@ -250,11 +252,33 @@ async def test_pages_are_made_of_what_is_stored(weeks: Weeks) -> None:
     assert document["degraded"]
     page = render_cycle(document, "html")
     assert "Wendel Ashgrove" in page
-    assert page.count("<details") == 8
+    assert page.count('class="sheet"') == 8
     mine = cycle_document(row, await reader.briefs(row.run_id, "ow-6"), document["portfolio"])
     page = render_cycle(mine, "md")
     assert page.startswith("# Brief for Wendel Ashgrove")
-    assert "Oren Salvat" not in page.split("### Recommendations")[0]
+    assert "Oren Salvat" not in page
+
+
+async def test_the_accounts_of_high_risk_come_first_and_the_largest_of_them_leads(
+    weeks: Weeks,
+) -> None:
+    statements = statements_on(weeks.world.engine)
+    reader = CycleReader(statements)
+    row = await reader.find(weeks.world.tenant, weeks.second.cycle_id)
+    report = await reader.portfolio(row.run_id)
+    grave = [one for one in weeks.analyses.values() if one.risk.level in ("high", "critical")]
+    values = await DocumentReader(statements).revenue(row.run_id, [one.account_id for one in grave])
+    assert report is not None
+    assert sum(filter(None, values.values())) == Decimal(report["at_risk_value"])
+    document = cycle_document(row, await reader.briefs(row.run_id), report)
+    page = render_cycle(document, "md", None, Surroundings(values=values))
+    places = {one.account_id: page.index(f"({one.account_id})") for one in grave}
+    wanted = sorted(grave, key=lambda one: -(values[one.account_id] or Decimal(-1)))
+    amounts = [values[one] for one in sorted(places, key=lambda one: places[one])]
+    assert amounts == [values[one.account_id] for one in wanted]
+    assert len(amounts) > 2
+    assert page.index("## Owners") > max(places.values())
+    assert "of 100, up from" in page
 
 
 async def test_owners_without_changes_are_told_so(weeks: Weeks) -> None:
