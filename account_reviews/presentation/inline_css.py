@@ -131,7 +131,7 @@ def _dark_sheet(style: str, light: Mapping[str, str], dark: Mapping[str, str]) -
         selectors = [one.strip() for one in heads.split(",") if _path(one.strip())]
         if kept and selectors:
             lines.append(f"{', '.join(selectors)} {{ {'; '.join(kept)} }}")
-    return f"@media {_DARK} {{\n" + "\n".join(lines) + "\n}"
+    return f"@media screen and {_DARK} {{\n" + "\n".join(lines) + "\n}"
 
 
 def _narrow_sheet(style: str, light: Mapping[str, str]) -> str:
@@ -173,6 +173,8 @@ class _Writer(HTMLParser):
         kept = {
             name: value for name, value in attrs if name not in ("style", "open", "aria-hidden")
         }
+        if tag == "main":
+            kept["role"] = "main"
         if style and tag not in ("html", "head", "meta", "title"):
             kept["style"] = style
         said = "".join(
