@@ -142,6 +142,8 @@ async def decide_form(
             raise
         queued = queued or isinstance(answer, QueuedAnswer)
         await until_seen(parts.reader, parts.settings.tenant, row, answer)
+        if len(decisions) > 1:  # the next one is seen when the row differs from this one
+            row = await parts.reader.find_request(parts.settings.tenant, answer.request_id)
         accepted = accepted or any(one.applied for one in answer.items)
         left = [one.message for one in answer.items if not one.applied and one.message]
         if left and not queued:
