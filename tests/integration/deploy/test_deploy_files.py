@@ -138,9 +138,12 @@ def test_every_setting_of_a_worker_can_be_given() -> None:
     }  # fmt: skip
     known = {one.name for one in fields(Settings) if one.init}
     elsewhere |= {f"{one}_file" for one in known if f"{one}_file" in known}  # of a secret store
-    settings = known - elsewhere - {"snapshot"}
-    given = services()["worker"]["environment"]
-    assert {f"REVIEWS_{name.upper()}" for name in settings} - set(given) == set()
+    settings = {f"REVIEWS_{name.upper()}" for name in known - elsewhere - {"snapshot"}}
+    worker, web = (services("web")[name]["environment"] for name in ("worker", "web"))
+    assert settings - set(worker) - set(web) == set()
+    for_pages = {"REVIEWS_OIDC_ISSUER", "REVIEWS_WEB_PROXIES"}
+    assert settings - set(worker) >= for_pages
+    assert {name for name in set(web) - set(worker) if name.startswith("REVIEWS_")} <= settings
 
 
 def test_the_key_and_the_seals_lie_apart() -> None:
