@@ -22,7 +22,7 @@ SUBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """What the verbs of `reviews` are about, in the order of its help."""
 _OTHERS: Final = "Running it"
-_SENTENCE: Final = re.compile(r"(.+?[.!?])(?=\s|$)", re.DOTALL)
+_SENTENCE: Final = r"(.+?[.!?])(?=\s|$)"
 
 
 def sections(
@@ -44,7 +44,7 @@ def sections(
 
 def first_sentence(text: str) -> str:
     """The first sentence of a help text, on one line."""
-    found = _SENTENCE.match(text.strip())
+    found = re.match(_SENTENCE, text.strip(), re.DOTALL)
     return " ".join((found[1] if found else text).split())
 
 

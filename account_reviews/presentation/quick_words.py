@@ -4,10 +4,9 @@ Loading babel takes longer than reading a list. Readers of other languages get `
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from account_reviews.config.reader import locale_names
 from account_reviews.presentation.terms import account_named, term_of
@@ -35,14 +34,13 @@ _THRESHOLD: Final = 0.85
 """Of a unit, from which on it is told in that unit, as babel has it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class QuickWords:
+class QuickWords(NamedTuple):
     """What `Words` has for lists, in British English, in American with `american`."""
 
     now: datetime
     zone: tzinfo = UTC
     american: bool = False
-    people: Mapping[str, str] = field(default_factory=dict)
+    people: Mapping[str, str] = {}
 
     def day(self, at: datetime | date) -> str:
         """ "Fri 2 Oct"; of another year "Fri 2 Oct 2026"."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from account_reviews.domain.review.deliveries import DeliveryRow
     from account_reviews.domain.review.pending import PendingStep
     from account_reviews.domain.review.state import ReviewState
-    from account_reviews.store.review_queries import Archived, RequestRow, RunRow
+    from account_reviews.store.review_queries import Archived, RequestRow
 
 BY_TEMPORAL = " in Temporal"
 """How the reason of such an end ends: `terminated in Temporal`."""
@@ -35,12 +35,6 @@ def started_document(state: "ReviewState", *, joined: bool = False) -> dict[str,
         "outcome": state.outcome,
         "joined": joined,
     }
-
-
-def run_document(row: "RunRow") -> dict[str, Any]:
-    """A line of `list`."""
-    told = {name: value for name, value in row._asdict().items() if name != "plan_only"}
-    return {"workflow_id": row.review_id, **told}
 
 
 def change_document(change: "ProposedChange", state: "ItemState") -> dict[str, Any]:

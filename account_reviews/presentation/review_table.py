@@ -1,7 +1,7 @@
-"""The columns of `reviews list`."""
+"""The columns and the documents of `reviews list`."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.presentation.tables import Cell, Column, account_cell, word_cell
 from account_reviews.presentation.terms import outcome_of
@@ -33,6 +33,12 @@ RUN_COLUMNS: Final = (
     Column("updated_at", "Updated", wide=True),
 )
 _RISKS: Final = ("none", "low", "medium", "high", "critical")
+
+
+def run_document(row: "RunRow") -> dict[str, Any]:
+    """A line of `list` for programs."""
+    told = {name: value for name, value in row._asdict().items() if name != "plan_only"}
+    return {"workflow_id": row.review_id, **told}
 
 
 def run_row(row: "RunRow", words: "ListWords") -> tuple[object, ...]:

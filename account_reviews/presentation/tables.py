@@ -6,7 +6,6 @@ highest rank go first; prose is cut at the end of a word, or folded where its co
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from account_reviews.domain.characters import shown_on_one_line
@@ -23,8 +22,7 @@ _LAST_RESORT: Final = 8
 _DIGITS: Final = re.compile(r"(\d+)")
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """One column of a table.
 
     `key`: how `--columns` and `--sort` name it, as the JSON document does where it has it.
@@ -59,8 +57,7 @@ class Cell(NamedTuple):
     short: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class View:
+class View(NamedTuple):
     """How somebody wants to see a table.
 
     `columns`: keys or headings, in that order; empty for those that have room. `sort`: a key or a

@@ -12,10 +12,12 @@ from account_reviews.cli.session import open_session
 from account_reviews.presentation.tables import AS_IT_FITS, View
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from enum import StrEnum
 
+    from account_reviews.bootstrap import Parts
     from account_reviews.cli.lists import Rows
+    from account_reviews.store.review_queries import RunRow
 
 _CHOICES = ("phase", "status", "kind", "outcome", "risk_level")
 """Filters that take one of a few words."""
@@ -83,41 +85,51 @@ async def _list(
     output: Format,
     view: View,
 ) -> None:
-    from account_reviews.presentation.quick_words import list_words
-    from account_reviews.presentation.review_documents import run_document
-    from account_reviews.presentation.review_table import (
-        RUN_COLUMNS,
-        people_of,
-        run_row,
-        unknown_people,
-    )
-    from account_reviews.services.lookup import narrowed
-    from account_reviews.store.name_queries import names_of_owners
-    from account_reviews.store.review_queries import RunFilter, RunPage, RunRow
+    from account_reviews.presentation.review_table import RUN_COLUMNS, run_document
+    from account_reviews.store.review_queries import RunFilter, RunPage
 
     checked = _checked(where)
     async with open_session() as parts:
         whose = parts.settings.tenant if tenant is None else tenant
         if whose == parts.settings.tenant:
-            checked |= await narrowed(parts, checked)
+            checked |= await _meant(parts, checked)
         wanted = RunFilter(tenant=whose, where=checked, open_only=open_only)
 
         async def read(after: str | None, most: int) -> RunPage:
             return await parts.reader.list_runs(wanted, cursor=after, limit=most)
 
         async def rows(found: "Sequence[RunRow]") -> "Rows":
-            people = people_of(found)
-            missing = unknown_people(found)
-            if missing:
-                named = await names_of_owners(parts.statements, whose, missing)
-                people |= {who: name for who, name in named.items() if name}
-            words = list_words(parts.settings, lambda: parts.policy, people=people)
-            return [run_row(row, words) for row in found]
+            return await _rows(parts, whose, found)
 
         await show_list(
             view, output, read=read, columns=RUN_COLUMNS, rows=rows, document=run_document,
             limit=limit, cursor=cursor, nothing="no review fits",
         )  # fmt: skip
+
+
+async def _meant(
+    parts: "Parts", where: "Mapping[str, str | bool | datetime]"
+) -> "dict[str, str | bool | datetime]":
+    """The account and the owner that are named, by their ids."""
+    if not {"owner", "account"} & set(where):
+        return {}
+    from account_reviews.services.lookup import narrowed
+
+    return await narrowed(parts, where)
+
+
+async def _rows(parts: "Parts", tenant: str, found: "Sequence[RunRow]") -> "Rows":
+    from account_reviews.presentation.quick_words import list_words
+    from account_reviews.presentation.review_table import people_of, run_row, unknown_people
+    from account_reviews.store.name_queries import names_of_owners
+
+    people = people_of(found)
+    missing = unknown_people(found)
+    if missing:
+        named = await names_of_owners(parts.statements, tenant, missing)
+        people |= {who: name for who, name in named.items() if name}
+    words = list_words(parts.settings, lambda: parts.policy, people=people)
+    return [run_row(row, words) for row in found]
 
 
 def _checked(where: "dict[str, str | bool]") -> "dict[str, str | bool | datetime]":
