@@ -72,6 +72,9 @@ _ACTS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIER: Final = re.compile(r" \(tier \w+\)")
+_TOLD_TO: Final = frozenset({"approval_escalated", "approval_reminder", "approval_delegated"})
+"""Lines that name who is told, by their ids."""
+_NAME: Final = re.compile(r"[\w@]+(?:[.-][\w@]+)*")
 _WORD: Final = re.compile(r"\b[a-z]+_[a-z_]+\b")
 
 
@@ -107,6 +110,8 @@ def sentence(line: Line, words: Speech, short_ids: Mapping[str, str] | None = No
         return _decided(text, words.person(by), words.person)
     if kind == "approval_refused":
         return f"A decision of {words.person(by)} was refused: {text}"
+    if kind in _TOLD_TO:
+        text = _NAME.sub(lambda found: words.person(found[0]), text)
     if kind == "asked":
         return f"{words.person(by)} asks: {text}"
     if kind in _ITEMS:

@@ -96,6 +96,10 @@ def test_nothing_is_lost_and_each_keeps_its_own_order(
         (line("paused", "no reason given", "ow-1"), "Paused: no reason given (Ann Lee)"),
         (line("asked", "Why?", "ow-1"), "Ann Lee asks: Why?"),
         (line("something_new", "As it is"), "As it is"),
+        (
+            line("approval_escalated", f"Escalated to manager, ow-1 (why), request {REQUEST}"),
+            "Escalated to manager, Ann Lee (why), request acme-1",
+        ),
     ],
 )  # fmt: skip
 def test_a_line_is_a_sentence(told: dict[str, Any], said: str) -> None:
