@@ -63,6 +63,10 @@ SHORTEST_ID = 8
 LONGEST_NAME = 60
 """Characters of a name of a request that are repeated in a message."""
 """Characters of a request id that may stand for all of it."""
+_FAILING = (
+    "select count(*) from reviews.review_runs where tenant = :tenant and needs_attention "
+    "and closed_at is null and state->'failing' <> '[]'"
+)
 _DOCUMENT = "select body from reviews.documents where hash = :hash"
 
 
@@ -310,6 +314,10 @@ class ReviewReader:
             Waiting(**{**row, "approvers": tuple(json.loads(row["approvers"] or "[]"))})
             for row in rows
         ]
+
+    async def count_failing(self, tenant: str) -> int:
+        """Open reviews of which a step failed again and again when they saved last."""
+        return int(await self._statements.scalar(_FAILING, tenant=tenant) or 0)
 
     async def document(self, stored: str | None) -> Any:
         """A stored document, None when there is none."""

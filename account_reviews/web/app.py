@@ -15,11 +15,14 @@ from account_reviews.web.pages import (
     cycles,
     inbox,
     links,
+    operations,
     portfolio,
     proof,
     request,
     review,
+    schedules,
     sign_in,
+    stopping,
 )
 from account_reviews.web.refusals import Refused
 from account_reviews.web.security import Guarded
@@ -36,6 +39,9 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     request.router,
     links.router,
     cycles.router,
+    schedules.router,
+    operations.router,
+    stopping.router,
     proof.router,
     review.router,
 )

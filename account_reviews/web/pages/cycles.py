@@ -171,7 +171,7 @@ async def _live(site: Site, row: CycleRow) -> dict[str, Any]:
 
 def _shown(row: CycleRow, live: dict[str, Any] | None = None) -> dict[str, Any]:
     """A cycle with its counters as they are now."""
-    values = {**row.model_dump(), **(live or {})}
+    values = {"paused_by": None, "eta_seconds": None, **row.model_dump(), **(live or {})}
     over = values["done"] + values["waiting"] + values["failed"]
     values["over"] = over
     values["percent"] = round(100 * over / values["accounts"]) if values["accounts"] else 0

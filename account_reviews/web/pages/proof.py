@@ -1,6 +1,7 @@
 """The audit of one review: what the trail holds of it, and whether that is whole and unaltered."""
 
 import asyncio
+import re
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -25,6 +26,7 @@ Run = Annotated[str | None, Query(max_length=200)]
 PAGE: Final = 200
 _CHECK_SECONDS: Final = 60.0
 _FINDINGS: Final = 20
+_WORKER: Final = re.compile(r"\d+@\S+")
 
 
 @router.get("/reviews/{review:path}/audit")
@@ -91,9 +93,16 @@ def _shown(row: dict[str, Any], words: Words) -> dict[str, Any]:
     return {
         "when": words.moment(datetime.fromisoformat(row["at"])),
         "what": happened(row, words),
-        "who": words.person(row["actor"]),
+        "who": _who(row["actor"], words),
         "severity": row["severity"],
     }
+
+
+def _who(actor: str, words: Words) -> str:
+    """A person; a worker signs as its process and its machine."""
+    if _WORKER.fullmatch(actor):
+        return "a worker"
+    return "the program" if actor == "system" else words.person(actor)
 
 
 async def _proof(site: Site, review_id: str) -> dict[str, Any]:
