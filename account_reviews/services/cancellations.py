@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from temporalio.client import Client
 
@@ -34,6 +34,12 @@ class Cancelled:
     message: str
     queued: bool = False
     """Sent, and not seen to be done: the review is paused in Temporal, or no worker is at work."""
+
+    def document(self) -> dict[str, Any]:
+        """What programs get."""
+        shown = {"review_id", "run_id", "account_id", "phase", "status", "outcome", "closed_at"}
+        told = self.state.model_dump(include=shown)
+        return {**told, "queued": self.queued, "message": self.message}
 
 
 async def cancel(

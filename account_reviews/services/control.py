@@ -66,6 +66,24 @@ class Commanded:
     queued: bool = False
     """Sent, and nobody can say yet what becomes of it."""
 
+    def document(self) -> dict[str, Any]:
+        """What programs get."""
+        state, answer = self.state, self.answer
+        now = state if answer is None else answer
+        known = {"review_id", "run_id", "phase", "status", "version", "message"}
+        return {
+            "review_id": state.review_id,
+            "run_id": state.run_id,
+            "account_id": state.account_id,
+            "phase": now.phase,
+            "status": now.status,
+            "outcome": state.outcome,
+            "version": now.version,
+            "queued": self.queued,
+            "message": self.message,
+            **({} if answer is None else answer.model_dump(exclude=known)),
+        }
+
 
 async def command(
     parts: Parts,

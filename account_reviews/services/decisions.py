@@ -55,11 +55,15 @@ _NO = {
 _MISSING = {RefusalCode.UNKNOWN_ITEM, RefusalCode.UNKNOWN_REQUEST}
 
 
+class UnansweredError(UnreachableError):
+    """No worker answered; the decision may still be applied."""
+
+
 async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> DecisionAnswer:
     """Send a decision as an update and give the answer.
 
     ConflictError when something else was decided first, BadInputError for what does not fit,
-    UnreachableError when nobody answered: then it may still be applied, and repeating it with
+    UnansweredError when nobody answered: then it may still be applied, and repeating it with
     the same decision id is safe. A review that is paused in Temporal takes no updates: the decision
     is sent as a signal, which waits there, and the answer is a `QueuedAnswer`. NotFoundError when
     Temporal does not know the review any more.
@@ -72,7 +76,7 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
     try:
         return await asyncio.wait_for(_send(handle, body, decision_id), UPDATE_SECONDS)
     except (TimeoutError, UpdateTimeoutError):
-        raise UnreachableError(
+        raise UnansweredError(
             f"no worker answered within {UPDATE_SECONDS:.0f} s; the decision may still be applied",
             hint=f"start a worker, then repeat with --decision-id {decision_id}",
         ) from None

@@ -19,6 +19,7 @@ from account_reviews.domain.errors import (
 )
 from account_reviews.domain.policy.access import Role
 from account_reviews.domain.review.messages import (
+    DecisionAnswer,
     Malformed,
     QueuedAnswer,
     SubmitDecision,
@@ -167,6 +168,18 @@ async def check_right(
     )
     if not DECIDING & set(decider.roles):
         raise NotAllowedError(f"{decider.name} decides on nothing, also for nobody else")
+
+
+async def send(
+    parts: Parts, client: "Client", row: RequestRow, decision: SubmitDecision
+) -> DecisionAnswer:
+    """Send one decision of who signed in, or of a program, and give its answer.
+
+    What `decide` raises, and NotAllowedError where the policy does not let him.
+    """
+    answer = await decide(client, row, await _ready(parts, row, decision))
+    await until_seen(parts.reader, parts.settings.tenant, row, answer)
+    return answer
 
 
 async def _ready(parts: Parts, row: RequestRow, decision: SubmitDecision) -> SubmitDecision:

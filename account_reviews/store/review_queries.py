@@ -55,6 +55,11 @@ _ERASED = (
 )
 _PROGRESS = read_sql("account_reviews.store", "progress_of_runs.sql")
 _LIST_REQUESTS = read_sql("account_reviews.store", "list_requests.sql")
+_COUNT_PENDING = (
+    "select count(*) from reviews.approval_requests where tenant = :tenant and state = 'pending' "
+    "and (:owner::text is null or owner_id = :owner) "
+    "and (:account::text is null or account_id = :account)"
+)
 _FIND_REQUESTS = read_sql("account_reviews.store", "find_requests.sql")
 _FIND_REQUESTS_BY_BEGINNING = read_sql("account_reviews.store", "find_requests_by_beginning.sql")
 _PAST_REQUESTS = read_sql("account_reviews.store", "past_requests.sql")
@@ -267,6 +272,13 @@ class ReviewReader:
             next_cursor=make_cursor(last["deadline"], last["request_id"]) if last else None,
             unreadable=tuple(request_id for request_id, item in found if item is None),
         )
+
+    async def count_pending(
+        self, tenant: str, *, owner: str | None = None, account: str | None = None
+    ) -> int:
+        """How many requests wait for a decision."""
+        values = {"tenant": tenant, "owner": owner, "account": account}
+        return int(await self._statements.scalar(_COUNT_PENDING, **values))
 
     async def find_request(self, tenant: str, request_id: str) -> RequestRow:
         """The request of that id, or whose id begins so. RequestNotFoundError."""

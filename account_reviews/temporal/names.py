@@ -100,6 +100,15 @@ def parse_undo_id(value: str) -> tuple[str, str]:
     return unquote(parts[1]), unquote(parts[2])
 
 
+def undoes(review_id: str) -> dict[str, str] | None:
+    """Which write a review is about taking back; None for any other."""
+    try:
+        run_id, change_id = parse_undo_id(review_id)
+    except ValueError:
+        return None
+    return {"run_id": run_id, "change_id": change_id}
+
+
 def is_review_id(value: str) -> bool:
     """Whether a workflow of that id is a review: of an account, or one that takes a write back.
 

@@ -7,6 +7,10 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Route
 
 from account_reviews.web import static_files
+from account_reviews.web.api import router as api
+from account_reviews.web.api.health import Looked
+from account_reviews.web.api.pace import Pace
+from account_reviews.web.api.router import bare_app
 from account_reviews.web.doors import Doors
 from account_reviews.web.errors import install
 from account_reviews.web.oidc import Oidc
@@ -44,6 +48,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     stopping.router,
     proof.router,
     review.router,
+    api.router,
 )
 """In this order a path is looked for."""
 
@@ -54,19 +59,13 @@ def create_app(
     oidc: Oidc | None = None,
     hosts: frozenset[str],
     webhooks: Sequence[Route] = (),
+    pace: Pace | None = None,
     routers: Sequence[APIRouter] = ROUTERS,
 ) -> FastAPI:
     """The app. `hosts`: the names it is reached by (`security.known_hosts`). What it begins ends
     with `site.stack`."""
-    app = FastAPI(
-        title="Account Reviews",
-        version="1",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/openapi.json",
-        redirect_slashes=False,
-        routes=[*webhooks, Route("/healthz", healthz, methods=["GET"])],
-    )
+    app = bare_app(routes=[*webhooks, Route("/healthz", healthz, methods=["GET"])])
+    app.state.pace, app.state.looked = pace or Pace(), Looked()
     app.state.site = site
     sessions, refused = Sessions(site), Refused(site.parts)
     site.stack.callback(refused.close)

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from temporalio.service import RPCError
 
 from account_reviews.domain.base import sentence
 from account_reviews.domain.errors import (
@@ -22,6 +23,7 @@ from account_reviews.domain.errors import (
     ReviewsError,
     UnreachableError,
 )
+from account_reviews.temporal.client import explained
 from account_reviews.web.identity import (
     BadTokenError,
     NotSignedInError,
@@ -96,11 +98,17 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ReviewsError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(RPCError, _of_temporal)
 
 
 async def _of_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, ReviewsError)
     return await answer(request, error, status_of(error))
+
+
+async def _of_temporal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RPCError)
+    return await _of_ours(request, explained(error))
 
 
 async def answer(request: Request, error: ReviewsError, status: int) -> Response:

@@ -99,6 +99,7 @@ def show_command(request: Request, output: Output = Format.TABLE) -> None:
 async def _show(name: str, output: Format) -> None:
     from account_reviews.presentation.review_documents import request_row_document
     from account_reviews.services.lookup import find_request
+    from account_reviews.temporal.names import undoes
 
     async with open_session() as parts:
         tenant = parts.settings.tenant
@@ -167,14 +168,3 @@ async def analysis_of(parts: "Parts", row: "RequestRow") -> "Analysis | None":
         return None if body is None else Analysis.model_validate(body)
     except (ReviewsError, ValidationError):
         return None
-
-
-def undoes(review_id: str) -> dict[str, str] | None:
-    """Which write a request is about taking back; None for any other."""
-    from account_reviews.temporal.names import parse_undo_id
-
-    try:
-        run_id, change_id = parse_undo_id(review_id)
-    except ValueError:
-        return None
-    return {"run_id": run_id, "change_id": change_id}

@@ -33,7 +33,6 @@ async def _cancel(
     from account_reviews.audit.capture.actors import user_name
     from account_reviews.services.cancellations import cancel
 
-    shown = {"review_id", "run_id", "account_id", "phase", "status", "outcome", "closed_at"}
     async with open_session() as parts:
         client = await temporal(parts)
 
@@ -41,7 +40,6 @@ async def _cancel(
             done = await cancel(
                 parts, client, review, run_id=run_id, by=by or user_name(), reason=reason
             )
-            document = done.state.model_dump(include=shown)
-            return {**document, "queued": done.queued, "message": done.message}
+            return done.document()
 
         return await rows_of(reviews, run_id, one, output)

@@ -13,7 +13,7 @@ from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, say
 
 if TYPE_CHECKING:
-    from account_reviews.domain.review.commands import CommandAnswer, Said
+    from account_reviews.domain.review.commands import Said
     from account_reviews.services.control import Commanded
 
 CommandId = Annotated[str | None, typer.Option("--command-id", help="Makes a repeat safe.")]
@@ -164,7 +164,7 @@ async def _each(
             done = await command(
                 parts, client, review, verb, said, run_id=run_id, command_id=command_id
             )
-            return _document(done)
+            return done.document()
 
         return await rows_of(reviews, run_id, one, output)
 
@@ -294,32 +294,8 @@ def _checked(verb: str, given: Mapping[str, Any]) -> "Said":
     return said
 
 
-def _document(done: "Commanded") -> Row:
-    """What programs get."""
-    state, answer = done.state, done.answer
-    now = state if answer is None else answer
-    return {
-        "review_id": state.review_id,
-        "run_id": state.run_id,
-        "account_id": state.account_id,
-        "phase": now.phase,
-        "status": now.status,
-        "outcome": state.outcome,
-        "version": now.version,
-        "queued": done.queued,
-        "message": done.message,
-        **_more(answer),
-    }
-
-
-def _more(answer: "CommandAnswer | None") -> Row:
-    """What `ask` and `propose` answer besides."""
-    known = {"review_id", "run_id", "phase", "status", "version", "message"}
-    return {} if answer is None else answer.model_dump(exclude=known)
-
-
 def _print(done: "Commanded", output: Format) -> None:
-    document = _document(done)
+    document = done.document()
     if output is Format.JSON:
         print_json(document)
         return

@@ -1,0 +1,206 @@
+"""Begin reviews."""
+
+import asyncio
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from starlette.responses import Response
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from account_reviews.bootstrap import Parts
+from account_reviews.domain.access.roles import Verb
+from account_reviews.domain.base import Timestamp
+from account_reviews.domain.clock import why_too_far
+from account_reviews.domain.errors import (
+    BadInputError,
+    ReviewAlreadyRunningError,
+    ReviewsError,
+)
+from account_reviews.domain.records import Account
+from account_reviews.domain.review.state import ReviewInput
+from account_reviews.domain.times import can_be_reviewed
+from account_reviews.presentation.review_documents import started_document
+from account_reviews.services.admission import admitted, is_under_review
+from account_reviews.services.halts import ensure_not_halted, starting
+from account_reviews.services.reviews import open_review
+from account_reviews.services.start_accounts import AWAY, accounts_to_start
+from account_reviews.temporal.client import explained
+from account_reviews.web.api.routes import Body, NamedRoute, answer, body_of, listed, may, responses
+from account_reviews.web.api.routes import takes as takes_body
+from account_reviews.web.api.schemas import Started, StartedMany
+from account_reviews.web.identity import Principal
+from account_reviews.web.site import Here, Site
+from starter import start_review
+
+router = APIRouter(route_class=NamedRoute)
+MOST_ACCOUNTS: Final = 200
+_AT_ONCE: Final = 8
+
+
+def _moment(value: object) -> object:
+    """A date is 00:00 UTC of that day; a time needs its zone."""
+    if not isinstance(value, str):
+        raise ValueError("must be a date or a time, as text")  # noqa: TRY004  pydantic takes it
+    try:
+        found = datetime.combine(date.fromisoformat(value), time.min, UTC)
+    except ValueError:
+        found = datetime.fromisoformat(value)
+    if found.tzinfo is None:
+        raise ValueError("has no time zone; end it with Z or +02:00")
+    if not can_be_reviewed(found):
+        raise ValueError("is not between 1970 and 2199")
+    return found
+
+
+Moment = Annotated[
+    datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+"""As `--as-of` takes it: RFC 3339, or a date."""
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+AccountName = Annotated[
+    str, Field(min_length=1, max_length=500, description="An account, by id or name.")
+]
+Value = str | int | float | bool | None
+
+
+class Start(Body):
+    """What is to be reviewed: `account`, or several `accounts`."""
+
+    account: AccountName | None = None
+    accounts: Annotated[list[AccountName], Field(min_length=1, max_length=MOST_ACCOUNTS)] | None = (
+        None
+    )
+    kind: Literal["on_demand", "scheduled", "manual", "event"] = "on_demand"
+    name: Name | None = None
+    purpose: Name = "general"
+    agent: Name = "unknown"
+    metadata: Annotated[dict[str, Value], Field(max_length=200)] = {}  # noqa: RUF012
+    as_of: Moment | None = Field(None, description="The clock of the rules.")
+    interactive: bool = Field(False, description="Stays open for questions until it is closed.")
+    plan_only: bool = Field(False, description="Show everything, write nothing.")
+    if_running: Literal["fail", "join"] = "fail"
+
+
+@router.post(
+    "/reviews",
+    status_code=201,
+    operation_id="startReviews",
+    summary="Start reviews",
+    response_model=None,
+    responses={
+        **responses(Started, 404, 409, 413, status=201),
+        201: {"model": Started | StartedMany, "description": "Begun; of `accounts` a row each."},
+        200: {
+            "model": Started | StartedMany,
+            "description": "Nothing new was begun: the review was open already, or each account "
+            "was refused.",
+        },
+    },
+    openapi_extra=takes_body(Start),
+)
+async def start_reviews(
+    request: Request, site: Here, who: Annotated[Principal, Depends(may(Verb.START))]
+) -> Response:
+    """Start a review of one account, or of several. Who asks has started it."""
+    body = await body_of(request, Start)
+    if (body.account is None) == (body.accounts is None):
+        raise BadInputError("give either account or accounts")
+    _check_clock(body)
+    await ensure_not_halted(site.parts)
+    if body.account is not None:
+        (account,) = await _accounts(site.parts, (body.account,), None)
+        row = await _start(site, await site.temporal(), who, account, await _input(site, who, body))
+        return answer(row, 200 if row["joined"] else 201)
+    rows = await _start_all(site, who, body)
+    begun = any("error" not in row and not row["joined"] for row in rows)
+    return answer(listed(rows), 201 if begun else 200)
+
+
+def _check_clock(body: Start) -> None:
+    why = None if body.as_of is None else why_too_far(body.as_of, datetime.now(UTC))
+    if why is not None and not body.plan_only:
+        raise BadInputError(f"as_of: {why}", hint="plan_only looks ahead and writes nothing")
+
+
+async def _accounts(
+    parts: Parts, ids: tuple[str, ...], unknown: dict[str, str] | None
+) -> list[Account]:
+    return await accounts_to_start(
+        parts, ids=ids, owner=None, every=False, unknown=unknown, say=lambda _: None
+    )
+
+
+async def _start_all(site: Site, who: Principal, body: Start) -> list[dict[str, Any]]:
+    """A row for each account: its review, or why there is none."""
+    unknown: dict[str, str] = {}
+    named = tuple(dict.fromkeys(body.accounts or ()))
+    accounts = await _accounts(site.parts, named, unknown)
+    template, client = await _input(site, who, body), await site.temporal()
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(account: Account) -> dict[str, Any]:
+        async with gate:
+            try:
+                return await _start(site, client, who, account, template)
+            except (ReviewsError, RPCError) as error:
+                said = explained(error) if isinstance(error, RPCError) else error
+                return {"account_id": account.id, "error": said.message}
+
+    rows = list(await asyncio.gather(*(one(account) for account in accounts)))
+    return rows + [{"account_id": name, "error": why} for name, why in unknown.items()]
+
+
+async def _start(
+    site: Site, client: Client, who: Principal, account: Account, template: "_Template"
+) -> dict[str, Any]:
+    parts = site.parts
+    await site.allow(who, Verb.START, account)
+    start, join = template
+    start = start.model_copy(update={"account_id": account.id})
+    try:
+        if join and start.interactive and await is_under_review(client, start):
+            raise ReviewAlreadyRunningError  # which takes no place
+        async with starting(parts) as ask, admitted(parts, client, start, ask) as review:
+            _, state = await start_review(client, review, account)
+    except ReviewAlreadyRunningError:
+        if not join:
+            raise
+        return started_document(await open_review(parts, client, account.id), joined=True)
+    await parts.first_rows.open_run(state)
+    return started_document(state)
+
+
+_Template = tuple[ReviewInput, bool]
+"""What all of them are started with, and whether one that is open already will do."""
+
+
+async def _input(site: Site, who: Principal, body: Start) -> _Template:
+    parts = site.parts
+    clock, clock_given = (body.as_of, True) if body.as_of else await _clock(parts)
+    idle = parts.policy.idle.timeout
+    interactive = {
+        "interactive": True,
+        "idle_seconds": None if idle is None else idle.total_seconds(),
+    }
+    start = ReviewInput(
+        account_id="",
+        tenant=parts.settings.tenant,
+        **body.model_dump(include={"kind", "name", "purpose", "agent", "plan_only", "metadata"}),
+        started_by=who.name,
+        as_of=clock,
+        clock_given=clock_given,
+        give_up_after_seconds=parts.policy.gather.give_up_after.total_seconds(),
+        execution=await parts.execution(),
+        **(interactive if body.interactive else {}),
+    )
+    return start, body.if_running == "join"
+
+
+async def _clock(parts: Parts) -> tuple[Timestamp | None, bool]:
+    try:
+        return await parts.default_as_of(), True
+    except AWAY:
+        return None, False
