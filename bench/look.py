@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.canonical import plain
-from account_reviews.presentation.review_documents import run_document
+from account_reviews.presentation.review_table import run_document
 from account_reviews.services.resume import decide_on
 from account_reviews.services.reviews import show_review
 from account_reviews.store.review_queries import RunFilter

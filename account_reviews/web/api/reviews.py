@@ -11,7 +11,8 @@ from account_reviews.domain.access.roles import Verb
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.review.commands import Command
 from account_reviews.domain.review.messages import Malformed, checked
-from account_reviews.presentation.review_documents import run_document, timeline_document
+from account_reviews.presentation.review_documents import timeline_document
+from account_reviews.presentation.review_table import run_document
 from account_reviews.services.cancellations import cancel
 from account_reviews.services.control import command
 from account_reviews.services.halts import halt_lines
