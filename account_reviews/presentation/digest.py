@@ -98,7 +98,8 @@ def render_digest(
 def digest_mail(digest: Digest, words: Words, beside: Surroundings = ALONE) -> Mail:
     """The digest as a mail."""
     view = digest_view(digest, words, beside)
-    subject = f"Account reviews, {words.day(digest.day)}: {view.summary.rstrip('.')}"
+    news = "nothing new" if digest.nothing_new else view.summary.rstrip(".")
+    subject = f"Account reviews, {words.day(digest.day)}: {news}"
     return mail_of("digest", subject, digest=view, words=words)
 
 
@@ -106,7 +107,7 @@ def digest_view(digest: Digest, words: Words, beside: Surroundings) -> DigestVie
     """The digest for one reader."""
     if digest.owner_name:
         words = replace(words, people={**words.people, digest.owner_id: digest.owner_name})
-    owner, tell = owner_title(digest), Teller(words)
+    owner, tell = owner_title(digest, words), Teller(words)
     nothing = f"Nothing new for {owner} on {words.day(digest.day)}."
     return DigestView(
         title=f"{owner}, {words.day(digest.day)}",

@@ -10,6 +10,9 @@ from account_reviews.presentation.templating import render, style
 
 SUBJECT_CHARACTERS: Final = 200
 
+_WHOLE_LINES: Final = SMTP.clone(max_line_length=900)
+"""A subject that is folded begins on the next line, which some readers show as a blank."""
+
 
 class Mail(NamedTuple):
     """What a mail says, without who sends it to whom. `subject` is one line."""
@@ -31,7 +34,7 @@ def mail_of(name: str, subject: str, **values: object) -> Mail:
 
 def written(mail: Mail) -> str:
     """The mail as a file (RFC 5322) that mail programs open; nobody is named in it."""
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_WHOLE_LINES)
     message["Subject"] = mail.subject
     message["X-Unsent"] = "1"
     message.set_content(mail.text, cte="quoted-printable")

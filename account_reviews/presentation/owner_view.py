@@ -80,12 +80,12 @@ class OwnerView:
     any_changes: bool
 
 
-def owner_title(one: Any) -> str:
+def owner_title(one: Any, words: Words) -> str:
     """How a brief or a line of an owner calls him or her."""
     values = one if isinstance(one, Mapping) else one.model_dump(include={"owner_id", "owner_name"})
     if values["owner_id"] == UNASSIGNED:
         return "Accounts nobody owns"
-    return str(values["owner_name"] or values["owner_id"])
+    return str(values["owner_name"] or words.person(values["owner_id"]))
 
 
 def owner_view(brief: OwnerBrief, words: Words, beside: Surroundings, number: int = 0) -> OwnerView:
@@ -118,7 +118,7 @@ class _Maker:
         mine = {line.account_id: line.account_name for line in brief.accounts}
         asked = [one for one in self._beside.asked if one.account_id in mine]
         return OwnerView(
-            title=owner_title(brief),
+            title=owner_title(brief, words),
             owner_id=None if brief.owner_id == UNASSIGNED else brief.owner_id,
             summary=self._tell.prose(brief.summary),
             made=self._made(),

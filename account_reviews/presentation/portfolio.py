@@ -138,7 +138,7 @@ def _page(
     kind = words.term(cycle["kind"])
     title = f"Portfolio report: {kind} cycle"
     if not whole:
-        title = f"Brief for {owner_title(briefs[0])}" if len(briefs) == 1 else "Briefs"
+        title = f"Brief for {owner_title(briefs[0], words)}" if len(briefs) == 1 else "Briefs"
     status = words.term(cycle["status"])
     because = f" ({cycle['reason']})" if cycle["reason"] else ""
     return Page(
@@ -238,7 +238,7 @@ class _Maker:
             found.append(
                 replace(
                     view,
-                    owner=owner_title(owners[line.account_id]),
+                    owner=owner_title(owners[line.account_id], self._words),
                     risk=replace(view.risk, trend=trend),
                     decide=decisions(
                         self._beside.of_account(line.account_id),
@@ -339,7 +339,7 @@ class _Maker:
             rate, unknown = uptake.get(one["owner_id"]), one["at_risk_value_unknown_accounts"]
             value = words.money(one["at_risk_value"])
             yield OwnerRow(
-                name=owner_title(one),
+                name=owner_title(one, words),
                 accounts=one["accounts"],
                 changed=one["accounts_with_changes"],
                 grave=one["accounts_at_risk"],

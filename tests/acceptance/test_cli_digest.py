@@ -1,6 +1,7 @@
 """`reviews digest` as a person runs it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from email import message_from_string, policy
 from pathlib import Path
 
 from tests.support.commands import Reviews
@@ -34,17 +35,23 @@ def test_it_comes_as_a_page_or_as_text(reviews: Reviews, tmp_path: Path) -> None
         for form in ("md", "markdown")
     )
     assert short == long
-    assert day in short.out
+    assert str(date.fromisoformat(day).day) in short.out
+    assert "ow-1" not in short.out.splitlines()[0]
     page = tmp_path / "digest.html"
     answer = reviews.quick("digest", "--owner", "ow-1", "-f", "html", "--file", str(page))
     assert (answer.code, answer.out) == (0, "")
     assert page.read_text("utf-8").startswith("<!doctype html>")
+    mail = message_from_string(
+        reviews.quick("digest", "--owner", "ow-1", "-f", "mail").out, policy=policy.default
+    )
+    assert [one.get_content_type() for one in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert mail["Subject"].startswith("Account reviews, ")
 
 
 def test_a_day_before_everything_has_no_news(reviews: Reviews) -> None:
     answer = reviews.quick("digest", "--owner", "ow-1", "--day", "2020-01-01")
     assert answer.out.startswith("Nothing new for ")
-    assert answer.out.endswith(" on 2020-01-01.\n")
+    assert answer.out.endswith(" on Wed 1 Jan 2020.\n")
     assert answer.out.count("\n") == 1
 
 

@@ -224,7 +224,11 @@ def test_an_older_review_is_found_by_its_run(reviews: Reviews) -> None:
 def test_brief_history_and_watch(reviews: Reviews) -> None:
     request = reviews.request("ac-040")
     watching = reviews.begin("watch", "ac-040", "-o", "json")
-    assert reviews("brief", "ac-040").out.startswith("# Harbor Optics\n")
+    brief = reviews("brief", "ac-040").out
+    assert brief.startswith("# Harbor Optics (ac-040)\n")
+    assert f"reviews approvals show {request['short_id']}" in brief
+    inbox = reviews.quick("brief", "ac-040", REVIEWS_WEB_URL="https://reviews.example").out
+    assert f"https://reviews.example/requests/{request['short_id']}" in inbox
     assert reviews.quick("brief", "ac-040", "--format", "html").out.startswith("<!doctype html>")
     assert reviews.json("brief", "ac-040")["account_id"] == "ac-040"
     reviews.json("approvals", "approve", request["request_id"], "--as", "ann")

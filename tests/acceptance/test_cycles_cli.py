@@ -1,6 +1,7 @@
 """Cycles with the commands of the command line."""
 
 from collections.abc import AsyncIterator
+from email import message_from_string, policy
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ def test_a_cycle_of_an_owner(reviews: Reviews, cycle: dict[str, Any]) -> None:
     report = reviews.quick("cycles", "show", cycle["cycle_id"])
     assert report.code == 0
     assert report.out.startswith("# Portfolio report")
+    mail = message_from_string(
+        reviews.quick("cycles", "show", cycle["cycle_id"], "-f", "mail").out, policy=policy.default
+    )
+    assert mail["Subject"].startswith("Portfolio report")
+    assert [one.get_content_type() for one in mail.iter_parts()] == ["text/plain", "text/html"]
 
 
 def test_a_cycle_tells_how_far_it_is(reviews: Reviews) -> None:
