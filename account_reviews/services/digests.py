@@ -63,8 +63,10 @@ async def make_all(
     day: date,
     now: Timestamp,
 ) -> list[str]:
-    """Make the digest of every known owner, one after the other; gives their ids."""
-    owners = await reader.owners(tenant)
+    """Make the digest of every known owner who wants one on that day, one after the other; gives
+    their ids. The next digest of the others tells of the days between."""
+    off = await reader.without(tenant, day)
+    owners = [one for one in await reader.owners(tenant) if one not in off]
     for owner in owners:
         await make(reader, store, policy, tenant=tenant, owner_id=owner, day=day, now=now)
     return owners

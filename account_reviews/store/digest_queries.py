@@ -16,6 +16,7 @@ from account_reviews.domain.reports.digest import (
 from account_reviews.domain.reports.owner_brief import UNASSIGNED
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.store.digest_days import without_digest
 from account_reviews.store.document_queries import DocumentReader
 from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import Row, Statements
@@ -75,6 +76,10 @@ class DigestReader:
         rows = await self._statements.rows(_OWNERS, tenant=tenant)
         found = {row["owner_id"] for row in rows} - {None, "", UNASSIGNED}
         return sorted(found)
+
+    async def without(self, tenant: str, day: date) -> frozenset[str]:
+        """Those who want no digest on that day of the week."""
+        return await without_digest(self._statements, tenant, day)
 
     async def owner_name(self, tenant: str, owner: str) -> str | None:
         """The newest name that reviews or briefs knew."""

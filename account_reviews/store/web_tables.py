@@ -1,4 +1,4 @@
-"""The tables of who signs in, and of tokens."""
+"""The tables of who signs in, of tokens, and of what people have chosen on pages."""
 
 from typing import Final
 
@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     text,
@@ -131,4 +132,15 @@ web_used = Table(
     _end(),
     Index("web_used_ends", "ends_at"),
     comment="What counts once, and has: links that decided",
+)
+
+digest_days = Table(
+    "digest_days",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("owner_id", Text, primary_key=True),
+    Column("days", ARRAY(SmallInteger), nullable=False, comment="of the week, 1 is Monday"),
+    Column("set_by", Text, nullable=False),
+    _moment("set_at", now=True),
+    comment="On which days of the week an owner wants a digest; no row: on each",
 )

@@ -26,6 +26,7 @@ from account_reviews.web.pages import (
     review,
     schedules,
     sign_in,
+    standing_in,
     stopping,
 )
 from account_reviews.web.refusals import Refused
@@ -45,6 +46,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     cycles.router,
     schedules.router,
     operations.router,
+    standing_in.router,
     stopping.router,
     proof.router,
     review.router,

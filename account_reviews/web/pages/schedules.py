@@ -102,6 +102,7 @@ async def act(
 def title_of(schedule: dict[str, Any]) -> str:
     """A schedule as people call it: "Weekly reviews"."""
     words = str(schedule["id"]).replace("-", " ").replace("_", " ")
+    words = " ".join("CRM" if word == "crm" else word for word in words.split())
     return words[:1].upper() + words[1:]
 
 
