@@ -13,7 +13,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
     --no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types fmt test-anywhere test-tools test-collector test-browser requirements clean
+.PHONY: help setup demo test lint types fmt test-anywhere test-tools test-collector test-browser requirements openapi clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -54,6 +54,10 @@ types: setup  ## Check types
 fmt: setup  ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+openapi: setup  ## Write docs/openapi.json anew, after a change of the API
+	$(BIN)/python -m account_reviews.web.api.router > docs/openapi.json.new
+	@mv docs/openapi.json.new docs/openapi.json
 
 test-anywhere:  ## Test under load, on odd days, in odd places, with other Pythons; ONLY=dates for one of these
 	@tests/anywhere/run $(ONLY)

@@ -29,7 +29,7 @@ from tests.support.commands import Reviews
 from tests.support.web_server import Served, served
 
 FILE = Path(__file__).parents[2] / "docs" / "openapi.json"
-EXAMPLES = 15
+EXAMPLES = 30
 """Per operation, and each of what fits and what does not."""
 METHODS = ("get", "post", "put", "delete", "patch")
 CHECKS = [
@@ -64,10 +64,17 @@ def described() -> dict[str, Any]:
 DESCRIBED = described()
 
 
-@pytest.mark.parametrize("mode", GenerationMode)
-@pytest.mark.parametrize("name", DESCRIBED)
+CASES = [
+    (name, mode)
+    for name in DESCRIBED
+    for mode in GenerationMode
+    if mode.is_positive or name != "health"  # which takes nothing
+]
+
+
+@pytest.mark.parametrize(("name", "mode"), CASES)
 def test_answers_are_as_described(name: str, mode: GenerationMode, server: Served) -> None:
-    headers = {"authorization": f"Bearer {server.token}"}
+    headers = {"Authorization": f"Bearer {server.token}"}
 
     @settings(
         max_examples=EXAMPLES,
@@ -95,9 +102,7 @@ def _mean_something(case: Any) -> None:
 
 
 def test_the_file_is_what_the_app_says() -> None:
-    assert FILE.read_text() == description(), (
-        "write it anew: python -m account_reviews.web.api.router > docs/openapi.json"
-    )
+    assert FILE.read_text() == description(), "write it anew: make openapi"
 
 
 def operations() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -84,7 +84,7 @@ class Nothing(Query):
     operation_id="listApprovals",
     summary="List approval requests",
     response_model=None,
-    responses=responses(Requests, description="A page, the soonest deadline first."),
+    responses=responses(Requests, 404, description="A page, the soonest deadline first."),
 )
 async def list_approvals(
     site: Here,
@@ -109,7 +109,7 @@ async def list_approvals(
     operation_id="countApprovals",
     summary="Count what waits",
     response_model=None,
-    responses=responses(Pending, description="How many."),
+    responses=responses(Pending, 404, description="How many."),
 )
 async def count(
     site: Here,

@@ -119,7 +119,7 @@ class Wanted(Query):
     operation_id="listReviews",
     summary="List reviews",
     response_model=None,
-    responses=responses(Runs, description="A page, the newest first."),
+    responses=responses(Runs, 404, description="A page, the newest first."),
 )
 async def list_reviews(
     site: Here,
