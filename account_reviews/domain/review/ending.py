@@ -89,7 +89,7 @@ def memory_items(state: ReviewState) -> tuple[MemoryItem, ...]:
             account_id=state.account_id,
             kind=MemoryKind.DECISION,
             title=item.change.title,
-            text=f"{term_of(item.state)} by {item.decided_by}"
+            text=f"{term_of(item.state)} by {_called(state, item.decided_by)}"
             + (f": {item.reason}" if item.reason else "")
             + f". {item.change.rationale}",
             occurred_at=item.decided_at or at,
@@ -108,6 +108,14 @@ def memory_items(state: ReviewState) -> tuple[MemoryItem, ...]:
         if item.decided_by is not None and item.state is not ItemState.SUPERSEDED
     ]
     return (review, *decisions)
+
+
+def _called(state: ReviewState, who: str) -> str:
+    """The owner by name, who may have decided under an id."""
+    read = state.snapshot
+    if read is None or read.owner_name is None or who != read.owner_id:
+        return who
+    return read.owner_name
 
 
 def _account_name(state: ReviewState) -> str:
