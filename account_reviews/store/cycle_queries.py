@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.cycle.state import CycleStatus
-from account_reviews.domain.errors import CycleNotFoundError
+from account_reviews.domain.errors import BadInputError, CycleNotFoundError
 from account_reviews.store.cursors import after, make_cursor
 from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import Row, Statements
 
+SHORTEST_ID = 8
 _CYCLES: Final = read_sql("account_reviews.store", "list_cycles.sql")
 _BRIEFS: Final = (
     "select body from reviews.cycle_briefs where run_id = :run_id "
@@ -70,6 +71,7 @@ class CycleReader:
             status=status,
             kind=kind,
             cycle=None,
+            begins=None,
             limit=limit + 1,
             **after(cursor),
         )
@@ -80,21 +82,36 @@ class CycleReader:
         )
 
     async def find(self, tenant: str, cycle: str) -> CycleRow:
-        """A cycle by its id or run id; of one id the newest. CycleNotFoundError."""
-        row = await self._statements.row(
-            _CYCLES,
-            tenant=tenant,
-            status=None,
-            kind=None,
-            cycle=cycle,
-            limit=1,
-            **after(None),
-        )
+        """A cycle by its id or run id; of one id the newest. Eight characters or more of an id that
+        no other begins with will do. CycleNotFoundError, BadInputError for several."""
+        row = await self._first(tenant, cycle, None)
+        if row is None and len(cycle.removeprefix("cycle/")) >= SHORTEST_ID:
+            row = await self._only(tenant, f"cycle/{cycle.removeprefix('cycle/')}")
         if row is None:
             raise CycleNotFoundError(
                 f"there is no cycle {cycle!r}", hint="see `reviews cycles list`"
             )
         return _cycle_row(row)
+
+    async def _first(self, tenant: str, cycle: str, begins: str | None) -> Row | None:
+        return await self._statements.row(
+            _CYCLES, tenant=tenant, status=None, kind=None, cycle=cycle, begins=begins, limit=1,
+            **after(None),
+        )  # fmt: skip
+
+    async def _only(self, tenant: str, begins: str) -> Row | None:
+        """The newest of the only id that begins so."""
+        rows = await self._statements.rows(
+            _CYCLES, tenant=tenant, status=None, kind=None, cycle=begins, begins=begins, limit=50,
+            **after(None),
+        )  # fmt: skip
+        ids = sorted({row["cycle_id"] for row in rows})
+        if len(ids) > 1:
+            raise BadInputError(
+                f"{len(ids)} cycles begin with {begins!r}",
+                hint=f"give more of {' or '.join(ids[:3])}",
+            )
+        return rows[0] if rows else None
 
     async def briefs(self, run_id: str, owner: str | None = None) -> list[dict[str, Any]]:
         """The briefs of a cycle by owner id, or of one owner."""

@@ -28,7 +28,7 @@ async def _delegate(request_id: str, who: str, to: str, reason: str | None, outp
     from account_reviews.temporal.executions import unpause_hint
 
     async with open_session() as parts:
-        row = await parts.reader.find_request(parts.settings.tenant, request_id)
+        row = await parts.reader.find_request(parts.settings.tenant, request_id.strip())
         given = {"request_id": row.request.request_id, "by": who, "to": to, "reason": reason}
         said = checked(Delegate, given)
         if isinstance(said, Malformed):

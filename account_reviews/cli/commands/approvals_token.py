@@ -68,7 +68,7 @@ async def _token(
         raise BadInputError(f"{_OPTION.get(name, name)}{colon}{why}")
     length = parse_length("--expires-in", expires_in)
     async with open_session() as parts:
-        row = await parts.reader.find_request(parts.settings.tenant, request_id)
+        row = await parts.reader.find_request(parts.settings.tenant, request_id.strip())
         about(row.review_id)
         decision = decision.model_copy(update={"request_id": row.request.request_id})
         signed = await make_token(parts, row, decision, length)

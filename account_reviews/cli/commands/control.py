@@ -1,5 +1,6 @@
 """What is done to an open review: pause, resume, close, touch, ask, annotate, propose."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -295,17 +296,19 @@ def _checked(verb: str, given: Mapping[str, Any]) -> "Said":
 
 
 def _print(done: "Commanded", output: Format) -> None:
+    from account_reviews.presentation.terms import term_of
+
     document = done.document()
     if output is Format.JSON:
         print_json(document)
         return
     if "turn" in document:
         say(document["turn"]["answer"])
-        note(f"turn {document['turn']['number']} of {document['review_id']}")
+        note(f"question {document['turn']['number']} about {document['account_id']}")
         return
-    say(f"{document['review_id']}: {document['status']}: {done.message}")
+    say(f"{document['account_id']}: {term_of(document['status'])}: {done.message}")
     for item in document.get("items", ()):
-        remark = f": {item['message']}" if item["message"] else ""
-        say(f"  {item['item_id']}  {item['title']}  [{item['state']}]{remark}")
+        remark = f" ({item['message']})" if item["message"] else ""
+        say(f"  {term_of(item['state'])}: {item['title']}{remark}")
     if document.get("request_id"):
-        say(f"  request {document['request_id']}")
+        note(f"Next: reviews approvals list --account {shlex.quote(document['account_id'])}")

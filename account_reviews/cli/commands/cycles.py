@@ -1,10 +1,12 @@
 """`reviews cycles`: review whole portfolios, follow them, pause, resume, cancel."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from account_reviews.cli.lists import Rows, show_list, takes_view
 from account_reviews.cli.options import (
     AllAccounts,
     AllOfOwner,
@@ -20,18 +22,19 @@ from account_reviews.cli.options import (
 )
 from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal, temporal_if_there
-from account_reviews.presentation.terminal import note, print_table, print_text, say
+from account_reviews.presentation.tables import View
+from account_reviews.presentation.terminal import note, print_text, say
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
     from account_reviews.domain.cycle.state import CycleScope, CycleView
     from account_reviews.services.cycles import Handle
-    from account_reviews.store.cycle_queries import CycleRow
+    from account_reviews.store.cycle_queries import CyclePage, CycleRow
 
 WATCH_SECONDS = 0.3
 COUNTS = ("accounts", "done", "running", "waiting", "failed", "joined")
 
-Cycle = Annotated[str, typer.Argument(help="A cycle id.")]
+Cycle = Annotated[str, typer.Argument(help="A cycle, as `cycles list` has it.")]
 By = Annotated[str | None, typer.Option("--as", "--by", help="Who acts.")]
 
 
@@ -51,7 +54,7 @@ def start_command(
     owner: AllOfOwner = None,
     every: AllAccounts = False,
     accounts: Annotated[
-        list[str] | None, typer.Option(help="Account ids, with commas or one by one.")
+        list[str] | None, typer.Option(help="Accounts, by id or name, with commas or one by one.")
     ] = None,
     segment: Annotated[str | None, typer.Option(help="Only this segment.")] = None,
     kind: Annotated[str, typer.Option(help="A cycle kind of the policy.")] = "on_demand",
@@ -158,7 +161,9 @@ async def _follow(handle: "Handle") -> "CycleView":
             await asyncio.sleep(WATCH_SECONDS)
 
 
+@takes_view
 def list_command(
+    view: View,
     status: InStatus = None,
     kind: OfKind = None,
     limit: Limit = 50,
@@ -166,31 +171,39 @@ def list_command(
     output: Output = Format.TABLE,
 ) -> None:
     """List cycles, newest first."""
-    run(_list(status, kind, limit, cursor, output), output)
+    run(_list(status, kind, limit, cursor, output, view), output)
 
 
 async def _list(
-    status: str | None, kind: str | None, limit: int, cursor: str | None, output: Format
+    status: str | None,
+    kind: str | None,
+    limit: int,
+    cursor: str | None,
+    output: Format,
+    view: View,
 ) -> None:
     from account_reviews.cli.parsing import parse_choice
     from account_reviews.domain.cycle.state import CycleStatus
+    from account_reviews.presentation.cycle_table import CYCLE_COLUMNS, cycle_row, short_cycle
+    from account_reviews.presentation.quick_words import list_words
 
     known = parse_choice("--status", status, CycleStatus) if status else None
     async with open_session() as parts:
-        page = await parts.cycles.page(
-            tenant=parts.settings.tenant, status=known, kind=kind, cursor=cursor, limit=limit
-        )
-    if output is Format.JSON:
-        print_json(page)
-        return
-    columns = ("cycle_id", "kind", "status", *COUNTS)
-    rows = [
-        [*(getattr(row, name) for name in columns), f"{row.started_at:%Y-%m-%d %H:%M:%SZ}"]
-        for row in page.items
-    ]
-    print_table((*columns, "started_at"), rows)
-    if page.next_cursor:
-        note(f"more: --cursor {page.next_cursor}")
+
+        async def read(after: str | None, most: int) -> "CyclePage":
+            return await parts.cycles.page(
+                tenant=parts.settings.tenant, status=known, kind=kind, cursor=after, limit=most
+            )
+
+        async def rows(found: "Sequence[CycleRow]") -> Rows:
+            words = list_words(parts.settings, lambda: parts.policy)
+            return [cycle_row(row, words) for row in found]
+
+        await show_list(
+            view, output, read=read, columns=CYCLE_COLUMNS, rows=rows, document=lambda row: row,
+            limit=limit, cursor=cursor, nothing="no cycle was started yet",
+            last=lambda found: f"Next: reviews cycles show {short_cycle(found[0].cycle_id)}",
+        )  # fmt: skip
 
 
 def show_command(
@@ -281,8 +294,13 @@ async def _command(
 
 
 def _print_one(document: dict[str, Any]) -> None:
-    say(f"{document['cycle_id']}: {document['status']} {document.get('reason') or ''}".strip())
+    from account_reviews.presentation.cycle_table import counted, short_cycle
+
+    name = short_cycle(document["cycle_id"])
+    reason = f" ({document['reason']})" if document.get("reason") else ""
+    say(f"cycle {name}: {document['status']}{reason}")
     if "accounts" in document:
-        say("  " + ", ".join(f"{document[name]} {name}" for name in COUNTS))
+        say(f"  {counted(document)}")
     if document.get("paused_by"):
         say(f"  paused by {document['paused_by']}")
+    note(f"Next: reviews cycles show {name}")

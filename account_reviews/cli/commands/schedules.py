@@ -1,16 +1,21 @@
 """`reviews schedules`: declare them in a file, look at them, steer them by hand."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from account_reviews.cli.lists import Rows, show_list, takes_view
 from account_reviews.cli.options import Actor, Cursor, Limit, Output
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session, temporal
+from account_reviews.presentation.tables import Column, View
 from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
+    from account_reviews.domain.schedule.runs import ScheduleRun, ScheduleRunPage
     from account_reviews.temporal.schedules.plan import Planned
 
 Schedule = Annotated[str, typer.Argument(help="A schedule id.")]
@@ -71,43 +76,61 @@ def _print_planned(planned: "list[Planned]", output: Format) -> None:
         print_json({"items": items, "next_cursor": None})
         return
     rows = [
-        [one["action"], one["id"], one["spec"], one["time_zone"],
+        [one["action"], one["id"], one["spec"],
          _local(one["next_runs"][0], one["time_zone"]) if one["next_runs"] else None]
         for one in items
     ]  # fmt: skip
-    print_table(("action", "id", "spec", "time zone", "next"), rows)
+    columns = (
+        Column("action", "Change"),
+        Column("id", "Schedule"),
+        Column("spec", "When", 2, prose=True),
+        Column("next_runs", "Next", 3),
+    )
+    print_table(columns, rows)
     for one in items:
         for change in one["changes"]:
-            say(f"{one['id']}: {change['field']} {change['before']} -> {change['after']}")
+            before, after = _value(change["before"]), _value(change["after"])
+            name = str(change["field"]).replace("_", " ")
+            say(f"{one['id']}: {name}: {before} \N{RIGHTWARDS ARROW} {after}")
         for warning in one["warnings"]:
             note(f"{one['id']}: {warning}")
 
 
-def list_command(limit: Limit = 100, cursor: Cursor = None, output: Output = Format.TABLE) -> None:
+@takes_view
+def list_command(
+    view: View, limit: Limit = 100, cursor: Cursor = None, output: Output = Format.TABLE
+) -> None:
     """List schedules by id, with their next times and what was missed or skipped."""
-    run(_list(limit, cursor, output), output)
+    run(_list(limit, cursor, output, view), output)
 
 
-async def _list(limit: int, cursor: str | None, output: Format) -> None:
+class _Page(NamedTuple):
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+async def _list(limit: int, cursor: str | None, output: Format, view: View) -> None:
+    from account_reviews.presentation.quick_words import list_words
+    from account_reviews.presentation.schedule_table import SCHEDULE_COLUMNS, schedule_row
+    from account_reviews.services.lookup import people
     from account_reviews.services.schedules import list_schedules
 
     async with open_session() as parts:
-        page = await list_schedules(parts, await temporal(parts), after=cursor, limit=limit)
-    if output is Format.JSON:
-        print_json(page)
-        return
-    rows = [
-        [one["id"], one["spec"], one["time_zone"], _state(one),
-         _local(one["next_runs"][0], one["time_zone"]) if one["next_runs"] else None,
-         one["missed"], one["skipped"], one["owner"], one["priority"]]
-        for one in page["items"]
-    ]  # fmt: skip
-    columns = (
-        "id", "spec", "time zone", "state", "next", "missed", "skipped", "owner", "priority",
-    )  # fmt: skip
-    print_table(columns, rows)
-    if page["next_cursor"]:
-        note(f"more: --cursor {page['next_cursor']}")
+        client = await temporal(parts)
+
+        async def read(after: str | None, most: int) -> _Page:
+            return _Page(**await list_schedules(parts, client, after=after, limit=most))
+
+        async def rows(found: "Sequence[dict[str, Any]]") -> Rows:
+            names = await people(parts)
+            words = list_words(parts.settings, lambda: parts.policy, people=names)
+            return [schedule_row(one, words) for one in found]
+
+        await show_list(
+            view, output, read=read, columns=SCHEDULE_COLUMNS, rows=rows,
+            document=lambda one: one, limit=limit, cursor=cursor,
+            nothing="there is no schedule: reviews schedules apply makes the shipped ones",
+        )  # fmt: skip
 
 
 def show_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
@@ -116,6 +139,8 @@ def show_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
 
 
 async def _show(schedule: str, output: Format) -> None:
+    from account_reviews.presentation.schedule_table import state_of
+    from account_reviews.presentation.terms import term_of
     from account_reviews.services.schedules import show_schedule
 
     async with open_session() as parts:
@@ -125,15 +150,18 @@ async def _show(schedule: str, output: Format) -> None:
         return
     work = f"{found['cycle']} cycle" if found["cycle"] else found["job"]
     work = work or f"starts {found['starts'] or 'nothing we know'}"  # changed by hand
-    say(f"{found['id']}: {found['spec']} ({found['time_zone']}), {work}, {_state(found)}")
+    say(f"{found['id']}: {found['spec']} ({found['time_zone']}), {work}, {state_of(found)}")
     if found["note"]:
         say(f"  note: {found['note']}")
-    say(f"  runs {found['runs']}  missed {found['missed']}  skipped {found['skipped']}")
-    say(f"  grace {found['grace']}  overlap {found['overlap']}  jitter {found['jitter']}")
+    times = f"{found['runs']} time{'' if found['runs'] == 1 else 's'}"
+    say(f"  ran {times}, missed {found['missed']}, skipped {found['skipped']}")
+    overlap = term_of(found["overlap"])
+    grace, jitter = found["grace"] or "none", found["jitter"] or "none"
+    say(f"  grace {grace}, when one is still going on: {overlap}, jitter {jitter}")
     for at in found["next_runs"]:
         say(f"  next {_local(at, found['time_zone'])}")
     for one in found["last_runs"]:
-        say(f"  ran  {_local(one['started_at'], found['time_zone'])}  {one['workflow_id']}")
+        say(f"  ran  {_local(one['started_at'], found['time_zone'])}")
 
 
 def next_command(
@@ -260,31 +288,39 @@ async def _delete(schedule: str, by: str | None, output: Format) -> None:
     _answer({"id": schedule, "deleted": True}, f"{schedule} is deleted", output)
 
 
+@takes_view
 def history_command(
     schedule: Schedule,
+    view: View,
     limit: Limit = 100,
     cursor: Cursor = None,
     output: Output = Format.TABLE,
 ) -> None:
     """List the runs of a schedule, newest first. The last 1000 are kept."""
-    run(_history(schedule, limit, cursor, output), output)
+    run(_history(schedule, limit, cursor, output, view), output)
 
 
-async def _history(schedule: str, limit: int, cursor: str | None, output: Format) -> None:
+async def _history(
+    schedule: str, limit: int, cursor: str | None, output: Format, view: View
+) -> None:
+    from account_reviews.presentation.quick_words import list_words
+    from account_reviews.presentation.schedule_table import RUN_COLUMNS, run_row
     from account_reviews.services.schedules import history, run_document
 
     async with open_session() as parts:
         client = await temporal(parts)
-        page = await history(parts, client, schedule, cursor=cursor, limit=limit)
-    items = [run_document(one) for one in page.items]
-    if output is Format.JSON:
-        print_json({"items": items, "next_cursor": page.next_cursor})
-        return
-    columns = ("scheduled_at", "started_at", "lateness_seconds", "status", "trigger",
-               "accounts_processed", "duration_seconds", "error")  # fmt: skip
-    print_table(columns, [[_cell(one[name]) for name in columns] for one in items])
-    if page.next_cursor:
-        note(f"more: --cursor {page.next_cursor}")
+
+        async def read(after: str | None, most: int) -> "ScheduleRunPage":
+            return await history(parts, client, schedule, cursor=after, limit=most)
+
+        async def rows(found: "Sequence[ScheduleRun]") -> Rows:
+            words = list_words(parts.settings, lambda: parts.policy)
+            return [run_row(one, words) for one in found]
+
+        await show_list(
+            view, output, read=read, columns=RUN_COLUMNS, rows=rows, document=run_document,
+            limit=limit, cursor=cursor, nothing=f"{schedule} has not run yet",
+        )  # fmt: skip
 
 
 def _answer(document: dict[str, Any], sentence: str, output: Format) -> None:
@@ -294,18 +330,16 @@ def _answer(document: dict[str, Any], sentence: str, output: Format) -> None:
         say(sentence)
 
 
-def _state(one: dict[str, Any]) -> str:
-    return "paused" if one["paused"] else "done" if one["done"] else "on"
+def _value(value: Any) -> str:
+    """What a field of a schedule holds, in a sentence."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _local(at: Any, zone: str | None) -> str:
-    """A moment on the clock of the schedule."""
-    from zoneinfo import ZoneInfo
+def _local(at: datetime, zone: str | None) -> str:
+    from account_reviews.presentation.schedule_table import local
 
-    return f"{at.astimezone(ZoneInfo(zone or 'UTC')):%a %Y-%m-%d %H:%M:%S %Z}"
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return f"{value:.1f}"
-    return f"{value:%Y-%m-%d %H:%M:%SZ}" if hasattr(value, "strftime") else value
+    return local(at, zone)

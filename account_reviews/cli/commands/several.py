@@ -7,6 +7,7 @@ from typing import Any
 from account_reviews.cli.output import Format, print_json
 from account_reviews.presentation.tables import Column, word_cell
 from account_reviews.presentation.terminal import print_table, say
+from account_reviews.presentation.terms import term_of
 
 _COLUMNS = (
     Column("review", "Review"),
@@ -36,7 +37,7 @@ async def rows_of(
         if output is Format.JSON:
             print_json(row)
         else:
-            say(f"{row['review_id']}: {row['status']}: {row['message']}")
+            say(f"{row['account_id']}: {term_of(row['status'])}: {row['message']}")
         return 0
     if run_id is not None:
         raise BadInputError("--run is about one review", hint="name one REVIEW")

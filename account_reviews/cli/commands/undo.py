@@ -1,15 +1,16 @@
 """`reviews undo`: ask for an executed write to be taken back. Nothing is, before it is approved."""
 
 import asyncio
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from account_reviews.cli.options import Output, Review, Run
-from account_reviews.cli.output import Format, leave, print_json, run
+from account_reviews.cli.output import Format, is_wide, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal
-from account_reviews.presentation.tables import Column, word_cell
-from account_reviews.presentation.terminal import print_table, say
+from account_reviews.presentation.tables import Column, View, word_cell
+from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -26,8 +27,8 @@ _COLUMNS = (
     Column("title", "What", prose=True),
     Column("result", "Result"),
     Column("remark", "Remark", 2, folds=True, spare=True),
-    Column("item_id", "Item", 3),
-    Column("request_id", "Request", 4),
+    Column("request_id", "Request", 3),
+    Column("item_id", "Item", wide=True),
 )
 
 
@@ -41,7 +42,7 @@ def undo_command(
     by: Annotated[str, typer.Option("--as", help="Who asks for it, and may not approve it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why.")],
     items: Annotated[
-        list[str] | None, typer.Option("--item", help="Only this item; repeatable.")
+        list[str] | None, typer.Option("--item", help="Only this item: number or id; repeatable.")
     ] = None,
     run_id: Run = None,
     output: Output = Format.TABLE,
@@ -68,7 +69,9 @@ async def _undo(
         await ensure_not_halted(parts)
         of = (await find_review(parts, review, run_id)).state
         await require(parts, "undo", by, of)
-        wanted = list(dict.fromkeys(items)) or list(written_items(of))
+        numbers = {str(place): one.change_id for place, (one, _) in enumerate(of.changes, 1)}
+        named = [numbers.get(item, item) for item in items]
+        wanted = list(dict.fromkeys(named)) or list(written_items(of))
         client = await temporal(parts)
         rows = []
         for change_id in wanted:
@@ -80,10 +83,11 @@ async def _undo(
                 if len(items) == 1:
                     raise
                 rows.append(refused_row(of, change_id, error))
+        names, known = await _names(parts, rows) if output is Format.TABLE else ({}, {})
     if output is Format.JSON:
         print_json(rows[0] if len(items) == 1 else {"items": rows, "next_cursor": None})
     else:
-        _print(rows)
+        _print(rows, names, known)
     return 0 if all(row["ok"] for row in rows) else 1
 
 
@@ -125,7 +129,25 @@ async def _come_to_rest(parts: "Parts", state: "ReviewState") -> "ReviewState":
     return state
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
+async def _names(
+    parts: "Parts", rows: list[dict[str, Any]]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Request id -> short id, and id -> name of people."""
+    from account_reviews.domain.errors import ReviewsError
+    from account_reviews.services.lookup import people
+
+    asked = [row["request_id"] for row in rows if row["request_id"] is not None]
+    found = await parts.reader.find_requests(parts.settings.tenant, asked)
+    short = {
+        name: row.short_id
+        for name, row in found.items()
+        if not isinstance(row, ReviewsError) and row.short_id is not None
+    }
+    return short, await people(parts)
+
+
+def _print(rows: list[dict[str, Any]], names: dict[str, str], people: dict[str, str]) -> None:
+    """`names`: request id -> short id; `people`: id -> name."""
     print_table(
         _COLUMNS,
         [
@@ -133,26 +155,27 @@ def _print(rows: list[dict[str, Any]]) -> None:
                 one["title"],
                 word_cell(_result(one)),
                 _remark(one),
+                names.get(one["request_id"], one["request_id"]),
                 one["item_id"],
-                one["request_id"],
             )
             for one in rows
         ],
+        view=View(wide=is_wide()),
     )
     for one in rows:
         if one["request_id"] is not None:
-            say(
-                f"request {one['request_id']} waits for {_whom(one)}; until then nothing is written"
-            )
+            name = names.get(one["request_id"], one["request_id"])
+            say(f"request {name} waits for {_whom(one, people)}; until then nothing is written")
+            note(f"Next: reviews approvals show {shlex.quote(name)}")
 
 
-def _whom(row: dict[str, Any]) -> str:
+def _whom(row: dict[str, Any], people: dict[str, str]) -> str:
     """Who is asked to approve it, without who asked for it."""
     from account_reviews.domain.person_names import person
 
     by = row["asked_by"]
     others = [name for name in row["approvers"] if person(name) != person(by)]
-    return ", ".join(others) or f"somebody other than {by}"
+    return ", ".join(people.get(name, name) for name in others) or f"somebody other than {by}"
 
 
 def _result(row: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ where tenant = :tenant
   and (
     cast(:cycle as text) is null
     or cycle_id = :cycle or run_id = :cycle or cycle_id = 'cycle/' || :cycle
+    or (cast(:begins as text) is not null and starts_with(cycle_id, :begins))
   )
   and (
     cast(:after_at as timestamptz) is null
