@@ -43,7 +43,7 @@ def print_table(
     lines = [GAP.join(line) for line in (header, *others)]
     if last:
         lines += ["", shown_on_one_line(last)]
-    text = "\n".join(lines)
+    text = _in_its_signs("\n".join(lines))
     if view.pager and len(lines) >= shutil.get_terminal_size().lines and _in_pager(text):
         return
     typer.echo(text, color=True)
@@ -117,6 +117,14 @@ def _cell(text: str, tone: Tone | None, styled: bool) -> str:
     words = text.strip()
     before, after = text.split(words, 1)
     return f"{before}{_STYLED.format(tone.value, words)}{after}"
+
+
+def _in_its_signs(text: str) -> str:
+    """The text with a question mark for each character that stdout has no sign for."""
+    if text.isascii():
+        return text
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 def _sign_for_more() -> str:

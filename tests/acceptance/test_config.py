@@ -49,9 +49,9 @@ def test_every_setting_has_an_origin(tmp_path: Path) -> None:
 
 
 def test_the_table_has_origins_on_request(tmp_path: Path) -> None:
-    assert _show(tmp_path).stdout.split("\n")[0].split() == ["setting", "value"]
+    assert _show(tmp_path).stdout.split("\n")[0].split() == ["Setting", "Value"]
     with_origin = _show(tmp_path, "--origin").stdout
-    assert with_origin.split("\n")[0].split() == ["setting", "value", "origin"]
+    assert with_origin.split("\n")[0].split() == ["Setting", "Value", "Set", "by"]
 
 
 def test_a_bad_value_is_one_sentence(tmp_path: Path) -> None:

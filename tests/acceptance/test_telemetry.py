@@ -107,7 +107,7 @@ def test_figures(reviews: Reviews) -> None:
     assert found["avg_session_age"] <= found["oldest_session_age"]
     assert 0 <= found["approval_rate"] <= 1
     assert {"mean_approval_seconds", "error_rate", "resume_rate"} <= set(found)
-    assert "active_sessions" in reviews.quick("metrics").out
+    assert "Open reviews" in reviews.quick("metrics").out
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import typer
 
 from account_reviews.cli.commands import crm_connect, crm_events, crm_limits
 from account_reviews.cli.options import Output
-from account_reviews.cli.output import Format, leave, print_json, run
+from account_reviews.cli.output import Format, leave, print_document, print_json, run
 from account_reviews.presentation.tables import Column
-from account_reviews.presentation.terminal import note, print_json_text, print_table, say
+from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.crm.field_check import MappingProblem
@@ -198,7 +198,7 @@ def _refuse(refused: "ImportRefusedError", output: Format) -> NoReturn:
             "problems": [problem.model_dump() for problem in refused.problems],
             "problem_count": refused.problem_count,
         }
-        print_json_text(json.dumps({"error": body}, ensure_ascii=False), err=True)
+        print_document(json.dumps({"error": body}, ensure_ascii=False), err=True)
     else:
         _list_problems(refused.problems, refused.problem_count)
         note(f"{refused.message} ({refused.hint})")

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from account_reviews.cli.options import Output
-from account_reviews.cli.output import Format, run
+from account_reviews.cli.output import Format, print_document, run
 from account_reviews.cli.session import open_session
-from account_reviews.presentation.terminal import note, print_json_text, print_text
+from account_reviews.presentation.terminal import note, print_text
 
 
 class DigestFormat(StrEnum):
@@ -78,7 +78,7 @@ async def _digest(
     if file is not None:
         _write(document, file)
     elif form is DigestFormat.JSON:
-        print_json_text(document)
+        print_document(document)
     else:
         print_text(document)
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from account_reviews.cli.options import Output, Run
-from account_reviews.cli.output import Format, leave, print_json, run
+from account_reviews.cli.output import Format, leave, print_document, print_json, run
 from account_reviews.cli.session import open_session, temporal_when_needed
 from account_reviews.presentation.tables import Column, word_cell
-from account_reviews.presentation.terminal import print_json_text, print_table, say
+from account_reviews.presentation.terminal import print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
@@ -109,7 +109,7 @@ def _print_document(answer: dict[str, Any]) -> None:
     """Nothing but ASCII: what an agent sent may hold what no terminal can show."""
     import json
 
-    print_json_text(json.dumps(answer, indent=2))
+    print_document(json.dumps(answer, indent=2))
 
 
 _NOBODY = "review/there-is-no-such-review"

@@ -14,9 +14,9 @@ from account_reviews.cli.options import (
     Review,
     Run,
 )
-from account_reviews.cli.output import Format, is_wide, print_json, print_line, run
+from account_reviews.cli.output import Format, is_wide, print_document, print_json, print_line, run
 from account_reviews.cli.session import open_session, temporal_when_needed
-from account_reviews.presentation.terminal import print_json_text, print_text, say
+from account_reviews.presentation.terminal import print_text, say
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
@@ -188,7 +188,7 @@ async def _brief(review: str, run_id: str | None, form: DocumentFormat) -> None:
         state, analysis, _ = await show_review(parts, connect, review, run_id)
         brief = brief_of(state, analysis, parts.policy)
         if form is DocumentFormat.JSON:
-            print_json_text(render_brief(brief, "json"))
+            print_document(render_brief(brief, "json"))
             return
         from account_reviews.services.documents import beside_brief
 
