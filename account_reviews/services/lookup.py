@@ -14,6 +14,7 @@ from account_reviews.domain.errors import (
     ReviewsError,
 )
 from account_reviews.domain.known_names import Known, listed, matching, near
+from account_reviews.domain.person_names import clean_name
 from account_reviews.store import name_queries
 from account_reviews.store.name_queries import Names
 from account_reviews.store.review_queries import can_be_stored
@@ -71,13 +72,26 @@ async def find_owner(parts: Parts, text: str) -> Known:
 
 
 async def narrowed(parts: Parts, where: Mapping[str, object]) -> dict[str, str | bool | datetime]:
-    """What `owner` and `account` of a list mean, as ids; what nobody can be asked about stays."""
+    """What `owner`, `account` and `waiting_on` of a list mean, as ids; what nobody can be asked
+    about stays."""
     found: dict[str, str | bool | datetime] = {}
     if isinstance(owner := where.get("owner"), str):
         found["owner"] = await owner_or_given(parts, owner) or owner
     if isinstance(account := where.get("account"), str):
         found["account"] = await account_or_given(parts, account) or account
+    if isinstance(who := where.get("waiting_on"), str):
+        found["waiting_on"] = "\n".join(await _called(parts, who))
     return found
+
+
+async def _called(parts: Parts, who: str) -> list[str]:
+    """How somebody may stand in a request: as he was given, and by the id and name of an owner."""
+    text = clean_name(who)
+    try:
+        known = await find_owner(parts, text)
+    except (CrmError, PassingError, NotFoundError):
+        return [text]
+    return list(dict.fromkeys(name for name in (text, known.id, known.name) if name))
 
 
 async def owner_or_given(parts: Parts, text: str | None) -> str | None:

@@ -37,10 +37,12 @@ RUN_FILTERS = {
     "risk_level": "risk_level = :risk_level",
     "since": "started_at >= :since",
     "until": "started_at < :until",
-    "waiting_on": "lower(waiting_on::text)::jsonb ? lower(btrim(:waiting_on))",
+    "waiting_on": "lower(waiting_on::text)::jsonb ?| string_to_array(lower(btrim(:waiting_on)),"
+    " chr(10))",
     "needs_attention": "needs_attention = :needs_attention",
 }
-"""What narrows a list, each by an index: `docs/design.md`."""
+"""What narrows a list, each by an index: `docs/design.md`. `waiting_on` may be several names of
+one person, a line for each."""
 _OPEN = "closed_at is null and status in ('running', 'waiting', 'paused')"
 _AFTER = "(started_at, run_id) < (:after_at, :after_id)"
 _LIST_RUNS = read_sql("account_reviews.store", "list_runs.sql")

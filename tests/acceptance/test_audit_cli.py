@@ -76,7 +76,7 @@ def test_the_rows_of_a_review_are_found(reviews: Reviews, closed: dict[str, Any]
         "audit", "tail", "--review", ACCOUNT, "--text", "approved", "--limit", "3"
     )
     assert table.code == 0
-    assert "event_type" in table.out
+    assert "approves" in table.out
 
 
 async def test_class_one_is_the_history(

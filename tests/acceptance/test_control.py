@@ -70,7 +70,7 @@ def test_the_history_has_each_phase_with_from_to_and_time(reviews: Reviews) -> N
         ("planning", "approval"),
     ]
     assert all(one["at"].endswith("Z") for one in items)
-    assert "initializing -> investigating" in reviews.quick("history", "ac-042").out
+    assert "Reads the account" in reviews.quick("history", "ac-042").out
 
 
 def test_an_interactive_review_is_asked_annotated_handed_changes_and_closed(

