@@ -31,7 +31,8 @@ _WORK: Final = {
     "AccountReview": "review", "ReviewCycle": "cycle", "MemorySync": "sync of the memory",
 }  # fmt: skip
 _NAMES_ITS_ACTOR: Final = ("approval_decided", "approval_refused", "asked")
-_PREFIXES: Final = ("review/", "schedule/", "account/", "cycle/cycle/")
+_PEOPLE: Final = "people/"
+_PREFIXES: Final = (_PEOPLE, "review/", "schedule/", "account/", "cycle/cycle/")
 
 
 def cells(row: Row, words: "ListWords", accounts: Mapping[str, str | None]) -> tuple[object, ...]:
@@ -59,6 +60,8 @@ def happened(row: Row, words: "ListWords") -> str:
         text = _REQUEST.sub("", text)
         by = row["actor"] if action in _NAMES_ITS_ACTOR else None
         return sentence({"kind": action, "text": text, "by": by}, words)
+    if str(row["resource"]).startswith(_PEOPLE):
+        return _at_the_door(action, text)
     if kind in ("session_started", "session_ended"):
         work = _WORK.get(action, term_of(action)).capitalize()
         outcome = outcome_of(details.get("outcome"))
@@ -78,6 +81,12 @@ def about(row: Row, accounts: Mapping[str, str | None]) -> Cell:
     for prefix in _PREFIXES:
         resource = resource.removeprefix(prefix)
     return Cell(resource)
+
+
+def _at_the_door(action: str, why: object) -> str:
+    """ "Signed in", "User added", "Sign-in refused: name or password is wrong"."""
+    told = action[:1].upper() + action[1:]
+    return f"{told} refused: {why}" if isinstance(why, str) else told
 
 
 def _asked(action: str) -> str:

@@ -128,7 +128,8 @@ class EventType(StrEnum):
 
 BUSINESS: Final = frozenset(
     {
-        EventType.SESSION_STARTED, EventType.SESSION_ENDED, EventType.PERMISSION_DENIED,
+        EventType.SESSION_STARTED, EventType.SESSION_ENDED, EventType.AUTHENTICATION,
+        EventType.PERMISSION_DENIED,
         EventType.DATA_MODIFICATION, EventType.RECOMMENDATION_GENERATED,
         EventType.RECOMMENDATION_IMPLEMENTED, EventType.CRM_WRITE, EventType.ERROR_OCCURRED,
         EventType.CONFIGURATION_CHANGED, EventType.APPROVAL_REQUESTED,

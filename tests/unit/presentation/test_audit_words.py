@@ -37,6 +37,11 @@ def row(kind: str, action: str, **more: Any) -> dict[str, Any]:
         (row("request_made", "start AccountReview"), "Asked for: start of a review"),
         (row("schedule_created", "create schedule"), "Schedule created"),
         (row("notice_sent", "x", details=None), "Notice sent"),
+        (row("authentication", "signed in", resource="people/Ann"), "Signed in"),
+        (row("configuration_changed", "user added", resource="people/Ann"), "User added"),
+        (row("authentication", "sign-in", resource="people/unknown",
+             details={"text": "too many tries", "count": 3}),
+         "Sign-in refused: too many tries"),
     ],
 )  # fmt: skip
 def test_a_row_is_a_sentence(told: dict[str, Any], said: str) -> None:
