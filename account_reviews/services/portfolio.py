@@ -126,7 +126,7 @@ def in_order(lines: Iterable[AccountLine], sort: str) -> list[AccountLine]:
             _name(one),
         ),
     }
-    return sorted(lines, key=keys[sort])  # type: ignore[arg-type]
+    return sorted(lines, key=keys[sort])
 
 
 def matching(
