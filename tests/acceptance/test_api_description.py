@@ -55,7 +55,7 @@ def server(stack: LocalStack, reviews: Reviews) -> Iterator[Served]:
 def described() -> dict[str, Any]:
     """Operations by id, but for the stream, which does not end."""
     config = SchemathesisConfig.from_dict({"seed": 16})
-    schema = schemathesis.openapi.from_dict(json.loads(description()), config=config)
+    schema: Any = schemathesis.openapi.from_dict(json.loads(description()), config=config)
     schema = schema.exclude(operation_id="watchEvents")
     found = [result.ok() for result in schema.get_all_operations()]
     return {one.definition.raw["operationId"]: one for one in found}
