@@ -27,6 +27,7 @@ RUN_HERE = [
     ROOT / "docs" / name
     for name in (
         *("approving.md", "cycles.md", "cycle-results.md", "schedules.md", "stopping.md"),
+        "documents.md",
         *("telemetry.md", "audit.md", "completion.md", "retention.md", "stuck.md"),
         "control.md",
         "looking.md",
