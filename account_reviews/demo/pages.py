@@ -18,6 +18,7 @@ from account_reviews.domain.review.state import ReviewState
 from account_reviews.local.stack import LocalStack
 from account_reviews.presentation.brief import brief_of, render_brief
 from account_reviews.presentation.terminal import print_table, say
+from account_reviews.services.documents import beside_brief
 from account_reviews.services.reviews import show_review
 from account_reviews.store.review_queries import RequestRow
 
@@ -32,7 +33,8 @@ async def show_brief(parts: Parts, client: Client, plans: Sequence[Plan]) -> Non
 
     first = next((plan for plan in plans if plan.answer is Answer.PART), plans[0])
     state, analysis, _ = await show_review(parts, connected, first.row.review_id, first.row.run_id)
-    show_document(render_brief(brief_of(state, analysis, parts.policy), "md"))
+    brief = brief_of(state, analysis, parts.policy)
+    show_document(render_brief(brief, "md", *await beside_brief(parts, state)))
     narrate(
         f"This is what the owner of {state.account_id} reads before deciding: what changed, how"
         " large the risk is and why, and each proposed change as the exact values that would be"

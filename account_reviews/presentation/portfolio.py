@@ -92,6 +92,7 @@ class Page:
     unmade: bool
     report: Report | None
     briefs: tuple[OwnerView, ...]
+    left_out: str | None = None
 
 
 def render_page(
@@ -118,11 +119,16 @@ def cycle_mail(
     words: Words,
     beside: Surroundings,
 ) -> Mail:
-    """The same as a mail."""
+    """The same as a mail: the report alone, or the briefs that were asked for.
+
+    Mail programs cut a mail of more than a hundred kilobytes, and each owner has a brief.
+    """
     page = _page(cycle, portfolio, briefs, words, beside)
-    return mail_of(
-        "cycle", f"{page.title}, {words.day(_time(cycle['as_of']))}", page=page, words=words
-    )
+    if page.report is not None and page.briefs:
+        said = words.count(len(page.briefs), "brief of an owner is", "briefs of owners are")
+        page = replace(page, briefs=(), left_out=f"{said} not part of this mail.")
+    subject = f"{page.title}, {words.day(_time(cycle['as_of']))}"
+    return mail_of("cycle", subject, page=page, words=words)
 
 
 def _page(

@@ -32,9 +32,15 @@ def render(name: str, form: Form, **values: object) -> str:
     ending = "html" if form == "html" else "md"
     words = values.get("words")
     if isinstance(words, Words):
-        values = {"lang": str(words.locale).replace("_", "-"), **values}
+        values = {"lang": _language(words), **values}
     made = _environment(form).get_template(f"{name}.{ending}.j2").render(**values)
     return made if form == "html" else _without_gaps(made)
+
+
+def _language(words: Words) -> str:
+    """Of the sentences of a page, which are English whatever the locale of its dates."""
+    tag = str(words.locale).replace("_", "-")
+    return tag if words.locale.language == "en" else "en"
 
 
 @cache

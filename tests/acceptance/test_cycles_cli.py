@@ -50,6 +50,8 @@ def test_a_cycle_of_an_owner(reviews: Reviews, cycle: dict[str, Any]) -> None:
     report = reviews.quick("cycles", "show", cycle["cycle_id"])
     assert report.code == 0
     assert report.out.startswith("# Portfolio report")
+    mine = reviews.quick("cycles", "show", cycle["cycle_id"], "--owner", "Ilse Varnholt")
+    assert (mine.code, "Ilse Varnholt" in mine.out) == (0, True)
     mail = message_from_string(
         reviews.quick("cycles", "show", cycle["cycle_id"], "-f", "mail").out, policy=policy.default
     )

@@ -208,7 +208,7 @@ async def _list(
 
 def show_command(
     cycle: Cycle,
-    owner: Annotated[str | None, typer.Option(help="Only this owner's brief.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only this owner's brief: id or name.")] = None,
     form: Form = DocumentFormat.MARKDOWN,
     output: Output = Format.TABLE,
 ) -> None:
@@ -219,6 +219,7 @@ def show_command(
 async def _show(cycle: str, owner: str | None, form: DocumentFormat) -> None:
     from account_reviews.domain.errors import NotFoundError
     from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
+    from account_reviews.services.lookup import find_owner
 
     async with open_session() as parts:
         row = await parts.cycles.find(parts.settings.tenant, cycle)
@@ -226,6 +227,8 @@ async def _show(cycle: str, owner: str | None, form: DocumentFormat) -> None:
         if live is not None:
             row = row.model_copy(update={name: getattr(live, name) for name in COUNTS})
         briefs = await parts.cycles.briefs(row.run_id, owner)
+        if owner is not None and not briefs:
+            briefs = await parts.cycles.briefs(row.run_id, (await find_owner(parts, owner)).id)
         if owner is not None and not briefs:
             raise NotFoundError(
                 f"the cycle {row.cycle_id} has no brief for owner {owner!r}",

@@ -6,6 +6,7 @@ from decimal import Decimal
 from html.parser import HTMLParser
 
 import pytest
+from babel import Locale
 
 from account_reviews.domain.analysis.model import HealthBand, RiskLevel
 from account_reviews.domain.reports.brief import Brief
@@ -124,6 +125,13 @@ def test_bands_and_levels_have_words_of_their_own(form: str) -> None:
     fragile = brief.model_copy(update={"health": health})
     page = render_brief(fragile, form, WORDS, beside())
     assert "fragile" in (read(page) if form == "html" else page)
+
+
+@pytest.mark.parametrize(("locale", "tag"), [("en_US", "en-US"), ("de_AT", "en")])
+def test_a_page_says_in_which_language_its_sentences_are(locale: str, tag: str) -> None:
+    words = Words(now=AS_OF, locale=Locale.parse(locale))
+    page = render_brief(busy_brief(), "html", words, beside())
+    assert f'<html lang="{tag}">' in page
 
 
 def test_money_has_its_currency() -> None:
