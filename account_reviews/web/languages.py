@@ -39,6 +39,6 @@ def chosen_zone(*said: str | None) -> ZoneInfo | None:
         if name and len(name) <= 60:
             try:
                 return ZoneInfo(name)
-            except (ValueError, OSError):
+            except (ValueError, OSError, KeyError):
                 continue
     return None
