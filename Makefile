@@ -22,18 +22,26 @@ setup: $(VENV)/.installed  ## Make .venv and install everything, pinned by hash
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11, or say which to use: make setup PYTHON=..." >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "1 of 4: making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
 
+# uv would list every package: it is quiet, and each five seconds tell that it is still at work.
 $(VENV)/.installed: requirements/dev.txt requirements/uv.txt pyproject.toml | $(BIN)/python
 	@rm -f $@
+	@echo "2 of 4: installing uv"
 	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt; then \
+	    echo "3 of 4: installing $$(grep -c '==' requirements/dev.txt) packages, which takes a minute or two"; \
+	    ( seconds=0; while sleep 5; do seconds=$$((seconds + 5)); echo "        $$seconds s"; done ) & ticker=$$!; \
+	    trap 'kill $$ticker 2>/dev/null' EXIT; \
 	    $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements/dev.txt; \
 	else \
-	    echo "uv cannot be installed here; pip does it, which takes longer" >&2; \
-	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt; \
+	    echo "3 of 4: uv cannot be installed here; pip does it, which takes some minutes" >&2; \
+	    $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements/dev.txt; \
 	fi
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "4 of 4: installing the command reviews"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+	@echo "ready: $(BIN)/reviews --help, or make demo"
 
 demo: setup  ## See a review from start to end; KEEP=1 leaves it running, CRM=zoho plays it on Zoho's API
 	$(BIN)/reviews demo $(if $(KEEP),--keep) $(if $(CRM),--crm $(CRM))

@@ -55,9 +55,9 @@ UNKNOWN = [
     bad(f"start {HEX}", 3, f"no account '{HEX}'"),
     bad(f"start {MIXED}", 3, f"no account '{MIXED}'"),
     bad(f"cycles show cycle/{HEX}", 3, f"no cycle 'cycle/{HEX}'"),
-    bad(f"show {MIXED}", 3, f"no review 'review/{MIXED}'"),
+    bad(f"show {MIXED}", 3, f"no review '{MIXED}'"),
     bad(f"approvals approve some --as ann --decision-id {HEX}", 3, "no approval request"),
-    bad("show nope", 3, "no review 'review/nope'"),
+    bad("show nope", 3, "no review 'nope'"),
     bad("show review/nope", 3, "no review 'review/nope'"),
     bad("watch nope", 3, "no review"),
     bad("brief nope", 3, "no review"),
@@ -85,10 +85,6 @@ VALUES = [
     bad(f"start --file /srv/{MIXED}/ids", 2, f"/srv/{MIXED}/ids cannot be read"),
     bad("start --file /nope", 2, "/nope cannot be read", "No such file"),
     bad("start --file /dev/null", 2, "/dev/null names no account"),
-    bad("list --cursor xx", 2, "'xx' is not a cursor"),
-    bad(f"list --cursor {cursor(FAR_PAST)}", 2, "is not a cursor"),
-    bad(f"list --cursor {cursor(FAR_PAST, 'a' + chr(0))}", 2, "is not a cursor"),
-    bad("approvals list --cursor xx", 2, "'xx' is not a cursor"),
     bad("list --phase odd", 2, "--phase is 'odd'", "investigating"),
     bad("list --risk-level odd", 2, "--risk-level is 'odd'", "critical"),
     bad("approvals list --state odd", 2, "--state is 'odd'", "pending", "any"),
@@ -110,6 +106,18 @@ def refused(reviews: Reviews, wanted: Bad, **env: str) -> str:
 @pytest.mark.parametrize("wanted", [*USAGE, *UNKNOWN, *VALUES])
 def test_bad_input(reviews: Reviews, wanted: Bad) -> None:
     refused(reviews, wanted)
+
+
+@pytest.mark.parametrize("verb", ["list", "approvals list"])
+@pytest.mark.parametrize(
+    "place", ["xx", cursor(FAR_PAST), cursor(FAR_PAST, "a" + chr(0))], ids=["word", "no id", "nul"]
+)
+def test_a_cursor_of_nothing(reviews: Reviews, verb: str, place: str) -> None:
+    error = reviews.quick(*verb.split(), "--cursor", place, "-o", "json").error(2)
+    assert error["message"] == f"{place!r} is not a cursor of this list"
+    said = reviews.quick(*verb.split(), "--cursor", place).sentence(2)
+    assert "--cursor is for programs" in said
+    assert "--page 2" in said
 
 
 def test_the_option_for_json_counts_wherever_it_stands(reviews: Reviews) -> None:
