@@ -1,5 +1,6 @@
 """Cycles: how far each is, what came of it, and how it is steered."""
 
+import asyncio
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -8,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from account_reviews.domain.access.roles import Verb
 from account_reviews.domain.cycle.state import CycleScope
-from account_reviews.domain.errors import BadInputError, NotFoundError
+from account_reviews.domain.errors import BadInputError, CycleNotFoundError, NotFoundError
 from account_reviews.domain.reports.owner_brief import OwnerBrief
 from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
 from account_reviews.presentation.words import Words
@@ -23,6 +24,8 @@ from account_reviews.web.site import Here, Site
 
 router = APIRouter(include_in_schema=False)
 PAGE: Final = 30
+_SHOWN_SECONDS: Final = 3.0
+_PAUSE: Final = 0.1
 _DONE: Final = {
     "start": "The cycle was started.",
     "pause": "No more reviews are started. Those that work go on.",
@@ -77,8 +80,11 @@ async def start(
     )
     client = await site.temporal()
     async with starting(site.parts):
-        await cycles.start_cycle(client, given)
-    return RedirectResponse("/cycles?done=start", 303)
+        handle = await cycles.start_cycle(client, given)
+    run_id = handle.first_execution_run_id
+    seen = run_id is not None and await _is_shown(site, run_id)
+    where = cycle_path(run_id) if seen and run_id is not None else "/cycles"
+    return RedirectResponse(f"{where}?done=start", 303)
 
 
 @router.get("/cycles/{cycle:path}/report")
@@ -158,6 +164,18 @@ async def act(
 def cycle_path(run_id: str) -> str:
     """The page of a cycle."""
     return f"/cycles/{quote(run_id, safe='')}"
+
+
+async def _is_shown(site: Site, run_id: str) -> bool:
+    """Whether it has a row, which it writes itself as it begins."""
+    for _ in range(round(_SHOWN_SECONDS / _PAUSE)):
+        try:
+            await site.parts.cycles.find(site.parts.settings.tenant, run_id)
+        except CycleNotFoundError:
+            await asyncio.sleep(_PAUSE)
+        else:
+            return True
+    return False
 
 
 async def _live(site: Site, row: CycleRow) -> dict[str, Any]:
