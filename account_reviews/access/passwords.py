@@ -49,7 +49,7 @@ class Passwords:
 
 def _match(stored: str | None, given: str) -> bool:
     try:
-        found = _HASHER.verify(stored if stored else _nobodys(), _spelled(given))
+        found = _HASHER.verify(stored or _nobodys(), _spelled(given))
     except (VerificationError, InvalidHashError):
         return False
     return found and bool(stored)
