@@ -201,11 +201,7 @@ def _changed_accounts(facts: DigestFacts) -> Iterator[ChangedAccount]:
     for review in sorted(facts.reviews, key=lambda one: one.account_id):
         if facts.last is None and review.analysed_at <= since:
             continue
-        fresh = [
-            one
-            for one in review.analysis.changes
-            if one.type != "new_account" and _mark(review, one) not in known
-        ]
+        fresh = [one for one in review.analysis.changes if _mark(review, one) not in known]
         if fresh:
             yield ChangedAccount(
                 account_id=review.account_id,
