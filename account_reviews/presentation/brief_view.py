@@ -225,7 +225,7 @@ class _Maker:
         told = []
         for one in self._gauges():
             more = ", ".join(part for part in (one.score, one.trend) if part)
-            told.append(f"{one.name} is {one.word}{f' ({more})' if more else ''}")
+            told.append(f"{one.name} is {one.word}" + (f" ({more})" if more else ""))
         return f"{told[0]}, {told[1][0].lower()}{told[1][1:]}."
 
     def _notices(self) -> Iterable[str]:

@@ -139,7 +139,7 @@ def _narrow_sheet(style: str, light: Mapping[str, str]) -> str:
     found = next((part for part in _MEDIA.findall(style) if "(max-width" in part), "")
     head, _, inside = found.partition("{")
     lines = [
-        f"{heads.strip()} {{ {'; '.join(f'{one} !important' for one in body.split('; '))} }}"
+        f"{heads.strip()} {{ {body.replace('; ', ' !important; ')} !important }}"
         for heads, rule in _BLOCK.findall(inside)
         if (body := _resolved(rule, light))
     ]

@@ -287,7 +287,8 @@ def worth(value: Decimal | str | None, unknown: int, words: Words) -> str:
     """ ", worth £40,000 a year (1 unknown)"; nothing where nothing is known."""
     if value is None:
         return ""
-    return f", worth {words.money(value)} a year{f' ({unknown} {UNKNOWN})' if unknown else ''}"
+    more = f" ({unknown} {UNKNOWN})" if unknown else ""
+    return f", worth {words.money(value)} a year{more}"
 
 
 def by_danger(

@@ -275,7 +275,7 @@ class _Maker:
             return "Nothing waits for a decision."
         late = portfolio["overdue_approvals"]
         what = words.count(portfolio["open_approvals"], "request waits", "requests wait")
-        return f"{what} for a decision{f', {late} of them overdue' if late else ''}."
+        return f"{what} for a decision" + (f", {late} of them overdue." if late else ".")
 
     def _notices(self) -> Iterator[str]:
         portfolio, words = self._portfolio, self._words

@@ -144,7 +144,7 @@ class Words:
     def count(self, number: int, one: str, many: str | None = None) -> str:
         """ "1 change", "5 changes"."""
         said = format_decimal(number, locale=self.locale)
-        return f"{said} {one if number == 1 else many or f'{one}s'}"
+        return f"{said} {one}" if number == 1 else f"{said} {many or one + 's'}"
 
     # Who and what.
 
