@@ -120,11 +120,14 @@ def digest_message(
     whole: str,
     at: datetime,
     page: str | None = None,
+    links: Mapping[str, str] | None = None,
 ) -> Message:
     """The message of one owner's morning. `whole` is all of it, for whoever may read that, and
-    `page` the same as HTML."""
+    `page` the same as HTML. `links`: request id -> where to decide without signing in."""
     owner = written_on_one_line(to.name or digest.owner_name or digest.owner_id)
-    text = whole if wording.personal_data else "\n".join(_digest_lines(digest, owner, to))
+    text = (
+        whole if wording.personal_data else "\n".join(_digest_lines(digest, owner, to, links or {}))
+    )
     news = "nothing new" if digest.nothing_new else digest.summary.rstrip(".")
     return Message(
         key=key,
@@ -197,8 +200,7 @@ def _lines(
         yield f"In the browser: {link}"
     decide = _decide_link(notice, request, to, wording)
     if decide is not None:
-        yield "Decide there without signing in. The link is yours alone, and counts once:"
-        yield f"  {decide}"
+        yield f"Decide there without signing in, once; the link is yours alone: {decide}"
 
 
 def _opening(
@@ -278,7 +280,9 @@ def _data(
     return found
 
 
-def _digest_lines(digest: Digest, owner: str, to: Addressee) -> Iterator[str]:
+def _digest_lines(
+    digest: Digest, owner: str, to: Addressee, links: Mapping[str, str]
+) -> Iterator[str]:
     yield f"{owner}, {day_of(digest.day)}"
     yield ""
     yield digest.summary
@@ -291,6 +295,8 @@ def _digest_lines(digest: Digest, owner: str, to: Addressee) -> Iterator[str]:
         name = mask_personal_data(written_on_one_line(one.account_name))
         yield f"  {late} {when}: {name} ({_counted(len(one.items), 'change')})"
         yield f"    reviews approvals show {one.request_id}"
+        if one.request_id in links:
+            yield f"    decide, once: {links[one.request_id]}"
     more = len(digest.waiting) - _SHOWN_WAITING
     if more > 0:
         yield f"  and {more} more: reviews approvals list --owner {shlex.quote(digest.owner_id)}"
@@ -322,7 +328,12 @@ def _decide_link(
     notice: Notice, request: ApprovalRequest, to: Addressee, wording: Wording
 ) -> str | None:
     """Where `to` decides as himself. Opening it decides nothing."""
-    if not wording.web_url or wording.links is None or notice.kind is NoticeKind.EXPIRED:
+    return None if notice.kind is NoticeKind.EXPIRED else decide_url(request, to, wording)
+
+
+def decide_url(request: ApprovalRequest, to: Addressee, wording: Wording) -> str | None:
+    """Where `to` decides on a request as himself; None where no link decides."""
+    if not wording.web_url or wording.links is None:
         return None
     path = wording.links(request, to.recipient)
     return None if path is None else f"{wording.web_url.rstrip('/')}{path}"

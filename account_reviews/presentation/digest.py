@@ -166,7 +166,7 @@ def _waits(one: WaitingRequest, digest: Digest, words: Words, beside: Surroundin
             until=f"{overdue} {words.due(one.deadline)}",
             overdue=one.overdue,
             name=name,
-            url=request_url(beside.web_url, name),
+            url=beside.links.get(one.request_id) or request_url(beside.web_url, name),
             command=f"reviews approvals show {name}",
             account_id=one.account_id,
         ),

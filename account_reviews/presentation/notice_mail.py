@@ -9,8 +9,8 @@ from account_reviews.presentation.inline_css import inlined
 from account_reviews.presentation.templating import render, style, web_link
 
 _COMMAND: Final = "reviews "
-_LINKED: Final = "In the browser: "
-"""How the line begins that names the address; on a page a button says it."""
+_LINKED: Final = ("In the browser: ", "Decide there without signing in")
+"""How the lines begin that name the address; on a page a button says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def with_page(message: Message) -> Message:
     """The message with a page of its own; one that has a page keeps it."""
     if message.html is not None:
         return message
-    url = message.data.get("url")
+    url = message.data.get("decide_url") or message.data.get("url")
     link = web_link(url) if isinstance(url, str) else None
     page = render(
         "notice",

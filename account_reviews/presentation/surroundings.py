@@ -55,6 +55,8 @@ class Surroundings:
     account: Account | None = None
     values: Mapping[str, Decimal | None] = field(default_factory=dict)
     web_url: str | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Request id -> the address at which whoever reads this decides without signing in."""
 
     def of_account(self, account_id: str) -> tuple[Asked, ...]:
         return tuple(one for one in self.asked if one.account_id == account_id)

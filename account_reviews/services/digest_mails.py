@@ -1,7 +1,7 @@
 """Sending the digests of a morning: per owner once a day by each channel."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import product
@@ -13,7 +13,7 @@ from account_reviews.domain.policy.notifications import Notifications
 from account_reviews.domain.reports.digest import Digest
 from account_reviews.domain.review.deliveries import Parcel, delivery_key
 from account_reviews.notifications.courier import Posting
-from account_reviews.notifications.messages import Addressee, digest_message
+from account_reviews.notifications.messages import Addressee, decide_url, digest_message
 from account_reviews.notifications.protocol import Message
 from account_reviews.presentation.digest import digest_mail
 from account_reviews.presentation.mail import Mail
@@ -91,6 +91,7 @@ async def _mail(
     to: Addressee,
     tenant: str,
     now: Timestamp,
+    links: Mapping[str, str],
 ) -> Mail:
     """All of it, in the words of whoever it is for."""
     asked = await reader.documents.asked(
@@ -99,7 +100,7 @@ async def _mail(
     words = posting.wording.words(to, {})
     if not isinstance(words, Words):
         words = Words(now=now, zone=to.zone)
-    beside = Surroundings(asked=asked_in_words(asked), web_url=posting.wording.web_url)
+    beside = Surroundings(asked=asked_in_words(asked), web_url=posting.wording.web_url, links=links)
     return digest_mail(digest, words, beside)
 
 
@@ -124,13 +125,26 @@ async def _send(
     async def compose() -> Message:
         to = await posting.book.find(tenant, digest.owner_id, channel, digest.owner_name)
         whole, page = "", None
+        links = await _links(reader, posting, digest, to, tenant)
         if posting.wording.personal_data:
-            mail = await _mail(reader, posting, digest, to, tenant, now)
+            mail = await _mail(reader, posting, digest, to, tenant, now, links)
             whole, page = mail.text, mail.html
-        message = digest_message(parcel.key, digest, to, posting.wording, whole, now, page)
+        message = digest_message(parcel.key, digest, to, posting.wording, whole, now, page, links)
         return with_page(message) if channel == "email" else message
 
     await posting.courier.deliver(parcel, compose)
+
+
+async def _links(
+    reader: DigestReader, posting: Posting, digest: Digest, to: Addressee, tenant: str
+) -> dict[str, str]:
+    """Request id -> where the addressee decides on what waits; empty where no link decides."""
+    wording = posting.wording
+    if not digest.waiting or wording.links is None or not wording.web_url:
+        return {}
+    requests = await reader.waiting(tenant, [one.request_id for one in digest.waiting])
+    found = {one.request_id: decide_url(one, to, wording) for one in requests if one.is_pending}
+    return {name: url for name, url in found.items() if url is not None}
 
 
 def _few(what: str, reasons: Sequence[str]) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Reading digests, and the facts they are made of."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final
 
@@ -57,6 +57,13 @@ class DigestReader:
     def documents(self) -> DocumentReader:
         """What a digest shows beside its own content."""
         return DocumentReader(self._statements)
+
+    async def waiting(self, tenant: str, ids: Sequence[str]) -> list[ApprovalRequest]:
+        """Those of these requests that can be read."""
+        from account_reviews.store.review_queries import RequestRow, ReviewReader
+
+        found = await ReviewReader(self._statements).find_requests(tenant, ids)
+        return [row.request for row in found.values() if isinstance(row, RequestRow)]
 
     async def get(self, tenant: str, owner: str, day: date) -> Digest | None:
         """The stored digest of that day; None also when it cannot be read, to be made anew."""

@@ -290,3 +290,18 @@ def test_a_long_digest_stays_short() -> None:
 def test_days_have_no_leading_zero() -> None:
     assert day_of(date(2026, 10, 1)) == "Thu 1 Oct 2026"
     assert day_of(date(2026, 10, 20)) == "Tue 20 Oct 2026"
+
+
+def test_a_link_that_decides_is_for_whoever_the_message_is_for() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def link(request: ApprovalRequest, by: str) -> str:
+        asked.append((request.request_id, by))
+        return "/l/token"
+
+    wording = Wording(words=words_of, web_url="https://reviews.example.com/", links=link)
+    message = said(wording=wording)
+    assert "https://reviews.example.com/l/token" in message.text
+    assert message.data["decide_url"] == "https://reviews.example.com/l/token"
+    assert {by for _, by in asked} == {message.recipient}
+    assert "decide_url" not in said(wording=Wording(words=words_of, links=link)).data
