@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from account_reviews.domain.errors import BadInputError
-from account_reviews.domain.money import is_currency
 
 _LOCALES: Final = ("LC_ALL", "LC_TIME", "LANG")
 _MACHINE: Final = Path("/etc/localtime")
@@ -57,6 +56,8 @@ def mapping_words(path: Path | None) -> MappingWords:
     if path is None:
         return MappingWords()
     import yaml
+
+    from account_reviews.domain.money import is_currency
 
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
