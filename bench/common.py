@@ -69,10 +69,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def fresh_stack(*, temporal: ServerSettings = TUNED_SERVER) -> AsyncIterator[Bench]:
+async def fresh_stack(
+    *, temporal: ServerSettings = TUNED_SERVER, web: bool = False
+) -> AsyncIterator[Bench]:
     """PostgreSQL and Temporal as `reviews dev` runs them, in a directory that goes afterwards."""
     directory = _short_directory()
-    local = LocalStack(directory / "d", workers=0, ui=False, temporal_settings=temporal)
+    local = LocalStack(directory / "d", workers=0, ui=False, web=web, temporal_settings=temporal)
     try:
         async with local as stack:
             settings = Settings.load(data_dir=stack.data_dir, database_url=stack.database_url)

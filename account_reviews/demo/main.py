@@ -4,6 +4,7 @@ import asyncio
 import signal
 from contextlib import AsyncExitStack
 
+from account_reviews.config.settings import Settings
 from account_reviews.demo import workspace
 from account_reviews.demo.pages import what_to_try
 from account_reviews.demo.tour import Ending, play
@@ -11,6 +12,7 @@ from account_reviews.demo.worlds import DemoCrm, World, open_world
 from account_reviews.domain.errors import NegativeAnswerError
 from account_reviews.local.stack import LocalStack
 from account_reviews.presentation.terminal import note, print_text
+from account_reviews.services.sign_ins import own_address
 
 INTERRUPTED = 130
 
@@ -30,11 +32,12 @@ async def run_demo(*, keep: bool, crm: DemoCrm = DemoCrm.SQL) -> int:
     async with AsyncExitStack() as opened:
         data_dir = opened.enter_context(workspace.temporary_home())
         world = await opened.enter_async_context(open_world(crm))
-        stack = LocalStack(data_dir, restart=False, notify=note)
+        stack = LocalStack(data_dir, restart=False, web=keep, notify=note)
         try:
             ending = await _play_until(asked, stack, world)
             if ending is not None and keep:
-                print_text("\n" + what_to_try(stack, ending.left, world.environment))
+                inbox = await _inbox(stack)
+                print_text("\n" + what_to_try(stack, ending.left, world.environment, inbox))
                 await asked.wait()
         finally:
             note("stopping everything")
@@ -44,6 +47,12 @@ async def run_demo(*, keep: bool, crm: DemoCrm = DemoCrm.SQL) -> int:
     if not ending.proof.holds:
         raise NegativeAnswerError(f"the proof does not hold: {ending.proof.complaints[0]}")
     return 0
+
+
+async def _inbox(stack: LocalStack) -> str:
+    """Where the pages are opened, signed in once."""
+    settings = Settings.load(data_dir=stack.data_dir, database_url=stack.database_url)
+    return await own_address(settings, stack.web_url or "")
 
 
 async def _play_until(asked: asyncio.Event, stack: LocalStack, world: World) -> Ending | None:

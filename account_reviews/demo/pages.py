@@ -1,5 +1,6 @@
 """What the demo shows: a brief, the portfolio, the proof."""
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -120,22 +121,28 @@ def show_proof(proof: Proof) -> None:
 
 
 def what_to_try(
-    stack: LocalStack, left: RequestRow, environment: Mapping[str, str] = MappingProxyType({})
+    stack: LocalStack,
+    left: RequestRow,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    inbox: str = "",
 ) -> str:
-    """Lines for a person whose stack goes on running."""
+    """Lines for a person whose stack goes on running. `inbox`: where it is opened."""
     command = sys.argv[0] if Path(sys.argv[0]).name == "reviews" else "reviews"
     pids = " ".join(str(pid) for pid in stack.worker_pids)
-    request = left.request
+    request, name = left.request, left.short_id or left.request.request_id
     who = next(iter(request.approvers), "YOU")
     lines = [
-        f"Everything goes on running. Temporal UI: {stack.ui}",
+        "Everything goes on running. Open the inbox, which signs you in once:",
+        f"  {inbox}",
+        "",
+        f"Temporal UI: {stack.ui}",
         "",
         "Try in another terminal:",
         f"  export REVIEWS_DATA_DIR={stack.data_dir}",
         *(f"  export {name}={value}" for name, value in environment.items()),
         f"  {command} approvals list",
-        f"  {command} approvals show {request.request_id}",
-        f"  {command} approvals approve {request.request_id} --as {who}",
+        f"  {command} approvals show {name}",
+        f"  {command} approvals approve {name} --as {shlex.quote(who)}",
         f"  {command} history {request.account_id}",
         f"  kill -9 {pids}",
         f"  {command} worker",

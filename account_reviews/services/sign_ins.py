@@ -6,7 +6,9 @@ from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from account_reviews.access.secret_values import digest, new_secret
-from account_reviews.bootstrap import Parts
+from account_reviews.audit.capture.actors import user_name
+from account_reviews.bootstrap import Parts, open_parts
+from account_reviews.config.settings import Settings
 from account_reviews.domain.access.people import Known, roles_of
 from account_reviews.domain.access.roles import Scope
 from account_reviews.domain.audit.events import (
@@ -131,6 +133,12 @@ async def make_own_link(parts: Parts, name: str) -> str:
     known = await parts.sign_ins.people.get(name)
     has_roles = parts.guard.access().user(name) or (known and known.source == "local")
     return await make_link(parts, name, () if has_roles else (Role.ADMIN,), OWN_LINK)
+
+
+async def own_address(settings: Settings, web_url: str) -> str:
+    """Where whoever runs this machine signs in once. BadInputError, UnreachableError."""
+    async with open_parts(settings, application="reviews dev") as parts:
+        return web_url + await make_own_link(parts, user_name())
 
 
 async def make_token(

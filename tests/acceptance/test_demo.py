@@ -28,8 +28,11 @@ async def play(stack, world):
     against = tuple(sys.argv[1:])
     return Ending(Proof((Claim("all is well", against),), ()), None)
 
-main.play = play
-main.what_to_try = lambda stack, left, environment: f"data {stack.data_dir} stays"
+async def inbox(stack):
+    return "http://inbox"
+
+main.play, main._inbox = play, inbox
+main.what_to_try = lambda stack, left, environment, inbox: f"data {stack.data_dir} stays, {inbox}"
 cli(["demo", "--keep"])
 """
 """The demo without a story: its proof, and how it ends."""

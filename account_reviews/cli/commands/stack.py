@@ -91,17 +91,13 @@ async def _sign_in_address(settings: "Settings", stack: "LocalStack") -> str | N
     """Where whoever has started the stack signs in once; None without pages."""
     from dataclasses import replace
 
-    from account_reviews.audit.capture.actors import user_name
-    from account_reviews.bootstrap import open_parts
     from account_reviews.domain.errors import ReviewsError
-    from account_reviews.services.sign_ins import make_own_link
+    from account_reviews.services.sign_ins import own_address
 
     if stack.web_url is None:
         return None
-    ours = replace(settings, database_url=stack.database_url)
     try:
-        async with open_parts(ours, application="reviews dev") as parts:
-            return stack.web_url + await make_own_link(parts, user_name())
+        return await own_address(replace(settings, database_url=stack.database_url), stack.web_url)
     except ReviewsError as error:
         note(f"nobody can sign in by a link: {error.message}")
         return stack.web_url
