@@ -87,7 +87,7 @@ def _say_version(wanted: bool) -> None:
         return
     from importlib.metadata import version
 
-    say(f"reviews {version('account-reviews')}")
+    say(f"reviews {version(__name__.partition('.')[0])}")
     raise typer.Exit
 
 

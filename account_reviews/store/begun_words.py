@@ -6,6 +6,11 @@ from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import Statements
 
 Kind = Literal["accounts", "owners", "requests"]
+_QUERIES: Final[dict[Kind, str]] = {
+    "accounts": read_sql("account_reviews.store", "begun_accounts.sql"),
+    "owners": read_sql("account_reviews.store", "begun_owners.sql"),
+    "requests": read_sql("account_reviews.store", "begun_requests.sql"),
+}
 MOST: Final = 50
 """More than that nobody reads through behind a prompt."""
 
@@ -14,6 +19,5 @@ async def begun(
     statements: Statements, kind: Kind, tenant: str, begins: str
 ) -> dict[str, str | None]:
     """The first MOST of them, requests by their deadlines. UnreachableError."""
-    query = read_sql("account_reviews.store", f"begun_{kind}.sql")
-    rows = await statements.rows(query, tenant=tenant, begins=begins, most=MOST)
+    rows = await statements.rows(_QUERIES[kind], tenant=tenant, begins=begins, most=MOST)
     return {str(row["id"]): row["name"] for row in rows}

@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from account_reviews.local.stack import LocalStack
@@ -32,7 +33,15 @@ def _places(stack: "LocalStack") -> list[str]:
 
 
 def _moved(stack: "LocalStack") -> list[str]:
-    return ["", *(f"Note: {one}." for one in stack.moved)] if stack.moved else []
+    from account_reviews.config.telemetry import metrics_address
+
+    moved, wanted, page = list(stack.moved), metrics_address(), stack.metrics_url
+    if page and wanted and wanted.port and urlsplit(page).port != wanted.port:
+        here = urlsplit(page).port
+        moved.append(
+            f"port {wanted.port} is taken by another program; the metrics have port {here}"
+        )
+    return ["", *(f"Note: {one}." for one in moved)] if moved else []
 
 
 def _next(stack: "LocalStack") -> list[str]:

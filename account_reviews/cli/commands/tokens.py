@@ -8,6 +8,7 @@ from account_reviews.cli.commands.users import parse_roles
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session
+from account_reviews.presentation.tables import Column, word_cell
 from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
@@ -73,6 +74,16 @@ async def _create(
     note(f"it is shown once{until}; its id is {made.id}")
 
 
+_COLUMNS = (
+    Column("id", "Id"),
+    Column("name", "Program"),
+    Column("roles", "Roles", 3, folds=True),
+    Column("scopes", "For", 4, folds=True),
+    Column("holds", "Holds"),
+    Column("used_at", "Last used", 2),
+)
+
+
 async def _list(output: Format) -> None:
     async with open_session() as parts:
         rows = await parts.sign_ins.tokens.listed()
@@ -80,14 +91,14 @@ async def _list(output: Format) -> None:
         print_json({"items": [_document(row) for row in rows]})
         return
     print_table(
-        ("id", "program", "roles", "for", "holds", "last used"),
+        _COLUMNS,
         [
             (
                 row.id,
                 row.name,
                 ", ".join(row.roles),
                 "all" if row.scopes is None else ", ".join(row.scopes),
-                _holds(row),
+                word_cell(_holds(row)),
                 f"{row.used_at:%Y-%m-%d %H:%M}" if row.used_at else "never",
             )
             for row in rows

@@ -8,6 +8,7 @@ import typer
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session
+from account_reviews.presentation.tables import Column
 from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
@@ -101,6 +102,15 @@ def _password(from_stdin: bool) -> str:
     return given
 
 
+_COLUMNS = (
+    Column("name", "Name"),
+    Column("roles", "Roles", folds=True),
+    Column("groups", "Groups", 2, folds=True),
+    Column("source", "Signs in by", 4),
+    Column("seen_at", "Last sign-in", 3),
+)
+
+
 async def _list(output: Format) -> None:
     async with open_session() as parts:
         rows = await parts.sign_ins.people.listed()
@@ -110,7 +120,7 @@ async def _list(output: Format) -> None:
         return
     how = {"local": "password", "oidc": "provider", "link": "link"}
     print_table(
-        ("name", "roles", "groups", "signs in by", "last sign-in"),
+        _COLUMNS,
         [
             (
                 row.name,
