@@ -33,11 +33,6 @@ class Decided:
     row: DecidedItem
     change: ProposedChange | None
 
-    @property
-    def short_id(self) -> str | None:
-        """`{account}-{n}` without the account."""
-        return None if self.row.number is None else str(self.row.number)
-
 
 @dataclass(frozen=True)
 class AccountStory:

@@ -9,7 +9,6 @@ from typing import Final
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.analysis.model import HealthBand, RiskLevel
-from account_reviews.domain.errors import AccountNotFoundError
 from account_reviews.domain.reports.figures import AT_RISK
 from account_reviews.domain.reports.owner_brief import UNASSIGNED
 from account_reviews.store.portfolio_queries import AccountLine, PortfolioReader
@@ -235,8 +234,3 @@ async def manager_names(parts: Parts, lines: Iterable[AccountLine]) -> dict[str,
 
 def _name(line: AccountLine) -> str:
     return (line.account_name or line.account_id).casefold()
-
-
-def missing_account(account_id: str) -> AccountNotFoundError:
-    """Nobody knows that account."""
-    return AccountNotFoundError(f"there is no account {account_id!r}", hint="look in the list")

@@ -97,6 +97,18 @@ async def test_a_review_is_started_paused_and_cancelled_without_scripts(
     await expect(page.locator("#live .badge").first).to_have_text("cancelled")
 
 
+async def test_an_open_page_hears_what_somebody_else_decides(
+    reviewed: StackWeb, open_page: Opener
+) -> None:
+    name = reviewed.ask("ac-036")
+    page = await signed_in(reviewed, open_page)
+    await page.goto(reviewed.url + "/reviews/ac-036")
+    await expect(page.locator("#live .badge").first).to_have_text("waiting")
+    reviewed.reviews.json("approvals", "approve", name, "--as", "Wendel Ashgrove")
+    await expect(page.locator("#live")).to_contain_text("Wendel Ashgrove approves")
+    await expect(page.locator("#live .badge").first).to_have_text("completed")
+
+
 async def test_a_write_is_asked_to_be_taken_back(reviewed: StackWeb, open_page: Opener) -> None:
     page = await signed_in(reviewed, open_page)
     await page.goto(reviewed.url + "/reviews/ac-034")

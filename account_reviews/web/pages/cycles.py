@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from account_reviews.domain.access.roles import Verb
 from account_reviews.domain.cycle.state import CycleScope
 from account_reviews.domain.errors import BadInputError, CycleNotFoundError, NotFoundError
+from account_reviews.domain.live import Watching
 from account_reviews.domain.reports.owner_brief import OwnerBrief
 from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
 from account_reviews.presentation.words import Words
@@ -18,6 +19,7 @@ from account_reviews.services.documents import beside_cycle
 from account_reviews.services.halts import ensure_not_halted, starting
 from account_reviews.services.lookup import find_owner
 from account_reviews.store.cycle_queries import CycleRow
+from account_reviews.web.fragment_streams import stream
 from account_reviews.web.identity import Who
 from account_reviews.web.rights import may
 from account_reviews.web.site import Here, Site
@@ -109,6 +111,21 @@ async def report(who: Who, site: Here, cycle: str, form: str = "html") -> Respon
     return Response(text, media_type=f"{kinds[form]}; charset=utf-8", headers=headers)
 
 
+@router.get("/cycles/{cycle:path}/live")
+async def live(request: Request, who: Who, site: Here, cycle: str) -> Response:
+    """How far it is, told again whenever that changes, until it is closed."""
+    await site.allow(who, Verb.READ)
+    known = await site.parts.cycles.find(site.parts.settings.tenant, cycle)
+
+    async def piece() -> tuple[str, bool]:
+        row = await site.parts.cycles.find(site.parts.settings.tenant, known.run_id)
+        now = _shown(row, await _live(site, row))
+        shown = await site.page(request, who, "cycle_live.html.j2", cycle=now)
+        return bytes(shown.body).decode(), row.closed_at is not None
+
+    return stream(site.live, Watching(kinds=frozenset({"cycle", "review"})), piece)
+
+
 @router.get("/cycles/{cycle:path}")
 async def one(
     request: Request,
@@ -116,20 +133,19 @@ async def one(
     site: Here,
     cycle: str,
     done: Annotated[str, Query(max_length=20)] = "",
-    part: Annotated[str, Query(max_length=10)] = "",
 ) -> Response:
     """One cycle: how far it is, and its documents once they are made."""
     await site.allow(who, Verb.READ)
     row = await site.parts.cycles.find(site.parts.settings.tenant, cycle)
-    live = await _live(site, row)
+    now = await _live(site, row)
     words = await site.words(request, who)
     report_made = await site.parts.cycles.portfolio(row.run_id) is not None
     briefs = await site.parts.cycles.briefs(row.run_id) if report_made else []
     return await site.page(
         request,
         who,
-        "cycle_live.html.j2" if part == "live" else "cycle_page.html.j2",
-        cycle=_shown(row, live),
+        "cycle_page.html.j2",
+        cycle=_shown(row, now),
         path=cycle_path(row.run_id),
         briefs=[_owner_line(brief, words) for brief in briefs],
         has_report=report_made,

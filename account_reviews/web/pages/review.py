@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from account_reviews.domain.access.roles import Verb
 from account_reviews.domain.errors import BadInputError, ConflictError, NotFoundError
+from account_reviews.domain.live import Watching
 from account_reviews.domain.review.commands import Close, Command
 from account_reviews.domain.review.messages import Malformed, checked
 from account_reviews.domain.review.state import ReviewState
@@ -19,6 +20,7 @@ from account_reviews.services.documents import beside_brief
 from account_reviews.services.review_story import review_story
 from account_reviews.services.reviews import find_review, show_review
 from account_reviews.services.stuck import retry
+from account_reviews.web.fragment_streams import stream
 from account_reviews.web.identity import Principal, Who
 from account_reviews.web.places import account_path, review_path
 from account_reviews.web.rights import may
@@ -63,6 +65,23 @@ async def brief(request: Request, who: Who, site: Here, review: str, run: Run = 
     )
 
 
+@router.get("/reviews/{review:path}/live")
+async def live(request: Request, who: Who, site: Here, review: str, run: Run = None) -> Response:
+    """How it stands, told again whenever that changes, until it is closed."""
+    await site.allow(who, Verb.READ)
+    state = (await find_review(site.parts, review, run)).state
+
+    async def piece() -> tuple[str, bool]:
+        words = await site.words(request, who)
+        story = await review_story(
+            site.parts, site.temporal_if_there, words, state.review_id, state.run_id
+        )
+        shown = await site.page(request, who, "review_live.html.j2", story=story, state=story.state)
+        return bytes(shown.body).decode(), story.state.closed_at is not None
+
+    return stream(site.live, Watching(review_id=state.review_id), piece)
+
+
 @router.get("/reviews/{review:path}")
 async def page(
     request: Request,
@@ -71,7 +90,6 @@ async def page(
     review: str,
     run: Run = None,
     done: Annotated[str, Query(max_length=20)] = "",
-    part: Annotated[str, Query(max_length=10)] = "",
 ) -> Response:
     """The review of that id or account: the open one, else the newest, else the run named."""
     await site.allow(who, Verb.READ)
@@ -81,12 +99,13 @@ async def page(
     return await site.page(
         request,
         who,
-        "review_live.html.j2" if part == "live" else "review.html.j2",
+        "review.html.j2",
         story=story,
         state=state,
         is_open=state.closed_at is None,
         path=review_path(state.review_id),
         run=state.run_id,
+        live_path=review_path(state.review_id, state.run_id, "live"),
         account_path=account_path(state.account_id),
         brief_path=review_path(state.review_id, state.run_id, "brief"),
         audit_path=review_path(state.review_id, state.run_id, "audit"),
