@@ -90,7 +90,7 @@ def facts(what: str, how: str) -> tuple[Column, Column]:
 def account_cell(name: str | None, account_id: str) -> Cell:
     """ "Fjord Optics (ac-038)", of which only the name is ever cut."""
     if not name or name == account_id:
-        return Cell(account_id)
+        return Cell(account_id, sort=account_id)
     return Cell(name, sort=f"{name} {account_id}", keep=f" ({account_id})")
 
 
@@ -126,7 +126,9 @@ def in_order(
     if not sort:
         return places
     column = place_of(columns, sort.removeprefix("-"), "--sort")
-    keys = [_sort_key(row[column]) for row in rows]
+    cells = [row[column] for row in rows]
+    behind = any(isinstance(cell, Cell) and cell.sort is not None for cell in cells)
+    keys = [_sort_key(cell, behind=behind) for cell in cells]
     known = [place for place in places if keys[place] is not None]
     known.sort(key=lambda place: keys[place], reverse=sort.startswith("-"))
     return known + [place for place in places if keys[place] is None]
@@ -280,11 +282,14 @@ def _cell(value: object) -> Cell:
     return Cell(shown_on_one_line(str(value)))
 
 
-def _sort_key(value: object) -> Any:
-    """None for what is not known. Texts are ordered as people do: ac-2 before ac-10."""
-    found = value.sort if isinstance(value, Cell) and value.sort is not None else value
-    if isinstance(found, Cell):
-        found = found.text
+def _sort_key(value: object, *, behind: bool) -> Any:
+    """None for what is not known. Texts are ordered as people do: ac-2 before ac-10.
+
+    `behind`: the cells of the column have something behind their texts to be sorted by.
+    """
+    found = value
+    if isinstance(value, Cell):
+        found = value.sort if behind else value.text
     if found is None or found in ("", NOTHING):
         return None
     if isinstance(found, str):

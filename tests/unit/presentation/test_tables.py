@@ -155,3 +155,16 @@ def test_a_spare_column_is_shown_where_it_holds_something() -> None:
     assert text_of(laid_out(columns, [("a", ""), ("b", "try")], 80))[0] == "Id  What to do"
     asked = View(columns=("hint",))
     assert text_of(laid_out(columns, [("a", None)], 80, view=asked)) == ["What to do", "-"]
+
+
+def test_a_word_that_is_no_level_stands_last() -> None:
+    rows = [(Cell("unknown"),), (Cell("low", 1),), (Cell("high", 3),), (Cell(None),)]
+    for sort, order in (("risk", "low high"), ("-risk", "high low")):
+        found = [rows[place][0].text for place in in_order([Column("risk", "Risk")], rows, sort)]
+        assert found == [*order.split(), "unknown", None]
+
+
+def test_accounts_are_sorted_with_and_without_a_name() -> None:
+    rows = [(account_cell("Fjord", "ac-2"),), (account_cell(None, "ac-10"),)]
+    assert in_order([Column("account", "Account")], rows, "account") == [1, 0]
+    assert in_order([Column("account", "Account")], rows, "-account") == [0, 1]
