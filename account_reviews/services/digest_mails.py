@@ -128,7 +128,7 @@ async def _send(
         links = await _links(reader, posting, digest, to, tenant)
         if posting.wording.personal_data:
             mail = await _mail(reader, posting, digest, to, tenant, now, links)
-            whole, page = mail.text, mail.html
+            whole, page = mail.text, mail.html if channel == "email" else None
         message = digest_message(parcel.key, digest, to, posting.wording, whole, now, page, links)
         return with_page(message) if channel == "email" else message
 

@@ -24,6 +24,8 @@ def test_a_digest_tells_what_waits_and_stays_as_it_was(reviews: Reviews) -> None
     day = digest["day"]
     assert before <= day <= today()
     assert request["request_id"] in {one["request_id"] for one in digest["waiting"]}
+    page = reviews.quick("digest", "--owner", "ow-2", REVIEWS_WEB_URL="https://reviews.example").out
+    assert f"https://reviews.example/requests/{request['short_id']}" in page
     for owner in ("ow-2", "Tomas Brekke"):
         assert reviews.json("digest", "--owner", owner, "--day", day) == digest
 

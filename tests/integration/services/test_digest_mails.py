@@ -155,3 +155,17 @@ async def test_without_channels_nothing_is_sent(morning: Morning) -> None:
     posted = await morning.send("")
     assert (posted.sent, posted.describe()) == (0, "")
     assert morning.webhook.sent == []
+
+
+@pytest.mark.parametrize("personal", [False, True])
+async def test_mails_have_a_page_and_other_channels_have_none(
+    engine: AsyncEngine, personal: bool
+) -> None:
+    morning = Morning(engine, f"pages-{personal}")
+    await morning.make()
+    await morning.send(f"{BOTH}personal_data = {str(personal).lower()}\n")
+    page = morning.email.sent[0].html or ""
+    assert page.startswith("<!doctype html>")
+    assert "Look at these first" in page if personal else "All of it:" in page
+    assert ("Look at these first" in morning.email.sent[0].text) is personal
+    assert [one.html for one in morning.webhook.sent] == [None] * 3
