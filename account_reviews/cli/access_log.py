@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from account_reviews.cli.help_pages import sections
 from account_reviews.cli.parameters import spare
 
 if TYPE_CHECKING:
@@ -110,6 +109,8 @@ class Group(TyperGroup):
     """The verbs, or some of them, for `cls` of an application."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
+        from account_reviews.cli.help_pages import sections
+
         for heading, rows in sections(self.commands, root=ctx.parent is None):
             with formatter.section(heading):
                 formatter.write_dl(rows)

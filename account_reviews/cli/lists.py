@@ -104,7 +104,7 @@ async def show_list(
             below = [last(items)] if last is not None and items else []
             below += [f"More rows: --page {view.page + 1}"] if following else []
             missing = nothing if view.page == 1 else f"there is no page {view.page}"
-            show_rows(view, columns, cells, nothing=missing, last="  ".join(below))
+            show_rows(view, columns, cells, nothing=missing, last="\n".join(below))
 
 
 async def times(view: View) -> AsyncIterator[int]:

@@ -31,7 +31,7 @@ def print_table(
     """A table on stdout that fits the terminal. A name in place of a column is its heading.
 
     `rows` hold a cell for each column, also for those that are not shown: a `Cell`, or any value.
-    `last`: a line below, seen in the pager too. With `view.pager` a table that is longer than the
+    `last`: lines below, seen in the pager too. With `view.pager` a table that is longer than the
     terminal is shown by PAGER. BadInputError for a column that `view` names and that is not there.
     """
     known = [one if isinstance(one, Column) else Column(one, one) for one in columns]
@@ -42,7 +42,7 @@ def print_table(
         header = [_STYLED.format(_BOLD, text) if text.strip() else text for text in header]
     lines = [GAP.join(line) for line in (header, *others)]
     if last:
-        lines += ["", shown_on_one_line(last)]
+        lines += ["", shown_line_by_line(last)]
     text = _in_its_signs("\n".join(lines))
     if view.pager and len(lines) >= shutil.get_terminal_size().lines and _in_pager(text):
         return

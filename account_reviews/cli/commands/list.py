@@ -121,11 +121,12 @@ async def _meant(
 async def _rows(parts: "Parts", tenant: str, found: "Sequence[RunRow]") -> "Rows":
     from account_reviews.presentation.quick_words import list_words
     from account_reviews.presentation.review_table import people_of, run_row, unknown_people
-    from account_reviews.store.name_queries import names_of_owners
 
     people = people_of(found)
     missing = unknown_people(found)
     if missing:
+        from account_reviews.store.name_queries import names_of_owners
+
         named = await names_of_owners(parts.statements, tenant, missing)
         people |= {who: name for who, name in named.items() if name}
     words = list_words(parts.settings, lambda: parts.policy, people=people)
