@@ -257,8 +257,10 @@ def _source(
         where = f"{analysis.account_name} ({reference.entity_type})"
     name = reference.field or ""
     text = f"{where}, {words.field(name)}" if name else where
-    if reference.entity_id == change.record.id and name in change.before:
-        text += f": {words.value(name, change.before[name])}"
+    for one in (change, *analysis.proposed_changes):
+        if reference.entity_id == one.record.id and name in one.before:
+            text += f": {words.value(name, one.before[name])}"
+            break
     when = f", {words.day(reference.timestamp)}" if reference.timestamp is not None else ""
     return f"{text}{when}{old}"
 

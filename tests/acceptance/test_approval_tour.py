@@ -100,8 +100,8 @@ def test_a_request_is_shown_with_evidence_and_decided_item_by_item(
     screen.type("d")
     screen.until(r"reason \(Enter for none\):")
     screen.type("")
-    screen.until("defer: deferred")
-    screen.until("defer: deferred")
+    screen.until("defer: put off")
+    screen.until("defer: put off")
     screen.until("nothing is left to decide; 4 decisions made")
     screen.until("shown and not decided:")
     assert screen.end() == 0
@@ -136,7 +136,7 @@ def test_values_are_adjusted_field_by_field(reviews: Reviews, tour: Open) -> Non
         screen.type("low")
     screen.until(r"reason \(Enter for none\):")
     screen.type("not that urgent")
-    screen.until("adjust: adjusted")
+    screen.until("adjust: approved with changes")
     found = next(
         one for one in shown(reviews, request)["items"] if one["item_id"] == item["item_id"]
     )
@@ -175,7 +175,7 @@ def test_ctrl_c_says_what_was_done_and_what_was_not(reviews: Reviews, tour: Open
     screen.type("d")
     screen.until("reason")
     screen.type("")
-    screen.until("defer: deferred")
+    screen.until("defer: put off")
     screen.until(ASKED)
     screen.press(b"\x03")
     screen.until("stopped by Ctrl-C; 1 decision made")

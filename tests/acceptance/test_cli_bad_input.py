@@ -103,6 +103,16 @@ def refused(reviews: Reviews, wanted: Bad, **env: str) -> str:
     return sentence
 
 
+@pytest.mark.parametrize("verb", [("list",), ("approvals", "list"), ("cycles", "list")])
+@pytest.mark.parametrize(
+    "word", ["xx", cursor(FAR_PAST), cursor(FAR_PAST, f"a{chr(0)}")], ids=["xx", "short", "nul"]
+)
+def test_what_is_no_cursor_is_refused(reviews: Reviews, verb: tuple[str, ...], word: str) -> None:
+    error = reviews.quick(*verb, "--cursor", word, "-o", "json").error(2)
+    assert "is not a cursor" in error["message"]
+    assert "-o json" in reviews.quick(*verb, "--cursor", word).sentence(2)
+
+
 @pytest.mark.parametrize("wanted", [*USAGE, *UNKNOWN, *VALUES])
 def test_bad_input(reviews: Reviews, wanted: Bad) -> None:
     refused(reviews, wanted)
