@@ -29,6 +29,7 @@ RUN_HERE = [
         *("approving.md", "cycles.md", "cycle-results.md", "schedules.md", "stopping.md"),
         "documents.md",
         *("telemetry.md", "audit.md", "completion.md", "retention.md", "stuck.md"),
+        "api.md",
         "control.md",
         "looking.md",
         "memory.md",

@@ -100,11 +100,9 @@ async def test_a_change_is_told_and_after_a_break_what_was_missed(
             "state": "waiting", "phase": "approval", "version": 1,
         }  # fmt: skip
     missed = [await add(engine), await add(engine)]
-    for more in (
-        {"headers": {"last-event-id": stream.last_id}},
-        {"params": {"after": stream.last_id}},
-    ):
-        async with program.stream("GET", PATH, **more) as answer:
+    last = stream.last_id
+    for headers, params in (({"last-event-id": last}, {}), ({}, {"after": last})):
+        async with program.stream("GET", PATH, headers=headers, params=params) as answer:
             again = Stream(answer)
             assert [(await again.event())["run_id"] for _ in missed] == missed
 
