@@ -13,7 +13,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
     --no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types fmt test-anywhere test-tools test-collector test-browser requirements openapi clean
+.PHONY: help setup demo test lint types fmt test-anywhere test-tools test-collector test-browser pictures requirements openapi clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -79,6 +79,10 @@ test-collector: setup $(TOOLS)/otelcol  ## Test the collector's file; builds a c
 test-browser: setup $(TOOLS)/axe.min.js  ## Test the pages in Chromium, which must be there; gets axe-core, which needs npm
 	@test -x "$(CHROMIUM)" || { echo "there is no Chromium: install it (Debian: apt-get install chromium), or say where it is: make test-browser CHROMIUM=..." >&2; exit 2; }
 	@CHROMIUM="$(CHROMIUM)" AXE="$$PWD/$(TOOLS)/axe.min.js" $(BIN)/python -m pytest tests/browser $(ARGS)
+
+pictures: setup  ## Take the pictures of docs/pictures anew, in Chromium
+	@test -x "$(CHROMIUM)" || { echo "there is no Chromium: install it (Debian: apt-get install chromium), or say where it is: make pictures CHROMIUM=..." >&2; exit 2; }
+	@CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.browser.pictures
 
 # An old module with new Go: its dependencies reach into the runtime, which needs -checklinkname=0.
 $(TOOLS)/tctl:
