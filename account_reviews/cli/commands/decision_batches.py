@@ -10,6 +10,7 @@ from account_reviews.cli.output import Format, print_json
 from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.tables import Cell, Column
 from account_reviews.presentation.terminal import note, print_table, say
+from account_reviews.presentation.terms import term_of
 from account_reviews.presentation.tones import tone_of
 
 if TYPE_CHECKING:
@@ -229,13 +230,13 @@ def _cells(row: dict[str, Any], known: "RequestRow | None") -> tuple[object, ...
     name = (known.short_id if known is not None else None) or row["request_id"]
     account = (known.account_name if known is not None else None) or row["account_id"]
     result = _result(row)
-    return name, account, Cell(result, None, tone_of(result)), _remark(row)
+    return name, account, Cell(term_of(result), None, tone_of(result)), _remark(row)
 
 
 def _result(row: dict[str, Any]) -> str:
     if not row["ok"]:
         return "refused"
-    return "sent" if row["queued"] else str(row["state"]).replace("_", " ")
+    return "sent" if row["queued"] else str(row["state"])
 
 
 def _remark(row: dict[str, Any]) -> str | None:
