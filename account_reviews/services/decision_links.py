@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
 
 from account_reviews.access.secret_values import digest
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.access.links import LinkClaims
+from account_reviews.domain.audit.events import AuditEvent, EventType, Source, audit_entry_id
 from account_reviews.domain.errors import ConflictError, NotFoundError, UnreachableError
 from account_reviews.services.form_decisions import (
     Decider,
@@ -60,12 +62,35 @@ async def decide_by_link(
     decider = Decider(name=opened.claims.by, roles=None)
     bound = _bound(form, opened)
     try:
-        return await decide_form(parts, client, opened.row, bound, decider)
+        done = await decide_form(parts, client, opened.row, bound, decider)
     except (UnreachableError, PartlyDecidedError):
         raise  # something of it is decided, or may be
     except Exception:
         await uses.free(link, said)
         raise
+    if not done.repeated:
+        _record(parts, opened, form)
+    return done
+
+
+def _record(parts: Parts, opened: Opened, form: Form) -> None:
+    """The trail tells a decision by a link from one of somebody who signed in."""
+    row = opened.row
+    parts.audit.log.put(
+        AuditEvent(
+            event_id=audit_entry_id("link", uuid4()),
+            at=datetime.now(UTC),
+            source=Source.CLIENT,
+            event_type=EventType.AUTHORIZATION,
+            tenant=parts.settings.tenant,
+            actor=opened.claims.by,
+            action="decided by a link",
+            resource=row.review_id,
+            review_id=row.review_id,
+            run_id=row.run_id,
+            details={"request_id": row.request.request_id, "decision": form.verdict.value},
+        )
+    )
 
 
 def _bound(form: Form, opened: Opened) -> Form:

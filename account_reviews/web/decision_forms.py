@@ -181,5 +181,8 @@ def context_of(view: RequestView, words: Words, typed: Typed | None) -> dict[str
 
 def mark_of(request: ApprovalRequest) -> str:
     """Differs when somebody has decided, or the request is another: open pages look for it."""
-    states = "".join(str(one.state)[0] + str(len(one.votes)) for one in request.items)
+    # That an approved change is written is no news for whoever decides on the others.
+    states = "".join(f"{'o' if one.is_open else 'x'}{len(one.votes)}" for one in request.items)
+    if not request.is_pending:
+        states = "".join(str(one.state)[:2] for one in request.items)
     return f"{request.state}-{states}-{request.shown_hash[:12]}"

@@ -182,6 +182,10 @@ async def test_a_link_from_a_mail_decides_once_on_a_phone(web: StackWeb, open_pa
     await other.get_by_role("button", name="Approve").click()
     await expect(other.get_by_role("alert")).to_be_visible()
     assert await deciders(web, name) == ["ow-8"]
+    web.reviews.until(
+        *("audit", "tail", "--actor", "ow-8", "--all"),
+        holds=lambda page: "decided by a link" in {one["action"] for one in page["items"]},
+    )
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
