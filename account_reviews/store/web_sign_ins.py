@@ -13,9 +13,7 @@ _TAKE: Final = (
     "returning browser_hash, nonce, verifier, following, ends_at > now() as holds"
 )
 _TRY: Final = read_sql("account_reviews.store", "try_sign_in.sql")
-_FORGET: Final = (
-    "delete from reviews.web_attempts where tenant = :tenant and key = any(cast(:keys as bytea[]))"
-)
+_FORGET: Final = read_sql("account_reviews.store", "forget_sign_in.sql")
 
 
 class Begun(NamedTuple):
@@ -67,6 +65,9 @@ class WebSignIns:
         )
         return found
 
-    async def forget(self, keys: Sequence[bytes]) -> None:
-        """Count from the beginning: he is who he says."""
-        await self._statements.execute(_FORGET, tenant=self._tenant, keys=list(keys))
+    async def forget(self, every: Sequence[bytes], once: Sequence[bytes]) -> None:
+        """He is who he says: forget each try under the keys `every`, and the last under each of
+        `once`."""
+        await self._statements.execute(
+            _FORGET, tenant=self._tenant, every=list(every), once=list(once)
+        )

@@ -69,25 +69,26 @@ class Doors:
     ) -> None:
         """Sign a local user in. Problem."""
         address = address_of(request, self._proxies)
-        both = await self._count(name, address)
+        bounds = await self._count(name, address)
         row = await self._parts.sign_ins.people.get(name) if person(name) else None
         fits = await self._passwords.match(row.password_hash if row else None, password)
         if row is None or not fits:
             self._note("name or password is wrong", name=row.name if row else "unknown", at=address)
             raise Problem("The name or the password is wrong.", 401)
-        await self._parts.sign_ins.under_way.forget([both])
+        await self._forget(bounds)
         await self._admit(request, response, row.name, SESSION, "password")
 
     async def by_link(self, request: Request, response: Response, secret: str) -> None:
         """Sign in whom the link is for. Problem."""
         address = address_of(request, self._proxies)
-        await self._count("", address)
+        bounds = await self._count("", address)
         sessions = self._parts.sign_ins.sessions
         found = await sessions.use_link(digest(secret)) if 0 < len(secret) <= 100 else None
         row = None if found is None else await self._parts.sign_ins.people.get(found)
         if row is None:
             self._note("the link was used, has ended, or never was", at=address)
             raise Problem("That link was used already, or its time is over.", 401)
+        await self._forget(bounds)
         await self._admit(request, response, row.name, SESSION, "link")
 
     async def to_provider(self, request: Request, browser: str, following: str) -> str:
@@ -133,20 +134,26 @@ class Doors:
         address = address_of(request, self._proxies)
         record_sign_in(self._parts, name, "signed in", by=by, address=address)
 
-    async def _count(self, name: str, address: str) -> bytes:
-        """Count a try; the key of this name from this address. Problem when it is one too many."""
+    async def _count(self, name: str, address: str) -> list[Bound]:
+        """Count a try; under what it was counted. Problem when it is one too many."""
         who = person(name)
-        both = digest(f"both {who} {address}")
         bounds = [Bound(digest(f"address {address}"), OF_ADDRESS)]
         if who:
-            bounds += [Bound(both, OF_BOTH), Bound(digest(f"name {who}"), OF_NAME)]
+            both = Bound(digest(f"both {who} {address}"), OF_BOTH)
+            bounds = [both, *bounds, Bound(digest(f"name {who}"), OF_NAME)]
         seconds = await self._parts.sign_ins.under_way.count(bounds, WINDOW)
         if seconds is not None:
             self._note("too many tries", at=address)
             minutes = max(1, math.ceil(seconds / 60))
             said = f"Too many tries. Come again in {minutes} minute{'' if minutes == 1 else 's'}."
             raise Problem(said, 429, max(1, math.ceil(seconds)))
-        return both
+        return bounds
+
+    async def _forget(self, bounds: Sequence[Bound]) -> None:
+        """Somebody was let in: all who share an address come in the morning."""
+        every = [one.key for one in bounds if one.most == OF_BOTH]
+        once = [one.key for one in bounds if one.most != OF_BOTH]
+        await self._parts.sign_ins.under_way.forget(every, once)
 
     def _note(self, why: str, *, name: str = "unknown", at: str = "") -> None:
         self._refused.note("sign-in", why, name=name, address=at)

@@ -184,6 +184,18 @@ async def test_tries_are_counted_by_name_and_address(web: Web) -> None:
     assert (await sign_in(web.browser(), "Ann", PASSWORD)).status_code == 303
 
 
+async def test_who_is_let_in_counts_against_nobody_of_that_address(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "OF_ADDRESS", 2)
+    await add_user(web.parts, "Ann", [Role.APPROVER], [], PASSWORD)
+    assert (await sign_in(web.browser(), "Bob", "wrong")).status_code == 401
+    for _ in range(3):
+        assert (await sign_in(web.browser(), "Ann", PASSWORD)).status_code == 303
+    assert (await sign_in(web.browser(), "Bob", "wrong")).status_code == 401
+    assert (await sign_in(web.browser(), "Ann", PASSWORD)).status_code == 429
+
+
 async def test_a_link_signs_in_once_and_looking_at_it_uses_nothing_up(web: Web) -> None:
     path = await make_own_link(web.parts, "root")
     scanner, browser, late = web.browser(), web.browser(), web.browser()
