@@ -1,5 +1,5 @@
--- What was committed after one snapshot, and is seen by this statement or by a later snapshot that is
--- named, beyond a position. One row without an event where there is nothing.
+-- What was committed after one snapshot, and is seen by this statement or by a later snapshot that
+-- is named, beyond a position. One row without an event where there is nothing.
 select
   told.now_seen,
   told.now_ms,
