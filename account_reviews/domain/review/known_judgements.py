@@ -184,11 +184,10 @@ def _reference(known: Known, source: Reference) -> Evidence:
 def _cited(analysis: Analysis | None) -> Iterator[Evidence]:
     if analysis is None:
         return
-    parts = (
-        *analysis.findings, *analysis.risk.contributions, *analysis.health.contributions,
-    )  # fmt: skip
-    for part in parts:
-        yield from part.evidence
+    for finding in analysis.findings:
+        yield from finding.evidence
+    for reason in (*analysis.risk.contributions, *analysis.health.contributions):
+        yield from reason.evidence
 
 
 def tell_decisions(known: Known) -> Iterator[Line]:

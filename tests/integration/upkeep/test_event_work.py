@@ -32,38 +32,38 @@ from tests.support.world import World, create_task
 
 
 async def test_an_event_begins_a_review_and_a_burst_begins_one(
-    parts: Parts, own_client: Client, world: World, work: EventWork
+    parts: Parts, own_client: Client, event_world: World, work: EventWork
 ) -> None:
-    await asyncio.gather(*(come_in(parts, event(world.account.id)) for _ in range(50)))
+    await asyncio.gather(*(come_in(parts, event(event_world.account.id)) for _ in range(50)))
     await pass_by(work, parts)
     assert await outcomes(parts) == ["started"] * 50
-    assert await reviews_of(own_client, parts, world.account.id) == 1
-    assert await signals(own_client, parts, world.account.id) == []
+    assert await reviews_of(own_client, parts, event_world.account.id) == 1
+    assert await signals(own_client, parts, event_world.account.id) == []
     found = await parts.reader.find_run(
         tenant=parts.settings.tenant,
-        review_id=names.review_id(world.account.id, parts.settings.tenant),
+        review_id=names.review_id(event_world.account.id, parts.settings.tenant),
     )
     assert (found.state.kind, found.state.started_by) == ("event", "crm/crm")
 
 
 async def test_an_open_review_is_asked_once_for_a_burst(
-    parts: Parts, own_client: Client, world: World, work: EventWork
+    parts: Parts, own_client: Client, event_world: World, work: EventWork
 ) -> None:
-    await come_in(parts, event(world.account.id))
+    await come_in(parts, event(event_world.account.id))
     await pass_by(work, parts)
     for _ in range(20):
-        await come_in(parts, event(world.account.id))
+        await come_in(parts, event(event_world.account.id))
     await pass_by(work, parts)
     assert await outcomes(parts) == ["started"] + ["refreshed"] * 20
-    assert await signals(own_client, parts, world.account.id) == ["refresh"]
+    assert await signals(own_client, parts, event_world.account.id) == ["refresh"]
 
 
 async def test_an_account_is_not_followed_again_within_its_quiet_time(
-    parts: Parts, own_client: Client, world: World, work: EventWork
+    parts: Parts, own_client: Client, event_world: World, work: EventWork
 ) -> None:
-    await come_in(parts, event(world.account.id))
+    await come_in(parts, event(event_world.account.id))
     await pass_by(work, parts)
-    await come_in(parts, event(world.account.id))
+    await come_in(parts, event(event_world.account.id))
     await work.work()
     await work.work()
     assert await outcomes(parts) == ["started", "waiting"]
@@ -72,34 +72,36 @@ async def test_an_account_is_not_followed_again_within_its_quiet_time(
 
 
 async def test_workers_at_the_same_time_begin_one_review(
-    parts: Parts, own_client: Client, world: World
+    parts: Parts, own_client: Client, event_world: World
 ) -> None:
     workers = [EventWork(parts, own_client) for _ in range(4)]
     for _ in range(10):
-        await come_in(parts, event(world.account.id))
+        await come_in(parts, event(event_world.account.id))
     for _ in range(2):
         await asyncio.gather(*(one.work() for one in workers))
     assert await outcomes(parts) == ["started"] * 10
-    assert await signals(own_client, parts, world.account.id) == []
+    assert await signals(own_client, parts, event_world.account.id) == []
 
 
 async def test_records_are_followed_by_their_account(
-    parts: Parts, own_client: Client, world: World, work: EventWork
+    parts: Parts, own_client: Client, event_world: World, work: EventWork
 ) -> None:
-    change = create_task(world.account)
-    made = await world.crm.apply(change, expected_version=None, operation_id="op-1")
+    change = create_task(event_world.account)
+    made = await event_world.crm.apply(change, expected_version=None, operation_id="op-1")
     task = made.record.id or ""
     await come_in(parts, event(task, RecordType.TASK), event("gone", RecordType.NOTE))
-    await come_in(parts, event("deleted", RecordType.DEAL, EventAction.DELETED, world.account.id))
+    await come_in(
+        parts, event("deleted", RecordType.DEAL, EventAction.DELETED, event_world.account.id)
+    )
     await pass_by(work, parts)
     assert await outcomes(parts) == ["started", "deleted", "started"]
 
 
 async def test_what_our_own_write_has_left_begins_nothing(
-    parts: Parts, world: World, work: EventWork
+    parts: Parts, event_world: World, work: EventWork
 ) -> None:
-    change = create_task(world.account)
-    made = await world.crm.apply(change, expected_version=None, operation_id="op-1")
+    change = create_task(event_world.account)
+    made = await event_world.crm.apply(change, expected_version=None, operation_id="op-1")
     task = made.record.id or ""
     await begun(parts, change, "under way")
     await come_in(parts, event(task, RecordType.TASK, EventAction.CREATED))
@@ -108,7 +110,7 @@ async def test_what_our_own_write_has_left_begins_nothing(
     await OperationLedger(parts.engine).settle(f"{parts.settings.tenant}:under way", made)
     await pass_by(work, parts)
     assert await outcomes(parts) == ["own_write"]
-    world.crm.edit(RecordType.TASK, task, subject="Somebody else")
+    event_world.crm.edit(RecordType.TASK, task, subject="Somebody else")
     await come_in(parts, event(task, RecordType.TASK))
     await pass_by(work, parts)
     assert await outcomes(parts) == ["own_write", "started"]
@@ -124,7 +126,7 @@ async def begun(parts: Parts, change: ProposedChange, name: str) -> None:
 
 
 async def test_an_account_that_is_gone_begins_nothing(
-    parts: Parts, own_client: Client, world: World, work: EventWork
+    parts: Parts, own_client: Client, event_world: World, work: EventWork
 ) -> None:
     await come_in(parts, event("a-9", action=EventAction.DELETED))
     await come_in(parts, event("a-10"))
@@ -136,10 +138,10 @@ async def test_an_account_that_is_gone_begins_nothing(
 
 
 async def test_while_everything_is_stopped_events_wait(
-    parts: Parts, own_client: Client, world: World, work: EventWork
+    parts: Parts, own_client: Client, event_world: World, work: EventWork
 ) -> None:
     await parts.halts.halt(parts.settings.tenant, "ann", "a drill")
-    await come_in(parts, event(world.account.id))
+    await come_in(parts, event(event_world.account.id))
     assert await work.work() == 0
     await parts.halts.release(parts.settings.tenant, "ann", "over")
     await pass_by(work, parts)
@@ -155,32 +157,32 @@ async def test_while_everything_is_stopped_events_wait(
     ],
 )
 async def test_while_the_crm_is_away_events_wait_and_no_try_is_counted(
-    parts: Parts, world: World, work: EventWork, error: Any, seconds: int
+    parts: Parts, event_world: World, work: EventWork, error: Any, seconds: int
 ) -> None:
-    world.crm.available, world.crm.refusal = error is not None, error
-    await come_in(parts, event(world.account.id))
+    event_world.crm.available, event_world.crm.refusal = error is not None, error
+    await come_in(parts, event(event_world.account.id))
     for _ in range(5):
         await pass_by(work, parts)
     (row,) = await stored(parts)
     assert (row["state"], row["attempts"]) == ("new", 0)
     assert row["next_at"] - row["received_at"] > timedelta(seconds=seconds - 1)
-    world.crm.available, world.crm.refusal = True, None
+    event_world.crm.available, event_world.crm.refusal = True, None
     await pass_by(work, parts)
     assert await outcomes(parts) == ["started"]
 
 
 async def test_what_fails_by_itself_is_a_dead_letter_and_harms_no_other(
-    parts: Parts, world: World, work: EventWork, monkeypatch: pytest.MonkeyPatch
+    parts: Parts, event_world: World, work: EventWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = type(world.crm).accounts_of
+    whole = type(event_world.crm).accounts_of
 
     async def accounts_of(crm: Any, records: Sequence[RecordRef]) -> tuple[Belonging | None, ...]:
         if any(one.id == "bad" for one in records):
             raise CrmUnreadableError("the deal 'bad' cannot be read")
         return await whole(crm, records)
 
-    monkeypatch.setattr(type(world.crm), "accounts_of", accounts_of)
-    await come_in(parts, event("bad", RecordType.DEAL), event(world.account.id))
+    monkeypatch.setattr(type(event_world.crm), "accounts_of", accounts_of)
+    await come_in(parts, event("bad", RecordType.DEAL), event(event_world.account.id))
     for _ in range(3):
         await pass_by(work, parts)
     assert await outcomes(parts) == ["dead", "started"]
@@ -188,12 +190,12 @@ async def test_what_fails_by_itself_is_a_dead_letter_and_harms_no_other(
 
 
 async def test_a_crm_that_cannot_be_asked_has_events_of_accounts(
-    parts: Parts, own_client: Client, world: World
+    parts: Parts, own_client: Client, event_world: World
 ) -> None:
-    parts.__dict__["crm"] = Plain(world)
+    parts.__dict__["crm"] = Plain(event_world)
     work = EventWork(parts, own_client)
-    await come_in(parts, event(world.account.id))
-    await come_in(parts, event("d-1", RecordType.DEAL, account_id=world.account.id))
+    await come_in(parts, event(event_world.account.id))
+    await come_in(parts, event("d-1", RecordType.DEAL, account_id=event_world.account.id))
     await come_in(parts, event("d-2", RecordType.DEAL))
     for _ in range(3):
         await pass_by(work, parts)
@@ -203,8 +205,8 @@ async def test_a_crm_that_cannot_be_asked_has_events_of_accounts(
 class Plain:
     """A CRM that offers nothing beyond what is asked for here."""
 
-    def __init__(self, world: World) -> None:
-        self.list_accounts = world.crm.list_accounts
+    def __init__(self, event_world: World) -> None:
+        self.list_accounts = event_world.crm.list_accounts
 
     def of(self, tenant: str | None) -> "Plain":
         return self

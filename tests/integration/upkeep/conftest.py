@@ -15,13 +15,15 @@ from tests.support.events import prepare
 from tests.support.world import World, make_world
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(review_workflows, "QUERY_SECONDS", 0.2)
 
 
 @pytest.fixture
-async def world(parts: Parts, own_client: Client) -> AsyncIterator[World]:
+async def event_world(
+    short_patience: None, parts: Parts, own_client: Client
+) -> AsyncIterator[World]:
     world = make_world(own_client, parts.engine)
     prepare(parts, world.crm)
     yield world
@@ -33,5 +35,5 @@ async def world(parts: Parts, own_client: Client) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-def work(parts: Parts, own_client: Client, world: World) -> EventWork:
+def work(parts: Parts, own_client: Client, event_world: World) -> EventWork:
     return EventWork(parts, own_client)

@@ -35,7 +35,7 @@ from tests.support.world import World, create_task
 async def test_a_worker_that_dies_after_the_start_leaves_nothing_twice(
     parts: Parts,
     own_client: Client,
-    world: World,
+    event_world: World,
     work: EventWork,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -45,16 +45,16 @@ async def test_a_worker_that_dies_after_the_start_leaves_nothing_twice(
         raise asyncio.CancelledError
 
     monkeypatch.setattr(EventQueue, "settle", dies)
-    await come_in(parts, event(world.account.id))
+    await come_in(parts, event(event_world.account.id))
     with pytest.raises(asyncio.CancelledError):
         await pass_by(work, parts)
-    review_id = names.review_id(world.account.id, parts.settings.tenant)
+    review_id = names.review_id(event_world.account.id, parts.settings.tenant)
     await own_client.get_workflow_handle(review_id).terminate()  # it came to its end meanwhile
     monkeypatch.setattr(EventQueue, "settle", settle)
-    await come_in(parts, event(world.account.id))
+    await come_in(parts, event(event_world.account.id))
     again = EventWork(parts, own_client)
     await pass_by(again, parts)
-    assert await reviews_of(own_client, parts, world.account.id) == 2, "of the later event"
+    assert await reviews_of(own_client, parts, event_world.account.id) == 2, "of the later event"
     assert await outcomes(parts) == ["started"] * 2
     runs = {row["run_id"] for row in await reviews_begun(parts)}
     assert len(runs) == 2
@@ -63,11 +63,11 @@ async def test_a_worker_that_dies_after_the_start_leaves_nothing_twice(
 async def test_a_worker_that_dies_after_the_signal_leaves_one_signal(
     parts: Parts,
     own_client: Client,
-    world: World,
+    event_world: World,
     work: EventWork,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await come_in(parts, event(world.account.id))
+    await come_in(parts, event(event_world.account.id))
     await pass_by(work, parts)
     settle = EventQueue.settle
 
@@ -75,13 +75,13 @@ async def test_a_worker_that_dies_after_the_signal_leaves_one_signal(
         raise asyncio.CancelledError
 
     monkeypatch.setattr(EventQueue, "settle", dies)
-    await come_in(parts, event(world.account.id))
+    await come_in(parts, event(event_world.account.id))
     with pytest.raises(asyncio.CancelledError):
         await pass_by(work, parts)
     monkeypatch.setattr(EventQueue, "settle", settle)
     await pass_by(EventWork(parts, own_client), parts)
     assert await outcomes(parts) == ["started", "refreshed"]
-    assert await signals(own_client, parts, world.account.id) == ["refresh"]
+    assert await signals(own_client, parts, event_world.account.id) == ["refresh"]
 
 
 async def reviews_begun(parts: Parts) -> list[dict[str, Any]]:
@@ -93,17 +93,17 @@ async def reviews_begun(parts: Parts) -> list[dict[str, Any]]:
 
 
 async def test_a_review_that_waits_reads_again_and_one_that_closed_first_is_followed_by_another(
-    parts: Parts, own_client: Client, world: World, work: EventWork
+    parts: Parts, own_client: Client, event_world: World, work: EventWork
 ) -> None:
-    world.task_queue = names.task_queue(parts.settings.tenant)
-    world.analysis.changes = (create_task(world.account),)
-    review_id = names.review_id(world.account.id, parts.settings.tenant)
+    event_world.task_queue = names.task_queue(parts.settings.tenant)
+    event_world.analysis.changes = (create_task(event_world.account),)
+    review_id = names.review_id(event_world.account.id, parts.settings.tenant)
     handle = own_client.get_workflow_handle(review_id)
-    async with world.worker():
-        await come_in(parts, event(world.account.id))
+    async with event_world.worker():
+        await come_in(parts, event(event_world.account.id))
         await pass_by(work, parts)
         await _rests(parts, review_id, reads=1)
-        await come_in(parts, event(world.account.id))
+        await come_in(parts, event(event_world.account.id))
         await pass_by(work, parts)
         await _rests(parts, review_id, reads=2)
         (row,) = await accounts(parts)
@@ -111,7 +111,7 @@ async def test_a_review_that_waits_reads_again_and_one_that_closed_first_is_foll
         await pass_by(work, parts)
         (row,) = await accounts(parts)
         assert (row["watched_run_id"], row["due_at"]) == (None, None)
-    await come_in(parts, event(world.account.id))
+    await come_in(parts, event(event_world.account.id))
     await pass_by(work, parts)  # nobody is there who could read
     assert (await accounts(parts))[0]["watched_run_id"] is not None
     await handle.terminate()
@@ -124,7 +124,7 @@ async def test_a_review_that_waits_reads_again_and_one_that_closed_first_is_foll
             {"id": review_id},
         )
     await pass_by(work, parts)
-    assert await reviews_of(own_client, parts, world.account.id) == 2
+    assert await reviews_of(own_client, parts, event_world.account.id) == 2
 
 
 async def _rests(parts: Parts, review_id: str, reads: int) -> None:
@@ -142,11 +142,11 @@ async def _rests(parts: Parts, review_id: str, reads: int) -> None:
 async def test_a_review_that_is_about_to_read_is_not_asked_again(
     parts: Parts,
     own_client: Client,
-    world: World,
+    event_world: World,
     work: EventWork,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await come_in(parts, event(world.account.id))
+    await come_in(parts, event(event_world.account.id))
     await pass_by(work, parts)
     asked = event_reviews._state
 
@@ -156,13 +156,13 @@ async def test_a_review_that_is_about_to_read_is_not_asked_again(
         return found.model_copy(update={"refresh": Refresh()})
 
     monkeypatch.setattr(event_reviews, "_state", about_to_read)
-    await come_in(parts, event(world.account.id))
+    await come_in(parts, event(event_world.account.id))
     await pass_by(work, parts)
     assert await outcomes(parts) == ["started", "refreshed"]
-    assert await signals(own_client, parts, world.account.id) == []
+    assert await signals(own_client, parts, event_world.account.id) == []
 
 
-async def test_what_is_old_goes(parts: Parts, world: World, work: EventWork) -> None:
+async def test_what_is_old_goes(parts: Parts, event_world: World, work: EventWork) -> None:
     await come_in(parts, event("a-9", action=EventAction.DELETED))
     await pass_by(work, parts)
     queue = work._queue
