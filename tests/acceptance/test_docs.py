@@ -32,6 +32,7 @@ RUN_HERE = [
         "api.md",
         "control.md",
         "looking.md",
+        "terminal.md",
         "memory.md",
         "resuming.md",
         "web.md",
