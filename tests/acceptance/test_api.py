@@ -1,6 +1,7 @@
 """The HTTP API as programs use it, on a stack with the sample portfolio."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +12,8 @@ import pytest
 from account_reviews.domain.access.roles import Scope
 from account_reviews.domain.policy.access import Role
 from account_reviews.local.stack import LocalStack
+from account_reviews.services import decisions
+from account_reviews.web.api.router import description
 from tests.support.commands import Reviews
 from tests.support.web_site import Web, open_web
 
@@ -218,3 +221,25 @@ async def test_health_needs_no_sign_in(web: Web) -> None:
         "level", "ok", "total_sessions", "active_sessions", "oldest_session_age",
         "newest_session_age", "avg_session_age",
     }  # fmt: skip
+
+
+async def test_a_decision_that_nobody_answers_is_unknown_and_repeated_safely(
+    admin: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await waiting(admin, "ac-036")
+    place = f"{API}/approvals/ac-036-1/decide"
+    with monkeypatch.context() as patched:
+        patched.setattr(decisions, "UPDATE_SECONDS", 0.0)
+        unknown = await admin.post(place, json={"decision": "defer"})
+    assert unknown.status_code == 202
+    assert set(unknown.json()) == {"decision_id", "state"}
+    assert unknown.json()["state"] == "unknown"
+    repeat = {"decision": "defer", "decision_id": unknown.json()["decision_id"]}
+    again = await admin.post(place, json=repeat)
+    assert again.status_code == 200, again.text
+    assert {item["state"] for item in again.json()["items"]} == {"deferred"}
+
+
+async def test_the_running_app_describes_itself_as_the_file_does(web: Web) -> None:
+    answer = await web.browser().get("/openapi.json")
+    assert answer.json() == json.loads(description())

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,10 +15,11 @@ from account_reviews.bootstrap import open_parts
 from account_reviews.config.settings import Settings
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.live import LiveEvent, Watching
+from account_reviews.domain.policy.model import Policy
+from account_reviews.upkeep.purge import purge
 from account_reviews.web import live as live_module
 from account_reviews.web.live import Live, Subscription
 
-TENANT = "live"
 _RUN = text(
     "insert into reviews.review_runs (run_id, review_id, tenant, account_id, kind, phase, status, "
     "state, version, started_at, updated_at) values (:id, 'review/' || :account, :tenant, :account,"
@@ -213,3 +215,19 @@ async def test_what_is_no_id_is_refused(live: Live) -> None:
     with pytest.raises(BadInputError, match="not the id of an event"):
         async with live.open(after="nonsense"):
             raise AssertionError("it was taken")
+
+
+async def test_events_of_the_day_before_go_with_the_purge(
+    live: Live, engine: AsyncEngine, tenant: str
+) -> None:
+    await add(engine, tenant)
+    count = text("select count(*) from reviews.live_events where tenant = :tenant")
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("update reviews.live_events set at = at - interval '25 hours'"),
+        )
+    fresh = await add(engine, tenant)
+    await purge(engine, Policy(), tenant, actor="tests", now=datetime.now(UTC))
+    async with engine.connect() as connection:
+        assert await connection.scalar(count, {"tenant": tenant}) == 1
+    assert fresh
