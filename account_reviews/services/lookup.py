@@ -71,14 +71,16 @@ async def find_owner(parts: Parts, text: str) -> Known:
     return _one(text, names, "owner", missing, away)
 
 
-async def narrowed(parts: Parts, where: Mapping[str, object]) -> dict[str, str | bool | datetime]:
+async def narrowed(
+    parts: Parts, where: Mapping[str, object], *, strict: bool
+) -> dict[str, str | bool | datetime]:
     """What `owner`, `account` and `waiting_on` of a list mean, as ids; what nobody can be asked
-    about stays."""
+    about stays. `strict` as below."""
     found: dict[str, str | bool | datetime] = {}
     if isinstance(owner := where.get("owner"), str):
-        found["owner"] = await owner_or_given(parts, owner) or owner
+        found["owner"] = await owner_or_given(parts, owner, strict=strict) or owner
     if isinstance(account := where.get("account"), str):
-        found["account"] = await account_or_given(parts, account) or account
+        found["account"] = await account_or_given(parts, account, strict=strict) or account
     if isinstance(who := where.get("waiting_on"), str):
         found["waiting_on"] = "\n".join(await _called(parts, who))
     return found
@@ -94,29 +96,31 @@ async def _called(parts: Parts, who: str) -> list[str]:
     return list(dict.fromkeys(name for name in (text, known.id, known.name) if name))
 
 
-async def owner_or_given(parts: Parts, text: str | None) -> str | None:
-    """The id that narrows a list; what was given where nobody can be asked who it is."""
-    return None if text is None else await _or_given(find_owner(parts, text), text)
+async def owner_or_given(parts: Parts, text: str | None, *, strict: bool = True) -> str | None:
+    """The id that narrows a list; what was given where nobody can be asked who it is.
+
+    A person hears whom he may have meant; a program (not `strict`) gets what fits nobody: nothing.
+    """
+    return None if text is None else await _or_given(find_owner(parts, text), text, strict=strict)
 
 
-async def account_or_given(parts: Parts, text: str | None) -> str | None:
+async def account_or_given(parts: Parts, text: str | None, *, strict: bool = True) -> str | None:
     """The same of an account."""
-    return None if text is None else await _or_given(find_account(parts, text), text)
+    return None if text is None else await _or_given(find_account(parts, text), text, strict=strict)
 
 
 async def account_if_known(parts: Parts, text: str | None) -> str | None:
     """The same where more may be known of than accounts that exist, as in the memory or the trail:
     what is no account stays as it was given."""
-    try:
-        return await account_or_given(parts, text)
-    except AccountNotFoundError:
-        return text
+    return await account_or_given(parts, text, strict=False)
 
 
-async def _or_given(asked: Awaitable[Known], text: str) -> str:
+async def _or_given(asked: Awaitable[Known], text: str, *, strict: bool) -> str:
     try:
         return (await asked).id
-    except (CrmError, PassingError):
+    except (CrmError, PassingError, NotFoundError) as error:
+        if strict and isinstance(error, NotFoundError):
+            raise
         return text
 
 

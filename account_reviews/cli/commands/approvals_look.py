@@ -51,9 +51,10 @@ async def _list(
     from account_reviews.services.lookup import account_or_given, owner_or_given, people
 
     wanted = parse_choice("--state", state, [*RequestState, "any"])
+    strict = output is Format.TABLE
     async with open_session() as parts:
-        owner_id = await owner_or_given(parts, owner)
-        account_id = await account_or_given(parts, account)
+        owner_id = await owner_or_given(parts, owner, strict=strict)
+        account_id = await account_or_given(parts, account, strict=strict)
 
         async def read(after: str | None, most: int) -> "RequestPage":
             page = await parts.reader.list_requests(

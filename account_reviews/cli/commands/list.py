@@ -92,7 +92,7 @@ async def _list(
     async with open_session() as parts:
         whose = parts.settings.tenant if tenant is None else tenant
         if whose == parts.settings.tenant:
-            checked |= await _meant(parts, checked)
+            checked |= await _meant(parts, checked, strict=output is Format.TABLE)
         wanted = RunFilter(tenant=whose, where=checked, open_only=open_only)
 
         async def read(after: str | None, most: int) -> RunPage:
@@ -108,14 +108,14 @@ async def _list(
 
 
 async def _meant(
-    parts: "Parts", where: "Mapping[str, str | bool | datetime]"
+    parts: "Parts", where: "Mapping[str, str | bool | datetime]", *, strict: bool
 ) -> "dict[str, str | bool | datetime]":
     """The account and the owner that are named, by their ids."""
     if not {"owner", "account"} & set(where):
         return {}
     from account_reviews.services.lookup import narrowed
 
-    return await narrowed(parts, where)
+    return await narrowed(parts, where, strict=strict)
 
 
 async def _rows(parts: "Parts", tenant: str, found: "Sequence[RunRow]") -> "Rows":

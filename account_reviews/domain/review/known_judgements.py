@@ -186,8 +186,8 @@ def _cited(analysis: Analysis | None) -> Iterator[Evidence]:
         return
     for finding in analysis.findings:
         yield from finding.evidence
-    for reason in (*analysis.risk.contributions, *analysis.health.contributions):
-        yield from reason.evidence
+    for counted in (*analysis.risk.contributions, *analysis.health.contributions):
+        yield from counted.evidence
 
 
 def tell_decisions(known: Known) -> Iterator[Line]:

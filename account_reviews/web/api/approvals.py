@@ -84,7 +84,7 @@ class Nothing(Query):
     operation_id="listApprovals",
     summary="List approval requests",
     response_model=None,
-    responses=responses(Requests, 404, description="A page, the soonest deadline first."),
+    responses=responses(Requests, description="A page, the soonest deadline first."),
 )
 async def list_approvals(
     site: Here,
@@ -96,8 +96,8 @@ async def list_approvals(
     page = await parts.reader.list_requests(
         tenant=parts.settings.tenant,
         state=None if wanted.state == "any" else wanted.state,
-        owner=await owner_or_given(parts, wanted.owner),
-        account=await account_or_given(parts, wanted.account),
+        owner=await owner_or_given(parts, wanted.owner, strict=False),
+        account=await account_or_given(parts, wanted.account, strict=False),
         cursor=wanted.cursor,
         limit=wanted.limit,
     )
@@ -109,7 +109,7 @@ async def list_approvals(
     operation_id="countApprovals",
     summary="Count what waits",
     response_model=None,
-    responses=responses(Pending, 404, description="How many."),
+    responses=responses(Pending, description="How many."),
 )
 async def count(
     site: Here,
@@ -120,8 +120,8 @@ async def count(
     parts = site.parts
     pending = await parts.reader.count_pending(
         parts.settings.tenant,
-        owner=await owner_or_given(parts, whose.owner),
-        account=await account_or_given(parts, whose.account),
+        owner=await owner_or_given(parts, whose.owner, strict=False),
+        account=await account_or_given(parts, whose.account, strict=False),
     )
     return answer({"pending": pending})
 

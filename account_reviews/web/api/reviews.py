@@ -119,7 +119,7 @@ class Wanted(Query):
     operation_id="listReviews",
     summary="List reviews",
     response_model=None,
-    responses=responses(Runs, 404, description="A page, the newest first."),
+    responses=responses(Runs, description="A page, the newest first."),
 )
 async def list_reviews(
     site: Here,
@@ -131,7 +131,7 @@ async def list_reviews(
     where = wanted.model_dump(exclude={"open", "limit", "cursor"}, exclude_none=True)
     if wanted.since and wanted.until and wanted.since >= wanted.until:
         raise BadInputError("since is not before until: nothing can be between them")
-    where |= await narrowed(parts, where)
+    where |= await narrowed(parts, where, strict=False)
     page = await parts.reader.list_runs(
         RunFilter(tenant=parts.settings.tenant, where=where, open_only=wanted.open),
         cursor=wanted.cursor,
