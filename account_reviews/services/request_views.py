@@ -10,6 +10,7 @@ from account_reviews.domain.analysis.model import Analysis, Evidence, Recommenda
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.person_names import person
+from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.items import Item
 from account_reviews.domain.review.past_decisions import PastDecision, past_decisions
@@ -155,6 +156,7 @@ def _sources(item: Item, recommendation: Recommendation, analysis: Analysis) -> 
     for one in _evidence(analysis):
         known.setdefault((str(one.record.type), one.record.id, one.field), one)
         records.setdefault((str(one.record.type), one.record.id), one)
+    changes = (item.change, *analysis.proposed_changes)
     told: set[tuple[str, str | None, str | None]] = set()
     for reference in recommendation.references:
         key = (reference.entity_type, reference.entity_id, reference.field)
@@ -171,15 +173,18 @@ def _sources(item: Item, recommendation: Recommendation, analysis: Analysis) -> 
             field=reference.field,
             before=seen.before if seen else None,
             after=seen.after if seen else None,
-            value=seen.value if seen else _standing(item, reference),
+            value=seen.value if seen else _standing(changes, reference),
             at=(seen.at if seen else None) or reference.timestamp,
         )
 
 
-def _standing(item: Item, reference: Reference) -> Scalar:
-    """What stands in the record of the change itself."""
-    is_this = reference.entity_id == item.change.record.id
-    return item.change.before.get(reference.field or "") if is_this else None
+def _standing(changes: Iterable[ProposedChange], reference: Reference) -> Scalar:
+    """What one of the changes found in that field of that record."""
+    for one in changes:
+        is_of_it = reference.entity_id is not None and reference.entity_id == one.record.id
+        if is_of_it and reference.field in one.before:
+            return one.before[reference.field]
+    return None
 
 
 def _evidence(analysis: Analysis) -> Iterator[Evidence]:
