@@ -144,12 +144,21 @@ async def until_seen(
     known = {item.item_id for item in before.request.items if item.decided_by is not None}
     if known.issuperset(item.item_id for item in answer.items):
         return  # a repeated decision, which changes nothing
+    applied = {item.item_id for item in answer.items if item.applied}
     with suppress(ReviewsError):  # what was decided is, whoever can look
         for _ in range(round(SEEN_SECONDS / SEEN_PAUSE)):
             row = await reader.find_request(tenant, answer.request_id)
-            if row.request != before.request:
+            if _shows(row, before, applied):
                 return
             await asyncio.sleep(SEEN_PAUSE)
+
+
+def _shows(row: RequestRow, before: RequestRow, item_ids: set[str]) -> bool:
+    """Whether the row has what was decided on these items, and not only something of before."""
+    if not item_ids:
+        return row.request != before.request
+    old = {item.item_id: item for item in before.request.items}
+    return all(item != old[item.item_id] for item in row.request.items if item.item_id in item_ids)
 
 
 async def _send(handle: ReviewHandle, body: dict[str, Any], decision_id: str) -> DecisionAnswer:

@@ -3,25 +3,34 @@
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from starlette.datastructures import FormData
 
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.messages import Verdict
 from account_reviews.presentation.edit_fields import EditField, edit_fields, edited
 from account_reviews.presentation.words import Difference, Words
 from account_reviews.services.form_decisions import Form
 from account_reviews.services.request_views import ItemView, RequestView
-from account_reviews.web.page_words import decided
+from account_reviews.web.page_words import decided, without
 
 _SAID: Mapping[str, tuple[str, ...]] = {
     "create_task": ("subject", "due_at", "owner_id"),
     "add_note": ("title",),
 }
 """What the sentence of a change that creates something says already."""
+
+
+class News(StrEnum):
+    """Who changed a request while a page of it was open."""
+
+    OWN = "own"
+    OTHERS = "others"
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,11 @@ def page_items(view: RequestView, words: Words, typed: Typed | None) -> list[Pag
     return [_page_item(one, view, words, typed, only=only) for one in view.items]
 
 
+def heading_of(change: ProposedChange, words: Words) -> str:
+    """What a change is called on the page: the record it makes, or its title."""
+    return words.change(change) if change.action.creates else change.title
+
+
 def _page_item(
     one: ItemView, view: RequestView, words: Words, typed: Typed | None, *, only: bool
 ) -> PageItem:
@@ -134,7 +148,7 @@ def _page_item(
     values = typed.values if typed else {}
     return PageItem(
         view=one,
-        heading=words.change(change) if change.action.creates else change.title,
+        heading=heading_of(change, words),
         differences=tuple(rows),
         fields=tuple(edit_fields(change, words, view.owners)) if item.is_open else (),
         typed={name: value for (item_id, name), value in values.items() if item_id == item.item_id},
@@ -159,7 +173,8 @@ def told_items(view: RequestView, words: Words, item_ids: frozenset[str]) -> Ite
         item = one.item
         if item.item_id not in item_ids or item.is_open:
             continue
-        yield f"{item.change.title}: {decided(item, words)}"
+        heading = without(heading_of(item.change, words), view.account_name)
+        yield f"{heading}: {decided(item, words)}"
 
 
 def context_of(view: RequestView, words: Words, typed: Typed | None) -> dict[str, Any]:
@@ -180,9 +195,19 @@ def context_of(view: RequestView, words: Words, typed: Typed | None) -> dict[str
 
 
 def mark_of(request: ApprovalRequest) -> str:
-    """Differs when somebody has decided, or the request is another: open pages look for it."""
-    # That an approved change is written is no news for whoever decides on the others.
-    states = "".join(f"{'o' if one.is_open else 'x'}{len(one.votes)}" for one in request.items)
-    if not request.is_pending:
-        states = "".join(str(one.state)[:2] for one in request.items)
-    return f"{request.state}-{states}-{request.shown_hash[:12]}"
+    """Differs when somebody has decided, or the request is another: open pages look for it.
+
+    What becomes of an approved change is no news; the page follows that by itself.
+    """
+    states = "".join("o" if one.is_open else "x" for one in request.items)
+    return f"{len(request.decisions)}-{request.state}-{states}-{request.shown_hash[:12]}"
+
+
+def news_of(request: ApprovalRequest, seen: str, name: str) -> News | None:
+    """Who has changed a request since a page had the mark `seen`; `name` reads that page."""
+    if mark_of(request) == seen:
+        return None
+    count = seen.partition("-")[0]
+    since = request.decisions[int(count) :] if count.isdecimal() and len(count) < 6 else ()
+    is_own = bool(since) and all(one.by == name for one in since)
+    return News.OWN if is_own else News.OTHERS

@@ -152,6 +152,25 @@ async def test_an_open_page_learns_what_somebody_else_decided(
     await expect(page.locator(".lead")).to_contain_text("2 changes rejected")
 
 
+async def test_a_page_follows_the_writes_of_its_reader_and_calls_them_no_change(
+    web: StackWeb, open_page: Opener
+) -> None:
+    name = web.ask("ac-033")
+    page = await signed_in(web, open_page)
+    other = await page.context.new_page()
+    for one in (page, other):
+        await one.goto(f"{web.url}/requests/{name}")
+    await page.locator(".change input[type=checkbox]").first.check()
+    await page.get_by_role("button", name="Approve the ticked ones").click()
+    await expect(page.locator("#told-1")).to_contain_text("written to the CRM")
+    await expect(page.locator("#state-1")).to_have_text("written")
+    await expect(page.locator(".lead")).to_contain_text("for your decision")
+    assert await page.locator("[data-changed]").count() == 0
+    await expect(other.locator("[data-changed]")).to_contain_text("You have decided on more")
+    web.reviews.json("approvals", "defer", name, "--as", "Ann Lee")
+    await expect(page.locator("[data-changed]")).to_contain_text("Decided by Oren Salvat and Ann")
+
+
 async def test_in_the_inbox_changes_of_several_requests_are_decided_at_once(
     web: StackWeb, open_page: Opener
 ) -> None:

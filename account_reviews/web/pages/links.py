@@ -19,7 +19,7 @@ from account_reviews.web.decision_forms import (
     read_typed,
     told_items,
 )
-from account_reviews.web.pages.request import after_conflict, live_stream
+from account_reviews.web.pages.request import Seen, after_conflict, live_stream
 from account_reviews.web.site import Here, Site
 
 router = APIRouter(include_in_schema=False)
@@ -39,7 +39,8 @@ async def link_page(request: Request, site: Here, token: str) -> Response:
 async def live(request: Request, site: Here, token: str, seen: str = "") -> Response:
     """What has changed since the page was opened."""
     opened = await open_link(site.parts, token)
-    found = live_stream(request, site, None, opened.row, seen[:200], f"/l/{token}")
+    page = Seen(seen[:200], opened.claims.by, f"/l/{token}")
+    found = live_stream(request, site, None, opened.row, page)
     found.headers.update(_HEADERS)
     return found
 

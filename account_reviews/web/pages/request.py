@@ -1,7 +1,7 @@
 """One request: look, decide, hand over."""
 
 import asyncio
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
@@ -32,6 +32,7 @@ from account_reviews.web.decision_forms import (
     context_of,
     form_of,
     mark_of,
+    news_of,
     read_typed,
     told_items,
 )
@@ -129,7 +130,7 @@ async def live(
     row = await find_request(site.parts, name)
     await site.allow(who, Verb.READ, row)
     back = f"/requests/{row.short_id or row.request.request_id}"
-    return live_stream(request, site, who, row, seen, back)
+    return live_stream(request, site, who, row, Seen(seen, who.name, back))
 
 
 @router.get("/requests/{name}/strip")
@@ -150,16 +151,24 @@ async def strip(request: Request, site: Here, who: Who, name: str) -> Response:
     return stream(site.live, Watching(review_id=view.row.review_id), piece)
 
 
+class Seen(NamedTuple):
+    """An open page: the mark of the request as it shows it, who reads it, and where it is."""
+
+    mark: str
+    reader: str
+    address: str
+
+
 def live_stream(
-    request: Request, site: Site, who: Principal | None, row: RequestRow, seen: str, back: str
+    request: Request, site: Site, who: Principal | None, row: RequestRow, seen: Seen
 ) -> Response:
-    """The events of that. `back`: where the page is."""
+    """The events of that."""
 
     async def piece() -> tuple[str, bool]:
         asked = (await find_request(site.parts, row.request.request_id)).request
-        changed = mark_of(asked) != seen
+        news = news_of(asked, seen.mark, seen.reader)
         text = await _text(
-            request, site, who, "request_live.html.j2", asked=asked, changed=changed, back=back
+            request, site, who, "request_live.html.j2", asked=asked, news=news, back=seen.address
         )
         return text, is_over(asked)
 
