@@ -70,7 +70,7 @@ _JWT: Final = pattern(r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,8000}(?:\.[A-Za-z0-9_
 _PREFIXED: Final = pattern(
     r"(?<![A-Za-z0-9])(?:(?:(?:sk|pk|rk)[-_](?:[a-z0-9]{2,12}[-_]){0,3}|gh[pousr]_|github_pat_|"
     r"glpat-|xox[abeprs]-|xapp-|pat-[a-z]{2,3}\d-|AKIA|ASIA|AIza|ya29\.|whsec_|shp(?:at|ss|ca|pa)_|"
-    r"npm_|pypi-|dop_v1_|hf_|key-(?=[0-9a-f]{32}))[A-Za-z0-9_-]{12,400}"
+    r"npm_|pypi-|dop_v1_|hf_|rvw_|key-(?=[0-9a-f]{32}))[A-Za-z0-9_-]{12,400}"
     r"|SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,120}"
     r"|1000\.[0-9a-f]{32}\.[0-9a-f]{32}|SK[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}"
     r"|(?<=hooks\.slack\.com/services/)[A-Za-z0-9/]{16,200})"

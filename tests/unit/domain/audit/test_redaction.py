@@ -153,6 +153,7 @@ SECRET_TEXTS = (
     f"PGPASSWORD={CANARY}",
     f"-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----",
     f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}",
+    f"rvw_{CANARY}",
     f"sk-ant-api03-{CANARY}-more",
     f"ghp_{CANARY.replace('-', '')}0000",
     f"eyJhbGciOiJIUzI1NiJ9.{CANARY}.{CANARY}",
