@@ -1,7 +1,5 @@
 """The inbox: what waits, soonest deadline first."""
 
-import csv
-import io
 import uuid
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -24,6 +22,7 @@ from account_reviews.services.inbox import (
     seats_of,
 )
 from account_reviews.store.inbox_queries import InboxRow
+from account_reviews.web.csv_files import csv_answer
 from account_reviews.web.identity import Principal, Who
 from account_reviews.web.pages.request import decider_of, just_decided
 from account_reviews.web.site import Here, Site
@@ -31,8 +30,6 @@ from account_reviews.web.site import Here, Site
 router = APIRouter(include_in_schema=False)
 _MOST_ROWS: Final = 5_000
 """Of a CSV file."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the beginning of a formula."""
 
 Text = Annotated[str | None, Query(max_length=200)]
 
@@ -68,6 +65,7 @@ async def inbox_page(
 @router.get("/inbox/count")
 async def count(request: Request, site: Here, who: Who) -> Response:
     """How much waits, for the bar of every page."""
+    await site.allow(who, Verb.READ)
     seats = await seats_of(site.parts, who.name, who.groups)
     found = await count_mine(site.parts, seats)
     return await site.page(request, who, "inbox_count.html.j2", count=found)
@@ -89,28 +87,22 @@ async def as_csv(
     seats = await seats_of(site.parts, who.name, who.groups)
     words = await site.words(request, who)
     inbox = await read_inbox(site.parts, seats, wanted, limit=_MOST_ROWS)
-    written = io.StringIO()
-    writer = csv.writer(written)
-    head = ("Request", "Account", "Account id", "Owner", "Risk", "Revenue", "Asked", "Due")
-    writer.writerow((*head, "Changes"))
-    for row in inbox.page.items:
-        cells = (
+    columns = ("Request", "Account", "Account id", "Owner", "Risk", "Revenue", "Asked", "Due")
+    rows = (
+        (
             row.short_id or row.request_id,
             row.account_name or row.account_id,
             row.account_id,
             row.owner_name or words.person(row.owner_id),
             words.term(row.risk_level),
-            row.value or "",
+            row.value,
             f"{row.requested_at.astimezone(words.zone):%Y-%m-%d %H:%M}",
             f"{row.deadline.astimezone(words.zone):%Y-%m-%d %H:%M}",
             "; ".join(words.change(one) for one in row.items),
         )
-        writer.writerow([harmless(str(one)) for one in cells])
-    return Response(
-        "\ufeff" + written.getvalue(),
-        media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": 'attachment; filename="inbox.csv"'},
+        for row in inbox.page.items
     )
+    return csv_answer("inbox", (*columns, "Changes"), rows)
 
 
 @router.post("/inbox/decide")
@@ -155,11 +147,6 @@ def wanted_of(show: str | None, owner: str | None, risk: str | None, action: str
         risk=risk or None,
         action=action if action in list(Action) else None,
     )
-
-
-def harmless(cell: str) -> str:
-    """A cell that a spreadsheet shows as it is."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def _query(wanted: Wanted, **more: str | None) -> dict[str, str]:

@@ -18,7 +18,6 @@ from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.policy.access import Role
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.review_queries import RequestRow
-from account_reviews.web.pages.inbox import harmless
 from tests.support.inboxes import hours, put, waiting
 from tests.support.web_site import Web, open_web
 
@@ -90,15 +89,16 @@ async def test_nobody_sees_anything_without_signing_in(web: Web, state: ReviewSt
         assert answer.headers["location"].startswith("/login?next=")
 
 
-async def test_a_spreadsheet_calculates_nothing(web: Web, state: ReviewState) -> None:
+@pytest.mark.parametrize("name", ["=1+2", "＝1+2", "@SUM(A1)", "-5"])
+async def test_a_spreadsheet_calculates_nothing(
+    web: Web, engine: AsyncEngine, tenant: str, name: str
+) -> None:
+    await put(engine, waiting("ac-1", at=datetime.now(UTC), tenant=tenant, name=name))
     browser = await web.signed_in(Role.APPROVER)
     answer = await browser.get("/inbox.csv?show=all")
     head, row = csv.reader(io.StringIO(answer.text.removeprefix("\ufeff")))
     assert head[:3] == ["Request", "Account", "Account id"]
-    assert row[:3] == ["ac-1-1", "'=1+2 Optics", "ac-1"]
-    assert harmless("@SUM(A1)") == "'@SUM(A1)"
-    assert harmless("-5") == "'-5"
-    assert harmless("plain") == "plain"
+    assert row[:3] == ["ac-1-1", f"'{name}", "ac-1"]
 
 
 async def test_a_form_without_a_worker_may_be_sent_again_with_the_same_id(
