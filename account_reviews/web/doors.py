@@ -58,6 +58,10 @@ class Doors:
         self._proxies = networks(site.parts.settings)
         self.sessions = sessions
 
+    def address_of(self, request: Request) -> str:
+        """Where a request comes from."""
+        return address_of(request, self._proxies)
+
     @property
     def provider_name(self) -> str | None:
         """The host of the provider; None where there is none."""
@@ -68,7 +72,7 @@ class Doors:
         self, request: Request, response: Response, name: str, password: str
     ) -> None:
         """Sign a local user in. Problem."""
-        address = address_of(request, self._proxies)
+        address = self.address_of(request)
         bounds = await self._count(name, address)
         row = await self._parts.sign_ins.people.get(name) if person(name) else None
         fits = await self._passwords.match(row.password_hash if row else None, password)
@@ -80,7 +84,7 @@ class Doors:
 
     async def by_link(self, request: Request, response: Response, secret: str) -> None:
         """Sign in whom the link is for. Problem."""
-        address = address_of(request, self._proxies)
+        address = self.address_of(request)
         bounds = await self._count("", address)
         sessions = self._parts.sign_ins.sessions
         found = await sessions.use_link(digest(secret)) if 0 < len(secret) <= 100 else None
@@ -106,7 +110,7 @@ class Doors:
                 browser=self.sessions.browser_of(request),
             )
         except SignInFailedError as error:
-            self._note(error.why, at=address_of(request, self._proxies))
+            self._note(error.why, at=self.address_of(request))
             raise Problem("That sign-in does not hold. Please begin again.", 401) from None
         known = Known(name=found.name, groups=found.groups)
         if not roles_now(self._parts, known):
@@ -131,7 +135,7 @@ class Doors:
         self, request: Request, response: Response, name: str, length: timedelta, by: str
     ) -> None:
         await self.sessions.begin(request, response, name, length)
-        address = address_of(request, self._proxies)
+        address = self.address_of(request)
         record_sign_in(self._parts, name, "signed in", by=by, address=address)
 
     async def _count(self, name: str, address: str) -> list[Bound]:

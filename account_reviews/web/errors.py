@@ -31,6 +31,7 @@ from account_reviews.web.identity import (
     recognised_name,
 )
 from account_reviews.web.middleware import GoneError, TooLargeError, TooSlowError
+from account_reviews.web.places import shown_path
 
 RETRY_SECONDS: Final = 30
 """When whoever was turned away may come again, where nothing says so."""
@@ -116,7 +117,8 @@ async def answer(request: Request, error: ReviewsError, status: int) -> Response
     if isinstance(error, TurnedAwayError | TooLargeError):
         action = getattr(error, "action", "body")
         name = recognised_name(request) or "unknown"
-        request.app.state.refused.note(action, error.message, name=name)
+        address = request.app.state.doors.address_of(request)
+        request.app.state.refused.note(action, error.message, name=name, address=address)
     headers = _headers(error, status)
     if is_api(request):
         if status == 401:
@@ -167,6 +169,6 @@ async def _of_http(request: Request, error: Exception) -> Response:
 
 async def answer_anything(request: Request, error: Exception) -> Response:
     """The answer where something went wrong that nobody thought of; the log has the rest."""
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    _log.error("%s %s failed", request.method, shown_path(request.url.path), exc_info=error)
     said = ReviewsError("something went wrong; the log of the server says what")
     return await answer(request, said, 500)

@@ -1,6 +1,15 @@
 """Where pages are."""
 
+from typing import Final
 from urllib.parse import quote
+
+KEYS: Final = ("/l/", "/login/link/")
+"""What stands behind these lets somebody in: it is told to nobody, and written nowhere."""
+
+
+def shown_path(path: str) -> str:
+    """A path as a log may hold it."""
+    return next((f"{one}..." for one in KEYS if path.startswith(one)), path)
 
 
 def account_path(account_id: str) -> str:

@@ -1,5 +1,6 @@
 """Who was turned away, for log and trail: whoever tries a million times fills neither."""
 
+import asyncio
 import logging
 import time
 from collections import Counter
@@ -12,6 +13,8 @@ from account_reviews.services.sign_ins import record_refusal
 _EVERY: Final = 10.0
 _MOST: Final = 10_000
 """Kinds that are counted apart; the next ones are counted together."""
+_Kind = tuple[str, str, str, str]
+"""Action, why, name, address."""
 _log = logging.getLogger(__name__)
 
 
@@ -20,25 +23,34 @@ class Refused:
     """Counts what was refused of whom, and tells at once and then every 10 seconds."""
 
     parts: Parts
-    _counted: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    _told_at: dict[tuple[str, str, str, str], float] = field(default_factory=dict)
+    _counted: Counter[_Kind] = field(default_factory=Counter)
+    _told_at: dict[_Kind, float] = field(default_factory=dict)
+    _waiting: dict[_Kind, asyncio.TimerHandle] = field(default_factory=dict)
 
     def note(self, action: str, why: str, *, name: str = "unknown", address: str = "") -> None:
         """One more. `why` is one of few sentences."""
+        now = time.monotonic()
+        if len(self._told_at) >= _MOST:
+            self._told_at = {kind: at for kind, at in self._told_at.items() if now - at <= _EVERY}
         key = (action, why, name, address)
         if key not in self._told_at and len(self._told_at) >= _MOST:
             key = (action, why, "unknown", "")
         self._counted[key] += 1
         told = self._told_at.get(key)
-        if told is None or time.monotonic() - told > _EVERY:
+        if told is None or now - told > _EVERY:
             self._tell(key)
+        elif key not in self._waiting:
+            loop = asyncio.get_running_loop()
+            self._waiting[key] = loop.call_later(_EVERY - (now - told), self._tell, key)
 
     def close(self) -> None:
         """Tell what was not told yet."""
         for key in list(self._counted):
             self._tell(key)
 
-    def _tell(self, key: tuple[str, str, str, str]) -> None:
+    def _tell(self, key: _Kind) -> None:
+        if (waiting := self._waiting.pop(key, None)) is not None:
+            waiting.cancel()
         action, why, name, address = key
         count = self._counted.pop(key)
         self._told_at[key] = time.monotonic()

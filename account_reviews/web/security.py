@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from account_reviews.config.ports import HERE
-from account_reviews.domain.errors import ReviewsError
+from account_reviews.domain.errors import BadInputError, ReviewsError
 from account_reviews.web.errors import answer, answer_anything, status_of
 from account_reviews.web.identity import (
     SAFE,
@@ -21,6 +21,7 @@ from account_reviews.web.identity import (
     recognised,
 )
 from account_reviews.web.middleware import GoneError, TooLargeError, TooSlowError, read_body
+from account_reviews.web.places import KEYS
 
 POLICY: Final = "; ".join(
     (
@@ -50,6 +51,7 @@ _SECURE: Final = {"strict-transport-security": "max-age=31536000"}
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _ANY_HOST: Final = ("/webhooks/", "/healthz")
 """What programs of others call by whatever name they know us by; who they are is proven."""
+_NUL_IN_FORM: Final = BadInputError("the form holds a NUL character, which cannot be stored")
 
 
 class WrongHostError(TurnedAwayError):
@@ -88,6 +90,8 @@ class Guarded:
             if message["type"] == "http.response.start":
                 begun = True
                 headers = MutableHeaders(scope=message)
+                if scope["path"].startswith(KEYS):  # also of what was refused
+                    headers["referrer-policy"] = "no-referrer"
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
@@ -108,7 +112,7 @@ class Guarded:
         elif not self._is_ours(request):
             response = await answer(request, WrongHostError(), 421)
             await response(scope, receive, headed)
-        elif (refusal := await self._refused(request)) is not None:
+        elif (refusal := await self._refused(request) or _unstorable(request)) is not None:
             response = await answer(request, refusal, status_of(refusal))
             await response(scope, receive, headed)
         else:
@@ -147,7 +151,25 @@ class Guarded:
             return
         except GoneError:
             return
+        if _holds_nul(headers.get("content-type", ""), body):
+            response = await answer(Request(scope), _NUL_IN_FORM, 422)
+            await response(scope, receive, send)
+            return
         await self._app(scope, _replayed(body, receive), send)
+
+
+def _unstorable(request: Request) -> ReviewsError | None:
+    """Why no page can be asked so: the database takes no NUL."""
+    scope = request.scope
+    holds = "\x00" in scope["path"] or b"%00" in scope["query_string"]
+    return BadInputError("the address holds a NUL character") if holds else None
+
+
+def _holds_nul(kind: str, body: bytes) -> bool:
+    """Whether a form does. What is no form is looked at where it is read."""
+    if "form" not in kind:
+        return False
+    return b"\x00" in body or ("urlencoded" in kind and b"%00" in body)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -120,7 +120,8 @@ def address_of(request: Request, proxies: Sequence[Network]) -> str:
     """Where a request comes from: as a proxy of ours says, else who is connected. Of IPv6 the half
     that one customer has."""
     found = _address(request.client.host if request.client else "")
-    said = [one.strip() for one in request.headers.get("x-forwarded-for", "").split(",")]
+    lines = request.headers.getlist("x-forwarded-for")  # a proxy may add one of its own
+    said = [one.strip() for line in lines for one in line.split(",")]
     while found is not None and any(found in one for one in proxies):
         before = _address(said.pop()) if said else None
         if before is None:

@@ -1,0 +1,117 @@
+"""What no page of ours sends: characters that cannot be stored, addresses that are made up, keys in
+paths; and what log and trail say of it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from account_reviews.domain.policy.access import Role
+from account_reviews.services.sign_ins import make_link
+from account_reviews.web import refusals
+from tests.support.web_site import Web, open_web, sign_in
+
+
+@pytest.fixture
+async def web(database_url: str, tmp_path: Path) -> AsyncIterator[Web]:
+    """The app as it is."""
+    async with open_web(database_url, tmp_path) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/cycles/%00", "/inbox?owner=%00", "/inbox?risk=%00", "/reviews/ac-1?run=%00",
+     "/accounts/a%00b", "/requests/%00", "/schedules/%00", "/owners/%00", "/l/%00"],
+)  # fmt: skip
+async def test_an_address_that_cannot_be_stored_is_refused(web: Web, path: str) -> None:
+    browser = await web.signed_in(Role.ADMIN)
+    answer = await browser.get(path)
+    assert (answer.status_code, "NUL" in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/stop-all", {"reason": "a\0b"}),
+        ("/stuck", {"review": "\0", "run": "\0"}),
+        ("/accounts", {"account": "\0"}),
+        ("/login", {"username": "\0", "password": "\0"}),
+    ],
+)
+@pytest.mark.parametrize("in_parts", [False, True])
+async def test_a_form_that_cannot_be_stored_is_refused(
+    web: Web, path: str, form: dict[str, str], in_parts: bool
+) -> None:
+    browser = await web.signed_in(Role.ADMIN)
+    files = {"file": ("a", b"a")} if in_parts else None
+    answer = await browser.post(path, data=form, files=files)
+    assert (answer.status_code, "NUL" in answer.text) == (422, True)
+
+
+async def test_a_percent_sign_before_zeros_is_a_text_as_any(web: Web) -> None:
+    browser = await web.signed_in(Role.ADMIN)
+    answer = await browser.post("/accounts", data={"account": "%00"})
+    assert (answer.status_code, "NUL" in answer.text) == (404, False)
+
+
+@pytest.mark.parametrize("path", ["/l/x", "/l/x/live", "/l/%00", "/login/link/x/y"])
+async def test_a_key_in_a_path_is_told_to_nobody(web: Web, path: str) -> None:
+    answer = await web.browser().get(path)
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_key_in_a_path_is_not_logged(
+    web: Web, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = await make_link(web.parts, "Ann", [Role.APPROVER])
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(web.site, "page", fail)
+    with caplog.at_level(logging.ERROR), pytest.raises(RuntimeError):
+        await web.browser().get(path)
+    assert "GET /login/link/... failed" in caplog.text
+    assert path.rpartition("/")[2] not in caplog.text
+
+
+async def test_the_trail_says_from_where_somebody_was_refused(web: Web) -> None:
+    await web.browser(host="evil.example").get("/login")
+    await web.browser(authorization="Bearer rvw_nobody").get("/api/v1/reviews")
+    found = {row["action"]: row["details"]["address"] for row in await web.trail()}
+    assert found == {"host": "127.0.0.1", "token": "127.0.0.1"}
+
+
+async def test_a_proxy_that_adds_a_line_of_its_own_is_believed_before_who_asks(web: Web) -> None:
+    browser = web.browser()
+    browser.headers = [("x-forwarded-for", "198.51.100.1"), ("x-forwarded-for", "203.0.113.9")]
+    await sign_in(browser, "nobody", "wrong")
+    assert {row["details"]["address"] for row in await web.trail()} == {"203.0.113.9"}
+
+
+async def test_what_was_counted_is_told_also_when_nobody_tries_again(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "_EVERY", 0.2)
+    for _ in range(3):
+        await web.browser(host="evil.example").get("/login")
+    for _ in range(50):
+        counts = [row["details"]["count"] for row in await web.trail()]
+        if sum(counts) == 3:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"told {counts} of 3")
+
+
+async def test_kinds_of_long_ago_make_room(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "_EVERY", 0.0)
+    monkeypatch.setattr(refusals, "_MOST", 2)
+    refused = refusals.Refused(web.parts)
+    for name in ("a", "b", "c", "d"):
+        refused.note("form", "forged", name=name)
+    assert {row["actor"] for row in await web.trail()} == {"a", "b", "c", "d"}
