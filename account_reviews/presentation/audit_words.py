@@ -30,6 +30,7 @@ _REQUEST: Final = re.compile(r", request [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]
 _WORK: Final = {
     "AccountReview": "review", "ReviewCycle": "cycle", "MemorySync": "sync of the memory",
 }  # fmt: skip
+_REFUSED: Final = ("permission_denied", "approval_refused")
 _NAMES_ITS_ACTOR: Final = ("approval_decided", "approval_refused", "asked")
 _PEOPLE: Final = "people/"
 _PREFIXES: Final = (_PEOPLE, "review/", "schedule/", "account/", "cycle/cycle/")
@@ -70,6 +71,8 @@ def happened(row: Row, words: "ListWords") -> str:
         return f"Asked for: {_asked(action)}"
     told = term_of(kind)
     told = told[:1].upper() + told[1:]
+    if kind in _REFUSED and isinstance(text, str):
+        return f"{told}: {text}"
     return f"{told}: {term_of(action)}" if kind == "crm_write" else told
 
 

@@ -42,6 +42,10 @@ def row(kind: str, action: str, **more: Any) -> dict[str, Any]:
         (row("authentication", "sign-in", resource="people/unknown",
              details={"text": "too many tries", "count": 3}),
          "Sign-in refused: too many tries"),
+        (row("permission_denied", "pause", details={"text": "Vic is auditor and may not pause"}),
+         "Permission denied: Vic is auditor and may not pause"),
+        (row("approval_refused", "decide", details={"text": "the request has no item 'x'"}),
+         "Approval refused: the request has no item 'x'"),
     ],
 )  # fmt: skip
 def test_a_row_is_a_sentence(told: dict[str, Any], said: str) -> None:
