@@ -48,16 +48,26 @@ async def standing_in(parts: Parts, words: Words, name: str) -> StandingIn:
             for of, hands in sorted(delegates.items())
         ),
         handed_over=handed,
-        mine=tuple(row for row in page.items if seat_of(row, words, name) is not None),
+        mine=tuple(row for row in page.items if seat_of(parts, row, words, name) is not None),
     )
 
 
-def seat_of(row: RequestRow, words: Words, name: str) -> str | None:
+def seat_of(parts: Parts, row: RequestRow, words: Words, name: str) -> str | None:
     """How that request calls somebody who is asked himself; None for whoever is not."""
-    mine = person(name)
     given = {person(words.person(one.to)) for one in row.request.delegations}
     for asked in row.request.approvers:
-        spelled = {person(asked), person(words.person(asked))}
-        if mine in spelled and mine not in given:
+        if is_called(parts, asked, words, name) and person(name) not in given:
             return asked
     return None
+
+
+def is_called(parts: Parts, called: str, words: Words, name: str) -> bool:
+    """Whether an id or name means somebody: as the policy says, where it knows one of them, else
+    by the name that the CRM has. PolicyError."""
+    access = parts.guard.access()
+    meant, known = access.user(called), access.user(name)
+    if meant is not None:
+        return person(meant[0]) == person(known[0] if known else name)
+    if known is not None and known[1].id is not None:  # accounts are his by that id alone
+        return False
+    return person(name) in (person(called), person(words.person(called)))

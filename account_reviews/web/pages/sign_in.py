@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from account_reviews.access.secret_values import new_secret
+from account_reviews.domain.errors import BadInputError
 from account_reviews.services.sign_ins import sign_out_everywhere
 from account_reviews.web.doors import Doors, DoorsHere, Problem
 from account_reviews.web.identity import CSRF_FIELD, Who, check_csrf, recognised
@@ -125,6 +126,8 @@ async def sign_out(
     everywhere: Annotated[str, Form()] = "",
 ) -> Response:
     """End the sign-in of this browser; with `everywhere` each of his."""
+    if who.how != "session":
+        raise BadInputError("a token is not signed in; `reviews tokens revoke` ends it")
     if everywhere:
         await sign_out_everywhere(site.parts, who.name)
     await doors.sign_out(request, who)

@@ -14,11 +14,11 @@ from account_reviews.presentation.words import Words
 from account_reviews.services.control import command
 from account_reviews.services.lookup import find_request
 from account_reviews.services.sign_ins import record_change
-from account_reviews.services.standing_in import seat_of, standing_in
+from account_reviews.services.standing_in import is_called, seat_of, standing_in
 from account_reviews.store.digest_days import EVERY_DAY, digest_days, put_digest_days
 from account_reviews.web.identity import Principal, Who
 from account_reviews.web.rights import may
-from account_reviews.web.site import Here
+from account_reviews.web.site import Here, Site
 
 router = APIRouter(include_in_schema=False)
 DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -61,7 +61,7 @@ async def hand_over(
     for one in chosen:
         row = await find_request(site.parts, one)
         await site.allow(who, Verb.DELEGATE, row)
-        seat = seat_of(row, words, who.name) or who.name
+        seat = seat_of(site.parts, row, words, who.name) or who.name
         given = {"request_id": row.request.request_id, "by": seat, "to": _id_of(words, to)}
         why = " ".join(reason.split())
         said = checked(Delegate, {**given, **({"reason": why} if why else {})})
@@ -78,7 +78,7 @@ async def digest_page(
     """On which days you get a digest; for operators those of everybody."""
     await site.allow(who, Verb.READ)
     words = await site.words(request, who)
-    mine, every = _mine(words, who), may(site, who, Verb.SCHEDULES)
+    mine, every = _mine(site, words, who), may(site, who, Verb.SCHEDULES)
     wanted = await digest_days(site.parts.statements, site.parts.settings.tenant)
     shown = sorted(words.people, key=words.person) if every else [mine] if mine else []
     return await site.page(
@@ -106,7 +106,9 @@ async def choose_days(
 ) -> Response:
     """Choose the days of an owner: your own, or anybody's for who may steer schedules."""
     words = await site.words(request, who)
-    await site.allow(who, Verb.READ if owner == _mine(words, who) else Verb.SCHEDULES)
+    # A token has no days of its own, whatever its name.
+    is_own = who.how == "session" and owner == _mine(site, words, who)
+    await site.allow(who, Verb.READ if is_own else Verb.SCHEDULES)
     if owner not in words.people:
         raise NotFoundError(f"there is no owner {owner!r}")
     chosen = sorted(set(day or ()))
@@ -118,12 +120,9 @@ async def choose_days(
     return RedirectResponse("/digest?done=yes", 303)
 
 
-def _mine(words: Words, who: Principal) -> str | None:
+def _mine(site: Site, words: Words, who: Principal) -> str | None:
     """The owner that somebody is in the CRM; None for whoever owns nothing."""
-    name = person(who.name)
-    return next(
-        (one for one, known in words.people.items() if name in (person(one), person(known))), None
-    )
+    return next((one for one in words.people if is_called(site.parts, one, words, who.name)), None)
 
 
 def _id_of(words: Words, name: str) -> str:
