@@ -6,6 +6,7 @@ from account_reviews.presentation.review_table import due_cell, time_cell
 from account_reviews.presentation.tables import Cell, Column, word_cell
 
 if TYPE_CHECKING:
+    from account_reviews.domain.review.approvals import ApprovalRequest
     from account_reviews.presentation.quick_words import ListWords
     from account_reviews.store.review_queries import RequestRow
 
@@ -29,7 +30,7 @@ def request_row(row: "RequestRow", words: "ListWords") -> tuple[object, ...]:
     return (
         row.short_id or request.request_id,
         Cell(row.account_name or request.account_id),
-        Cell(str(len(request.items)), len(request.items)),
+        _changes(request),
         due_cell(request.deadline, words),
         ", ".join(words.person(who) for who in request.approvers) or None,
         word_cell(request.state),
@@ -37,3 +38,10 @@ def request_row(row: "RequestRow", words: "ListWords") -> tuple[object, ...]:
         time_cell(request.requested_at, words),
         request.request_id,
     )
+
+
+def _changes(request: "ApprovalRequest") -> Cell:
+    """How many wait; "3 of 5" once some of them are decided."""
+    total = len(request.items)
+    left = sum(one.is_open for one in request.items) if request.is_pending else total
+    return Cell(str(total) if left == total else f"{left} of {total}", left)
