@@ -1,8 +1,9 @@
 """Schedules and their runs as lists show them."""
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from account_reviews.presentation.tables import Cell, Column, word_cell
@@ -10,6 +11,15 @@ from account_reviews.presentation.tables import Cell, Column, word_cell
 if TYPE_CHECKING:
     from account_reviews.domain.schedule.runs import ScheduleRun
     from account_reviews.presentation.quick_words import ListWords
+
+
+class Clock(Protocol):
+    """What is asked of the words of a reader."""
+
+    def day(self, at: datetime | date, /) -> str: ...
+
+    def moment(self, at: datetime, /) -> str: ...
+
 
 SCHEDULE_COLUMNS: Final = (
     Column("id", "Schedule"),
@@ -33,8 +43,22 @@ RUN_COLUMNS: Final = (
     Column("started_at", "Started", wide=True),
     Column("workflow_id", "Cycle", wide=True),
 )
+_MINUTES: Final = re.compile(r"every (\d{1,9}) minutes")
+_ONCE: Final = re.compile(r"^once at (\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))$")
+_FROM: Final = re.compile(r"as on (\d{4}-\d\d-\d\d)$")
 _HARDLY: Final = 1.0
 """Seconds that nobody calls late."""
+
+
+def rhythm(spec: str, words: "Clock") -> str:
+    """When it runs, as people say it: "every 4 hours", "once on Mon 2 May 2050, 05:00"."""
+    found = _MINUTES.fullmatch(spec)
+    if found:
+        hours, minutes = divmod(int(found[1]), 60)
+        number, unit = (int(found[1]), "minute") if minutes or not hours else (hours, "hour")
+        return f"every {unit}" if number == 1 else f"every {number} {unit}s"
+    told = _ONCE.sub(lambda one: f"once on {words.moment(datetime.fromisoformat(one[1]))}", spec)
+    return _FROM.sub(lambda one: f"as on {words.day(date.fromisoformat(one[1]))}", told)
 
 
 def schedule_row(one: Mapping[str, Any], words: "ListWords") -> tuple[object, ...]:
@@ -42,7 +66,7 @@ def schedule_row(one: Mapping[str, Any], words: "ListWords") -> tuple[object, ..
     nexts = one["next_runs"]
     return (
         one["id"],
-        one["spec"],
+        rhythm(one["spec"], words),
         Cell(local(nexts[0], one["time_zone"]), nexts[0], short=words.day(nexts[0]))
         if nexts
         else Cell(None),

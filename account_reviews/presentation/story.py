@@ -71,6 +71,7 @@ _ACTS: Final[Mapping[str, str]] = {
     "degraded": "Something is missing",
 }  # fmt: skip
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CYCLE: Final = re.compile(r"\bcycle/([0-9a-f]{8})[0-9a-f]{24}\b")
 _TIER: Final = re.compile(r" \(tier \w+\)")
 _TOLD_TO: Final = frozenset({"approval_escalated", "approval_reminder", "approval_delegated"})
 """Lines that name who is told, by their ids."""
@@ -100,6 +101,7 @@ def sentence(line: Line, words: Speech, short_ids: Mapping[str, str] | None = No
     """One line as a sentence. `short_ids`: request id -> `ac-038-1`."""
     kind, by = str(line["kind"]), line["by"]
     text = _UUID.sub(lambda found: (short_ids or {}).get(found[0], found[0]), str(line["text"]))
+    text = _CYCLE.sub(r"cycle \1", text)
     if kind == "phase":
         return _PHASES.get(str(line["to_phase"]), str(line["to_phase"]))
     if kind == "snapshot":

@@ -18,6 +18,7 @@ from account_reviews.domain.access.roles import Subject, Verb
 from account_reviews.domain.errors import ReviewsError, UnreachableError
 from account_reviews.domain.policy.model import Policy
 from account_reviews.presentation.readers import reader_words
+from account_reviews.presentation.schedule_table import rhythm
 from account_reviews.presentation.templating import TEMPLATES, html_templates
 from account_reviews.presentation.words import Words
 from account_reviews.services.access import require_of
@@ -197,5 +198,6 @@ def page_templates() -> Environment:
         "lower_first": page_words.lower_first,
         "person": page_words.person_of,
         "without": page_words.without,
+        "rhythm": rhythm,
     }
     return environment

@@ -16,6 +16,7 @@ from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.domain.schedule.runs import ScheduleRun, ScheduleRunPage
+    from account_reviews.presentation.quick_words import ListWords
     from account_reviews.temporal.schedules.plan import Planned
 
 Schedule = Annotated[str, typer.Argument(help="A schedule id.")]
@@ -68,15 +69,25 @@ async def _planned(file: Path | None, by: str | None, *, apply: bool) -> "list[P
         return applied
 
 
+def _words() -> "ListWords":
+    from account_reviews.config.settings import Settings
+    from account_reviews.domain.policy.model import load_policy
+    from account_reviews.presentation.quick_words import list_words
+
+    return list_words(Settings.load(), load_policy)
+
+
 def _print_planned(planned: "list[Planned]", output: Format) -> None:
+    from account_reviews.presentation.schedule_table import rhythm
     from account_reviews.services.schedules import planned_document
 
     items = [planned_document(one) for one in planned]
     if output is Format.JSON:
         print_json({"items": items, "next_cursor": None})
         return
+    words = _words()
     rows = [
-        [one["action"], one["id"], one["spec"],
+        [one["action"], one["id"], rhythm(one["spec"], words),
          _local(one["next_runs"][0], one["time_zone"]) if one["next_runs"] else None]
         for one in items
     ]  # fmt: skip
@@ -139,7 +150,7 @@ def show_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
 
 
 async def _show(schedule: str, output: Format) -> None:
-    from account_reviews.presentation.schedule_table import state_of
+    from account_reviews.presentation.schedule_table import rhythm, state_of
     from account_reviews.presentation.terms import term_of
     from account_reviews.services.schedules import show_schedule
 
@@ -150,7 +161,8 @@ async def _show(schedule: str, output: Format) -> None:
         return
     work = f"{found['cycle']} cycle" if found["cycle"] else found["job"]
     work = work or f"starts {found['starts'] or 'nothing we know'}"  # changed by hand
-    say(f"{found['id']}: {found['spec']} ({found['time_zone']}), {work}, {state_of(found)}")
+    when = f"{rhythm(found['spec'], _words())} ({found['time_zone']})"
+    say(f"{found['id']}: {when}, {work}, {state_of(found)}")
     if found["note"]:
         say(f"  note: {found['note']}")
     times = f"{found['runs']} time{'' if found['runs'] == 1 else 's'}"

@@ -104,3 +104,8 @@ def test_nothing_is_lost_and_each_keeps_its_own_order(
 )  # fmt: skip
 def test_a_line_is_a_sentence(told: dict[str, Any], said: str) -> None:
     assert sentence(told, WORDS, {REQUEST: "acme-1"}) == said
+
+
+def test_a_cycle_is_named_as_lists_name_it() -> None:
+    asked = line("refresh_requested", "cycle/54d0988871664b31a57a8e341786b8d0", "root")
+    assert sentence(asked, WORDS) == "Asked to read the account again: cycle 54d09888 (root)"
