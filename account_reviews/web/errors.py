@@ -20,6 +20,7 @@ from account_reviews.domain.errors import (
     NegativeAnswerError,
     NotFoundError,
     PassingError,
+    PolicyError,
     ReviewsError,
     UnreachableError,
 )
@@ -36,6 +37,7 @@ from account_reviews.web.places import shown_path
 RETRY_SECONDS: Final = 30
 """When whoever was turned away may come again, where nothing says so."""
 _STATUS: Final[tuple[tuple[type[ReviewsError], int], ...]] = (
+    (PolicyError, 503),  # of the file of the server: nobody who asks can mend it
     (NotSignedInError, 401),
     (BadTokenError, 401),
     (TooLargeError, 413),

@@ -115,3 +115,15 @@ async def test_kinds_of_long_ago_make_room(web: Web, monkeypatch: pytest.MonkeyP
     for name in ("a", "b", "c", "d"):
         refused.note("form", "forged", name=name)
     assert {row["actor"] for row in await web.trail()} == {"a", "b", "c", "d"}
+
+
+async def test_a_policy_with_a_fault_is_no_fault_of_who_asks(
+    database_url: str, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('version = "1"\n')
+    async with open_web(database_url, tmp_path, policy_file=policy) as web:
+        browser = await web.signed_in(Role.APPROVER)
+        policy.write_text("users = [")
+        answer = await browser.get("/inbox")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
