@@ -21,6 +21,7 @@ from account_reviews.domain.errors import BadInputError, ReviewsError
 from account_reviews.domain.policy.access import Access
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.asked_groups import is_empty_group
 from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.messages import Refusal, RefusalCode, SubmitDecision
 from account_reviews.domain.review.nonces import is_full, nonce_of
@@ -107,7 +108,7 @@ class Guard:
         from account_reviews.access.links import sign_link
 
         try:
-            if self._keys is None or not self.has_links:
+            if self._keys is None or not self.lets_decide(by):
                 return None
         except ReviewsError:
             return None
@@ -129,13 +130,13 @@ class Guard:
         except BadTokenError:
             return None
 
-    @property
-    def has_links(self) -> bool:
-        """Whether links decide now, by the policy. PolicyError when it cannot be read."""
-        approvals = self._policy.current().approvals
-        return approvals.links == "always" or (
-            approvals.links == "unless_signed" and not approvals.require_signed
-        )
+    def lets_decide(self, by: str) -> bool:
+        """Whether a link decides now as `by`: as the policy has it, and never as a group, which
+        would hide who it was. PolicyError when it cannot be read."""
+        policy = self._policy.current()
+        links, signed = policy.approvals.links, policy.approvals.require_signed
+        allowed = links == "always" or (links == "unless_signed" and not signed)
+        return allowed and not is_empty_group(policy, by)
 
     def check(self, call: CheckSaid, people: Sequence[Known] = ()) -> Checked:
         """The answer for a review. It never raises: what cannot be checked is refused."""

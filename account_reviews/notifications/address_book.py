@@ -1,15 +1,13 @@
 """Who a recipient is: name, e-mail address and time zone, from the policy and the CRM."""
 
-from collections.abc import Iterator
 from typing import Protocol
 
 from account_reviews.domain.errors import ChannelUnavailableError, CrmError
-from account_reviews.domain.person_names import person
 from account_reviews.domain.policy.access import Access
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.policy.notifications import Channel
 from account_reviews.domain.records import Owner
-from account_reviews.domain.review.terms import OWNER
+from account_reviews.domain.review.asked_groups import groups_asked, is_empty_group
 from account_reviews.notifications.messages import Addressee
 
 
@@ -94,32 +92,8 @@ class AddressBook:
         return None, None
 
 
-def is_empty_group(policy: Policy, recipient: str) -> bool:
-    """Whether it stands for a group of the policy that has no members. It may have an address."""
-    groups, called = policy.approvals.groups, person(recipient)
-    if policy.access.user(recipient) is not None:
-        return False
-    names = (*_groups_asked(policy), *groups)
-    return any(person(one) == called and not groups.get(one) for one in names)
-
-
 def groups_without_address(policy: Policy) -> list[str]:
     """Groups that may be asked, have no members and no address: e-mail to them reaches nobody."""
     groups = policy.approvals.groups
-    empty = (one for one in dict.fromkeys(_groups_asked(policy)) if not groups.get(one))
+    empty = (one for one in dict.fromkeys(groups_asked(policy)) if not groups.get(one))
     return [one for one in empty if policy.notifications.address_of(one) is None]
-
-
-def _groups_asked(policy: Policy) -> Iterator[str]:
-    """What the policy names as who is asked or hears of a request, without the owner."""
-    approvals, routes = policy.approvals, policy.approvals.routes
-    named = (
-        *approvals.approvers,
-        *(one for one in approvals.fallback if one in approvals.groups),
-        *routes.many_records,
-        *routes.low_confidence,
-        *routes.personal_data,
-        *approvals.escalation.levels,
-        *approvals.escalation.critical,
-    )
-    return (one for one in named if one != OWNER)

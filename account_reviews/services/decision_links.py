@@ -53,7 +53,7 @@ async def decide_by_link(
     uses = LinkUses(parts.statements, parts.settings.tenant)
     link, said = digest(token), digest(f"{token} {form.form_id} {form.verdict} {form.items}")
     ends = datetime.fromtimestamp(opened.claims.expires, UTC)
-    if not parts.guard.has_links:
+    if not parts.guard.lets_decide(opened.claims.by):
         raise ConflictError("links do not decide here any more", hint="sign in to decide")
     if datetime.now(UTC) >= ends:
         raise ConflictError("this link has ended with the deadline of its request")
@@ -106,7 +106,7 @@ def _bound(form: Form, opened: Opened) -> Form:
 
 
 async def _problem(parts: Parts, token: str, claims: LinkClaims, row: RequestRow) -> str | None:
-    if not parts.guard.has_links:
+    if not parts.guard.lets_decide(claims.by):
         return "Links do not decide here. Sign in to decide."
     if not row.request.is_pending:
         return None

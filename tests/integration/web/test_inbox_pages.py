@@ -242,6 +242,25 @@ async def test_the_policy_says_whether_links_decide(
         assert ('name="verdict"' in page) is has_links
 
 
+async def test_a_mailbox_of_several_has_no_link(
+    database_url: str, tmp_path: Path, tenant: str, state: ReviewState
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[approvals.groups]\ncompliance = ["Dora"]\n')
+    settings: dict[str, Any] = {"tenant": tenant, "approval_keys": KEYS, "policy_file": policy}
+    async with open_web(database_url, tmp_path, **settings) as web:
+        request = (await row_of(web, "ac-1-1")).request
+        before = web.parts.guard.link_path(request, "Compliance")
+        assert before is not None
+        policy.write_text("[approvals.groups]\ncompliance = []\n")
+        assert web.parts.guard.link_path(request, "Compliance") is None
+        assert web.parts.guard.link_path(request, "Dora") is not None
+        assert "Links do not decide here" in (await web.browser().get(before)).text
+        sent = {"decision_id": "1" * 32, "item": request.items[0].item_id, "verdict": "approve"}
+        assert (await web.browser().post(before, data=sent)).status_code in (409, 503)
+        assert (await row_of(web, "ac-1-1")).request.is_pending
+
+
 async def test_the_deadline_is_written_in_the_readers_zone(
     web: Web, engine: AsyncEngine, tenant: str
 ) -> None:

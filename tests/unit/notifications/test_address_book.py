@@ -1,7 +1,8 @@
 """Which groups of a policy no mail reaches."""
 
 from account_reviews.domain.policy.model import parse_policy
-from account_reviews.notifications.address_book import groups_without_address, is_empty_group
+from account_reviews.domain.review.asked_groups import is_empty_group
+from account_reviews.notifications.address_book import groups_without_address
 
 POLICY = """
 [approvals]
