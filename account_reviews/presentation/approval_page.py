@@ -105,6 +105,29 @@ def _standing(item: "Item", words: "Words") -> str:
     return f"{words.term(item.state)}{by}{reason}"
 
 
+def late_line(
+    request: "ApprovalRequest", item_ids: Sequence[str] | None, words: "Words"
+) -> str | None:
+    """What was decided before somebody else came: "decided already: ...: written by Ann Lee".
+
+    None where nothing of it was.
+    """
+    if item_ids is None and not request.is_pending:
+        last = request.decisions[-1] if request.decisions and request.state != "expired" else None
+        by = f" by {words.person(last.by)}" if last else ""
+        when = f", {words.moment(request.closed_at)}" if request.closed_at else ""
+        return f"the request is already {words.term(request.state)}{by}{when}"
+    closed = (one for one in request.items if not one.is_open)
+    item = next((one for one in closed if one.item_id in (item_ids or ())), None)
+    if item is None:
+        return None
+    when = f", {words.moment(item.decided_at)}" if item.decided_at is not None else ""
+    by = f" by {words.person(item.decided_by)}" if item.decided_by else ""
+    reason = f": {item.reason}" if item.reason else ""
+    told = words.change(item.change)
+    return f"decided already: {told}: {words.term(item.state)}{by}{when}{reason}"
+
+
 def diff_lines(
     change: "ProposedChange", words: "Words", original: "ProposedChange | None" = None
 ) -> list[str]:

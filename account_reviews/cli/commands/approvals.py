@@ -228,13 +228,14 @@ def _fields(
 
 async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> None:
     from account_reviews.cli.parsing import parse_settings
-    from account_reviews.domain.errors import BadInputError
+    from account_reviews.domain.errors import BadInputError, ConflictError
     from account_reviews.domain.review.messages import (
         Malformed,
         QueuedAnswer,
         SubmitDecision,
         checked,
     )
+    from account_reviews.presentation.approval_page import late_line
     from account_reviews.services.access import require_decision
     from account_reviews.services.decisions import (
         check_owner,
@@ -265,7 +266,14 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
         await require_decision(parts, row, decision)
         if decision.changes:
             await check_owner(parts.accounts, decision)
-        answer = await decide(await temporal(parts), row, decision)
+        try:
+            answer = await decide(await temporal(parts), row, decision)
+        except ConflictError as error:
+            if output is not Format.TABLE or " is already " not in error.message:
+                raise
+            row = await find_request(parts, row.request.request_id)
+            told = late_line(row.request, decision.item_ids, await words_of(parts))
+            raise ConflictError(told or error.message, hint=error.hint) from None
         await until_seen(parts.reader, parts.settings.tenant, row, answer)
         if output is Format.TABLE:
             _print(row, answer, await words_of(parts))

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from account_reviews.domain.review.approvals import Decided
 from account_reviews.domain.review.past_decisions import PastDecision, past_decisions
 from account_reviews.domain.review.terms import RACE, Terms
 from account_reviews.presentation.approval_page import (
     heading,
     item_lines,
+    late_line,
     next_lines,
     past_lines,
     request_lines,
@@ -20,7 +22,7 @@ from account_reviews.presentation.approval_page import (
 from account_reviews.presentation.review_documents import request_document
 from account_reviews.presentation.text_width import width_of
 from account_reviews.presentation.words import Words
-from tests.support.requests import NOW, opened
+from tests.support.requests import NOW, message, opened, task
 
 WORDS = Words(now=NOW, people={"ow-1": "Ann Lee"})
 NAMES = ("Fjord Optics", "\u0634\u0631\u06a9\u062a", "\U0001f33f " * 60, "x" * 300, "株式会社" * 40)
@@ -80,3 +82,17 @@ def test_what_was_decided_before_is_told_with_who_and_why() -> None:
     assert head == "Before, on this account:"
     assert "rejected by Ann Lee" in line
     assert past_lines([], WORDS) == []
+
+
+def test_a_late_decision_is_told_who_was_first_in_words() -> None:
+    asked = opened(task("Call them"), task("Write to them"))
+    said = message("approve", by="ow-1", item_ids=[asked.items[0].item_id])
+    found = asked.decide(said, NOW + timedelta(hours=9), logic=3)
+    assert isinstance(found, Decided)
+    words = Words(now=NOW, people={"ow-1": "Ann Lee"})
+    told = "decided already: New task: Call them: approved by Ann Lee, Thu 1 Oct, 09:00"
+    assert late_line(found.request, [asked.items[0].item_id], words) == told
+    assert late_line(found.request, [asked.items[1].item_id], words) is None
+    assert late_line(found.request, None, words) is None
+    told = "the request is already expired, Sun 4 Oct, 00:00"
+    assert late_line(asked.expired(asked.deadline), None, words) == told
