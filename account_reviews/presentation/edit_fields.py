@@ -13,7 +13,7 @@ from account_reviews.domain.base import Scalar
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.fields import FIELDS, check_fields
-from account_reviews.domain.proposals import ProposedChange, due_in_words
+from account_reviews.domain.proposals import ProposedChange
 from account_reviews.presentation.words import Words
 
 _LONG: Final = frozenset({"description", "content"})
@@ -52,7 +52,7 @@ def edit_fields(
         if kind == "choice" and current and current not in {one.value for one in choices}:
             choices = (Choice(current, words.value(name, value)), *choices)
         hint = (
-            f"{due_in_words(change.due_in_seconds or 0)}; choose a date to fix it"
+            f"{words.span(change.due_in_seconds or 0)} after it is written; choose a date to fix it"
             if counted
             else None
         )

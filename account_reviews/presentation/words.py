@@ -3,6 +3,7 @@
 Nothing else turns a value into words. JSON documents keep the values themselves.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -25,6 +26,8 @@ from account_reviews.presentation.terms import UNKNOWN, account_named, outcome_o
 
 EMPTY: Final = "empty"
 """What a field holds that holds nothing."""
+_HOURS_AFTER: Final = re.compile(r"(\d{1,6})h after it is written")
+"""How documents write a due date that is counted from the write."""
 _MONEY: Final = frozenset({"amount", "annual_revenue", "arr", "value", "revenue"})
 _LABELS: Final = {"arr": "ARR", "at": "Date", "due_at": "Due", "owner_id": "Owner"}
 
@@ -279,6 +282,8 @@ class Words:
     def _after(self, change: Change, name: str, value: Scalar) -> str:
         if name == "due_at" and change.due_in_seconds is not None:
             return f"{self.span(change.due_in_seconds)} after it is written"
+        if name == "due_at" and (hours := _HOURS_AFTER.fullmatch(str(value))):
+            return f"{self.span(int(hours[1]) * 3600)} after it is written"
         return self.value(name, value)
 
 
