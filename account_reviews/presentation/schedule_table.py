@@ -50,15 +50,26 @@ _HARDLY: Final = 1.0
 """Seconds that nobody calls late."""
 
 
-def rhythm(spec: str, words: "Clock") -> str:
-    """When it runs, as people say it: "every 4 hours", "once on Mon 2 May 2050, 05:00"."""
+def rhythm(spec: str | None, words: "Clock", zone: str | None = None) -> str | None:
+    """When it runs, as people say it: "every 4 hours", "once on Mon 2 May 2050, 05:00".
+
+    `zone`: that of the schedule, in which its times are told.
+    """
+    if spec is None:
+        return None
     found = _MINUTES.fullmatch(spec)
     if found:
         hours, minutes = divmod(int(found[1]), 60)
         number, unit = (int(found[1]), "minute") if minutes or not hours else (hours, "hour")
         return f"every {unit}" if number == 1 else f"every {number} {unit}s"
-    told = _ONCE.sub(lambda one: f"once on {words.moment(datetime.fromisoformat(one[1]))}", spec)
-    return _FROM.sub(lambda one: f"as on {words.day(date.fromisoformat(one[1]))}", told)
+    once = _ONCE.fullmatch(spec)
+    if once:
+        at = datetime.fromisoformat(once[1])
+        if zone is None:
+            return f"once on {words.moment(at)}"
+        there = at.astimezone(ZoneInfo(zone))
+        return f"once on {words.day(there.date())}, {there:%H:%M}"
+    return _FROM.sub(lambda one: f"as on {words.day(date.fromisoformat(one[1]))}", spec)
 
 
 def schedule_row(one: Mapping[str, Any], words: "ListWords") -> tuple[object, ...]:
@@ -66,7 +77,7 @@ def schedule_row(one: Mapping[str, Any], words: "ListWords") -> tuple[object, ..
     nexts = one["next_runs"]
     return (
         one["id"],
-        rhythm(one["spec"], words),
+        rhythm(one["spec"], words, one["time_zone"]),
         Cell(local(nexts[0], one["time_zone"]), nexts[0], short=words.day(nexts[0]))
         if nexts
         else Cell(None),

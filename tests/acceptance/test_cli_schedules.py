@@ -178,7 +178,9 @@ def test_bad_input(reviews: Reviews, tmp_path: Path) -> None:
     assert "--to: 'yesterday'" in reviews.quick("schedules", "backfill", "a", *times).sentence(2)
     assert "--note" in reviews.quick("schedules", "pause", "a").sentence(2)
     assert "--count" in reviews.quick("schedules", "next", "a", "--count", "0").sentence(2)
-    assert "not a cursor" in reviews.quick("schedules", "history", "a", "--cursor", "?").sentence(2)
+    asked = ("schedules", "history", "a", "--cursor", "?")
+    assert "goes with -o json" in reviews.quick(*asked).sentence(2)
+    assert "not a cursor" in reviews.quick(*asked, "-o", "json").error(2)["message"]
 
 
 def test_conflicts_and_limits(reviews: Reviews, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def _print_planned(planned: "list[Planned]", output: Format) -> None:
         return
     words = _words()
     rows = [
-        [one["action"], one["id"], rhythm(one["spec"], words),
+        [one["action"], one["id"], rhythm(one["spec"], words, one["time_zone"]),
          _local(one["next_runs"][0], one["time_zone"]) if one["next_runs"] else None]
         for one in items
     ]  # fmt: skip
@@ -161,7 +161,7 @@ async def _show(schedule: str, output: Format) -> None:
         return
     work = f"{found['cycle']} cycle" if found["cycle"] else found["job"]
     work = work or f"starts {found['starts'] or 'nothing we know'}"  # changed by hand
-    when = f"{rhythm(found['spec'], _words())} ({found['time_zone']})"
+    when = f"{rhythm(found['spec'], _words(), found['time_zone'])} ({found['time_zone']})"
     say(f"{found['id']}: {when}, {work}, {state_of(found)}")
     if found["note"]:
         say(f"  note: {found['note']}")

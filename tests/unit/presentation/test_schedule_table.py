@@ -32,3 +32,10 @@ BERLIN = ZoneInfo("Europe/Berlin")
 )  # fmt: skip
 def test_a_rhythm_has_no_time_that_only_programs_read(words: Words, spec: str, told: str) -> None:
     assert rhythm(spec, words) == told
+
+
+def test_once_is_told_in_the_zone_of_the_schedule() -> None:
+    words = QuickWords(now=NOW, zone=BERLIN)
+    told = rhythm("once at 2050-05-02T03:00:00Z", words, "America/New_York")
+    assert told == "once on Sun 1 May 2050, 23:00"
+    assert rhythm(None, words) is None
