@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from account_reviews.audit.capture.actors import acting
 from account_reviews.domain.base import Model
-from account_reviews.domain.errors import NegativeAnswerError
+from account_reviews.domain.errors import NegativeAnswerError, ReviewsError
 from account_reviews.domain.policy.access import Role
 
 CSRF_HEADER = "x-csrf-token"
@@ -74,6 +74,15 @@ async def recognised(request: Request) -> Principal | None:
         state["principal"] = await recogniser.recognise(request)
     found: Principal | None = state["principal"]
     return found
+
+
+async def still_known(request: Request) -> bool:
+    """Whether the sign-in or the token of a request that goes on still holds."""
+    recogniser: Recogniser = request.app.state.recogniser
+    try:
+        return await recogniser.recognise(request) is not None
+    except ReviewsError:
+        return False
 
 
 def recognised_name(request: Request) -> str | None:

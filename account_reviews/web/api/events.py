@@ -12,14 +12,14 @@ from pydantic import Field
 from starlette.responses import StreamingResponse
 
 from account_reviews.domain.access.roles import Verb
-from account_reviews.domain.errors import ReviewsError, UnreachableError
+from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.live import LONGEST_ID, LiveEvent, Watching
 from account_reviews.services.lookup import account_or_given, find_request
 from account_reviews.services.reviews import named_review_id
 from account_reviews.web.api.reviews import PlainText
 from account_reviews.web.api.routes import NamedRoute, Query, may, responses
 from account_reviews.web.api.schemas import Event
-from account_reviews.web.identity import Principal, Recogniser
+from account_reviews.web.identity import Principal, still_known
 from account_reviews.web.live import Subscription
 from account_reviews.web.site import Here
 
@@ -97,7 +97,7 @@ async def _stream(
         asked = time.monotonic()
         while (found := await _next(watching)) is not None:
             if time.monotonic() - asked > _STILL_SECONDS:
-                if not await _is_still_known(request):
+                if not await still_known(request):
                     return
                 asked = time.monotonic()
             # A browser takes the id also where no data follows.
@@ -117,11 +117,3 @@ def spelled(event: LiveEvent) -> str:
     """One event as it is sent."""
     data = json.dumps(event.document, ensure_ascii=False)
     return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n"
-
-
-async def _is_still_known(request: Request) -> bool:
-    recogniser: Recogniser = request.app.state.recogniser
-    try:
-        return await recogniser.recognise(request) is not None
-    except ReviewsError:
-        return False

@@ -1,6 +1,7 @@
 """Cycles: how far each is, what came of it, and how it is steered."""
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ from account_reviews.services.halts import ensure_not_halted, starting
 from account_reviews.services.lookup import find_owner
 from account_reviews.store.cycle_queries import CycleRow
 from account_reviews.web.fragment_streams import stream
-from account_reviews.web.identity import Who
+from account_reviews.web.identity import Who, still_known
 from account_reviews.web.rights import may
 from account_reviews.web.site import Here, Site
 
@@ -123,7 +124,8 @@ async def live(request: Request, who: Who, site: Here, cycle: str) -> Response:
         shown = await site.page(request, who, "cycle_live.html.j2", cycle=now)
         return bytes(shown.body).decode(), row.closed_at is not None
 
-    return stream(site.live, Watching(kinds=frozenset({"cycle", "review"})), piece)
+    where = Watching(kinds=frozenset({"cycle", "review"}))
+    return stream(site.live, where, piece, still=partial(still_known, request))
 
 
 @router.get("/cycles/{cycle:path}")

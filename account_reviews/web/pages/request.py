@@ -1,6 +1,7 @@
 """One request: look, decide, hand over."""
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -37,7 +38,7 @@ from account_reviews.web.decision_forms import (
     told_items,
 )
 from account_reviews.web.fragment_streams import stream
-from account_reviews.web.identity import Principal, Who
+from account_reviews.web.identity import Principal, Who, still_known
 from account_reviews.web.site import Here, Site
 
 router = APIRouter(include_in_schema=False)
@@ -148,7 +149,8 @@ async def strip(request: Request, site: Here, who: Who, name: str) -> Response:
         )
         return text, is_over(asked)
 
-    return stream(site.live, Watching(review_id=view.row.review_id), piece)
+    where = Watching(review_id=view.row.review_id)
+    return stream(site.live, where, piece, still=partial(still_known, request))
 
 
 class Seen(NamedTuple):
@@ -172,7 +174,8 @@ def live_stream(
         )
         return text, is_over(asked)
 
-    return stream(site.live, Watching(review_id=row.review_id), piece)
+    still = partial(still_known, request) if who is not None else None
+    return stream(site.live, Watching(review_id=row.review_id), piece, still=still)
 
 
 def is_over(asked: ApprovalRequest) -> bool:

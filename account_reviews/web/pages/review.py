@@ -1,5 +1,6 @@
 """One review: its stages, what happened, what was written, and what can be done about it."""
 
+from functools import partial
 from typing import Annotated, Final
 from urllib.parse import quote
 
@@ -21,7 +22,7 @@ from account_reviews.services.review_story import review_story
 from account_reviews.services.reviews import find_review, show_review
 from account_reviews.services.stuck import retry
 from account_reviews.web.fragment_streams import stream
-from account_reviews.web.identity import Principal, Who
+from account_reviews.web.identity import Principal, Who, still_known
 from account_reviews.web.places import account_path, review_path
 from account_reviews.web.rights import may
 from account_reviews.web.site import Here, Site
@@ -79,7 +80,8 @@ async def live(request: Request, who: Who, site: Here, review: str, run: Run = N
         shown = await site.page(request, who, "review_live.html.j2", story=story, state=story.state)
         return bytes(shown.body).decode(), story.state.closed_at is not None
 
-    return stream(site.live, Watching(review_id=state.review_id), piece)
+    where = Watching(review_id=state.review_id)
+    return stream(site.live, where, piece, still=partial(still_known, request))
 
 
 @router.get("/reviews/{review:path}")
