@@ -71,6 +71,10 @@ _ACTS: Final[Mapping[str, str]] = {
     "degraded": "Something is missing",
 }  # fmt: skip
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ALREADY: Final = re.compile(
+    r"(?P<what>the request|item \S+) is already (?P<state>\w+)"
+    r"(?: by (?P<by>.+?))?(?: at \d{4}-\S+)?"
+)
 _CYCLE: Final = re.compile(r"\bcycle/([0-9a-f]{8})[0-9a-f]{24}\b")
 _TIER: Final = re.compile(r" \(tier \w+\)")
 _TOLD_TO: Final = frozenset({"approval_escalated", "approval_reminder", "approval_delegated"})
@@ -111,7 +115,7 @@ def sentence(line: Line, words: Speech, short_ids: Mapping[str, str] | None = No
     if kind == "approval_decided":
         return _decided(text, words.person(by), words.person)
     if kind == "approval_refused":
-        return f"A decision of {words.person(by)} was refused: {text}"
+        return f"A decision of {words.person(by)} was refused: {_late(text, words.person)}"
     if kind in _TOLD_TO:
         text = _NAME.sub(lambda found: words.person(found[0]), text)
     if kind == "asked":
@@ -131,6 +135,16 @@ def _decided(text: str, who: str, person: Callable[[str], str]) -> str:
     told = f"{who} {_DECISIONS.get(word, word)}"
     told += f" on behalf of {person(of)}" if of else ""
     return f"{told}: {reason}" if reason else told
+
+
+def _late(text: str, person: Callable[[str], str]) -> str:
+    """Why it was refused; of what came too late who was first, without ids and clocks."""
+    found = _ALREADY.fullmatch(text)
+    if found is None:
+        return text
+    what = "the request" if found["what"] == "the request" else "the change"
+    state = TERMS.get(found["state"], found["state"])
+    return f"{what} is already {state}" + (f" by {person(found['by'])}" if found["by"] else "")
 
 
 def _in_words(text: str) -> str:

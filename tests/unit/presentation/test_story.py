@@ -109,3 +109,18 @@ def test_a_line_is_a_sentence(told: dict[str, Any], said: str) -> None:
 def test_a_cycle_is_named_as_lists_name_it() -> None:
     asked = line("refresh_requested", "cycle/54d0988871664b31a57a8e341786b8d0", "root")
     assert sentence(asked, WORDS) == "Asked to read the account again: cycle 54d09888 (root)"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("item df7b501f4f26797e is already executed by ow-1 at 2026-11-30T09:44:22.000576Z",
+         "the change is already written by Ann Lee"),
+        ("the request is already expired at 2026-11-30T09:44:22Z",
+         "the request is already expired"),
+        ("a rejection needs a reason", "a rejection needs a reason"),
+    ],
+)  # fmt: skip
+def test_a_refused_decision_says_who_was_first_by_name(text: str, told: str) -> None:
+    line_ = line("approval_refused", text, "ow-1")
+    assert sentence(line_, WORDS) == f"A decision of Ann Lee was refused: {told}"
