@@ -138,6 +138,7 @@ async def test_two_people_at_once_make_one_decision_and_the_other_is_told(
     told = late.get_by_role("alert")
     await expect(told).to_contain_text(f"approved by {first}")
     await expect(told).to_contain_text("Ben's reason" if late is two else "Ann's reason")
+    await expect(told).not_to_contain_text("kept below")  # nothing is left to decide on
 
 
 async def test_an_open_page_learns_what_somebody_else_decided(
