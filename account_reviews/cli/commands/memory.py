@@ -23,12 +23,13 @@ if TYPE_CHECKING:
         MemoryKind,
         TimelinePage,
     )
+    from account_reviews.presentation.quick_words import ListWords
 
 _SHOWN_CHARS = 120
 _REMEMBERED = (
     Column("occurred_at", "When"),
     Column("kind", "Kind"),
-    Column("text", "What", prose=True),
+    Column("text", "What", prose=True, folds=True),
     Column("source", "Source", 2),
 )
 _FOUND = (
@@ -69,7 +70,8 @@ def search(
     if output is Format.JSON:
         print_json({"items": found, "next_cursor": None})
     else:
-        rows = [(*_row(hit), hit.account_id, f"{hit.score:.3f}") for hit in found]
+        words = _words()
+        rows = [(*_row(hit, words), hit.account_id, f"{hit.score:.3f}") for hit in found]
         show_rows(AS_IT_FITS, _FOUND, rows, nothing="nothing like that is remembered")
 
 
@@ -87,16 +89,22 @@ def timeline(
     run(_timeline(account, cursor, limit, output, view), output)
 
 
-def _row(hit: MemoryHit) -> tuple[object, ...]:
-    from account_reviews.presentation.tables import Cell, word_cell
+def _words() -> ListWords:
+    from account_reviews.config.settings import Settings
+    from account_reviews.domain.policy.model import load_policy
+    from account_reviews.presentation.quick_words import list_words
+
+    return list_words(Settings.load(), load_policy)
+
+
+def _row(hit: MemoryHit, words: ListWords) -> tuple[object, ...]:
+    from account_reviews.presentation.review_table import time_cell
+    from account_reviews.presentation.tables import word_cell
 
     what = " ".join(f"{hit.title or ''} {hit.text}".split())
     shown = what if len(what) <= _SHOWN_CHARS else what[: _SHOWN_CHARS - 3] + "..."
     source = "/".join(part for part in (hit.source.system, hit.source.record_id) if part)
-    when = Cell(
-        f"{hit.occurred_at:%Y-%m-%d %H:%M}", hit.occurred_at, short=f"{hit.occurred_at:%Y-%m-%d}"
-    )
-    return when, word_cell(hit.kind.value), shown, source
+    return time_cell(hit.occurred_at, words), word_cell(hit.kind.value), shown, source
 
 
 async def _search(
@@ -121,7 +129,8 @@ async def _timeline(
             return await memory.timeline(account_id or account, cursor=after, limit=most)
 
         async def rows(found: Sequence[MemoryHit]) -> Rows:
-            return [_row(hit) for hit in found]
+            words = _words()
+            return [_row(hit, words) for hit in found]
 
         await show_list(
             view, output, read=read, columns=_REMEMBERED, rows=rows, document=lambda hit: hit,
