@@ -22,7 +22,7 @@ UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NAMED = rf"(?:{UUID}|[\w.-]+-\d+)\b"
 PLACEHOLDERS = {
     "REQUEST": rf"(?:request |show ){_NAMED}|request_id\": ?\"{UUID}|^[a-z]+-\d+-\d+\b",
-    "CYCLE": r"cycle/[0-9a-f]{32}",
+    "CYCLE": r"cycle/[0-9a-f]{32}|(?<=cycles show )[0-9a-f]{8}|^[0-9a-f]{8}\b",
     "ITEM": r'^Item \d+(?= of)|^ +\d+(?=\. )|^ *[0-9a-f]{16}\b|item_id": ?"[0-9a-f]{16}',
 }
 READS = re.compile(
