@@ -53,7 +53,7 @@ async def find_accounts_named(parts: Parts, texts: Iterable[str]) -> dict[str, K
         try:
             found[text] = _account(parts, text, names, away)
         except ReviewsError as error:
-            found[text] = f"{error.message} ({error.hint})" if error.hint else error.message
+            found[text] = error.message
     return found
 
 

@@ -11,7 +11,7 @@ def test_reconcile_tells_what_it_found(reviews: Reviews) -> None:
     found = reviews.json("audit", "reconcile", "--since", "2026-01-01")
     assert set(found) == {"runs", "rows_added", "closed_as_lost", "gaps", "warnings"}
     assert found["runs"] > 0
-    assert "histories compared" in reviews.quick("audit", "reconcile").out
+    assert "Histories compared" in reviews.quick("audit", "reconcile").out
 
 
 def test_reconcile_refuses_what_it_cannot_use(reviews: Reviews, tmp_path: Path) -> None:

@@ -112,13 +112,15 @@ async def test_the_owner_is_notified_once_by_every_channel(office: Office) -> No
     (mail,) = (one for one in office.mail.mails if "oren@" in one["To"])
     assert mail["To"] == "Oren Salvat <oren@example.com>"
     assert "(Europe/Berlin)" in mail["Subject"]
-    assert f"reviews approvals show {shown['short_id']}" in mail.get_content()
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert f"reviews approvals show {shown['short_id']}" in body.get_content()
     verified = [Webhook(SECRET).verify(one.body, one.headers) for one in office.receiver.requests]
     (document,) = (one for one in verified if one["data"]["recipient"] == "ow-4")
     assert document["type"] == "approval.requested"
     assert document["data"]["request_id"] == shown["request_id"]
     assert document["data"]["deadline"] == shown["deadline"]
-    for text in (mail.get_content(), str(document)):
+    for text in (mail.as_string(), str(document)):
         for item in shown["items"]:
             assert item["title"] not in text
             assert item["rationale"] not in text

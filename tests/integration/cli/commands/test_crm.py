@@ -45,7 +45,7 @@ def test_import_ping_and_import_again(url: str) -> None:
             "updated": 0, "unchanged": 0, "skipped": 0} in report["files"]  # fmt: skip
     again = reviews(url, *PORTFOLIO)
     assert again.returncode == 0
-    assert "unchanged" in again.stdout
+    assert "Unchanged" in again.stdout
     ping = reviews(url, "crm", "ping", "-o", "json")
     assert ping.returncode == 0
     assert json.loads(ping.stdout)["detail"] == "the SQL CRM holds 64 accounts"

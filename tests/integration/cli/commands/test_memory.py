@@ -80,7 +80,7 @@ def test_timeline_in_pages(url: str) -> None:
     texts = [item["text"] for item in (*first["items"], *rest["items"])]
     assert texts == ["Renewal discount approved", "Renewal talks began"]
     assert rest["next_cursor"] is None
-    assert cursor in reviews(url, "timeline", "acme", "--limit", "1").stderr
+    assert "More rows: --page 2" in reviews(url, "timeline", "acme", "--limit", "1").stdout
     assert document(reviews(url, "timeline", "nobody", "-o", "json"))["items"] == []
 
 
@@ -91,7 +91,7 @@ def test_timeline_in_pages(url: str) -> None:
         (("search", "x", "--since", "yesterday"), "'yesterday' is not a time"),
         (("search", "x", "--since", "2026-03-01T08:00"), "has no time zone"),
         (("search", "x", "--limit", "0"), "--limit"),
-        (("timeline", "acme", "--cursor", "x"), "'x' is not a cursor"),
+        (("timeline", "acme", "--cursor", "x"), "--cursor is for programs"),
         (("timeline", ""), "account id ''"),
     ],
 )
