@@ -72,9 +72,7 @@ def test_the_rows_of_a_review_are_found(reviews: Reviews, closed: dict[str, Any]
     assert len(one["items"]) == 1
     more = ("--limit", "1", "--cursor", one["next_cursor"])
     assert reviews.json("audit", "tail", "--review", ACCOUNT, *more)["items"] != one["items"]
-    table = reviews.quick(
-        "audit", "tail", "--review", ACCOUNT, "--text", "approve", "--limit", "3"
-    )
+    table = reviews.quick("audit", "tail", "--review", ACCOUNT, "--text", "approve", "--limit", "3")
     assert table.code == 0
     assert "approves" in table.out
 
