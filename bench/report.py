@@ -12,7 +12,7 @@ ORDER = (
     "cli", "look", "schedules", "cycles", "cycle_history", "big_cycle", "hubspot_cycle",
     "zoho_cycle", "zoho_writes", "crm_budget",
     "audit_cost", "audit_lag", "audit_outage", "audit_verify", "audit_tamper", "audit_complete",
-    "approvals", "decisions", "web_events",
+    "approvals", "decisions", "web_events", "web_pages",
 )  # fmt: skip
 VERDICT = {True: "yes", False: "**missed**", None: ""}
 

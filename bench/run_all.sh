@@ -7,7 +7,7 @@ failed=""
 for name in recovery throughput timeouts events visible real_data cli look \
     schedules cycles cycle_history big_cycle hubspot_cycle zoho_cycle zoho_writes crm_budget \
     audit_cost audit_lag audit_outage audit_verify audit_tamper audit_complete \
-    approvals decisions web_events; do
+    approvals decisions web_events web_pages; do
     echo "== $name"
     rm -f "bench/results/$name.json"
     .venv/bin/python -m "bench.$name" --json "bench/results/$name.json" | grep -v '^{' ||
