@@ -202,7 +202,9 @@ async def test_a_request_that_expired(reviews: Reviews, stack: LocalStack, tmp_p
         await stack.start_worker()
     (request,) = reviews.json("approvals", "list", "--state", "expired")["items"]
     approve = ("approvals", "approve", request["request_id"], "--as", "ann")
-    refused(reviews, Bad(approve, 4, ("the request is already expired, ",)))
+    assert "the request is already expired, " in reviews.quick(*approve).sentence(4)
+    error = reviews.quick(*approve, "-o", "json").error(4)
+    assert error["message"].startswith("the request is already expired at ")
 
 
 def policy_of(tmp_path: Path, content: str) -> str:
