@@ -12,6 +12,7 @@ from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.domain.review.items import Item
 from account_reviews.domain.review.messages import Verdict
 from account_reviews.presentation.edit_fields import EditField, edit_fields, edited
 from account_reviews.presentation.words import Difference, Words
@@ -110,10 +111,10 @@ def form_of(typed: Typed, view: RequestView, words: Words) -> Form:
     unknown = typed.items - set(order)
     for one in view.items:
         item_id = one.item.item_id
-        if item_id not in typed.items or typed.verdict != "approve" or not one.item.is_open:
+        if item_id not in typed.items or typed.verdict != "approve":
             continue
         given = {name: value for (item, name), value in typed.values.items() if item == item_id}
-        found = edited(one.item.change, given, words, view.owners)
+        found = edited(_shown(one.item, typed.hashes.get(item_id)), given, words, view.owners)
         if found:
             changes[item_id] = found
     return Form(
@@ -126,6 +127,12 @@ def form_of(typed: Typed, view: RequestView, words: Words) -> Form:
         reason=typed.reason,
         on_behalf_of=typed.on_behalf_of or None,
     )
+
+
+def _shown(item: Item, shown_hash: str | None) -> ProposedChange:
+    """The change as the page showed it: an edit may have been applied since."""
+    known = (one for one in (item.change, item.original) if one is not None)
+    return next((one for one in known if one.hash == shown_hash), item.change)
 
 
 def page_items(view: RequestView, words: Words, typed: Typed | None) -> list[PageItem]:
