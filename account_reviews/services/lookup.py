@@ -14,7 +14,7 @@ from account_reviews.domain.errors import (
     ReviewsError,
 )
 from account_reviews.domain.known_names import Known, listed, matching, near
-from account_reviews.domain.person_names import clean_name
+from account_reviews.domain.person_names import clean_name, person
 from account_reviews.store import name_queries
 from account_reviews.store.name_queries import Names
 from account_reviews.store.review_queries import can_be_stored
@@ -99,7 +99,8 @@ async def _called(parts: Parts, who: str) -> list[str]:
 async def owner_or_given(parts: Parts, text: str | None, *, strict: bool = True) -> str | None:
     """The id that narrows a list; what was given where nobody can be asked who it is.
 
-    A person hears whom he may have meant; a program (not `strict`) gets what fits nobody: nothing.
+    A person hears whom he may have meant. A program (not `strict`) means that id or name, never
+    the beginning of another, and gets what fits nobody, nothing, where it fits none or several.
     """
     return None if text is None else await _or_given(find_owner(parts, text), text, strict=strict)
 
@@ -117,11 +118,14 @@ async def account_if_known(parts: Parts, text: str | None) -> str | None:
 
 async def _or_given(asked: Awaitable[Known], text: str, *, strict: bool) -> str:
     try:
-        return (await asked).id
-    except (CrmError, PassingError, NotFoundError) as error:
-        if strict and isinstance(error, NotFoundError):
+        known = await asked
+    except (CrmError, PassingError, NotFoundError, BadInputError) as error:
+        if strict and isinstance(error, NotFoundError | BadInputError):
             raise
         return text
+    if strict or person(text) in (person(known.id), person(known.name or "")):
+        return known.id
+    return text
 
 
 async def people(parts: Parts) -> dict[str, str]:

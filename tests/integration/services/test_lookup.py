@@ -113,6 +113,17 @@ async def test_of_many_each_has_its_answer(parts: Parts) -> None:
     assert await account_if_known(parts, "nix") == "nix"
 
 
+@pytest.mark.usefixtures("crm")
+async def test_a_program_means_that_id_or_name_never_the_beginning_of_another(parts: Parts) -> None:
+    assert await account_or_given(parts, "fjord optics", strict=False) == "fj-1"
+    assert await account_or_given(parts, "FJ-1", strict=False) == "fj-1"
+    assert await account_or_given(parts, "fj", strict=False) == "fj"
+    assert await owner_or_given(parts, "ow", strict=False) == "ow"
+    assert await owner_or_given(parts, "ow") == "ow-lee"
+    with pytest.raises(BadInputError, match="2 accounts may be meant by 'fj'"):
+        await account_or_given(parts, "fj")
+
+
 async def test_the_sql_crm_tells_all_names_at_once(parts: Parts) -> None:
     await load(parts.engine, [sample("names-1")])
     parts.__dict__["accounts"] = SqlAccounts(parts.statements)
