@@ -151,6 +151,9 @@ def test_a_token_of_what_could_never_be_applied_is_not_made(
     assert says in reviews.quick(*make, REVIEWS_APPROVAL_KEYS=KEYS).error(2)["message"]
     known = (*make[:5], "--decision", "approve", "--item", "zz", "-o", "json")
     assert "no item 'zz'" in reviews.quick(*known, REVIEWS_APPROVAL_KEYS=KEYS).error(3)["message"]
+    numbered = (*make[:5], "--decision", "approve", "--item", "1")
+    first = reviews.json(*numbered, REVIEWS_APPROVAL_KEYS=KEYS)
+    assert first["request_id"] == request["request_id"]
 
 
 def test_keys_that_cannot_be_used_stop_a_worker_at_its_door(bench: Bench, tmp_path: Path) -> None:

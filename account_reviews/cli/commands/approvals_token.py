@@ -10,7 +10,9 @@ from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session
 from account_reviews.presentation.terminal import note, say
 
-Items = Annotated[list[str] | None, typer.Option("--item", help="Only this item; repeatable.")]
+Items = Annotated[
+    list[str] | None, typer.Option("--item", help="Only this item: its number or id; repeatable.")
+]
 As = Annotated[str, typer.Option("--as", help="Who decides.")]
 _OPTION = {
     "approver": "--as",
@@ -60,6 +62,7 @@ async def _token(
         checked,
     )
     from account_reviews.services.decision_tokens import make_token
+    from account_reviews.services.decisions import numbered_items
 
     fields["decision"] = parse_choice("--decision", fields["decision"], list(Verdict))
     decision = checked(SubmitDecision, {**fields, "changes": parse_settings(pairs)})
@@ -70,7 +73,11 @@ async def _token(
     async with open_session() as parts:
         row = await parts.reader.find_request(parts.settings.tenant, request_id.strip())
         about(row.review_id)
-        decision = decision.model_copy(update={"request_id": row.request.request_id})
+        named = {
+            "request_id": row.request.request_id,
+            "item_ids": numbered_items(row.request, decision.item_ids),
+        }
+        decision = decision.model_copy(update=named)
         signed = await make_token(parts, row, decision, length)
     if output is Format.JSON:
         print_json(
