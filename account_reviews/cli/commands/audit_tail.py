@@ -214,7 +214,8 @@ async def _print_page(parts: "Parts", page: "Page") -> None:
     rows = [cells(row, words, accounts) for row in page.items]
     print_table(COLUMNS, rows, view=View(wide=is_wide()))
     if page.next_cursor:
-        note("there is more: --limit 500, or narrow it by --since, --account or --type")
+        wider = "a larger --limit (1,000 at most), or narrow it by --since, --account or --type"
+        note(f"there is more: {wider}")
 
 
 async def _words(parts: "Parts") -> "ListWords":
