@@ -2,7 +2,7 @@
 
 from account_reviews.crm.writer import CrmWriter
 from account_reviews.domain.base import Timestamp
-from account_reviews.domain.errors import CrmError
+from account_reviews.domain.errors import ConflictError, CrmError
 from account_reviews.domain.review.decisions import approved_items, skip_what_is_open
 from account_reviews.domain.review.standing import note, unwritten
 from account_reviews.domain.review.state import ReviewState
@@ -31,7 +31,7 @@ async def settle_what_was_approved(
         return
     try:
         await note_what_stands(writer, state, now, reason=f"written before it was {reason}")
-    except CrmError as error:
+    except (CrmError, ConflictError) as error:  # the latter: what was written is forgotten
         if error.retryable:
             raise
         return

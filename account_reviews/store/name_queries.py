@@ -21,7 +21,6 @@ _OWNER: Final = (
 )
 _NAMED_ACCOUNTS: Final = read_sql("account_reviews.store", "names_of_accounts.sql")
 _NAMED: Final = read_sql("account_reviews.store", "names_of_owners.sql")
-_ACCOUNTS_NAMED: Final = read_sql("account_reviews.store", "names_of_accounts.sql")
 
 Names = dict[str, str | None]
 
@@ -54,11 +53,6 @@ async def account_names(statements: Statements, tenant: str) -> Names:
 async def owner_names(statements: Statements, tenant: str) -> Names:
     """Everybody whose accounts were reviewed."""
     return _read(await statements.rows(_OWNERS, tenant=tenant))
-
-
-async def account_names_of(statements: Statements, tenant: str, ids: Iterable[str]) -> Names:
-    """Those of these accounts that were reviewed."""
-    return _read(await statements.rows(_ACCOUNTS_NAMED, tenant=tenant, ids=list(ids)))
 
 
 def _read(rows: list[dict[str, str | None]]) -> Names:

@@ -31,7 +31,7 @@ _BATCH: Final = 500
 _STANDING: Final = text(
     "select count(*) filter (where lease_until > clock_timestamp()) as under_way, count(*) as open "
     "from reviews.crm_operations "
-    "where tenant = :tenant and settled_at is null and erased_at is null"
+    "where tenant = :tenant and settled_at is null and change is not null"
 )
 
 
@@ -98,7 +98,7 @@ class OperationLedger:
             return Begun(written=repeated(known.result))
         if known.wait is not None and known.wait > 0:
             return Begun(wait_seconds=float(known.wait))
-        if known.settled_at is None and known.erased_at is not None:
+        if known.settled_at is None and known.change is None:
             raise _forgotten(known.account_id)
         if known.settled_at is not None:
             await connection.execute(_retry(wanted, lease_seconds))
@@ -141,7 +141,7 @@ class OperationLedger:
                 known.written[row.operation_id] = ApplyResult.model_validate(row.result)
             elif row.settled_at is not None:
                 known.settled.add(row.operation_id)
-            elif row.erased_at is not None:
+            elif row.change is None:
                 raise _forgotten(row.account_id)
             else:
                 known.open.append(operation_of(row))
@@ -173,7 +173,7 @@ class OperationLedger:
             table.c.tenant == tenant,
             table.c.account_id == account_id,
             table.c.settled_at.is_(None),
-            table.c.erased_at.is_(None),
+            table.c.change.is_not(None),
         )
         async with reachable(), self._engine.connect() as connection:
             return list((await connection.scalars(query)).all())
@@ -225,6 +225,7 @@ def _retry(wanted: Intent, lease_seconds: float) -> Update:
         "tried_at": _NOW,
         "tries": table.c.tries + 1,
         "settled_at": None,
+        "erased_at": None,
         "lease_until": _until(lease_seconds),
     }
     mine = table.c.operation_id == wanted.operation_id

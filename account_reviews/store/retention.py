@@ -34,6 +34,7 @@ _ARCHIVED = text(read_sql("account_reviews.store", "delete_archived_reviews.sql"
 _REMEMBERED = text(read_sql("account_reviews.store", "delete_remembered.sql"))
 _DELIVERIES = text(read_sql("account_reviews.store", "delete_old_deliveries.sql"))
 _LIVE = text(read_sql("account_reviews.store", "delete_old_live_events.sql"))
+_PEOPLE = text(read_sql("account_reviews.store", "delete_old_people.sql"))
 _ARCHIVES = text(read_sql("account_reviews.store", "delete_old_archives.sql"))
 _OUTCOMES = text(read_sql("account_reviews.store", "delete_old_outcomes.sql"))
 _CYCLES = text(read_sql("account_reviews.store", "delete_old_cycles.sql"))
@@ -108,6 +109,7 @@ async def remove_old(
             reviews += archived
         await _in_batches(connection, _REMEMBERED, values)
         await _in_batches(connection, _DELIVERIES, values)
+        await _in_batches(connection, _PEOPLE, values)
         await _in_batches(connection, _LIVE, {"tenant": tenant, "batch": 10 * batch})
         return Removed(
             reviews=reviews,

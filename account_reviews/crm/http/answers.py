@@ -11,6 +11,8 @@ import httpx2
 import orjson
 
 from account_reviews.crm.http.service_names import service_name
+from account_reviews.domain.audit.masks import mask_secrets
+from account_reviews.domain.characters import shown_on_one_line
 from account_reviews.domain.errors import (
     CrmAuthError,
     CrmUnavailableError,
@@ -20,6 +22,8 @@ UNAUTHORIZED: Final = 401
 TOO_MANY: Final = 429
 WRONG_CREDENTIALS: Final = 530
 """What some services answer to a credential of another form, or of another place."""
+_LONGEST: Final = 200
+"""Characters of a text of the HTTP library that are repeated."""
 _BODILESS: Final = frozenset({204, 205, 304})
 _PAGE: Final = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
 
@@ -157,6 +161,6 @@ def broken(service: str, error: Exception) -> CrmUnavailableError:
         unsent = isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout)
         return CrmUnavailableError(f"{name} did not answer in time", sent=not unsent)
     unsent = isinstance(error, httpx2.ConnectError | httpx2.ProxyError)
-    said = str(error).strip() or type(error).__name__
+    said = mask_secrets(shown_on_one_line(str(error)).strip())[:_LONGEST] or type(error).__name__
     kind = "cannot be reached" if unsent else "broke the connection off"
     return CrmUnavailableError(f"{name} {kind}: {said}", sent=not unsent)

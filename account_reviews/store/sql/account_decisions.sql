@@ -10,12 +10,12 @@ select
   i.item->>'reason' as reason,
   cast(i.item->'change' as text) as change
 
-from reviews.approval_requests q
-left join reviews.request_numbers n on n.request_id = q.request_id
+from reviews.request_numbers n
+join reviews.approval_requests q using (request_id)
 cross join lateral jsonb_array_elements(q.body->'items') as i (item)
 
-where q.tenant = :tenant
-  and q.account_id = :account
+where n.tenant = :tenant
+  and n.account_id = :account
   and i.item->>'decided_at' is not null
 
 order by cast(i.item->>'decided_at' as timestamptz) desc, q.request_id

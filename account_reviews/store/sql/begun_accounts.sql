@@ -5,6 +5,7 @@ from (
   select a.id, a.name
   from crm.accounts a
   where starts_with(a.id, :begins)
+    and not exists (select from crm.belongs_to where tenant <> :tenant)
 
   union all
 

@@ -5,6 +5,7 @@ from (
   select o.id, o.name
   from crm.owners o
   where starts_with(o.id, :begins)
+    and not exists (select from crm.belongs_to where tenant <> :tenant)
 
   union all
 

@@ -48,9 +48,13 @@ saved as (
     closed_at = excluded.closed_at
   -- What a workflow task saved that was lost with its worker: the task that is done in its place,
   -- later and perhaps with another signal, may come to the same version or a lower one. Another run
-  -- of the same review, as after a reset, may count from lower versions too.
-  where ((known.state->>'updated_at')::timestamptz, known.version)
-      < (excluded.updated_at, excluded.version)
+  -- of the same review, as after a reset, may count from lower versions too. The row of whoever
+  -- started it, version 0, has the time of another clock: it gives way to every other.
+  where case
+      when 0 in (known.version, excluded.version) then known.version < excluded.version
+      else ((known.state->>'updated_at')::timestamptz, known.version)
+        < (excluded.updated_at, excluded.version)
+    end
     or known.state->>'workflow_run_id' <> excluded.state->>'workflow_run_id'
   returning run_id
 ),
@@ -84,9 +88,10 @@ numbers as (
       where known.tenant = :tenant and known.account_id = :account_id
     )
   from jsonb_populate_recordset(null::reviews.approval_requests, cast(:requests as jsonb)) as fresh
-  where not exists (
-    select from reviews.request_numbers as known where known.request_id = fresh.request_id
-  )
+  where exists (select from saved)
+    and not exists (
+      select from reviews.request_numbers as known where known.request_id = fresh.request_id
+    )
   on conflict do nothing
 ),
 
@@ -129,6 +134,7 @@ outcomes as (
     run_id, change_id, tenant, account_id, rule, recommendation_type, state, by, at, reason,
     risk_level, evidence_hash, clock_at, on_timeout
   from jsonb_populate_recordset(null::reviews.proposal_outcomes, cast(:outcomes as jsonb))
+  where exists (select from saved)
   on conflict (run_id, change_id) do update set
     state = excluded.state,
     by = excluded.by,
@@ -144,6 +150,7 @@ memory as (
   insert into reviews.memory_outbox as known (run_id, tenant, account_id, items)
   select run_id, tenant, account_id, items
   from jsonb_populate_recordset(null::reviews.memory_outbox, cast(:memories as jsonb))
+  where exists (select from saved)
   on conflict (run_id) do update set items = excluded.items
   where known.delivered_at is null
 ),
@@ -154,6 +161,7 @@ baseline as (
   )
   select tenant, account_id, snapshot_hash, run_id, risk_score, risk_level, taken_at, closed_at
   from jsonb_populate_recordset(null::reviews.account_baselines, cast(:baselines as jsonb))
+  where exists (select from saved)
   on conflict (tenant, account_id) do update set
     snapshot_hash = excluded.snapshot_hash,
     run_id = excluded.run_id,
@@ -180,7 +188,9 @@ seated as (
 
 left_seat as (
   delete from reviews.admission
-  where reservation_id = :reservation_id and cast(:closed_at as timestamptz) is not null
+  where reservation_id = :reservation_id
+    and cast(:closed_at as timestamptz) is not null
+    and exists (select from saved)
 ),
 
 -- A document, as put_document.sql stores one.

@@ -15,7 +15,7 @@ from account_reviews.domain.review.usage import in_words
 from account_reviews.services import memory_syncs
 from account_reviews.services.health import look
 from account_reviews.services.stuck import find_stuck
-from account_reviews.store.name_queries import account_names_of
+from account_reviews.store.name_queries import names_of_accounts
 from account_reviews.web.identity import Who
 from account_reviews.web.places import review_path
 from account_reviews.web.rights import may
@@ -105,7 +105,7 @@ async def stuck(
         who,
         "stuck.html.j2",
         found=found,
-        named=await account_names_of(site.parts.statements, tenant, ids),
+        named=await names_of_accounts(site.parts.statements, tenant, ids),
         step_words=in_words,
         review_path=review_path,
         may_retry=may(site, who, Verb.RETRY),

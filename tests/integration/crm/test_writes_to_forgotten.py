@@ -1,15 +1,18 @@
 """An account is forgotten while nobody knows what came of a write to it."""
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from account_reviews.domain.erasure import Subject
 from account_reviews.domain.errors import ConflictError, CrmUnavailableError
 from account_reviews.domain.proposals import Action
 from account_reviews.store.account_erasure import AccountErasure
 from account_reviews.store.operation_rows import Intent
 from account_reviews.store.operations import OperationLedger
+from account_reviews.store.person_erasure import PersonErasure
 from tests.support.crm import change
 from tests.support.crm_loading import sample
 from tests.support.crm_writing import writer_of
@@ -64,3 +67,18 @@ async def test_an_account_is_not_forgotten_while_it_is_written_to(
         await erasure.erase("e-1")
     await ledger.settle(operation, None)
     assert (await erasure.erase("e-1"))["writes"] == 1
+
+
+async def test_a_person_who_is_forgotten_takes_no_write_out_of_the_ledger(
+    engine: AsyncEngine, tenant: str, operation: str
+) -> None:
+    crm = ForgetfulCrm([sample()]).start()
+    writer, ledger = writer_of(crm, engine), OperationLedger(engine)
+    crm.fates = ["lost after"]
+    with pytest.raises(CrmUnavailableError):
+        await writer.apply(NOTE, tenant=tenant, expected_version=None, operation_id=operation)
+    subject = Subject(names=("written by a test",))
+    await PersonErasure(engine, tenant, subject).erase("dpo", datetime.now(UTC))
+    assert (await ledger.standing(tenant)).unknown == 1
+    assert operation in await writer.find(tenant, [operation])
+    assert (await ledger.standing(tenant)).unknown == 0

@@ -113,3 +113,39 @@ async def test_a_cycle_that_went_another_way_closes(engine: AsyncEngine) -> None
     async with engine.connect() as connection:
         row = (await connection.execute(query, {"run": run_id})).one()
     assert tuple(row) == (SOON, state.version)
+
+
+@pytest.mark.parametrize("starter_first", [True, False])
+async def test_the_clock_of_whoever_started_it_stops_no_save(
+    store: ReviewStore, reader: ReviewReader, *, starter_first: bool
+) -> None:
+    opening = fresh(at=NOW + timedelta(minutes=1))
+    state = fresh(opening.account_id).model_copy(
+        update={"run_id": opening.run_id, "workflow_run_id": opening.workflow_run_id}
+    )
+    state.move(Phase.INVESTIGATING, NOW)
+    ask(state)
+    state.move(Phase.PLANNING, NOW)
+    for save in (store.open_run, store.save) if starter_first else (store.save, store.open_run):
+        await save(opening if save == store.open_run else state)
+    assert await found(reader, state) == state
+    request = await reader.find_request(state.tenant, f"req-{state.run_id}")
+    assert request.request.is_pending
+
+
+async def test_a_closing_that_was_lost_leaves_nothing_when_it_comes_late(
+    store: ReviewStore, engine: AsyncEngine
+) -> None:
+    state = fresh()
+    state.move(Phase.INVESTIGATING, NOW)
+    lost = state.model_copy(deep=True)
+    ask(lost)
+    lost.close(Outcome.NOTHING_TO_DO, NOW)
+    state.move(Phase.PLANNING, SOON)
+    await store.save(state)
+    await store.save(lost)
+    for table in ("memory_outbox", "account_baselines", "proposal_outcomes", "request_numbers"):
+        query = text(f"select count(*) from reviews.{table} where account_id = :account")
+        async with engine.connect() as connection:
+            left = await connection.scalar(query, {"account": state.account_id})
+        assert left == 0, table
