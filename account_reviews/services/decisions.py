@@ -56,7 +56,7 @@ _MISSING = {RefusalCode.UNKNOWN_ITEM, RefusalCode.UNKNOWN_REQUEST}
 
 
 class UnansweredError(UnreachableError):
-    """No worker answered; the decision may still be applied."""
+    """Nobody answered what was sent; the decision may still be applied."""
 
 
 async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> DecisionAnswer:
@@ -84,7 +84,7 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
         raise _refusal(error) from None
     except RPCError as error:
         if error.status not in _ABOUT_THE_REVIEW:
-            raise explained(error) from None
+            raise _broken_off(error, decision_id) from None
         standing = await standing_of(client, row.review_id, row.run_id)
         if standing is Standing.PAUSED:
             return await _queue(handle, row, message, body)
@@ -93,6 +93,16 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise explained(error) from None
         return _answer_of_closed(row, decision_id)
+
+
+def _broken_off(error: RPCError, decision_id: str) -> ReviewsError:
+    found = explained(error)
+    if not isinstance(found, UnreachableError):
+        return found
+    return UnansweredError(
+        f"{found.message}; the decision may still be applied",
+        hint=f"see `reviews doctor`, then repeat with --decision-id {decision_id}",
+    )
 
 
 async def _queue(

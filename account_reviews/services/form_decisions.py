@@ -16,6 +16,8 @@ from account_reviews.domain.errors import (
     BadInputError,
     ConflictError,
     NotAllowedError,
+    ReviewsError,
+    UnreachableError,
 )
 from account_reviews.domain.policy.access import Role
 from account_reviews.domain.review.messages import (
@@ -39,6 +41,12 @@ LONGEST_ID: Final = 64
 
 class PartlyDecidedError(ConflictError):
     """Some of what was ticked is decided, the rest is not."""
+
+    def __init__(self, message: str, *, hint: str | None = None, queued: bool = False) -> None:
+        """`queued`: what is decided waits in a review that is paused."""
+        super().__init__(message, hint=hint)
+        when = "counts when the review, which is paused in Temporal, goes on"
+        self.rest = f"The rest of what you sent {when if queued else 'is applied'}."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +135,7 @@ async def decide_form(
     """Send what a form says.
 
     ConflictError when something else was decided first, BadInputError, NotAllowedError;
+    PartlyDecidedError when one of these comes after a part of it was sent;
     UnreachableError when nobody answered: the same form may be sent again.
     """
     decisions = decisions_of(row, form, decider.name)
@@ -137,9 +146,9 @@ async def decide_form(
     for decision in decisions:
         try:
             answer = await decide(client, row, await _ready(parts, row, decision))
-        except (ConflictError, BadInputError) as error:
-            if accepted:
-                raise PartlyDecidedError(error.message, hint=error.hint) from None
+        except ReviewsError as error:
+            if (accepted or queued) and not isinstance(error, UnreachableError):
+                raise PartlyDecidedError(error.message, hint=error.hint, queued=queued) from None
             raise
         queued = queued or isinstance(answer, QueuedAnswer)
         await until_seen(parts.reader, parts.settings.tenant, row, answer)

@@ -17,7 +17,7 @@ from account_reviews.domain.review.messages import Verdict
 from account_reviews.presentation.edit_fields import EditField, edit_fields, edited
 from account_reviews.presentation.words import Difference, Words
 from account_reviews.services.form_decisions import Form
-from account_reviews.services.request_views import ItemView, RequestView
+from account_reviews.services.request_views import ItemView, RequestView, decided_by_others
 from account_reviews.web.page_words import decided, without
 
 _SAID: Mapping[str, tuple[str, ...]] = {
@@ -174,12 +174,9 @@ def _remark(view: RequestView, one: ItemView) -> str | None:
     return None if found == "needs 1 more approval" and not item.approvals else found
 
 
-def told_items(view: RequestView, words: Words, item_ids: frozenset[str]) -> Iterator[str]:
-    """Who decided what on these, before somebody else came: a sentence each."""
-    for one in view.items:
-        item = one.item
-        if item.item_id not in item_ids or item.is_open:
-            continue
+def told_items(view: RequestView, words: Words, typed: Typed, name: str) -> Iterator[str]:
+    """Who decided what on what was ticked, before `name` came: a sentence each."""
+    for item in decided_by_others(view.request, typed.items, name):
         heading = without(heading_of(item.change, words), view.account_name)
         yield f"{heading}: {decided(item, words)}"
 

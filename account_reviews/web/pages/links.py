@@ -19,7 +19,7 @@ from account_reviews.web.decision_forms import (
     read_typed,
     told_items,
 )
-from account_reviews.web.pages.request import Seen, after_conflict, live_stream
+from account_reviews.web.pages.request import Seen, after_conflict, live_stream, unknown
 from account_reviews.web.site import Here, Site
 
 router = APIRouter(include_in_schema=False)
@@ -56,10 +56,10 @@ async def decide(request: Request, site: Here, token: str) -> Response:
         form = form_of(typed, view, words)
         await decide_by_link(site.parts, await site.temporal(), token, opened, form)
     except UnreachableError as error:
-        return await _page(request, site, token, opened, view, 503, typed, unknown=error)
+        return await _page(request, site, token, opened, view, 503, typed, **unknown(error))
     except ConflictError as error:
         view = await after_conflict(site, view, typed)
-        told = list(told_items(view, words, typed.items))
+        told = list(told_items(view, words, typed, opened.claims.by))
         again = typed.again()
         return await _page(request, site, token, opened, view, 409, again, late=(error, told))
     except (BadInputError, NegativeAnswerError, NotFoundError) as error:
@@ -85,7 +85,7 @@ async def _page(
         "request.html.j2",
         status,
         **{
-            "just": None, "unknown": None, "late": None, "problem": None,
+            "just": None, "unknown": None, "is_sent": False, "late": None, "problem": None,
             "link": opened, "seats": (), "may": opened.problem is None,
             "why_not": opened.problem,
             "action": f"/l/{token}",

@@ -23,6 +23,7 @@ from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.commands import Delegate
 from account_reviews.domain.review.messages import Malformed, checked
 from account_reviews.services.control import command
+from account_reviews.services.decisions import UnansweredError
 from account_reviews.services.form_decisions import Decider, decide_form
 from account_reviews.services.inbox import Scope, Wanted, next_after, seats_of
 from account_reviews.services.lookup import find_request
@@ -77,10 +78,10 @@ async def decide(request: Request, site: Here, who: Who, name: str) -> Response:
         form = form_of(typed, view, words)
         await decide_form(site.parts, await site.temporal(), view.row, form, decider_of(who))
     except UnreachableError as error:
-        return await _page(request, site, who, view, 503, typed=typed, unknown=error)
+        return await _page(request, site, who, view, 503, typed=typed, **unknown(error))
     except ConflictError as error:
         view = await after_conflict(site, view, typed)
-        told = list(told_items(view, words, typed.items))
+        told = list(told_items(view, words, typed, who.name))
         return await _page(request, site, who, view, 409, typed=typed.again(), late=(error, told))
     except BadInputError as error:
         return await _page(request, site, who, view, 422, typed=typed.again(), problem=error)
@@ -190,6 +191,11 @@ async def _text(
     return bytes(found.body).decode()
 
 
+def unknown(error: UnreachableError) -> dict[str, Any]:
+    """What the page is given of a try of which nobody knows yet what came."""
+    return {"unknown": error, "is_sent": isinstance(error, UnansweredError)}
+
+
 async def after_conflict(site: Site, view: RequestView, typed: Typed) -> RequestView:
     """The request as it is once the row of what somebody else decided is there."""
     before = mark_of(view.request)
@@ -252,7 +258,8 @@ async def _page(
         "request.html.j2",
         status,
         **{
-            "just": None, "unknown": None, "late": None, "problem": None, "link": None,
+            "just": None, "unknown": None, "is_sent": False, "late": None, "problem": None,
+            "link": None,
             "seats": seats, "may": may or bool(seats), "why_not": why,
             "action": f"/requests/{_name(view)}/decide",
             "live": f"/requests/{_name(view)}/live",

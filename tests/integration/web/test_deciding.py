@@ -1,0 +1,195 @@
+"""What the pages tell of a form that was taken, in part or not at all; a worker is played."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.service import RPCError, RPCStatusCode
+
+from account_reviews.domain.errors import ConflictError, NegativeAnswerError, UnreachableError
+from account_reviews.domain.policy.access import Role
+from account_reviews.domain.review import decisions
+from account_reviews.domain.review.messages import DecisionAnswer, QueuedAnswer, SubmitDecision
+from account_reviews.domain.review.state import ReviewState
+from account_reviews.services import form_decisions
+from account_reviews.services.decisions import UnansweredError
+from account_reviews.services.decisions import decide as send
+from account_reviews.store.review_queries import RequestRow
+from tests.support.inboxes import put, waiting
+from tests.support.review_states import task_change
+from tests.support.web_site import Web, open_web
+
+KEYS = "k1:a-secret-of-at-least-24-bytes"
+PAGE = "/requests/ac-1-1"
+_ALERT = re.compile(r'<div class="notice" role="alert">(.*?)</div>', re.DOTALL)
+
+
+@pytest.fixture
+async def web(database_url: str, tmp_path: Path) -> AsyncIterator[Web]:
+    tenant = f"t-{uuid4().hex[:8]}"
+    async with open_web(database_url, tmp_path, tenant=tenant, approval_keys=KEYS) as found:
+        found.parts.connect = connected  # type: ignore[method-assign]
+        yield found
+
+
+async def connected() -> Any:
+    """A connection that only the played worker would use."""
+
+
+@pytest.fixture
+async def state(engine: AsyncEngine, web: Web) -> ReviewState:
+    changes = (task_change("ac-1", "Call them"), task_change("ac-1", "Write to them"))
+    tenant = web.parts.settings.tenant
+    found = waiting("ac-1", at=datetime.now(UTC), tenant=tenant, changes=changes)
+    await put(engine, found)
+    return found
+
+
+class Worker:
+    """Applies what is sent to the rows, until it is told to answer otherwise."""
+
+    def __init__(self, engine: AsyncEngine, state: ReviewState) -> None:
+        self.engine, self.state = engine, state
+        self.sent: list[SubmitDecision] = []
+        self.raises: dict[str, Exception] = {}
+        self.queues = False
+
+    async def decide(self, _: object, row: RequestRow, said: SubmitDecision) -> DecisionAnswer:
+        self.sent.append(said)
+        if said.decision in self.raises:
+            raise self.raises[said.decision]
+        if self.queues:
+            request = row.request
+            return QueuedAnswer(
+                request_id=request.request_id,
+                review_id=row.review_id,
+                state=request.state,
+                items=(),
+            )
+        return await self.apply(said)
+
+    async def apply(self, said: SubmitDecision) -> DecisionAnswer:
+        found = decisions.decide(self.state, said, datetime.now(UTC))
+        if not isinstance(found, DecisionAnswer):
+            raise ConflictError(found.message)
+        await put(self.engine, self.state)
+        return found
+
+    async def by(self, name: str, item: int) -> None:
+        """Somebody else approves one."""
+        request = self.state.requests[0]
+        body = {"request_id": request.request_id, "decision": "approve", "approver": name}
+        ids = [request.items[item].item_id]
+        await self.apply(SubmitDecision.model_validate({**body, "item_ids": ids}))
+
+
+@pytest.fixture
+def worker(engine: AsyncEngine, state: ReviewState, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    found = Worker(engine, state)
+    monkeypatch.setattr(form_decisions, "decide", found.decide)
+    return found
+
+
+def form_on(state: ReviewState, *, subject: str | None = None) -> dict[str, Any]:
+    """All ticked, and the second one edited."""
+    items = state.requests[0].items
+    given: dict[str, Any] = {
+        "decision_id": uuid4().hex,
+        "verdict": "approve",
+        "item": [one.item_id for one in items],
+        "shown_hash": state.requests[0].shown_hash,
+    }
+    given |= {f"hash.{one.item_id}": one.change.hash for one in items}
+    return given | ({f"set.{items[1].item_id}.subject": subject} if subject else {})
+
+
+def told(answer: httpx2.Response) -> str:
+    """What the page says of what was sent."""
+    found = _ALERT.search(answer.text)
+    assert found is not None, answer.text
+    return " ".join(re.sub(r"<[^>]+>", " ", found[1]).split())
+
+
+async def test_an_edited_form_counts_once_however_often_it_is_sent(
+    web: Web, state: ReviewState, worker: Worker
+) -> None:
+    browser = await web.signed_in(Role.APPROVER, name="ow-1")
+    form = form_on(state, subject="Write today")
+    assert (await browser.post(f"{PAGE}/decide", data=form)).status_code == 303
+    assert (await browser.post(f"{PAGE}/decide", data=form)).status_code == 303
+    assert [one.decision for one in worker.sent] == ["approve", "adjust"]
+
+
+async def test_who_is_partly_late_is_told_what_others_decided_and_that_the_rest_is_applied(
+    web: Web, state: ReviewState, worker: Worker
+) -> None:
+    browser = await web.signed_in(Role.APPROVER, name="ow-1")
+    form = form_on(state, subject="Write today")
+    await worker.by("Ben", 1)
+    answer = await browser.post(f"{PAGE}/decide", data=form)
+    assert answer.status_code == 409
+    said = told(answer)
+    assert "Write to them" in said and "approved by Ben" in said
+    assert "Call them" not in said
+    assert (
+        "Nothing of what you sent was applied to it. The rest of what you sent is applied." in said
+    )
+
+
+@pytest.mark.parametrize(("queues", "rest"), [(False, "is applied"), (True, "counts when")])
+async def test_a_refused_second_decision_hides_the_first_from_nobody(
+    web: Web, state: ReviewState, worker: Worker, *, queues: bool, rest: str
+) -> None:
+    worker.queues = queues
+    worker.raises["adjust"] = NegativeAnswerError("ow-1 may not edit")
+    path = web.parts.guard.link_path(state.requests[0], "ow-1")
+    assert path is not None
+    answer = await web.browser().post(path, data=form_on(state, subject="Write today"))
+    assert answer.status_code == 409
+    assert f"Ow-1 may not edit. The rest of what you sent {rest}" in told(answer)
+    again = await web.browser().post(path, data=form_on(state))
+    assert "used already" in told(again)  # a part of the first form was taken
+
+
+async def test_only_what_was_sent_may_still_be_applied(
+    web: Web, state: ReviewState, worker: Worker
+) -> None:
+    browser = await web.signed_in(Role.APPROVER, name="ow-1")
+    form = form_on(state)
+    for error, is_sent in (
+        (UnreachableError("Temporal does not answer"), False),
+        (UnansweredError("no worker answered; the decision may still be applied"), True),
+    ):
+        worker.raises["approve"] = error
+        answer = await browser.post(f"{PAGE}/decide", data=form)
+        assert answer.status_code == 503
+        assert error.message.partition(";")[0].lower() in told(answer).lower()
+        assert ("may still be applied" in answer.text) is is_sent
+        assert ("Nobody knows yet" in answer.text) is is_sent
+        assert f'name="decision_id" value="{form["decision_id"]}"' in answer.text
+        assert "Look again" in answer.text
+
+
+async def test_a_call_that_breaks_off_may_have_been_taken(state: ReviewState) -> None:
+    class Handle:
+        async def execute_update(self, *_: object, **__: object) -> None:
+            raise RPCError("connection reset", RPCStatusCode.UNAVAILABLE, b"")
+
+    class Client:
+        def get_workflow_handle(self, *_: object, **__: object) -> Handle:
+            return Handle()
+
+    client: Any = Client()
+    request = state.requests[0]
+    row = RequestRow(state.run_id, state.review_id, None, request)
+    body = {"request_id": request.request_id, "decision": "approve", "approver": "ow-1"}
+    said = SubmitDecision.model_validate({**body, "decision_id": "d-1"})
+    with pytest.raises(UnansweredError, match="may still be applied") as raised:
+        await send(client, row, said)
+    assert "d-1" in (raised.value.hint or "")
