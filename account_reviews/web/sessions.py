@@ -32,7 +32,7 @@ class Sessions:
         self.browser_cookie = f"{prefix}reviews_browser"
 
     async def recognise(self, request: Request) -> Principal | None:
-        """Whose request this is. BadTokenError for a token that does not hold."""
+        """Whose request this is. BadTokenError for a token that does not hold, PolicyError."""
         given = request.headers.get("authorization")
         return await (self._of_cookie(request) if given is None else self._of_token(given))
 
@@ -43,6 +43,7 @@ class Sessions:
             found = await token_of(self._site.parts, text.strip())
         if found is None:
             raise BadTokenError
+        self._site.parts.guard.access()  # a policy with a fault stops programs as it stops people
         return Principal(
             name=found.name,
             roles=found.roles,
