@@ -122,7 +122,9 @@ class Guarded:
         """Why a program is not let in: it hears that before anything else of its request."""
         if not request.url.path.startswith("/api/"):
             return None
-        try:
+        state = request.app.state
+        try:  # an address is counted before anything is looked up for it
+            state.pace.check(f"address {state.doors.address_of(request)}", state.pace.of_address)
             who = await recognised(request)
         except ReviewsError as error:
             return error

@@ -16,6 +16,7 @@ from account_reviews.bootstrap import Parts, open_parts
 from account_reviews.config.settings import Settings
 from account_reviews.domain.policy.access import Role
 from account_reviews.services.sign_ins import add_user, make_token
+from account_reviews.web.api.pace import Pace
 from account_reviews.web.app import ROUTERS, create_app
 from account_reviews.web.oidc import Oidc
 from account_reviews.web.security import known_hosts
@@ -34,6 +35,7 @@ class Web:
     site: Site
     transport: Any
     base: str
+    pace: Pace
     browsers: list[httpx2.AsyncClient] = field(default_factory=list)
 
     def browser(self, **headers: str) -> httpx2.AsyncClient:
@@ -109,7 +111,8 @@ async def open_web(
         app = create_app(
             site, hosts=known_hosts(found.web_url), routers=[*ROUTERS, *routers], oidc=oidc
         )
-        web = Web(parts, site, httpx2.ASGITransport(app=app), found.web_url or BASE)
+        transport = httpx2.ASGITransport(app=app)
+        web = Web(parts, site, transport, found.web_url or BASE, app.state.pace)
         try:
             yield web
         finally:

@@ -9,9 +9,7 @@ from cachetools import TTLCache
 from fastapi import Request
 
 from account_reviews.domain.errors import LimitReachedError, ReviewsError
-from account_reviews.web.doors import networks
 from account_reviews.web.identity import recognised
-from account_reviews.web.sessions import address_of
 
 _KNOWN: Final = 10_000
 """Who is counted; the one who asked longest ago is forgotten first."""
@@ -73,11 +71,8 @@ class Pace:
 
 
 async def paced(request: Request) -> None:
-    """TooFastError for whoever asks too often."""
-    state = request.app.state
-    pace: Pace = state.pace
-    address = address_of(request, networks(state.site.parts.settings))
-    pace.check(f"address {address}", pace.of_address)
+    """TooFastError for who asks too often. Addresses are counted before: `security.Guarded`."""
+    pace: Pace = request.app.state.pace
     try:
         who = await recognised(request)
     except ReviewsError:  # said where a sign-in is needed

@@ -123,7 +123,16 @@ async def test_a_policy_with_a_fault_is_no_fault_of_who_asks(
     policy = tmp_path / "policy.toml"
     policy.write_text('version = "1"\n')
     async with open_web(database_url, tmp_path, policy_file=policy) as web:
-        browser = await web.signed_in(Role.APPROVER)
+        browser, program = await web.signed_in(Role.APPROVER), await web.program(Role.AUDITOR)
         policy.write_text("users = [")
-        answer = await browser.get("/inbox")
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        for who, path in ((browser, "/inbox"), (program, "/api/v1/reviews")):
+            answer = await who.get(path)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer rvw_nobody"}])
+async def test_strangers_are_counted_by_their_address(web: Web, headers: dict[str, str]) -> None:
+    web.pace.of_address = (3, 0.001)
+    stranger = web.browser(**headers)
+    found = [(await stranger.get("/api/v1/reviews")).status_code for _ in range(5)]
+    assert found == [401, 401, 401, 429, 429]
