@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from account_reviews.domain.characters import shown_on_one_line
 from account_reviews.domain.review.terms import RACE
+from account_reviews.presentation.next_steps import people
 
 if TYPE_CHECKING:
     from account_reviews.domain.analysis.model import Analysis, Evidence, Reference
@@ -26,7 +27,8 @@ _SAID_ABOVE: Final = ("subject", "title", "due_at", "owner_id")
 """What the heading of a record to be created says already."""
 EMPTY: Final = "empty"
 _VERBS: Final = {
-    "approve": "Approved", "adjust": "Adjusted", "reject": "Rejected", "defer": "Put off",
+    "approve": "Approved", "adjust": "Approved with changes",
+    "reject": "Rejected", "defer": "Put off",
 }  # fmt: skip
 _ADDRESSES: Final = ("id", "external_id")
 """Fields whose value tells a person nothing beyond the record's name."""
@@ -39,12 +41,17 @@ def heading(request: "ApprovalRequest", name: str | None, words: "Words") -> str
     if not request.is_pending:
         return f"{account}: {words.term(request.state)}"
     verb = "waits" if left == 1 else "wait"
-    return f"{account}: {words.count(left, 'change')} {verb} for {waits_for(request, words)}"
+    who = people(request.approvers, words.person)
+    return f"{account}: {words.count(left, 'change')} {verb} for {who}"
 
 
-def waits_for(request: "ApprovalRequest", words: "Words") -> str:
-    """The people whose decision it is."""
-    return ", ".join(map(words.person, request.approvers)) or "a decision"
+def needed(request: "ApprovalRequest", words: "Words") -> str:
+    """What it takes to approve, with names."""
+    text, required = request.needed, request.required
+    asked = {*required.of, *(one for members in required.groups.values() for one in members)}
+    for name in sorted(asked, key=len, reverse=True):
+        text = text.replace(name, words.person(name))
+    return text
 
 
 def request_lines(
@@ -62,7 +69,7 @@ def request_lines(
         when = f"{words.moment(request.deadline)}, {words.distance(request.deadline)}"
         if request.deadline < words.now:
             when += ": the deadline has passed"
-        lines += wrapped(f"due {when}; {request.needed}", "  ")
+        lines += wrapped(f"due {when}; {needed(request, words)}", "  ")
     lines += wrapped(f"request {short_id or request.request_id}", "  ")
     if request.terms.version_check == "compared":
         lines += wrapped(RACE, "  ")

@@ -1,6 +1,7 @@
 """A digest as Markdown, HTML, plain text, JSON or mail. What comes from a CRM is always escaped."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
@@ -167,7 +168,7 @@ def _waits(one: WaitingRequest, digest: Digest, words: Words, beside: Surroundin
             overdue=one.overdue,
             name=name,
             url=beside.links.get(one.request_id) or request_url(beside.web_url, name),
-            command=f"reviews approvals show {name}",
+            command=f"reviews approvals show {shlex.quote(name)}",
             account_id=one.account_id,
         ),
         titles=one.items,

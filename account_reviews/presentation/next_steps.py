@@ -1,5 +1,6 @@
 """What comes next: one sentence, and the command for whoever has a terminal. Pure."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -37,7 +38,7 @@ def next_step(
     state: ReviewState, words: Speech, short_ids: Mapping[str, str] | None = None
 ) -> NextStep:
     """What comes next for a review. `short_ids`: request id -> `ac-038-1`."""
-    account = state.account_id
+    account = shlex.quote(state.account_id)
     if state.outcome is not None:
         return _after(state, account)
     if state.paused is not None:
@@ -58,7 +59,7 @@ def next_step(
 
 def request_step(request: ApprovalRequest, words: Speech, short_id: str | None = None) -> NextStep:
     """What comes next for a request."""
-    name = short_id or request.request_id
+    name, account = shlex.quote(short_id or request.request_id), shlex.quote(request.account_id)
     if request.is_pending:
         return NextStep(waiting(request, words), f"reviews approvals show {name}")
     approved = sum(item.is_approved for item in request.items)
@@ -66,9 +67,9 @@ def request_step(request: ApprovalRequest, words: Speech, short_id: str | None =
         verb = "is" if approved == 1 else "are"
         return NextStep(
             f"{counted(approved, 'change')} {verb} being written",
-            f"reviews watch {request.account_id}",
+            f"reviews watch {account}",
         )
-    return NextStep("All is decided", f"reviews show {request.account_id}")
+    return NextStep("All is decided", f"reviews show {account}")
 
 
 def waiting(request: ApprovalRequest, words: Speech) -> str:

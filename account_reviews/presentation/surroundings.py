@@ -1,6 +1,7 @@
 """What documents show beside their own content: open requests, earlier scores, money, addresses."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -9,9 +10,9 @@ from typing import Final
 from urllib.parse import quote
 
 from account_reviews.domain.records import Account
+from account_reviews.presentation.next_steps import people
 from account_reviews.presentation.words import Words
 
-_NAMED: Final = 3
 _NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -91,12 +92,12 @@ def decide(one: Asked, words: Words, web_url: str | None, account: str | None = 
     overdue = one.deadline <= words.now
     what = words.count(one.open_items, "change waits", "changes wait")
     return Decide(
-        text=f"{what} for {people(one.whom, words)}",
+        text=f"{what} for {people(one.whom, words.person)}",
         until=f"{'overdue since' if overdue else 'until'} {words.due(one.deadline)}",
         overdue=overdue,
         name=one.name,
         url=request_url(web_url, one.name),
-        command=f"reviews approvals show {one.name}",
+        command=f"reviews approvals show {shlex.quote(one.name)}",
         account_id=one.account_id,
         account=account,
     )
@@ -113,17 +114,6 @@ def decisions(
         decide(one, words, web_url, names.get(one.account_id))
         for one in sorted(asked, key=lambda it: (it.deadline, it.name))
     )
-
-
-def people(whom: Sequence[str], words: Words) -> str:
-    """ "Tomas Brekke", "Ann or Ben", "Ann, Ben, Cid or 2 more"; "an approver" for nobody."""
-    names = list(dict.fromkeys(words.person(one) for one in whom))
-    if not names:
-        return "an approver"
-    if len(names) > _NAMED:
-        return f"{', '.join(names[:_NAMED])} or {len(names) - _NAMED} more"
-    *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last
 
 
 def request_url(web_url: str | None, name: str) -> str | None:

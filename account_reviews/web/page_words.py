@@ -6,6 +6,7 @@ from typing import Final
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.items import Item, RequestState
+from account_reviews.presentation import approval_page
 from account_reviews.presentation.words import Words
 
 _STATES: Final = {
@@ -65,11 +66,8 @@ def decided(item: Item, words: Words) -> str:
 
 
 def needed(request: ApprovalRequest, words: Words) -> str:
-    """What it takes to approve, with names."""
-    text = request.needed
-    for name in sorted(request.required.of, key=len, reverse=True):
-        text = text.replace(name, words.person(name))
-    return sentence(text)
+    """What it takes to approve, with names, as a sentence."""
+    return sentence(approval_page.needed(request, words))
 
 
 def sentence(text: str) -> str:

@@ -14,6 +14,7 @@ from account_reviews.presentation.approval_page import (
     heading,
     item_lines,
     late_line,
+    needed,
     next_lines,
     past_lines,
     request_lines,
@@ -64,7 +65,17 @@ def test_a_request_is_headed_by_its_account_and_who_is_asked() -> None:
     said = heading(request, "Fjord Optics", WORDS)
     assert said == f"Fjord Optics ({request.account_id}): {count} {verb} for Ann Lee"
     nobody = request.model_copy(update={"approvers": ()})
-    assert heading(nobody, None, WORDS).endswith("for a decision")
+    assert heading(nobody, None, WORDS).endswith("for anybody")
+
+
+def test_what_it_takes_is_told_with_names() -> None:
+    request = opened()
+    required = request.required.model_copy(
+        update={"n": 2, "of": ("ow-1", "Ben"), "anyone": False, "groups": {}}
+    )
+    asked = request.model_copy(update={"needs": required})
+    assert needed(asked, WORDS) == "needs 2 of Ann Lee, Ben"
+    assert any("needs 2 of Ann Lee, Ben" in line for line in request_lines(asked, None, WORDS))
     late = request.model_copy(update={"deadline": NOW - timedelta(hours=1)})
     assert "the deadline has passed" in " ".join(request_lines(late, None, WORDS))
 

@@ -12,7 +12,7 @@ from account_reviews.domain.analysis.model import HealthBand, RiskLevel
 from account_reviews.domain.reports.brief import Brief
 from account_reviews.presentation.brief import render_brief
 from account_reviews.presentation.brief_view import brief_view
-from account_reviews.presentation.surroundings import Surroundings, people, request_url
+from account_reviews.presentation.surroundings import Surroundings, request_url
 from account_reviews.presentation.words import Words
 from tests.support.build import AS_OF
 from tests.support.documents import (
@@ -192,19 +192,6 @@ def test_level_and_value_come_from_the_brief_and_not_from_elsewhere() -> None:
     risk = brief.risk.model_copy(update={"score": None, "level": RiskLevel.UNKNOWN})
     page = render_brief(brief.model_copy(update={"risk": risk}), "md", WORDS, beside())
     assert "Risk is unknown" in page
-
-
-@pytest.mark.parametrize(
-    ("whom", "said"),
-    [
-        ((), "an approver"),
-        (("ben",), "Ben Ray"),
-        (("ben", "ben", "Cid"), "Ben Ray or Cid"),
-        (("a", "b", "c", "d", "e"), "a, b, c or 2 more"),
-    ],
-)
-def test_whoever_is_asked_is_named(whom: tuple[str, ...], said: str) -> None:
-    assert people(whom, replace(WORDS, people={"ben": "Ben Ray"})) == said
 
 
 def test_the_address_of_a_request_is_one_segment() -> None:

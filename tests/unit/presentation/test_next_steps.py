@@ -52,6 +52,12 @@ def test_what_waits_is_named_with_its_people_and_deadline() -> None:
     assert next_step(state, WORDS).command == "reviews approvals show r1"
 
 
+def test_a_command_can_be_typed_whatever_an_id_holds() -> None:
+    assert next_step(fresh("Fjord Optics", at=NOW), WORDS).command == "reviews watch 'Fjord Optics'"
+    step = request_step(opened(), WORDS, "it's 1")
+    assert step.command == """reviews approvals show 'it'"'"'s 1'"""
+
+
 def test_the_soonest_of_several_requests_leads() -> None:
     soon = opened().model_copy(update={"request_id": "r2", "deadline": NOW + timedelta(hours=2)})
     step = next_step(of(requests=(opened(*CHANGES), soon)), WORDS)
