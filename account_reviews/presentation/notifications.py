@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from account_reviews.domain.review.approvals import ApprovalRequest
     from account_reviews.domain.review.deliveries import DeliveryRow
+    from account_reviews.presentation.words import Words
 
 _WAYS: Final = {"console": "in the log", "email": "by e-mail", "webhook": "by webhook"}
 
@@ -44,13 +45,12 @@ def delivery_documents(
     return sorted(found, key=lambda one: one["at"])
 
 
-def delivery_sentence(document: dict[str, Any]) -> str:
-    """One of these documents: "Notified: Ann by e-mail, Thu 1 Oct 09:00 UTC"."""
-    at = document["at"]
-    when = f"{at:%a} {at.day} {at:%b %H:%M} UTC"
+def delivery_sentence(document: dict[str, Any], words: "Words") -> str:
+    """One of these documents: "Notified: Ann by e-mail, Thu 1 Oct, 09:00"."""
+    when = words.moment(document["at"])
     kind = "" if document["kind"] == "request" else f" ({document['kind']})"
     way = _WAYS.get(document["channel"], f"by {document['channel']}")
-    who = f"{document['name'] or document['recipient']} {way}{kind}"
+    who = f"{document['name'] or words.person(document['recipient'])} {way}{kind}"
     if document["ok"]:
         return f"Notified: {who}, {when}"
     if document["state"] == "trying":

@@ -62,7 +62,7 @@ def review_lines(
         yield f"  as it was saved {words.span(document['age_seconds'])} ago"
     if document["archived"]:
         yield f"  archived {words.moment(document['archived']['at'])}: its rows were removed"
-    yield from _failing(document)
+    yield from _failing(document, words)
     if document["halted"]:
         halt = document["halted"]
         since = f"{words.person(halt['by'])} since {words.moment(halt['at'])}"
@@ -91,13 +91,13 @@ def _undone(document: Mapping[str, Any]) -> Iterator[str]:
                            "  ")  # fmt: skip
 
 
-def _failing(document: Mapping[str, Any]) -> Iterator[str]:
+def _failing(document: Mapping[str, Any], words: "Words") -> Iterator[str]:
     """What was done to it in Temporal, and what it fails at."""
     if document["temporal_status"] in _STANDINGS:
         yield f"  {_STANDINGS[document['temporal_status']].format(**document)}"
     if document["kind"] == "recovery":
         yield "  it was reset in Temporal, and goes on from there"
-    for line in failing_lines(document["failing"]):
+    for line in failing_lines(document["failing"], words):
         yield from wrapped(line, "  ")
 
 

@@ -1,6 +1,5 @@
 """What is stuck, for programs and for people."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.domain.review.pending import PendingStep, StuckReview
@@ -65,16 +64,13 @@ def retried_document(retried: StuckReview) -> dict[str, Any]:
     return {**whose, "retried": [step_document(step) for step in retried.steps]}
 
 
-def failing_lines(steps: list[dict[str, Any]]) -> list[str]:
+def failing_lines(steps: list[dict[str, Any]], words: "ListWords") -> list[str]:
     """What `show` says of failing steps, a sentence each."""
     lines = []
     for one in steps:
         attempt = f", attempt {one['attempt']}" if one["attempt"] else ""
-        since = f", since {_short(one['since'])}" if one["since"] else ""
-        after = f"; next try {_short(one['next_retry_at'])}" if one["next_retry_at"] else ""
+        since = f", since {words.moment(one['since'])}" if one["since"] else ""
+        next_at = one["next_retry_at"]
+        after = f"; next try {words.moment(next_at)}" if next_at else ""
         lines.append(f"stuck in {in_words(one['step'])}{attempt}{since}: {one['error']}{after}")
     return lines
-
-
-def _short(at: datetime | None) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%SZ") if at is not None else "-"

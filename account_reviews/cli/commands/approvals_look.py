@@ -136,7 +136,7 @@ async def _print(parts: "Parts", row: "RequestRow", document: dict[str, Any]) ->
     for place, item in enumerate(request.items, 1):
         lines += ["", *page.item_lines(item, place, len(request.items), words, analysis)]
     told = [page.decision_line(one, words) for one in request.decisions]
-    told += [delivery_sentence(one) for one in document["notifications"]]
+    told += [delivery_sentence(one, words) for one in document["notifications"]]
     lines += [""] if told else []
     for text in told:
         lines += page.wrapped(text)

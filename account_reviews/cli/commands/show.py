@@ -54,7 +54,8 @@ async def _show(review: str, run_id: str | None, output: Format) -> None:
 
         words = await words_of(parts)
         names = await short_ids(parts, state)
-    for line in review_lines(state, analysis, document, words, control=control_lines(document)):
+    control = control_lines(document, words)
+    for line in review_lines(state, analysis, document, words, control=control):
         say(line)
     if is_wide():
         say(f"  review {state.review_id}, run {state.run_id}")

@@ -1,7 +1,7 @@
 """`reviews snapshot`: what an agent goes on with."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -9,6 +9,10 @@ from account_reviews.cli.options import Output, Review, Run
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session, temporal_when_needed
 from account_reviews.presentation.terminal import say
+
+if TYPE_CHECKING:
+    from account_reviews.domain.review.state import ReviewState
+    from account_reviews.presentation.words import Words
 
 
 def register(app: typer.Typer) -> None:
@@ -27,29 +31,36 @@ async def _snapshot(review: str, run_id: str | None, output: Format) -> None:
 
     async with open_session() as parts:
         seen = await see_review(parts, temporal_when_needed(parts), review, run_id)
-    document = snapshot_document(seen.state, source=seen.source, age_seconds=seen.age_seconds)
-    print_json(document) if output is Format.JSON else _print(document)
+        document = snapshot_document(seen.state, source=seen.source, age_seconds=seen.age_seconds)
+        if output is Format.JSON:
+            print_json(document)
+            return
+        from account_reviews.services.readers import words_of
+
+        _print(seen.state, document, await words_of(parts))
 
 
-def _print(document: dict[str, Any]) -> None:
-    say(f"{document['review_id']} (run {document['run_id']}), version {document['version']}")
-    say(f"  {document['phase']} / {document['status']}  {document['outcome'] or ''}")
+def _print(state: "ReviewState", document: dict[str, Any], words: "Words") -> None:
+    say(f"{state.review_id} (run {state.run_id}), version {state.version}")
+    outcome = words.outcome(state)
+    say(f"  {words.term(state.phase)} / {words.term(state.status)}" + f"  {outcome or ''}".rstrip())
     if document["source"] == "projection" and document["closed_at"] is None:
-        say(f"  from the read model, {document['age_seconds']:.0f} s old")
-    for line in control_lines(document):
+        say(f"  from the read model, {words.span(document['age_seconds'])} old")
+    for line in control_lines(document, words):
         say(line)
     for name, value in document["metadata"].items():
         say(f"  metadata {name}: {_short(value)}")
     if document["last_error"]:
-        say(f"  {document['error_count']} errors, the last: {document['last_error']}")
+        errors = words.count(document["error_count"], "error")
+        say(f"  {errors}, the last: {document['last_error']}")
 
 
-def control_lines(document: dict[str, Any]) -> Iterator[str]:
+def control_lines(document: dict[str, Any], words: "Words") -> Iterator[str]:
     """Who has paused it, what stands in its context, what was asked."""
     paused = document["paused"]
     if paused is not None:
-        at = f"{paused['at']:%Y-%m-%d %H:%M} UTC"
-        yield f"  paused by {paused['by']} since {at}: {paused['reason'] or 'no reason given'}"
+        who = f"{words.person(paused['by'])} since {words.moment(paused['at'])}"
+        yield f"  paused by {who}: {paused['reason'] or 'no reason given'}"
     if document["step"]:
         yield f"  step: {document['step']}"
     for number, one in enumerate(document["plan"], 1):
@@ -57,7 +68,7 @@ def control_lines(document: dict[str, Any]) -> Iterator[str]:
     for name, value in document["context"].items():
         yield f"  context {name}: {_short(value)}"
     for turn in document["conversation"]:
-        yield f"  {turn['by']} asks: {turn['question']}"
+        yield f"  {words.person(turn['by'])} asks: {turn['question']}"
         yield f"    {turn['answer'] or 'not answered yet'}"
 
 

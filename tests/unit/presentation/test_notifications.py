@@ -9,7 +9,10 @@ from account_reviews.domain.review.deliveries import Delivery, DeliveryRow
 from account_reviews.domain.review.notices import NoticeKind
 from account_reviews.domain.review.terms import Terms
 from account_reviews.presentation.notifications import delivery_documents, delivery_sentence
+from account_reviews.presentation.words import Words
 from tests.support.review_states import NOW, task_change
+
+WORDS = Words(now=NOW)
 
 
 def request_with(*deliveries: Delivery) -> ApprovalRequest:
@@ -42,21 +45,21 @@ def row(**values: object) -> DeliveryRow:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({}, "Notified: Ann Smith by e-mail, Thu 1 Oct 12:00 UTC"),
-        ({"name": None, "channel": "console"}, "Notified: owner-1 in the log, Thu 1 Oct 12:00 UTC"),
+        ({}, "Notified: Ann Smith by e-mail, Thu 1 Oct, 12:00"),
+        ({"name": None, "channel": "console"}, "Notified: owner-1 in the log, Thu 1 Oct, 12:00"),
         (
             {"kind": NoticeKind.REMINDER},
-            "Notified: Ann Smith by e-mail (reminder), Thu 1 Oct 12:00 UTC",
+            "Notified: Ann Smith by e-mail (reminder), Thu 1 Oct, 12:00",
         ),
         (
             {"ok": False, "error": "no such mailbox"},
-            "Not notified: Ann Smith by e-mail, Thu 1 Oct 12:00 UTC: no such mailbox",
+            "Not notified: Ann Smith by e-mail, Thu 1 Oct, 12:00: no such mailbox",
         ),
     ],
 )
 def test_a_delivery_is_a_sentence(values: dict[str, object], said: str) -> None:
     (document,) = delivery_documents(request_with(delivery(**values)))
-    assert delivery_sentence(document) == said
+    assert delivery_sentence(document, WORDS) == said
 
 
 def test_what_is_still_tried_stands_in_the_table_alone() -> None:
@@ -65,8 +68,8 @@ def test_what_is_still_tried_stands_in_the_table_alone() -> None:
         ("email", True, "sent"),
         ("webhook", False, "trying"),
     ]
-    assert delivery_sentence(found[1]) == (
-        "Not notified yet: owner-1 by webhook, tried Thu 1 Oct 12:00 UTC: it answers 503"
+    assert delivery_sentence(found[1], WORDS) == (
+        "Not notified yet: owner-1 by webhook, tried Thu 1 Oct, 12:00: it answers 503"
     )
 
 
