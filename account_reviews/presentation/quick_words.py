@@ -56,10 +56,9 @@ class QuickWords(NamedTuple):
         """ "Fri 2 Oct, 14:05", in the reader's zone."""
         return f"{self.day(at)}, {at.astimezone(self.zone):%H:%M}"
 
-    def due(self, at: datetime | date) -> str:
+    def due(self, at: datetime) -> str:
         """ "Fri 2 Oct, in 3 days"."""
-        moment = at if isinstance(at, datetime) else datetime(at.year, at.month, at.day, tzinfo=UTC)
-        return f"{self.day(at)}, {self.distance(moment)}"
+        return f"{self.day(at)}, {self.distance(at)}"
 
     def distance(self, at: datetime) -> str:
         """ "in 3 days", "2 hours ago"."""
@@ -101,17 +100,21 @@ def list_words(
 
     `people`: id -> name. BadInputError where REVIEWS_LOCALE is no locale.
     """
-    at = now or datetime.now(UTC)
-    for name in _locales(settings):
-        if name in ("en", "en_US", "en_GB"):
-            zone = reader_zone(settings)
-            return QuickWords(now=at, zone=zone, american=name != "en_GB", people=people or {})
-        break
-    else:
-        return QuickWords(now=at, zone=reader_zone(settings), people=people or {})
+    at, name = now or datetime.now(UTC), next(_locales(settings), "en_GB")
+    if name in ("en", "en_US", "en_GB"):
+        zone = reader_zone(settings)
+        return QuickWords(now=at, zone=zone, american=name != "en_GB", people=people or {})
     from account_reviews.presentation.readers import reader_words
 
     return reader_words(settings, policy(), now=at, people=people)
+
+
+def own_words() -> "ListWords":
+    """Those of whoever reads on this machine, where nothing but the settings is at hand."""
+    from account_reviews.config.settings import Settings
+
+    settings = Settings.load()
+    return list_words(settings, settings.policy)
 
 
 def _locales(settings: "Settings") -> Iterator[str]:

@@ -70,7 +70,9 @@ def search(
     if output is Format.JSON:
         print_json({"items": found, "next_cursor": None})
     else:
-        words = _words()
+        from account_reviews.presentation.quick_words import own_words
+
+        words = own_words()
         rows = [(*_row(hit, words), hit.account_id, f"{hit.score:.3f}") for hit in found]
         show_rows(AS_IT_FITS, _FOUND, rows, nothing="nothing like that is remembered")
 
@@ -87,14 +89,6 @@ def timeline(
 ) -> None:
     """Everything remembered of an account, newest first."""
     run(_timeline(account, cursor, limit, output, view), output)
-
-
-def _words() -> ListWords:
-    from account_reviews.config.settings import Settings
-    from account_reviews.domain.policy.model import load_policy
-    from account_reviews.presentation.quick_words import list_words
-
-    return list_words(Settings.load(), load_policy)
 
 
 def _row(hit: MemoryHit, words: ListWords) -> tuple[object, ...]:
@@ -123,13 +117,15 @@ async def _search(
 async def _timeline(
     account: str, cursor: str | None, limit: int, output: Format, view: View
 ) -> None:
+    from account_reviews.presentation.quick_words import own_words
+
     async with _memory(account) as (memory, account_id):
 
         async def read(after: str | None, most: int) -> TimelinePage:
             return await memory.timeline(account_id or account, cursor=after, limit=most)
 
         async def rows(found: Sequence[MemoryHit]) -> Rows:
-            words = _words()
+            words = own_words()
             return [_row(hit, words) for hit in found]
 
         await show_list(

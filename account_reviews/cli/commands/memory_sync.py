@@ -189,6 +189,9 @@ async def _who(parts: Parts, by: str | None) -> str:
 
 
 def _show(seen: SyncView, output: Format) -> None:
+    from account_reviews.presentation.next_steps import counted
+    from account_reviews.presentation.quick_words import own_words
+
     if output is Format.JSON:
         print_json(seen)
         return
@@ -196,13 +199,15 @@ def _show(seen: SyncView, output: Format) -> None:
         say("the memory was never synced")
         return
     counts = ", ".join(f"{getattr(seen, name)} {name}" for name in ("done", "skipped", "failed"))
-    say(f"{seen.type} sync {seen.sync_id}: {seen.status}, {seen.percent:g} %")
-    say(f"  {counts} of {seen.total} accounts")
+    words = own_words()
+    kind, status = words.term(seen.type), words.term(seen.status)
+    say(f"{kind} sync {seen.sync_id}: {status}, {seen.percent:g} %")
+    say(f"  {counts} of {counted(seen.total, 'account')}")
     for error in seen.errors[:10]:
         say(f"  {error.account_id or 'sync'}: {error.message}")
     if seen.last_success_at is not None:
         old = ", which is too old: sync it" if seen.stale else ""
-        say(f"  the memory is of {seen.last_success_at:%Y-%m-%d %H:%M:%SZ}{old}")
+        say(f"  the memory is of {words.moment(seen.last_success_at)}{old}")
 
 
 def _say_what_comes(verb: str, seen: SyncView, output: Format) -> None:

@@ -16,7 +16,6 @@ from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
     from account_reviews.domain.schedule.runs import ScheduleRun, ScheduleRunPage
-    from account_reviews.presentation.quick_words import ListWords
     from account_reviews.temporal.schedules.plan import Planned
 
 Schedule = Annotated[str, typer.Argument(help="A schedule id.")]
@@ -69,15 +68,8 @@ async def _planned(file: Path | None, by: str | None, *, apply: bool) -> "list[P
         return applied
 
 
-def _words() -> "ListWords":
-    from account_reviews.config.settings import Settings
-    from account_reviews.domain.policy.model import load_policy
-    from account_reviews.presentation.quick_words import list_words
-
-    return list_words(Settings.load(), load_policy)
-
-
 def _print_planned(planned: "list[Planned]", output: Format) -> None:
+    from account_reviews.presentation.quick_words import own_words
     from account_reviews.presentation.schedule_table import rhythm
     from account_reviews.services.schedules import planned_document
 
@@ -85,7 +77,7 @@ def _print_planned(planned: "list[Planned]", output: Format) -> None:
     if output is Format.JSON:
         print_json({"items": items, "next_cursor": None})
         return
-    words = _words()
+    words = own_words()
     rows = [
         [one["action"], one["id"], rhythm(one["spec"], words, one["time_zone"]),
          _local(one["next_runs"][0], one["time_zone"]) if one["next_runs"] else None]
@@ -150,6 +142,8 @@ def show_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
 
 
 async def _show(schedule: str, output: Format) -> None:
+    from account_reviews.presentation.next_steps import counted
+    from account_reviews.presentation.quick_words import own_words
     from account_reviews.presentation.schedule_table import rhythm, state_of
     from account_reviews.presentation.terms import term_of
     from account_reviews.services.schedules import show_schedule
@@ -159,16 +153,17 @@ async def _show(schedule: str, output: Format) -> None:
     if output is Format.JSON:
         print_json(found)
         return
-    work = f"{found['cycle']} cycle" if found["cycle"] else found["job"]
+    job = term_of(found["job"]) if found["job"] else None
+    work = f"{term_of(found['cycle'])} cycle" if found["cycle"] else job
     work = work or f"starts {found['starts'] or 'nothing we know'}"  # changed by hand
-    when = f"{rhythm(found['spec'], _words(), found['time_zone'])} ({found['time_zone']})"
+    when = f"{rhythm(found['spec'], own_words(), found['time_zone'])} ({found['time_zone']})"
     say(f"{found['id']}: {when}, {work}, {state_of(found)}")
     if found["note"]:
         say(f"  note: {found['note']}")
-    times = f"{found['runs']} time{'' if found['runs'] == 1 else 's'}"
-    say(f"  ran {times}, missed {found['missed']}, skipped {found['skipped']}")
+    ran = counted(found["runs"], "time")
+    say(f"  ran {ran}, missed {found['missed']}, skipped {found['skipped']}")
     overlap = term_of(found["overlap"])
-    grace, jitter = found["grace"] or "none", found["jitter"] or "none"
+    grace, jitter = _length(found["grace"]), _length(found["jitter"])
     say(f"  grace {grace}, when one is still going on: {overlap}, jitter {jitter}")
     for at in found["next_runs"]:
         say(f"  next {_local(at, found['time_zone'])}")
@@ -268,6 +263,7 @@ def backfill_command(
 
 async def _backfill(schedule: str, start: str, end: str, by: str | None, output: Format) -> None:
     from account_reviews.cli.parsing import parse_time
+    from account_reviews.presentation.next_steps import counted
     from account_reviews.services.access import require
     from account_reviews.services.halts import ensure_not_halted
     from account_reviews.services.schedules import control
@@ -279,7 +275,7 @@ async def _backfill(schedule: str, start: str, end: str, by: str | None, output:
         there = control(parts, await temporal(parts))
         times = await there.backfill(schedule, since, until)
     answer = {"id": schedule, "from": since, "to": until, "times": times}
-    _answer(answer, f"{schedule} runs {len(times)} times", output)
+    _answer(answer, f"{schedule} runs {counted(len(times), 'time')}", output)
 
 
 def delete_command(schedule: Schedule, by: Actor = None, output: Output = Format.TABLE) -> None:
@@ -349,6 +345,14 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _length(text: str | None) -> str:
+    """A length of the schedule as people write it: "2h" of "7200s", "none" of "0s"."""
+    from account_reviews.domain.durations import format_duration, parse_duration
+
+    length = parse_duration(text) if text else None
+    return format_duration(length) if length else "none"
 
 
 def _local(at: datetime, zone: str | None) -> str:

@@ -26,7 +26,10 @@ BERLIN = ZoneInfo("Europe/Berlin")
         ("once at 2050-05-02T03:00:00Z", "once on Mon 2 May 2050, 05:00"),
         ("every second Monday at 05:00, as on 2026-11-23",
          "every second Monday at 05:00, as on Mon 23 Nov"),
-        ("cron 0 7 * * MON-FRI", "cron 0 7 * * MON-FRI"),
+        ("cron 0 7 * * MON-FRI", "Monday to Friday at 07:00"),
+        ("cron 30 18 * * fri", "every Friday at 18:30"),
+        ("cron 0 7 * * FOO", "cron 0 7 * * FOO"),
+        ("cron */5 7 * * MON", "cron */5 7 * * MON"),
         ("every day at 06:30", "every day at 06:30"),
     ],
 )  # fmt: skip
