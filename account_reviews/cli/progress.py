@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from account_reviews.domain.characters import shown_on_one_line
@@ -17,13 +18,15 @@ _Seen = TypeVar("_Seen")
 
 
 def described(seen: "CycleView") -> str:
-    """`12 done, 3 running, 4 waiting, 0 failed, 1 joined, about 20 s left`."""
+    """`12 done, 3 running, 4 waiting, 0 failed, 1 joined, about 20 seconds left`."""
     counts = ("done", "running", "waiting", "failed", "joined")
     text = ", ".join(f"{getattr(seen, name)} {name}" for name in counts)
     if not seen.loaded:
         text += ", accounts are being read"
     elif seen.eta_seconds is not None and seen.closed_at is None:
-        text += f", about {seen.eta_seconds:.0f} s left"
+        from account_reviews.presentation.quick_words import QuickWords
+
+        text += f", about {QuickWords(now=datetime.now(UTC)).span(seen.eta_seconds)} left"
     return text + (f", paused by {seen.paused_by}" if seen.paused_by else "")
 
 

@@ -45,14 +45,17 @@ async def _report() -> "LimitsReport":
 
 
 def _print(report: "LimitsReport") -> None:
+    from account_reviews.presentation.next_steps import counted
+
     credits, calls, token = report.credits, report.concurrency, report.token
     window = "" if credits.window_seconds is None else f" in {credits.window_seconds:g} s"
     expires = "none yet" if token.expires_at is None else f"until {token.expires_at:%H:%M:%S} UTC"
+    asked = counted(token.refreshes_10m, "time")
     rows = [
         ("Credits", _of(credits.used, credits.limit, credits.remaining) + window),
         ("Calls under way", _of(calls.in_use, calls.limit, calls.limit - calls.in_use)),
         ("Waiting", f"people {report.waiting.people}, schedules {report.waiting.schedules}"),
-        ("Token", f"{expires}; asked for {token.refreshes_10m} times in 10 minutes"),
+        ("Token", f"{expires}; asked for {asked} in 10 minutes"),
     ]
     rows += [
         (f"Call of {lease.worker}", f"until {lease.expires_at:%H:%M:%S} UTC")

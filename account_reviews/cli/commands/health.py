@@ -71,7 +71,12 @@ def _print(report: "Report") -> None:
 
 def _last_read(report: "Report") -> str:
     if report.snapshot_age_seconds is not None:
-        return f"an account was read {report.snapshot_age_seconds:.0f} s ago"
+        from datetime import UTC, datetime
+
+        from account_reviews.presentation.quick_words import QuickWords
+
+        age = QuickWords(now=datetime.now(UTC)).span(report.snapshot_age_seconds)
+        return f"an account was read {age} ago"
     if any(one.name == "database" and one.ok for one in report.services):
         return "no account was read yet"
     return "the database does not say when an account was read"

@@ -31,6 +31,7 @@ def stuck_command(
 
 
 async def _stuck(limit: int, output: Format, view: View) -> None:
+    from account_reviews.presentation.next_steps import counted
     from account_reviews.presentation.quick_words import list_words
     from account_reviews.presentation.stuck_documents import STUCK_COLUMNS, stuck_rows
     from account_reviews.services.stuck import find_stuck
@@ -44,10 +45,14 @@ async def _stuck(limit: int, output: Format, view: View) -> None:
                 continue
             words = list_words(parts.settings, lambda: parts.policy)
             rows = [row for one in report.found for row in stuck_rows(one, words)]
-            nothing = f"nothing is stuck: {report.looked_at} open reviews were looked at"
+            were = "was" if report.looked_at == 1 else "were"
+            looked_at = f"{counted(report.looked_at, 'open review')} {were} looked at"
+            nothing = f"nothing is stuck: {looked_at}"
             show_rows(view, STUCK_COLUMNS, rows, nothing=nothing)
             if report.left_out:
-                note(f"{report.left_out} open reviews were not looked at; see --limit")
+                were = "was" if report.left_out == 1 else "were"
+                left_out = counted(report.left_out, "open review")
+                note(f"{left_out} {were} not looked at; see --limit")
 
 
 def _print_json(report: "StuckReport", *, as_line: bool) -> None:
