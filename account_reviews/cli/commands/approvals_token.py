@@ -61,6 +61,7 @@ async def _token(
         Verdict,
         checked,
     )
+    from account_reviews.presentation.quick_words import list_words
     from account_reviews.services.decision_tokens import make_token
     from account_reviews.services.decisions import numbered_items
 
@@ -79,6 +80,7 @@ async def _token(
         }
         decision = decision.model_copy(update=named)
         signed = await make_token(parts, row, decision, length)
+        words = list_words(parts.settings, lambda: parts.policy)
     if output is Format.JSON:
         print_json(
             {
@@ -89,4 +91,4 @@ async def _token(
         )
         return
     say(signed.token)
-    note(f"it counts once, until {signed.expires_at:%Y-%m-%d %H:%M:%SZ}")
+    note(f"it counts once, until {words.moment(signed.expires_at)}")

@@ -15,6 +15,7 @@ from account_reviews.presentation.tones import tone_of
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
+    from account_reviews.presentation.quick_words import ListWords
     from account_reviews.services.decision_batches import Planned, Wish
     from account_reviews.store.review_queries import RequestRow
 
@@ -78,6 +79,7 @@ def check_choice(choice: Choice, fields: dict[str, Any]) -> None:
 
 async def decide_many(choice: Choice, fields: dict[str, Any], output: Format) -> int:
     """Decide on all that is chosen and print a row for each. The exit code."""
+    from account_reviews.presentation.quick_words import list_words
     from account_reviews.services import decision_batches as batches
 
     wishes = _of_file(choice.file, fields) if choice.file is not None else None
@@ -86,7 +88,8 @@ async def decide_many(choice: Choice, fields: dict[str, Any], output: Format) ->
             wishes = await _wishes(parts, choice, fields)
         planned = await batches.plan(parts, wishes)
         if choice.every and not choice.yes and planned:
-            await _confirm(planned, fields)
+            words = list_words(parts.settings, lambda: parts.policy)
+            await _confirm(planned, fields, words)
         if not planned:
             rows = []
         elif parts.policy.approvals.batch:
@@ -183,9 +186,10 @@ def _of_entry(entry: object, where: str, fields: dict[str, Any]) -> "Wish":
     return Wish(request=request.strip(), fields={**fields, **given})
 
 
-async def _confirm(planned: "list[Planned]", fields: dict[str, Any]) -> None:
+async def _confirm(planned: "list[Planned]", fields: dict[str, Any], words: "ListWords") -> None:
     """NegativeAnswerError unless a person says yes to what is listed."""
     from account_reviews.domain.errors import NegativeAnswerError
+    from account_reviews.presentation.next_steps import counted
 
     items = 0
     for one in planned:
@@ -193,12 +197,12 @@ async def _confirm(planned: "list[Planned]", fields: dict[str, Any]) -> None:
             request = one.row.request
             open_items = [item for item in request.items if item.is_open]
             items += len(open_items)
-            due = f"{request.deadline:%Y-%m-%d %H:%M} UTC"
+            due = words.due(request.deadline)
             name = one.row.short_id or request.request_id
             note(f"{name}  {one.row.account_name or request.account_id}, due {due}")
             for item in open_items:
                 note(f"  {item.change.title}")
-    what = f"{items} item{'' if items == 1 else 's'} of {len(planned)} requests"
+    what = f"{counted(items, 'item')} of {counted(len(planned), 'request')}"
     question = f"{fields['decision']} {what} as {fields['approver']}? Type yes:"
     answer = await Answers(err=True).ask(question)
     if answer is None or answer.lower() not in _YES:

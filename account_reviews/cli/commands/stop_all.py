@@ -68,7 +68,10 @@ def _checked(option: str, text: str, longest: int) -> str:
 
 
 def _print(standing: "Standing", *, by_command: bool, release: bool) -> None:
-    halt = standing.halt
+    from account_reviews.presentation.quick_words import own_words
+    from account_reviews.presentation.review_table import time_cell
+
+    halt, words = standing.halt, own_words()
     if by_command and not standing.changed:
         say("nothing was stopped" if release else "everything was stopped already")
     if halt is None:
@@ -78,10 +81,10 @@ def _print(standing: "Standing", *, by_command: bool, release: bool) -> None:
     rows = [
         ("Everything is", word_cell("stopped" if halt.is_open else "going on")),
         ("Stopped by", halt.by),
-        ("Since", _short(halt.at)),
+        ("Since", time_cell(halt.at, words)),
         ("Reason", halt.reason),
         ("Released by", halt.released_by),
-        ("Released at", _short(halt.released_at)),
+        ("Released at", time_cell(halt.released_at, words) if halt.released_at else None),
         ("Released because", halt.released_reason),
         ("Schedules paused by it", standing.schedules_paused),
         ("Schedules resumed", standing.schedules_resumed),
@@ -89,7 +92,3 @@ def _print(standing: "Standing", *, by_command: bool, release: bool) -> None:
         ("Writes of unknown outcome", standing.writes_unknown or None),
     ]
     print_table(facts("What", "How it stands"), [row for row in rows if row[1] is not None])
-
-
-def _short(at: object) -> str | None:
-    return None if at is None else f"{at:%Y-%m-%d %H:%M:%SZ}"

@@ -12,6 +12,7 @@ from account_reviews.presentation.tables import Column, word_cell
 from account_reviews.presentation.terminal import note, print_table, say
 
 if TYPE_CHECKING:
+    from account_reviews.presentation.quick_words import ListWords
     from account_reviews.store.web_tokens import TokenRow
 
 
@@ -54,23 +55,25 @@ def revoke(
 
 
 async def _create(
-    name: str, words: list[str], scopes: list[str] | None, expires_in: str | None, output: Format
+    name: str, given: list[str], scopes: list[str] | None, expires_in: str | None, output: Format
 ) -> None:
     from account_reviews.cli.parsing import parse_choice, parse_length
     from account_reviews.domain.access.roles import Scope
+    from account_reviews.presentation.quick_words import list_words
     from account_reviews.services.sign_ins import make_token
 
     chosen = [Scope(parse_choice("--scope", one, list(Scope))) for one in scopes or []]
     length = None if expires_in is None else parse_length("--expires-in", expires_in)
     async with open_session() as parts:
         made = await make_token(
-            parts, name, parse_roles(words), list(dict.fromkeys(chosen)) or None, length
+            parts, name, parse_roles(given), list(dict.fromkeys(chosen)) or None, length
         )
+        words = list_words(parts.settings, lambda: parts.policy)
     if output is Format.JSON:
         print_json({"id": made.id, "token": made.token})
         return
     say(made.token)
-    until = f", and holds until {made.ends_at:%Y-%m-%d %H:%M} UTC" if made.ends_at else ""
+    until = f", and holds until {words.moment(made.ends_at)}" if made.ends_at else ""
     note(f"it is shown once{until}; its id is {made.id}")
 
 
@@ -85,8 +88,12 @@ _COLUMNS = (
 
 
 async def _list(output: Format) -> None:
+    from account_reviews.presentation.quick_words import list_words
+    from account_reviews.presentation.review_table import time_cell
+
     async with open_session() as parts:
         rows = await parts.sign_ins.tokens.listed()
+        words = list_words(parts.settings, lambda: parts.policy)
     if output is Format.JSON:
         print_json({"items": [_document(row) for row in rows]})
         return
@@ -98,8 +105,8 @@ async def _list(output: Format) -> None:
                 row.name,
                 ", ".join(row.roles),
                 "all" if row.scopes is None else ", ".join(row.scopes),
-                word_cell(_holds(row)),
-                f"{row.used_at:%Y-%m-%d %H:%M}" if row.used_at else "never",
+                word_cell(_holds(row, words)),
+                time_cell(row.used_at, words) if row.used_at else "never",
             )
             for row in rows
         ],
@@ -108,15 +115,13 @@ async def _list(output: Format) -> None:
         note("none yet: reviews tokens create NAME --role operator")
 
 
-def _holds(row: "TokenRow") -> str:
-    from datetime import UTC, datetime
-
+def _holds(row: "TokenRow", words: "ListWords") -> str:
     if row.revoked_at is not None:
         return "revoked"
     if row.ends_at is None:
         return "until it is revoked"
-    ended = row.ends_at <= datetime.now(UTC)
-    return f"{'ended' if ended else 'until'} {row.ends_at:%Y-%m-%d %H:%M}"
+    ended = row.ends_at <= words.now
+    return f"{'ended' if ended else 'until'} {words.moment(row.ends_at)}"
 
 
 async def _revoke(token_id: str, output: Format) -> None:

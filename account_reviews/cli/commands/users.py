@@ -112,9 +112,13 @@ _COLUMNS = (
 
 
 async def _list(output: Format) -> None:
+    from account_reviews.presentation.quick_words import list_words
+    from account_reviews.presentation.review_table import time_cell
+
     async with open_session() as parts:
         rows = await parts.sign_ins.people.listed()
         known = parts.guard.access()
+        words = list_words(parts.settings, lambda: parts.policy)
     if output is Format.JSON:
         print_json({"items": [_document(row) for row in rows]})
         return
@@ -127,7 +131,7 @@ async def _list(output: Format) -> None:
                 ", ".join(row.roles) if known.user(row.name) is None else "see the policy",
                 ", ".join(row.groups),
                 how[row.source],
-                f"{row.seen_at:%Y-%m-%d %H:%M}" if row.seen_at else "never",
+                time_cell(row.seen_at, words) if row.seen_at else "never",
             )
             for row in rows
         ],
@@ -162,6 +166,7 @@ async def _link(name: str, words: list[str], expires_in: str, output: Format) ->
 
 
 async def _sign_out(name: str, output: Format) -> None:
+    from account_reviews.presentation.next_steps import counted
     from account_reviews.services.sign_ins import sign_out_everywhere
 
     async with open_session() as parts:
@@ -169,7 +174,7 @@ async def _sign_out(name: str, output: Format) -> None:
     if output is Format.JSON:
         print_json({"ended": ended})
     else:
-        say(f"{name} was signed in {ended} times and is not any more")
+        say(f"{name} was signed in {counted(ended, 'time')} and is not any more")
 
 
 def parse_roles(words: list[str]) -> "list[Role]":
