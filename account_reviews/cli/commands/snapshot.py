@@ -12,7 +12,7 @@ from account_reviews.presentation.terminal import say
 
 if TYPE_CHECKING:
     from account_reviews.domain.review.state import ReviewState
-    from account_reviews.presentation.words import Words
+    from account_reviews.presentation.quick_words import ListWords
 
 
 def register(app: typer.Typer) -> None:
@@ -35,14 +35,20 @@ async def _snapshot(review: str, run_id: str | None, output: Format) -> None:
         if output is Format.JSON:
             print_json(document)
             return
-        from account_reviews.services.readers import words_of
+        from account_reviews.presentation.quick_words import list_words
+        from account_reviews.services.lookup import people
 
-        _print(seen.state, document, await words_of(parts))
+        names = await people(parts)
+        words = list_words(parts.settings, lambda: parts.policy, people=names)
+        _print(seen.state, document, words)
 
 
-def _print(state: "ReviewState", document: dict[str, Any], words: "Words") -> None:
+def _print(state: "ReviewState", document: dict[str, Any], words: "ListWords") -> None:
+    from account_reviews.presentation.next_steps import counted
+    from account_reviews.presentation.terms import outcome_of
+
     say(f"{state.review_id} (run {state.run_id}), version {state.version}")
-    outcome = words.outcome(state)
+    outcome = outcome_of(state.outcome, plan_only=state.plan_only)
     say(f"  {words.term(state.phase)} / {words.term(state.status)}" + f"  {outcome or ''}".rstrip())
     if document["source"] == "projection" and document["closed_at"] is None:
         say(f"  from the read model, {words.span(document['age_seconds'])} old")
@@ -51,11 +57,11 @@ def _print(state: "ReviewState", document: dict[str, Any], words: "Words") -> No
     for name, value in document["metadata"].items():
         say(f"  metadata {name}: {_short(value)}")
     if document["last_error"]:
-        errors = words.count(document["error_count"], "error")
+        errors = counted(document["error_count"], "error")
         say(f"  {errors}, the last: {document['last_error']}")
 
 
-def control_lines(document: dict[str, Any], words: "Words") -> Iterator[str]:
+def control_lines(document: dict[str, Any], words: "ListWords") -> Iterator[str]:
     """Who has paused it, what stands in its context, what was asked."""
     paused = document["paused"]
     if paused is not None:
