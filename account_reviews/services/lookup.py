@@ -1,6 +1,6 @@
 """Whom and what somebody means who types a name or an id, also while the CRM is away."""
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, cast
 
@@ -145,7 +145,11 @@ async def people(parts: Parts) -> dict[str, str]:
 
 async def short_ids(parts: Parts, state: "ReviewState") -> dict[str, str]:
     """Request id -> `ac-038-1`, of the requests of a review that have a row."""
-    asked = [one.request_id for one in state.requests]
+    return await short_ids_of(parts, [one.request_id for one in state.requests])
+
+
+async def short_ids_of(parts: Parts, asked: Sequence[str]) -> dict[str, str]:
+    """The same of these requests."""
     if not asked:
         return {}
     found = await parts.reader.find_requests(parts.settings.tenant, asked)

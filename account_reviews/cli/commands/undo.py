@@ -133,17 +133,10 @@ async def _names(
     parts: "Parts", rows: list[dict[str, Any]]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Request id -> short id, and id -> name of people."""
-    from account_reviews.domain.errors import ReviewsError
-    from account_reviews.services.lookup import people
+    from account_reviews.services.lookup import people, short_ids_of
 
     asked = [row["request_id"] for row in rows if row["request_id"] is not None]
-    found = await parts.reader.find_requests(parts.settings.tenant, asked)
-    short = {
-        name: row.short_id
-        for name, row in found.items()
-        if not isinstance(row, ReviewsError) and row.short_id is not None
-    }
-    return short, await people(parts)
+    return await short_ids_of(parts, asked), await people(parts)
 
 
 def _print(rows: list[dict[str, Any]], names: dict[str, str], people: dict[str, str]) -> None:
