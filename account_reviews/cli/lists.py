@@ -4,7 +4,6 @@ A verb with a parameter `view` under `takes_view` gets `--columns`, `--sort`, `-
 and `--watch`. `show_list` does with its rows what they say.
 """
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import wraps
@@ -109,6 +108,8 @@ async def show_list(
 
 async def times(view: View) -> AsyncIterator[int]:
     """Once; with `--watch` again and again, until Ctrl-C."""
+    import asyncio
+
     for number in count():
         yield number
         if not view.watch:
