@@ -253,9 +253,12 @@ def _meaning(body: Mapping[str, Any], status: int, method: str, path: str) -> Cr
     details = body.get("details")
     details = details if isinstance(details, dict) else {}
     if code in _SCOPE:
+        scope = _scope_of(path, method)
+        several = " and " in scope
+        missing = f"the scopes {scope} are missing" if several else f"the scope {scope} is missing"
         return CrmPermissionError(
-            f"{SERVICE} does not allow this: the scope {_scope_of(path, method)} is missing",
-            hint="connect anew with that scope, see docs/zoho.md",
+            f"{SERVICE} does not allow this: {missing}",
+            hint=f"connect anew with {'them' if several else 'that scope'}, see docs/zoho.md",
         )
     if code in _NEEDS_PERSON:
         return CrmNeedsPersonError(
