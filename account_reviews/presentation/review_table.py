@@ -32,7 +32,8 @@ RUN_COLUMNS: Final = (
     Column("run_id", "Run", wide=True),
     Column("updated_at", "Updated", wide=True),
 )
-_RISKS: Final = ("none", "low", "medium", "high", "critical")
+_RISKS: Final = ("critical", "high", "medium", "low", "none")
+"""In the order in which people want to hear of them."""
 
 
 def run_document(row: "RunRow") -> dict[str, Any]:
