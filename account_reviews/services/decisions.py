@@ -194,7 +194,8 @@ def _refusal(error: WorkflowUpdateFailedError) -> Exception:
     kind = cause.type if isinstance(cause, ApplicationError) else None
     message = cause.message if isinstance(cause, ApplicationError) else str(cause)
     if kind in _BAD:
-        return BadInputError(message)
+        why = "say why with --reason" if kind == RefusalCode.REASON_REQUIRED else None
+        return BadInputError(message, hint=why)
     if kind in _MISSING:
         return NotFoundError(message)
     if kind in _NO:

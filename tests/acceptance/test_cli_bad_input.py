@@ -166,6 +166,7 @@ def test_decisions_that_do_not_fit(reviews: Reviews) -> None:
     ann = ("--as", "ann")
     cases = [
         (("reject", number, *ann), 2, "a rejection needs a reason"),
+        (("reject", number, *ann), 2, "say why with --reason"),
         (("reject", number, *ann, "--reason", " "), 2, "a rejection needs a reason"),
         (("approve", number, "--as", ""), 2, "--as"),
         (("approve", number, *ann, "--item", "odd"), 3, "no item 'odd'"),
