@@ -5,6 +5,8 @@ from enum import StrEnum
 from typing import Final
 
 UNKNOWN: Final = "unknown"
+EMPTY: Final = "empty"
+"""What a field holds that holds nothing."""
 PLANNED: Final = "planned"
 TERMS: Final[Mapping[str, str]] = {
     # Scores. "At Risk" is a status of the CRM; of risk itself there are levels.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from account_reviews.domain.characters import shown_on_one_line
 from account_reviews.domain.review.terms import RACE
 from account_reviews.presentation.next_steps import people
+from account_reviews.presentation.terms import EMPTY
 
 if TYPE_CHECKING:
     from account_reviews.domain.analysis.model import Analysis, Evidence, Reference
@@ -25,7 +26,6 @@ _FINDINGS: Final = 12
 _SOURCES: Final = 6
 _SAID_ABOVE: Final = ("subject", "title", "due_at", "owner_id")
 """What the heading of a record to be created says already."""
-EMPTY: Final = "empty"
 _VERBS: Final = {
     "approve": "Approved", "adjust": "Approved with changes",
     "reject": "Rejected", "defer": "Put off",
@@ -153,9 +153,8 @@ def diff_lines(
         elif alone and not was:
             continue
         else:
-            text = (
-                f"{row.label}: {row.before or 'empty'} \N{RIGHTWARDS ARROW} {row.after or 'empty'}"
-            )
+            before, after = row.before or EMPTY, row.after or EMPTY
+            text = f"{row.label}: {before} \N{RIGHTWARDS ARROW} {after}"
         lines += wrapped(text + was, "  ")
     return lines
 
@@ -202,12 +201,18 @@ def past_lines(past: Sequence["PastDecision"], words: "Words") -> list[str]:
     return lines
 
 
-def judged(analysis: "Analysis", words: "Words") -> str:
-    """ "risk high, 70 of 100; health fragile, 40 of 100"."""
+def scored(analysis: "Analysis", words: "Words", before: int | None = None) -> str:
+    """ "risk high, 70 of 100 (was 60); health fragile, 40 of 100". `before`: the risk it had."""
     risk, health = analysis.risk, analysis.health
     points = "" if risk.score is None else f", {risk.score} of 100"
+    was = "" if before is None or before == risk.score else f" (was {before})"
     state = "" if health.score is None else f", {health.score:g} of 100"
-    text = f"risk {words.term(risk.level)}{points}; health {words.term(health.band)}{state}"
+    return f"risk {words.term(risk.level)}{points}{was}; health {words.term(health.band)}{state}"
+
+
+def judged(analysis: "Analysis", words: "Words") -> str:
+    """ "risk high, 70 of 100; health fragile, 40 of 100; not read: memory"."""
+    text = scored(analysis, words)
     if analysis.missing_sources:
         text += f"; not read: {', '.join(analysis.missing_sources)}"
     return text

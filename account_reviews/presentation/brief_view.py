@@ -238,7 +238,7 @@ class _Maker:
 
     def _reason(self, reason: Reason) -> Claim:
         return Claim(
-            text=_sentence(self._tell.prose(reason.text)),
+            text=capital(self._tell.prose(reason.text)),
             sources=self._tell.sources(reason.evidence),
             points=f"{reason.points:+d}" if reason.points else "0",
         )
@@ -297,7 +297,7 @@ class _Maker:
 
     def _advice(self, one: Recommendation, items: Mapping[str, Item]) -> Advice:
         words = self._words
-        sure = _sentence(words.term(one.confidence.level))
+        sure = capital(words.term(one.confidence.level))
         facts = [
             f"{sure} confidence ({words.percent(one.confidence.overall)})",
             f"{words.count(one.estimated_effort_minutes, 'minute')} of work",
@@ -378,5 +378,6 @@ def score_of(score: int | None) -> str | None:
     return None if score is None else f"{score} of 100"
 
 
-def _sentence(text: str) -> str:
+def capital(text: str) -> str:
+    """The same, begun with a capital."""
     return text[:1].upper() + text[1:]

@@ -61,7 +61,7 @@ def cycle_row(row: "CycleRow", words: "ListWords") -> tuple[object, ...]:
 def counted(document: Mapping[str, Any]) -> str:
     """ "10 accounts: 5 done, 5 waiting for a decision, 1 joined an open review"."""
     parts = [
-        f"{document[name]} {said}"
+        f"{document[name]:,} {said}"
         for name, said in (
             ("done", "done"), ("running", "running"), ("waiting", "waiting for a decision"),
             ("failed", "failed"), ("joined", "joined an open review"),
@@ -69,7 +69,7 @@ def counted(document: Mapping[str, Any]) -> str:
         if document[name]
     ]  # fmt: skip
     accounts = document["accounts"]
-    told = f"{accounts} account{'' if accounts == 1 else 's'}"
+    told = f"{accounts:,} account{'' if accounts == 1 else 's'}"
     return f"{told}: {', '.join(parts)}" if parts else told
 
 

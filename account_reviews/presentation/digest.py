@@ -1,7 +1,6 @@
 """A digest as Markdown, HTML, plain text, JSON or mail. What comes from a CRM is always escaped."""
 
 import json
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
@@ -14,11 +13,11 @@ from account_reviews.domain.reports.digest import (
     LookFirst,
     WaitingRequest,
 )
-from account_reviews.presentation.brief_view import Gauge, score_of
+from account_reviews.presentation.brief_view import Gauge, capital, score_of
 from account_reviews.presentation.claims import Claim, Source, Teller
 from account_reviews.presentation.mail import Mail, mail_of, written
 from account_reviews.presentation.owner_view import owner_title
-from account_reviews.presentation.surroundings import ALONE, Decide, Surroundings, request_url
+from account_reviews.presentation.surroundings import ALONE, Asked, Decide, Surroundings, decide
 from account_reviews.presentation.templating import form_of, render
 from account_reviews.presentation.words import Words
 
@@ -113,7 +112,7 @@ def digest_view(digest: Digest, words: Words, beside: Surroundings) -> DigestVie
     return DigestView(
         title=f"{owner}, {words.day(digest.day)}",
         owner=owner,
-        summary=nothing if digest.nothing_new else _sentence(digest.summary),
+        summary=nothing if digest.nothing_new else capital(digest.summary),
         since=f"Since {words.moment(digest.since)}",
         nothing_new=digest.nothing_new,
         first=tuple(_look(one, tell) for one in digest.first_accounts),
@@ -149,28 +148,26 @@ def _look(one: LookFirst, tell: Teller) -> Look:
             tell.risk_before(one.risk, one.previous_risk),
         ),
         why=tuple(
-            Claim(_sentence(tell.prose(why.text)), tell.sources(why.evidence)) for why in one.why
+            Claim(capital(tell.prose(why.text)), tell.sources(why.evidence)) for why in one.why
         ),
     )
 
 
 def _waits(one: WaitingRequest, digest: Digest, words: Words, beside: Surroundings) -> Waits:
     known = beside.of_request(one.request_id)
-    name = known.name if known else one.request_id
-    what = words.count(len(one.items), "change waits", "changes wait")
-    overdue = "overdue since" if one.overdue else "until"
+    asked = Asked(
+        request_id=one.request_id,
+        short_id=known.short_id if known else None,
+        account_id=one.account_id,
+        deadline=one.deadline,
+        open_items=len(one.items),
+        whom=(digest.owner_id,),
+    )
+    found, link = decide(asked, words, beside.web_url), beside.links.get(one.request_id)
     return Waits(
         name=one.account_name,
         account_id=one.account_id,
-        decide=Decide(
-            text=f"{what} for {words.person(digest.owner_id)}",
-            until=f"{overdue} {words.due(one.deadline)}",
-            overdue=one.overdue,
-            name=name,
-            url=beside.links.get(one.request_id) or request_url(beside.web_url, name),
-            command=f"reviews approvals show {shlex.quote(name)}",
-            account_id=one.account_id,
-        ),
+        decide=replace(found, url=link) if link else found,
         titles=one.items,
     )
 
@@ -206,7 +203,3 @@ def _told(change: DecidedChange, words: Words) -> Iterator[str]:
         yield f"decided by {words.person(change.by)}"
     if change.reason:
         yield change.reason
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

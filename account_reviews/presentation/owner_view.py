@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from account_reviews.domain.analysis.model import Evidence
+from account_reviews.domain.analysis.model import GRAVE, Evidence
 from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.domain.reports.owner_brief import (
     UNASSIGNED,
@@ -26,7 +26,6 @@ FIRST: Final = 3
 """Accounts on the first screen."""
 OPEN: Final = 5
 """Accounts that are not folded up."""
-_GRAVE: Final = ("critical", "high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ class _Maker:
             how=self._how(),
             notices=tuple(self._notices()),
             tiles=tuple(self._tiles()),
-            first=tuple(one for one in found if one.risk.tone in _GRAVE)[:FIRST],
+            first=tuple(one for one in found if one.risk.tone in GRAVE)[:FIRST],
             changed=self._changed(),
             decide=decisions(asked, words, self._beside.web_url, mine),
             charts=self._charts() if brief.accounts else (),
@@ -298,7 +297,7 @@ def by_danger(
     levels = ("critical", "high", "medium", "low", "none", "unknown")
 
     def place(line: AccountLine) -> tuple[bool, Decimal, int, int, str]:
-        grave = line.risk_level in _GRAVE
+        grave = line.risk_level in GRAVE
         value = values.get(line.account_id)
         return (
             not grave,

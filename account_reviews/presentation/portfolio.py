@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from account_reviews.domain.analysis.model import GRAVE
 from account_reviews.domain.reports.owner_brief import OwnerBrief
 from account_reviews.presentation import charts
 from account_reviews.presentation.charts import Chart
 from account_reviews.presentation.claims import moved_score
+from account_reviews.presentation.cycle_table import counted
 from account_reviews.presentation.mail import Mail, mail_of
 from account_reviews.presentation.owner_view import (
     AccountView,
@@ -36,7 +38,6 @@ MOVES: Final = {
     "new_accounts": "New accounts",
     "gone_accounts": "Gone accounts",
 }
-GRAVE: Final = ("critical", "high")
 LISTED: Final = 20
 """Accounts that are named one by one; of more it says how many."""
 
@@ -150,24 +151,11 @@ def _page(
     return Page(
         title=title,
         made=f"As of {words.moment(_time(cycle['as_of']))}. The cycle is {status}{because}.",
-        progress=_progress(cycle, words) if whole else None,
+        progress=f"{counted(cycle)}." if whole else None,
         unmade=whole and portfolio is None,
         report=_Maker(portfolio, briefs, words, beside).report() if whole and portfolio else None,
         briefs=tuple(owner_view(one, words, beside, n) for n, one in enumerate(briefs)),
     )
-
-
-def _progress(cycle: Mapping[str, Any], words: Words) -> str:
-    parts = [f"{words.count(cycle['accounts'], 'account')}: {cycle['done']} done"]
-    for name, said in (
-        ("waiting", "waiting for a decision"),
-        ("running", "running"),
-        ("failed", "failed"),
-        ("joined", "joined an open review"),
-    ):
-        if cycle[name]:
-            parts.append(f"{cycle[name]} {said}")
-    return f"{', '.join(parts)}."
 
 
 class _Maker:

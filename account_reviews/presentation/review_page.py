@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from account_reviews.presentation.approval_page import cited, wrapped
+from account_reviews.presentation.approval_page import cited, scored, wrapped
 from account_reviews.presentation.stuck_documents import failing_lines
 from account_reviews.presentation.terms import outcome_of
 
@@ -55,7 +55,9 @@ def review_lines(
     yield from wrapped(standing(state, document, words), "  ")
     yield from _undone(document)
     if analysis is not None:
-        yield from wrapped(_judged(document, words), "  ")
+        previous = analysis.risk.previous
+        before = previous.score if previous else None
+        yield from wrapped(scored(analysis, words, before), "  ")
     if document["degraded"]:
         yield from wrapped(f"degraded: {', '.join(document['missing_sources'])} missing", "  ")
     if document["source"] == "projection" and document["closed_at"] is None:
@@ -70,17 +72,6 @@ def review_lines(
     yield from control
     yield from _found(state, analysis, words)
     yield from _changes(state, words)
-
-
-def _judged(document: Mapping[str, Any], words: "Words") -> str:
-    risk, health = document["risk"], document["health"]
-    points = "" if risk["score"] is None else f", {risk['score']} of 100"
-    state = "" if health["score"] is None else f", {health['score']:g} of 100"
-    told = f"risk {words.term(risk['level'])}{points}"
-    before = risk["previous"]
-    if before and before["score"] is not None and before["score"] != risk["score"]:
-        told += f" (was {before['score']})"
-    return f"{told}; health {words.term(health['band'])}{state}"
 
 
 def _undone(document: Mapping[str, Any]) -> Iterator[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from account_reviews.domain.vocabulary import TERMS, UNKNOWN, outcome_of, term_of
+from account_reviews.domain.vocabulary import EMPTY, TERMS, UNKNOWN, outcome_of, term_of
 
-__all__ = ["LEGEND", "TERMS", "UNKNOWN", "account_named", "outcome_of", "term_of"]
+__all__ = ["EMPTY", "LEGEND", "TERMS", "UNKNOWN", "account_named", "outcome_of", "term_of"]
 
 LEGEND: Final[Mapping[str, str]] = {
     '"At Risk"': "a status of the account in the CRM. Somebody has set it there, or a review with "

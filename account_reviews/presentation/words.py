@@ -22,10 +22,8 @@ from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.presentation.next_steps import NextStep, next_step, waiting
-from account_reviews.presentation.terms import UNKNOWN, account_named, outcome_of, term_of
+from account_reviews.presentation.terms import EMPTY, UNKNOWN, account_named, outcome_of, term_of
 
-EMPTY: Final = "empty"
-"""What a field holds that holds nothing."""
 _HOURS_AFTER: Final = re.compile(r"(\d{1,6})h after it is written")
 """How documents write a due date that is counted from the write."""
 _MONEY: Final = frozenset({"amount", "annual_revenue", "arr", "value", "revenue"})

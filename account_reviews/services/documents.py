@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from account_reviews.bootstrap import Parts
+from account_reviews.domain.analysis.model import GRAVE
 from account_reviews.domain.errors import UnreachableError
 from account_reviews.services.readers import words_of
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 EARLIER: Final = 11
 """Reviews before the one that is shown, in the drawing of its scores."""
-_GRAVE: Final = ("critical", "high")
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ async def beside_cycle(parts: Parts, document: "Mapping[str, Any]") -> Written:
 
     words, reader = await words_of(parts), _reader(parts)
     lines = [line for brief in document["briefs"] for line in brief["accounts"]]
-    grave = [line["account_id"] for line in lines if line["risk_level"] in _GRAVE]
+    grave = [line["account_id"] for line in lines if line["risk_level"] in GRAVE]
     asked = await reader.asked(
         parts.settings.tenant, accounts=[line["account_id"] for line in lines]
     )

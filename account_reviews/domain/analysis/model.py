@@ -1,7 +1,7 @@
 """What an analysis says: evidence, findings, risk, health, recommendations."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,10 @@ class RiskLevel(StrEnum):
     LOW = "low"
     NONE = "none"
     UNKNOWN = "unknown"
+
+
+GRAVE: Final = (RiskLevel.CRITICAL, RiskLevel.HIGH)
+"""Levels of which people want to hear first."""
 
 
 class Severity(StrEnum):
