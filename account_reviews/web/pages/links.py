@@ -19,6 +19,7 @@ from account_reviews.web.decision_forms import (
     read_typed,
     told_items,
 )
+from account_reviews.web.errors import status_of
 from account_reviews.web.pages.request import Seen, after_conflict, live_stream, unknown
 from account_reviews.web.site import Here, Site
 
@@ -63,7 +64,7 @@ async def decide(request: Request, site: Here, token: str) -> Response:
         again = typed.again()
         return await _page(request, site, token, opened, view, 409, again, late=(error, told))
     except (BadInputError, NegativeAnswerError, NotFoundError) as error:
-        status = 422 if isinstance(error, BadInputError) else 403
+        status = status_of(error)
         return await _page(request, site, token, opened, view, status, typed.again(), problem=error)
     return RedirectResponse(f"/l/{token}", 303, headers=_HEADERS)
 

@@ -20,9 +20,6 @@ from account_reviews.domain.errors import (
 from account_reviews.domain.live import Watching
 from account_reviews.domain.policy.access import Access, User
 from account_reviews.domain.review.approvals import ApprovalRequest
-from account_reviews.domain.review.commands import Delegate
-from account_reviews.domain.review.messages import Malformed, checked
-from account_reviews.services.control import command
 from account_reviews.services.decisions import UnansweredError
 from account_reviews.services.form_decisions import Decider, decide_form
 from account_reviews.services.inbox import Scope, Wanted, next_after, seats_of
@@ -38,7 +35,9 @@ from account_reviews.web.decision_forms import (
     read_typed,
     told_items,
 )
+from account_reviews.web.errors import status_of
 from account_reviews.web.fragment_streams import stream
+from account_reviews.web.handing_over import hand_over
 from account_reviews.web.identity import Principal, Who, still_known
 from account_reviews.web.site import Here, Site
 
@@ -83,10 +82,8 @@ async def decide(request: Request, site: Here, who: Who, name: str) -> Response:
         view = await after_conflict(site, view, typed)
         told = list(told_items(view, words, typed, who.name))
         return await _page(request, site, who, view, 409, typed=typed.again(), late=(error, told))
-    except BadInputError as error:
-        return await _page(request, site, who, view, 422, typed=typed.again(), problem=error)
-    except (NegativeAnswerError, NotFoundError) as error:
-        status = 403 if isinstance(error, NegativeAnswerError) else 404
+    except (BadInputError, NegativeAnswerError, NotFoundError) as error:
+        status = status_of(error)
         return await _page(request, site, who, view, status, typed=typed.again(), problem=error)
     return RedirectResponse(await _following(site, who, view), 303)
 
@@ -103,20 +100,11 @@ async def delegate(
     """Let somebody else decide in his own name."""
     view = await read_view(site.parts, await find_request(site.parts, name))
     await site.allow(who, Verb.DELEGATE, view.row)
-    given = {
-        "request_id": view.request.request_id,
-        "by": who.name,
-        "to": to,
-        "reason": (reason or "").strip() or None,
-    }
-    said = checked(Delegate, given)
+    words = await site.words(request, who)
     try:
-        if isinstance(said, Malformed):
-            raise BadInputError(said.why)
-        client, row = await site.temporal(), view.row
-        await command(site.parts, client, row.review_id, "delegate", said, run_id=row.run_id)
+        await hand_over(site, words, who, view.row, to=to, reason=reason)
     except ReviewsError as error:
-        return await _page(request, site, who, view, 422, problem=error)
+        return await _page(request, site, who, view, status_of(error), problem=error)
     return RedirectResponse(f"/requests/{_name(view)}", 303)
 
 

@@ -6,16 +6,19 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from account_reviews.domain.access.roles import Verb
-from account_reviews.domain.errors import BadInputError, NotFoundError
-from account_reviews.domain.person_names import person
-from account_reviews.domain.review.commands import Delegate
-from account_reviews.domain.review.messages import Malformed, checked
+from account_reviews.domain.errors import (
+    BadInputError,
+    NotFoundError,
+    ReviewsError,
+    UnreachableError,
+)
 from account_reviews.presentation.words import Words
-from account_reviews.services.control import command
 from account_reviews.services.lookup import find_request
 from account_reviews.services.sign_ins import record_change
-from account_reviews.services.standing_in import is_called, seat_of, standing_in
+from account_reviews.services.standing_in import is_called, standing_in
 from account_reviews.store.digest_days import EVERY_DAY, digest_days, put_digest_days
+from account_reviews.web.errors import status_of
+from account_reviews.web.handing_over import hand_over
 from account_reviews.web.identity import Principal, Who
 from account_reviews.web.rights import may
 from account_reviews.web.site import Here, Site
@@ -31,21 +34,11 @@ async def page(
 ) -> Response:
     """Who stands in for whom, and what one can hand over."""
     await site.allow(who, Verb.READ)
-    words = await site.words(request, who)
-    return await site.page(
-        request,
-        who,
-        "standing_in.html.j2",
-        found=await standing_in(site.parts, words, who.name),
-        done=f"{words.count(done, 'request')} handed over. You may decide too; whoever is first, "
-        "decides."
-        if done
-        else None,
-    )
+    return await _page(request, who, site, done)
 
 
 @router.post("/standing-in")
-async def hand_over(
+async def hand_over_several(
     request: Request,
     who: Who,
     site: Here,
@@ -53,22 +46,52 @@ async def hand_over(
     reason: Annotated[str, Form(max_length=5000)] = "",
     requests: Annotated[list[str] | None, Form(alias="request")] = None,
 ) -> Response:
-    """Let somebody decide for you on the requests that are ticked."""
+    """Let somebody decide for you on the requests that are ticked. One that fails stops no other,
+    unless nobody answers."""
     chosen = list(dict.fromkeys(requests or []))
     if not chosen or len(chosen) > _MOST:
         raise BadInputError(f"tick 1 to {_MOST} requests to hand over")
-    words, client = await site.words(request, who), await site.temporal()
-    for one in chosen:
-        row = await find_request(site.parts, one)
-        await site.allow(who, Verb.DELEGATE, row)
-        seat = seat_of(site.parts, row, words, who.name) or who.name
-        given = {"request_id": row.request.request_id, "by": seat, "to": _id_of(words, to)}
-        why = " ".join(reason.split())
-        said = checked(Delegate, {**given, **({"reason": why} if why else {})})
-        if isinstance(said, Malformed):
-            raise BadInputError(said.why)
-        await command(site.parts, client, row.review_id, "delegate", said, run_id=row.run_id)
-    return RedirectResponse(f"/standing-in?done={len(chosen)}", 303)
+    words = await site.words(request, who)
+    failed: list[tuple[str, ReviewsError]] = []
+    for place, one in enumerate(chosen):
+        name = one
+        try:
+            row = await find_request(site.parts, one)
+            name = row.short_id or one
+            await site.allow(who, Verb.DELEGATE, row)
+            await hand_over(site, words, who, row, to=to, reason=reason)
+        except UnreachableError as error:
+            failed += [(name, error), *((left, error) for left in chosen[place + 1 :])]
+            break
+        except ReviewsError as error:
+            failed.append((name, error))
+    done = len(chosen) - len(failed)
+    if not failed:
+        return RedirectResponse(f"/standing-in?done={done}", 303)
+    await site.allow(who, Verb.READ)
+    status = status_of(failed[0][1])
+    return await _page(request, who, site, done, status, failed=failed, to=to, why=reason)
+
+
+async def _page(
+    request: Request, who: Principal, site: Site, done: int, status: int = 200, **more: object
+) -> Response:
+    words = await site.words(request, who)
+    return await site.page(
+        request,
+        who,
+        "standing_in.html.j2",
+        status,
+        **{
+            "found": await standing_in(site.parts, words, who.name),
+            "done": f"{words.count(done, 'request')} handed over. You may decide too; whoever is "
+            "first, decides."
+            if done
+            else None,
+            "failed": (), "to": "", "why": "",
+            **more,
+        },
+    )  # fmt: skip
 
 
 @router.get("/digest")
@@ -123,9 +146,3 @@ async def choose_days(
 def _mine(site: Site, words: Words, who: Principal) -> str | None:
     """The owner that somebody is in the CRM; None for whoever owns nothing."""
     return next((one for one in words.people if is_called(site.parts, one, words, who.name)), None)
-
-
-def _id_of(words: Words, name: str) -> str:
-    """What reviews call somebody: his id where he owns accounts, else his name."""
-    meant = person(name)
-    return next((one for one, known in words.people.items() if person(known) == meant), name)
