@@ -1,7 +1,7 @@
 """Whether somebody may say what he says: asked by reviews, and before them by our own commands."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from account_reviews.access.keys import NAME, ApprovalKeys
@@ -51,6 +51,21 @@ class Guard:
     def requires_signed(self) -> bool:
         """Whether decisions need a token now. PolicyError when the policy cannot be read."""
         return self._policy.current().approvals.require_signed
+
+    @property
+    def lets_batch(self) -> bool:
+        """Whether one form may decide on several requests now. PolicyError likewise."""
+        return self._policy.current().approvals.batch
+
+    @property
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """Who is in which group now. PolicyError likewise."""
+        return self._policy.current().approvals.groups
+
+    @property
+    def delegates(self) -> Mapping[str, Sequence[str]]:
+        """Who may decide for whom now. PolicyError likewise."""
+        return self._policy.current().approvals.delegates
 
     def access(self) -> Access:
         """The policy's users and groups now. PolicyError when the policy cannot be read."""

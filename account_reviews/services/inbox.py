@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.person_names import person
-from account_reviews.domain.policy.model import Policy
+from account_reviews.domain.policy.access import Access
 from account_reviews.store import name_queries
 from account_reviews.store.inbox_queries import (
     Count,
@@ -68,15 +68,17 @@ class Inbox(NamedTuple):
 
 
 async def seats_of(parts: Parts, name: str, groups: Sequence[str] = ()) -> Seats:
-    """As whom requests may ask for this person: by his name, his id in the CRM, his groups."""
-    policy = parts.policy
-    mine = [name, *_spellings(policy, name)]
+    """As whom requests may ask for this person: by his name, his id in the CRM, his groups.
+
+    PolicyError.
+    """
+    mine = [name, *_spellings(parts.guard.access(), name)]
     owners = await name_queries.owner_names(parts.statements, parts.settings.tenant)
     names = {person(one) for one in mine}
     mine += [owner for owner, called in owners.items() if called and person(called) in names]
     names = {person(one) for one in mine}
     others = list(groups)
-    for group, members in policy.approvals.groups.items():
+    for group, members in parts.guard.groups.items():
         if group in groups or names & {person(one) for one in members}:
             others += [group, *members]
     return Seats(_small(mine), _small([*others, *mine] if others else ()))
@@ -125,8 +127,8 @@ async def next_after(
     return next((one for one in found.page.items if one.request_id not in gone), None)
 
 
-def _spellings(policy: Policy, name: str) -> list[str]:
-    known = policy.access.user(name)
+def _spellings(access: Access, name: str) -> list[str]:
+    known = access.user(name)
     return [] if known is None else [one for one in (known[0], known[1].id) if one]
 
 

@@ -33,7 +33,7 @@ class StandingIn:
 
 
 async def standing_in(parts: Parts, words: Words, name: str) -> StandingIn:
-    """What `name` sees of it. UnreachableError."""
+    """What `name` sees of it. PolicyError, UnreachableError."""
     tenant = parts.settings.tenant
     page = await parts.reader.list_requests(tenant=tenant, limit=MOST)
     handed = tuple(
@@ -41,7 +41,7 @@ async def standing_in(parts: Parts, words: Words, name: str) -> StandingIn:
         for row in page.items
         for one in row.request.delegations
     )
-    delegates = parts.policy.approvals.delegates
+    delegates = parts.guard.delegates
     return StandingIn(
         by_policy=tuple(
             (words.person(of), tuple(words.person(to) for to in hands))

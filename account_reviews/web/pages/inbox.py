@@ -9,7 +9,7 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from account_reviews.domain.access.roles import Verb
-from account_reviews.domain.errors import BadInputError, LimitReachedError, ReviewsError
+from account_reviews.domain.errors import BadInputError, ReviewsError, UnreachableError
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.review.messages import Verdict
 from account_reviews.services.batch_forms import Batch, decide_batch
@@ -23,6 +23,7 @@ from account_reviews.services.inbox import (
 )
 from account_reviews.store.inbox_queries import InboxRow
 from account_reviews.web.csv_files import csv_answer
+from account_reviews.web.errors import status_of
 from account_reviews.web.identity import Principal, Who
 from account_reviews.web.pages.request import decider_of, just_decided
 from account_reviews.web.site import Here, Site
@@ -111,14 +112,16 @@ async def decide(request: Request, site: Here, who: Who) -> Response:
     form = await request.form()
     wanted = wanted_of(*(_text(form, name) for name in ("show", "owner", "risk", "action")))
     await site.allow(who, Verb.READ)
-    results, problem, status = None, None, 200
+    results, problem, status, form_id = None, None, 409, uuid.uuid4().hex
     try:
         batch = _batch(form)
-        if not site.parts.policy.approvals.batch:
-            raise LimitReachedError("the policy lets decide on one request at a time only")
+        if not site.parts.guard.lets_batch:
+            raise BadInputError("the policy lets decide on one request at a time only")
         results = await decide_batch(site.parts, await site.temporal(), batch, decider_of(who))
+        if any(isinstance(one.error, UnreachableError) for one in results):
+            form_id = batch.form_id  # what may still be applied counts once
     except ReviewsError as error:
-        problem, status = error, 422
+        problem, status = error, status_of(error)
     if results is not None and all(one.ok for one in results):
         words = {**_query(wanted), "decided": sum(one.ticked for one in results)}
         return RedirectResponse(f"/inbox?{urlencode(words)}", 303)
@@ -131,8 +134,9 @@ async def decide(request: Request, site: Here, who: Who) -> Response:
         who,
         inbox,
         wanted,
-        status if results is None else 409,
+        status,
         results=results,
+        form_id=form_id,
         problem=problem,
         reason=_text(form, "reason") or "",
         ticked=ticked,
@@ -208,7 +212,7 @@ async def _page(
             "csv": address(show=inbox.scope).replace("/inbox", "/inbox.csv", 1),
             "actions": [one.value for one in Action],
             "form_id": uuid.uuid4().hex,
-            "batch": site.parts.policy.approvals.batch,
+            "batch": site.parts.guard.lets_batch,
             "just": None, "decided": None, "results": None, "problem": None, "reason": "",
             "ticked": set(), "row_name": _row_name, "risk_words": risk_words,
             **more,

@@ -192,3 +192,59 @@ async def test_a_call_that_breaks_off_may_have_been_taken(state: ReviewState) ->
     with pytest.raises(UnansweredError, match="may still be applied") as raised:
         await send(client, row, said)
     assert "d-1" in (raised.value.hint or "")
+
+
+def ticked(*states: ReviewState) -> list[str]:
+    """The first change of each, as the inbox names it."""
+    requests = [one.requests[0] for one in states]
+    return [
+        f"{one.request_id}:{one.items[0].item_id}:{one.items[0].change.hash}" for one in requests
+    ]
+
+
+async def test_a_batch_of_which_something_may_still_be_applied_keeps_its_id(
+    web: Web, state: ReviewState, worker: Worker
+) -> None:
+    browser = await web.signed_in(Role.APPROVER, name="ow-1")
+    form = {"decision_id": "abc123", "verdict": "approve", "change": ticked(state)}
+    for error, keeps in ((UnansweredError(), True), (ConflictError("too late"), False)):
+        worker.raises["approve"] = error
+        answer = await browser.post("/inbox/decide", data=form)
+        assert answer.status_code == 409
+        assert ('name="decision_id" value="abc123"' in answer.text) is keeps
+
+
+async def test_the_inbox_answers_as_it_went(web: Web, state: ReviewState) -> None:
+    async def away() -> Any:
+        raise UnreachableError("Temporal does not answer")
+
+    web.parts.connect = away  # type: ignore[method-assign]
+    browser = await web.signed_in(Role.APPROVER, name="ow-1")
+    form = {"decision_id": "abc123", "verdict": "approve", "change": ticked(state)}
+    assert (await browser.post("/inbox/decide", data=form)).status_code == 503
+    assert (await browser.post("/inbox/decide", data={})).status_code == 422
+
+
+async def test_a_policy_that_changes_counts_at_once(
+    database_url: str, tmp_path: Path, engine: AsyncEngine
+) -> None:
+    tenant, policy = f"t-{uuid4().hex[:8]}", tmp_path / "policy.toml"
+    policy.write_text('version = "1"\n')
+    state = waiting("ac-1", at=datetime.now(UTC), tenant=tenant, approvers=("board",))
+    await put(engine, state)
+    async with open_web(database_url, tmp_path, tenant=tenant, policy_file=policy) as web:
+        browser = await web.signed_in(Role.APPROVER, name="Ann Lee")
+        page = (await browser.get("/inbox?show=groups")).text
+        assert "ac-1" not in page
+        policy.write_text(
+            '[approvals]\nbatch = false\napprovers = ["board"]\n'
+            '[approvals.groups]\nboard = ["Ann Lee"]\n'
+            '[approvals.delegates]\n"Ann Lee" = ["Ben"]\n'
+        )
+        page = (await browser.get("/inbox?show=groups")).text
+        assert "ac-1" in page
+        assert 'name="verdict"' not in page
+        assert "Ben" in (await browser.get("/standing-in")).text
+        form = {"decision_id": "abc123", "verdict": "approve", "change": ticked(state)}
+        answer = await browser.post("/inbox/decide", data=form)
+        assert (answer.status_code, "one request at a time" in answer.text) == (422, True)
