@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from account_reviews.services.access import About
 
 _WORDS_SECONDS: Final = 60.0
+_AWAY_SECONDS: Final = 3.0
 _PAGES: Final = Path(__file__).parent / "templates"
 
 
@@ -51,6 +52,8 @@ class Site:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is told to end: streams end themselves then."""
     _client: "Client | None" = None
+    _away: tuple[float, UnreachableError] | None = None
+    """When Temporal could not be reached last, and why."""
     _words: tuple[float, Words] | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -63,10 +66,18 @@ class Site:
         await self.stack.aclose()
 
     async def temporal(self) -> "Client":
-        """The connection to Temporal, made when it is first asked for. UnreachableError."""
+        """The connection to Temporal, made when it is first asked for. UnreachableError, which
+        stands for a while: each try waits long, and pages come one after another."""
         async with self._connecting:
-            if self._client is None:
+            if self._client is not None:
+                return self._client
+            if self._away is not None and time.monotonic() - self._away[0] < _AWAY_SECONDS:
+                raise UnreachableError(self._away[1].message, hint=self._away[1].hint)
+            try:
                 self._client = await self.parts.connect()
+            except UnreachableError as error:
+                self._away = time.monotonic(), error
+                raise
             return self._client
 
     async def temporal_if_there(self) -> "Client | None":
