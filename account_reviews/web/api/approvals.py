@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from account_reviews.domain.access.roles import Verb
+from account_reviews.domain.base import Scalar
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import BadInputError, ConflictError, NotAllowedError
 from account_reviews.domain.person_names import person
@@ -22,14 +23,16 @@ from account_reviews.domain.review.messages import (
 )
 from account_reviews.presentation.review_documents import request_row_document
 from account_reviews.services.decisions import UnansweredError, numbered_items
-from account_reviews.services.form_decisions import Decider, check_right, send
+from account_reviews.services.form_decisions import check_right, send
 from account_reviews.services.lookup import account_or_given, find_request, owner_or_given
 from account_reviews.store.review_queries import RequestRow
 from account_reviews.temporal.names import undoes
-from account_reviews.web.api.reviews import Cursor, Limit, PlainText
 from account_reviews.web.api.routes import (
     Body,
+    Cursor,
+    Limit,
     NamedRoute,
+    PlainText,
     Query,
     answer,
     body_of,
@@ -40,6 +43,7 @@ from account_reviews.web.api.routes import (
 )
 from account_reviews.web.api.schemas import Decided, OneRequest, Pending, Requests, Unanswered
 from account_reviews.web.identity import Principal
+from account_reviews.web.rights import decider_of
 from account_reviews.web.site import Here, Site
 
 router = APIRouter(route_class=NamedRoute)
@@ -54,7 +58,6 @@ RequestName = Annotated[
     ),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-Value = str | int | float | bool | None
 
 
 class Whose(Query):
@@ -155,7 +158,7 @@ class Decide(Body):
     item_ids: Annotated[list[Text], Field(min_length=1, max_length=200)] | None = Field(
         None, description="Ids of items, or their numbers as they are shown: `1` is the first."
     )
-    changes: Annotated[dict[str, Value], Field(max_length=200)] = Field(
+    changes: Annotated[dict[str, Scalar], Field(max_length=200)] = Field(
         default={}, description="Of `adjust`: the new value of each field, on one item."
     )
     reason: Annotated[str, Field(max_length=5000)] | None = None
@@ -232,8 +235,7 @@ async def _sent(
             "item_ids": numbered_items(row.request, decision.item_ids),
         }
     )
-    decider = Decider(name=who.name, roles=who.roles, scopes=who.scopes)
-    await check_right(parts, row, decider, decision.on_behalf_of)
+    await check_right(parts, row, decider_of(who), decision.on_behalf_of)
     try:
         found = await send(parts, await site.temporal(), row, decision)
     except UnansweredError:

@@ -16,8 +16,7 @@ from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.live import LONGEST_ID, LiveEvent, Watching
 from account_reviews.services.lookup import account_or_given, find_request
 from account_reviews.services.reviews import named_review_id
-from account_reviews.web.api.reviews import PlainText
-from account_reviews.web.api.routes import NamedRoute, Query, may, responses
+from account_reviews.web.api.routes import NamedRoute, PlainText, Query, may, responses
 from account_reviews.web.api.schemas import Event
 from account_reviews.web.identity import Principal, still_known
 from account_reviews.web.live import Subscription

@@ -21,7 +21,11 @@ from account_reviews.services.reviews import find_review, see_review, show_revie
 from account_reviews.store.review_queries import RunFilter
 from account_reviews.web.api.routes import (
     Body,
+    Cursor,
+    Limit,
+    Moment,
     NamedRoute,
+    PlainText,
     Query,
     answer,
     body_of,
@@ -31,17 +35,10 @@ from account_reviews.web.api.routes import (
     takes,
 )
 from account_reviews.web.api.schemas import Commanded, History, Review, Runs
-from account_reviews.web.api.start import Moment
 from account_reviews.web.identity import Principal
 from account_reviews.web.site import Here, Site
 
 router = APIRouter(route_class=NamedRoute)
-
-
-def _number(value: object) -> object:
-    if isinstance(value, str) and not (value.isascii() and value.isdecimal()):
-        raise ValueError("must be a whole number")
-    return value
 
 
 def _yes_or_no(value: object) -> object:
@@ -50,12 +47,7 @@ def _yes_or_no(value: object) -> object:
     return value
 
 
-PlainText = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
-Limit = Annotated[int, BeforeValidator(_number), Field(ge=1, le=200)]
 YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no), WithJsonSchema({"type": "boolean"})]
-Cursor = Annotated[
-    str, Field(min_length=1, max_length=1000, description="`next_cursor` of the page before.")
-]
 ReviewName = Annotated[
     str,
     Path(

@@ -3,13 +3,21 @@
 import json
 import re
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import unquote
 
 from fastapi import Depends, Request, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, HTTPBearer
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -23,6 +31,7 @@ from account_reviews.domain.access.roles import (
 from account_reviews.domain.base import first_fault
 from account_reviews.domain.canonical import plain
 from account_reviews.domain.errors import BadInputError
+from account_reviews.domain.times import can_be_reviewed
 from account_reviews.web.api.pace import paced
 from account_reviews.web.api.schemas import Problem
 from account_reviews.web.identity import Principal, signed_in
@@ -86,6 +95,38 @@ class Body(BaseModel):
     """A JSON object; fields that are not named are refused, and no value is taken for another."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def _number(value: object) -> object:
+    if isinstance(value, str) and not (value.isascii() and value.isdecimal()):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _moment(value: object) -> object:
+    """A date is 00:00 UTC of that day; a time needs its zone."""
+    if not isinstance(value, str):
+        raise ValueError("must be a date or a time, as text")  # noqa: TRY004  pydantic takes it
+    try:
+        found = datetime.combine(date.fromisoformat(value), time.min, UTC)
+    except ValueError:
+        found = datetime.fromisoformat(value)
+    if found.tzinfo is None:
+        raise ValueError("has no time zone; end it with Z or +02:00")
+    if not can_be_reviewed(found):
+        raise ValueError("is not between 1970 and 2199")
+    return found
+
+
+Moment = Annotated[
+    datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+"""As `--as-of` takes it: RFC 3339, or a date."""
+PlainText = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+Limit = Annotated[int, BeforeValidator(_number), Field(ge=1, le=200)]
+Cursor = Annotated[
+    str, Field(min_length=1, max_length=1000, description="`next_cursor` of the page before.")
+]
 
 
 def may(verb: Verb) -> Callable[..., Coroutine[Any, Any, Principal]]:

@@ -1,18 +1,18 @@
 """Begin reviews."""
 
 import asyncio
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 from starlette.responses import Response
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.access.roles import Verb
-from account_reviews.domain.base import Timestamp
+from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.clock import why_too_far
 from account_reviews.domain.errors import (
     BadInputError,
@@ -21,14 +21,22 @@ from account_reviews.domain.errors import (
 )
 from account_reviews.domain.records import Account
 from account_reviews.domain.review.state import ReviewInput
-from account_reviews.domain.times import can_be_reviewed
 from account_reviews.presentation.review_documents import started_document
 from account_reviews.services.admission import admitted, is_under_review
 from account_reviews.services.halts import ensure_not_halted, starting
 from account_reviews.services.reviews import open_review
 from account_reviews.services.start_accounts import AWAY, accounts_to_start
 from account_reviews.temporal.client import explained
-from account_reviews.web.api.routes import Body, NamedRoute, answer, body_of, listed, may, responses
+from account_reviews.web.api.routes import (
+    Body,
+    Moment,
+    NamedRoute,
+    answer,
+    body_of,
+    listed,
+    may,
+    responses,
+)
 from account_reviews.web.api.routes import takes as takes_body
 from account_reviews.web.api.schemas import Started, StartedMany
 from account_reviews.web.identity import Principal
@@ -39,31 +47,10 @@ router = APIRouter(route_class=NamedRoute)
 MOST_ACCOUNTS: Final = 200
 _AT_ONCE: Final = 8
 
-
-def _moment(value: object) -> object:
-    """A date is 00:00 UTC of that day; a time needs its zone."""
-    if not isinstance(value, str):
-        raise ValueError("must be a date or a time, as text")  # noqa: TRY004  pydantic takes it
-    try:
-        found = datetime.combine(date.fromisoformat(value), time.min, UTC)
-    except ValueError:
-        found = datetime.fromisoformat(value)
-    if found.tzinfo is None:
-        raise ValueError("has no time zone; end it with Z or +02:00")
-    if not can_be_reviewed(found):
-        raise ValueError("is not between 1970 and 2199")
-    return found
-
-
-Moment = Annotated[
-    datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
-]
-"""As `--as-of` takes it: RFC 3339, or a date."""
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 AccountName = Annotated[
     str, Field(min_length=1, max_length=500, description="An account, by id or name.")
 ]
-Value = str | int | float | bool | None
 
 
 class Start(Body):
@@ -77,7 +64,7 @@ class Start(Body):
     name: Name | None = None
     purpose: Name = "general"
     agent: Name = "unknown"
-    metadata: Annotated[dict[str, Value], Field(max_length=200)] = {}  # noqa: RUF012
+    metadata: Annotated[dict[str, Scalar], Field(max_length=200)] = {}  # noqa: RUF012
     as_of: Moment | None = Field(None, description="The clock of the rules.")
     interactive: bool = Field(False, description="Stays open for questions until it is closed.")
     plan_only: bool = Field(False, description="Show everything, write nothing.")
