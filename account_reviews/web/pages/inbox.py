@@ -25,7 +25,8 @@ from account_reviews.store.inbox_queries import InboxRow
 from account_reviews.web.csv_files import csv_answer
 from account_reviews.web.errors import status_of
 from account_reviews.web.identity import Principal, Who
-from account_reviews.web.pages.request import decider_of, just_decided
+from account_reviews.web.pages.request import just_decided
+from account_reviews.web.rights import decider_of
 from account_reviews.web.site import Here, Site
 
 router = APIRouter(include_in_schema=False)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from account_reviews.domain.access.roles import Subject, Verb, permission
+from account_reviews.domain.access.roles import Subject, Verb
 from account_reviews.domain.errors import (
     BadInputError,
     ConflictError,
@@ -18,10 +18,9 @@ from account_reviews.domain.errors import (
     UnreachableError,
 )
 from account_reviews.domain.live import Watching
-from account_reviews.domain.policy.access import Access, User
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.services.decisions import UnansweredError
-from account_reviews.services.form_decisions import Decider, decide_form
+from account_reviews.services.form_decisions import decide_form
 from account_reviews.services.inbox import Scope, Wanted, next_after, seats_of
 from account_reviews.services.lookup import find_request
 from account_reviews.services.request_views import RequestView, absent_seats, read_view
@@ -39,17 +38,13 @@ from account_reviews.web.errors import status_of
 from account_reviews.web.fragment_streams import stream
 from account_reviews.web.handing_over import hand_over
 from account_reviews.web.identity import Principal, Who, still_known
+from account_reviews.web.rights import decider_of, permission_of
 from account_reviews.web.site import Here, Site
 
 router = APIRouter(include_in_schema=False)
 _LOOKS: Final = 20
 _PAUSE: Final = 0.1
 """Seconds between looks for what somebody else decided: its row follows."""
-
-
-def decider_of(who: Principal) -> Decider:
-    """Who decides is who signed in."""
-    return Decider(name=who.name, roles=who.roles, scopes=who.scopes)
 
 
 @router.get("/requests/{name}")
@@ -265,7 +260,5 @@ def _may(site: Site, who: Principal, view: RequestView) -> tuple[bool, str | Non
         owner_name=snapshot.owner_name if snapshot else None,
         started_by=view.request.started_by,
     )
-    known = site.parts.guard.access().user(who.name)
-    user = User(roles=who.roles, id=known[1].id if known else None)
-    found = permission(Access(users={who.name: user}), Verb.DECIDE, who.name, subject)
+    found = permission_of(site, who, Verb.DECIDE, subject)
     return found.allowed, found.why

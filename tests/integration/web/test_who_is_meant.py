@@ -53,3 +53,7 @@ async def test_a_token_is_nobody_who_signed_in(
         assert (await program.post("/digest", data={"owner": "ow-1"})).status_code == 403
         assert (await program.post("/logout", data={"everywhere": "yes"})).status_code == 422
         assert (await person.get("/me")).status_code == 200
+        page = (await program.get("/requests/ac-1-1")).text
+        assert "The token of ow-1 may not decide." in page
+        assert 'name="verdict"' not in page
+        assert 'name="verdict"' in (await person.get("/requests/ac-1-1")).text
