@@ -25,17 +25,25 @@ if TYPE_CHECKING:
 _HINT: Final = "see who may in docs/access.md; `reviews policy show` lists the users"
 
 
-async def require(parts: Parts, verb: "Verb | str", by: str | None, about: "About" = None) -> None:
+async def require(
+    parts: Parts,
+    verb: "Verb | str",
+    by: str | None,
+    about: "About" = None,
+    *,
+    subject: "Subject | None" = None,
+) -> None:
     """NotAllowedError unless `by` may do `verb` to that review, request or account now.
 
     `verb` is a word of `domain.access.roles.Verb`; without `about` it is about all of the tenant.
     What goes to a review needs a name, since the review asks for it; what does not may have None,
     when the command names nobody: then whoever has the credentials of this process acts. Without
-    users in the policy anybody may, and nothing is read. PolicyError for a broken file.
+    users in the policy anybody may, and nothing is read. PolicyError for a broken file. `subject`
+    is `subject_of(parts, about)` where that is known already.
     """
     if by is None or parts.settings.policy_file is None:  # the shipped policy has no users
         return
-    subject = await _subject(parts, about)
+    subject = subject or await subject_of(parts, about)
     people = await parts.sign_ins.people.find(parts.guard.unknown(by))
     found = parts.guard.permission(verb, by, subject, people)
     if not found.allowed and await _owns_by_name(parts, found, about):
@@ -52,6 +60,7 @@ async def require_of(
     *,
     roles: "Sequence[Role]",
     scopes: "frozenset[str] | None" = None,
+    subject: "Subject | None" = None,
 ) -> None:
     """The same for somebody who signed in, or a program, also where the policy has no users.
 
@@ -67,18 +76,24 @@ async def require_of(
         raise NotAllowedError(f"{why} and may not {verb}", hint="make one with that --scope")
     known = parts.guard.access().user(by)
     access = Access(users={by: User(roles=tuple(roles), id=known[1].id if known else None)})
-    subject = await _subject(parts, about)
+    subject = subject or await subject_of(parts, about)
     found = permission(access, verb, by, subject)
     if not found.allowed and await _owns_by_name(parts, found, about):
         named = subject.model_copy(update={"owner_name": found.person})
         found = permission(access, verb, by, named)
     _ensure(parts, found, verb, by, about)
-    await require(parts, verb, by, about)
+    await require(parts, verb, by, about, subject=subject)
 
 
-async def require_decision(parts: Parts, row: RequestRow, decision: "SubmitDecision") -> None:
+async def require_decision(
+    parts: Parts,
+    row: RequestRow,
+    decision: "SubmitDecision",
+    *,
+    subject: "Subject | None" = None,
+) -> None:
     """The same for a decision, also of a delegate, which may have to be signed."""
-    await require_right(parts, row, decision)
+    await require_right(parts, row, decision, subject=subject)
     if parts.settings.policy_file is None or decision.token is not None:
         return
     if parts.guard.requires_signed:
@@ -90,13 +105,20 @@ async def require_decision(parts: Parts, row: RequestRow, decision: "SubmitDecis
         )
 
 
-async def require_right(parts: Parts, row: RequestRow, decision: "SubmitDecision") -> None:
+async def require_right(
+    parts: Parts,
+    row: RequestRow,
+    decision: "SubmitDecision",
+    *,
+    subject: "Subject | None" = None,
+) -> None:
     """Whether that person may decide so, signed or not."""
     if parts.settings.policy_file is None:
         return
     names = parts.guard.unknown(decision.approver, decision.on_behalf_of)
     people = await parts.sign_ins.people.find(names)
-    found = parts.guard.permission_to_decide(decision, await _subject(parts, row), people)
+    subject = subject or await subject_of(parts, row)
+    found = parts.guard.permission_to_decide(decision, subject, people)
     _ensure(parts, found, "decide", decision.approver, row)
 
 
@@ -107,7 +129,8 @@ def _ensure(parts: Parts, found: "Permission", verb: str, by: str, about: "About
         raise NotAllowedError(why, hint=_HINT)
 
 
-async def _subject(parts: Parts, about: "About") -> "Subject":
+async def subject_of(parts: Parts, about: "About") -> "Subject":
+    """What is asked about, as rights see it: of a request its whole review is read for that."""
     from account_reviews.domain.access.roles import Subject
 
     if about is None:

@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import uuid4
 
 from account_reviews.bootstrap import Parts
@@ -13,6 +13,9 @@ from account_reviews.domain.errors import BadInputError, ConflictError, NotFound
 from account_reviews.domain.review.messages import SubmitDecision, Verdict
 from account_reviews.services.access import require_right
 from account_reviews.store.review_queries import RequestRow
+
+if TYPE_CHECKING:
+    from account_reviews.domain.access.roles import Subject
 
 LONGEST: Final = timedelta(days=90)
 SIGNED_HERE: Final = timedelta(hours=1)
@@ -27,7 +30,12 @@ class Signed(NamedTuple):
 
 
 async def make_token(
-    parts: Parts, row: RequestRow, decision: SubmitDecision, expires_in: timedelta
+    parts: Parts,
+    row: RequestRow,
+    decision: SubmitDecision,
+    expires_in: timedelta,
+    *,
+    subject: "Subject | None" = None,
 ) -> Signed:
     """A token of this decision on the request as its row shows it. The trail records that it was
     made, without the token.
@@ -36,7 +44,7 @@ async def make_token(
     not decide so, ConflictError for a closed request, NotFoundError for an unknown item.
     """
     _check(row, decision, expires_in)
-    await require_right(parts, row, decision)
+    await require_right(parts, row, decision, subject=subject)
     hashes = {item.item_id: item.change.hash for item in row.request.items}
     tenant = parts.settings.tenant
     binding = Binding.of(
@@ -48,12 +56,14 @@ async def make_token(
     return Signed(token, expires_at)
 
 
-async def signed(parts: Parts, row: RequestRow, decision: SubmitDecision) -> SubmitDecision:
+async def signed(
+    parts: Parts, row: RequestRow, decision: SubmitDecision, subject: "Subject"
+) -> SubmitDecision:
     """The decision of somebody whom this process has signed in: with a token where the policy asks
     for one, else as it is. Errors of `make_token`."""
     if decision.token is not None or not parts.guard.requires_signed:
         return decision
-    made = await make_token(parts, row, decision, SIGNED_HERE)
+    made = await make_token(parts, row, decision, SIGNED_HERE, subject=subject)
     return decision.model_copy(update={"token": made.token})
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.bootstrap import Parts
-from account_reviews.domain.access.roles import DECIDING, Verb
+from account_reviews.domain.access.roles import DECIDING, Subject, Verb
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.canonical import content_hash
 from account_reviews.domain.errors import (
@@ -28,7 +28,7 @@ from account_reviews.domain.review.messages import (
     Verdict,
     checked,
 )
-from account_reviews.services.access import require_decision, require_of
+from account_reviews.services.access import require_decision, require_of, subject_of
 from account_reviews.services.decision_tokens import signed
 from account_reviews.services.decisions import check_owner, decide, until_seen
 from account_reviews.store.review_queries import RequestRow
@@ -141,11 +141,12 @@ async def decide_form(
     decisions = decisions_of(row, form, decider.name)
     if _is_known(row, decisions):
         return Done(request_id=row.request.request_id, repeated=True)
-    await check_right(parts, row, decider, form.on_behalf_of)
+    subject = await subject_of(parts, row)
+    await check_right(parts, row, decider, subject, form.on_behalf_of)
     queued, accepted = False, False
     for decision in decisions:
         try:
-            answer = await decide(client, row, await _ready(parts, row, decision))
+            answer = await decide(client, row, await _ready(parts, row, decision, subject))
         except ReviewsError as error:
             if (accepted or queued) and not isinstance(error, UnreachableError):
                 raise PartlyDecidedError(error.message, hint=error.hint, queued=queued) from None
@@ -162,41 +163,50 @@ async def decide_form(
 
 
 async def check_right(
-    parts: Parts, row: RequestRow, decider: Decider, on_behalf_of: str | None = None
+    parts: Parts,
+    row: RequestRow,
+    decider: Decider,
+    subject: Subject,
+    on_behalf_of: str | None = None,
 ) -> None:
-    """NotAllowedError unless he may decide so by the roles of his sign-in."""
+    """NotAllowedError unless he may decide so by the roles of his sign-in. `subject` is that of the
+    request (`access.subject_of`)."""
     if decider.roles is None:
         return
-    if not on_behalf_of:
-        await require_of(
-            parts, Verb.DECIDE, decider.name, row, roles=decider.roles, scopes=decider.scopes
-        )
-        return
+    verb = Verb.READ if on_behalf_of else Verb.DECIDE
     await require_of(
-        parts, Verb.READ, decider.name, row, roles=decider.roles, scopes=decider.scopes
+        parts,
+        verb,
+        decider.name,
+        row,
+        roles=decider.roles,
+        scopes=decider.scopes,
+        subject=subject,
     )
-    if not DECIDING & set(decider.roles):
+    if on_behalf_of and not DECIDING & set(decider.roles):
         raise NotAllowedError(f"{decider.name} decides on nothing, also for nobody else")
 
 
 async def send(
-    parts: Parts, client: "Client", row: RequestRow, decision: SubmitDecision
+    parts: Parts, client: "Client", row: RequestRow, decision: SubmitDecision, subject: Subject
 ) -> DecisionAnswer:
     """Send one decision of who signed in, or of a program, and give its answer.
 
     What `decide` raises, and NotAllowedError where the policy does not let him.
     """
-    answer = await decide(client, row, await _ready(parts, row, decision))
+    answer = await decide(client, row, await _ready(parts, row, decision, subject))
     await until_seen(parts.reader, parts.settings.tenant, row, answer)
     return answer
 
 
-async def _ready(parts: Parts, row: RequestRow, decision: SubmitDecision) -> SubmitDecision:
+async def _ready(
+    parts: Parts, row: RequestRow, decision: SubmitDecision, subject: Subject
+) -> SubmitDecision:
     """The decision as it may be sent: signed where that is asked for."""
     if decision.changes:
         await check_owner(parts.accounts, decision)
-    decision = await signed(parts, row, decision)
-    await require_decision(parts, row, decision)
+    decision = await signed(parts, row, decision, subject)
+    await require_decision(parts, row, decision, subject=subject)
     return decision
 
 

@@ -22,6 +22,7 @@ from account_reviews.domain.review.messages import (
     checked,
 )
 from account_reviews.presentation.review_documents import request_row_document
+from account_reviews.services.access import subject_of
 from account_reviews.services.decisions import UnansweredError, numbered_items
 from account_reviews.services.form_decisions import check_right, send
 from account_reviews.services.lookup import account_or_given, find_request, owner_or_given
@@ -235,9 +236,10 @@ async def _sent(
             "item_ids": numbered_items(row.request, decision.item_ids),
         }
     )
-    await check_right(parts, row, decider_of(who), decision.on_behalf_of)
+    subject = await subject_of(parts, row)
+    await check_right(parts, row, decider_of(who), subject, decision.on_behalf_of)
     try:
-        found = await send(parts, await site.temporal(), row, decision)
+        found = await send(parts, await site.temporal(), row, decision, subject)
     except UnansweredError:
         return answer({"decision_id": decision.decision_id, "state": "unknown"}, 202)
     except ConflictError as error:

@@ -57,7 +57,7 @@ async def request_page(
 ) -> Response:
     """The page; `done` is the request that was decided just before."""
     view = await read_view(site.parts, await find_request(site.parts, name))
-    await site.allow(who, Verb.READ, view.row)
+    await site.allow(who, Verb.READ, view.state or view.row)
     return await _page(request, site, who, view, just=await just_decided(site, done))
 
 
@@ -66,7 +66,7 @@ async def decide(request: Request, site: Here, who: Who, name: str) -> Response:
     """What was ticked is decided, and the next request comes."""
     typed = read_typed(await request.form())
     view = await read_view(site.parts, await find_request(site.parts, name))
-    await site.allow(who, Verb.READ, view.row)
+    await site.allow(who, Verb.READ, view.state or view.row)
     words = await site.words(request, who)
     try:
         form = form_of(typed, view, words)
@@ -94,7 +94,7 @@ async def delegate(
 ) -> Response:
     """Let somebody else decide in his own name."""
     view = await read_view(site.parts, await find_request(site.parts, name))
-    await site.allow(who, Verb.DELEGATE, view.row)
+    await site.allow(who, Verb.DELEGATE, view.state or view.row)
     words = await site.words(request, who)
     try:
         await hand_over(site, words, who, view.row, to=to, reason=reason)
@@ -122,7 +122,7 @@ async def live(
 async def strip(request: Request, site: Here, who: Who, name: str) -> Response:
     """Tells the next page what becomes of a request that was decided, in a line."""
     view = await read_view(site.parts, await find_request(site.parts, name))
-    await site.allow(who, Verb.READ, view.row)
+    await site.allow(who, Verb.READ, view.state or view.row)
     words = await site.words(request, who)
     account = words.account(view.account_name, view.request.account_id)
 

@@ -15,11 +15,17 @@ from temporalio.service import RPCError, RPCStatusCode
 from account_reviews.domain.errors import ConflictError, NegativeAnswerError, UnreachableError
 from account_reviews.domain.policy.access import Role
 from account_reviews.domain.review import decisions
-from account_reviews.domain.review.messages import DecisionAnswer, QueuedAnswer, SubmitDecision
+from account_reviews.domain.review.messages import (
+    DecisionAnswer,
+    QueuedAnswer,
+    SubmitDecision,
+    Verdict,
+)
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.services import form_decisions
 from account_reviews.services.decisions import UnansweredError
 from account_reviews.services.decisions import decide as send
+from account_reviews.services.form_decisions import Decider, Form
 from account_reviews.store.review_queries import RequestRow
 from tests.support.inboxes import put, waiting
 from tests.support.review_states import task_change
@@ -248,3 +254,33 @@ async def test_a_policy_that_changes_counts_at_once(
         form = {"decision_id": "abc123", "verdict": "approve", "change": ticked(state)}
         answer = await browser.post("/inbox/decide", data=form)
         assert (answer.status_code, "one request at a time" in answer.text) == (422, True)
+
+
+async def test_a_decision_reads_its_review_once_for_all_rights(
+    database_url: str,
+    tmp_path: Path,
+    engine: AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tenant, policy = f"t-{uuid4().hex[:8]}", tmp_path / "policy.toml"
+    policy.write_text('[access.users]\n"Olga" = { roles = ["approver"], id = "ow-1" }\n')
+    state = waiting("ac-1", at=datetime.now(UTC), tenant=tenant)
+    await put(engine, state)
+    monkeypatch.setattr(form_decisions, "decide", Worker(engine, state).decide)
+    async with open_web(database_url, tmp_path, tenant=tenant, policy_file=policy) as web:
+        web.parts.connect = connected  # type: ignore[method-assign]
+        row = await web.parts.reader.find_request(tenant, "ac-1-1")
+        read = web.parts.reader.find_run
+        seen: list[str] = []
+
+        async def counted(**words: Any) -> Any:
+            seen.append(words["run_id"])
+            return await read(**words)
+
+        monkeypatch.setattr(web.parts.reader, "find_run", counted)
+        item = row.request.items[0]
+        form = Form(form_id="f" * 32, verdict=Verdict.APPROVE, items=(item.item_id,))
+        decider = Decider(name="Olga", roles=(Role.APPROVER,))
+        client: Any = None
+        await form_decisions.decide_form(web.parts, client, row, form, decider)
+        assert seen == [state.run_id]
