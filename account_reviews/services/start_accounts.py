@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Callable
 
 from account_reviews.bootstrap import Parts
+from account_reviews.domain.base import Timestamp
 from account_reviews.domain.characters import is_blank, shown_on_one_line
 from account_reviews.domain.errors import BadInputError, CrmRateLimitedError, CrmUnavailableError
 from account_reviews.domain.records import Account
@@ -49,6 +50,15 @@ async def accounts_to_start(
             unknown |= {one: said.format(one) for one in missing}
         say(f"{error.message}: what is started waits for the CRM")
         return sorted(known.values(), key=lambda one: one.id)
+
+
+async def clock_of(parts: Parts) -> tuple[Timestamp | None, bool]:
+    """The clock of the CRM, that of its last import, and whether there is one to be had: where not,
+    the review asks the CRM as it reads."""
+    try:
+        return await parts.default_as_of(), True
+    except AWAY:
+        return None, False
 
 
 async def _as_ids(parts: Parts, texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Reviews that somebody starts on a page."""
 
+from account_reviews.bootstrap import Parts
 from account_reviews.domain.access.roles import Verb
-from account_reviews.domain.base import Timestamp
 from account_reviews.domain.errors import ReviewAlreadyRunningError
 from account_reviews.domain.records import Account
 from account_reviews.domain.review.state import ReviewInput, ReviewState
@@ -9,7 +9,7 @@ from account_reviews.services.accounts import find_accounts
 from account_reviews.services.admission import admitted
 from account_reviews.services.halts import ensure_not_halted, starting
 from account_reviews.services.reviews import find_review, open_review
-from account_reviews.services.start_accounts import AWAY, unchecked_accounts
+from account_reviews.services.start_accounts import AWAY, clock_of, unchecked_accounts
 from account_reviews.services.undo import look
 from account_reviews.temporal import names
 from account_reviews.web.identity import Principal
@@ -25,8 +25,9 @@ async def start_for(site: Site, who: Principal, account_id: str) -> ReviewState:
     """
     parts = site.parts
     await ensure_not_halted(parts)
-    account, clock, clock_given = await _read(site, account_id)
+    account = await _read(parts, account_id)
     await site.allow(who, Verb.START, account)
+    clock, clock_given = await clock_of(parts)
     start = ReviewInput(
         account_id=account.id,
         tenant=parts.settings.tenant,
@@ -46,17 +47,12 @@ async def start_for(site: Site, who: Principal, account_id: str) -> ReviewState:
     return state
 
 
-async def _read(site: Site, account_id: str) -> tuple[Account, Timestamp | None, bool]:
-    """The account, the clock of its CRM, and whether that was to be had."""
-    parts = site.parts
+async def _read(parts: Parts, account_id: str) -> Account:
     try:
         (account,) = await find_accounts(parts, ids=(account_id,))
     except AWAY:
         (account,) = await unchecked_accounts(parts, (account_id,))
-    try:
-        return account, await parts.default_as_of(), True
-    except AWAY:
-        return account, None, False
+    return account
 
 
 async def undo_for(

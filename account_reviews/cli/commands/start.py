@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from account_reviews.bootstrap import Parts
-    from account_reviews.domain.base import Timestamp
     from account_reviews.domain.errors import ReviewsError
     from account_reviews.domain.records import Account
     from account_reviews.domain.review.state import ReviewInput
@@ -193,10 +192,11 @@ async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
     from account_reviews.audit.capture.actors import user_name
     from account_reviews.cli.parsing import parse_as_of, parse_metadata
     from account_reviews.domain.review.state import ReviewInput
+    from account_reviews.services.start_accounts import clock_of
 
     as_of, plan_only = fields["as_of"], fields["plan_only"]
     given = parse_as_of(as_of, plan_only=plan_only) if as_of else None
-    default, clock_given = (None, True) if given else await _default_clock(parts)
+    default, clock_given = (None, True) if given else await clock_of(parts)
     interactive = {"interactive": True, "idle_seconds": _idle_seconds(parts)}
     return ReviewInput(
         account_id="",
@@ -210,16 +210,6 @@ async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
         execution=await parts.execution(),
         **(interactive if fields["interactive"] else {}),
     )
-
-
-async def _default_clock(parts: "Parts") -> "tuple[Timestamp | None, bool]":
-    """That of the last import; when the CRM does not say, the review asks it as it reads."""
-    from account_reviews.services.start_accounts import AWAY
-
-    try:
-        return await parts.default_as_of(), True
-    except AWAY:
-        return None, False
 
 
 def _idle_seconds(parts: "Parts") -> float | None:

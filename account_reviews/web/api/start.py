@@ -12,7 +12,7 @@ from temporalio.service import RPCError
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.access.roles import Verb
-from account_reviews.domain.base import Scalar, Timestamp
+from account_reviews.domain.base import Scalar
 from account_reviews.domain.clock import why_too_far
 from account_reviews.domain.errors import (
     BadInputError,
@@ -25,7 +25,7 @@ from account_reviews.presentation.review_documents import started_document
 from account_reviews.services.admission import admitted, is_under_review
 from account_reviews.services.halts import ensure_not_halted, starting
 from account_reviews.services.reviews import open_review
-from account_reviews.services.start_accounts import AWAY, accounts_to_start
+from account_reviews.services.start_accounts import accounts_to_start, clock_of
 from account_reviews.temporal.client import explained
 from account_reviews.web.api.routes import (
     Body,
@@ -166,7 +166,7 @@ _Template = tuple[ReviewInput, bool]
 
 async def _input(site: Site, who: Principal, body: Start) -> _Template:
     parts = site.parts
-    clock, clock_given = (body.as_of, True) if body.as_of else await _clock(parts)
+    clock, clock_given = (body.as_of, True) if body.as_of else await clock_of(parts)
     idle = parts.policy.idle.timeout
     interactive = {
         "interactive": True,
@@ -184,10 +184,3 @@ async def _input(site: Site, who: Principal, body: Start) -> _Template:
         **(interactive if body.interactive else {}),
     )
     return start, body.if_running == "join"
-
-
-async def _clock(parts: Parts) -> tuple[Timestamp | None, bool]:
-    try:
-        return await parts.default_as_of(), True
-    except AWAY:
-        return None, False
