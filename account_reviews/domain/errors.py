@@ -45,6 +45,10 @@ class BadInputError(ReviewsError):
     code = "bad_input"
 
 
+class ReasonRequiredError(BadInputError):
+    """It needs a reason, and has none."""
+
+
 class NotFoundError(ReviewsError):
     """There is nothing under that name."""
 

@@ -111,6 +111,8 @@ def _after(state: ReviewState, account: str) -> NextStep:
         case Outcome.NOTHING_TO_DO:
             return NextStep("Nothing is to be decided; the brief", f"reviews brief {account}")
         case Outcome.COMPLETED:
+            if not written:
+                return NextStep("Nothing was written; the brief", f"reviews brief {account}")
             verb = "was" if written == 1 else "were"
             return NextStep(
                 f"{counted(written, 'change')} {verb} written; the brief",

@@ -19,6 +19,7 @@ from account_reviews.domain.errors import (
     CrmUnavailableError,
     NegativeAnswerError,
     NotFoundError,
+    ReasonRequiredError,
     ReviewsError,
     UnreachableError,
 )
@@ -194,8 +195,8 @@ def _refusal(error: WorkflowUpdateFailedError) -> Exception:
     kind = cause.type if isinstance(cause, ApplicationError) else None
     message = cause.message if isinstance(cause, ApplicationError) else str(cause)
     if kind in _BAD:
-        why = "say why with --reason" if kind == RefusalCode.REASON_REQUIRED else None
-        return BadInputError(message, hint=why)
+        needs_reason = kind == RefusalCode.REASON_REQUIRED
+        return ReasonRequiredError(message) if needs_reason else BadInputError(message)
     if kind in _MISSING:
         return NotFoundError(message)
     if kind in _NO:

@@ -228,7 +228,7 @@ def _fields(
 
 async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> None:
     from account_reviews.cli.parsing import parse_settings
-    from account_reviews.domain.errors import BadInputError, ConflictError
+    from account_reviews.domain.errors import BadInputError, ConflictError, ReasonRequiredError
     from account_reviews.domain.review.messages import (
         Malformed,
         QueuedAnswer,
@@ -268,6 +268,9 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
             await check_owner(parts.accounts, decision)
         try:
             answer = await decide(await temporal(parts), row, decision)
+        except ReasonRequiredError as error:
+            error.hint = "say why with --reason"
+            raise
         except ConflictError as error:
             if output is not Format.TABLE or " is already " not in error.message:
                 raise
