@@ -17,7 +17,8 @@ from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, say
 
 if TYPE_CHECKING:
-    from account_reviews.domain.review.messages import DecisionAnswer
+    from account_reviews.bootstrap import Parts
+    from account_reviews.domain.review.messages import DecisionAnswer, SubmitDecision
     from account_reviews.presentation.words import Words
     from account_reviews.store.review_queries import RequestRow
 
@@ -228,18 +229,16 @@ def _fields(
 
 async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> None:
     from account_reviews.cli.parsing import parse_settings
-    from account_reviews.domain.errors import BadInputError, ConflictError, ReasonRequiredError
+    from account_reviews.domain.errors import BadInputError
     from account_reviews.domain.review.messages import (
         Malformed,
         QueuedAnswer,
         SubmitDecision,
         checked,
     )
-    from account_reviews.presentation.approval_page import late_line
     from account_reviews.services.access import require_decision
     from account_reviews.services.decisions import (
         check_owner,
-        decide,
         numbered_items,
         until_seen,
     )
@@ -266,17 +265,7 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
         await require_decision(parts, row, decision)
         if decision.changes:
             await check_owner(parts.accounts, decision)
-        try:
-            answer = await decide(await temporal(parts), row, decision)
-        except ReasonRequiredError as error:
-            error.hint = "say why with --reason"
-            raise
-        except ConflictError as error:
-            if output is not Format.TABLE or " is already " not in error.message:
-                raise
-            row = await find_request(parts, row.request.request_id)
-            told = late_line(row.request, decision.item_ids, await words_of(parts))
-            raise ConflictError(told or error.message, hint=error.hint) from None
+        answer = await _sent(parts, row, decision, output)
         await until_seen(parts.reader, parts.settings.tenant, row, answer)
         if output is Format.TABLE:
             _print(row, answer, await words_of(parts))
@@ -285,6 +274,29 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
         return
     if isinstance(answer, QueuedAnswer):
         note(unpause_hint(answer.review_id))
+
+
+async def _sent(
+    parts: "Parts", row: "RequestRow", decision: "SubmitDecision", output: Format
+) -> "DecisionAnswer":
+    """The answer; a refusal tells a person what to type, or who was first."""
+    from account_reviews.domain.errors import ConflictError, ReasonRequiredError
+    from account_reviews.presentation.approval_page import late_line
+    from account_reviews.services.decisions import decide
+    from account_reviews.services.lookup import find_request
+    from account_reviews.services.readers import words_of
+
+    try:
+        return await decide(await temporal(parts), row, decision)
+    except ReasonRequiredError as error:
+        error.hint = "say why with --reason"
+        raise
+    except ConflictError as error:
+        if output is not Format.TABLE or " is already " not in error.message:
+            raise
+        row = await find_request(parts, row.request.request_id)
+        told = late_line(row.request, decision.item_ids, await words_of(parts))
+        raise ConflictError(told or error.message, hint=error.hint) from None
 
 
 def _print(row: "RequestRow", answer: "DecisionAnswer", words: "Words") -> None:
