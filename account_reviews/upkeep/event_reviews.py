@@ -18,14 +18,12 @@ from account_reviews.domain.errors import (
 from account_reviews.domain.records import Account
 from account_reviews.domain.review.messages import Refresh
 from account_reviews.domain.review.state import ReviewInput, ReviewKind, ReviewState
-from account_reviews.services.admission import admitted
-from account_reviews.services.halts import starting
 from account_reviews.services.review_workflows import ask, handle_of
+from account_reviews.services.starts import start_one
 from account_reviews.store.event_queue import DueAccount, Watched
 from account_reviews.temporal import names
 from account_reviews.temporal.executions import describe, first_run_of, is_open
 from account_reviews.temporal.signals import signal_once
-from starter import start_review
 
 _ROUNDS: Final = 3
 """A review may close while it is asked, and another begin while one is started."""
@@ -90,11 +88,9 @@ async def _start(
         metadata={HANDLING: due.handling_id},
     )
     try:
-        async with starting(parts) as asked, admitted(parts, client, start, asked) as review:
-            _, state = await start_review(client, review, account)
+        state = await start_one(parts, client, start, account)
     except ReviewAlreadyRunningError:
         return None
-    await parts.first_rows.open_run(state)
     return Followed(EventOutcome.STARTED, state.run_id)
 
 

@@ -16,7 +16,10 @@ PACKAGES = ("workflows", "activities", "account_reviews")
 ABOVE_WORKER = {"account_reviews.cli"}
 ABOVE_STARTER = {
     "worker",
-    *(f"account_reviews.{room}" for room in ("cli", "demo", "runtime", "upkeep", "web")),
+    *(
+        f"account_reviews.{room}"
+        for room in ("cli", "demo", "runtime", "upkeep", "web", "services")
+    ),
 }
 WITHOUT_CODE = {"sql", "templates", "__pycache__"}
 

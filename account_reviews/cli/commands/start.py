@@ -1,6 +1,5 @@
 """`reviews start`: begin reviews of one account, of an owner's, of a file's or of all."""
 
-import asyncio
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -17,15 +16,12 @@ from account_reviews.presentation.tables import View
 from account_reviews.presentation.terminal import note, print_table
 
 if TYPE_CHECKING:
-    from temporalio.client import Client
-
     from account_reviews.bootstrap import Parts
     from account_reviews.domain.errors import ReviewsError
     from account_reviews.domain.records import Account
     from account_reviews.domain.review.state import ReviewInput
     from account_reviews.presentation.next_steps import NextStep
 
-STARTS_AT_ONCE = 8
 GOOD_OUTCOMES = ("completed", "nothing_to_do", "deferred")
 
 
@@ -191,30 +187,17 @@ def _read_ids(file: Path) -> tuple[str, ...]:
 async def _template(parts: "Parts", fields: dict[str, Any]) -> "ReviewInput":
     from account_reviews.audit.capture.actors import user_name
     from account_reviews.cli.parsing import parse_as_of, parse_metadata
-    from account_reviews.domain.review.state import ReviewInput
-    from account_reviews.services.start_accounts import clock_of
+    from account_reviews.services.starts import template
 
     as_of, plan_only = fields["as_of"], fields["plan_only"]
-    given = parse_as_of(as_of, plan_only=plan_only) if as_of else None
-    default, clock_given = (None, True) if given else await clock_of(parts)
-    interactive = {"interactive": True, "idle_seconds": _idle_seconds(parts)}
-    return ReviewInput(
-        account_id="",
-        tenant=parts.settings.tenant,
-        **{name: fields[name] for name in ("kind", "name", "purpose", "agent", "plan_only")},
+    return await template(
+        parts,
+        **{name: fields[name] for name in ("kind", "name", "purpose", "agent", "interactive")},
+        plan_only=plan_only,
         metadata=parse_metadata(fields["metadata"]),
         started_by=fields["started_by"] or user_name(),
-        as_of=given or default,
-        clock_given=clock_given,
-        give_up_after_seconds=parts.policy.gather.give_up_after.total_seconds(),
-        execution=await parts.execution(),
-        **(interactive if fields["interactive"] else {}),
+        as_of=parse_as_of(as_of, plan_only=plan_only) if as_of else None,
     )
-
-
-def _idle_seconds(parts: "Parts") -> float | None:
-    idle = parts.policy.idle.timeout
-    return None if idle is None else idle.total_seconds()
 
 
 async def _start_all(
@@ -227,53 +210,25 @@ async def _start_all(
     raise_first: bool,
 ) -> list[dict[str, Any]]:
     """A row for each account: its review, or why there is none. The others go on."""
-    from temporalio.service import RPCError
-
-    from account_reviews.domain.errors import ReviewsError
+    from account_reviews.presentation.review_documents import started_document
     from account_reviews.services.access import require
-    from account_reviews.temporal.client import explained
+    from account_reviews.services.starts import start_each, start_one, start_or_join
 
     if not accounts:
         return []
     client = await temporal(parts)
-    gate = asyncio.Semaphore(STARTS_AT_ONCE)
 
     async def one(account: "Account") -> dict[str, Any]:
-        async with gate:
-            try:
-                await require(parts, "start", by, account)
-                return await _start_one(parts, client, account, template, join=join)
-            except (ReviewsError, RPCError) as error:
-                if raise_first:
-                    raise
-                said = explained(error) if isinstance(error, RPCError) else error
-                return {"account_id": account.id, "error": said.message}
+        await require(parts, "start", by, account)
+        start = template.model_copy(update={"account_id": account.id})
+        if join:
+            state, joined = await start_or_join(parts, client, start, account)
+            return started_document(state, joined=joined)
+        return started_document(await start_one(parts, client, start, account))
 
-    return list(await asyncio.gather(*(one(account) for account in accounts)))
-
-
-async def _start_one(
-    parts: "Parts", client: "Client", account: "Account", template: "ReviewInput", *, join: bool
-) -> dict[str, Any]:
-    from account_reviews.domain.errors import ReviewAlreadyRunningError
-    from account_reviews.presentation.review_documents import started_document
-    from account_reviews.services.admission import admitted, is_under_review
-    from account_reviews.services.halts import starting
-    from account_reviews.services.reviews import open_review
-    from starter import start_review
-
-    start = template.model_copy(update={"account_id": account.id})
-    try:
-        if join and start.interactive and await is_under_review(client, start):
-            raise ReviewAlreadyRunningError  # which takes no place
-        async with starting(parts) as ask, admitted(parts, client, start, ask) as review:
-            _, state = await start_review(client, review, account)
-    except ReviewAlreadyRunningError:
-        if not join:
-            raise
-        return started_document(await open_review(parts, client, account.id), joined=True)
-    await parts.first_rows.open_run(state)
-    return started_document(state)
+    if raise_first:
+        return [await one(account) for account in accounts]
+    return await start_each(accounts, one)
 
 
 def _raise_refused(refused: "dict[str, ReviewsError]") -> None:

@@ -95,26 +95,14 @@ async def _ask(
     parts: "Parts", client: "Client", of: "ReviewState", change_id: str, by: str, reason: str
 ) -> dict[str, Any]:
     """Begin the undo of one write, or join the one that is open, and wait for its request."""
-    from account_reviews.domain.errors import ReviewAlreadyRunningError
-    from account_reviews.services.halts import starting
-    from account_reviews.services.reviews import find_review
+    from account_reviews.services.starts import start_undo
     from account_reviews.services.undo import look, row
-    from account_reviews.temporal import names
-    from starter import start_review
 
     wanted = await look(parts, of, change_id, by=by, reason=reason)
     undo = wanted.start.undo
     assert undo is not None
-    try:
-        async with starting(parts):
-            _, state = await start_review(client, wanted.start, wanted.account)
-        joined = False
-        await parts.first_rows.open_run(state)
-    except ReviewAlreadyRunningError:
-        joined = True
-        state = (await find_review(parts, names.undo_id(undo.run_id, undo.change_id))).state
-    state = await _come_to_rest(parts, state)
-    return row(state, undo, joined=joined)
+    state, joined = await start_undo(parts, client, wanted)
+    return row(await _come_to_rest(parts, state), undo, joined=joined)
 
 
 async def _come_to_rest(parts: "Parts", state: "ReviewState") -> "ReviewState":

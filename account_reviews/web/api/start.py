@@ -1,32 +1,23 @@
 """Begin reviews."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 from starlette.responses import Response
-from temporalio.client import Client
-from temporalio.service import RPCError
 
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.access.roles import Verb
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.clock import why_too_far
-from account_reviews.domain.errors import (
-    BadInputError,
-    ReviewAlreadyRunningError,
-    ReviewsError,
-)
+from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.records import Account
 from account_reviews.domain.review.state import ReviewInput
 from account_reviews.presentation.review_documents import started_document
-from account_reviews.services.admission import admitted, is_under_review
-from account_reviews.services.halts import ensure_not_halted, starting
-from account_reviews.services.reviews import open_review
-from account_reviews.services.start_accounts import accounts_to_start, clock_of
-from account_reviews.temporal.client import explained
+from account_reviews.services.halts import ensure_not_halted
+from account_reviews.services.start_accounts import accounts_to_start
+from account_reviews.services.starts import start_each, start_one, start_or_join, template
 from account_reviews.web.api.routes import (
     Body,
     Moment,
@@ -41,11 +32,9 @@ from account_reviews.web.api.routes import takes as takes_body
 from account_reviews.web.api.schemas import Started, StartedMany
 from account_reviews.web.identity import Principal
 from account_reviews.web.site import Here, Site
-from starter import start_review
 
 router = APIRouter(route_class=NamedRoute)
 MOST_ACCOUNTS: Final = 200
-_AT_ONCE: Final = 8
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 AccountName = Annotated[
@@ -99,7 +88,8 @@ async def start_reviews(
     await ensure_not_halted(site.parts)
     if body.account is not None:
         (account,) = await _accounts(site.parts, (body.account,), None)
-        row = await _start(site, await site.temporal(), who, account, await _input(site, who, body))
+        start, join = await _template(site, who, body), body.if_running == "join"
+        row = await _start(site, who, account, start, join=join)
         return answer(row, 200 if row["joined"] else 201)
     rows = await _start_all(site, who, body)
     begun = any("error" not in row and not row["joined"] for row in rows)
@@ -125,62 +115,30 @@ async def _start_all(site: Site, who: Principal, body: Start) -> list[dict[str, 
     unknown: dict[str, str] = {}
     named = tuple(dict.fromkeys(body.accounts or ()))
     accounts = await _accounts(site.parts, named, unknown)
-    template, client = await _input(site, who, body), await site.temporal()
-    gate = asyncio.Semaphore(_AT_ONCE)
+    start = await _template(site, who, body)
 
     async def one(account: Account) -> dict[str, Any]:
-        async with gate:
-            try:
-                return await _start(site, client, who, account, template)
-            except (ReviewsError, RPCError) as error:
-                said = explained(error) if isinstance(error, RPCError) else error
-                return {"account_id": account.id, "error": said.message}
+        return await _start(site, who, account, start, join=body.if_running == "join")
 
-    rows = list(await asyncio.gather(*(one(account) for account in accounts)))
+    rows = await start_each(accounts, one)
     return rows + [{"account_id": name, "error": why} for name, why in unknown.items()]
 
 
-async def _start(
-    site: Site, client: Client, who: Principal, account: Account, template: "_Template"
-) -> dict[str, Any]:
-    parts = site.parts
-    await site.allow(who, Verb.START, account)
-    start, join = template
-    start = start.model_copy(update={"account_id": account.id})
-    try:
-        if join and start.interactive and await is_under_review(client, start):
-            raise ReviewAlreadyRunningError  # which takes no place
-        async with starting(parts) as ask, admitted(parts, client, start, ask) as review:
-            _, state = await start_review(client, review, account)
-    except ReviewAlreadyRunningError:
-        if not join:
-            raise
-        return started_document(await open_review(parts, client, account.id), joined=True)
-    await parts.first_rows.open_run(state)
-    return started_document(state)
-
-
-_Template = tuple[ReviewInput, bool]
-"""What all of them are started with, and whether one that is open already will do."""
-
-
-async def _input(site: Site, who: Principal, body: Start) -> _Template:
-    parts = site.parts
-    clock, clock_given = (body.as_of, True) if body.as_of else await clock_of(parts)
-    idle = parts.policy.idle.timeout
-    interactive = {
-        "interactive": True,
-        "idle_seconds": None if idle is None else idle.total_seconds(),
-    }
-    start = ReviewInput(
-        account_id="",
-        tenant=parts.settings.tenant,
-        **body.model_dump(include={"kind", "name", "purpose", "agent", "plan_only", "metadata"}),
+async def _template(site: Site, who: Principal, body: Start) -> ReviewInput:
+    return await template(
+        site.parts,
         started_by=who.name,
-        as_of=clock,
-        clock_given=clock_given,
-        give_up_after_seconds=parts.policy.gather.give_up_after.total_seconds(),
-        execution=await parts.execution(),
-        **(interactive if body.interactive else {}),
+        **body.model_dump(exclude={"account", "accounts", "if_running"}),
     )
-    return start, body.if_running == "join"
+
+
+async def _start(
+    site: Site, who: Principal, account: Account, start: ReviewInput, *, join: bool
+) -> dict[str, Any]:
+    await site.allow(who, Verb.START, account)
+    start = start.model_copy(update={"account_id": account.id})
+    client = await site.temporal()
+    if join:
+        state, joined = await start_or_join(site.parts, client, start, account)
+        return started_document(state, joined=joined)
+    return started_document(await start_one(site.parts, client, start, account))
