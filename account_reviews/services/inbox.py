@@ -12,6 +12,7 @@ from account_reviews.store import name_queries
 from account_reviews.store.inbox_queries import (
     Count,
     InboxFilter,
+    InboxOrder,
     InboxPage,
     InboxReader,
     InboxRow,
@@ -39,18 +40,21 @@ class Seats(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What somebody wants to see. None does not narrow."""
+    """What somebody wants to see, and what first. None does not narrow."""
 
     scope: Scope | None = None
     owner: str | None = None
     """Empty: accounts of nobody."""
     risk: str | None = None
     action: str | None = None
+    order: InboxOrder = InboxOrder.DUE
 
     def filter(self, seats: Seats, scope: Scope) -> InboxFilter:
         """The same for the query."""
         names = {Scope.MINE: seats.mine, Scope.GROUPS: seats.groups, Scope.ALL: None}[scope]
-        return InboxFilter(names=names, owner=self.owner, risk=self.risk, action=self.action)
+        return InboxFilter(
+            names=names, owner=self.owner, risk=self.risk, action=self.action, order=self.order
+        )
 
 
 class Inbox(NamedTuple):
@@ -121,7 +125,7 @@ async def count_mine(parts: Parts, seats: Seats) -> int:
 async def next_after(
     parts: Parts, seats: Seats, wanted: Wanted, passed: Iterable[str]
 ) -> InboxRow | None:
-    """The most urgent request that is none of `passed`; None when nothing else waits."""
+    """The first request that is none of `passed`; None when nothing else waits."""
     gone = set(passed)
     found = await read_inbox(parts, seats, wanted, limit=len(gone) + 1)
     return next((one for one in found.page.items if one.request_id not in gone), None)

@@ -4,11 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.proposals import Action
-from account_reviews.store.cursors import after, make_cursor
+from account_reviews.store.cursors import make_place, read_place
 from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import Row, Statements
 
@@ -17,6 +19,18 @@ _COUNTS: Final = read_sql("account_reviews.store", "inbox_counts.sql")
 _VALUE: Final = (
     "select body#>>'{account,annual_revenue}' as value from reviews.documents where hash = :hash"
 )
+_PLACE: Final = ("ahead", "due", "safety", "smallness")
+"""What rows are in order by, before their id."""
+
+
+class InboxOrder(StrEnum):
+    """What comes first. Else the soonest deadline does, and of one minute the highest risk, then
+    the largest value."""
+
+    DUE = "due"
+    RISK = "risk"
+    VALUE = "value"
+    WAITING = "waiting"
 
 
 class InboxItem(NamedTuple):
@@ -45,7 +59,7 @@ class InboxRow(NamedTuple):
     short_id: str | None
     account_name: str | None
     owner_name: str | None
-    value: str | None
+    value: Decimal | None
     items: tuple[InboxItem, ...]
 
 
@@ -69,7 +83,7 @@ class Count(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class InboxFilter:
-    """Which requests are listed. None does not narrow."""
+    """Which requests are listed, and what comes first. None does not narrow."""
 
     names: tuple[str, ...] | None = None
     """For whom they wait, in small letters; one is enough."""
@@ -77,6 +91,7 @@ class InboxFilter:
     """An owner's id; empty for accounts of nobody."""
     risk: str | None = None
     action: str | None = None
+    order: InboxOrder = InboxOrder.DUE
 
 
 class InboxReader:
@@ -87,7 +102,7 @@ class InboxReader:
         self._tenant = tenant
 
     async def page(self, wanted: InboxFilter, *, cursor: str | None, limit: int) -> InboxPage:
-        """Soonest deadline first. BadInputError for a cursor of another list."""
+        """A page, in its order. BadInputError for a cursor of another list or order."""
         rows = await self._statements.rows(
             _PAGE,
             tenant=self._tenant,
@@ -95,12 +110,15 @@ class InboxReader:
             owner=wanted.owner,
             risk=wanted.risk,
             action=wanted.action,
+            order=wanted.order,
             limit=limit + 1,
-            **after(cursor),
+            **_after(cursor, wanted.order),
         )
-        items = tuple(_row(row) for row in rows[:limit])
-        last = items[-1] if len(rows) > limit else None
-        return InboxPage(items, make_cursor(last.deadline, last.request_id) if last else None)
+        last = rows[limit - 1] if len(rows) > limit else None
+        return InboxPage(
+            tuple(_row(row) for row in rows[:limit]),
+            _cursor(last, wanted.order) if last else None,
+        )
 
     async def counts(
         self, *, mine: Sequence[str], groups: Sequence[str], now: datetime
@@ -117,9 +135,22 @@ class InboxReader:
         return None if found is None else str(found)
 
 
+def _cursor(row: Row, order: InboxOrder) -> str:
+    return make_place(order, [row[name] for name in _PLACE], row["request_id"])
+
+
+def _after(cursor: str | None, order: InboxOrder) -> dict[str, Any]:
+    if cursor is None:
+        return dict.fromkeys(("after_id", *(f"after_{name}" for name in _PLACE)))
+    numbers, key = read_place(cursor, order, len(_PLACE))
+    named = zip(_PLACE, numbers, strict=True)
+    return {"after_id": key, **{f"after_{name}": number for name, number in named}}
+
+
 def _row(row: Row) -> InboxRow:
     items = [_item(one) for one in json.loads(row["items"] or "[]") if _is_open(one)]
-    return InboxRow(**{**row, "items": tuple(items)})
+    told = {name: value for name, value in row.items() if name not in _PLACE}
+    return InboxRow(**{**told, "items": tuple(items)})
 
 
 def _is_open(item: Mapping[str, Any]) -> bool:

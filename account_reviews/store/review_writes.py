@@ -70,6 +70,7 @@ def save_values(
     more = {
         "owner_id": row["owner_id"] or owner_id,
         "workflow_run_id": state.workflow_run_id,
+        "snapshot_hash": state.snapshot.hash if state.snapshot else None,
         "reservation_id": state.reservation_id,
         "requests": json_text([approval_row(state, request) for request in state.requests]),
         "outcomes": json_text(list(settled)),

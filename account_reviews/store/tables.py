@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Numeric,
     Table,
     Text,
     text,
@@ -126,6 +127,11 @@ approval_requests = Table(
     Column("deadline", DateTime(timezone=True), nullable=False),
     Column("body", JSONB, nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column(
+        "value",
+        Numeric,
+        comment="annual revenue of the account, as its review has read it; null: unknown",
+    ),
     Index("approval_requests_open", "tenant", "state", "deadline"),
     Index("approval_requests_run", "run_id"),
 )

@@ -1,5 +1,5 @@
--- A page of requests that wait, soonest deadline first. A value that is null does not narrow it.
-with page as (
+-- A page of requests that wait. A value that is null does not narrow it.
+with ordered as (
   select
     request.request_id,
     request.run_id,
@@ -8,9 +8,22 @@ with page as (
     request.deadline,
     request.requested_at,
     request.body,
+    request.value,
     run.risk_level,
     run.risk_score,
-    run.state
+    run.state,
+
+    -- Ascending, what is not known last. By itself the soonest deadline comes first, and of
+    -- one minute the highest risk, then the largest value.
+    case cast(:order as text)
+      when 'risk' then -coalesce(run.risk_score, -1)
+      when 'value' then -coalesce(request.value, -1)
+      when 'waiting' then extract(epoch from request.requested_at)
+      else 0
+    end as ahead,
+    extract(epoch from date_trunc('minute', request.deadline)) as due,
+    -coalesce(run.risk_score, -1) as safety,
+    -coalesce(request.value, -1) as smallness
 
   from reviews.approval_requests as request
   join reviews.review_runs as run using (run_id)
@@ -31,12 +44,20 @@ with page as (
         jsonb_build_object('action', cast(:action as text))
       )
     )
-    and (
-      cast(:after_at as timestamptz) is null
-      or (request.deadline, request.request_id) > (:after_at, cast(:after_id as text))
-    )
+),
 
-  order by request.deadline, request.request_id
+page as (
+  select *
+  from ordered
+  where cast(:after_id as text) is null
+    or (ahead, due, safety, smallness, request_id) > (
+      cast(:after_ahead as numeric),
+      cast(:after_due as numeric),
+      cast(:after_safety as numeric),
+      cast(:after_smallness as numeric),
+      :after_id
+    )
+  order by ahead, due, safety, smallness, request_id
   limit :limit
 )
 
@@ -52,11 +73,14 @@ select
   page.account_id || '-' || number.number as short_id,
   page.state#>>'{snapshot,account_name}' as account_name,
   page.state#>>'{snapshot,owner_name}' as owner_name,
-  snapshot.body#>>'{account,annual_revenue}' as value,
-  page.body->'items' as items
+  page.value,
+  page.body->'items' as items,
+  page.ahead,
+  page.due,
+  page.safety,
+  page.smallness
 
 from page
 left join reviews.request_numbers as number using (request_id)
-left join reviews.documents as snapshot on snapshot.hash = page.state#>>'{snapshot,hash}'
 
-order by page.deadline, page.request_id
+order by page.ahead, page.due, page.safety, page.smallness, page.request_id

@@ -59,20 +59,29 @@ saved as (
   returning run_id
 ),
 
+-- What the account is worth a year.
+worth as (
+  select cast(body#>>'{account,annual_revenue}' as numeric) as value
+  from reviews.documents
+  where hash = cast(:snapshot_hash as text)
+    and pg_input_is_valid(body#>>'{account,annual_revenue}', 'numeric')
+),
+
 requests as (
   insert into reviews.approval_requests as known (
     request_id, run_id, review_id, tenant, account_id, owner_id, state, requested_at, deadline,
-    body, version
+    body, version, value
   )
   select
     request_id, run_id, review_id, tenant, account_id, owner_id, state, requested_at, deadline,
-    body, version
+    body, version, (select worth.value from worth)
   from jsonb_populate_recordset(null::reviews.approval_requests, cast(:requests as jsonb))
   where exists (select from saved)
   on conflict (request_id) do update set
     state = excluded.state,
     body = excluded.body,
-    version = excluded.version
+    version = excluded.version,
+    value = excluded.value
 ),
 
 -- What people call them by. Of two reviews of an account that save at once, one leaves its number

@@ -1,10 +1,9 @@
-"""The inbox: what waits, soonest deadline first."""
+"""The inbox: what waits, soonest deadline first unless somebody wants another order."""
 
 import uuid
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
@@ -15,7 +14,6 @@ from account_reviews.domain.review.messages import Verdict
 from account_reviews.services.batch_forms import Batch, decide_batch
 from account_reviews.services.inbox import (
     Inbox,
-    Scope,
     Wanted,
     count_mine,
     read_inbox,
@@ -25,6 +23,7 @@ from account_reviews.store.inbox_queries import InboxRow
 from account_reviews.web.csv_files import csv_answer
 from account_reviews.web.errors import status_of
 from account_reviews.web.identity import Principal, Who
+from account_reviews.web.inbox_address import ORDERS, Asked, query_of, words_of
 from account_reviews.web.pages.request import just_decided
 from account_reviews.web.rights import decider_of
 from account_reviews.web.site import Here, Site
@@ -33,7 +32,7 @@ router = APIRouter(include_in_schema=False)
 _MOST_ROWS: Final = 5_000
 """Of a CSV file."""
 
-Text = Annotated[str | None, Query(max_length=200)]
+AsAsked = Annotated[Asked, Depends()]
 
 
 @router.get("/")
@@ -47,17 +46,14 @@ async def inbox_page(
     request: Request,
     site: Here,
     who: Who,
-    show: Text = None,
-    owner: Text = None,
-    risk: Text = None,
-    action: Text = None,
+    asked: AsAsked,
     after: Annotated[str | None, Query(max_length=500)] = None,
     done: Annotated[str | None, Query(max_length=100)] = None,
     decided: Annotated[int | None, Query(ge=1, le=10_000)] = None,
 ) -> Response:
     """A page of it. `done`, `decided`: what was decided just before."""
     await site.allow(who, Verb.READ)
-    wanted = wanted_of(show, owner, risk, action)
+    wanted = asked.wanted
     seats = await seats_of(site.parts, who.name, who.groups)
     inbox = await read_inbox(site.parts, seats, wanted, cursor=after)
     just = await just_decided(site, done)
@@ -74,21 +70,12 @@ async def count(request: Request, site: Here, who: Who) -> Response:
 
 
 @router.get("/inbox.csv")
-async def as_csv(
-    request: Request,
-    site: Here,
-    who: Who,
-    show: Text = None,
-    owner: Text = None,
-    risk: Text = None,
-    action: Text = None,
-) -> Response:
+async def as_csv(request: Request, site: Here, who: Who, asked: AsAsked) -> Response:
     """The same list for a spreadsheet, which takes nothing in it for a formula."""
     await site.allow(who, Verb.READ)
-    wanted = wanted_of(show, owner, risk, action)
     seats = await seats_of(site.parts, who.name, who.groups)
     words = await site.words(request, who)
-    inbox = await read_inbox(site.parts, seats, wanted, limit=_MOST_ROWS)
+    inbox = await read_inbox(site.parts, seats, asked.wanted, limit=_MOST_ROWS)
     columns = ("Request", "Account", "Account id", "Owner", "Risk", "Revenue", "Asked", "Due")
     rows = (
         (
@@ -111,7 +98,7 @@ async def as_csv(
 async def decide(request: Request, site: Here, who: Who) -> Response:
     """The same decision on everything that is ticked, each by itself."""
     form = await request.form()
-    wanted = wanted_of(*(_text(form, name) for name in ("show", "owner", "risk", "action")))
+    wanted = Asked.of(form).wanted
     await site.allow(who, Verb.READ)
     results, problem, status, form_id = None, None, 409, uuid.uuid4().hex
     try:
@@ -124,8 +111,8 @@ async def decide(request: Request, site: Here, who: Who) -> Response:
     except ReviewsError as error:
         problem, status = error, status_of(error)
     if results is not None and all(one.ok for one in results):
-        words = {**_query(wanted), "decided": sum(one.ticked for one in results)}
-        return RedirectResponse(f"/inbox?{urlencode(words)}", 303)
+        decided = str(sum(one.ticked for one in results))
+        return RedirectResponse(f"/inbox{query_of(wanted, decided=decided)}", 303)
     seats = await seats_of(site.parts, who.name, who.groups)
     inbox = await read_inbox(site.parts, seats, wanted)
     ticked = {value for value in form.getlist("change") if isinstance(value, str)}
@@ -142,27 +129,6 @@ async def decide(request: Request, site: Here, who: Who) -> Response:
         reason=_text(form, "reason") or "",
         ticked=ticked,
     )
-
-
-def wanted_of(show: str | None, owner: str | None, risk: str | None, action: str | None) -> Wanted:
-    """What the address says; what it says wrongly does not narrow. `owner` is - for nobody."""
-    return Wanted(
-        scope=Scope(show) if show in list(Scope) else None,
-        owner="" if owner == "-" else owner or None,
-        risk=risk or None,
-        action=action if action in list(Action) else None,
-    )
-
-
-def _query(wanted: Wanted, **more: str | None) -> dict[str, str]:
-    found = {
-        "show": wanted.scope,
-        "owner": "-" if wanted.owner == "" else wanted.owner,
-        "risk": wanted.risk,
-        "action": wanted.action,
-        **more,
-    }
-    return {name: str(value) for name, value in found.items() if value}
 
 
 def _text(form: FormData, name: str) -> str | None:
@@ -197,9 +163,7 @@ async def _page(
     **more: Any,
 ) -> Response:
     def address(**changes: str | None) -> str:
-        words = {**_query(wanted), **changes}
-        query = urlencode({name: value for name, value in words.items() if value})
-        return f"/inbox?{query}" if query else "/inbox"
+        return f"/inbox{query_of(wanted, **changes)}"
 
     following = inbox.page.next_cursor
     return await site.page(
@@ -212,6 +176,9 @@ async def _page(
             "more": address(after=following, show=inbox.scope) if following else None,
             "csv": address(show=inbox.scope).replace("/inbox", "/inbox.csv", 1),
             "actions": [one.value for one in Action],
+            "orders": ORDERS,
+            "kept": words_of(wanted._replace(scope=inbox.scope)),
+            "along": query_of(wanted),
             "form_id": uuid.uuid4().hex,
             "batch": site.parts.guard.lets_batch,
             "just": None, "decided": None, "results": None, "problem": None, "reason": "",

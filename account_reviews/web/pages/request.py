@@ -3,7 +3,6 @@
 import asyncio
 from functools import partial
 from typing import Annotated, Any, Final, NamedTuple
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -38,6 +37,7 @@ from account_reviews.web.errors import status_of
 from account_reviews.web.fragment_streams import stream
 from account_reviews.web.handing_over import hand_over
 from account_reviews.web.identity import Principal, Who, still_known
+from account_reviews.web.inbox_address import Asked, query_of
 from account_reviews.web.rights import decider_of, permission_of
 from account_reviews.web.site import Here, Site
 
@@ -80,7 +80,7 @@ async def decide(request: Request, site: Here, who: Who, name: str) -> Response:
     except (BadInputError, NegativeAnswerError, NotFoundError) as error:
         status = status_of(error)
         return await _page(request, site, who, view, status, typed=typed.again(), problem=error)
-    return RedirectResponse(await _following(site, who, view), 303)
+    return RedirectResponse(await _following(request, site, who, view), 303)
 
 
 @router.post("/requests/{name}/delegate")
@@ -100,7 +100,7 @@ async def delegate(
         await hand_over(site, words, who, view.row, to=to, reason=reason)
     except ReviewsError as error:
         return await _page(request, site, who, view, status_of(error), problem=error)
-    return RedirectResponse(f"/requests/{_name(view)}", 303)
+    return RedirectResponse(f"/requests/{_name(view)}{query_of(_wanted(request))}", 303)
 
 
 @router.get("/requests/{name}/live")
@@ -114,7 +114,8 @@ async def live(
     """Tells an open page that the request has changed since, and what becomes of it."""
     row = await find_request(site.parts, name)
     await site.allow(who, Verb.READ, row)
-    back = f"/requests/{row.short_id or row.request.request_id}"
+    name = row.short_id or row.request.request_id
+    back = f"/requests/{name}{query_of(_wanted(request))}"
     return live_stream(request, site, who, row, Seen(seen, who.name, back))
 
 
@@ -207,19 +208,27 @@ def _name(view: RequestView) -> str:
     return view.row.short_id or view.request.request_id
 
 
-async def _following(site: Site, who: Principal, view: RequestView) -> str:
-    """Where to go on: to the next one that waits for him, else to the inbox."""
-    seats = await seats_of(site.parts, who.name, who.groups)
-    done = urlencode({"done": _name(view)})
+def _wanted(request: Request) -> Wanted:
+    """What he wants of the inbox that he comes from."""
+    return Asked.of(request.query_params).wanted
+
+
+async def _following(request: Request, site: Site, who: Principal, view: RequestView) -> str:
+    """Where to go on: to the next one of the list that he comes from, else to the inbox."""
+    wanted = _wanted(request)
     row = await find_request(site.parts, view.request.request_id)
     if row.request.is_pending and any(
         one.is_open and who.name not in one.approvals for one in row.request.items
     ):
-        return f"/requests/{_name(view)}"
+        return f"/requests/{_name(view)}{query_of(wanted)}"
+    seats = await seats_of(site.parts, who.name, who.groups)
     is_mine = {one.strip().lower() for one in view.request.approvers} & set(seats.mine)
-    wanted = Wanted(scope=Scope.MINE if is_mine else Scope.ALL)
-    found = await next_after(site.parts, seats, wanted, [view.request.request_id])
-    return f"/requests/{found.short_id or found.request_id}?{done}" if found else f"/inbox?{done}"
+    scope = wanted.scope or (Scope.MINE if is_mine else Scope.ALL)
+    found = await next_after(
+        site.parts, seats, wanted._replace(scope=scope), [view.request.request_id]
+    )
+    where = f"/requests/{found.short_id or found.request_id}" if found else "/inbox"
+    return f"{where}{query_of(wanted, done=_name(view))}"
 
 
 async def _page(
@@ -235,6 +244,7 @@ async def _page(
     words = await site.words(request, who)
     seats = absent_seats(view.request, who.name)
     may, why = _may(site, who, view)
+    along = query_of(_wanted(request))
     return await site.page(
         request,
         who,
@@ -244,8 +254,9 @@ async def _page(
             "just": None, "unknown": None, "is_sent": False, "late": None, "problem": None,
             "link": None,
             "seats": seats, "may": may or bool(seats), "why_not": why,
-            "action": f"/requests/{_name(view)}/decide",
-            "live": f"/requests/{_name(view)}/live",
+            "action": f"/requests/{_name(view)}/decide{along}",
+            "along": along,
+            "live": f"/requests/{_name(view)}/live{along}",
             **context_of(view, words, typed),
             **more,
         },

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -10,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.domain.analysis.model import RiskLevel
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.proposals import Action
-from account_reviews.store.inbox_queries import InboxFilter, InboxReader
+from account_reviews.store.inbox_queries import InboxFilter, InboxOrder, InboxReader
 from account_reviews.store.link_uses import LinkUses
+from account_reviews.store.reviews import ReviewStore
 from tests.support.connections import statements_on
 from tests.support.inboxes import hours, put, waiting
 from tests.support.review_states import task_change
@@ -59,6 +61,71 @@ async def test_the_soonest_deadline_comes_first_on_every_page(
     reader: InboxReader, limit: int
 ) -> None:
     assert await accounts(reader, limit) == [f"ac-{number}" for number in (6, 5, 4, 3, 2, 1, 0)]
+
+
+async def revenue(engine: AsyncEngine, tenant: str, account: str, amount: str | None) -> str:
+    """A stored snapshot in which the account is worth so much; its hash."""
+    body = {"tenant": tenant, "account": {"id": account, "annual_revenue": amount}}
+    return await ReviewStore(engine).put_document("snapshot", body)
+
+
+@pytest.fixture
+async def mixed(engine: AsyncEngine, tenant: str) -> InboxReader:
+    """Five requests, three of one minute; asked in the order of their names."""
+    for account, seconds, risk, amount in (
+        ("late-rich", 7200, 90, "1000000"),
+        ("same-mild", 3601, 10, "900"),
+        ("same-hot-poor", 3602, 80, "20"),
+        ("same-hot-rich", 3603, 80, "1E+3"),
+        ("soon-unknown", 0, None, None),
+    ):
+        state = waiting(account, at=NOW + timedelta(seconds=seconds), tenant=tenant)
+        assert state.snapshot is not None
+        assert state.analysis is not None
+        known = await revenue(engine, tenant, account, amount)
+        state.snapshot = state.snapshot.model_copy(update={"hash": known})
+        state.analysis = state.analysis.model_copy(update={"risk_score": risk})
+        await put(engine, state)
+    return InboxReader(statements_on(engine), tenant)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 50])
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("due", "soon-unknown same-hot-rich same-hot-poor same-mild late-rich"),
+        ("risk", "late-rich same-hot-rich same-hot-poor same-mild soon-unknown"),
+        ("value", "late-rich same-hot-rich same-mild same-hot-poor soon-unknown"),
+        ("waiting", "soon-unknown same-mild same-hot-poor same-hot-rich late-rich"),
+    ],
+)
+async def test_every_order_holds_over_all_pages(
+    mixed: InboxReader, order: str, expected: str, limit: int
+) -> None:
+    assert await accounts(mixed, limit, order=InboxOrder(order)) == expected.split()
+
+
+async def test_a_cursor_is_of_one_order(mixed: InboxReader) -> None:
+    page = await mixed.page(InboxFilter(order=InboxOrder.RISK), cursor=None, limit=2)
+    with pytest.raises(BadInputError):
+        await mixed.page(InboxFilter(order=InboxOrder.VALUE), cursor=page.next_cursor, limit=2)
+
+
+async def test_a_request_shows_what_its_account_was_worth_when_it_was_read_last(
+    engine: AsyncEngine, tenant: str
+) -> None:
+    state = waiting("ac-1", at=NOW, tenant=tenant)
+    assert state.snapshot is not None
+    found = []
+    for amount in ("120000", "150000.50", "1E+999999", None):
+        known = await revenue(engine, tenant, "ac-1", amount)
+        state.snapshot = state.snapshot.model_copy(update={"hash": known})
+        state.version += 1
+        await put(engine, state)
+        reader = InboxReader(statements_on(engine), tenant)
+        (row,) = (await reader.page(InboxFilter(), cursor=None, limit=1)).items
+        found.append(row.value)
+    assert found == [Decimal(120_000), Decimal("150000.50"), None, None]
 
 
 async def test_filters_hold_together(reader: InboxReader) -> None:

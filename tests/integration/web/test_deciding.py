@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -229,6 +229,45 @@ async def test_the_inbox_answers_as_it_went(web: Web, state: ReviewState) -> Non
     form = {"decision_id": "abc123", "verdict": "approve", "change": ticked(state)}
     assert (await browser.post("/inbox/decide", data=form)).status_code == 503
     assert (await browser.post("/inbox/decide", data={})).status_code == 422
+
+
+async def others_wait(engine: AsyncEngine, tenant: str) -> None:
+    """Two more requests of ow-1: a mild one that is due first, and a grave one."""
+    for account, due, risk in (("ac-2", -2, 10), ("ac-3", 2, 95)):
+        one = waiting(account, at=datetime.now(UTC) + timedelta(hours=due), tenant=tenant)
+        assert one.analysis is not None
+        one.analysis = one.analysis.model_copy(update={"risk_score": risk})
+        await put(engine, one)
+
+
+async def test_the_order_and_the_filters_go_along_from_the_inbox_to_the_next_request(
+    web: Web, worker: Worker, engine: AsyncEngine, state: ReviewState
+) -> None:
+    await others_wait(engine, web.parts.settings.tenant)
+    browser = await web.signed_in(Role.APPROVER, name="ow-1")
+    along = "?owner=ow-1&amp;sort=risk"
+    inbox = (await browser.get("/inbox?owner=ow-1&sort=risk")).text
+    assert re.findall(r'href="/requests/(ac-\d)-1(\S*)"', inbox) == [
+        ("ac-3", along), ("ac-1", along), ("ac-2", along),
+    ]  # fmt: skip
+    assert '<option value="risk" selected>highest risk first' in inbox
+    assert '<input type="hidden" name="sort" value="risk">' in inbox
+    rows = (await browser.get("/inbox.csv?owner=ow-1&sort=risk")).text.splitlines()
+    assert [one.split(",")[2] for one in rows[1:]] == ["ac-3", "ac-1", "ac-2"]
+    page = (await browser.get(f"{PAGE}?owner=ow-1&sort=risk")).text
+    assert f'action="{PAGE}/decide{along}"' in page
+    assert f'href="/inbox{along}" data-key="n"' in page
+    answer = await browser.post(f"{PAGE}/decide?owner=ow-1&sort=risk", data=form_on(state))
+    assert answer.headers["location"] == "/requests/ac-3-1?owner=ow-1&sort=risk&done=ac-1-1"
+
+
+async def test_without_an_order_the_soonest_deadline_is_next(
+    web: Web, worker: Worker, engine: AsyncEngine, state: ReviewState
+) -> None:
+    await others_wait(engine, web.parts.settings.tenant)
+    browser = await web.signed_in(Role.APPROVER, name="ow-1")
+    answer = await browser.post(f"{PAGE}/decide", data=form_on(state))
+    assert answer.headers["location"] == "/requests/ac-2-1?done=ac-1-1"
 
 
 async def test_a_policy_that_changes_counts_at_once(
