@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final, NamedTuple
 
-from account_reviews.domain.analysis.model import Evidence, OpenTask, Recommendation
+from account_reviews.domain.analysis.model import Evidence, OpenTask, Recommendation, is_news
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.proposals import Action, ItemState
 from account_reviews.domain.records import Account, RecordRef, RecordType
@@ -248,7 +248,7 @@ class _Maker:
         brief = self._brief
         grave = ("critical", "high", "medium", "low")
         pressing = sorted(
-            (one for one in brief.findings if one.requires_attention and not _new(one.kind)),
+            (one for one in brief.findings if one.requires_attention and is_news(one.kind)),
             key=lambda one: grave.index(one.severity),
         )
         found: dict[frozenset[tuple[str | None, str]], Claim] = {}
@@ -263,7 +263,7 @@ class _Maker:
         return tuple(
             self._tell.detected(one, brief.findings)
             for one in sorted(brief.changes, key=lambda one: not one.requires_attention)
-            if not _new(one.type)
+            if is_news(one.type)
         )
 
     def _findings(self) -> tuple[Claim, ...]:
@@ -272,7 +272,7 @@ class _Maker:
         return tuple(
             self._tell.finding(one)
             for one in self._brief.findings
-            if not _new(one.kind)
+            if is_news(one.kind)
             and not any((one.kind, it.record.id, it.field) in changed for it in one.evidence)
         )
 
@@ -366,11 +366,6 @@ def _evidence_of(brief: Brief) -> tuple[Evidence, ...]:
 
 def _facts_of(evidence: Iterable[Evidence]) -> frozenset[tuple[str | None, str]]:
     return frozenset((one.record.id, one.field) for one in evidence)
-
-
-def _new(kind: str) -> bool:
-    """That an account is reviewed for the first time is no news of it."""
-    return kind == "new_account"
 
 
 def score_of(score: int | None) -> str | None:

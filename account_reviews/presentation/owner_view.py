@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from account_reviews.domain.analysis.model import GRAVE, Evidence
+from account_reviews.domain.analysis.model import GRAVE, Evidence, is_news
 from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.domain.reports.owner_brief import (
     UNASSIGNED,
@@ -217,9 +217,7 @@ class _Maker:
         if update is None:
             return ()
         return tuple(
-            self._tell.change(one, one.old, one.new)
-            for one in update.changes
-            if one.type != "new_account"
+            self._tell.change(one, one.old, one.new) for one in update.changes if is_news(one.type)
         )
 
     def _advised(

@@ -176,6 +176,11 @@ class DetectedChange(Model):
     requires_attention: bool = False
 
 
+def is_news(change_type: str) -> bool:
+    """Whether a change is told: that an account is reviewed for the first time is no news of it."""
+    return change_type != "new_account"
+
+
 class OpenTask(Model):
     """A task that stands open in the CRM, so that it is not proposed once more."""
 

@@ -14,6 +14,7 @@ from account_reviews.domain.analysis.model import (
     PreviousRisk,
     RiskLevel,
     Severity,
+    is_news,
 )
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.canonical import content_hash
@@ -201,7 +202,11 @@ def _changed_accounts(facts: DigestFacts) -> Iterator[ChangedAccount]:
     for review in sorted(facts.reviews, key=lambda one: one.account_id):
         if facts.last is None and review.analysed_at <= since:
             continue
-        fresh = [one for one in review.analysis.changes if _mark(review, one) not in known]
+        fresh = [
+            one
+            for one in review.analysis.changes
+            if is_news(one.type) and _mark(review, one) not in known
+        ]
         if fresh:
             yield ChangedAccount(
                 account_id=review.account_id,

@@ -67,8 +67,10 @@ async def test_it_tells_the_owners_accounts_and_no_others(world: World) -> None:
         "select account_id from reviews.review_runs where tenant = :tenant and owner_id = 'ow-4'"
     )}  # fmt: skip
     found = await digest(world, "ow-4")
-    assert {one.account_id for one in found.changed} == mine
-    assert {one.account_id for one in found.waiting} <= mine
+    assert found.changed == ()  # reviewed for the first time
+    waiting = {one.account_id for one in found.waiting}
+    assert waiting
+    assert waiting <= mine
     assert len(found.first_accounts) == 3
     assert all(one.why and one.account_id in mine for one in found.first_accounts)
     deadlines = [one.deadline for one in found.waiting]
@@ -112,13 +114,17 @@ async def test_who_else_must_approve_is_told_too(world: World) -> None:
 async def test_an_account_that_went_to_somebody_else_is_told_there(world: World) -> None:
     (snapshot,) = (await world.snapshots(FIRST, ["ac-034"])).values()
     owner = snapshot.account.owner_id
-    assert "ac-034" in {one.account_id for one in (await digest(world, owner)).changed}
+    assert "ac-034" in {one.account_id for one in (await digest(world, owner)).waiting}
+    (first,) = (one for one in await world.open_reviews() if one.account_id == "ac-034")
+    await world.decide(first, "reject", MORNING)
     moved = snapshot.model_copy(
         update={"account": snapshot.account.model_copy(update={"owner_id": "ow-5"})}
     )
     await world.review(moved, MORNING + HOUR)
     later = MORNING + 2 * HOUR
-    assert "ac-034" in {one.account_id for one in (await digest(world, "ow-5", later)).changed}
+    (told,) = (await digest(world, "ow-5", later)).changed
+    assert told.account_id == "ac-034"
+    assert "owner_change" in {one.type for one in told.changes}
     assert "ac-034" not in {one.account_id for one in (await digest(world, owner, later)).changed}
 
 

@@ -13,6 +13,7 @@ from tests.support.build import (
     again,
     deal,
     idle,
+    review,
     snapshot,
 )
 from tests.support.digests import CHANGED, DAY, HOUR, closed_review, digest_of, of_account, request
@@ -43,6 +44,15 @@ def test_a_change_is_told_once() -> None:
 def test_the_first_digest_tells_what_was_found_since_yesterday() -> None:
     assert digest_of([of_account("A", CHANGED, analysed_at=AS_OF - 72 * HOUR)]).nothing_new
     assert not digest_of([of_account("A", CHANGED, analysed_at=AS_OF - 20 * HOUR)]).nothing_new
+
+
+def test_a_first_review_is_no_news_and_what_changes_after_it_is() -> None:
+    first = digest_of([of_account("A", review(snapshot()))])
+    assert [one.type for one in review(snapshot()).changes] == ["new_account"]
+    assert first.nothing_new
+    assert not first.changed
+    second = digest_of([of_account("A", CHANGED)], yesterday(first))
+    assert [one.type for one in second.changed[0].changes] == ["status_change"]
 
 
 def test_overdue_requests_come_first() -> None:
