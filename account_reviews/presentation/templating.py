@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from account_reviews.domain.characters import escaped_in_markdown, isolated, shown_on_one_line
+from account_reviews.presentation.terms import LEGEND
 from account_reviews.presentation.words import Words
 
 Form = Literal["md", "html", "text"]
@@ -67,7 +68,7 @@ def html_templates() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, finalize=_for_html, **_OPTIONS
     )
-    environment.globals["web_link"] = web_link
+    environment.globals.update(web_link=web_link, LEGEND=LEGEND)
     environment.filters["breakable"] = breakable
     return environment
 

@@ -8,14 +8,13 @@ from account_reviews.domain.vocabulary import EMPTY, TERMS, UNKNOWN, outcome_of,
 __all__ = ["EMPTY", "LEGEND", "TERMS", "UNKNOWN", "account_named", "outcome_of", "term_of"]
 
 LEGEND: Final[Mapping[str, str]] = {
-    '"At Risk"': "a status of the account in the CRM. Somebody has set it there, or a review with "
-    "approval.",
-    "fragile": "a band of the health score, between moderate and critical. The score counts "
-    "contact, and takes points off for each danger.",
-    "risk": "a level, from none over low, medium and high to critical, by the points that speak "
-    "against the account; unknown where too little is known.",
+    "Risk": "what speaks against the account, in points of 100: none, low, medium, high or "
+    "critical; unknown where too little is known.",
+    "Health": "how well it goes, in points of 100: healthy, moderate, fragile or critical. Contact "
+    "counts, and each danger takes points off.",
+    'Status "At Risk"': "what the CRM says. Somebody has set it there, or a review with approval.",
 }
-"""What three words mean that sound alike, for pages to show: word -> sentence."""
+"""What words mean that sound alike, for pages to show: word -> sentence."""
 
 
 def account_named(name: str | None, account_id: str) -> str:

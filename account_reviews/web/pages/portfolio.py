@@ -9,10 +9,9 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from account_reviews.domain.access.roles import Verb
-from account_reviews.domain.analysis.model import HealthBand, RiskLevel
+from account_reviews.domain.analysis.model import GRAVE, HealthBand, RiskLevel
 from account_reviews.domain.cycle.state import CycleStatus
 from account_reviews.domain.reports.owner_brief import UNASSIGNED
-from account_reviews.presentation.terms import LEGEND
 from account_reviews.presentation.words import Words
 from account_reviews.services import portfolio
 from account_reviews.services.lookup import find_account, find_owner
@@ -106,7 +105,6 @@ async def overview(
         groups=groups,
         worst=[one for one in lines if portfolio.is_at_risk(one)][:WORST],
         last=await _since_last(site, words, figures),
-        legend=LEGEND,
         **_choices(),
     )
 
@@ -201,7 +199,7 @@ async def _since_last(site: Site, words: Words, now: portfolio.Figures) -> Since
     if report is None:
         return None
     then = report["risk_distribution"]
-    before = sum(then.get(level, 0) for level in ("critical", "high"))
+    before = sum(then.get(level, 0) for level in GRAVE)
     told = f"{words.count(before, 'account')} at high or critical risk then, {now.at_risk} now."
     return Since(last.run_id, last.closed_at or last.updated_at, told)
 

@@ -61,7 +61,7 @@ def test_at_risk_is_only_a_status_of_the_crm() -> None:
     words = [term_of(word) for kind in ENUMS for word in kind if kind is not AccountStatus]
     assert not [word for word in words if word.casefold() == "at risk"]
     assert term_of(HealthBand.AT_RISK) == "fragile"
-    assert list(LEGEND) == ['"At Risk"', "fragile", "risk"]
+    assert list(LEGEND) == ["Risk", "Health", 'Status "At Risk"']
 
 
 @pytest.mark.parametrize(
