@@ -9,6 +9,7 @@ from temporalio import activity
 from account_reviews.domain.analysis.analysis import AnalysisInputs, analyse
 from account_reviews.domain.analysis.model import Analysis, PreviousRisk
 from account_reviews.domain.base import first_fault
+from account_reviews.domain.counting import counted
 from account_reviews.domain.errors import (
     ConflictError,
     DocumentUnreadableError,
@@ -130,5 +131,5 @@ def summarise_analysis(analysis: Analysis) -> str:
     findings = len(analysis.findings)
     return (
         f"risk {risk.level}{score}, health {term_of(health.band)}{points}, "
-        f"{findings} finding{'' if findings == 1 else 's'}"
+        f"{counted(findings, 'finding')}"
     )

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from account_reviews.domain.audit.masks import mask_personal_data
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.characters import written_on_one_line
+from account_reviews.domain.counting import counted
 from account_reviews.domain.proposals import Action, ProposedChange
 from account_reviews.domain.reports.digest import Digest
 from account_reviews.domain.review.approvals import ApprovalRequest
@@ -97,7 +98,7 @@ def notice_message(
     """The message of one notice for one person."""
     items = [item for item in request.items if item.is_open] or list(request.items)
     account = _account(subject, wording)
-    what = f"{_counted(len(items), 'proposed change')} for {account}"
+    what = f"{counted(len(items), 'proposed change')} for {account}"
     due = local_time(request.deadline, to.zone)
     return Message(
         key=key,
@@ -293,7 +294,7 @@ def _digest_lines(
         when = local_time(one.deadline, to.zone)
         late = "OVERDUE since" if one.overdue else "until"
         name = mask_personal_data(written_on_one_line(one.account_name))
-        yield f"  {late} {when}: {name} ({_counted(len(one.items), 'change')})"
+        yield f"  {late} {when}: {name} ({counted(len(one.items), 'change')})"
         yield f"    reviews approvals show {one.request_id}"
         if one.request_id in links:
             yield f"    decide, once: {links[one.request_id]}"
@@ -344,7 +345,3 @@ def _link(request: ApprovalRequest, wording: Wording) -> str | None:
     if not wording.web_url:
         return None
     return f"{wording.web_url.rstrip('/')}/requests/{quote(request.request_id, safe='')}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,13 +1,12 @@
 """An approval request as a person reads it in a terminal: lines of at most 80 columns. Pure."""
 
 import shlex
-import textwrap
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from account_reviews.domain.characters import shown_on_one_line
 from account_reviews.domain.review.terms import RACE
+from account_reviews.presentation import wrapping
 from account_reviews.presentation.next_steps import people
 from account_reviews.presentation.terms import EMPTY
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from account_reviews.presentation.words import Words
 
 WIDTH: Final = 79
-_SECOND_COLUMN: Final = "\uffff"
-"""Is no sign, and in no text that is shown."""
 _FINDINGS: Final = 12
 _SOURCES: Final = 6
 _SAID_ABOVE: Final = ("subject", "title", "due_at", "owner_id")
@@ -90,7 +87,7 @@ def item_lines(
     lines = [
         *wrapped(f"Item {place} of {count}: {told}"),
         *(wrapped(standing, "  ") if (standing := _standing(item, words)) else ()),
-        *wrapped(f"why: {change.rationale}", "  "),
+        *wrapped(f"why: {words.prose(change.rationale)}", "  "),
     ]
     if change.author is not None:
         lines += wrapped(f"proposed by {words.person(change.author)}", "  ")
@@ -246,8 +243,7 @@ def cited(evidence: "Evidence", words: "Words") -> str | None:
     elif name in _ADDRESSES:
         return None
     else:
-        before, after = words.value(name, evidence.before), words.value(name, evidence.after)
-        what = f"{before} \N{RIGHTWARDS ARROW} {after}"
+        what = words.moved(name, evidence.before, evidence.after)
     return f"{where.rstrip()}, {words.field(name)}: {what}{when}"
 
 
@@ -283,7 +279,7 @@ def _source(
     words: "Words",
 ) -> str | None:
     old = " (old)" if reference.fresh is False else ""
-    found = known.get((reference.entity_id, reference.field or ""))
+    found = reference.evidence or known.get((reference.entity_id, reference.field or ""))
     if found is not None:
         text = cited(found, words)
         return None if text is None else f"{text}{old}"
@@ -309,23 +305,4 @@ def _all_evidence(analysis: "Analysis") -> "Iterable[Evidence]":
 
 def wrapped(text: str, indent: str = "") -> list[str]:
     """Lines of WIDTH columns; what goes on stands deeper. Without text one empty line."""
-    if not text:
-        return [""]
-    lines = textwrap.wrap(
-        _spread(shown_on_one_line(text)),
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=f"{indent}    ",
-        break_on_hyphens=False,
-    )
-    return [line.replace(_SECOND_COLUMN, "") for line in lines]
-
-
-def _spread(text: str) -> str:
-    """With as many characters as a terminal needs columns: some signs take two."""
-    if text.isascii():
-        return text
-    return "".join(
-        f"{sign}{_SECOND_COLUMN}" if unicodedata.east_asian_width(sign) in "WF" else sign
-        for sign in text
-    )
+    return wrapping.wrapped(shown_on_one_line(text), WIDTH, indent=indent, hanging=f"{indent}    ")

@@ -1,11 +1,11 @@
 """What a document claims, and where it has that from: a claim is a sentence and its sources."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
+from account_reviews.domain.analysis.evidence import same_moment
 from account_reviews.domain.analysis.model import (
     DetectedChange,
     Evidence,
@@ -19,8 +19,6 @@ from account_reviews.presentation.words import Words
 
 SOURCES: Final = 3
 """Sources that stand beside a claim; the others are folded up."""
-_STAMP: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
-_WORTH: Final = re.compile(r"(?<=\bworth )(\d[\d,]*(?:\.\d+)?)(?: ([A-Z]{3})\b)?")
 _TOLD_BY_FINDING: Final = ("inactivity_threshold", "deal_stalled", "owner_change")
 _NO_VALUES: Final = ("id", "version")
 """Fields whose value is for programs: that there is the record is what they say."""
@@ -144,7 +142,7 @@ class Teller:
         known: Iterable[Evidence],
         records: Iterable[RecordRef] = (),
     ) -> tuple[Source, ...]:
-        """What a recommendation rests on; what the review cites says the values of it.
+        """What a recommendation rests on; where it does not keep what was seen, `known` says it.
 
         `records` are called by their names, also where no value of them is known.
         """
@@ -153,7 +151,7 @@ class Teller:
         named |= {(kind, key): one.record for (kind, key, _), one in cited.items()}
         found = []
         for one in references:
-            evidence = cited.get((one.entity_type, one.entity_id, one.field or ""))
+            evidence = one.evidence or cited.get((one.entity_type, one.entity_id, one.field or ""))
             record = named.get((one.entity_type, one.entity_id))
             found.append(self.evidence(evidence) if evidence else self._reference(one, record))
         return tuple(dict.fromkeys(found))
@@ -168,14 +166,13 @@ class Teller:
 
     def prose(self, text: str) -> str:
         """A sentence of the rules, with its times and sums as people write them."""
-        text = _STAMP.sub(lambda found: self.words.moment(datetime.fromisoformat(found[0])), text)
-        return _WORTH.sub(lambda it: self.words.money(it[1].replace(",", ""), it[2]), text)
+        return self.words.prose(text)
 
     def _source(
         self, record: RecordRef, name: str, at: datetime | None, told: str, value: Scalar
     ) -> Source:
         when = None if at is None else self.words.moment(at)
-        if when is not None and _same_moment(value, at):
+        if when is not None and same_moment(value, at):
             when = None  # the value is that time
         plain = name in _NO_VALUES
         return Source(
@@ -200,10 +197,7 @@ class Teller:
         return self.words.value(name.removeprefix("custom."), value)
 
     def _moved(self, name: str, old: Scalar, new: Scalar) -> str:
-        now = self._value(name, new)
-        if old is None or old == "":
-            return now
-        return f"{self._value(name, old)} → {now}"
+        return self.words.moved(name.removeprefix("custom."), old, new)
 
 
 def moved_score(now: int, before: int) -> str:
@@ -225,12 +219,3 @@ def _finding_of(change: Changed, findings: Sequence[Finding]) -> Finding | None:
         ),
         None,
     )
-
-
-def _same_moment(value: Scalar, at: datetime | None) -> bool:
-    if not isinstance(value, str) or at is None or len(value) <= 10:
-        return False
-    try:
-        return datetime.fromisoformat(value) == at
-    except (ValueError, TypeError):
-        return False

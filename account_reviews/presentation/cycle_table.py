@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from account_reviews.domain.counting import counted
 from account_reviews.presentation.tables import Cell, Column, word_cell
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def cycle_row(row: "CycleRow", words: "ListWords") -> tuple[object, ...]:
     )
 
 
-def counted(document: Mapping[str, Any]) -> str:
+def counts_in_words(document: Mapping[str, Any]) -> str:
     """ "10 accounts: 5 done, 5 waiting for a decision, 1 joined an open review"."""
     parts = [
         f"{document[name]:,} {said}"
@@ -69,7 +70,7 @@ def counted(document: Mapping[str, Any]) -> str:
         if document[name]
     ]  # fmt: skip
     accounts = document["accounts"]
-    told = f"{accounts:,} account{'' if accounts == 1 else 's'}"
+    told = counted(accounts, "account")
     return f"{told}: {', '.join(parts)}" if parts else told
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from account_reviews.domain.counting import counted
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.phases import Outcome
@@ -89,11 +90,6 @@ def people(names: tuple[str, ...], person: Callable[[str], str]) -> str:
         shown = [*shown[: _NAMED - 1], f"one of {len(shown) - _NAMED + 1} others"]
     *others, last = shown
     return f"{', '.join(others)} or {last}" if others else last
-
-
-def counted(number: int, one: str) -> str:
-    """ "1 change", "5 changes"."""
-    return f"{number:,} {one}{'' if number == 1 else 's'}"
 
 
 def _after(state: ReviewState, account: str) -> NextStep:

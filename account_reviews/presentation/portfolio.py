@@ -14,7 +14,7 @@ from account_reviews.domain.reports.owner_brief import OwnerBrief
 from account_reviews.presentation import charts
 from account_reviews.presentation.charts import Chart
 from account_reviews.presentation.claims import moved_score
-from account_reviews.presentation.cycle_table import counted
+from account_reviews.presentation.cycle_table import counts_in_words
 from account_reviews.presentation.mail import Mail, mail_of
 from account_reviews.presentation.owner_view import (
     AccountView,
@@ -151,7 +151,7 @@ def _page(
     return Page(
         title=title,
         made=f"As of {words.moment(_time(cycle['as_of']))}. The cycle is {status}{because}.",
-        progress=f"{counted(cycle)}." if whole else None,
+        progress=f"{counts_in_words(cycle)}." if whole else None,
         unmade=whole and portfolio is None,
         report=_Maker(portfolio, briefs, words, beside).report() if whole and portfolio else None,
         briefs=tuple(owner_view(one, words, beside, n) for n, one in enumerate(briefs)),

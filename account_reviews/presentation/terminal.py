@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
-from typing import Final
+from typing import Final, TextIO
 
 import typer
 
@@ -12,6 +12,7 @@ from account_reviews.config import terminal as config
 from account_reviews.domain.characters import escaped_in_json, shown_line_by_line, shown_on_one_line
 from account_reviews.presentation.tables import AS_IT_FITS, GAP, Column, View, laid_out
 from account_reviews.presentation.tones import Tone
+from account_reviews.presentation.wrapping import fitted
 
 _WIDTH_OF_FILES: Final = 200
 """Columns of a table that no terminal shows and for which COLUMNS says nothing."""
@@ -69,12 +70,12 @@ def clear() -> None:
 
 def say(text: str = "") -> None:
     """One line of an answer, on stdout, whatever stands in it."""
-    typer.echo(shown_on_one_line(text))
+    typer.echo(_fitted(shown_on_one_line(text), sys.stdout))
 
 
 def note(text: str) -> None:
     """One line of progress, or a remark, on stderr."""
-    typer.echo(shown_on_one_line(text), err=True)
+    typer.echo(_fitted(shown_on_one_line(text), sys.stderr), err=True)
 
 
 def prompt(text: str, *, err: bool = False) -> None:
@@ -86,6 +87,11 @@ def prompt(text: str, *, err: bool = False) -> None:
 def print_text(text: str, *, err: bool = False) -> None:
     """A text of several lines that we have laid out."""
     typer.echo(shown_line_by_line(text), err=err)
+
+
+def print_prose(text: str) -> None:
+    """A text of several lines, whose long lines a terminal gets wrapped between words."""
+    typer.echo(_fitted(shown_line_by_line(text), sys.stdout))
 
 
 def print_json_text(text: str, *, err: bool = False) -> None:
@@ -117,6 +123,13 @@ def _cell(text: str, tone: Tone | None, styled: bool) -> str:
     words = text.strip()
     before, after = text.split(words, 1)
     return f"{before}{_STYLED.format(tone.value, words)}{after}"
+
+
+def _fitted(text: str, stream: TextIO | None) -> str:
+    """As it is where no terminal shows it."""
+    if stream is None or not stream.isatty():
+        return text
+    return fitted(text, shutil.get_terminal_size().columns)
 
 
 def _in_its_signs(text: str) -> str:

@@ -18,6 +18,7 @@ from account_reviews.crm.registry import scheme_of
 from account_reviews.domain.audit.masks import mask_secrets
 from account_reviews.domain.backends import Health
 from account_reviews.domain.canonical import rfc3339
+from account_reviews.domain.counting import counted
 from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.service_levels import CRM, MEMORY, Service, ServiceLevel, level_of
 from account_reviews.store.service_queries import BreakerRow, ServiceReader
@@ -253,7 +254,7 @@ async def _workers(parts: Parts, connecting: "asyncio.Future[Client]") -> str:
                 f"nobody asks the task queue {where} for {what}", "start one: `reviews worker`"
             )
     count = len({one for seen in found for one in seen})
-    return f"{count} worker{'' if count == 1 else 's'} on {queue}"
+    return f"{counted(count, 'worker')} on {queue}"
 
 
 async def _read_model(parts: Parts, connecting: "asyncio.Future[Client]") -> str:

@@ -163,8 +163,8 @@ def _sources(item: Item, recommendation: Recommendation, analysis: Analysis) -> 
         if key in told or len(told) == _SOURCES:
             continue
         told.add(key)
-        seen = known.get(key)
-        record = records.get(key[:2])
+        seen = reference.evidence or known.get(key)
+        record = seen or records.get(key[:2])
         name = record.record.name if record else None
         yield Source(
             type=reference.entity_type,

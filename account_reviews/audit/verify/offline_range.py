@@ -12,6 +12,7 @@ from account_reviews.audit.seals.leaves import BEGINNING, is_placed, leaves_of, 
 from account_reviews.audit.seals.seal import Seal
 from account_reviews.audit.verify.offline_checker import Belief, Checker, OfflineReport, Row
 from account_reviews.audit.verify.segments import MOST_FAULTS
+from account_reviews.domain.counting import counted
 from account_reviews.domain.errors import BadInputError
 
 _LEAF: Final = "leaf"
@@ -214,7 +215,7 @@ class _Range(Checker):
         lacking = said["rows"] - self._rows if type(said.get("rows")) is int else 0
         if lacking:
             kind = Kind.MISSING if lacking > 0 else Kind.EXTRA
-            rows = f"{abs(lacking)} row{'' if abs(lacking) == 1 else 's'}"
+            rows = counted(abs(lacking), "row")
             why = f"{rows} too {'few' if lacking > 0 else 'many'}"
             self.add(kind, why, rows=abs(lacking))
         elif not same({key: said.get(key) for key in statement}, statement):

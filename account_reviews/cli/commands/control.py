@@ -14,6 +14,7 @@ from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, say
 
 if TYPE_CHECKING:
+    from account_reviews.bootstrap import Parts
     from account_reviews.domain.review.commands import Said
     from account_reviews.services.control import Commanded
 
@@ -186,7 +187,9 @@ async def _one(
         done = await command(
             parts, client, review, verb, said, run_id=run_id, command_id=command_id
         )
-    _print(done, output)
+        if verb == "ask" and output is Format.TABLE:
+            return await _print_answer(parts, done)
+    return _print(done, output)
 
 
 async def _close(
@@ -295,16 +298,21 @@ def _checked(verb: str, given: Mapping[str, Any]) -> "Said":
     return said
 
 
+async def _print_answer(parts: "Parts", done: "Commanded") -> None:
+    from account_reviews.services.readers import words_of
+
+    words, turn = await words_of(parts), done.document()["turn"]
+    for line in turn["answer"].splitlines():
+        say(words.prose(line))
+    note(f"question {turn['number']} about {done.document()['account_id']}")
+
+
 def _print(done: "Commanded", output: Format) -> None:
     from account_reviews.presentation.terms import term_of
 
     document = done.document()
     if output is Format.JSON:
         print_json(document)
-        return
-    if "turn" in document:
-        say(document["turn"]["answer"])
-        note(f"question {document['turn']['number']} about {document['account_id']}")
         return
     say(f"{document['account_id']}: {term_of(document['status'])}: {done.message}")
     for item in document.get("items", ()):

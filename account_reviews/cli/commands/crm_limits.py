@@ -45,7 +45,7 @@ async def _report() -> "LimitsReport":
 
 
 def _print(report: "LimitsReport") -> None:
-    from account_reviews.presentation.next_steps import counted
+    from account_reviews.domain.counting import counted
 
     credits, calls, token = report.credits, report.concurrency, report.token
     window = "" if credits.window_seconds is None else f" in {credits.window_seconds:g} s"

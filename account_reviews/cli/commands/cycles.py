@@ -23,7 +23,7 @@ from account_reviews.cli.options import (
 from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal, temporal_if_there
 from account_reviews.presentation.tables import View
-from account_reviews.presentation.terminal import note, print_text, say
+from account_reviews.presentation.terminal import note, print_prose, say
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
@@ -241,7 +241,7 @@ async def _show(cycle: str, owner: str | None, form: DocumentFormat) -> None:
             return
         from account_reviews.services.documents import beside_cycle
 
-        print_text(render_cycle(document, form.value, *await beside_cycle(parts, document)))
+        print_prose(render_cycle(document, form.value, *await beside_cycle(parts, document)))
 
 
 async def _live(parts: "Parts", row: "CycleRow") -> "CycleView | None":
@@ -297,13 +297,13 @@ async def _command(
 
 
 def _print_one(document: dict[str, Any]) -> None:
-    from account_reviews.presentation.cycle_table import counted, short_cycle
+    from account_reviews.presentation.cycle_table import counts_in_words, short_cycle
 
     name = short_cycle(document["cycle_id"])
     reason = f" ({document['reason']})" if document.get("reason") else ""
     say(f"cycle {name}: {document['status']}{reason}")
     if "accounts" in document:
-        say(f"  {counted(document)}")
+        say(f"  {counts_in_words(document)}")
     if document.get("paused_by"):
         say(f"  paused by {document['paused_by']}")
     note(f"Next: reviews cycles show {name}")

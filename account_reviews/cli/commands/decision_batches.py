@@ -188,8 +188,8 @@ def _of_entry(entry: object, where: str, fields: dict[str, Any]) -> "Wish":
 
 async def _confirm(planned: "list[Planned]", fields: dict[str, Any], words: "ListWords") -> None:
     """NegativeAnswerError unless a person says yes to what is listed."""
+    from account_reviews.domain.counting import counted
     from account_reviews.domain.errors import NegativeAnswerError
-    from account_reviews.presentation.next_steps import counted
 
     items = 0
     for one in planned:

@@ -9,7 +9,7 @@ import typer
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, print_document, run
 from account_reviews.cli.session import open_session
-from account_reviews.presentation.terminal import note, print_text
+from account_reviews.presentation.terminal import note, print_prose
 
 
 class DigestFormat(StrEnum):
@@ -80,7 +80,7 @@ async def _digest(
     elif form is DigestFormat.JSON:
         print_document(document)
     else:
-        print_text(document)
+        print_prose(document)
 
 
 def _write(document: str, file: Path) -> None:

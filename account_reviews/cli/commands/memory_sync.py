@@ -189,7 +189,7 @@ async def _who(parts: Parts, by: str | None) -> str:
 
 
 def _show(seen: SyncView, output: Format) -> None:
-    from account_reviews.presentation.next_steps import counted
+    from account_reviews.domain.counting import counted
     from account_reviews.presentation.quick_words import own_words
 
     if output is Format.JSON:

@@ -142,7 +142,7 @@ def show_command(schedule: Schedule, output: Output = Format.TABLE) -> None:
 
 
 async def _show(schedule: str, output: Format) -> None:
-    from account_reviews.presentation.next_steps import counted
+    from account_reviews.domain.counting import counted
     from account_reviews.presentation.quick_words import own_words
     from account_reviews.presentation.schedule_table import rhythm, state_of
     from account_reviews.presentation.terms import term_of
@@ -263,7 +263,7 @@ def backfill_command(
 
 async def _backfill(schedule: str, start: str, end: str, by: str | None, output: Format) -> None:
     from account_reviews.cli.parsing import parse_time
-    from account_reviews.presentation.next_steps import counted
+    from account_reviews.domain.counting import counted
     from account_reviews.services.access import require
     from account_reviews.services.halts import ensure_not_halted
     from account_reviews.services.schedules import control

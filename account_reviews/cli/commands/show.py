@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from account_reviews.cli.commands.snapshot import control_lines
+from account_reviews.cli.commands.snapshot import control_lines, conversation_lines
 from account_reviews.cli.following import say_next
 from account_reviews.cli.options import (
     DocumentFormat,
@@ -16,7 +16,7 @@ from account_reviews.cli.options import (
 )
 from account_reviews.cli.output import Format, is_wide, print_document, print_json, print_line, run
 from account_reviews.cli.session import open_session, temporal_when_needed
-from account_reviews.presentation.terminal import print_text, say
+from account_reviews.presentation.terminal import print_prose, say
 
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
@@ -56,6 +56,8 @@ async def _show(review: str, run_id: str | None, output: Format) -> None:
         names = await short_ids(parts, state)
     control = control_lines(document, words)
     for line in review_lines(state, analysis, document, words, control=control):
+        say(line)
+    for line in conversation_lines(document, words):
         say(line)
     if is_wide():
         say(f"  review {state.review_id}, run {state.run_id}")
@@ -193,4 +195,4 @@ async def _brief(review: str, run_id: str | None, form: DocumentFormat) -> None:
             return
         from account_reviews.services.documents import beside_brief
 
-        print_text(render_brief(brief, form.value, *await beside_brief(parts, state)))
+        print_prose(render_brief(brief, form.value, *await beside_brief(parts, state)))

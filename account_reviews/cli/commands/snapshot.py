@@ -13,6 +13,7 @@ from account_reviews.presentation.terminal import say
 if TYPE_CHECKING:
     from account_reviews.domain.review.state import ReviewState
     from account_reviews.presentation.quick_words import ListWords
+    from account_reviews.presentation.words import Words
 
 
 def register(app: typer.Typer) -> None:
@@ -39,12 +40,16 @@ async def _snapshot(review: str, run_id: str | None, output: Format) -> None:
         from account_reviews.services.lookup import people
 
         names = await people(parts)
-        words = list_words(parts.settings, lambda: parts.policy, people=names)
-        _print(seen.state, document, words)
+        _print(seen.state, document, list_words(parts.settings, lambda: parts.policy, people=names))
+        if document["conversation"]:
+            from account_reviews.services.readers import words_of
+
+            for line in conversation_lines(document, await words_of(parts)):
+                say(line)
 
 
 def _print(state: "ReviewState", document: dict[str, Any], words: "ListWords") -> None:
-    from account_reviews.presentation.next_steps import counted
+    from account_reviews.domain.counting import counted
     from account_reviews.presentation.terms import outcome_of
 
     say(f"{state.review_id} (run {state.run_id}), version {state.version}")
@@ -62,7 +67,7 @@ def _print(state: "ReviewState", document: dict[str, Any], words: "ListWords") -
 
 
 def control_lines(document: dict[str, Any], words: "ListWords") -> Iterator[str]:
-    """Who has paused it, what stands in its context, what was asked."""
+    """Who has paused it, and what stands in its context."""
     paused = document["paused"]
     if paused is not None:
         who = f"{words.person(paused['by'])} since {words.moment(paused['at'])}"
@@ -73,9 +78,14 @@ def control_lines(document: dict[str, Any], words: "ListWords") -> Iterator[str]
         yield f"  plan {number}: {_short(one)}"
     for name, value in document["context"].items():
         yield f"  context {name}: {_short(value)}"
+
+
+def conversation_lines(document: dict[str, Any], words: "Words") -> Iterator[str]:
+    """What was asked, and what was answered."""
     for turn in document["conversation"]:
         yield f"  {words.person(turn['by'])} asks: {turn['question']}"
-        yield f"    {turn['answer'] or 'not answered yet'}"
+        for line in (turn["answer"] or "not answered yet").splitlines():
+            yield f"    {words.prose(line)}"
 
 
 def _short(value: object) -> str:

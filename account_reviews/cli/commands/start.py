@@ -280,7 +280,8 @@ def _print_rows(rows: list[dict[str, Any]], names: dict[str, str], plan_only: bo
 
 async def _say_next(parts: "Parts", rows: list[dict[str, Any]], *, closed: bool) -> None:
     """Of one review what it waits for; of several where they are listed."""
-    from account_reviews.presentation.next_steps import NextStep, counted
+    from account_reviews.domain.counting import counted
+    from account_reviews.presentation.next_steps import NextStep
 
     begun = [row for row in rows if "error" not in row]
     if len(begun) == 1 and len(rows) == 1:

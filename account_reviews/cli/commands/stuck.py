@@ -31,7 +31,7 @@ def stuck_command(
 
 
 async def _stuck(limit: int, output: Format, view: View) -> None:
-    from account_reviews.presentation.next_steps import counted
+    from account_reviews.domain.counting import counted
     from account_reviews.presentation.quick_words import list_words
     from account_reviews.presentation.stuck_documents import STUCK_COLUMNS, stuck_rows
     from account_reviews.services.stuck import find_stuck

@@ -166,7 +166,7 @@ async def _link(name: str, words: list[str], expires_in: str, output: Format) ->
 
 
 async def _sign_out(name: str, output: Format) -> None:
-    from account_reviews.presentation.next_steps import counted
+    from account_reviews.domain.counting import counted
     from account_reviews.services.sign_ins import sign_out_everywhere
 
     async with open_session() as parts:

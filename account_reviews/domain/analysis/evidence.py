@@ -1,10 +1,12 @@
 """Evidence: how a CRM record and its field are cited."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from account_reviews.domain.analysis.model import Evidence
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.canonical import content_hash, plain
+from account_reviews.domain.memory import MemoryHit
 from account_reviews.domain.records import (
     Account,
     Activity,
@@ -67,6 +69,12 @@ def cite_change(
     return Evidence(record=ref(record), field=field, before=before, after=after, value=after, at=at)
 
 
+def cite_memory(hit: MemoryHit) -> Evidence:
+    """What is remembered, by its kind and title."""
+    record = RecordRef(type=RecordType.NOTE, id=hit.id, name=hit.title, url=hit.source.url)
+    return Evidence(record=record, field="memory", value=hit.kind, at=hit.occurred_at)
+
+
 def evidence_hash(evidence: Iterable[Evidence]) -> str:
     """What the evidence says, without record versions, times of reading and moving counts."""
     facts = {
@@ -83,3 +91,13 @@ def evidence_hash(evidence: Iterable[Evidence]) -> str:
         for item in evidence
     }
     return content_hash(sorted(facts))
+
+
+def same_moment(value: Scalar, at: datetime | None) -> bool:
+    """Whether a value is the time `at`, and not only its day."""
+    if not isinstance(value, str) or at is None or len(value) <= 10:
+        return False
+    try:
+        return datetime.fromisoformat(value) == at
+    except (ValueError, TypeError):
+        return False

@@ -10,6 +10,7 @@ from account_reviews.domain.analysis.facts import Facts, StalledDeal, stage_sinc
 from account_reviews.domain.analysis.model import DetectedChange, Evidence, Finding, Severity
 from account_reviews.domain.analysis.risk_signals import SEVERITIES, RiskSignals
 from account_reviews.domain.base import Scalar
+from account_reviews.domain.counting import counted
 from account_reviews.domain.money import amount_in_words
 from account_reviews.domain.policy.boundaries import crosses
 from account_reviews.domain.records import (
@@ -140,7 +141,7 @@ def _inactivity(facts: Facts) -> Iterator[Finding]:
     yield Finding(
         kind="inactivity_threshold",
         severity=severity,
-        title=f"No contact for {whole_days(idle)} days",
+        title=f"No contact for {counted(whole_days(idle), 'day')}",
         requires_attention=True,
         evidence=(last,),
     )
@@ -149,7 +150,7 @@ def _inactivity(facts: Facts) -> Iterator[Finding]:
 def _stalled(facts: Facts, item: StalledDeal) -> Finding:
     deal = item.deal
     worth = "" if deal.amount is None else f", worth {amount_in_words(deal.amount, facts.currency)}"
-    age = "" if item.age is None else f" for {whole_days(item.age)} days"
+    age = "" if item.age is None else f" for {counted(whole_days(item.age), 'day')}"
     return Finding(
         kind="deal_stalled",
         severity=Severity.CRITICAL if item.critical else Severity.HIGH,

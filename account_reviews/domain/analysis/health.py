@@ -7,14 +7,13 @@ to at most 70 with the shipped points, which is therefore where the band `health
 
 from collections.abc import Iterator
 
-from account_reviews.domain.analysis.evidence import cite_count
+from account_reviews.domain.analysis.evidence import cite_count, cite_memory
 from account_reviews.domain.analysis.facts import Facts
-from account_reviews.domain.analysis.model import Contribution, Evidence, Health, HealthBand
+from account_reviews.domain.analysis.model import Contribution, Health, HealthBand
 from account_reviews.domain.analysis.risk_signals import RiskSignals
 from account_reviews.domain.memory import MemoryHit, MemoryKind
 from account_reviews.domain.policy.boundaries import crosses
 from account_reviews.domain.policy.model import Policy
-from account_reviews.domain.records import RecordRef, RecordType
 
 CONTACT_KINDS = (MemoryKind.NOTE, MemoryKind.COMMITMENT)
 """Memories of contact. Reviews, decisions and risks are our own words, facts are not contact."""
@@ -73,7 +72,7 @@ def _interaction_points(
     total = counted + len(remembered)
     evidence = (
         cite_count(facts.account, "interactions", total, facts.as_of),
-        *(_cite_memory(hit) for hit in remembered),
+        *(cite_memory(hit) for hit in remembered),
     )
     if crosses("many_interactions", total, facts.policy):
         yield Contribution(rule="many_interactions", points=points.many_points, evidence=evidence)
@@ -94,8 +93,3 @@ def _risk_signal_points(policy: Policy, risk_signals: RiskSignals) -> Iterator[C
             points=-policy.health.indicator_points,
             evidence=risk_signal.evidence,
         )
-
-
-def _cite_memory(hit: MemoryHit) -> Evidence:
-    record = RecordRef(type=RecordType.NOTE, id=hit.id, name=hit.title, url=hit.source.url)
-    return Evidence(record=record, field="memory", value=hit.kind, at=hit.occurred_at)

@@ -116,6 +116,8 @@ class Reference(Model):
     field: str | None = None
     timestamp: Timestamp | None = None
     fresh: bool | None = None
+    evidence: Evidence | None = None
+    """What was seen there; None in an analysis of before it was kept."""
 
 
 class NextStep(Model):

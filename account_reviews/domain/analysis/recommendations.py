@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from account_reviews.domain.analysis.confidence import assess_confidence
-from account_reviews.domain.analysis.evidence import evidence_hash, ref
+from account_reviews.domain.analysis.evidence import cite_memory, evidence_hash, ref
 from account_reviews.domain.analysis.model import (
     Evidence,
     OpenTask,
@@ -179,6 +179,7 @@ def reference_to(evidence: Evidence, context: Context, observed_at: Timestamp) -
         field=evidence.field,
         timestamp=observed_at,
         fresh=crosses("fresh", context.as_of - observed_at, context.policy),
+        evidence=evidence,
     )
 
 
@@ -190,6 +191,7 @@ def _remembered(hit: MemoryHit, context: Context) -> Reference:
         entity_id=hit.source.record_id,
         timestamp=hit.occurred_at,
         fresh=crosses("fresh", context.as_of - hit.occurred_at, context.policy),
+        evidence=cite_memory(hit),
     )
 
 

@@ -21,6 +21,7 @@ from account_reviews.domain.analysis.model import (
 )
 from account_reviews.domain.analysis.risk import reason
 from account_reviews.domain.base import Model, Scalar, Timestamp
+from account_reviews.domain.counting import counted
 from account_reviews.domain.policy.boundaries import crosses
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.proposals import Action, Deferral, ItemState, ProposedChange
@@ -157,13 +158,13 @@ def summarise(analysis: Analysis) -> str:
     if analysis.baseline_at is None:
         first = "This account is reviewed for the first time."
     elif count:
-        first = f"{count} change{'' if count == 1 else 's'} since the last review."
+        first = f"{counted(count, 'change')} since the last review."
     risk, health = analysis.risk, analysis.health
     levels = f"Risk is {risk.level}{_of_100(risk.score)}, health is {term_of(health.band)}"
     parts = [first, f"{levels}{_of_100(health.score)}."]
     proposed = len(analysis.proposed_changes)
     if proposed:
-        parts.append(f"{proposed} CRM change{'' if proposed == 1 else 's'} proposed.")
+        parts.append(f"{counted(proposed, 'CRM change')} proposed.")
     return " ".join(parts)
 
 

@@ -18,6 +18,7 @@ from account_reviews.domain.analysis.model import (
 )
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.canonical import content_hash
+from account_reviews.domain.counting import counted
 from account_reviews.domain.cycle.state import start_rank
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.proposals import ItemState
@@ -342,14 +343,10 @@ def _summary(
     late = sum(one.overdue for one in waiting)
     overdue = f", {late} of them overdue" if late else ""
     parts = [
-        f"{_counted(len(changed), 'account')} changed",
-        f"{_counted(len(waiting), 'request')} to decide{overdue}",
-        f"{_counted(len(decided), 'review')} closed",
+        f"{counted(len(changed), 'account')} changed",
+        f"{counted(len(waiting), 'request')} to decide{overdue}",
+        f"{counted(len(decided), 'review')} closed",
     ]
     if unreadable:
-        parts.append(f"{_counted(len(unreadable), 'account')} not wholly readable")
+        parts.append(f"{counted(len(unreadable), 'account')} not wholly readable")
     return "; ".join(parts) + "."
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -21,6 +21,7 @@ from account_reviews.domain.analysis.model import (
     Severity,
 )
 from account_reviews.domain.base import Model, Scalar, Timestamp
+from account_reviews.domain.counting import counted
 from account_reviews.domain.cycle.state import AccountState, start_rank
 from account_reviews.domain.policy.boundaries import crosses
 from account_reviews.domain.policy.model import Policy
@@ -357,16 +358,16 @@ class BriefBuilder:
     def _summary(self, reviewed: int, lines: list[AccountLine]) -> str:
         grave = sum(line.high_priority for line in lines)
         parts = [
-            f"{_counted(self._changed, 'account')} with changes since the last review"
+            f"{counted(self._changed, 'account')} with changes since the last review"
             if self._changed
             else "No updates since the last review",
-            f"{_counted(reviewed, 'account')} reviewed, {grave} of high priority",
+            f"{counted(reviewed, 'account')} reviewed, {grave} of high priority",
         ]
         if self._total:
             urgent = f", {self._critical} of them critical or high" if self._critical else ""
-            parts.append(f"{_counted(self._total, 'recommendation')}{urgent}")
+            parts.append(f"{counted(self._total, 'recommendation')}{urgent}")
         if self._failed:
-            parts.append(f"{_counted(len(self._failed), 'account')} could not be reviewed")
+            parts.append(f"{counted(len(self._failed), 'account')} could not be reviewed")
         return ". ".join(parts) + "."
 
 
@@ -453,7 +454,3 @@ def _pressing(update: Update) -> tuple[bool, int, int, str]:
 
 def _urgent(one: OwnerRecommendation) -> tuple[float, str, str]:
     return (-one.urgency, one.account_id, one.id)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final, NamedTuple
 
+from account_reviews.domain.analysis.evidence import same_moment
 from account_reviews.domain.analysis.facts import Facts
 from account_reviews.domain.analysis.model import Evidence, Finding, Severity
 from account_reviews.domain.memory import MemoryHit, MemoryKind
@@ -114,8 +115,11 @@ def citation(evidence: Evidence) -> str:
     value = spoken(evidence.value)
     if evidence.before is not None:
         value = f"{spoken(evidence.before)} → {spoken(evidence.after)}"
-    at = f", {evidence.at:%Y-%m-%d %H:%M} UTC" if evidence.at else ""
-    return f"{record.type} {name}, {shortened(words(evidence.field), 60)}: {value}{at}"
+    at = "" if evidence.at is None else f"{evidence.at:%Y-%m-%d %H:%M} UTC"
+    if at and same_moment(evidence.value, evidence.at):
+        value, at = at, ""
+    told = f"{shortened(words(evidence.field), 60)}: {value}"
+    return ", ".join(filter(None, (f"{record.type} {name}", told, at)))
 
 
 def memory_queries(asked: Asked) -> tuple[tuple[str | None, tuple[MemoryKind, ...]], ...]:

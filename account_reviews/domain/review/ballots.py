@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from account_reviews.domain.base import Timestamp
+from account_reviews.domain.counting import counted
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review import quorum
 from account_reviews.domain.review.items import Item, adjust, decided_sentence, refuse
@@ -59,7 +60,7 @@ def remark(item: Item, rules: Rules, required: Required) -> str | None:
     missing = quorum.wanting(rules, item.votes)
     parts: list[str] = []
     if missing.more:
-        parts.append(f"{missing.more} more approval{'' if missing.more == 1 else 's'}")
+        parts.append(counted(missing.more, "more approval"))
     parts += [f"one of {name} ({names(required.groups[name])})" for name in missing.groups]
     if not parts:
         parts.append(f"somebody other than {item.change.author}")

@@ -1,6 +1,7 @@
 """What messages do to a review's state. Pure: the workflow only hands on its clock."""
 
 from account_reviews.domain.base import Timestamp
+from account_reviews.domain.counting import counted
 from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.review import nonces, review_notices
 from account_reviews.domain.review.approvals import (
@@ -54,8 +55,8 @@ def propose(
     if state.follows(2):
         state.requests = _without_old(state.requests)
     state.requests = (*state.requests, request)
-    count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
-    state.record(now, "approval_requested", f"{count} proposed, request {request_id}")
+    proposed = f"{counted(len(changes), 'change')} proposed"
+    state.record(now, "approval_requested", f"{proposed}, request {request_id}")
     review_notices.opened(state, request, now)
     _warn_of_unreachable(state, request, now)
     if not state.follows(3):  # by then the workflow hands them to its inbox
@@ -66,7 +67,7 @@ def _warn_of_unreachable(state: ReviewState, request: ApprovalRequest, now: Time
     """Nobody could approve some items: that is said at once, not when the deadline has passed."""
     count = len(request.unreachable)
     if count:
-        what = f"{count} item{'' if count == 1 else 's'} of request {request.request_id}"
+        what = f"{counted(count, 'item')} of request {request.request_id}"
         why = f"{what} cannot be approved: it {request.needed}, and not as many may"
         state.error_count, state.last_error = state.error_count + 1, why
         state.record(now, "approval_unreachable", why)

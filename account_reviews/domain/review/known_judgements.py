@@ -159,7 +159,7 @@ def _references(known: Known, one: Recommendation) -> tuple[Evidence, ...]:
 
 def _reference(known: Known, source: Reference) -> Evidence:
     """What a recommendation goes by: as a finding or a score cites it, else as it was read."""
-    cited = next(
+    cited = source.evidence or next(
         (
             evidence
             for evidence in _cited(known.analysis)

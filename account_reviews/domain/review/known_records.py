@@ -6,6 +6,7 @@ from decimal import Decimal
 from account_reviews.domain.analysis.evidence import cite
 from account_reviews.domain.analysis.facts import Facts, stage_since, whole_days
 from account_reviews.domain.canonical import money
+from account_reviews.domain.counting import counted
 from account_reviews.domain.records import (
     OPEN_TASKS,
     Activity,
@@ -90,7 +91,7 @@ def tell_activity(known: Known) -> Iterator[Line]:
         return
     ago = whole_days(facts.idle)
     yield Sentence(
-        text=f"The last contact was on {day(last.at)}, {ago} day{'' if ago == 1 else 's'} before "
+        text=f"The last contact was on {day(last.at)}, {counted(ago, 'day')} before "
         f"{day(facts.as_of)}.",
         evidence=(last,),
     )

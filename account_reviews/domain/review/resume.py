@@ -12,6 +12,7 @@ from typing import Any
 
 from account_reviews.domain.base import Model, Timestamp
 from account_reviews.domain.canonical import plain
+from account_reviews.domain.counting import counted
 from account_reviews.domain.durations import format_duration
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.review.phases import Phase
@@ -59,8 +60,8 @@ def decide_resume(
     if not phase.is_resumable:
         return Resumable(resumable=False, reason=f"the phase is {phase}")
     if errors >= max_errors:
-        many = f"{errors} error{'' if errors == 1 else 's'} so far"
-        return Resumable(resumable=False, reason=f"{many}; from {max_errors} on it is not taken up")
+        why = f"{counted(errors, 'error')} so far; from {max_errors} on it is not taken up"
+        return Resumable(resumable=False, reason=why)
     if max_age is not None and age is not None and age > max_age:
         limit = format_duration(max_age)
         return Resumable(resumable=False, reason=f"its context is older than {limit}")

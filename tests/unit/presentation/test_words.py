@@ -137,3 +137,21 @@ def test_a_due_date_that_is_counted_from_the_write_says_so() -> None:
     for seconds, said in ((86_400, "1 day"), (172_800, "2 days"), (604_800, "1 week")):
         counted = task.model_copy(update={"due_in_seconds": seconds})
         assert WORDS.change(counted) == f"New task, due {said} after it is written: Call"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("ends on 2026-10-09, in 1 day.", "ends on Fri 9 Oct, in 1 day."),
+        ("seen 2026-10-09T14:05:00Z.", "seen Fri 9 Oct, 14:05."),
+        ("[at: 2026-10-09 14:05 UTC]", "[at: Fri 9 Oct, 14:05]"),
+        ("worth 150,000 a year", "worth £150,000 a year"),
+        ("worth 45000.5 more", "worth £45,000.50 more"),
+        ("worth 150000 EUR", "worth €150,000"),
+        ("cycle/daily-2026-10-09T14:05:00Z runs", "cycle/daily-2026-10-09T14:05:00Z runs"),
+        ("'2026-10-09' is typed", "'2026-10-09' is typed"),
+        ("no day: 2026-13-45", "no day: 2026-13-45"),
+    ],
+)  # fmt: skip
+def test_a_sentence_has_its_dates_and_sums_in_words(written: str, read: str) -> None:
+    assert WORDS.prose(written) == read

@@ -13,6 +13,7 @@ from account_reviews.domain.analysis.rules.base import (
     task,
     update,
 )
+from account_reviews.domain.counting import counted
 from account_reviews.domain.memory import MemoryKind
 from account_reviews.domain.policy.boundaries import crosses
 from account_reviews.domain.proposals import Action
@@ -90,10 +91,9 @@ def _reassign(context: Context) -> list[Draft]:
     if not writes:
         return []
     name = line(context.owner_name or "")
-    why = (
-        f"{len(deals)} open deals and {len(contacts)} contacts still belong to the previous "
-        f"owner; {name} owns the account."
-    )
+    found = ((len(deals), "open deal"), (len(contacts), "contact"))
+    what = " and ".join(counted(number, noun) for number, noun in found if number)
+    why = f"{name} owns the account; still with the previous owner: {what}."
     return [
         Draft(
             number=REASSIGN, type="update_account", priority=Severity.HIGH, rationale=why,
@@ -157,7 +157,8 @@ def _stalled(context: Context) -> list[Draft]:
     names = ", ".join(line(item.deal.name) for item in items[:5])
     names += f" and {len(items) - 5} more" if len(items) > 5 else ""
     title = "Find out what blocks the stalled deals"
-    why = f"{len(items)} of {len(context.facts.open_deals)} open deals do not move: {names}."
+    of_all = f"{len(items)} of {counted(len(context.facts.open_deals), 'open deal')}"
+    why = f"{of_all} {'does' if len(items) == 1 else 'do'} not move: {names}."
     share = len(items) / len(context.facts.open_deals)
     limit = context.policy.recommendations.max_writes
     late = {item.deal.id: item for item in items if _should_be_marked(item)}
@@ -186,7 +187,7 @@ def _stalled(context: Context) -> list[Draft]:
 
 def _mark_stalled(context: Context, item: StalledDeal) -> Write:
     deal, age = item.deal, item.age
-    days = "a long time" if age is None else f"{whole_days(age)} days"
+    days = "a long time" if age is None else counted(whole_days(age), "day")
     return update(
         Action.UPDATE_DEAL_STAGE,
         deal,
@@ -213,7 +214,7 @@ def _contact(context: Context) -> list[Draft]:
     if crosses("idle_signal", idle, context.policy):
         return []
     title = "Get in touch again"
-    why = f"The last activity was {whole_days(idle)} days ago."
+    why = f"The last activity was {counted(whole_days(idle), 'day')} ago."
     write = task(
         context, title, "Write or call: ask what is new and agree on a next step.",
         Severity.MEDIUM, why=why, evidence=(last,),

@@ -3,6 +3,7 @@
 from account_reviews.domain.analysis.facts import whole_days
 from account_reviews.domain.analysis.model import Severity
 from account_reviews.domain.analysis.rules.base import Context, Draft, steps, task
+from account_reviews.domain.counting import counted
 from account_reviews.domain.memory import MemoryKind
 from account_reviews.domain.policy.boundaries import crosses
 
@@ -16,7 +17,8 @@ def propose(context: Context) -> list[Draft]:
         return []
     critical = crosses("idle_critical", idle, context.policy)
     priority = Severity.CRITICAL if critical else Severity.HIGH
-    why = f"The last activity was {whole_days(idle)} days ago. Silence this long precedes churn."
+    silent = counted(whole_days(idle), "day")
+    why = f"The last activity was {silent} ago. Silence this long precedes churn."
     drop = context.risk_signals.of("engagement_drop")
     return [
         Draft(

@@ -5,8 +5,8 @@ from decimal import Decimal
 from account_reviews.domain.analysis.evidence import cite
 from account_reviews.domain.analysis.model import Severity
 from account_reviews.domain.analysis.rules.base import Context, Draft, steps, task
-from account_reviews.domain.canonical import money
 from account_reviews.domain.memory import MemoryKind
+from account_reviews.domain.money import amount_in_words
 from account_reviews.domain.policy.boundaries import crosses
 
 TITLE = "Present Upsell Opportunity"
@@ -21,8 +21,12 @@ def propose(context: Context) -> list[Draft]:
     if not (crosses("upsell_health", score, policy) and crosses("upsell_revenue", revenue, policy)):
         return []
     share = policy.recommendations.upsell_share
-    potential = money((revenue * Decimal(str(share))).quantize(Decimal("0.01")))
-    why = f"Health is {score} of 100 and the revenue {money(revenue)}; potential {potential}."
+    potential = (revenue * Decimal(str(share))).quantize(Decimal("0.01"))
+    worth, more = (amount_in_words(it, context.facts.currency) for it in (revenue, potential))
+    why = (
+        f"Health is {score} of 100 and the account is worth {worth} a year, with a potential worth"
+        f" {more}."
+    )
     cited = cite(context.account, "annual_revenue", at=context.account.modified_at)
     counted = [item for part in context.health.contributions for item in part.evidence][:1]
     what = "The account is healthy and large enough to grow. Prepare and present an offer for more."

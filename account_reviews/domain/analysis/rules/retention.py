@@ -2,6 +2,7 @@
 
 from account_reviews.domain.analysis.model import Severity
 from account_reviews.domain.analysis.rules.base import Context, Draft, steps, task
+from account_reviews.domain.counting import counted
 from account_reviews.domain.memory import MemoryKind
 from account_reviews.domain.policy.boundaries import crosses
 
@@ -16,7 +17,7 @@ def propose(context: Context) -> list[Draft]:
     running = crosses("contract_running", days, context.policy)
     if not (running and crosses("contract_near", days, context.policy)):
         return []
-    why = f"The contract ends on {cited.value}, in {days} days."
+    why = f"The contract ends on {cited.value}, in {counted(days, 'day')}."
     return [
         Draft(
             number=1,

@@ -8,11 +8,12 @@ import pytest
 
 from account_reviews.cli.commands.health import _last_read
 from account_reviews.cli.commands.schedules import _length
-from account_reviews.cli.commands.snapshot import control_lines
+from account_reviews.cli.commands.snapshot import control_lines, conversation_lines
 from account_reviews.cli.commands.tokens import _holds
 from account_reviews.cli.progress import described
 from account_reviews.presentation.quick_words import QuickWords
 from account_reviews.presentation.stuck_documents import failing_lines
+from account_reviews.presentation.words import Words
 from tests.support.requests import NOW
 
 WORDS = QuickWords(now=NOW, people={"ow-1": "Ann Lee"})
@@ -45,12 +46,16 @@ def test_a_review_has_one_clock() -> None:
     (line,) = failing_lines([step], WORDS)
     assert line.endswith("attempt 2, since Thu 1 Oct, 14:05: away; next try Thu 1 Oct, 14:05")
     paused = {"by": "ow-1", "at": at, "reason": None}
-    asked = {"by": "ow-1", "question": "Why?", "answer": None}
+    asked = {"by": "ow-1", "question": "Why?", "answer": "Silence.\nSince 2026-08-03."}
     document = {"paused": paused, "step": None, "plan": (), "context": {}, "conversation": [asked]}
+    words = Words(now=NOW, people=WORDS.people)
     assert list(control_lines(document, WORDS)) == [
         "  paused by Ann Lee since Thu 1 Oct, 14:05: no reason given",
+    ]
+    assert list(conversation_lines(document, words)) == [
         "  Ann Lee asks: Why?",
-        "    not answered yet",
+        "    Silence.",
+        "    Since Mon 3 Aug.",
     ]
 
 

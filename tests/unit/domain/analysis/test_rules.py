@@ -80,7 +80,7 @@ def test_expansion() -> None:
         "upsell_opportunity",
         Severity.MEDIUM,
     )
-    assert "potential 60000" in item.rationale
+    assert "potential worth 60,000" in item.rationale
     assert again(snapshot(account=rich, activity_marks=marks(1, 2))).recommendations == ()
     assert again(snapshot(account=account(annual_revenue=None))).recommendations == ()
 
