@@ -73,6 +73,8 @@ def test_connect_walks_through_the_consent(fake: dict[str, Any], env: dict[str, 
     asked = parse_qs(urlsplit(url[0]).query)
     assert asked["client_id"] == [fake["env"]["REVIEWS_ZOHO_CLIENT_ID"]]
     code = _consent(url[0])
+    wrong = reviews(env, "crm", "connect", "zoho", "--data-centre", "eu", "--code", "nonsense")
+    assert (wrong.returncode, "Zoho does not take the code" in wrong.stderr) == (2, True)
     made = reviews(env, "crm", "connect", "zoho", "--data-centre", "eu", "--code", code)
     assert made.returncode == 0, made.stderr
     assert "is stored in" in made.stdout

@@ -68,6 +68,12 @@ _MEANINGS: Final = {
     "invalid_redirect_uri": "the redirect URI is not the one of the client",
     "access_denied": "access was denied",
 }
+_OF_CODES: Final = {
+    "invalid_code": "it is wrong, used up, or older than the few minutes that it is good for",
+    "invalid_redirect_uri": "it was made for another redirect URI",
+}
+"""What Zoho has against a code, by its word: somebody typed it, and can type another one."""
+_ANOTHER_CODE: Final = "consent anew; a code of a self client needs no `--redirect-uri`"
 
 
 @dataclass(frozen=True)
@@ -173,7 +179,8 @@ async def fetch_token(who: Credentials, http: httpx2.AsyncClient | None = None) 
 async def exchange_code(
     who: Credentials, code: str, redirect_uri: str | None, http: httpx2.AsyncClient | None = None
 ) -> str:
-    """The refresh token for the code of a consent. Errors as of `fetch_token`."""
+    """The refresh token for the code of a consent. Errors as of `fetch_token`; BadInputError for a
+    code that Zoho does not take."""
     form = {
         "grant_type": "authorization_code",
         "client_id": who.client_id,
@@ -185,10 +192,7 @@ async def exchange_code(
     body = await _ask(who.accounts_url, form, http)
     token = body.get("refresh_token")
     if not isinstance(token, str) or not token:
-        raise CrmAuthError(
-            "Zoho gave no refresh token for the code",
-            hint="consent anew; a code of a self client needs no `--redirect-uri`",
-        )
+        raise BadInputError("Zoho gave no refresh token for the code", hint=_ANOTHER_CODE)
     return token
 
 
@@ -255,20 +259,23 @@ async def _ask(accounts_url: str, form: dict[str, str], http: httpx2.AsyncClient
             f"{where} answers {raw.status} with what is no JSON object",
             hint="see REVIEWS_ZOHO_DATA_CENTRE, and what stands between",
         )
-    _check_refused(body, raw.status)
+    _check_refused(body, raw.status, of_code="code" in form)
     return body
 
 
-def _check_refused(body: dict[str, Any], status: int) -> None:
-    """Zoho says a refusal in the body, whatever the status."""
-    word = body.get("error")
-    if word is None and status < 400:
+def _check_refused(body: dict[str, Any], status: int, *, of_code: bool) -> None:
+    """Zoho says a refusal in the body, whatever the status. `of_code`: a person gave a code."""
+    found = body.get("error")
+    if found is None and status < 400:
         return
-    code = str(word or f"status {status}").strip()
+    code = str(found or f"status {status}").strip()
     said = f"{code} {body.get('error_description', '')}".casefold()
     if "too many" in said or code.casefold() == "access denied":
         raise _blocked(None)
-    meaning = _MEANINGS.get(code.casefold().replace(" ", "_"))
+    word = code.casefold().replace(" ", "_")
+    if of_code and word in _OF_CODES:
+        raise BadInputError(f"Zoho does not take the code: {_OF_CODES[word]}", hint=_ANOTHER_CODE)
+    meaning = _MEANINGS.get(word)
     shown = f"Zoho refuses our credentials and says {code[:60]}"
     raise CrmAuthError(
         f"{shown}: {meaning}" if meaning else shown,

@@ -14,6 +14,7 @@ from account_reviews.crm.zoho.oauth import (
     DATA_CENTRES,
     Credentials,
     credentials_of,
+    exchange_code,
     fetch_token,
     read_connection,
 )
@@ -110,6 +111,25 @@ async def test_a_success_that_is_none(body: dict[str, Any], error: Any, said: st
             await fetch_token(WHO, http)
     assert "secret" not in str(caught.value).replace("client id or secret", "")
     assert "refresh" not in str(caught.value).replace("refresh token", "")
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "said"),
+    [
+        ({"error": "invalid_code"}, BadInputError, "does not take the code: it is wrong, used up"),
+        ({"error": "invalid_redirect_uri"}, BadInputError, "made for another redirect URI"),
+        ({"access_token": "t"}, BadInputError, "no refresh token for the code"),
+        ({"error": "invalid_client_secret"}, CrmAuthError, "the client secret is wrong"),
+        ({"error": "invalid_client"}, CrmAuthError, "or of another data centre"),
+    ],
+)
+async def test_a_wrong_code_is_a_wrong_input_and_wrong_credentials_are_not(
+    body: dict[str, Any], error: Any, said: str
+) -> None:
+    async with saying(**body) as http:
+        with pytest.raises(error, match=said) as caught:
+            await exchange_code(WHO, "nonsense", None, http)
+    assert type(caught.value) is error
 
 
 @pytest.mark.parametrize(
