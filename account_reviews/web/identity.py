@@ -65,6 +65,9 @@ class Recogniser(Protocol):
     async def recognise(self, request: Request) -> Principal | None:
         """Whose request this is; None for nobody. BadTokenError for a token that does not hold."""
 
+    def is_shown(self, request: Request) -> bool:
+        """Whether it carries a token or a cookie of a sign-in, whatever that is worth."""
+
 
 async def recognised(request: Request) -> Principal | None:
     """The same, asked once per request."""

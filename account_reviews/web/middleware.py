@@ -57,5 +57,5 @@ def refusal(status: int, error: ReviewsError, *, retry_after: int | None = None)
     headers = {} if retry_after is None else {"retry-after": str(retry_after)}
     if status in (408, 413):
         headers["connection"] = "close"  # what is left of the body is not read
-    document = {"error": {"code": error.code, "message": error.message}}
+    document = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
     return JSONResponse(document, status, headers)

@@ -11,11 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from account_reviews.config.ports import HERE
 from account_reviews.domain.errors import BadInputError, ReviewsError
+from account_reviews.web.api.pace import TooFastError
 from account_reviews.web.errors import answer, answer_anything, status_of
 from account_reviews.web.identity import (
     SAFE,
+    BadTokenError,
     ForgedError,
     NotSignedInError,
+    Recogniser,
     TurnedAwayError,
     carries,
     recognised,
@@ -119,12 +122,13 @@ class Guarded:
             await self._bounded(request, headed)
 
     async def _refused(self, request: Request) -> ReviewsError | None:
-        """Why a program is not let in: it hears that before anything else of its request."""
-        if not request.url.path.startswith("/api/"):
-            return None
-        state = request.app.state
+        """Why a program is not let in: it hears that before anything else of its request. People
+        hear it from their page, unless what they show did not hold too often."""
+        path = request.url.path
+        if not path.startswith("/api/"):
+            return None if path.startswith("/static/") else await self._guessing(request)
         try:  # an address is counted before anything is looked up for it
-            state.pace.check(f"address {state.doors.address_of(request)}", state.pace.of_address)
+            _count(request, "address")
             who = await recognised(request)
         except ReviewsError as error:
             return error
@@ -132,6 +136,26 @@ class Guarded:
             return NotSignedInError()
         forged = request.method not in SAFE and who.csrf and not carries(request, who.csrf)
         return ForgedError() if forged else None
+
+    async def _guessing(self, request: Request) -> ReviewsError | None:
+        """TooFastError for an address from which tokens and sign-ins come that do not hold. Those
+        that hold are not counted: many people may come from one address."""
+        recogniser: Recogniser = request.app.state.recogniser
+        if not recogniser.is_shown(request):
+            return None
+        try:
+            if await recognised(request) is not None:
+                return None
+        except BadTokenError:
+            pass
+        except ReviewsError:  # the page says it, as far as it needs to know
+            return None
+        try:
+            _count(request, "guesses from")
+        except TooFastError as error:
+            request.scope["state"]["principal"] = None  # not looked up for the page of the error
+            return error
+        return None
 
     def _is_ours(self, request: Request) -> bool:
         found = _HOST.fullmatch(request.headers.get("host", ""))
@@ -158,6 +182,12 @@ class Guarded:
             await response(scope, receive, send)
             return
         await self._app(scope, _replayed(body, receive), send)
+
+
+def _count(request: Request, what: str) -> None:
+    """TooFastError when that comes too often from there."""
+    state = request.app.state
+    state.pace.check(f"{what} {state.doors.address_of(request)}", state.pace.of_address)
 
 
 def _unstorable(request: Request) -> ReviewsError | None:

@@ -6,20 +6,23 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from account_reviews.domain.errors import ConflictError
+from account_reviews.web.connections import AtMost, Idle, ImpatientProtocol, make_room
 from account_reviews.web.sparing import Sparing
 
 _MOST_AT_ONCE: Final = 200
 """Requests at a time; more are answered with 503."""
+_IDLE_SHARE: Final = 4
+"""For each so many of them there may be a connection on which nothing is answered."""
+_FILES_EACH: Final = 3
+"""Open files for each: one that is answered, one that is idle, one for what is asked meanwhile."""
 _END_SECONDS: Final = 10
-HEAD_SECONDS: Final = 15.0
-"""Until the head of a request must have come."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -46,35 +49,6 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class _ImpatientProtocol(H11Protocol):
-    """Hangs up on whoever does not send the head of a request: he would hold his place for ever."""
-
-    _hanging_up: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._wait_for_head()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._stop_waiting()
-        elif self._hanging_up is None:
-            self._wait_for_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def _wait_for_head(self) -> None:
-        self._hanging_up = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
-
-    def _stop_waiting(self) -> None:
-        if self._hanging_up is not None:
-            self._hanging_up.cancel()
-            self._hanging_up = None
-
-
 class _Server(uvicorn.Server):
     """Signals are whoever's who runs it."""
 
@@ -99,10 +73,11 @@ async def serve(
     logger = logging.getLogger("uvicorn.error")
     if not any(isinstance(one, Sparing) for one in logger.filters):
         logger.addFilter(Sparing())
+    make_room(_FILES_EACH * most_at_once)
     server = _Server(
         uvicorn.Config(
-            app,
-            http=_ImpatientProtocol,
+            AtMost(app, most_at_once),
+            http=partial(ImpatientProtocol, idle=Idle(most_at_once // _IDLE_SHARE)),  # type: ignore[arg-type]  it is called as a class is
             ws="none",
             lifespan="off",
             log_config=None,
@@ -110,7 +85,6 @@ async def serve(
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=most_at_once,
             timeout_graceful_shutdown=end_seconds,
         )
     )

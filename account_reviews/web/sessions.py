@@ -36,6 +36,10 @@ class Sessions:
         given = request.headers.get("authorization")
         return await (self._of_cookie(request) if given is None else self._of_token(given))
 
+    def is_shown(self, request: Request) -> bool:
+        """Whether it carries a token or a cookie of a sign-in, whatever that is worth."""
+        return "authorization" in request.headers or self.cookie in request.cookies
+
     async def _of_token(self, given: str) -> Principal | None:
         scheme, _, text = given.partition(" ")
         found = None

@@ -25,5 +25,5 @@ async def _said(_: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
     texts = {404: "there is nothing at this path", 405: "this path takes POST"}
     message = texts.get(status, "something went wrong; the log of the server says what")
-    document = {"error": {"code": f"http_{status}", "message": message}}
+    document = {"error": {"code": f"http_{status}", "message": message, "hint": None}}
     return JSONResponse(document, status, getattr(error, "headers", None))

@@ -136,3 +136,26 @@ async def test_strangers_are_counted_by_their_address(web: Web, headers: dict[st
     stranger = web.browser(**headers)
     found = [(await stranger.get("/api/v1/reviews")).status_code for _ in range(5)]
     assert found == [401, 401, 401, 429, 429]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"authorization": "Bearer rvw_nobody"}, {"authorization": "Basic YTpi"},
+     {"cookie": "reviews_session=nobody"}],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/inbox", "/login", "/accounts/ac-1", "/inbox/live"])
+async def test_a_page_counts_what_does_not_hold_and_nobody_else(
+    web: Web, path: str, headers: dict[str, str]
+) -> None:
+    web.pace.of_address = (3, 0.001)
+    person, program = await web.signed_in(Role.ADMIN), await web.program(Role.ADMIN)
+    stranger = web.browser(**headers)
+    found = [(await stranger.get(path)).status_code for _ in range(5)]
+    assert (429 in found[:3], found[3:]) == (False, [429, 429])
+    last = await stranger.get(path)
+    assert int(last.headers["retry-after"]) > 1
+    assert "Too many at once" in last.text
+    for other in (person, program, web.browser()):  # of the same address
+        assert (await other.get("/login")).status_code != 429
+    assert (await person.get("/inbox")).status_code == 200
+    assert (await web.browser(**headers).get("/static/none.css")).status_code == 404
