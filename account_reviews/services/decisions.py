@@ -23,6 +23,7 @@ from account_reviews.domain.errors import (
     ReviewsError,
     UnreachableError,
 )
+from account_reviews.domain.person_names import person
 from account_reviews.domain.review.approvals import ApprovalRequest, RequestState
 from account_reviews.domain.review.messages import (
     DecisionAnswer,
@@ -63,15 +64,16 @@ class UnansweredError(UnreachableError):
 async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> DecisionAnswer:
     """Send a decision as an update and give the answer.
 
-    ConflictError when something else was decided first, BadInputError for what does not fit,
-    UnansweredError when nobody answered: then it may still be applied, and repeating it with
-    the same decision id is safe. A review that is paused in Temporal takes no updates: the decision
-    is sent as a signal, which waits there, and the answer is a `QueuedAnswer`. NotFoundError when
-    Temporal does not know the review any more.
+    ConflictError when something else was decided first, or under the same decision id;
+    BadInputError for what does not fit; UnansweredError when nobody answered: then it may still be
+    applied, and repeating it with the same decision id is safe. A review that is paused in Temporal
+    takes no updates: the decision is sent as a signal, which waits there, and the answer is a
+    `QueuedAnswer`. NotFoundError when Temporal does not know the review any more.
     """
     decision_id = decision.decision_id or uuid.uuid4().hex
     decided_at = decision.decided_at or datetime.now(UTC)
     message = decision.model_copy(update={"decision_id": decision_id, "decided_at": decided_at})
+    _check_id(row.request, message)
     handle = handle_of(client, row.review_id, row.run_id)
     body = message.model_dump(mode="json", exclude_none=True)
     try:
@@ -94,6 +96,24 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise explained(error) from None
         return _answer_of_closed(row, decision_id)
+
+
+def _check_id(request: ApprovalRequest, message: SubmitDecision) -> None:
+    """ConflictError where the id is that of another decision: its answer would be taken for the
+    answer to this one."""
+    known = next((one for one in request.decisions if one.decision_id == message.decision_id), None)
+    if known is None:
+        return
+    meant = known.item_ids if message.item_ids is None else message.item_ids
+    seat, other = (person(one.on_behalf_of or "") for one in (known, message))
+    is_same = (person(known.by), known.decision, seat) == (
+        person(message.approver), message.decision, other
+    )  # fmt: skip
+    if not (is_same and set(known.item_ids) <= set(meant)):
+        raise ConflictError(
+            f"the decision id {message.decision_id} was used already, for another decision",
+            hint="give each decision an id of its own; only a repeat has the same",
+        )
 
 
 def _broken_off(error: RPCError, decision_id: str) -> ReviewsError:

@@ -90,6 +90,10 @@ async def test_a_decision_counts_once_and_the_second_learns_who_was_first(
     assert late.status_code == 409, late.text
     assert late.json()["error"]["decided_by"] == "ann"
     assert late.json()["error"]["decided_at"].endswith("Z")
+    for program, other in ((bob, body), (admin, {**body, "decision": "defer"})):
+        reused = await program.post(f"{place}/decide", json=other)
+        assert (reused.status_code, reused.json()["error"]["decided_by"]) == (409, "ann")
+        assert "was used already, for another decision" in reused.json()["error"]["message"]
     assert (await admin.get(f"{API}/approvals/count")).json()["pending"] == pending - 1
 
 
