@@ -85,6 +85,8 @@ class Guarded:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # whatever can be read can be asked for so
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
 
         begun = False
 
@@ -195,6 +197,21 @@ def _unstorable(request: Request) -> ReviewsError | None:
     scope = request.scope
     holds = "\x00" in scope["path"] or b"%00" in scope["query_string"]
     return BadInputError("the address holds a NUL character") if holds else None
+
+
+def _without_body(send: Send) -> Send:
+    """Only the head is sent; of a stream that ends it."""
+    ended = False
+
+    async def head_of(message: Message) -> None:
+        nonlocal ended
+        if message["type"] == "http.response.body" and not ended:
+            ended = True
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif not ended:
+            await send(message)
+
+    return head_of
 
 
 def _holds_nul(kind: str, body: bytes) -> bool:

@@ -262,3 +262,23 @@ async def test_a_piece_of_a_page_leads_to_the_form_too(web: Web) -> None:
     answer = await web.browser().get("/break", headers={"hx-request": "true"})
     assert answer.status_code == 401
     assert answer.headers["hx-redirect"] == "/login?next=%2Fbreak"
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/healthz", "/openapi.json", "/login", "/api/v1/approvals", "/nowhere"]
+)
+async def test_whoever_asks_for_the_head_alone_gets_that(web: Web, path: str) -> None:
+    program = await web.program(Role.ADMIN)
+    whole, head = await program.get(path), await program.head(path)
+    assert head.status_code == whole.status_code
+    assert head.headers.get("content-type") == whole.headers.get("content-type")
+    assert head.content == b""
+    assert (await web.browser().head("/api/v1/approvals")).status_code == 401
+    assert (await program.head("/login/link/x/y")).status_code == 404
+
+
+async def test_the_head_of_a_stream_is_soon_there(web: Web) -> None:
+    program = await web.program(Role.ADMIN)
+    head = await program.head("/api/v1/events")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"].startswith("text/event-stream")
