@@ -97,6 +97,14 @@ class UnreachableError(ReviewsError):
     exit_code = 5
     code = "unreachable"
 
+    def __init__(
+        self, message: str | None = None, *, hint: str | None = None, plainly: str | None = None
+    ) -> None:
+        """`plainly`: the same without addresses, for people and programs who are not of the
+        house."""
+        super().__init__(message, hint=hint)
+        self.plainly = plainly or self.message
+
 
 class PolicyError(BadInputError):
     """The policy file is not valid."""

@@ -48,6 +48,7 @@ _NOT_SET_UP: Final = ("3F000", "42P01", "42883")
 """The schema, a table or a function is missing."""
 
 Row = dict[str, Any]
+_AWAY: Final = "the database cannot be reached"
 
 
 async def connect(
@@ -72,6 +73,7 @@ async def connect(
         raise UnreachableError(
             f"cannot connect to the database {address.shown()}: {reason(error)}",
             hint="check that it runs and that REVIEWS_DATABASE_URL is right",
+            plainly=_AWAY,
         ) from error
     except (ValueError, LookupError, ArithmeticError) as error:
         raise BadInputError(
@@ -192,7 +194,7 @@ def unreachable(error: Exception, *, lost: bool = False) -> UnreachableError | N
     `lost`: whoever asks knows that the connection is gone.
     """
     if isinstance(error, OSError) and not lost:
-        return UnreachableError(f"the database cannot be reached: {reason(error)}")
+        return UnreachableError(f"{_AWAY}: {reason(error)}", plainly=_AWAY)
     state = str(getattr(error, "sqlstate", None) or "")
     if state in _NOT_SET_UP:
         return UnreachableError(

@@ -61,6 +61,7 @@ def _no_answer(address: str) -> UnreachableError:
     return UnreachableError(
         f"Temporal does not answer at {address}",
         hint="start a local one with `reviews dev` or set TEMPORAL_ADDRESS",
+        plainly="Temporal does not answer",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from account_reviews.domain.errors import UnreachableError
 
 _SECONDS: Final = 2.0
+_PLAINLY: Final = "Temporal does not answer as it is asked to"
 
 
 async def explained(address: str, wanted_by: str | None) -> UnreachableError | None:
@@ -26,15 +27,18 @@ async def explained(address: str, wanted_by: str | None) -> UnreachableError | N
         return UnreachableError(
             f"Temporal at {address} answers over TLS only, and none was asked for",
             hint="set TEMPORAL_TLS=true, and TEMPORAL_API_KEY or the TEMPORAL_TLS_... it needs",
+            plainly=_PLAINLY,
         )
     if not speaks:
         return UnreachableError(
             f"Temporal at {address} answers without TLS only, and {wanted_by} asks for TLS",
             hint="unset it for this service, or correct TEMPORAL_ADDRESS",
+            plainly=_PLAINLY,
         )
     return UnreachableError(
         f"Temporal at {address} answers over TLS, but not with what {wanted_by} gives",
         hint="check TEMPORAL_TLS_SERVER_CA_CERT_PATH, the client's certificate and the key",
+        plainly=_PLAINLY,
     )
 
 

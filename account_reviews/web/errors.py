@@ -33,6 +33,7 @@ from account_reviews.web.identity import (
 )
 from account_reviews.web.middleware import GoneError, TooLargeError, TooSlowError
 from account_reviews.web.places import shown_path
+from account_reviews.web.sparing import Sparing
 
 RETRY_SECONDS: Final = 30
 """When whoever was turned away may come again, where nothing says so."""
@@ -69,6 +70,8 @@ _TITLES: Final = {
     503: "Not available now",
 }
 _log = logging.getLogger(__name__)
+_away = logging.getLogger(f"{__name__}.away")
+_away.addFilter(Sparing())
 
 
 def status_of(error: ReviewsError) -> int:
@@ -86,9 +89,14 @@ def is_api(request: Request) -> bool:
     return request.url.path.startswith(("/api/", "/openapi", "/health", "/webhooks/"))
 
 
+def told_of(error: ReviewsError) -> str:
+    """What whoever asks is told: where a service stands is for the log."""
+    return error.plainly if isinstance(error, UnreachableError) else error.message
+
+
 def document_of(error: ReviewsError) -> dict[str, Any]:
     """`{"error": {code, message, hint}}`; of a conflict also `decided_by`, `decided_at`."""
-    found: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint}
+    found: dict[str, Any] = {"code": error.code, "message": told_of(error), "hint": error.hint}
     for name in ("decided_by", "decided_at"):
         value = getattr(error, name, None)
         if value is not None:
@@ -121,6 +129,8 @@ async def answer(request: Request, error: ReviewsError, status: int) -> Response
         name = recognised_name(request) or "unknown"
         address = request.app.state.doors.address_of(request)
         request.app.state.refused.note(action, error.message, name=name, address=address)
+    if told_of(error) != error.message:
+        _away.warning("a service is away: %s", error.message)
     headers = _headers(error, status)
     if is_api(request):
         if status == 401:

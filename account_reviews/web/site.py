@@ -24,7 +24,7 @@ from account_reviews.presentation.words import Words
 from account_reviews.services.access import require_of
 from account_reviews.services.readers import words_of
 from account_reviews.web import page_words
-from account_reviews.web.errors import title_of
+from account_reviews.web.errors import title_of, told_of
 from account_reviews.web.identity import Principal, recognised
 from account_reviews.web.languages import chosen_locale, chosen_zone
 from account_reviews.web.live import Live
@@ -72,7 +72,8 @@ class Site:
             if self._client is not None:
                 return self._client
             if self._away is not None and time.monotonic() - self._away[0] < _AWAY_SECONDS:
-                raise UnreachableError(self._away[1].message, hint=self._away[1].hint)
+                away = self._away[1]
+                raise UnreachableError(away.message, hint=away.hint, plainly=away.plainly)
             try:
                 self._client = await self.parts.connect()
             except UnreachableError as error:
@@ -169,7 +170,7 @@ class Site:
             "error.html.j2",
             status,
             title=title_of(status),
-            said=_sentence(error.message),
+            said=_sentence(told_of(error)),
             hint=_sentence(error.hint or ""),
         )
 
@@ -206,6 +207,7 @@ def page_templates() -> Environment:
     environment.filters = {
         **environment.filters,
         "sentence": page_words.sentence,
+        "told": told_of,
         "lower_first": page_words.lower_first,
         "person": page_words.person_of,
         "without": page_words.without,

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from account_reviews.domain.errors import UnreachableError
 from account_reviews.domain.policy.access import Role
 from account_reviews.services.sign_ins import make_link
-from account_reviews.web import refusals
+from account_reviews.web import errors, refusals
 from tests.support.web_site import Web, open_web, sign_in
 
 
@@ -159,3 +160,29 @@ async def test_a_page_counts_what_does_not_hold_and_nobody_else(
         assert (await other.get("/login")).status_code != 429
     assert (await person.get("/inbox")).status_code == 200
     assert (await web.browser(**headers).get("/static/none.css")).status_code == 404
+
+
+async def test_where_the_database_stands_is_for_the_log_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(errors._away, "filters", [])
+    async with open_web("postgresql://secretive@127.0.0.1:1/hidden", tmp_path) as web:
+        for headers in ({"authorization": "Bearer rvw_x"}, {"cookie": "reviews_session=nobody"}):
+            for path in ("/inbox", "/api/v1/reviews"):
+                answer = await web.browser(**headers).get(path)
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+                assert "he database cannot be reached" in answer.text
+                for word in ("secretive", "127.0.0.1", "hidden"):
+                    assert word not in answer.text
+    assert caplog.text.count("secretive") == 4
+
+
+async def test_where_temporal_stands_is_for_the_log_alone(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    for _ in range(2):  # the second time it is not tried again
+        with pytest.raises(UnreachableError) as caught:
+            await web.site.temporal()
+        assert "127.0.0.1:1" in caught.value.message
+        assert errors.told_of(caught.value) == "Temporal does not answer"
