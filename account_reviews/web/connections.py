@@ -3,7 +3,7 @@
 import asyncio
 import resource
 import time
-from typing import Any, Final
+from typing import ClassVar, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -64,11 +64,8 @@ class Idle:
 class ImpatientProtocol(H11Protocol):
     """Hangs up on whoever does not send the head of a request: he would hold his place for ever."""
 
+    _idle: ClassVar[Idle]
     _hanging_up: asyncio.TimerHandle | None = None
-
-    def __init__(self, *arguments: Any, idle: Idle, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self._idle = idle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -119,6 +116,15 @@ class ImpatientProtocol(H11Protocol):
         if self._hanging_up is not None:
             self._hanging_up.cancel()
             self._hanging_up = None
+
+
+def impatient(most_idle: int) -> type[ImpatientProtocol]:
+    """The protocol of one server, on whose connections nothing is answered so often at most."""
+
+    class OfOneServer(ImpatientProtocol):
+        _idle = Idle(most_idle)
+
+    return OfOneServer
 
 
 def make_room(most: int) -> None:

@@ -6,14 +6,13 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
 
 from account_reviews.domain.errors import ConflictError
-from account_reviews.web.connections import AtMost, Idle, ImpatientProtocol, make_room
+from account_reviews.web.connections import AtMost, impatient, make_room
 from account_reviews.web.sparing import Sparing
 
 _MOST_AT_ONCE: Final = 200
@@ -77,7 +76,7 @@ async def serve(
     server = _Server(
         uvicorn.Config(
             AtMost(app, most_at_once),
-            http=partial(ImpatientProtocol, idle=Idle(most_at_once // _IDLE_SHARE)),  # type: ignore[arg-type]  it is called as a class is
+            http=impatient(most_at_once // _IDLE_SHARE),
             ws="none",
             lifespan="off",
             log_config=None,
