@@ -14,6 +14,7 @@ from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.items import Item
 from account_reviews.domain.review.past_decisions import PastDecision, past_decisions
+from account_reviews.domain.review.quorum import why_not
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store import name_queries
 from account_reviews.store.inbox_queries import InboxReader
@@ -104,6 +105,15 @@ def absent_seats(request: ApprovalRequest, name: str) -> tuple[str, ...]:
     mine = who(name)
     found = {who(of): of for of, to in pairs if who(to) == mine and who(of) != mine}
     return tuple(found.values())
+
+
+def why_not_asked(request: ApprovalRequest, name: str) -> str | None:
+    """Why this person decides on nothing of it, by the lists that the request was opened with, as
+    the review will say; None where he may on something."""
+    if request.needs is None:
+        return None
+    whys = [why_not(request.rules(one), name, None) for one in request.items if one.is_open]
+    return whys[0] if whys and all(whys) else None
 
 
 def decided_by_others(request: ApprovalRequest, items: Iterable[str], name: str) -> list[Item]:

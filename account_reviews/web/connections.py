@@ -90,8 +90,8 @@ class ImpatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn's
-        """What cannot be read is refused as everything is."""
-        if not self._has_head:
+        """What cannot be read is refused as everything is, unless an answer is on its way."""
+        if not (self._has_head and self.cycle.response_started):
             answer = refusal(400, UnreadableError())
             headers = [*answer.raw_headers, (b"connection", b"close")]
             lines = [b"HTTP/1.1 400 Bad Request", *(b": ".join(header) for header in headers)]

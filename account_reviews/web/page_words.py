@@ -1,12 +1,14 @@
 """What pages of requests say beyond single words: sentences of a whole request."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.items import Item, RequestState
 from account_reviews.presentation import approval_page
+from account_reviews.presentation.next_steps import people
 from account_reviews.presentation.words import Words
 
 _STATES: Final = {
@@ -68,6 +70,21 @@ def decided(item: Item, words: Words) -> str:
 def needed(request: ApprovalRequest, words: Words) -> str:
     """What it takes to approve, with names, as a sentence."""
     return sentence(approval_page.needed(request, words))
+
+
+def in_other_hands(request: ApprovalRequest, groups: Sequence[str], words: Words) -> str | None:
+    """Who decides for the groups that somebody signs in with; None where it is asked of none of
+    them, or of everybody."""
+    members = request.terms.groups
+    found = tuple(one for one in groups if members.get(one))
+    if not found:
+        return None
+    named = tuple(dict.fromkeys(name for one in found for name in members[one]))
+    them = found[0] if len(found) == 1 else "them"
+    return (
+        f"Your sign-in says that you are in {', '.join(found)}, and the policy names who decides "
+        f"for {them}: {people(named, words.person)}"
+    )
 
 
 def sentence(text: str) -> str:

@@ -33,8 +33,10 @@ class Sessions:
 
     async def recognise(self, request: Request) -> Principal | None:
         """Whose request this is. BadTokenError for a token that does not hold, PolicyError."""
-        given = request.headers.get("authorization")
-        return await (self._of_cookie(request) if given is None else self._of_token(given))
+        given = request.headers.getlist("authorization")
+        if len(given) > 1:  # a proxy and we could each believe another one
+            raise BadTokenError
+        return await (self._of_token(given[0]) if given else self._of_cookie(request))
 
     def is_shown(self, request: Request) -> bool:
         """Whether it carries a token or a cookie of a sign-in, whatever that is worth."""

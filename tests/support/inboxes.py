@@ -26,9 +26,11 @@ def waiting(
     approvers: tuple[str, ...] = ("ow-1",),
     changes: tuple[ProposedChange, ...] = (),
     terms: Terms | None = None,
+    logic: int = 1,
 ) -> ReviewState:
     """A review of that account that asked at that time. Its request is `account-1`."""
     state = fresh(account, tenant=tenant, at=at)
+    state.logic = logic
     state.snapshot = SnapshotRef(
         hash="5" * 64,
         account_name=name or f"The {account}",

@@ -18,11 +18,17 @@ from account_reviews.domain.errors import (
 )
 from account_reviews.domain.live import Watching
 from account_reviews.domain.review.approvals import ApprovalRequest
+from account_reviews.presentation.words import Words
 from account_reviews.services.decisions import UnansweredError
 from account_reviews.services.form_decisions import decide_form
 from account_reviews.services.inbox import Scope, Wanted, next_after, seats_of
 from account_reviews.services.lookup import find_request
-from account_reviews.services.request_views import RequestView, absent_seats, read_view
+from account_reviews.services.request_views import (
+    RequestView,
+    absent_seats,
+    read_view,
+    why_not_asked,
+)
 from account_reviews.store.review_queries import RequestRow
 from account_reviews.web.decision_forms import (
     Typed,
@@ -38,6 +44,7 @@ from account_reviews.web.fragment_streams import stream
 from account_reviews.web.handing_over import hand_over
 from account_reviews.web.identity import Principal, Who, still_known
 from account_reviews.web.inbox_address import Asked, query_of
+from account_reviews.web.page_words import in_other_hands
 from account_reviews.web.rights import decider_of, permission_of
 from account_reviews.web.site import Here, Site
 
@@ -243,7 +250,7 @@ async def _page(
 ) -> Response:
     words = await site.words(request, who)
     seats = absent_seats(view.request, who.name)
-    may, why = _may(site, who, view)
+    may, why = _may(site, who, view, words)
     along = query_of(_wanted(request))
     return await site.page(
         request,
@@ -263,8 +270,9 @@ async def _page(
     )  # fmt: skip
 
 
-def _may(site: Site, who: Principal, view: RequestView) -> tuple[bool, str | None]:
-    """Whether he may decide by his roles, and else why not. Nothing is recorded: he only looks."""
+def _may(site: Site, who: Principal, view: RequestView, words: Words) -> tuple[bool, str | None]:
+    """Whether he may decide by his roles and by the lists of the request, and else why not. Nothing
+    is recorded: he only looks."""
     snapshot = view.state.snapshot if view.state else None
     subject = Subject(
         owner_id=snapshot.owner_id if snapshot else view.row.owner_id,
@@ -272,4 +280,7 @@ def _may(site: Site, who: Principal, view: RequestView) -> tuple[bool, str | Non
         started_by=view.request.started_by,
     )
     found = permission_of(site, who, Verb.DECIDE, subject)
-    return found.allowed, found.why
+    if not found.allowed:
+        return False, found.why
+    why = why_not_asked(view.request, who.name)
+    return why is None, why and (in_other_hands(view.request, who.groups, words) or why)

@@ -14,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.domain.errors import ConflictError, NegativeAnswerError, UnreachableError
 from account_reviews.domain.policy.access import Role
+from account_reviews.domain.policy.model import load_policy
 from account_reviews.domain.review import decisions
 from account_reviews.domain.review.messages import (
     DecisionAnswer,
@@ -21,7 +22,8 @@ from account_reviews.domain.review.messages import (
     SubmitDecision,
     Verdict,
 )
-from account_reviews.domain.review.state import ReviewState
+from account_reviews.domain.review.policy_terms import terms_of
+from account_reviews.domain.review.state import NEWEST_LOGIC, ReviewState
 from account_reviews.services import form_decisions
 from account_reviews.services.decisions import UnansweredError
 from account_reviews.services.decisions import decide as send
@@ -293,6 +295,37 @@ async def test_a_policy_that_changes_counts_at_once(
         form = {"decision_id": "abc123", "verdict": "approve", "change": ticked(state)}
         answer = await browser.post("/inbox/decide", data=form)
         assert (answer.status_code, "one request at a time" in answer.text) == (422, True)
+
+
+async def test_who_is_in_a_group_by_signing_in_sees_what_waits_for_it_and_who_decides(
+    database_url: str, tmp_path: Path, engine: AsyncEngine
+) -> None:
+    tenant, policy = f"t-{uuid4().hex[:8]}", tmp_path / "policy.toml"
+    policy.write_text(
+        '[access]\nusers = {}\n[access.groups]\nleads = ["approver"]\n'
+        '[approvals]\napprovers = ["leads"]\n[approvals.groups]\nleads = ["Ben", "Cem Kaya"]\n'
+    )
+    listed = terms_of(load_policy(policy))
+    unlisted = listed.model_copy(update={"groups": {}})
+    for account, terms in (("ac-1", listed), ("ac-2", unlisted)):
+        at = datetime.now(UTC)
+        state = waiting(account, at=at, tenant=tenant, terms=terms, logic=NEWEST_LOGIC)
+        await put(engine, state)
+    async with open_web(database_url, tmp_path, tenant=tenant, policy_file=policy) as web:
+        ann = await web.signed_in(name="Ann Lee", groups=["leads"])
+        inbox = (await ann.get("/inbox?show=groups")).text
+        assert ("ac-1" in inbox, "ac-2" in inbox) == (True, True)
+        page = (await ann.get("/requests/ac-1-1")).text
+        assert "you are in leads, and the policy names who decides for leads: Ben" in page
+        assert 'name="verdict"' not in page
+        assert 'name="verdict"' in (await ann.get("/requests/ac-2-1")).text
+        ben = await web.signed_in(Role.APPROVER, name="ben")
+        assert 'name="verdict"' in (await ben.get("/requests/ac-1-1")).text
+        eve = await web.signed_in(Role.APPROVER, name="Eve", groups=["other"])
+        page = (await eve.get("/requests/ac-1-1")).text
+        assert "Eve is not one of the approvers of this change." in page
+        zoe = await web.signed_in(Role.AUDITOR, name="Zoe", groups=["other"])
+        assert 'name="verdict"' not in (await zoe.get("/requests/ac-2-1")).text
 
 
 async def test_a_decision_reads_its_review_once_for_all_rights(

@@ -129,6 +129,14 @@ async def test_nobody_hears_401_before_anything_else(web: Web, headers: dict[str
     assert all(answer.headers["www-authenticate"] == "Bearer" for answer in answers)
 
 
+async def test_of_two_tokens_neither_holds(web: Web) -> None:
+    made = await make_token(web.parts, "ci", [Role.ADMIN])
+    good, bad = (("authorization", f"Bearer {one}") for one in (made.token, "rvw_nobody"))
+    for both in ([good, bad], [bad, good], [good, good]):
+        answer = await web.browser().get("/api/v1/approvals/count", headers=both)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "bad_token")
+
+
 async def test_a_cookie_does_not_speak_where_a_token_is_sent(web: Web) -> None:
     browser = await web.signed_in(Role.ADMIN)
     answer = await browser.get("/api/v1/nowhere", headers={"authorization": "Bearer rvw_nobody"})

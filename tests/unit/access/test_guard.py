@@ -1,11 +1,15 @@
 """Whoever checks goes by the policy as it is at that moment."""
 
+import re
 from pathlib import Path
+from textwrap import dedent
 
 from account_reviews.access.guard import Guard
 from account_reviews.access.policy_file import PolicyFile
+from account_reviews.domain.access.people import Known
 from account_reviews.domain.policy.model import Policy, parse_policy
 from account_reviews.domain.review.messages import RefusalCode
+from tests.support.paths import ROOT
 from tests.support.signing import code, decision, guard, said
 
 
@@ -96,3 +100,20 @@ def test_whoever_was_taken_out_of_a_list_since_may_not() -> None:
     assert code(taken) is RefusalCode.NOT_AN_APPROVER
     assert taken.refusal is not None
     assert taken.refusal.message == "Bob is not a delegate of Olga any more"
+
+
+def test_who_decides_for_a_group_by_signing_in_as_the_page_has_it() -> None:
+    page = (ROOT / "docs" / "access.md").read_text()
+    blocks = re.findall(r"  ```toml\n(.*?)  ```", page, re.DOTALL)
+    (policy,) = [one for one in blocks if "leads" in one]
+    asked = guard(dedent(policy))
+    terms = asked.terms(Policy())
+    assert (terms.approvers, terms.groups, terms.checked) == (("leads",), {}, True)
+    for groups, refusal in (
+        (("leads", "all"), None),
+        (("Leads",), RefusalCode.NOT_AN_APPROVER),
+        ((), RefusalCode.NOT_AN_APPROVER),
+    ):
+        people = [Known(name="Ann Lee", groups=groups)]
+        assert code(asked.check(said(decision()), people)) is refusal
+    assert code(asked.check(said(decision()))) is RefusalCode.NOT_AN_APPROVER

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -24,7 +25,8 @@ from account_reviews.web.webhook_app import create_webhook_app
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
-async def _hello(_: Any) -> PlainTextResponse:
+async def _hello(request: Request) -> PlainTextResponse:
+    await request.body()
     return PlainTextResponse("hello")
 
 
@@ -137,7 +139,13 @@ def test_a_process_that_was_given_few_files_asks_for_more() -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"nonsense\r\n\r\n", b"GET /" + b"a" * 70_000, b"GET / HTTP/1.1\r\nA\0: b\r\n\r\n"]
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /" + b"a" * 70_000,
+        b"GET / HTTP/1.1\r\nA\0: b\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
 )
 async def test_what_is_no_request_is_refused_as_everything_is(sent: bytes) -> None:
     async with _serving(8) as port:
