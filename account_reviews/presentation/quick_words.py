@@ -54,7 +54,11 @@ class QuickWords(NamedTuple):
 
     def moment(self, at: datetime) -> str:
         """ "Fri 2 Oct, 14:05", in the reader's zone."""
-        return f"{self.day(at)}, {at.astimezone(self.zone):%H:%M}"
+        return f"{self.day(at)}, {self.clock(at)}"
+
+    def clock(self, at: datetime) -> str:
+        """ "14:05", in the reader's zone."""
+        return f"{at.astimezone(self.zone):%H:%M}"
 
     def due(self, at: datetime) -> str:
         """ "Fri 2 Oct, in 3 days"."""

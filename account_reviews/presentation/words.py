@@ -100,9 +100,12 @@ class Words:
 
     def moment(self, at: datetime) -> str:
         """ "Fri 2 Oct, 14:05", in the reader's zone."""
+        return f"{self.day(at)}, {self.clock(at)}"
+
+    def clock(self, at: datetime) -> str:
+        """ "14:05", in the reader's zone."""
         there = at.astimezone(self.zone)
-        clock = format_skeleton("Hm", there.replace(tzinfo=None), locale=self.locale)
-        return f"{self.day(at)}, {clock}"
+        return format_skeleton("Hm", there.replace(tzinfo=None), locale=self.locale)
 
     def prose(self, text: str) -> str:
         """A sentence that was written before anybody read it, with its dates and sums in words.

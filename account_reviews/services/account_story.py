@@ -1,37 +1,30 @@
-"""Everything about one account: how it is, what was decided by whom, what is remembered."""
+"""Everything about one account: how it is, how it was, what is remembered."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from account_reviews.bootstrap import Parts
 from account_reviews.crm.protocol import AccountFilter
 from account_reviews.domain.errors import CrmError, PassingError, ReviewsError
-from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import Account
 from account_reviews.memory.protocol import MemoryHit
+from account_reviews.presentation.score_chart import MOST
 from account_reviews.presentation.surroundings import Past
+from account_reviews.services.documents import past_in_words
 from account_reviews.services.lookup import find_account
-from account_reviews.services.portfolio import account_line, portfolio_reader
-from account_reviews.store.portfolio_queries import AccountLine, AccountRun, DecidedItem
+from account_reviews.services.portfolio import account_line
+from account_reviews.store.document_queries import DocumentReader
+from account_reviews.store.portfolio_queries import AccountLine
 from account_reviews.store.review_queries import RequestRow
-from account_reviews.store.stored_json import parsed
+from account_reviews.store.timeline_queries import OpenReview, PastPage, TimelineReader
 
-RUNS: Final = 50
-DECISIONS: Final = 100
+REVIEWS: Final = 10
+"""On a page of the timeline."""
 MEMORIES: Final = 20
 _PATIENCE: Final = 2.0
 """Seconds for a CRM or a memory elsewhere."""
-
-
-@dataclass(frozen=True)
-class Decided:
-    """A decision on one change; `change` is None where it cannot be read."""
-
-    row: DecidedItem
-    change: ProposedChange | None
 
 
 @dataclass(frozen=True)
@@ -43,48 +36,39 @@ class AccountStory:
     name: str | None
     line: AccountLine | None
     account: Account | None
-    runs: tuple[AccountRun, ...]
-    decided: tuple[Decided, ...]
+    reviews: int
+    open_review: OpenReview | None
+    past: PastPage
+    """A page of its reviews."""
+    scores: tuple[Past, ...]
+    """The newest ones, oldest first."""
     pending: tuple[RequestRow, ...]
     memory: tuple[MemoryHit, ...] | None
 
-    @property
-    def open_run(self) -> AccountRun | None:
-        """The review that is under way."""
-        return next((one for one in self.runs if one.closed_at is None), None)
 
-    @property
-    def past(self) -> tuple[Past, ...]:
-        """The scores over time, oldest first."""
-        return tuple(
-            Past(
-                at=_moment(one),
-                risk=one.risk_score,
-                risk_level=one.risk_level or "unknown",
-                health=None if one.health_score is None else round(one.health_score),
-                health_band=one.health_band or "unknown",
-            )
-            for one in reversed(self.runs)
-            if one.risk_level is not None and one.kind != "undo"
-        )
+async def story_of(parts: Parts, text: str, *, before: str | None = None) -> AccountStory:
+    """The account of that id or name; its reviews before that cursor.
 
-
-async def story_of(parts: Parts, text: str) -> AccountStory:
-    """The account of that id or name. AccountNotFoundError, BadInputError for several."""
+    AccountNotFoundError, BadInputError for several and for a cursor of something else.
+    """
     known = await find_account(parts, text)
-    reader, tenant = portfolio_reader(parts), parts.settings.tenant
-    line = await account_line(parts, known.id)
-    runs = await reader.runs(known.id, RUNS)
-    decided = await reader.decisions(known.id, DECISIONS)
+    reading, tenant = parts.slow_statements, parts.settings.tenant
+    timeline = TimelineReader(reading, tenant)
+    past = await timeline.page(known.id, cursor=before, limit=REVIEWS)
+    scores = await DocumentReader(reading).scores(
+        tenant, known.id, before=datetime.max.replace(tzinfo=UTC), most=MOST
+    )
     pending = await parts.reader.list_requests(tenant=tenant, account=known.id, limit=20)
     account, memory = await asyncio.gather(_account(parts, known.id), _memory(parts, known.id))
     return AccountStory(
         account_id=known.id,
         name=known.name or (account.name if account else None),
-        line=line,
+        line=await account_line(parts, known.id),
         account=account,
-        runs=tuple(runs),
-        decided=tuple(Decided(row, parsed(ProposedChange, row.change)) for row in decided),
+        reviews=await timeline.count(known.id),
+        open_review=await timeline.open_review(known.id),
+        past=past,
+        scores=past_in_words(scores),
         pending=pending.items,
         memory=memory,
     )
@@ -106,20 +90,3 @@ async def _memory(parts: Parts, account_id: str) -> tuple[MemoryHit, ...] | None
             return (await parts.memory.timeline(account_id, limit=MEMORIES)).items
     except (ReviewsError, TimeoutError):
         return None
-
-
-def _moment(run: AccountRun) -> datetime:
-    """When its facts were true: the clock that it was given, else when it began."""
-    return datetime.fromisoformat(run.as_of) if run.as_of else run.started_at
-
-
-def by_day(decided: Sequence[Decided]) -> list[tuple[datetime, str | None, list[Decided]]]:
-    """What one person decided at one time belongs together: (when, who, what), newest first."""
-    groups: list[tuple[datetime, str | None, list[Decided]]] = []
-    for one in decided:
-        last = groups[-1] if groups else None
-        if last and last[0] == one.row.decided_at and last[1] == one.row.decided_by:
-            last[2].append(one)
-        else:
-            groups.append((one.row.decided_at, one.row.decided_by, [one]))
-    return groups

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from account_reviews.domain.records import AccountSnapshot
     from account_reviews.domain.reports.digest import Digest
     from account_reviews.domain.review.state import ReviewState
-    from account_reviews.presentation.surroundings import Asked, Surroundings
+    from account_reviews.presentation.surroundings import Asked, Past, Surroundings
     from account_reviews.presentation.words import Words
-    from account_reviews.store.document_queries import AskedRow, DocumentReader
+    from account_reviews.store.document_queries import AskedRow, DocumentReader, ScoreRow
 
 EARLIER: Final = 11
 """Reviews before the one that is shown, in the drawing of its scores."""
@@ -34,7 +34,7 @@ class Written(NamedTuple):
 
 async def beside_brief(parts: Parts, state: "ReviewState") -> Written:
     """For the brief of a review. What cannot be read is left out of it."""
-    from account_reviews.presentation.surroundings import Past, Surroundings
+    from account_reviews.presentation.surroundings import Surroundings
 
     words = await words_of(parts)
     reader, tenant = _reader(parts), state.tenant
@@ -44,16 +44,7 @@ async def beside_brief(parts: Parts, state: "ReviewState") -> Written:
         _knowing(words, snapshot),
         Surroundings(
             asked=_asked_by(state, await reader.asked(tenant, accounts=(state.account_id,))),
-            past=tuple(
-                Past(
-                    at=one.at,
-                    risk=one.risk_score,
-                    risk_level=one.risk_level or "unknown",
-                    health=one.health_score,
-                    health_band=one.health_band or "unknown",
-                )
-                for one in earlier
-            ),
+            past=past_in_words(earlier),
             account=snapshot.account if snapshot else None,
             web_url=parts.settings.web_url,
         ),
@@ -126,6 +117,22 @@ def _asked_by(state: "ReviewState", rows: "Iterable[AskedRow]") -> "tuple[Asked,
     """Those of this review: the account may have another review by now."""
     mine = {request.request_id for request in state.requests}
     return asked_in_words(row for row in rows if row.request_id in mine)
+
+
+def past_in_words(rows: "Iterable[ScoreRow]") -> "tuple[Past, ...]":
+    """What earlier reviews found, as documents take it."""
+    from account_reviews.presentation.surroundings import Past
+
+    return tuple(
+        Past(
+            at=one.at,
+            risk=one.risk_score,
+            risk_level=one.risk_level or "unknown",
+            health=one.health_score,
+            health_band=one.health_band or "unknown",
+        )
+        for one in rows
+    )
 
 
 def asked_in_words(rows: "Iterable[AskedRow]") -> "tuple[Asked, ...]":

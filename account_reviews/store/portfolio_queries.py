@@ -1,4 +1,4 @@
-"""Reading a portfolio: every account by its newest review, and the past of one account."""
+"""Reading a portfolio: every account by its newest review."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -8,8 +8,6 @@ from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import Row, Statements
 
 _ACCOUNTS: Final = read_sql("account_reviews.store", "portfolio_accounts.sql")
-_RUNS: Final = read_sql("account_reviews.store", "account_runs.sql")
-_DECISIONS: Final = read_sql("account_reviews.store", "account_decisions.sql")
 _REMEMBERED: Final = (
     "select put_at, delivered_at, attempts from reviews.memory_outbox "
     "where tenant = :tenant and run_id = :run_id"
@@ -49,43 +47,6 @@ class AccountLine(NamedTuple):
     due_at: datetime | None
 
 
-class AccountRun(NamedTuple):
-    """A review in the past of an account."""
-
-    run_id: str
-    review_id: str
-    kind: str
-    phase: str
-    status: str
-    outcome: str | None
-    risk_level: str | None
-    risk_score: int | None
-    health_score: float | None
-    due_at: datetime | None
-    needs_attention: bool
-    started_at: datetime
-    closed_at: datetime | None
-    health_band: str | None
-    started_by: str | None
-    summary: str | None
-    plan_only: bool | None
-    as_of: str | None
-
-
-class DecidedItem(NamedTuple):
-    """What somebody decided about one change. `change` is a proposed change as JSON."""
-
-    request_id: str
-    run_id: str
-    review_id: str
-    number: int | None
-    state: str
-    decided_by: str | None
-    decided_at: datetime
-    reason: str | None
-    change: str
-
-
 class PortfolioReader:
     """Queries over all accounts. UnreachableError when the database is down."""
 
@@ -111,20 +72,6 @@ class PortfolioReader:
             account=account,
         )
         return [_line(row) for row in rows]
-
-    async def runs(self, account_id: str, limit: int) -> list[AccountRun]:
-        """The reviews of an account, newest first."""
-        rows = await self._statements.rows(
-            _RUNS, tenant=self._tenant, account=account_id, limit=limit
-        )
-        return [AccountRun(**row) for row in rows]
-
-    async def decisions(self, account_id: str, limit: int) -> list[DecidedItem]:
-        """What was decided about an account, newest first."""
-        rows = await self._statements.rows(
-            _DECISIONS, tenant=self._tenant, account=account_id, limit=limit
-        )
-        return [DecidedItem(**row) for row in rows]
 
     async def remembered(self, run_id: str) -> tuple[datetime, datetime | None, int] | None:
         """When a review left something for the memory, when the memory had it, and how many tries

@@ -1,4 +1,4 @@
-"""One account: how it is, how it was, what was decided by whom, and what is remembered."""
+"""One account: how it is, how it was, what happened since, and what is remembered."""
 
 from typing import Annotated, Final
 
@@ -6,9 +6,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from account_reviews.domain.access.roles import Verb
+from account_reviews.presentation.account_timeline import timeline
 from account_reviews.presentation.score_chart import score_chart
 from account_reviews.presentation.templating import web_link
-from account_reviews.services.account_story import by_day, story_of
+from account_reviews.services.account_story import story_of
 from account_reviews.services.lookup import find_account
 from account_reviews.web.identity import Who
 from account_reviews.web.places import account_path, review_path
@@ -26,10 +27,11 @@ async def page(
     site: Here,
     account: str,
     done: Annotated[str, Query(max_length=20)] = "",
+    before: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """The account of that id or name."""
+    """The account of that id or name. `before`: a cursor, for what happened earlier."""
     await site.allow(who, Verb.READ)
-    story = await story_of(site.parts, account)
+    story = await story_of(site.parts, account, before=before)
     words = await site.words(request, who)
     url = story.account.url if story.account else (story.line.url if story.line else None)
     return await site.page(
@@ -38,8 +40,11 @@ async def page(
         "account.html.j2",
         story=story,
         line=story.line,
-        chart=score_chart(story.past, words),
-        decided=by_day(story.decided),
+        chart=score_chart(story.scores, words),
+        days=timeline(story.past.reviews, words),
+        earlier=story.past.next_cursor,
+        is_newest=before is None,
+        account_path=account_path(story.account_id),
         crm_url=web_link(url),
         review_path=review_path,
         done=_DONE.get(done),
