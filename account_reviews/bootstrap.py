@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from account_reviews.crm.writer import CrmWriter
     from account_reviews.domain.base import Timestamp
     from account_reviews.domain.policy.model import Policy
+    from account_reviews.domain.records import AccountSnapshot
     from account_reviews.domain.review.state import Execution
     from account_reviews.domain.review.terms import Terms
     from account_reviews.memory.protocol import MemoryBackend
@@ -176,10 +177,13 @@ class Parts:
         statements = self.databases.more_statements(self.settings.require_database_url())
         return open_sign_ins(statements, self.settings.tenant)
 
-    def terms(self) -> "Terms":
-        """The rules of a request that is opened now."""
+    async def terms(self, tenant: str, snapshot: "AccountSnapshot", *people: str) -> "Terms":
+        """The rules of a request that is opened now, see `TermsNow`."""
+        from account_reviews.access.identities import ids_in_request
+
         found = self.guard.terms(self.policy)
-        return found.model_copy(update={"version_check": self.version_check})
+        ids = await ids_in_request(self.statements, tenant, found, snapshot, people)
+        return found.model_copy(update={"version_check": self.version_check, "ids": ids})
 
     # What rules and writes.
 

@@ -1,6 +1,6 @@
 """The rules as an activity: they change over time, replay must not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import AccountSnapshot
 from account_reviews.domain.review.state import AnalysisResult
 from account_reviews.domain.review.steps import AnalyseAccount
-from account_reviews.domain.review.terms import Terms
+from account_reviews.domain.review.terms import Terms, TermsNow
 from account_reviews.domain.vocabulary import term_of
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.telemetry import review_metrics
@@ -46,7 +46,7 @@ class AnalysisActivities:
     """Runs the rules of one policy on stored documents. `terms` gives those of a request that is
     opened now."""
 
-    def __init__(self, store: ReviewStore, policy: Policy, terms: Callable[[], Terms]) -> None:
+    def __init__(self, store: ReviewStore, policy: Policy, terms: TermsNow) -> None:
         self._store = store
         self._policy = policy
         self._terms = terms
@@ -65,7 +65,8 @@ class AnalysisActivities:
             ) from error
         stored = await self._store.put_document("analysis", analysis.model_dump())
         review_metrics.analysed(analysis)
-        return self._result(analysis, stored)
+        terms = await self._terms(call.tenant, inputs.snapshot)
+        return self._result(analysis, stored, terms)
 
     async def _inputs(self, call: AnalyseAccount) -> AnalysisInputs:
         """What the rules read.
@@ -104,7 +105,7 @@ class AnalysisActivities:
         with _readable("memories", stored):
             return tuple(MemoryHit.model_validate(hit) for hit in hits)
 
-    def _result(self, analysis: Analysis, stored: str) -> AnalysisResult:
+    def _result(self, analysis: Analysis, stored: str, terms: Terms) -> AnalysisResult:
         return AnalysisResult(
             hash=stored,
             risk_level=analysis.risk.level,
@@ -116,7 +117,7 @@ class AnalysisActivities:
             changes_detected=analysis.changes_detected,
             changes=analysis.proposed_changes,
             approvers=self._policy.approvals.owners(analysis.owner_id),
-            terms=self._terms(),
+            terms=terms,
             policy_hash=analysis.policy_hash,
             summary=summarise_analysis(analysis),
         )

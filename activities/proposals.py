@@ -1,7 +1,5 @@
 """What people and outside agents propose is made exact by what stands in the CRM now."""
 
-from collections.abc import Callable
-
 from temporalio import activity
 
 from account_reviews.crm.merged import refuse_merged
@@ -9,7 +7,7 @@ from account_reviews.crm.protocol import CrmBackend
 from account_reviews.domain.errors import AccountNotFoundError, BadInputError
 from account_reviews.domain.records import SnapshotLimits
 from account_reviews.domain.review.steps import PrepareChanges, PreparedChanges
-from account_reviews.domain.review.terms import Terms
+from account_reviews.domain.review.terms import TermsNow
 from account_reviews.domain.review.wanted import exact_changes
 from account_reviews.store.usage import count_call
 
@@ -17,7 +15,7 @@ from account_reviews.store.usage import count_call
 class ProposalActivities:
     """Reads one account of one CRM backend, and asks by the terms as they are now."""
 
-    def __init__(self, crm: CrmBackend, limits: SnapshotLimits, terms: Callable[[], Terms]) -> None:
+    def __init__(self, crm: CrmBackend, limits: SnapshotLimits, terms: TermsNow) -> None:
         self._crm = crm
         self._limits = limits
         self._terms = terms
@@ -35,4 +33,5 @@ class ProposalActivities:
             changes = exact_changes(call.changes, snapshot, call.known, call.by, call.reason)
         except (AccountNotFoundError, BadInputError) as error:
             return PreparedChanges(refusal=error.message)
-        return PreparedChanges(changes=changes, terms=self._terms())
+        terms = await self._terms(call.tenant, snapshot, call.by)
+        return PreparedChanges(changes=changes, terms=terms)

@@ -1,6 +1,5 @@
 """What a review of kind `undo` begins with, in place of gathering and analysing."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from temporalio import activity
@@ -12,7 +11,7 @@ from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import AccountSnapshot, SnapshotLimits, SnapshotRef
 from account_reviews.domain.review.state import AnalysisResult, ReviewState
 from account_reviews.domain.review.steps import PreparedUndo, PrepareUndo
-from account_reviews.domain.review.terms import Terms
+from account_reviews.domain.review.terms import Terms, TermsNow
 from account_reviews.store.operations import OperationLedger
 from account_reviews.store.reviews import ReviewStore
 from account_reviews.store.usage import count_call
@@ -29,7 +28,7 @@ class UndoActivities:
         store: ReviewStore,
         limits: SnapshotLimits,
         policy: Policy,
-        terms: Callable[[], Terms],
+        terms: TermsNow,
     ) -> None:
         self._crm = crm
         self._ledger = ledger
@@ -70,11 +69,17 @@ class UndoActivities:
             return PreparedUndo(snapshot=_reference(snapshot, stored), refusal=found)
         return PreparedUndo(
             snapshot=_reference(snapshot, stored),
-            analysis=self._result(original, snapshot, found),
+            analysis=self._result(
+                original, snapshot, found, await self._terms(call.tenant, snapshot, call.by)
+            ),
         )
 
     def _result(
-        self, original: ReviewState, snapshot: AccountSnapshot, change: ProposedChange
+        self,
+        original: ReviewState,
+        snapshot: AccountSnapshot,
+        change: ProposedChange,
+        terms: Terms,
     ) -> AnalysisResult | None:
         """As an analysis would say it. The risk is what the review of the write found."""
         if original.analysis is None:
@@ -89,7 +94,7 @@ class UndoActivities:
                 "changes": (change,),
                 "approvers": self._policy.approvals.owners(owner_id),
                 # Nothing is undone that nobody approved, whatever needs nobody elsewhere.
-                "terms": self._terms().model_copy(update={"auto": ()}),
+                "terms": terms.model_copy(update={"auto": ()}),
                 "policy_hash": self._policy.hash,
                 "summary": change.title,
             }

@@ -1,6 +1,7 @@
 """Names of people: as they are kept, and what makes two spellings one person."""
 
 import unicodedata
+from collections.abc import Mapping
 
 from account_reviews.domain.characters import without_unseen
 
@@ -16,3 +17,9 @@ def person(name: str) -> str:
     another one."""
     letters = unicodedata.normalize("NFKC", clean_name(name)).casefold()
     return " ".join(unicodedata.normalize("NFKC", without_unseen(letters)).split())
+
+
+def one_person(name: str, spellings: Mapping[str, str], ids: Mapping[str, str]) -> str:
+    """The same for all names of one person. `spellings` and `ids` are those of `Terms`."""
+    known = person(spellings.get(person(name), name))
+    return person(ids.get(known, known))

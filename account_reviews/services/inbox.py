@@ -79,7 +79,9 @@ async def seats_of(parts: Parts, name: str, groups: Sequence[str] = ()) -> Seats
     mine = [name, *_spellings(parts.guard.access(), name)]
     owners = await name_queries.owner_names(parts.statements, parts.settings.tenant)
     names = {person(one) for one in mine}
-    mine += [owner for owner, called in owners.items() if called and person(called) in names]
+    for owner_id, called in owners.items():
+        if called and names & {person(owner_id), person(called)}:
+            mine += [owner_id, called]
     names = {person(one) for one in mine}
     others = list(groups)
     for group, members in parts.guard.groups.items():

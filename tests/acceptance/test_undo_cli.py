@@ -123,7 +123,7 @@ async def test_all_that_was_written_has_a_row_each(
     reviews: Reviews, stack_engine: AsyncEngine
 ) -> None:
     review, change = written(reviews, "ac-036")
-    answer = reviews.quick("undo", "ac-036", "--as", "ann", *WHY, "-o", "json")
+    answer = reviews.quick("undo", "ac-036", "--as", "Wendel Ashgrove", *WHY, "-o", "json")
     found = answer.document(1)["items"]
     assert {row["item_id"] for row in found} == {one["change_id"] for one in review["changes"]}
     ok = [row["item_id"] for row in found if row["ok"]]
@@ -131,6 +131,8 @@ async def test_all_that_was_written_has_a_row_each(
     messages = {row["error"]["message"] for row in found if not row["ok"]}
     assert all("nothing here deletes" in message for message in messages)
     (row,) = (row for row in found if row["ok"])
+    own = reviews.quick("approvals", "approve", row["request_id"], "--as", "ow-6")
+    assert "somebody else must approve it" in own.sentence(1)  # who has that name
     reviews.json(
         "approvals", "reject", row["request_id"], "--as", "ow-6", "--reason", "it is right"
     )

@@ -57,6 +57,7 @@ from activities.memory import MemoryActivities
 from tests.support.crm_loading import clear
 from tests.support.crm_writing import writer_of
 from tests.support.review_states import task_change
+from tests.support.terms import always
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
@@ -241,7 +242,7 @@ async def test_memory_remembers_a_review_once(engine: AsyncEngine) -> None:
 
 
 def analysing(store: ReviewStore) -> AnalysisActivities:
-    return AnalysisActivities(store, load_policy(None), lambda: terms_of(load_policy(None)))
+    return AnalysisActivities(store, load_policy(None), always(lambda: terms_of(load_policy(None))))
 
 
 async def test_the_analysis_is_stored_and_says_when_memory_was_missing(

@@ -22,6 +22,7 @@ from account_reviews.domain.review.steps import AnalyseAccount, FetchSnapshot
 from account_reviews.store.reviews import ReviewStore
 from activities.analysis import AnalysisActivities
 from activities.crm import CrmActivities
+from tests.support.terms import always
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 POLICY = parse_policy('[approvals]\nfallback = ["desk"]\n[approvals.groups]\ndesk = ["Mia"]\n')
@@ -43,7 +44,7 @@ async def analysed(engine: AsyncEngine, owner: Owner | None) -> AnalysisResult:
     crm = CrmActivities(InMemoryCrm([snapshot]), store, SnapshotLimits())
     fetch = FetchSnapshot(account_id="acme", tenant="default", as_of=NOW, opening=opening)
     reference = await ActivityEnvironment().run(crm.fetch_snapshot, fetch)
-    rules = AnalysisActivities(store, POLICY, lambda: terms_of(POLICY))
+    rules = AnalysisActivities(store, POLICY, always(lambda: terms_of(POLICY)))
     return await ActivityEnvironment().run(
         rules.analyse,
         AnalyseAccount(

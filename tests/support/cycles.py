@@ -51,6 +51,7 @@ from activities.results import ResultActivities
 from activities.schedules import ScheduleActivities
 from activities.store import StoreActivities
 from tests.support.crm_writing import writer_of
+from tests.support.terms import always
 from worker import build_worker
 from workflows.review_cycle import ReviewCycleWorkflow
 
@@ -122,7 +123,7 @@ class Portfolio:
             CrmWriteActivities(writer_of(self.crm, self.engine)),
             CrmActivities(self.crm, store, limits),
             MemoryActivities(self.memory, store),
-            AnalysisActivities(store, self.policy, lambda: terms_of(self.policy)),
+            AnalysisActivities(store, self.policy, always(lambda: terms_of(self.policy))),
             StoreActivities(store),
             ScheduleActivities(ScheduleRunStore(self.engine)),
             ResultActivities(self.crm, CycleResultStore(self.engine), self.policy),

@@ -39,6 +39,7 @@ from account_reviews.store.reviews import ReviewStore
 from activities.analysis import AnalysisActivities
 from activities.results import ResultActivities
 from tests.support.paths import ROOT
+from tests.support.terms import always
 
 EXAMPLES = ROOT / "examples"
 WEEKS = {
@@ -166,7 +167,7 @@ class World:
             memory_hash=await self.reviews.put_document("memory", []),
             as_of=now,
         )
-        rules = AnalysisActivities(self.reviews, self.policy, lambda: terms_of(self.policy))
+        rules = AnalysisActivities(self.reviews, self.policy, always(lambda: terms_of(self.policy)))
         state.analysis = await rules.analyse(call)
         state.move(Phase.INVESTIGATING, now)
         state.move(Phase.PLANNING, now)

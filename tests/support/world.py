@@ -55,6 +55,7 @@ from activities.undo import UndoActivities
 from starter import start_review
 from tests.support.channels import Channels
 from tests.support.crm_writing import writer_of
+from tests.support.terms import always
 from worker import build_worker
 from workflows.account_review import AccountReviewWorkflow
 
@@ -187,14 +188,14 @@ class World:
             CrmActivities(self.crm, self.store, SnapshotLimits(), self._default_as_of),
             MemoryActivities(self.memory, self.store),
             StoreActivities(self.store, self.ages),
-            ProposalActivities(self.crm, SnapshotLimits(), lambda: self.analysis.terms),
+            ProposalActivities(self.crm, SnapshotLimits(), always(lambda: self.analysis.terms)),
             UndoActivities(
                 self.crm,
                 OperationLedger(self.engine),
                 self.store,
                 SnapshotLimits(),
                 self.policy,
-                lambda: terms_of(self.policy),
+                always(lambda: terms_of(self.policy)),
             ),
             AccessActivities(self.check),
             self.analysis,

@@ -13,6 +13,8 @@ from account_reviews.cli.session import open_session, temporal
 from account_reviews.presentation.terminal import note, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from temporalio.client import Client
 
     from account_reviews.bootstrap import Parts
@@ -80,6 +82,7 @@ class _Tour:
         self._parts = parts
         self._client = client
         self._who = who
+        self._called: Sequence[str] = ()
         self._output = output
         self._line = note if output is Format.JSON else say
         self._answers = Answers(err=output is Format.JSON)
@@ -127,7 +130,15 @@ class _Tour:
         count = f"{len(fresh)} request{'' if len(fresh) == 1 else 's'} to look at"
         self._say("")
         self._say(f"---- {count}, the most urgent one first ----")
-        return in_order(fresh, self._who)[0].request_id
+        return in_order(fresh, await self._names())[0].request_id
+
+    async def _names(self) -> "Sequence[str]":
+        """As whom requests may ask for him."""
+        from account_reviews.services.inbox import seats_of
+
+        if not self._called:
+            self._called = (await seats_of(self._parts, self._who)).mine
+        return self._called
 
     async def _read(self, request_id: str) -> "RequestRow":
         return await self._parts.reader.find_request(self._parts.settings.tenant, request_id)

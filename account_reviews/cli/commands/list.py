@@ -110,8 +110,8 @@ async def _list(
 async def _meant(
     parts: "Parts", where: "Mapping[str, str | bool | datetime]", *, strict: bool
 ) -> "dict[str, str | bool | datetime]":
-    """The account and the owner that are named, by their ids."""
-    if not {"owner", "account"} & set(where):
+    """The account, the owner and the approver that are named, by their ids."""
+    if not {"owner", "account", "waiting_on"} & set(where):
         return {}
     from account_reviews.services.lookup import narrowed
 

@@ -14,7 +14,8 @@ def removed(policy: Policy, call: CheckSaid, decision: SubmitDecision) -> str | 
 
     def who(name: str) -> str:
         known = policy.access.user(name)
-        return person(known[0] if known else name)
+        found = person(known[0] if known else name)
+        return person(call.ids.get(found, found))
 
     approvals = policy.approvals
     seat = decision.on_behalf_of or decision.approver

@@ -53,6 +53,7 @@ def _decision(state: ReviewState, said: SubmitDecision, now: Timestamp) -> Check
             "item_hashes": {one.item_id: one.change.hash for one in request.items},
             "listed_in": _groups_of(request, said.on_behalf_of or said.approver),
             "is_delegate": _is_delegate(request.terms, said),
+            "ids": request.terms.ids,
             "used_nonces": state.nonces,
         }
     )

@@ -34,6 +34,8 @@ class CheckSaid(Model):
     from when it was opened."""
     is_delegate: bool = False
     """By the policy of that time he decides for somebody else."""
+    ids: dict[str, str] = Field(default_factory=dict)
+    """`Terms.ids` of the request."""
     used_nonces: tuple[str, ...] = ()
     """`ReviewState.nonces`."""
     now: Timestamp

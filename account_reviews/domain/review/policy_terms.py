@@ -1,5 +1,6 @@
 """The terms of a review's requests, from the policy under which it is analysed. Pure."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from account_reviews.domain.person_names import person
@@ -56,6 +57,18 @@ def spellings_of(policy: Policy) -> dict[str, str]:
     """What the CRM calls a user -> the name that the policy has for him: one person."""
     users = policy.access.users or {}
     return {person(user.id): name for name, user in users.items() if user.id is not None}
+
+
+def ids_by_name(names: Mapping[str, str | None]) -> dict[str, str]:
+    """Id -> name of people of the CRM, the other way round, as `Terms.ids` has them.
+
+    Namesakes are left out: nobody knows who of them is meant by that name.
+    """
+    found: dict[str, list[str]] = {}
+    for owner_id, name in names.items():
+        if name and person(name) and person(name) != person(owner_id):
+            found.setdefault(person(name), []).append(owner_id)
+    return {name: ids[0] for name, ids in found.items() if len(ids) == 1}
 
 
 def _seconds(length: timedelta | None) -> float | None:

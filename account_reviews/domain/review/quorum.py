@@ -12,7 +12,7 @@ from typing import Literal
 
 from account_reviews.domain.base import Model
 from account_reviews.domain.matching import pairs
-from account_reviews.domain.person_names import person
+from account_reviews.domain.person_names import one_person
 
 Needs = Literal["any", "all", "n_of_m"]
 
@@ -66,10 +66,12 @@ class Rules:
     """Whose hands may vote for a seat beside its own."""
     spellings: Mapping[str, str] = field(default_factory=dict)
     """Other words for a person -> the name that counts."""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """Names of people of the CRM -> their id there."""
 
     def who(self, name: str) -> str:
         """The person behind a name."""
-        return person(self.spellings.get(person(name), name))
+        return one_person(name, self.spellings, self.ids)
 
     def members(self) -> frozenset[str]:
         """Of all groups."""

@@ -150,4 +150,5 @@ def rules_of(
         author=who(author) if author else None,
         delegates={name: frozenset(hands) for name, hands in away.items()},
         spellings=terms.spellings,
+        ids=terms.ids,
     )

@@ -1,11 +1,12 @@
 """The rules under which a request is decided, as they travel with it: fixed when it is opened."""
 
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from pydantic import Field
 
 from account_reviews.domain.base import Model
-from account_reviews.domain.person_names import person
+from account_reviews.domain.person_names import one_person, person
+from account_reviews.domain.records import AccountSnapshot
 
 OWNER: Final = "owner"
 """Stands in the policy for the account's owner."""
@@ -89,10 +90,28 @@ class Terms(Model):
     spellings: dict[str, str] = Field(default_factory=dict)
     """Other words for a person, as `person` reads them -> the name that counts."""
 
+    ids: dict[str, str] = Field(default_factory=dict)
+    """Names of people of the CRM, as `person` reads them -> their id there: one person by both."""
+
     def known_as(self, name: str) -> str:
         """The name that counts for a person."""
         return self.spellings.get(person(name), name)
 
     def who(self, name: str) -> str:
         """What makes two spellings, or a name and what the CRM calls him, one person."""
-        return person(self.known_as(name))
+        return one_person(name, self.spellings, self.ids)
+
+    def people(self) -> set[str]:
+        """All who are named in the rules, groups among them."""
+        found = {*self.approvers, *self.escalation.levels, *self.escalation.critical}
+        for lists in (self.groups, self.delegates):
+            found |= {one for name, others in lists.items() for one in (name, *others)}
+        return found
+
+
+class TermsNow(Protocol):
+    """Gives the rules of a request that is opened now."""
+
+    async def __call__(self, tenant: str, snapshot: AccountSnapshot, /, *people: str) -> Terms:
+        """`people`: who is in the request beside those whom the rules and the snapshot name."""
+        ...

@@ -18,15 +18,16 @@ class Waiting(NamedTuple):
     approvers: tuple[str, ...]
 
 
-def in_order(requests: Iterable[Waiting], who: str) -> list[Waiting]:
-    """Those `who` is asked for first; then by the hour of the deadline, the risk, the deadline.
+def in_order(requests: Iterable[Waiting], names: Iterable[str]) -> list[Waiting]:
+    """Those first that ask for the person of these names; then by the hour of the deadline, the
+    risk, the deadline.
 
     By the hour, since what one cycle asks for is due within seconds of each other.
     """
-    me = person(who)
+    me = {person(name) for name in names}
 
     def place(one: Waiting) -> tuple[bool, datetime, int, datetime, str]:
-        asked = me in map(person, one.approvers)
+        asked = not me.isdisjoint(map(person, one.approvers))
         hour = one.deadline.replace(minute=0, second=0, microsecond=0)
         level = one.risk_level or ""
         risk = _LEVELS.index(level) if level in _LEVELS else len(_LEVELS)

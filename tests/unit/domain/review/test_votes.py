@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import ApprovalRequest, Decided, Terms
 from account_reviews.domain.review.messages import Refusal, RefusalCode, SubmitDecision
+from account_reviews.domain.review.policy_terms import ids_by_name
 from account_reviews.domain.review.quorum import Standing, standing
 from account_reviews.domain.review.terms import Routes
 from account_reviews.domain.review.write_gate import evidence_of, why_not_written
@@ -257,3 +258,28 @@ def test_the_policy_approves_only_what_needs_nobody() -> None:
     assert why_not_written(proof, book.items[0].change) is None
     strict = proof.model_copy(update={"terms": Terms()})
     assert why_not_written(strict, book.items[0].change) is not None
+
+
+TWO_NAMES = {"oren salvat": "ow-4"}
+"""One person, as the CRM has him."""
+
+
+@pytest.mark.parametrize(("first", "then"), [("ow-4", "Oren Salvat"), ("oren  salvat", "OW-4")])
+def test_an_id_and_its_name_are_one_person(first: str, then: str) -> None:
+    two = opened(terms=Terms(requirement="n_of_m", n=2, ids=TWO_NAMES))
+    book = after(two, message("approve", first))
+    said = refusal(book, message("approve", then))
+    assert "has decided on this item already" in said.message
+    assert state(after(book, message("approve", "Ben"))) is ItemState.APPROVED
+
+    own = task("Call them").model_copy(update={"author": first})
+    said = refusal(opened(own, terms=Terms(ids=TWO_NAMES)), message("approve", then))
+    assert said.code is RefusalCode.NOT_ALLOWED
+
+    group = Terms(approvers=("leads",), groups={"leads": (first, "Ben")}, ids=TWO_NAMES)
+    assert state(after(opened(terms=group), message("approve", then))) is ItemState.APPROVED
+
+
+def test_namesakes_are_nobody_by_name() -> None:
+    names = {"ow-1": "Ann Lee", "ow-2": "ann  lee", "ow-3": "Ben Ode", "ow-4": None, "Cara": "cara"}
+    assert ids_by_name(names) == {"ben ode": "ow-3"}
