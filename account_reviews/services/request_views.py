@@ -14,7 +14,7 @@ from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.items import Item
 from account_reviews.domain.review.past_decisions import PastDecision, past_decisions
-from account_reviews.domain.review.quorum import why_not
+from account_reviews.domain.review.quorum import is_alone, why_not
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store import name_queries
 from account_reviews.store.inbox_queries import InboxReader
@@ -114,6 +114,16 @@ def why_not_asked(request: ApprovalRequest, name: str) -> str | None:
         return None
     whys = [why_not(request.rules(one), name, None) for one in request.items if one.is_open]
     return whys[0] if whys and all(whys) else None
+
+
+def is_all_own(request: ApprovalRequest, name: str) -> bool:
+    """Whether this person proposed all that is open there, so that somebody else must approve it."""
+    rules = [request.rules(one) for one in request.items if one.is_open]
+    return (
+        request.needs is not None
+        and bool(rules)
+        and all(is_alone(one, name, None) for one in rules)
+    )
 
 
 def decided_by_others(request: ApprovalRequest, items: Iterable[str], name: str) -> list[Item]:

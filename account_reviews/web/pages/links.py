@@ -11,7 +11,7 @@ from account_reviews.domain.errors import (
     UnreachableError,
 )
 from account_reviews.services.decision_links import Opened, decide_by_link, open_link
-from account_reviews.services.request_views import RequestView, read_view
+from account_reviews.services.request_views import RequestView, is_all_own, read_view
 from account_reviews.web.decision_forms import (
     Typed,
     context_of,
@@ -88,6 +88,7 @@ async def _page(
         **{
             "just": None, "unknown": None, "is_sent": False, "late": None, "problem": None,
             "link": opened, "seats": (), "may": opened.problem is None,
+            "is_own": is_all_own(view.request, opened.claims.by),
             "why_not": opened.problem,
             "action": f"/l/{token}",
             "live": f"/l/{token}/live",

@@ -26,6 +26,7 @@ from account_reviews.services.lookup import find_request
 from account_reviews.services.request_views import (
     RequestView,
     absent_seats,
+    is_all_own,
     read_view,
     why_not_asked,
 )
@@ -261,6 +262,7 @@ async def _page(
             "just": None, "unknown": None, "is_sent": False, "late": None, "problem": None,
             "link": None,
             "seats": seats, "may": may or bool(seats), "why_not": why,
+            "is_own": not seats and is_all_own(view.request, who.name),
             "action": f"/requests/{_name(view)}/decide{along}",
             "along": along,
             "live": f"/requests/{_name(view)}/live{along}",

@@ -24,6 +24,7 @@ from account_reviews.domain.review.messages import (
 )
 from account_reviews.domain.review.policy_terms import terms_of
 from account_reviews.domain.review.state import NEWEST_LOGIC, ReviewState
+from account_reviews.domain.review.terms import Terms
 from account_reviews.services import form_decisions
 from account_reviews.services.decisions import UnansweredError
 from account_reviews.services.decisions import decide as send
@@ -356,3 +357,24 @@ async def test_a_decision_reads_its_review_once_for_all_rights(
         client: Any = None
         await form_decisions.decide_form(web.parts, client, row, form, decider)
         assert seen == [state.run_id]
+
+
+async def test_who_proposed_a_change_reads_that_somebody_else_approves_it(
+    web: Web, engine: AsyncEngine, worker: Worker
+) -> None:
+    own = task_change("ac-2").model_copy(update={"author": "ow-1"})
+    tenant = web.parts.settings.tenant
+    terms = Terms(ids={"ann lee": "ow-1"})
+    worker.state = waiting(
+        "ac-2", at=datetime.now(UTC), tenant=tenant, changes=(own,), terms=terms, logic=NEWEST_LOGIC
+    )
+    await put(engine, worker.state)
+    author = await web.signed_in(Role.APPROVER, name="Ann Lee")
+    page = (await author.get("/requests/ac-2-1")).text
+    assert "You proposed this: somebody else must approve it." in page
+    assert 'value="approve"' not in page
+    assert 'value="reject"' in page
+    tried = await author.post("/requests/ac-2-1/decide", data=form_on(worker.state))
+    assert tried.status_code == 409
+    other = await web.signed_in(Role.APPROVER, name="Ben Ode")
+    assert 'value="approve"' in (await other.get("/requests/ac-2-1")).text
