@@ -117,7 +117,7 @@ def why_not_asked(request: ApprovalRequest, name: str) -> str | None:
 
 
 def is_all_own(request: ApprovalRequest, name: str) -> bool:
-    """Whether this person proposed all that is open there, so that somebody else must approve it."""
+    """Whether this person proposed all that is open there: somebody else must approve it."""
     rules = [request.rules(one) for one in request.items if one.is_open]
     return (
         request.needs is not None
