@@ -9,7 +9,7 @@ from account_reviews.domain.canonical import plain
 from account_reviews.domain.reports.owner_brief import OwnerBrief
 from account_reviews.domain.reports.portfolio import PORTFOLIO_KEYS
 from account_reviews.presentation.mail import written
-from account_reviews.presentation.portfolio import cycle_mail, render_page
+from account_reviews.presentation.portfolio import Page, cycle_mail, cycle_view, render_page
 from account_reviews.presentation.surroundings import ALONE, Surroundings
 from account_reviews.presentation.words import Words
 from account_reviews.store.cycle_queries import CycleRow
@@ -47,12 +47,22 @@ def render_cycle(
     """
     if form == "json":
         return json.dumps(plain(document), indent=2, ensure_ascii=False)
-    briefs = [OwnerBrief.model_validate(brief) for brief in document["briefs"]]
     words = words or Words(now=moment_of(document))
-    made = (document, document["portfolio"], briefs)
     if form == "mail":
-        return written(cycle_mail(*made, words, beside))
-    return render_page(*made, form, words, beside)
+        return written(cycle_mail(*_made(document), words, beside))
+    return render_page(*_made(document), form, words, beside)
+
+
+def cycle_page(document: Mapping[str, Any], words: Words, beside: Surroundings) -> Page:
+    """The same for a page that has a frame of its own."""
+    return cycle_view(*_made(document), words, beside)
+
+
+def _made(
+    document: Mapping[str, Any],
+) -> tuple[Mapping[str, Any], Mapping[str, Any] | None, list[OwnerBrief]]:
+    briefs = [OwnerBrief.model_validate(brief) for brief in document["briefs"]]
+    return document, document["portfolio"], briefs
 
 
 def moment_of(document: Mapping[str, Any]) -> datetime:

@@ -77,19 +77,36 @@ def waiting(request: ApprovalRequest, words: Speech) -> str:
     """ "5 changes wait for Tomas Brekke, until Fri 2 Oct, in 3 days"."""
     left = sum(item.is_open for item in request.items)
     verb = "waits" if left == 1 else "wait"
-    who = people(request.approvers, words.person)
+    who = _whom(request, words.person)
     return f"{counted(left, 'change')} {verb} for {who}, until {words.due(request.deadline)}"
 
 
 def people(names: tuple[str, ...], person: Callable[[str], str]) -> str:
     """ "Ann, Ben or Cleo"; of more than three the rest as a number."""
+    return _listed(names, person, "or", "one of ") or "anybody"
+
+
+def _whom(request: ApprovalRequest, person: Callable[[str], str]) -> str:
+    """Who has not approved yet: "Ann or Ben" where one is enough, "2 of Ann, Ben and Cleo"."""
+    who = request.terms.who
+    votes = [set(map(who, item.approvals)) for item in request.items if item.is_open] or [set()]
+    spoken = set.intersection(*votes)
+    left = tuple(one for one in request.approvers if who(one) not in spoken)
+    needed = request.required.n - min(map(len, votes))
+    if needed < 2 or not left:
+        return people(left, person)
+    listed = _listed(left, person, "and")
+    return listed if needed >= len(left) else f"{needed} of {listed}"
+
+
+def _listed(
+    names: tuple[str, ...], person: Callable[[str], str], joined: str, rest: str = ""
+) -> str:
     shown = list(dict.fromkeys(map(person, names)))
-    if not shown:
-        return "anybody"
     if len(shown) > _NAMED:
-        shown = [*shown[: _NAMED - 1], f"one of {len(shown) - _NAMED + 1} others"]
-    *others, last = shown
-    return f"{', '.join(others)} or {last}" if others else last
+        shown = [*shown[: _NAMED - 1], f"{rest}{len(shown) - _NAMED + 1} others"]
+    *others, last = shown or [""]
+    return f"{', '.join(others)} {joined} {last}" if others else last
 
 
 def _after(state: ReviewState, account: str) -> NextStep:

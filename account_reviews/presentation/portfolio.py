@@ -109,7 +109,7 @@ def render_page(
     `cycle` and `portfolio` as `cycles show` gives them. When some briefs were left out on
     purpose, the page is these briefs and nothing else.
     """
-    page = _page(cycle, portfolio, briefs, words, beside)
+    page = cycle_view(cycle, portfolio, briefs, words, beside)
     return render("cycle", form_of(form), page=page, words=words)
 
 
@@ -124,7 +124,7 @@ def cycle_mail(
 
     Mail programs cut a mail of more than a hundred kilobytes, and each owner has a brief.
     """
-    page = _page(cycle, portfolio, briefs, words, beside)
+    page = cycle_view(cycle, portfolio, briefs, words, beside)
     if page.report is not None and page.briefs:
         said = words.count(len(page.briefs), "brief of an owner is", "briefs of owners are")
         page = replace(page, briefs=(), left_out=f"{said} not part of this mail.")
@@ -132,7 +132,7 @@ def cycle_mail(
     return mail_of("cycle", subject, page=page, words=words)
 
 
-def _page(
+def cycle_view(
     cycle: Mapping[str, Any],
     portfolio: Mapping[str, Any] | None,
     briefs: Sequence[OwnerBrief],

@@ -10,7 +10,7 @@ from account_reviews.domain.analysis.model import Analysis, Evidence, Recommenda
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import ReviewsError
 from account_reviews.domain.person_names import person
-from account_reviews.domain.proposals import ProposedChange
+from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.items import Item
 from account_reviews.domain.review.past_decisions import PastDecision, past_decisions
@@ -68,6 +68,18 @@ class RequestView(NamedTuple):
         if self.state is not None and self.state.snapshot is not None:
             return self.state.snapshot.account_name
         return self.analysis.account_name if self.analysis else None
+
+    @property
+    def anew(self) -> str | None:
+        """The request that asks again for what newer facts have overtaken in this one."""
+        if all(one.state is not ItemState.SUPERSEDED for one in self.request.items):
+            return None
+        later = (
+            one.request_id
+            for one in (self.state.pending if self.state else ())
+            if one.requested_at > self.request.requested_at
+        )
+        return next(later, None)
 
     @property
     def owner_name(self) -> str | None:

@@ -76,7 +76,7 @@ async def review_story(
         lines=_told(timeline, words, named),
         changes=tuple(_shown(state, change, became, words) for change, became in state.changes),
         short_ids=named,
-        next=words.next_step(state, named).text.removesuffix("; the brief"),
+        next=words.next_step(state, named).text.partition("; ")[0],
     )
 
 

@@ -166,6 +166,8 @@ async def _of_validation(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     said = f"{where or 'the body'}: {sentence(first['msg'])}"
+    if not is_api(request):
+        said = f"the address or the form holds something that does not fit: {where or 'the body'}"
     return await answer(request, BadInputError(said), 422)
 
 

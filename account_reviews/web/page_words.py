@@ -24,6 +24,15 @@ _STATES: Final = {
     ItemState.SUPERSEDED: "to be looked at again: the record has changed",
     ItemState.UNDONE: "taken back",
 }
+_WAYS: Final = {
+    "/accounts": ("/accounts", "To the accounts"),
+    "/reviews": ("/accounts", "To the accounts"),
+    "/owners": ("/portfolio", "To the portfolio"),
+    "/cycles": ("/cycles", "To the cycles"),
+    "/schedules": ("/schedules", "To the schedules"),
+}
+"""By how a path begins: where somebody goes on who found nothing there."""
+_HOME: Final = ("/", "Back to the inbox")
 _AFTER: Final = {
     ItemState.APPROVED: "being written",
     ItemState.ADJUSTED: "being written",
@@ -91,6 +100,11 @@ def sentence(text: str) -> str:
     """Begins with a capital and ends in a mark."""
     found = text[:1].upper() + text[1:]
     return found if found.endswith((".", "!", "?")) else f"{found}."
+
+
+def way_on(path: str) -> tuple[str, str]:
+    """Address and label of the link on a page that says what went wrong."""
+    return next((way for begin, way in _WAYS.items() if path.startswith(begin)), _HOME)
 
 
 def lower_first(text: str) -> str:

@@ -158,6 +158,10 @@ class Site:
         )
         return HTMLResponse(text, status)
 
+    def address(self, request: Request) -> str:
+        """Where people reach this app, for links in what documents have in common with pages."""
+        return self.parts.settings.web_url or str(request.base_url)
+
     async def error_page(self, request: Request, error: ReviewsError, status: int) -> Response:
         """A page that says what went wrong and what to do."""
         try:
@@ -171,7 +175,8 @@ class Site:
             status,
             title=title_of(status),
             said=_sentence(told_of(error)),
-            hint=_sentence(error.hint or ""),
+            hint="" if "`reviews " in (error.hint or "") else _sentence(error.hint or ""),
+            way=page_words.way_on(request.url.path),
         )
 
 

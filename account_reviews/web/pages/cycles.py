@@ -1,6 +1,7 @@
 """Cycles: how far each is, what came of it, and how it is steered."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from account_reviews.domain.cycle.state import CycleScope
 from account_reviews.domain.errors import BadInputError, CycleNotFoundError, NotFoundError
 from account_reviews.domain.live import Watching
 from account_reviews.domain.reports.owner_brief import OwnerBrief
-from account_reviews.presentation.cycle_documents import cycle_document, render_cycle
+from account_reviews.presentation.cycle_documents import cycle_document, cycle_page, render_cycle
 from account_reviews.presentation.words import Words
 from account_reviews.services import cycles
 from account_reviews.services.documents import beside_cycle
@@ -91,10 +92,12 @@ async def start(
 
 
 @router.get("/cycles/{cycle:path}/report")
-async def report(who: Who, site: Here, cycle: str, form: str = "html") -> Response:
-    """The portfolio report and the briefs, as a document of its own."""
+async def report(
+    request: Request, who: Who, site: Here, cycle: str, form: str = "page"
+) -> Response:
+    """The portfolio report and the briefs: as a page, or as a document of its own."""
     await site.allow(who, Verb.READ)
-    if form not in ("html", "md", "json"):
+    if form not in ("page", "html", "md", "json"):
         raise BadInputError(f"a report is html, md or json, and not {form!r}")
     row = await site.parts.cycles.find(site.parts.settings.tenant, cycle)
     briefs = await site.parts.cycles.briefs(row.run_id)
@@ -103,6 +106,11 @@ async def report(who: Who, site: Here, cycle: str, form: str = "html") -> Respon
         raise NotFoundError("this cycle has no report yet", hint="it is made at its end")
     document = cycle_document(row, briefs, portfolio)
     written = await beside_cycle(site.parts, document)
+    if form == "page":
+        beside = replace(written.beside, web_url=site.address(request))
+        shown = cycle_page(document, await site.words(request, who), beside)
+        path = cycle_path(row.run_id)
+        return await site.page(request, who, "report_page.html.j2", page=shown, path=path)
     kinds = {"html": "text/html", "md": "text/markdown", "json": "application/json"}
     text = render_cycle(document, form, written.words, written.beside)
     headers = {

@@ -1,5 +1,6 @@
 """One review: its stages, what happened, what was written, and what can be done about it."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Final
 from urllib.parse import quote
@@ -46,6 +47,7 @@ _VERBS: Final = {
     "retry": Verb.RETRY,
     "undo": Verb.UNDO,
 }
+_OFFERED: Final = {**_VERBS, "start": Verb.START}
 
 
 @router.get("/reviews/{review:path}/brief")
@@ -55,12 +57,13 @@ async def brief(request: Request, who: Who, site: Here, review: str, run: Run = 
     state, analysis, _ = await show_review(site.parts, site.temporal_if_there, review, run)
     document = brief_of(state, analysis, site.parts.policy)
     written = await beside_brief(site.parts, state)
+    beside = replace(written.beside, web_url=site.address(request))
     words = await site.words(request, who)
     return await site.page(
         request,
         who,
         "brief_page.html.j2",
-        brief=brief_view(document, words, written.beside),
+        brief=brief_view(document, words, beside),
         account_path=account_path(state.account_id),
         review_path=review_path(state.review_id, state.run_id),
     )
@@ -113,7 +116,7 @@ async def page(
         audit_path=review_path(state.review_id, state.run_id, "audit"),
         undone_path=review_path(state.undo.review_id, state.undo.run_id) if state.undo else None,
         temporal_url=await _temporal_url(site, state),
-        may={name: may(site, who, verb, subject) for name, verb in _VERBS.items()},
+        may={name: may(site, who, verb, subject) for name, verb in _OFFERED.items()},
         may_audit=may(site, who, Verb.AUDIT),
         done=_DONE.get(done),
     )

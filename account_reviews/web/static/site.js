@@ -44,48 +44,54 @@
 (() => {
   const OFF = "reviews-keys-off";
   const dialog = () => document.getElementById("keys");
-  const places = () => [...document.querySelectorAll(".request, .change")];
+  const PLACES = ".request, .change, article.card, .rows tbody tr";
+  const places = () => [...document.querySelectorAll(PLACES)];
   let here = -1;
 
   function go(step) {
     const all = places();
-    if (!all.length) return;
+    if (!all.length) return false;
     all.forEach((one) => one.classList.remove("here"));
     here = Math.max(0, Math.min(all.length - 1, here + step));
     const place = all[here];
     place.classList.add("here");
-    const target = place.querySelector(".head input, .head a") || place;
+    const target = ["[data-opens]", ".head input, .head a, th a", "a"]
+      .map((one) => place.querySelector(one)).find(Boolean) || place;
     if (target === place) place.tabIndex = -1;
     target.focus({ preventScroll: true });
     place.scrollIntoView({ block: "nearest" });
+    return true;
   }
 
   function tick() {
     const place = places()[here];
-    if (!place) return;
-    const boxes = [...place.querySelectorAll("input[type=checkbox]")];
+    const boxes = place ? [...place.querySelectorAll("input[type=checkbox]")] : [];
     const on = boxes.some((one) => !one.checked);
     boxes.forEach((one) => { one.checked = on; });
+    return boxes.length > 0;
   }
 
   function edit() {
     const all = places();
     const place = all[Math.max(here, 0)];
     const details = place && place.querySelector("details.edit");
-    if (!details) return;
+    if (!details) return false;
     details.open = true;
     const first = details.querySelector("input, select, textarea");
     if (first) first.focus();
+    return true;
   }
 
   function press(key) {
     const found = document.querySelector(`[data-key="${key}"]`);
     if (found) found.click();
+    return Boolean(found);
   }
 
   function help() {
     const box = dialog();
     if (box && !box.open) box.showModal();
+    return true;
   }
 
   const does = {
@@ -102,9 +108,8 @@
       || (at.matches("input") && !["checkbox", "radio"].includes(at.type));
     if (types || !(event.key in does)) return;
     // The space of a box, a button or a link is the browser's own.
-    if (event.key === " " && (at.matches("input, button, summary") || here < 0)) return;
-    event.preventDefault();
-    does[event.key]();
+    if (event.key === " " && at.matches("input, button, summary")) return;
+    if (does[event.key]()) event.preventDefault();
   });
 
   document.addEventListener("click", (event) => {
@@ -112,7 +117,7 @@
   });
 
   document.addEventListener("focusin", (event) => {
-    const place = event.target.closest && event.target.closest(".request, .change");
+    const place = event.target.closest && event.target.closest(PLACES);
     if (!place) return;
     places().forEach((one) => one.classList.remove("here"));
     here = places().indexOf(place);
@@ -122,6 +127,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     const box = document.getElementById("keys-on");
     if (!box) return;
+    document.querySelectorAll('button[data-key="?"]').forEach((one) => { one.hidden = false; });
     box.checked = !localStorage.getItem(OFF);
     box.addEventListener("change", () => {
       if (box.checked) localStorage.removeItem(OFF);

@@ -9,6 +9,7 @@ from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.items import RequestState
 from account_reviews.domain.review.phases import Outcome, Status
 from account_reviews.domain.review.state import Paused, ReviewState
+from account_reviews.domain.review.terms import Terms
 from account_reviews.presentation.next_steps import next_step, people, request_step
 from account_reviews.presentation.words import Words
 from tests.support.requests import NOW, contact_change, opened, task
@@ -131,3 +132,28 @@ def test_every_end_has_a_next_step_without_a_code(outcome: Outcome) -> None:
 )
 def test_a_request_that_is_decided(states: tuple[ItemState, ...], text: str) -> None:
     assert request_step(decided(*states), WORDS).text == text
+
+
+@pytest.mark.parametrize(
+    ("requirement", "n", "approved", "said"),
+    [
+        ("any", 1, (), "Tomas Brekke, Ann or Ben"),
+        ("n_of_m", 2, (), "2 of Tomas Brekke, Ann and Ben"),
+        ("n_of_m", 2, ("Ann",), "Tomas Brekke or Ben"),
+        ("all", 1, (), "Tomas Brekke, Ann and Ben"),
+        ("all", 1, ("ben",), "Tomas Brekke and Ann"),
+    ],
+)
+def test_whoever_has_approved_already_is_waited_for_no_more(
+    requirement: str, n: int, approved: tuple[str, ...], said: str
+) -> None:
+    asked = opened(terms=Terms.model_validate({"requirement": requirement, "n": n}))
+    (item,) = asked.items
+    asked = asked.model_copy(
+        update={
+            "approvers": ("owner-1", "Ann", "Ben"),
+            "needs": None,
+            "items": (item.model_copy(update={"approvals": approved}),),
+        }
+    )
+    assert request_step(asked, WORDS).text == f"1 change waits for {said}, until Sun 4 Oct, in 3 days"
