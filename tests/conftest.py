@@ -16,6 +16,7 @@ from temporalio.client import Client
 
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import DYNAMIC_CONFIG, TUNED_SERVER, TemporalServer
+from account_reviews.runtime.garbage_collection import collect_seldom
 from account_reviews.temporal.failures import DATA_CONVERTER
 from tests.support import network
 from tests.support.connections import close_all
@@ -48,6 +49,7 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith(("REVIEWS_", "TEMPORAL_")) and name != "TEMPORAL_CLI_PATH":
             del os.environ[name]
+    collect_seldom()  # a session holds all tests: each look for garbage would go through them
     os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
     os.environ |= {"REVIEWS_LOCALE": "en_GB", "REVIEWS_TIME_ZONE": "UTC"}
     # What a shell runs in the background ignores Ctrl-C, and so would the commands of the tests.
