@@ -12,6 +12,9 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
+# The tests start our commands hundreds of times; without .pyc files each would be compiled anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types fmt test-anywhere test-tools test-collector test-browser pictures requirements openapi clean
 

@@ -9,8 +9,9 @@ import pytest
 
 from account_reviews.config import ports
 from account_reviews.local.stack import LocalStack
-from tests.support.commands import IMPORT, Reviews
+from tests.support.commands import Reviews
 from tests.support.forks import Forks
+from tests.support.portfolio_cluster import PortfolioCluster
 
 COUNTS = {"accounts", "done", "running", "waiting", "failed", "joined"}
 SHOWN = {"cycle_id", "kind", "status", "reason", "started_at", "closed_at", "briefs", "portfolio"}
@@ -21,12 +22,13 @@ def ended(seen: dict[str, Any]) -> int:
 
 
 @pytest.fixture(scope="module")
-async def reviews(short_dir: Path, forks: Forks) -> AsyncIterator[Reviews]:
+async def reviews(
+    short_dir: Path, portfolio_cluster: PortfolioCluster, forks: Forks
+) -> AsyncIterator[Reviews]:
     """A stack of its own: cycles leave reviews open that other tests want to start."""
-    async with LocalStack(short_dir / "cyc", ui=False, temporal_port=ports.any_free()) as stack:
-        own = Reviews(stack.data_dir, forks)
-        assert own.quick(*IMPORT).code == 0
-        yield own
+    data_dir = portfolio_cluster.copied_to(short_dir / "cyc")
+    async with LocalStack(data_dir, ui=False, temporal_port=ports.any_free()):
+        yield Reviews(data_dir, forks)
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,9 @@ from account_reviews.local import processes
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.stack import LocalStack
 from account_reviews.store.database import create_engine
-from tests.support.commands import CLI, IMPORT, Reviews, rows
+from tests.support.commands import CLI, Reviews, rows
 from tests.support.forks import Forks
+from tests.support.portfolio_cluster import PortfolioCluster
 from tests.support.stack_trail import trail_is_whole
 from tests.support.waiting import eventually, until
 
@@ -94,12 +95,11 @@ class Dev:
 
 
 @pytest.fixture
-def dev(short_dir: Path, forks: Forks) -> Iterator[Dev]:
+def dev(short_dir: Path, portfolio_cluster: PortfolioCluster, forks: Forks) -> Iterator[Dev]:
     """A running `reviews dev`."""
-    dev = Dev(short_dir / f"kill{next(_numbers)}", forks)
+    dev = Dev(portfolio_cluster.copied_to(short_dir / f"kill{next(_numbers)}"), forks)
     try:
         dev.start()
-        assert dev.reviews.quick(*IMPORT).code == 0
         yield dev
     finally:
         dev.clean()

@@ -14,11 +14,12 @@ from standardwebhooks import Webhook
 
 from account_reviews.config import ports
 from account_reviews.local.stack import LocalStack
-from tests.support.commands import IMPORT, Reviews
+from tests.support.commands import Reviews
 from tests.support.console import commands, in_background, shell
 from tests.support.forks import Forks
 from tests.support.mail_server import MailServer, mail_server
 from tests.support.paths import ROOT
+from tests.support.portfolio_cluster import PortfolioCluster
 from tests.support.webhook_receiver import Receiver, webhook_receiver
 
 PAGE = ROOT / "docs" / "notifications.md"
@@ -80,7 +81,9 @@ class Office:
 
 
 @pytest.fixture(scope="module")
-async def office(short_dir: Path, forks: Forks) -> AsyncIterator[Office]:
+async def office(
+    short_dir: Path, portfolio_cluster: PortfolioCluster, forks: Forks
+) -> AsyncIterator[Office]:
     """A stack whose worker sends mail and posts to servers of the test."""
     policy = short_dir / "notices.toml"
     policy.write_text(POLICY)
@@ -96,12 +99,9 @@ async def office(short_dir: Path, forks: Forks) -> AsyncIterator[Office]:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in settings.items():
                 patch.setenv(name, value)
-            async with LocalStack(
-                short_dir / "office", ui=False, temporal_port=ports.any_free()
-            ) as stack:
-                reviews = Reviews(stack.data_dir, forks)
-                assert (await asyncio.to_thread(reviews, *IMPORT)).code == 0
-                yield Office(reviews, mail, receiver)
+            data_dir = portfolio_cluster.copied_to(short_dir / "office")
+            async with LocalStack(data_dir, ui=False, temporal_port=ports.any_free()):
+                yield Office(Reviews(data_dir, forks), mail, receiver)
 
 
 async def test_the_owner_is_notified_once_by_every_channel(office: Office) -> None:

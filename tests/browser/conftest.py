@@ -1,7 +1,7 @@
 """A real browser: Chromium, which the Makefile looks for, driven over its own protocol."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from playwright.async_api import Browser, Page, async_playwright
 from account_reviews.config.ports import any_free
 from account_reviews.local.stack import LocalStack
 from tests.support.browser import DESKTOP, Checker, Opener
-from tests.support.commands import IMPORT, Reviews
+from tests.support.commands import Reviews
 from tests.support.forks import Forks
+from tests.support.portfolio_cluster import PortfolioCluster
 from tests.support.web import KEYS, StackWeb
 
 _numbers = count(1)
@@ -73,23 +74,15 @@ def violations() -> Checker:
     return found
 
 
-@pytest.fixture(scope="session")
-def forks(short_dir: Path) -> Iterator[Forks]:
-    """Runs commands without their imports."""
-    forks = Forks(short_dir)
-    yield forks
-    forks.close()
-
-
 @pytest.fixture(scope="module")
-async def web(short_dir: Path, forks: Forks) -> AsyncIterator[StackWeb]:
+async def web(
+    short_dir: Path, portfolio_cluster: PortfolioCluster, forks: Forks
+) -> AsyncIterator[StackWeb]:
     """A stack of the tests of one file, with the sample portfolio as of 2026-10-01."""
-    data_dir = short_dir / f"browser{next(_numbers)}"
+    data_dir = portfolio_cluster.copied_to(short_dir / f"browser{next(_numbers)}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REVIEWS_APPROVAL_KEYS", KEYS)
         async with LocalStack(
             data_dir, ui=False, web=True, temporal_port=any_free(), web_port=any_free()
         ) as stack:
-            reviews = Reviews(data_dir, forks)
-            assert reviews(*IMPORT).code == 0
-            yield StackWeb(stack, reviews)
+            yield StackWeb(stack, Reviews(data_dir, forks))

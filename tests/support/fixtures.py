@@ -1,7 +1,7 @@
 """Fixtures that tests of several rooms ask for by name."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,8 +20,24 @@ from account_reviews.store.schedule_runs import ScheduleRunStore
 from account_reviews.temporal.failures import DATA_CONVERTER
 from account_reviews.temporal.schedules.entries import listed
 from tests.support.connecting import Connect
+from tests.support.forks import Forks
+from tests.support.portfolio_cluster import PortfolioCluster
 from tests.support.schedules import Place
 from tests.support.world import World, make_world
+
+
+@pytest.fixture(scope="session")
+def forks(short_dir: Path) -> Iterator[Forks]:
+    """Runs commands without their imports."""
+    forks = Forks(short_dir)
+    yield forks
+    forks.close()
+
+
+@pytest.fixture(scope="session")
+def portfolio_cluster(short_dir: Path, forks: Forks) -> PortfolioCluster:
+    """The sample portfolio as of 2026-10-01, to begin with."""
+    return PortfolioCluster(short_dir / "portfolio", forks)
 
 
 @pytest.fixture
