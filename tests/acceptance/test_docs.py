@@ -1,5 +1,6 @@
 """README and docs say what is there, and their commands do what they say."""
 
+import asyncio
 import os
 import re
 import sys
@@ -11,13 +12,17 @@ import pytest
 import typer.main
 
 from account_reviews.cli.app import build
+from account_reviews.config import ports
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import RequestState
 from account_reviews.domain.review.messages import RefusalCode
 from account_reviews.domain.review.phases import ALLOWED, Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewKind
+from account_reviews.local.stack import LocalStack
 from tests.support.console import blocks, commands, first_missing, in_background, shell
+from tests.support.forks import Forks
 from tests.support.paths import ROOT
+from tests.support.portfolio_cluster import PortfolioCluster
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")),
@@ -40,6 +45,11 @@ RUN_HERE = [
     )
 ]
 """Pages whose commands run here beside the README; those of temporal-cli.md run in tests/tools."""
+
+ON_THE_WEB = ("api", "web")
+"""Those that use the web app of `reviews dev`."""
+IN_THE_BACKGROUND = ("webhooks",)
+"""Those that start a `reviews` which they end by a signal."""
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 MENTION = re.compile(r"\breviews((?: [a-z][a-z-]*)+)")
@@ -174,13 +184,25 @@ def test_the_commands_of_the_readme_work(env: dict[str, str]) -> None:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: page.stem)
 @pytest.mark.temporal
-def test_the_commands_of_a_page_work(env: dict[str, str], page: Path) -> None:
-    portfolio = "examples/portfolio --mapping examples/portfolio/mapping.yaml --as-of 2026-10-01"
-    with (
-        in_background(f"{START} --no-ui", env, Path(env["REVIEWS_DATA_DIR"]) / "stack.json"),
-        shell(env) as terminal,
+async def test_the_commands_of_a_page_work(
+    env: dict[str, str], page: Path, portfolio_cluster: PortfolioCluster, forks: Forks
+) -> None:
+    """On a stack of its own. Its `reviews` is forked; the README's is started like a reader's."""
+    if page.stem not in IN_THE_BACKGROUND:
+        env["PATH"] = f"{forks.on_path()}:{env['PATH']}"
+    data_dir = portfolio_cluster.copied_to(Path(env["REVIEWS_DATA_DIR"]))
+    async with LocalStack(
+        data_dir,
+        ui=False,
+        temporal_port=ports.any_free(),
+        web=page.stem in ON_THE_WEB,
+        web_port=ports.any_free(),
     ):
-        terminal.do(f"reviews crm import {portfolio}")
+        await asyncio.to_thread(work_through, page, env)
+
+
+def work_through(page: Path, env: dict[str, str]) -> None:
+    with shell(env) as terminal:
         for step in commands(page.read_text(encoding="utf-8")):
             terminal.run(step)
 

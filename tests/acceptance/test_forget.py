@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 
 from account_reviews.domain.proposals import Action
 from account_reviews.local.stack import LocalStack
@@ -35,10 +35,25 @@ async def where(engine: AsyncEngine, words: str) -> list[str]:
     return found
 
 
-async def executions(stack: LocalStack, workflow_id: str) -> int:
+async def executions(stack: LocalStack, workflow_id: str) -> list[WorkflowExecution]:
     client = await Client.connect(stack.address)
     query = f"WorkflowId = '{workflow_id}'"
-    return len([found async for found in client.list_workflows(query)])
+    return [found async for found in client.list_workflows(query)]
+
+
+async def listed_as_closed(stack: LocalStack, workflow_id: str) -> None:
+    """Temporal would list an execution for ever that is deleted before its list knows of its end.
+
+    With `history.visibilityProcessorEnsureCloseBeforeDelete` it would not, half a minute later.
+    """
+    await until(
+        lambda: executions(stack, workflow_id),
+        lambda found: found and all(one.close_time for one in found),
+    )
+
+
+async def listed_no_more(stack: LocalStack, workflow_id: str) -> None:
+    await until(lambda: executions(stack, workflow_id), lambda found: not found)
 
 
 def remembered(reviews: Reviews, account: str) -> list[Any]:
@@ -77,6 +92,7 @@ async def test_an_account_is_forgotten_everywhere_but_in_the_crm(
     assert counted["counts"]["archives"] >= 1
     assert await where(stack_engine, "Amber Ledger Works")
     await note_a_lost_write(stack_engine, "ac-017")
+    await listed_as_closed(stack, "review/ac-017")
     done = reviews.json("forget", "--account", "ac-017", *WHO)
     assert done["cancelled"] == []
     assert any("whether 1 write reached the CRM is not known" in one for one in done["not_erased"])
@@ -88,8 +104,7 @@ async def test_an_account_is_forgotten_everywhere_but_in_the_crm(
     for run_id in (archived["run_id"], second["run_id"]):
         said = reviews.quick("show", "ac-017", "--run", run_id).sentence(3)
         assert "was erased on" in said
-    gone = await until(lambda: executions(stack, "review/ac-017"), lambda number: number == 0)
-    assert gone == 0
+    await listed_no_more(stack, "review/ac-017")
     assert reviews.json("db", "rebuild")["failed"] == []
     assert [one["account_id"] for one in reviews.json("list", "--account", "ac-017")["items"]] == []
     (erasure,) = await rows(stack_engine, "select * from reviews.erasures")
@@ -189,6 +204,7 @@ async def test_a_person_whose_erasure_is_killed_is_found_again(
     request = reviews.request("ac-046")
     reviews.json("approvals", "defer", request["request_id"], "--as", "ann", "--reason", name)
     reviews.closed("ac-046")
+    await listed_as_closed(stack, "review/ac-046")
     async with stack_engine.connect() as connection:
         await connection.exec_driver_sql("lock table reviews.memory_items in exclusive mode")
         process = reviews.begin("forget", "--person", name, *WHO)
@@ -198,8 +214,7 @@ async def test_a_person_whose_erasure_is_killed_is_found_again(
     done = reviews.json("forget", "--person", name, *WHO)
     assert done["counts"].get("histories") == 1
     assert await where(stack_engine, name) == []
-    gone = await until(lambda: executions(stack, "review/ac-046"), lambda number: number == 0)
-    assert gone == 0
+    await listed_no_more(stack, "review/ac-046")
 
 
 def test_nobody_and_nothing_are_zeros(reviews: Reviews) -> None:
