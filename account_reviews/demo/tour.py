@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -19,7 +19,7 @@ from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Facts, Proof, prove
 from account_reviews.demo.workspace import AS_OF
 from account_reviews.demo.worlds import MOMENT, World
-from account_reviews.domain.errors import NegativeAnswerError, UnreachableError
+from account_reviews.domain.errors import NegativeAnswerError
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import Account, RecordType
 from account_reviews.domain.review.decisions import approved_items
@@ -28,16 +28,18 @@ from account_reviews.domain.review.phases import Status
 from account_reviews.domain.review.state import ReviewInput
 from account_reviews.local.stack import LocalStack
 from account_reviews.services.accounts import find_accounts
-from account_reviews.services.decisions import decide
+from account_reviews.services.decisions import UnansweredError, decide
 from account_reviews.store.review_queries import RequestRow
 from account_reviews.temporal.names import operation_id
 from starter import start_review
 
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 180.0
 """Seconds that any wait of the demo may take."""
 _LOOK_EVERY: Final = 0.03
 _AT_ONCE: Final = 16
 _PEOPLE_AT_ONCE: Final = 8
+_TRIES: Final = 6
+"""Of a decision that no worker answers: one is killed meanwhile."""
 _REQUESTS: Final = 1000
 
 
@@ -189,15 +191,12 @@ async def _done(scene: Scene, show: Show) -> int:
 
 
 @asynccontextmanager
-async def _beside(work: Awaitable[object]) -> AsyncIterator[None]:
-    """Do `work` beside the block. An error of either ends both; afterwards both are over."""
-
-    async def do() -> None:
-        await work
-
+async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do all `works` beside the block. An error of one ends all; afterwards all are over."""
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(do())
+            for work in works:
+                group.create_task(work)
             yield
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
@@ -245,7 +244,7 @@ async def _answer_and_kill(scene: Scene, plans: Sequence[Plan]) -> int:
         return len(done)
 
     with meter("answered", len(plans)) as show:
-        async with _beside(asyncio.gather(*(one(plan) for plan in plans))):
+        async with _beside(*(one(plan) for plan in plans)):
             await _until(look, lambda count: count >= len(plans) // 2)
             await scene.stack.kill_worker()
             at_work = await evidence.count_at_work(scene.client, [plan.run for plan in plans])
@@ -255,12 +254,12 @@ async def _answer_and_kill(scene: Scene, plans: Sequence[Plan]) -> int:
 
 
 async def _send(client: Client, plan: Plan, decision: SubmitDecision) -> DecisionAnswer:
-    """Send one decision; without an answer once more under the same id, which is safe."""
+    """Send one decision; without an answer again under the same id, which is safe."""
     named = decision.model_copy(update={"decision_id": uuid4().hex})
-    try:
-        return await decide(client, plan.row, named)
-    except UnreachableError:
-        return await decide(client, plan.row, named)
+    for _ in range(_TRIES - 1):
+        with suppress(UnansweredError):
+            return await decide(client, plan.row, named)
+    return await decide(client, plan.row, named)
 
 
 def _approved(run_id: str, answer: DecisionAnswer) -> set[str]:

@@ -30,7 +30,7 @@ from account_reviews.domain.review.state import ReviewState
 from account_reviews.services.access import require
 from account_reviews.services.review_workflows import gone, handle_of
 from account_reviews.services.reviews import find_review
-from account_reviews.temporal.client import explained
+from account_reviews.temporal.client import explained, is_at_a_standstill
 from account_reviews.temporal.executions import Standing, standing_of, unpause_hint
 
 UPDATE_SECONDS: Final = 10.0
@@ -119,7 +119,7 @@ async def command(
     except WorkflowUpdateFailedError as error:
         raise _refusal(error) from None
     except RPCError as error:
-        if error.status not in _ABOUT_THE_REVIEW:
+        if is_at_a_standstill(error) or error.status not in _ABOUT_THE_REVIEW:
             raise explained(error) from None
         return await _not_taken(client, state, verb, body, error)
     return Commanded(state, answer.message or "done", answer)

@@ -35,7 +35,7 @@ from account_reviews.domain.review.messages import (
 from account_reviews.services.review_workflows import ReviewHandle, gone, handle_of
 from account_reviews.store.review_queries import RequestRow, ReviewReader
 from account_reviews.temporal import names
-from account_reviews.temporal.client import explained
+from account_reviews.temporal.client import explained, is_at_a_standstill
 from account_reviews.temporal.executions import Standing, standing_of
 
 UPDATE_SECONDS = 10.0
@@ -86,7 +86,7 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
     except WorkflowUpdateFailedError as error:
         raise _refusal(error) from None
     except RPCError as error:
-        if error.status not in _ABOUT_THE_REVIEW:
+        if is_at_a_standstill(error) or error.status not in _ABOUT_THE_REVIEW:
             raise _broken_off(error, decision_id) from None
         standing = await standing_of(client, row.review_id, row.run_id)
         if standing is Standing.PAUSED:

@@ -23,6 +23,8 @@ from account_reviews.temporal.failures import DATA_CONVERTER
 from account_reviews.temporal.service_choice import check_of_one_stack, choose, tls_wanted_by
 
 CONNECT_SECONDS = 8.0
+_STANDSTILL = "Workflow Task in failed state"
+"""How the server says so."""
 
 
 async def connect(
@@ -105,8 +107,19 @@ def answering() -> Iterator[None]:
         raise explained(error) from error
 
 
+def is_at_a_standstill(error: RPCError) -> bool:
+    """Whether an update is not taken since no worker gets on with the workflow: its last workflow
+    task failed or timed out."""
+    return error.status is RPCStatusCode.FAILED_PRECONDITION and _STANDSTILL in error.message
+
+
 def explained(error: RPCError) -> ReviewsError:
     """What a failed call means for the caller."""
+    if is_at_a_standstill(error):
+        return UnreachableError(
+            "no worker gets on with it: its last step failed or was not answered",
+            hint="see `reviews stuck`; start a worker, then try again",
+        )
     if error.status is RPCStatusCode.INVALID_ARGUMENT:
         return BadInputError(f"Temporal does not accept it: {error.message}")
     if error.status is RPCStatusCode.NOT_FOUND:

@@ -8,7 +8,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import workflow
 from temporalio.client import Client
+from temporalio.worker import Worker
 
 from account_reviews.audit.history.reconciler import Reconciler
 from account_reviews.bootstrap import Parts
@@ -22,7 +24,7 @@ from account_reviews.domain.review.phases import Outcome, Status
 from account_reviews.domain.review.steps import ApplyResult
 from account_reviews.services.cancellations import cancel
 from account_reviews.services.cycles import ask, command, end_left_behind, handle_of, last_view
-from account_reviews.services.decisions import decide, until_seen
+from account_reviews.services.decisions import UnansweredError, decide, until_seen
 from account_reviews.services.reviews import open_review, show_review
 from account_reviews.services.waits import wait_for
 from account_reviews.store.cycle_queries import CycleRow
@@ -120,6 +122,37 @@ async def test_a_decision_on_a_paused_review_waits_and_counts_when_it_goes_on(
     result = await handle.result()
     assert result.outcome is Outcome.COMPLETED
     assert sorted(result.changes.values()) == ["executed", "rejected"]
+
+
+@workflow.defn(name="AtAStandstill", sandboxed=False)
+class _AtAStandstill:
+    """None of its workflow tasks is ever completed."""
+
+    @workflow.run
+    async def run(self) -> None:
+        raise RuntimeError("a fault of the worker")
+
+
+async def test_a_decision_that_no_worker_gets_on_with_may_still_be_applied(
+    world: World, parts: Parts, waiting: tuple[Handle, ApprovalRequest]
+) -> None:
+    row = await parts.reader.find_request(parts.settings.tenant, waiting[1].request_id)
+    name = uuid4().hex
+    async with Worker(world.client, task_queue=name, workflows=[_AtAStandstill]):
+        stands = await world.client.start_workflow("AtAStandstill", id=name, task_queue=name)
+        said = SubmitDecision(request_id=row.request.request_id, decision="approve", approver="ann")
+        there = row._replace(review_id=name, run_id=stands.first_execution_run_id or "")
+
+        async def unanswered() -> str | None:
+            try:
+                await decide(world.client, there, said)
+            except UnansweredError as error:
+                return f"{error.message} {error.hint}"
+            return None
+
+        told = await until(unanswered, lambda found: "no worker gets on with it" in (found or ""))
+    assert "may still be applied" in (told or "")
+    assert "--decision-id" in (told or "")
 
 
 async def test_one_paused_review_stops_nothing_else(
