@@ -3,6 +3,7 @@
 The same code as `reviews start`.
 """
 
+import shlex
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from account_reviews.domain.errors import ReviewAlreadyRunningError
+from account_reviews.domain.known_names import Known
 from account_reviews.domain.records import Account
 from account_reviews.domain.review.opening import opening_state
 from account_reviews.domain.review.state import NEWEST_LOGIC, ReviewInput, ReviewResult, ReviewState
@@ -50,8 +52,8 @@ async def start_review(
         )
     except WorkflowAlreadyStartedError:
         raise ReviewAlreadyRunningError(
-            f"account {account.id} is under review already: {review_id}",
-            hint="use --if-running join, or look with `reviews show`",
+            f"{Known(account.id, account.name).said} is under review already",
+            hint=f"use --if-running join, or look with `reviews show {shlex.quote(account.id)}`",
         ) from None
     run_id = handle.first_execution_run_id or ""
     state = opening_state(

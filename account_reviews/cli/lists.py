@@ -8,12 +8,16 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import wraps
 from itertools import count
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from account_reviews.cli.following import say_next
 from account_reviews.cli.options import Columns, NoPager, Page, Sort, Watch
 from account_reviews.cli.output import Format, is_wide, print_json, print_line
 from account_reviews.presentation.tables import Column, View, chosen, in_order, place_of
 from account_reviews.presentation.terminal import clear, print_table, say
+
+if TYPE_CHECKING:
+    from account_reviews.presentation.steps_after import NextStep
 
 _Found_co = TypeVar("_Found_co", covariant=True)
 _Item = TypeVar("_Item")
@@ -82,13 +86,14 @@ async def show_list(
     cursor: str | None = None,
     nothing: str = "nothing is there",
     last: Callable[[Sequence[_Item]], str] | None = None,
+    ending: Callable[[Sequence[_Item]], "NextStep | None"] | None = None,
 ) -> None:
     """Read items and show them, once or with `--watch` until Ctrl-C.
 
     `rows`: the cells of items, one per column; it may look up names. `document`: what stands for an
     item in JSON. `nothing`: the sentence for people when there are none. `last`: a line below the
-    table. With `--sort` everything is read, MOST_SORTED rows at most. BadInputError for a column
-    that is not there.
+    table. `ending`: what comes next, not with `--watch`. With `--sort` everything is read,
+    MOST_SORTED rows at most. BadInputError for a column that is not there.
     """
     chosen(columns, view)
     if view.sort:
@@ -104,6 +109,8 @@ async def show_list(
             below += [f"More rows: --page {view.page + 1}"] if following else []
             missing = nothing if view.page == 1 else f"there is no page {view.page}"
             show_rows(view, columns, cells, nothing=missing, last="\n".join(below))
+            if ending is not None and not view.watch:
+                say_next(ending(items), err=True)
 
 
 async def times(view: View) -> AsyncIterator[int]:

@@ -44,6 +44,11 @@ def is_wide() -> bool:
     return _asked[0] is Format.WIDE
 
 
+def is_for_people() -> bool:
+    """True unless a document for programs is wanted."""
+    return _asked[0] in (Format.TABLE, Format.WIDE)
+
+
 def print_json(document: object) -> None:
     """One JSON document on stdout. Models and times take their canonical form."""
     from account_reviews.domain.canonical import plain

@@ -1,9 +1,11 @@
 """What a command needs while it runs: settings, parts, and Temporal when it is asked for."""
 
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+
+from account_reviews.cli.output import is_for_people
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -25,18 +27,28 @@ async def open_session() -> "AsyncIterator[Parts]":
     hush()
     async with open_parts(Settings.load(), application="reviews-cli") as parts:
         parts.audit.actor = who_says() or parts.audit.actor
-        with recording_reads(parts.audit), _explaining():
-            yield parts
+        with recording_reads(parts.audit):
+            async with _explaining(parts):
+                yield parts
 
 
-@contextmanager
-def _explaining() -> Iterator[None]:
-    """Turn every failed call to Temporal inside into our error.
+@asynccontextmanager
+async def _explaining(parts: "Parts") -> AsyncIterator[None]:
+    """Turn every failed call to Temporal inside into our error, and have errors speak to people
+    of people and accounts by their names.
 
-    There is none where the SDK was never loaded, and it is not loaded to find that out.
+    Temporal was not called where the SDK was never loaded, and it is not loaded to find that out.
     """
+    from account_reviews.domain.errors import ReviewsError
+
     try:
         yield
+    except ReviewsError as error:
+        if is_for_people():
+            from account_reviews.services.telling import explain
+
+            await explain(parts, error)
+        raise
     except Exception as error:
         service = sys.modules.get("temporalio.service")
         if service is None or not isinstance(error, service.RPCError):

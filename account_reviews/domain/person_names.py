@@ -1,4 +1,4 @@
-"""Names of people: as they are kept, and what makes two spellings one person."""
+"""Names of people: as they are kept, what makes two spellings one person, and who is meant."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -23,3 +23,20 @@ def one_person(name: str, spellings: Mapping[str, str], ids: Mapping[str, str]) 
     """The same for all names of one person. `spellings` and `ids` are those of `Terms`."""
     known = person(spellings.get(person(name), name))
     return person(ids.get(known, known))
+
+
+def name_of(who: str, people: Mapping[str, str]) -> str:
+    """The name of whom somebody means who gave an id or a name, in any spelling that is taken for
+    it; what was given where that is nobody. `people`: id -> name."""
+    found = people.get(who)
+    if found is None:
+        wanted = person(who)
+        for ident, name in people.items():
+            if wanted in (_spelled(name), _spelled(ident)):
+                return name
+    return found or who
+
+
+def _spelled(name: str) -> str:
+    """As `person`, without its work for a name that needs none of it."""
+    return " ".join(name.split()).casefold() if name.isascii() else person(name)

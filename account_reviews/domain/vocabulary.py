@@ -79,3 +79,8 @@ def outcome_of(outcome: StrEnum | str | None, *, plan_only: bool = False) -> str
     if outcome is None:
         return None
     return PLANNED if plan_only and str(outcome) == "nothing_to_do" else term_of(outcome)
+
+
+def status_of(status: StrEnum | str, *, plan_only: bool = False) -> str:
+    """How a review stands, in words; "planned" for one that has ended and was to change nothing."""
+    return PLANNED if plan_only and str(status) == "completed" else term_of(status)

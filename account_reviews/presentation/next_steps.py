@@ -3,13 +3,14 @@
 import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from account_reviews.domain.counting import counted
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.presentation.steps_after import NextStep
 
 _NAMED = 3
 """People who are named; of more it says how many."""
@@ -21,18 +22,6 @@ class Speech(Protocol):
     def person(self, who: str | None, /) -> str: ...
 
     def due(self, at: datetime, /) -> str: ...
-
-
-class NextStep(NamedTuple):
-    """`text` ends in no mark; `command` is what to type, None where nothing is to be done."""
-
-    text: str
-    command: str | None = None
-
-    @property
-    def line(self) -> str:
-        """ "5 changes wait for Tomas Brekke: reviews approvals show ac-038-1"."""
-        return f"{self.text}: {self.command}" if self.command else f"{self.text}."
 
 
 def next_step(

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from account_reviews.config.reader import locale_names
+from account_reviews.domain.person_names import name_of
 from account_reviews.presentation.terms import account_named, term_of
 from account_reviews.presentation.zones import reader_zone
 
@@ -85,8 +86,8 @@ class QuickWords(NamedTuple):
         return account_named(name, account_id)
 
     def person(self, who: str | None) -> str:
-        """A name, for an id too where it is known."""
-        return self.people.get(who, who) if who else "nobody"
+        """The name, where it is known, for an id and however it was typed."""
+        return name_of(who, self.people) if who else "nobody"
 
     def term(self, word: StrEnum | str | None) -> str:
         """A state, kind, level or outcome: "on demand", never `on_demand`."""

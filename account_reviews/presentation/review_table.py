@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.presentation.tables import Cell, Column, account_cell, word_cell
-from account_reviews.presentation.terms import outcome_of
+from account_reviews.presentation.terms import outcome_of, status_of
 from account_reviews.presentation.tones import tone_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def run_row(row: "RunRow", words: "ListWords") -> tuple[object, ...]:
     """The cells of one review, as RUN_COLUMNS has them."""
     return (
         account_cell(row.account_name, row.account_id),
-        word_cell(row.status),
+        Cell(status_of(row.status, plan_only=row.plan_only), None, tone_of(row.status)),
         Cell(row.risk_level, _risk(row.risk_level), tone_of(row.risk_level)),
         ", ".join(map(words.person, row.waiting_on)) or None,
         due_cell(row.due_at, words),

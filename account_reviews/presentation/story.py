@@ -35,7 +35,7 @@ _HOME: Final[Mapping[str, frozenset[str]]] = {
 }
 """The phase in which a line is written."""
 
-_PHASES: Final[Mapping[str, str]] = {
+PHASES: Final[Mapping[str, str]] = {
     "investigating": "Reads the account",
     "planning": "Works out what to propose",
     "approval": "Waits for a decision",
@@ -107,7 +107,7 @@ def sentence(line: Line, words: Speech, short_ids: Mapping[str, str] | None = No
     text = _UUID.sub(lambda found: (short_ids or {}).get(found[0], found[0]), str(line["text"]))
     text = _CYCLE.sub(r"cycle \1", text)
     if kind == "phase":
-        return _PHASES.get(str(line["to_phase"]), str(line["to_phase"]))
+        return PHASES.get(str(line["to_phase"]), str(line["to_phase"]))
     if kind == "snapshot":
         return _TIER.sub("", text)
     if kind == "analysed":

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from account_reviews.domain.vocabulary import EMPTY, TERMS, UNKNOWN, outcome_of, term_of
+from account_reviews.domain.vocabulary import EMPTY, TERMS, UNKNOWN, outcome_of, status_of, term_of
 
-__all__ = ["EMPTY", "LEGEND", "TERMS", "UNKNOWN", "account_named", "outcome_of", "term_of"]
+__all__ = [
+    "EMPTY", "LEGEND", "TERMS", "UNKNOWN", "account_named", "outcome_of", "status_of", "term_of",
+]  # fmt: skip
 
 LEGEND: Final[Mapping[str, str]] = {
     "Risk": "what speaks against the account, in points of 100: none, low, medium, high or "

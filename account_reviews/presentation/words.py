@@ -17,11 +17,13 @@ from babel.numbers import format_currency, format_decimal, format_percent
 
 from account_reviews.domain.analysis.model import DetectedChange, OpenTask
 from account_reviews.domain.base import Scalar
+from account_reviews.domain.person_names import name_of
 from account_reviews.domain.proposals import Action, same
 from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
-from account_reviews.presentation.next_steps import NextStep, next_step, waiting
+from account_reviews.presentation.next_steps import next_step, waiting
+from account_reviews.presentation.steps_after import NextStep
 from account_reviews.presentation.terms import EMPTY, UNKNOWN, account_named, outcome_of, term_of
 
 _HOURS_AFTER: Final = re.compile(r"(\d{1,6})h after it is written")
@@ -171,8 +173,8 @@ class Words:
         return account_named(name, account_id)
 
     def person(self, who: str | None) -> str:
-        """A name, for an id too where it is known."""
-        return self.people.get(who, who) if who else "nobody"
+        """The name, where it is known, for an id and however it was typed."""
+        return name_of(who, self.people) if who else "nobody"
 
     def waiting(self, request: ApprovalRequest) -> str:
         """ "5 changes wait for Tomas Brekke, until Fri 2 Oct, in 3 days"."""

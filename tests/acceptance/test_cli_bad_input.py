@@ -152,7 +152,7 @@ def test_a_file_that_is_no_text(reviews: Reviews, tmp_path: Path) -> None:
 
 def test_an_account_under_review(reviews: Reviews) -> None:
     reviews.request("ac-045")
-    refused(reviews, Bad(("start", "ac-045"), 4, ("ac-045 is under review already", "join")))
+    refused(reviews, Bad(("start", "ac-045"), 4, ("(ac-045) is under review already", "join")))
     assert reviews.json("start", "ac-045", "--if-running", "join")["joined"] is True
 
 

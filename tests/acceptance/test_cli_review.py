@@ -121,7 +121,7 @@ async def test_a_review_that_runs_is_joined_on_request(
 ) -> None:
     request = reviews.request("ac-041")
     refused = reviews("start", "ac-041").sentence(4)
-    assert "ac-041 is under review already" in refused
+    assert "(ac-041) is under review already" in refused
     async with stack_engine.begin() as connection:  # as of one started by another program
         await connection.execute(
             text("delete from reviews.review_runs where account_id = 'ac-041'")
@@ -347,7 +347,7 @@ async def test_a_review_that_somebody_started_by_hand_is_told_as_such(
 
     await until(fails)
     sentence = answers[-1].sentence(4)
-    assert "the review review/ac-060 is open but cannot run: " in sentence
+    assert "the review of ac-060 is open but cannot run: " in sentence
     assert "temporal workflow terminate -w review/ac-060" in sentence
     await handle.terminate()
 

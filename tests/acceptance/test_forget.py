@@ -143,7 +143,7 @@ async def test_a_person_is_forgotten_and_the_account_stays(
     for words in OTIS:
         assert await where(stack_engine, words)
     told = reviews.quick("forget", "--person", OTIS[1], *WHO).sentence(4)
-    assert "review/ac-048 is open, so nothing was erased" in told
+    assert "(ac-048) is open, so nothing was erased" in told
     assert "--cancel" in told
     assert await where(stack_engine, OTIS[1])
     done = reviews.json("forget", "--person", OTIS[1], "--cancel", *WHO)

@@ -163,7 +163,7 @@ async def test_a_crm_that_is_away_is_named_and_retried_when_it_is_back(
         assert steps["write"]["calls"] == len(request["items"])
         kinds = [line["kind"] for line in reviews.json("history", "ac-034")["items"]]
         assert kinds.count("step_failing") == 1
-        assert reviews.quick("retry", "ac-034").sentence(4).startswith("the review review/ac-034")
+        assert reviews.quick("retry", "ac-034").sentence(4).startswith("the review of ")
         asked = await recorded_retry(stack_engine)
         assert asked["actor"] == "olga"
         assert reviews.json("stuck")["items"] == []
@@ -196,7 +196,7 @@ def test_a_terminated_review_is_told_to_whoever_waits(reviews: Reviews, stack: L
     with at_work(reviews):
         process = waiting_for(reviews, "ac-036")
         temporal(stack, "workflow", "terminate", "-w", "review/ac-036", "--reason", "test")
-        assert "the review review/ac-036 was terminated in Temporal" in told(process)
+        assert "(ac-036) was terminated in Temporal" in told(process)
         shown = reviews.json("show", "ac-036")
         assert (shown["outcome"], shown["temporal_status"]) == ("abandoned", "terminated")
         closed = reviews.closed("ac-036")
@@ -210,7 +210,7 @@ def test_a_reset_review_is_a_recovery(reviews: Reviews, stack: LocalStack) -> No
         process = waiting_for(reviews, "ac-037")
         words = ("workflow", "reset", "-w", "review/ac-037", "--type", "FirstWorkflowTask")
         temporal(stack, *words, "--reason", "test")
-        assert "the review review/ac-037 was reset in Temporal" in told(process)
+        assert "(ac-037) was reset in Temporal" in told(process)
         page = reviews.until(
             *("list", "--kind", "recovery"), holds=lambda page: bool(page["items"])
         )
@@ -225,7 +225,7 @@ def test_a_paused_review_is_listed_as_paused(reviews: Reviews, stack: LocalStack
     with at_work(reviews):
         process = waiting_for(reviews, "ac-061")
         temporal(stack, "workflow", "pause", "-w", "review/ac-061", "--reason", "test")
-        assert "the review review/ac-061 is paused in Temporal" in told(process)
+        assert "(ac-061) is paused in Temporal" in told(process)
         shown = reviews.json("show", "ac-061")
         assert (shown["status"], shown["temporal_status"]) == ("paused", "paused")
         page = reviews.until(

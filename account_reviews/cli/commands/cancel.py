@@ -42,4 +42,4 @@ async def _cancel(
             )
             return done.document()
 
-        return await rows_of(reviews, run_id, one, output)
+        return await rows_of(parts, reviews, run_id, one, output)

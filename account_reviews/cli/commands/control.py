@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from account_reviews.cli.commands.several import Row, rows_of
+from account_reviews.cli.commands.several import Row, rows_of, say_done, say_next_of
 from account_reviews.cli.options import Actor, Output, Reason, Review, Reviews, Run
 from account_reviews.cli.output import Format, leave, print_json, run
 from account_reviews.cli.session import open_session, temporal
@@ -168,7 +168,7 @@ async def _each(
             )
             return done.document()
 
-        return await rows_of(reviews, run_id, one, output)
+        return await rows_of(parts, reviews, run_id, one, output)
 
 
 async def _one(
@@ -188,8 +188,9 @@ async def _one(
             parts, client, review, verb, said, run_id=run_id, command_id=command_id
         )
         if verb == "ask" and output is Format.TABLE:
-            return await _print_answer(parts, done)
-    return _print(done, output)
+            await _print_answer(parts, done)
+        else:
+            await _print(parts, done, output)
 
 
 async def _close(
@@ -219,7 +220,9 @@ async def _close(
         )
         if done.answer is not None:
             done = await until_closed(parts, done)
-    _print(done, output)
+        await _print(parts, done, output)
+        if output is not Format.JSON:
+            await say_next_of(parts, done.state.review_id, done.state.run_id)
 
 
 async def _touch(review: str, run_id: str | None, given: Mapping[str, Any], output: Format) -> None:
@@ -228,7 +231,7 @@ async def _touch(review: str, run_id: str | None, given: Mapping[str, Any], outp
     said = _checked("touch", given)
     async with open_session() as parts:
         done = await touch(parts, await temporal(parts), review, said, run_id=run_id)
-    _print(done, output)
+        await _print(parts, done, output)
 
 
 async def _annotate(
@@ -299,22 +302,25 @@ def _checked(verb: str, given: Mapping[str, Any]) -> "Said":
 
 
 async def _print_answer(parts: "Parts", done: "Commanded") -> None:
+    from account_reviews.presentation.terms import account_named
     from account_reviews.services.readers import words_of
+    from account_reviews.services.telling import account_names_of
 
-    words, turn = await words_of(parts), done.document()["turn"]
+    words, turn, account = await words_of(parts), done.document()["turn"], done.state.account_id
     for line in turn["answer"].splitlines():
         say(words.prose(line))
-    note(f"question {turn['number']} about {done.document()['account_id']}")
+    name = (await account_names_of(parts, [account])).get(account)
+    note(f"question {turn['number']} about {account_named(name, account)}")
 
 
-def _print(done: "Commanded", output: Format) -> None:
+async def _print(parts: "Parts", done: "Commanded", output: Format) -> None:
     from account_reviews.presentation.terms import term_of
 
     document = done.document()
     if output is Format.JSON:
         print_json(document)
         return
-    say(f"{document['account_id']}: {term_of(document['status'])}: {done.message}")
+    await say_done(parts, document["account_id"], document["status"], done.message)
     for item in document.get("items", ()):
         remark = f" ({item['message']})" if item["message"] else ""
         say(f"  {term_of(item['state'])}: {item['title']}{remark}")

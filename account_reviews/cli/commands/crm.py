@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from account_reviews.cli.commands import crm_connect, crm_events, crm_limits
+from account_reviews.cli.following import say_next
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, leave, print_document, print_json, run
 from account_reviews.presentation.tables import Column
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from account_reviews.crm.importing.csv_stream import Problem
     from account_reviews.crm.importing.importer import ImportRefusedError, ImportReport
     from account_reviews.domain.backends import Health
+    from account_reviews.presentation.steps_after import NextStep
 
 _LISTED = 20
 
@@ -75,6 +77,7 @@ def import_files(
         return
     print_table(_IMPORTED, [[getattr(file, one.key) for one in _IMPORTED] for file in report.files])
     _list_problems(report.problems, report.problem_count)
+    say_next(run(_next(), output), err=True)
 
 
 def ping(output: Output = Format.TABLE) -> None:
@@ -132,6 +135,18 @@ async def _import(
         _refuse(refused, output)
     finally:
         await engine.dispose()
+
+
+async def _next() -> "NextStep | None":
+    """What to do with what came."""
+    from account_reviews.bootstrap import open_parts
+    from account_reviews.config.settings import Settings
+    from account_reviews.crm.protocol import AccountFilter
+    from account_reviews.presentation.steps_after import import_step
+
+    async with open_parts(Settings.load(), application="reviews-crm") as parts:
+        page = await parts.accounts.list_accounts(AccountFilter(), limit=1)
+    return import_step(page.items[0].id if page.items else None)
 
 
 async def _record(report: "ImportReport") -> None:

@@ -94,9 +94,12 @@ async def _forget(wish: "Wish") -> "Forgotten":
 
 
 def _print(done: "Forgotten") -> None:
+    from account_reviews.presentation.quick_words import own_words
+    from account_reviews.presentation.told import told
+
     gone = [(name.replace("_", " "), number) for name, number in done.counts.items() if number]
     for review_id in done.cancelled:
-        say(f"cancelled {review_id}")
+        say(told(f"cancelled the review {review_id}", own_words()))
     if not gone:
         say(f"there is nothing of this {done.kind.value} here")
     elif done.dry_run:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from account_reviews.bootstrap import Parts
     from account_reviews.cli.lists import Rows
+    from account_reviews.presentation.steps_after import NextStep
     from account_reviews.store.review_queries import RunRow
 
 _CHOICES = ("phase", "status", "kind", "outcome", "risk_level")
@@ -86,6 +87,7 @@ async def _list(
     view: View,
 ) -> None:
     from account_reviews.presentation.review_table import RUN_COLUMNS, run_document
+    from account_reviews.presentation.steps_after import list_step, nothing_listed
     from account_reviews.store.review_queries import RunFilter, RunPage
 
     checked = _checked(where)
@@ -101,9 +103,13 @@ async def _list(
         async def rows(found: "Sequence[RunRow]") -> "Rows":
             return await _rows(parts, whose, found)
 
+        def ending(found: "Sequence[RunRow]") -> "NextStep | None":
+            narrowed = bool(checked) or open_only or view.page > 1
+            return list_step(found) if found else nothing_listed(narrowed=narrowed)
+
         await show_list(
             view, output, read=read, columns=RUN_COLUMNS, rows=rows, document=run_document,
-            limit=limit, cursor=cursor, nothing="no review fits",
+            limit=limit, cursor=cursor, nothing="no review fits", ending=ending,
         )  # fmt: skip
 
 

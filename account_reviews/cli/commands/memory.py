@@ -10,6 +10,7 @@ import typer
 
 from account_reviews.cli import completion
 from account_reviews.cli.commands import memory_sync
+from account_reviews.cli.following import say_next
 from account_reviews.cli.lists import Rows, show_list, show_rows, takes_view
 from account_reviews.cli.options import Cursor, Output
 from account_reviews.cli.output import Format, print_json, run
@@ -71,10 +72,12 @@ def search(
         print_json({"items": found, "next_cursor": None})
     else:
         from account_reviews.presentation.quick_words import own_words
+        from account_reviews.presentation.steps_after import remembered_step
 
         words = own_words()
         rows = [(*_row(hit, words), hit.account_id, f"{hit.score:.3f}") for hit in found]
         show_rows(AS_IT_FITS, _FOUND, rows, nothing="nothing like that is remembered")
+        say_next(remembered_step([hit.account_id for hit in found]), err=True)
 
 
 @takes_view
@@ -118,6 +121,7 @@ async def _timeline(
     account: str, cursor: str | None, limit: int, output: Format, view: View
 ) -> None:
     from account_reviews.presentation.quick_words import own_words
+    from account_reviews.presentation.steps_after import timeline_step
 
     async with _memory(account) as (memory, account_id):
 
@@ -131,6 +135,7 @@ async def _timeline(
         await show_list(
             view, output, read=read, columns=_REMEMBERED, rows=rows, document=lambda hit: hit,
             limit=limit, cursor=cursor, nothing="nothing is remembered of this account",
+            ending=lambda found: timeline_step(account_id or account, empty=not found),
         )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from account_reviews.cli.following import say_next
 from account_reviews.cli.options import Output
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.presentation.terminal import print_table, print_text
@@ -39,9 +40,11 @@ def metrics(
 
     from account_reviews.presentation.figures_table import figure_rows
     from account_reviews.presentation.quick_words import QuickWords
+    from account_reviews.presentation.steps_after import OPEN_REVIEWS
 
     words = QuickWords(now=datetime.now(UTC))
     print_table(("Figure", "Value"), figure_rows(document, words.span))
+    say_next(OPEN_REVIEWS, err=True)
 
 
 async def _figures() -> dict[str, Any]:

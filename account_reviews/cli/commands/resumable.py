@@ -52,21 +52,24 @@ def resumable(
         from account_reviews.domain.errors import BadInputError
 
         fail(BadInputError("no review is named", hint="name one, or use --stdin"), output)
-    decided = run(_decided(review, run_id), output)
-    if output is Format.JSON:
-        print_json(_document(decided))
-    else:
-        word = "yes" if decided.decision.resumable else "no"
-        name = f", {decided.state.review_id}" if decided.state else ""
-        say(f"{word}{name}: {decided.decision.reason}")
+    decided = run(_tell(review, run_id, output), output)
     leave(0 if decided.decision.resumable else 1)
 
 
-async def _decided(review: str, run_id: str | None) -> "Decided":
+async def _tell(review: str, run_id: str | None, output: Format) -> "Decided":
     from account_reviews.services.resume import decide_on
+    from account_reviews.services.telling import in_words
 
     async with open_session() as parts:
-        return await decide_on(parts, temporal_when_needed(parts), review, run_id)
+        decided = await decide_on(parts, temporal_when_needed(parts), review, run_id)
+        if output is Format.JSON:
+            print_json(_document(decided))
+            return decided
+        word = "yes" if decided.decision.resumable else "no"
+        name = f", {decided.state.review_id}" if decided.state else ""
+        said = await in_words(parts, f"{word}{name}: {decided.decision.reason}")
+        say(said[0])
+    return decided
 
 
 def _document(decided: "Decided") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from account_reviews.cli.following import say_next
 from account_reviews.cli.lists import Rows, show_list, takes_view
 from account_reviews.cli.options import Actor, Cursor, Limit, Output
 from account_reviews.cli.output import Format, print_json, run
@@ -43,12 +44,23 @@ def register(app: typer.Typer) -> None:
 
 def plan_command(file: File = None, output: Output = Format.TABLE) -> None:
     """Show what applying a file would change, and when each schedule runs next."""
-    _print_planned(run(_planned(file, None, apply=False), output), output)
+    planned = run(_planned(file, None, apply=False), output)
+    _print_planned(planned, output)
+    if output is not Format.JSON:
+        from account_reviews.presentation.steps_after import plan_step
+        from account_reviews.services.schedules import planned_document
+
+        actions = [planned_document(one)["action"] for one in planned]
+        say_next(plan_step(actions, file and str(file)), err=True)
 
 
 def apply_command(file: File = None, by: Actor = None, output: Output = Format.TABLE) -> None:
     """Make the server's schedules what the file says. Repeating it changes nothing."""
     _print_planned(run(_planned(file, by, apply=True), output), output)
+    if output is not Format.JSON:
+        from account_reviews.presentation.steps_after import SCHEDULES
+
+        say_next(SCHEDULES, err=True)
 
 
 async def _planned(file: Path | None, by: str | None, *, apply: bool) -> "list[Planned]":
@@ -115,6 +127,7 @@ class _Page(NamedTuple):
 async def _list(limit: int, cursor: str | None, output: Format, view: View) -> None:
     from account_reviews.presentation.quick_words import list_words
     from account_reviews.presentation.schedule_table import SCHEDULE_COLUMNS, schedule_row
+    from account_reviews.presentation.steps_after import schedules_step
     from account_reviews.services.lookup import people
     from account_reviews.services.schedules import list_schedules
 
@@ -132,7 +145,8 @@ async def _list(limit: int, cursor: str | None, output: Format, view: View) -> N
         await show_list(
             view, output, read=read, columns=SCHEDULE_COLUMNS, rows=rows,
             document=lambda one: one, limit=limit, cursor=cursor,
-            nothing="there is no schedule: reviews schedules apply makes the shipped ones",
+            nothing="there is no schedule",
+            ending=lambda found: schedules_step([one["id"] for one in found]),
         )  # fmt: skip
 
 
@@ -246,8 +260,11 @@ async def _trigger(schedule: str, by: str | None, output: Format) -> None:
         "workflow_id": workflow_id,
         "run_id": started.first_execution_run_id if started else None,
     }
-    sentence = f"{schedule} runs: {workflow_id}" if started else f"{schedule} will run"
-    _answer(answer, sentence, output)
+    _answer(answer, f"{schedule} {'runs' if started else 'will run'}", output)
+    if output is not Format.JSON:
+        from account_reviews.presentation.steps_after import run_step
+
+        say_next(run_step(schedule), err=True)
 
 
 def backfill_command(

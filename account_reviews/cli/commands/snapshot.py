@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from account_reviews.cli.options import Output, Review, Run
-from account_reviews.cli.output import Format, print_json, run
+from account_reviews.cli.output import Format, is_wide, print_json, run
 from account_reviews.cli.session import open_session, temporal_when_needed
 from account_reviews.presentation.terminal import say
 
@@ -50,11 +50,15 @@ async def _snapshot(review: str, run_id: str | None, output: Format) -> None:
 
 def _print(state: "ReviewState", document: dict[str, Any], words: "ListWords") -> None:
     from account_reviews.domain.counting import counted
-    from account_reviews.presentation.terms import outcome_of
+    from account_reviews.presentation.terms import account_named, outcome_of
 
-    say(f"{state.review_id} (run {state.run_id}), version {state.version}")
+    name = state.snapshot.account_name if state.snapshot is not None else None
+    say(f"{account_named(name, state.account_id)}, version {state.version}")
+    if is_wide():
+        say(f"  review {state.review_id}, run {state.run_id}")
     outcome = outcome_of(state.outcome, plan_only=state.plan_only)
-    say(f"  {words.term(state.phase)} / {words.term(state.status)}" + f"  {outcome or ''}".rstrip())
+    phase, status = words.term(state.phase), words.term(state.status)
+    say("  " + (outcome or ", ".join(dict.fromkeys((status, phase)))))
     if document["source"] == "projection" and document["closed_at"] is None:
         say(f"  from the read model, {words.span(document['age_seconds'])} old")
     for line in control_lines(document, words):

@@ -2,11 +2,28 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from account_reviews.local.stack import LocalStack
+
+IMPORT: Final = "reviews crm import FOLDER --mapping FILE"
+NEXT: Final = {
+    "reviews doctor": "is everything there?",
+    IMPORT: "accounts from CSV files",
+    "reviews crm connect zoho": "or from a CRM",
+    "reviews start --all --wait": "review them all",
+    "reviews approvals next --as NAME": "decide on what waits, one by one",
+    "reviews --help": "all the rest",
+}
+"""What to type next, and why. A word in capitals is to be replaced."""
+EXAMPLE: Final = (
+    "reviews crm import examples/portfolio \\",
+    "  --mapping examples/portfolio/mapping.yaml --as-of 2026-10-01",
+)
+"""What comes with the source: it can be typed where that is."""
+_EXAMPLE: Final = Path("examples/portfolio")
 
 
 def welcome(stack: "LocalStack", sign_in: str | None) -> str:
@@ -48,12 +65,9 @@ def _next(stack: "LocalStack") -> list[str]:
     lines = ["Ready. Type in another terminal:"]
     if stack.data_dir != Path(".reviews").absolute():
         lines.append(f"  export REVIEWS_DATA_DIR={shlex.quote(str(stack.data_dir))}")
-    commands = {
-        "reviews doctor": "is everything there?",
-        "reviews crm import FOLDER": "accounts from CSV files; reviews crm connect: a CRM",
-        "reviews start --all --wait": "review them all",
-        "reviews approvals next": "decide on what waits, one by one",
-        "reviews --help": "all the rest",
-    }
-    width = max(map(len, commands))
-    return lines + [f"  {command:<{width}}  {why}" for command, why in commands.items()]
+    width = max(map(len, NEXT))
+    for command, why in NEXT.items():
+        lines.append(f"  {command:<{width}}  {why}")
+        if command == IMPORT and _EXAMPLE.is_dir():
+            lines += ["    for example", *(f"    {line}" for line in EXAMPLE)]
+    return lines

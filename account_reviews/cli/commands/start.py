@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from account_reviews.domain.errors import ReviewsError
     from account_reviews.domain.records import Account
     from account_reviews.domain.review.state import ReviewInput
-    from account_reviews.presentation.next_steps import NextStep
+    from account_reviews.presentation.steps_after import NextStep
 
 GOOD_OUTCOMES = ("completed", "nothing_to_do", "deferred")
 
@@ -137,6 +137,7 @@ async def _start(
         if output is Format.JSON:
             print_json(rows[0] if single else {"items": rows, "next_cursor": None})
         else:
+            await _speak(parts, rows)
             _print_rows(rows, {one.id: one.name for one in accounts}, fields["plan_only"])
             await _say_next(parts, rows, closed=until is Wait.CLOSED)
         return _exit_code(rows, until)
@@ -246,9 +247,20 @@ def _exit_code(rows: list[dict[str, Any]], until: Wait | None) -> int:
     return 1 if any(outcome not in GOOD_OUTCOMES for outcome in ended) else 0
 
 
+async def _speak(parts: "Parts", rows: list[dict[str, Any]]) -> None:
+    """Have what was refused speak of people and accounts by their names."""
+    refused = [row for row in rows if "error" in row]
+    if refused:
+        from account_reviews.services.telling import in_words
+
+        told = await in_words(parts, *(row["error"] for row in refused))
+        for row, text in zip(refused, told, strict=True):
+            row["error"] = text
+
+
 def _print_rows(rows: list[dict[str, Any]], names: dict[str, str], plan_only: bool) -> None:
     from account_reviews.presentation.tables import Cell, Column, account_cell, word_cell
-    from account_reviews.presentation.terms import outcome_of
+    from account_reviews.presentation.terms import outcome_of, status_of
     from account_reviews.presentation.tones import tone_of
 
     columns = (
@@ -264,11 +276,13 @@ def _print_rows(rows: list[dict[str, Any]], names: dict[str, str], plan_only: bo
     shown = [one for one in columns if refused or one.key != "remark"]
     cells = []
     for row in rows:
-        outcome = row.get("outcome")
+        outcome, status = row.get("outcome"), row.get("status")
+        plans = plan_only and not row.get("joined")
+        standing = None if status is None else status_of(status, plan_only=plans)
         found = {
             "account_id": account_cell(names.get(row["account_id"]), row["account_id"]),
-            "status": word_cell(row.get("status")),
-            "outcome": Cell(outcome_of(outcome, plan_only=plan_only), None, tone_of(outcome)),
+            "status": Cell(standing, None, tone_of(status)),
+            "outcome": Cell(outcome_of(outcome, plan_only=plans), None, tone_of(outcome)),
             "remark": row.get("error") or ("runs already" if row.get("joined") else None),
             "phase": word_cell(row.get("phase")),
             "review_id": row.get("review_id"),
@@ -281,7 +295,7 @@ def _print_rows(rows: list[dict[str, Any]], names: dict[str, str], plan_only: bo
 async def _say_next(parts: "Parts", rows: list[dict[str, Any]], *, closed: bool) -> None:
     """Of one review what it waits for; of several where they are listed."""
     from account_reviews.domain.counting import counted
-    from account_reviews.presentation.next_steps import NextStep
+    from account_reviews.presentation.steps_after import NextStep
 
     begun = [row for row in rows if "error" not in row]
     if len(begun) == 1 and len(rows) == 1:
@@ -297,7 +311,7 @@ async def _say_next(parts: "Parts", rows: list[dict[str, Any]], *, closed: bool)
 
 
 async def _next_of(parts: "Parts", row: dict[str, Any]) -> "NextStep":
-    from account_reviews.presentation.next_steps import NextStep
+    from account_reviews.presentation.steps_after import NextStep
     from account_reviews.services.lookup import short_ids
     from account_reviews.services.readers import words_of
     from account_reviews.services.reviews import find_review

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from account_reviews.cli.following import say_next
 from account_reviews.cli.options import Actor, Output, Reason
 from account_reviews.cli.output import Format, print_json, run
 from account_reviews.cli.session import open_session
@@ -70,6 +71,7 @@ def _checked(option: str, text: str, longest: int) -> str:
 def _print(standing: "Standing", *, by_command: bool, release: bool) -> None:
     from account_reviews.presentation.quick_words import own_words
     from account_reviews.presentation.review_table import time_cell
+    from account_reviews.presentation.steps_after import OPEN_REVIEWS, RELEASE
 
     halt, words = standing.halt, own_words()
     if by_command and not standing.changed:
@@ -92,3 +94,4 @@ def _print(standing: "Standing", *, by_command: bool, release: bool) -> None:
         ("Writes of unknown outcome", standing.writes_unknown or None),
     ]
     print_table(facts("What", "How it stands"), [row for row in rows if row[1] is not None])
+    say_next(RELEASE if halt.is_open else OPEN_REVIEWS, err=True)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from account_reviews.cli.following import say_next
 from account_reviews.cli.lists import show_rows, takes_view, times
 from account_reviews.cli.options import Actor, Limit, Output, Reason, Review, Run
 from account_reviews.cli.output import Format, print_json, print_line, run
@@ -12,6 +13,7 @@ from account_reviews.presentation.tables import AS_IT_FITS, View
 from account_reviews.presentation.terminal import note, say
 
 if TYPE_CHECKING:
+    from account_reviews.bootstrap import Parts
     from account_reviews.domain.review.pending import StuckReview
     from account_reviews.services.stuck import StuckReport
 
@@ -33,6 +35,7 @@ def stuck_command(
 async def _stuck(limit: int, output: Format, view: View) -> None:
     from account_reviews.domain.counting import counted
     from account_reviews.presentation.quick_words import list_words
+    from account_reviews.presentation.steps_after import stuck_step
     from account_reviews.presentation.stuck_documents import STUCK_COLUMNS, stuck_rows
     from account_reviews.services.stuck import find_stuck
 
@@ -53,6 +56,8 @@ async def _stuck(limit: int, output: Format, view: View) -> None:
                 were = "was" if report.left_out == 1 else "were"
                 left_out = counted(report.left_out, "open review")
                 note(f"{left_out} {were} not looked at; see --limit")
+            if not view.watch:
+                say_next(stuck_step(one.account_id for one in report.found), err=True)
 
 
 def _print_json(report: "StuckReport", *, as_line: bool) -> None:
@@ -89,10 +94,10 @@ async def _retry(
             await require(parts, "retry", by, (await find_review(parts, review, run_id)).state)
         client = await temporal(parts)
         done = await retry(parts, client, review, run_id=run_id, reason=reason, by=by)
-    if output is Format.JSON:
-        _print_retried(done)
-    else:
-        _say_retried(done)
+        if output is Format.JSON:
+            _print_retried(done)
+        else:
+            await _say_retried(parts, done)
 
 
 def _print_retried(done: "StuckReview") -> None:
@@ -101,11 +106,14 @@ def _print_retried(done: "StuckReview") -> None:
     print_json(retried_document(done))
 
 
-def _say_retried(done: "StuckReview") -> None:
+async def _say_retried(parts: "Parts", done: "StuckReview") -> None:
     from account_reviews.domain.review.usage import in_words
+    from account_reviews.presentation.terms import account_named
+    from account_reviews.services.telling import account_names_of
 
+    name = (await account_names_of(parts, [done.account_id])).get(done.account_id)
     for step in done.steps:
         say(
-            f"{done.review_id}: {in_words(step.step)} runs now"
+            f"{account_named(name, done.account_id)}: {in_words(step.step)} runs now"
             f" (attempt {step.attempt} failed with: {step.error})"
         )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_reviews.domain.person_names import person
+from account_reviews.domain.person_names import name_of, person
 
 UNSEEN = (
     "\u00ad\u034f\u115f\u1160\u180b\u180e\u200b\u200d"
@@ -27,3 +27,12 @@ def test_a_name_that_cannot_be_seen_is_none(unseen: str) -> None:
 @given(st.text())
 def test_the_key_of_a_key_is_itself(name: str) -> None:
     assert person(person(name)) == person(name)
+
+
+def test_somebody_is_called_by_the_name_however_it_was_typed() -> None:
+    people = {"ow-4": "Oren Salvat", "ow-9": "Ünal Çelik"}
+    for typed in ("ow-4", "OW-4", "oren salvat", " Oren  SALVAT", "Oren Salvat"):
+        assert name_of(typed, people) == "Oren Salvat"
+    assert name_of("u\u0308nal çelik", people) == "Ünal Çelik"
+    assert name_of("Oren", people) == "Oren"
+    assert name_of("ann", {}) == "ann"
