@@ -51,7 +51,7 @@ def plan_command(file: File = None, output: Output = Format.TABLE) -> None:
         from account_reviews.services.schedules import planned_document
 
         actions = [planned_document(one)["action"] for one in planned]
-        say_next(plan_step(actions, file and str(file)), err=True)
+        say_next(plan_step(actions, str(file) if file else None), err=True)
 
 
 def apply_command(file: File = None, by: Actor = None, output: Output = Format.TABLE) -> None:

@@ -82,7 +82,7 @@ async def say_next_of(parts: "Parts", review_id: str, run_id: str) -> None:
 async def _cells(parts: "Parts", rows: list[Row]) -> list[tuple[object, ...]]:
     from account_reviews.services.telling import account_names_of, in_words
 
-    ids = [row.get("account_id", row["review"]) for row in rows]
+    ids = [str(row.get("account_id", row["review"])) for row in rows]
     names = await account_names_of(parts, ids)
     told = await in_words(parts, *(row.get("error") or row.get("message") or "" for row in rows))
     return [

@@ -57,4 +57,4 @@ def test_a_sentence_is_told_with_names(text: str, shown: str) -> None:
 
 def test_it_says_of_whom_names_have_to_be_known() -> None:
     found = mentioned(f"review/a%2Fb, account ac-034 and {REQUEST}")
-    assert found == ({"a/b", "ac-034"}, {REQUEST})
+    assert (found.accounts, found.requests) == ({"a/b", "ac-034"}, {REQUEST})
