@@ -81,7 +81,7 @@ test-collector: setup $(TOOLS)/otelcol  ## Test the collector's file; builds a c
 
 test-browser: setup $(TOOLS)/axe.min.js  ## Test the pages in Chromium, which must be there; gets axe-core, which needs npm
 	@test -x "$(CHROMIUM)" || { echo "there is no Chromium: install it (Debian: apt-get install chromium), or say where it is: make test-browser CHROMIUM=..." >&2; exit 2; }
-	@CHROMIUM="$(CHROMIUM)" AXE="$$PWD/$(TOOLS)/axe.min.js" $(BIN)/python -m pytest tests/browser $(ARGS)
+	@CHROMIUM="$(CHROMIUM)" AXE="$$PWD/$(TOOLS)/axe.min.js" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser $(ARGS)
 
 pictures: setup  ## Take the pictures of docs/pictures anew, in Chromium
 	@test -x "$(CHROMIUM)" || { echo "there is no Chromium: install it (Debian: apt-get install chromium), or say where it is: make pictures CHROMIUM=..." >&2; exit 2; }

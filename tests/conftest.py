@@ -23,10 +23,16 @@ from tests.support.connections import close_all
 
 pytest_plugins = ["tests.support.fixtures"]
 
+TESTS = Path(__file__).parent
 ROOM = 8 * 2**30
 """Bytes that have to be free in memory; a session uses less than half of it."""
 SERVERS = frozenset({"temporal_server", "stack", "reviews", "dev"})
 """Fixtures that start a Temporal server, each in whatever file defines it."""
+LONGEST_FIRST = (
+    *("acceptance/test_docs.py", "acceptance/test_dev.py", "acceptance/test_kill.py"),
+    *("acceptance", "workflows", "integration"),
+)
+"""Files and folders of tests that begin before all others."""
 _TEMPLATE = "reviews_template"
 _numbers = count(1)
 
@@ -44,8 +50,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Tests see no settings of the machine, above all no address of a real server."""
+    # Several processes take files in the order of the session, not those of many tests first.
+    config.option.loadscopereorder = False
     for name in list(os.environ):
         if name.startswith(("REVIEWS_", "TEMPORAL_")) and name != "TEMPORAL_CLI_PATH":
             del os.environ[name]
@@ -63,10 +71,20 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what has its Temporal server from a fixture; tests that start one say so themselves."""
+    """Mark what has its Temporal server from a fixture; tests that start one say so themselves.
+
+    What takes long begins first, so that several processes end together.
+    """
+    items.sort(key=_turn)
     for item in items:
         if not SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("temporal")
+
+
+def _turn(item: pytest.Item) -> int:
+    place = item.path.relative_to(TESTS) if item.path.is_relative_to(TESTS) else item.path
+    turns = (number for number, first in enumerate(LONGEST_FIRST) if place.is_relative_to(first))
+    return next(turns, len(LONGEST_FIRST))
 
 
 @pytest.fixture(autouse=True)

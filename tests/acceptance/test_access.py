@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +57,41 @@ class Bench:
         return [(one["text"], one["by"]) for one in items if one["kind"] == "approval_refused"]
 
 
-@pytest.fixture
-async def bench(reviews: Reviews, stack: LocalStack, tmp_path: Path) -> AsyncIterator[Bench]:
+@pytest.fixture(scope="module")
+async def without_worker(stack: LocalStack) -> None:
+    """From here on the only workers are those that a test starts."""
     await stack.kill_worker()
+
+
+@pytest.fixture
+def bench(reviews: Reviews, without_worker: None, tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(reviews, tmp_path / "policy.toml")
     yield bench
     bench.stop()
-    await stack.start_worker()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--decision", "maybe"), "--decision"),
+        (("--decision", "approve", "--expires-in", "1 hour"), "--expires-in is '1 hour'"),
+        (("--decision", "approve", "--expires-in", "91d"), "--expires-in must be from 1s to 90d"),
+        (("--decision", "adjust"), "adjust needs one --item and at least one --set"),
+        (("--decision", "approve", "--set", "a=b"), "--set is for adjust only"),
+    ],
+)
+def test_a_token_of_what_could_never_be_applied_is_not_made(
+    reviews: Reviews, words: tuple[str, ...], says: str
+) -> None:
+    found = reviews.json("approvals", "list", "--account", "ac-043")["items"]
+    request = found[0] if found else reviews.request("ac-043")
+    make = ("approvals", "token", request["request_id"], "--as", "Ann", *words, "-o", "json")
+    assert says in reviews.quick(*make, REVIEWS_APPROVAL_KEYS=KEYS).error(2)["message"]
+    known = (*make[:5], "--decision", "approve", "--item", "zz", "-o", "json")
+    assert "no item 'zz'" in reviews.quick(*known, REVIEWS_APPROVAL_KEYS=KEYS).error(3)["message"]
+    numbered = (*make[:5], "--decision", "approve", "--item", "1")
+    first = reviews.json(*numbered, REVIEWS_APPROVAL_KEYS=KEYS)
+    assert first["request_id"] == request["request_id"]
 
 
 def decide(bench: Bench, request: dict[str, Any], verdict: str, *words: str, **env: str) -> Any:
@@ -130,30 +158,6 @@ def test_a_token_is_checked_also_where_none_is_asked_for(bench: Bench) -> None:
     decide(bench, request, "approve", *ann, "--token", token).document()
     (made,) = bench.reviews.closed("ac-042")["approvals"][0]["decisions"]
     assert made["verified"] is True
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (("--decision", "maybe"), "--decision"),
-        (("--decision", "approve", "--expires-in", "1 hour"), "--expires-in is '1 hour'"),
-        (("--decision", "approve", "--expires-in", "91d"), "--expires-in must be from 1s to 90d"),
-        (("--decision", "adjust"), "adjust needs one --item and at least one --set"),
-        (("--decision", "approve", "--set", "a=b"), "--set is for adjust only"),
-    ],
-)
-def test_a_token_of_what_could_never_be_applied_is_not_made(
-    reviews: Reviews, words: tuple[str, ...], says: str
-) -> None:
-    found = reviews.json("approvals", "list", "--account", "ac-043")["items"]
-    request = found[0] if found else reviews.request("ac-043")
-    make = ("approvals", "token", request["request_id"], "--as", "Ann", *words, "-o", "json")
-    assert says in reviews.quick(*make, REVIEWS_APPROVAL_KEYS=KEYS).error(2)["message"]
-    known = (*make[:5], "--decision", "approve", "--item", "zz", "-o", "json")
-    assert "no item 'zz'" in reviews.quick(*known, REVIEWS_APPROVAL_KEYS=KEYS).error(3)["message"]
-    numbered = (*make[:5], "--decision", "approve", "--item", "1")
-    first = reviews.json(*numbered, REVIEWS_APPROVAL_KEYS=KEYS)
-    assert first["request_id"] == request["request_id"]
 
 
 def test_keys_that_cannot_be_used_stop_a_worker_at_its_door(bench: Bench, tmp_path: Path) -> None:
