@@ -1,6 +1,7 @@
 """Bar charts as data: lengths in per mille of the axis, and the words beside them.
 
-The template draws them. What a bar says is always written beside it, so colour is never alone.
+The template draws them. What a bar says is written beside it, as text of the page: it is never cut,
+and colour is never alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +36,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart. `description` says in words what it shows."""
+    """One chart. `description` says in words what it shows, where nothing is drawn."""
 
     name: str
     """Part of the ids within the page."""

@@ -53,6 +53,8 @@ class AccountView:
     """Until when a decision is waited for, where the request itself is not known."""
     note: str | None
     changes: tuple[Claim, ...]
+    unchanged: str
+    """What is said where there are no changes."""
     advice: tuple[Advised, ...]
 
     @property
@@ -76,7 +78,6 @@ class OwnerView:
     accounts: tuple[AccountView, ...]
     calm: tuple[AccountView, ...]
     left_out: str | None
-    any_changes: bool
 
 
 def owner_title(one: Any, words: Words) -> str:
@@ -131,15 +132,17 @@ class _Maker:
             accounts=tuple(one for one in found if one.says),
             calm=tuple(one for one in found if not one.says),
             left_out=self._left_out(),
-            any_changes=not brief.no_updates,
         )
 
     def _made(self) -> str:
         brief, words = self._brief, self._words
-        since = f"from {words.moment(brief.period_start)} " if brief.period_start else ""
         reading = words.count(brief.estimated_review_time_minutes, "minute")
         kind, until = words.term(brief.kind), words.moment(brief.period_end)
-        return f"{kind[:1].upper()}{kind[1:]} cycle, {since}to {until}, {reading} to read"
+        begun = brief.period_start
+        over = until
+        if begun is not None and begun < brief.period_end:
+            over = f"from {words.moment(begun)} to {until}"
+        return f"{kind[:1].upper()}{kind[1:]} cycle, {over}, {reading} to read"
 
     def _how(self) -> str:
         figures, words = self._brief.figures, self._words
@@ -151,10 +154,7 @@ class _Maker:
 
     def _changed(self) -> str:
         brief, words = self._brief, self._words
-        if brief.no_updates:
-            return "No updates since the last review."
-        what = words.count(brief.accounts_with_changes, "account")
-        return f"{what} with changes since the last review."
+        return said_of_changes(words, brief.accounts_with_news, brief.first_reviews)
 
     def _notices(self) -> Iterator[str]:
         brief, words = self._brief, self._words
@@ -168,8 +168,8 @@ class _Maker:
     def _tiles(self) -> Iterator[tuple[str, str]]:
         brief = self._brief
         yield str(brief.accounts_reviewed), f"of {brief.accounts_total} accounts reviewed"
-        yield str(brief.accounts_with_changes), "with changes"
-        yield str(len(brief.high_priority_accounts)), "of high priority"
+        yield str(brief.accounts_with_news), "with changes"
+        yield str(brief.figures.at_risk), "with high or critical risk"
         yield str(brief.critical_recommendations), "critical or high recommendations"
         yield str(brief.stalled_deals), "stalled deals"
         yield str(brief.overdue_follow_ups), "overdue follow-ups"
@@ -276,8 +276,19 @@ def account_view(line: AccountLine, words: Words, beside: Surroundings) -> Accou
         until=None,
         note=None,
         changes=(),
+        unchanged="This account is reviewed for the first time."
+        if line.first_review
+        else "No updates.",
         advice=(),
     )
+
+
+def said_of_changes(words: Words, news: int, first: int) -> str:
+    """ "2 accounts with changes since the last review. For 1 account it is the first review." """
+    said = [f"{words.count(news, 'account')} with changes since the last review."] if news else []
+    if first:
+        said.append(f"For {words.count(first, 'account')} it is the first review.")
+    return " ".join(said) or "No updates since the last review."
 
 
 def worth(value: Decimal | str | None, unknown: int, words: Words) -> str:

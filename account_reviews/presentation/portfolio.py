@@ -23,6 +23,7 @@ from account_reviews.presentation.owner_view import (
     by_danger,
     owner_title,
     owner_view,
+    said_of_changes,
     worth,
 )
 from account_reviews.presentation.surroundings import Decide, Surroundings, decisions
@@ -184,7 +185,11 @@ class _Maker:
             trend=self._trend(),
             grave=tuple(grave[:LISTED]),
             grave_more=max(0, portfolio["accounts_at_risk"] - min(len(grave), LISTED)),
-            changed=f"{words.count(portfolio['accounts_with_changes'], 'account')} with changes.",
+            changed=said_of_changes(
+                words,
+                sum(brief.accounts_with_news for brief in self._briefs),
+                sum(brief.first_reviews for brief in self._briefs),
+            ),
             decide=decide[:LISTED],
             decide_more=len(decide) - min(len(decide), LISTED),
             waiting=self._waiting(),
@@ -329,13 +334,14 @@ class _Maker:
     def _owners(self) -> Iterator[OwnerRow]:
         portfolio, words = self._portfolio, self._words
         uptake = {one["owner_id"]: one["acceptance_rate"] for one in portfolio["uptake"]}
+        changed = {brief.owner_id: brief.accounts_with_news for brief in self._briefs}
         for one in portfolio["owners"]:
             rate, unknown = uptake.get(one["owner_id"]), one["at_risk_value_unknown_accounts"]
             value = words.money(one["at_risk_value"])
             yield OwnerRow(
                 name=owner_title(one, words),
                 accounts=one["accounts"],
-                changed=one["accounts_with_changes"],
+                changed=changed.get(one["owner_id"], 0),
                 grave=one["accounts_at_risk"],
                 value=f"{value} ({unknown} {UNKNOWN})" if unknown and value != UNKNOWN else value,
                 open=one["open_approvals"],

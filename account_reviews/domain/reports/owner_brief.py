@@ -4,7 +4,7 @@ Accounts come one by one, in any order; equal facts give equal briefs.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -227,6 +227,15 @@ class OwnerBrief(Model):
     """Every account once, those most at risk first."""
     figures: Figures
 
+    @property
+    def accounts_with_news(self) -> int:
+        """Those that differ from their last review: a first review is no news."""
+        return _with_news(self.accounts)
+
+    @property
+    def first_reviews(self) -> int:
+        return sum(line.first_review for line in self.accounts)
+
 
 class BriefBuilder:
     """Takes the accounts of one owner, page by page, and gives the brief."""
@@ -357,11 +366,10 @@ class BriefBuilder:
 
     def _summary(self, reviewed: int, lines: list[AccountLine]) -> str:
         grave = sum(line.high_priority for line in lines)
+        pressing = f", {grave} of high priority" if grave else ""
         parts = [
-            f"{counted(self._changed, 'account')} with changes since the last review"
-            if self._changed
-            else "No updates since the last review",
-            f"{counted(reviewed, 'account')} reviewed, {grave} of high priority",
+            *_since_last(_with_news(lines), sum(line.first_review for line in lines)),
+            f"{counted(reviewed, 'account')} reviewed{pressing}",
         ]
         if self._total:
             urgent = f", {self._critical} of them critical or high" if self._critical else ""
@@ -369,6 +377,20 @@ class BriefBuilder:
         if self._failed:
             parts.append(f"{counted(len(self._failed), 'account')} could not be reviewed")
         return ". ".join(parts) + "."
+
+
+def _with_news(lines: Iterable[AccountLine]) -> int:
+    return sum(bool(line.changed) and not line.first_review for line in lines)
+
+
+def _since_last(news: int, first: int) -> Iterator[str]:
+    """What a cycle found since the last reviews; a first review is told apart from changes."""
+    if news:
+        yield f"{counted(news, 'account')} with changes since the last review"
+    if first:
+        yield f"For {counted(first, 'account')} it is the first review"
+    if not news and not first:
+        yield "No updates since the last review"
 
 
 def is_critical(priority: Severity) -> bool:

@@ -123,8 +123,8 @@ def test_both_parts_of_a_mail_say_the_same() -> None:
 def test_a_report_goes_without_the_briefs_of_owners() -> None:
     whole, mine = (part(parsed(mails()[name]), "html") for name in ("cycle", "owner"))
     assert "3 briefs of owners are not part of this mail." in whole
-    assert "Accounts with news" not in whole
-    assert "Accounts with news" in mine
+    assert "Accounts with something to tell" not in whole
+    assert "Accounts with something to tell" in mine
 
 
 def test_a_hostile_name_makes_no_header_of_its_own() -> None:

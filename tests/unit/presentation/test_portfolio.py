@@ -22,7 +22,7 @@ from tests.support.documents import busy_digest, document, row
 
 WORDS = Words(now=AS_OF)
 EVIL = '<script>alert("x")</script>'
-SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
+FIGURE = re.compile(r"<figure.*?</figure>", re.DOTALL)
 KEYS = (
     "cycle_id", "kind", "status", "reason", "accounts", "done", "running", "waiting", "failed",
     "joined", "started_at", "closed_at", "briefs", "portfolio",
@@ -82,23 +82,34 @@ def test_html_stands_alone() -> None:
         assert what not in page
 
 
-def test_every_chart_says_what_it_shows() -> None:
-    drawn = SVG.findall(render_cycle(document(), "html"))
-    assert len(drawn) >= 4
+def test_every_bar_has_its_words_beside_it() -> None:
+    page = render_cycle(document(), "html")
+    figures = [ET.fromstring(one) for one in FIGURE.findall(page)]
+    assert len(figures) >= 4
     ids: list[str] = []
-    for text in drawn:
-        chart = ET.fromstring(text)
-        assert chart.get("role") == "img"
-        title, desc = chart.find("title"), chart.find("desc")
-        assert title is not None
-        assert desc is not None
-        assert desc.text
-        assert (chart.get("aria-labelledby") or "").split() == [title.get("id"), desc.get("id")]
-        bars = [one for one in chart.iter("rect") if "length" in (one.get("class") or "")]
-        values = [one for one in chart.iter("text") if one.get("class") == "value"]
-        assert len(values) >= len(bars)
+    for chart in figures:
+        assert chart.findtext("figcaption")
+        for bar in chart.iter("li"):
+            assert [one.get("class") for one in bar if one.tag == "span"][-1] == "value"
+            assert bar.findtext("span[@class='value']")
+            (drawn,) = bar.iter("svg")
+            assert drawn.get("aria-hidden") == "true"
+            assert not list(drawn.iter("text"))
         ids += [one.get("id") or "" for one in chart.iter() if one.get("id")]
     assert len(ids) == len(set(ids))
+
+
+def test_no_name_of_a_chart_is_cut() -> None:
+    name = "Wendel Ashgrove-Featherstonehaugh of the Northern Lights"
+    page = render_cycle(document(name, owners=3), "html")
+    labels = [
+        "".join(one.itertext()).replace("\u200b", "")
+        for chart in FIGURE.findall(page)
+        for one in ET.fromstring(chart).iter("span")
+        if one.get("class") == "label"
+    ]
+    assert any(name in label for label in labels)
+    assert not any("…" in label for label in labels)
 
 
 def test_the_past_is_hatched_and_not_only_coloured() -> None:
@@ -174,6 +185,16 @@ def test_a_brief_without_changes_says_so() -> None:
     stored: Any = plain(brief_of(reviewed()))
     for form in ("md", "html"):
         assert "No updates" in render_cycle(cycle_document(row(), [stored], None), form)
+
+
+@pytest.mark.parametrize("form", ["md", "html"])
+def test_a_first_review_is_told_as_one_and_not_as_a_change(form: str) -> None:
+    stored: Any = plain(brief_of(reviewed("A", "silent", first=True)))
+    page = render_cycle(cycle_document(row(), [stored], None), form)
+    assert "For 1 account it is the first review." in page
+    assert "This account is reviewed for the first time." in page
+    assert "with changes since" not in page
+    assert "No updates" not in page
 
 
 @pytest.mark.parametrize("form", ["md", "html"])
