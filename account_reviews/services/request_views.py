@@ -14,7 +14,7 @@ from account_reviews.domain.proposals import ItemState, ProposedChange
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.items import Item
 from account_reviews.domain.review.past_decisions import PastDecision, past_decisions
-from account_reviews.domain.review.quorum import is_alone, why_not
+from account_reviews.domain.review.quorum import Said, is_alone, why_not
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store import name_queries
 from account_reviews.store.inbox_queries import InboxReader
@@ -136,6 +136,17 @@ def is_all_own(request: ApprovalRequest, name: str) -> bool:
         and bool(rules)
         and all(is_alone(one, name, None) for one in rules)
     )
+
+
+def has_approved_all(request: ApprovalRequest, name: str) -> bool:
+    """Whether nothing is left of it but what this person has approved, in whose place ever."""
+    who = request.terms.who
+    left = [
+        {*map(who, one.approvals), *(who(vote.by) for vote in one.votes if vote.says is Said.YES)}
+        for one in request.items
+        if one.is_open
+    ]
+    return bool(left) and all(who(name) in spoken for spoken in left)
 
 
 def decided_by_others(request: ApprovalRequest, items: Iterable[str], name: str) -> list[Item]:

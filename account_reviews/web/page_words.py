@@ -7,6 +7,7 @@ from typing import Final
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.items import Item, RequestState
+from account_reviews.domain.review.quorum import Said
 from account_reviews.presentation import approval_page
 from account_reviews.presentation.next_steps import people
 from account_reviews.presentation.words import Words
@@ -59,9 +60,22 @@ def ended(request: ApprovalRequest, words: Words) -> str:
             return "This was replaced: the records have changed, and the review asks anew."
         case RequestState.CANCELLED:
             return f"The review was ended before anybody decided{when}."
-    people = dict.fromkeys(words.person(one.by) for one in request.decisions)
+    people = dict.fromkeys(_decider(one.by, one.on_behalf_of, words) for one in request.decisions)
     by = f" by {' and '.join(people)}" if people else ""
     return f"Decided{by}{when}: {', '.join(standing(request, words))}."
+
+
+def approvers(item: Item, words: Words) -> str:
+    """Who has approved what is still open: "Ann Lee, Tomas Brekke for Oren Salvat"."""
+    votes = [one for one in item.votes if one.says is Said.YES]
+    names = [_decider(one.by, one.seat, words) for one in votes]
+    return ", ".join(names or map(words.person, item.approvals))
+
+
+def _decider(by: str, seat: str | None, words: Words) -> str:
+    """ "Tomas Brekke", "Tomas Brekke for Oren Salvat"."""
+    who, of = words.person(by), words.person(seat or by)
+    return who if who == of else f"{who} for {of}"
 
 
 def decided(item: Item, words: Words) -> str:

@@ -208,6 +208,7 @@ def page_templates() -> Environment:
         "standing": page_words.standing,
         "ended": page_words.ended,
         "needed": page_words.needed,
+        "approvers": page_words.approvers,
     }
     environment.filters = {
         **environment.filters,

@@ -1,7 +1,7 @@
 """A real browser: Chromium, which the Makefile looks for, driven over its own protocol."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -75,13 +75,24 @@ def violations() -> Checker:
 
 
 @pytest.fixture(scope="module")
+def surroundings() -> Mapping[str, str]:
+    """What else stands in the environment of the stack; a file may have its own."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 async def web(
-    short_dir: Path, portfolio_cluster: PortfolioCluster, forks: Forks
+    short_dir: Path,
+    portfolio_cluster: PortfolioCluster,
+    forks: Forks,
+    surroundings: Mapping[str, str],
 ) -> AsyncIterator[StackWeb]:
     """A stack of the tests of one file, with the sample portfolio as of 2026-10-01."""
     data_dir = portfolio_cluster.copied_to(short_dir / f"browser{next(_numbers)}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REVIEWS_APPROVAL_KEYS", KEYS)
+        for name, value in surroundings.items():
+            patch.setenv(name, value)
         async with LocalStack(
             data_dir, ui=False, web=True, temporal_port=any_free(), web_port=any_free()
         ) as stack:

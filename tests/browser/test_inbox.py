@@ -229,3 +229,22 @@ async def test_everybody_can_use_the_pages(
     assert await violations(page) == []
     await page.goto(await web.decide_link("ac-038-1", "ow-2"))
     assert await violations(page) == []
+
+
+async def test_paper_shows_what_waits_and_nothing_to_press(
+    web: StackWeb, open_page: Opener
+) -> None:
+    name = web.ask("ac-036")
+    page = await open_page(width=680, dark=True)
+    await web.sign_in(page, SALVAT)
+    await page.emulate_media(media="print")
+    for path, shown in (
+        ("/inbox?show=all", page.locator(".request").filter(has_text="ac-036")),
+        (f"/requests/{name}", page.locator(".change").first),
+    ):
+        await page.goto(web.url + path)
+        await expect(shown).to_contain_text("Initiate Churn Prevention Protocol")
+        await expect(shown).to_be_visible()
+        assert not await scrolls_sideways(page)
+        for pressed in await page.locator("main button, main input, nav").all():
+            await expect(pressed).to_be_hidden()

@@ -26,6 +26,7 @@ from account_reviews.services.lookup import find_request
 from account_reviews.services.request_views import (
     RequestView,
     absent_seats,
+    has_approved_all,
     is_all_own,
     read_view,
     why_not_asked,
@@ -225,9 +226,7 @@ async def _following(request: Request, site: Site, who: Principal, view: Request
     """Where to go on: to the next one of the list that he comes from, else to the inbox."""
     wanted = _wanted(request)
     row = await find_request(site.parts, view.request.request_id)
-    if row.request.is_pending and any(
-        one.is_open and who.name not in one.approvals for one in row.request.items
-    ):
+    if row.request.is_pending and not has_approved_all(row.request, who.name):
         return f"/requests/{_name(view)}{query_of(wanted)}"
     seats = await seats_of(site.parts, who.name, who.groups)
     is_mine = {one.strip().lower() for one in view.request.approvers} & set(seats.mine)
@@ -252,6 +251,9 @@ async def _page(
     words = await site.words(request, who)
     seats = absent_seats(view.request, who.name)
     may, why = _may(site, who, view, words)
+    if has_approved_all(view.request, who.name):
+        seats, may = (), False
+        why = "You have approved this already. It needs somebody else too."
     along = query_of(_wanted(request))
     return await site.page(
         request,

@@ -74,10 +74,10 @@ async def test_the_inbox_shows_what_waits_for_whoever_signed_in(
     await put(engine, waiting("ac-2", at=datetime.now(UTC), tenant=tenant, approvers=("ow-2",)))
     browser = await web.signed_in(Role.APPROVER, name="Ann Lee")
     mine = (await browser.get("/inbox")).text
-    assert "=1+2 Optics (ac-1)" in mine
+    assert '=1+2 Optics <span class="id">(ac-1)</span>' in mine
     assert "ac-2" not in mine
     every = (await browser.get("/inbox?show=all")).text
-    assert "The ac-2 (ac-2)" in every
+    assert 'The ac-2 <span class="id">(ac-2)</span>' in every
     assert "ac-2" not in (await browser.get("/inbox?show=all&owner=ow-3")).text
     assert (await browser.get("/")).headers["location"] == "/inbox"
 

@@ -156,4 +156,5 @@ def test_whoever_has_approved_already_is_waited_for_no_more(
             "items": (item.model_copy(update={"approvals": approved}),),
         }
     )
-    assert request_step(asked, WORDS).text == f"1 change waits for {said}, until Sun 4 Oct, in 3 days"
+    waits = f"1 change waits for {said}, until Sun 4 Oct, in 3 days"
+    assert request_step(asked, WORDS).text == waits
