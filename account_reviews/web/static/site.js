@@ -44,7 +44,7 @@
 (() => {
   const OFF = "reviews-keys-off";
   const dialog = () => document.getElementById("keys");
-  const PLACES = ".request, .change, article.card, .rows tbody tr";
+  const PLACES = ".request, .change, article.card, .rows tbody tr, .story > li:has(a)";
   const places = () => [...document.querySelectorAll(PLACES)];
   let here = -1;
 
