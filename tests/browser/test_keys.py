@@ -11,7 +11,7 @@ LISTS = {
     "/portfolio": "/accounts/",
     "/accounts": "/accounts/",
     "/owners/Oren Salvat": "/accounts/",
-    "/accounts/ac-034": "/reviews/",
+    "/accounts/ac-034": "/requests/",
     "/cycles": "/cycles/",
     "/schedules": "/schedules/",
     "/standing-in": "/requests/",
