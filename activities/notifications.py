@@ -13,7 +13,8 @@ from account_reviews.domain.errors import (
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.deliveries import DeliverNotice, Delivery
 from account_reviews.domain.review.notices import NoticeKind
-from account_reviews.domain.review.state import ReviewState
+from account_reviews.domain.review.state import AnalysisResult, ReviewState
+from account_reviews.domain.vocabulary import term_of
 from account_reviews.notifications.courier import Posting
 from account_reviews.notifications.messages import Addressee, Subject, notice_message
 from account_reviews.notifications.protocol import Message
@@ -82,6 +83,7 @@ class NotificationActivities:
             name=read.account_name if read else None,
             short_id=None if isinstance(row, ReviewsError) else row.short_id,
             people={str(read.owner_id): str(read.owner_name)} if read and known else {},
+            standing=_standing(state.analysis) if state.analysis else None,
         )
 
     async def _review(self, call: DeliverNotice) -> ReviewState:
@@ -98,6 +100,20 @@ class NotificationActivities:
         owner = (read.owner_id, read.owner_name) if read is not None else ()
         book = self._posting.book
         return await book.find(call.tenant, call.recipient, call.channel, *owner)
+
+
+def _standing(found: AnalysisResult) -> str:
+    """How the account is, by the analysis that asks for decisions."""
+    told = (
+        ("Risk", found.risk_level, found.risk_score),
+        ("Health", found.health_band, found.health_score),
+    )
+    return " ".join(
+        f"{name}: {term_of(level)}."
+        if score is None
+        else f"{name}: {term_of(level)}, {score} of 100."
+        for name, level, score in told
+    )
 
 
 def _request(state: ReviewState, call: DeliverNotice) -> ApprovalRequest:

@@ -59,6 +59,10 @@ class Words(Protocol):
         """Label, before and after of each field."""
         ...
 
+    def prose(self, text: str, /) -> str:
+        """A sentence of the rules, with its times and sums as this reader writes them."""
+        ...
+
 
 WordsOf = Callable[[Addressee, Mapping[str, str]], Words]
 """The words for whoever it is for, and the names of people by their ids."""
@@ -85,6 +89,8 @@ class Subject:
     """Of the request: `ac-1-3`; commands name it by its whole id where it is not known."""
     people: Mapping[str, str] = field(default_factory=dict)
     """Id -> name."""
+    standing: str | None = None
+    """How it is: "Risk: high, 70 of 100. Health: critical, 30 of 100."."""
 
 
 def notice_message(
@@ -127,7 +133,9 @@ def digest_message(
     `page` the same as HTML. `links`: request id -> where to decide without signing in."""
     owner = written_on_one_line(to.name or digest.owner_name or digest.owner_id)
     text = (
-        whole if wording.personal_data else "\n".join(_digest_lines(digest, owner, to, links or {}))
+        whole
+        if wording.personal_data
+        else "\n".join(_digest_lines(digest, owner, to, wording, links or {}))
     )
     news = "nothing new" if digest.nothing_new else digest.summary.rstrip(".")
     return Message(
@@ -186,9 +194,27 @@ def _lines(
 ) -> Iterator[str]:
     name = subject.short_id or request.request_id
     yield from _opening(notice, request, what, "waits" if len(items) == 1 else "wait", due)
+    if subject.standing is not None:
+        yield subject.standing
     yield ""
     yield from _changes(items, subject, to, wording)
     yield ""
+    link, decide = (
+        _link(request, subject, wording),
+        _decide_link(notice, request, to, wording),
+    )
+    if link is None:
+        yield from _commands(notice, name, to)
+    elif decide is not None:
+        yield f"Decide: {decide}"
+        yield "This link decides without signing in, once, and is yours alone."
+        yield f"To look at all of it, sign in: {link}"
+    else:
+        yield f"{'Look at it' if notice.kind is NoticeKind.EXPIRED else 'Decide'}: {link}"
+
+
+def _commands(notice: Notice, name: str, to: Addressee) -> Iterator[str]:
+    """How one goes on in a shell, where there are no pages."""
     yield "Look at them:"
     yield f"  reviews approvals show {name}"
     if notice.kind is not NoticeKind.EXPIRED:
@@ -196,12 +222,6 @@ def _lines(
         yield "Decide, on all or with --item on one:"
         yield f"  reviews approvals approve {name} --as {who}"
         yield f'  reviews approvals reject {name} --as {who} --reason "..."'
-    link = _link(request, wording)
-    if link is not None:
-        yield f"In the browser: {link}"
-    decide = _decide_link(notice, request, to, wording)
-    if decide is not None:
-        yield f"Decide there without signing in, once; the link is yours alone: {decide}"
 
 
 def _opening(
@@ -234,11 +254,13 @@ def _changes(
     words = wording.words(to, subject.people)
     for item in items:
         change = item.change
-        yield f"  {written_on_one_line(words.change(change))}"
-        yield f"    why: {written_on_one_line(change.rationale)}"
-        told = words.differences(change) if change.action.creates else ()
-        for label, _, after in told:
-            yield f"    {label}: {written_on_one_line(after or '')}"
+        told = written_on_one_line(words.change(change))
+        yield f"  {told}"
+        yield f"    Why: {written_on_one_line(words.prose(change.rationale))}"
+        for label, _, after in words.differences(change) if change.action.creates else ():
+            value = written_on_one_line(after or "")
+            if value not in told:
+                yield f"    {label}: {value}"
 
 
 def _data(
@@ -261,7 +283,7 @@ def _data(
         "items": len(items),
         "actions": {action.value: count for action, count in _counts(items).items()},
         "command": _show(request),
-        "url": _link(request, wording),
+        "url": _link(request, subject, wording),
     }
     decide = _decide_link(notice, request, to, wording)
     if decide is not None:
@@ -282,7 +304,7 @@ def _data(
 
 
 def _digest_lines(
-    digest: Digest, owner: str, to: Addressee, links: Mapping[str, str]
+    digest: Digest, owner: str, to: Addressee, wording: Wording, links: Mapping[str, str]
 ) -> Iterator[str]:
     yield f"{owner}, {day_of(digest.day)}"
     yield ""
@@ -295,15 +317,21 @@ def _digest_lines(
         late = "OVERDUE since" if one.overdue else "until"
         name = mask_personal_data(written_on_one_line(one.account_name))
         yield f"  {late} {when}: {name} ({counted(len(one.items), 'change')})"
-        yield f"    reviews approvals show {one.request_id}"
+        page = _page_of(one.request_id, wording)
         if one.request_id in links:
             yield f"    decide, once: {links[one.request_id]}"
+        elif page is not None:
+            yield f"    {page}"
+        else:
+            yield f"    reviews approvals show {one.request_id}"
     more = len(digest.waiting) - _SHOWN_WAITING
-    if more > 0:
+    if more > 0 and wording.web_url:
+        yield f"  and {more} more"
+    elif more > 0:
         yield f"  and {more} more: reviews approvals list --owner {shlex.quote(digest.owner_id)}"
     yield ""
     yield "All of it:"
-    yield f"  {_digest_command(digest)}"
+    yield f"  {wording.web_url or _digest_command(digest)}"
 
 
 def _digest_command(digest: Digest) -> str:
@@ -340,8 +368,12 @@ def decide_url(request: ApprovalRequest, to: Addressee, wording: Wording) -> str
     return None if path is None else f"{wording.web_url.rstrip('/')}{path}"
 
 
-def _link(request: ApprovalRequest, wording: Wording) -> str | None:
+def _link(request: ApprovalRequest, subject: Subject, wording: Wording) -> str | None:
     """The page that shows the request. Opening it decides nothing."""
+    return _page_of(subject.short_id or request.request_id, wording)
+
+
+def _page_of(request: str, wording: Wording) -> str | None:
     if not wording.web_url:
         return None
-    return f"{wording.web_url.rstrip('/')}/requests/{quote(request.request_id, safe='')}"
+    return f"{wording.web_url.rstrip('/')}/requests/{quote(request, safe='')}"

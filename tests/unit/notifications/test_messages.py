@@ -113,7 +113,8 @@ def test_a_request_names_account_deadline_and_how_to_decide() -> None:
 def test_a_link_leads_to_the_page_when_there_are_pages() -> None:
     message = said(wording=Wording(words=words_of, web_url="https://reviews.example.com/"))
     url = "https://reviews.example.com/requests/5e3c1f00-0000-4000-8000-000000000001"
-    assert message.text.endswith(f"In the browser: {url}\n")
+    assert message.text.endswith(f"\nDecide: {url}\n")
+    assert "  reviews " not in message.text
     assert message.data["url"] == url
     assert said().data["url"] is None
 
@@ -170,18 +171,31 @@ def test_a_new_task_is_shown_as_the_record_that_it_makes() -> None:
     )
     about = Subject(account_id="ac-1", short_id="ac-1-3", people={"owner-1": "Ann Smith"})
     message = notice_message("k", notice(), request_for(task), about, ANN, OPEN)
-    assert message.text.splitlines()[3:12] == [
+    assert message.text.splitlines()[3:9] == [
         "  New task for Ann Smith, due Thu 1 Oct, 09:00: Call",
-        "    why: Bob Jones wrote from bob@example.com that he moved.",
-        "    Subject: Call",
-        "    Owner: Ann Smith",
-        "    Due: Thu 1 Oct, 09:00",
+        "    Why: Bob Jones wrote from bob@example.com that he moved.",
         "",
         "Look at them:",
         "  reviews approvals show ac-1-3",
         "Decide, on all or with --item on one:",
     ]
     assert message.data["command"] == f"reviews approvals show {REQUEST}"
+
+
+def test_links_name_the_request_as_people_do_and_say_how_the_account_is() -> None:
+    about = Subject(account_id="ac-1", short_id="ac-1-3", standing="Risk: high, 70 of 100.")
+    wording = Wording(
+        words=words_of,
+        web_url="https://reviews.example.com",
+        links=lambda request, to: f"/l/{to}",
+    )
+    message = notice_message("k", notice(), request_for(), about, ANN, wording)
+    assert message.text.splitlines()[2] == "Risk: high, 70 of 100."
+    assert message.text.splitlines()[-3:] == [
+        "Decide: https://reviews.example.com/l/owner-1",
+        "This link decides without signing in, once, and is yours alone.",
+        "To look at all of it, sign in: https://reviews.example.com/requests/ac-1-3",
+    ]
 
 
 WORDS = st.text(min_size=3, max_size=30).filter(lambda text: len(text.split()) > 0)

@@ -165,14 +165,17 @@ def test_what_mail_programs_do_not_know_becomes_what_they_do() -> None:
 def test_a_notice_gets_a_page_with_a_button() -> None:
     message = Message(
         key="k", kind="request", recipient="ann", subject="Decide <b>now</b>", at=AS_OF,
-        text="2 changes wait.\n\n  Status\n    why: x\n\n  reviews approvals show a-1\n"
-        "In the browser: https://r.example/requests/a-1\n",
+        text="2 changes wait.\nRisk: high.\n\n  Status\n    Why: x\n\n"
+        "  reviews approvals show a-1\n"
+        "Decide: https://r.example/requests/a-1\n",
         data={"url": "https://r.example/requests/a-1"},
     )  # fmt: skip
     page = with_page(message).html or ""
     assert "Decide &lt;b&gt;now&lt;/b&gt;" in page
     assert re.search(r'<a class="button main" href="https://r.example/requests/a-1" style="', page)
-    assert "In the browser" not in page
+    assert "Decide: " not in page
+    assert re.search(r"<h1[^>]*>2 changes wait.</h1>", page)
+    assert re.search(r"<p[^>]*><strong>Status</strong></p><p[^>]*>Why: x</p>", page)
     assert re.search(r"<code[^>]*>reviews approvals show a-1</code>", page)
     assert with_page(with_page(message)).html == page
 
