@@ -233,6 +233,13 @@ class Settings:
         return self.audit_database_url or self.require_database_url()
 
     @property
+    def pages_url(self) -> str | None:
+        """REVIEWS_WEB_URL, else where the web app of a running local stack shows this database."""
+        same = self.database_url in (None, self.stack.get("database_url"))
+        found = self.web_url or (self.stack.get("web_url") if same else None)
+        return found if isinstance(found, str) else None
+
+    @property
     def temporal_ui_url(self) -> str | None:
         """REVIEWS_TEMPORAL_UI, else the UI of a running local stack."""
         found = self.temporal_ui or self.stack.get("temporal_ui")

@@ -46,7 +46,7 @@ async def beside_brief(parts: Parts, state: "ReviewState") -> Written:
             asked=_asked_by(state, await reader.asked(tenant, accounts=(state.account_id,))),
             past=past_in_words(earlier),
             account=snapshot.account if snapshot else None,
-            web_url=parts.settings.web_url,
+            web_url=parts.settings.pages_url,
         ),
     )
 
@@ -66,7 +66,7 @@ async def beside_cycle(parts: Parts, document: "Mapping[str, Any]") -> Written:
         Surroundings(
             asked=asked_in_words(asked),
             values=await reader.revenue(document["run_id"], grave),
-            web_url=parts.settings.web_url,
+            web_url=parts.settings.pages_url,
         ),
     )
 
@@ -79,7 +79,7 @@ async def beside_digest(parts: Parts, digest: "Digest") -> Written:
     asked = await _reader(parts).asked(parts.settings.tenant, requests=requests)
     return Written(
         await words_of(parts),
-        Surroundings(asked=asked_in_words(asked), web_url=parts.settings.web_url),
+        Surroundings(asked=asked_in_words(asked), web_url=parts.settings.pages_url),
     )
 
 

@@ -155,7 +155,7 @@ async def _link(name: str, words: list[str], expires_in: str, output: Format) ->
     length = parse_length("--expires-in", expires_in)
     async with open_session() as parts:
         path = await make_link(parts, name, parse_roles(words), length)
-        base = parts.settings.web_url or parts.settings.stack.get("web_url")
+        base = parts.settings.pages_url
     if output is Format.JSON:
         print_json({"url": f"{base}{path}" if base else None, "path": path})
         return

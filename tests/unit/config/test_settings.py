@@ -169,6 +169,19 @@ def test_the_stack_of_a_dead_process_is_not_there(tmp_path: Path) -> None:
     assert Settings.load(data_dir=tmp_path).stack == {}
 
 
+def test_pages_are_where_they_are_said_to_be_or_where_the_stack_shows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Settings.load(data_dir=tmp_path).pages_url is None
+    document = {"pid": os.getpid(), "database_url": "postgresql://x/y", "web_url": "http://here:1"}
+    (tmp_path / "stack.json").write_text(json.dumps(document))
+    assert Settings.load(data_dir=tmp_path).pages_url == "http://here:1"
+    monkeypatch.setenv("REVIEWS_DATABASE_URL", "postgresql://elsewhere/y")
+    assert Settings.load(data_dir=tmp_path).pages_url is None
+    monkeypatch.setenv("REVIEWS_WEB_URL", "https://reviews.example")
+    assert Settings.load(data_dir=tmp_path).pages_url == "https://reviews.example"
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
