@@ -1,5 +1,6 @@
 """What pages of requests say beyond single words: sentences of a whole request."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -33,6 +34,14 @@ _WAYS: Final = {
     "/schedules": ("/schedules", "To the schedules"),
 }
 """By how a path begins: where somebody goes on who found nothing there."""
+_FOR_A_SHELL: Final = re.compile(r"`|\bREVIEWS_|(^|\s)--[a-z]|\bdocs/|\.md\b")
+_ADVICE: Final = {
+    403: "Ask whoever gives out the roles here.",
+    408: "Try it again.",
+    429: "Try it again in a minute.",
+    503: "Try it again in a minute. If it stays like this, tell whoever runs this app.",
+}
+"""By the status of an answer: what helps where the error itself names a command, or nothing."""
 _HOME: Final = ("/", "Back to the inbox")
 _AFTER: Final = {
     ItemState.APPROVED: "being written",
@@ -108,6 +117,13 @@ def in_other_hands(request: ApprovalRequest, groups: Sequence[str], words: Words
         f"Your sign-in says that you are in {', '.join(found)}, and the policy names who decides "
         f"for {them}: {people(named, words.person)}"
     )
+
+
+def advice(hint: str | None, status: int = 200) -> str:
+    """What to do about an error, for whoever has a browser and no shell; "" where nothing helps."""
+    if hint and not _FOR_A_SHELL.search(hint):
+        return sentence(hint)
+    return _ADVICE.get(status, "")
 
 
 def sentence(text: str) -> str:

@@ -175,7 +175,7 @@ class Site:
             status,
             title=title_of(status),
             said=_sentence(told_of(error)),
-            hint="" if "`reviews " in (error.hint or "") else _sentence(error.hint or ""),
+            hint=page_words.advice(error.hint, status),
             way=page_words.way_on(request.url.path),
         )
 
@@ -213,6 +213,7 @@ def page_templates() -> Environment:
     environment.filters = {
         **environment.filters,
         "sentence": page_words.sentence,
+        "advice": page_words.advice,
         "told": told_of,
         "lower_first": page_words.lower_first,
         "person": page_words.person_of,
