@@ -48,6 +48,9 @@ PICTURES: Final = (
 async def main() -> None:
     """Start, fill, look, and leave nothing behind but the pictures."""
     home = _home()
+    policy = home / "policy.toml"
+    policy.write_text('[money]\ncurrency = "EUR"\n')
+    os.environ["REVIEWS_POLICY_FILE"] = str(policy)
     try:
         async with LocalStack(
             home / "d", ui=False, web=True, temporal_port=any_free(), web_port=any_free()
@@ -103,6 +106,7 @@ async def _take(browser: Browser, base: str, link: str) -> None:
         await page.set_viewport_size({"width": one.width, "height": HEIGHT[one.width]})
         await page.emulate_media(color_scheme="dark" if one.dark else "light")
         await page.goto(base + one.path)
+        await page.locator(".bar .count").wait_for()
         await page.screenshot(path=PLACE / f"{one.name}.png", animations="disabled")
     await context.close()
 

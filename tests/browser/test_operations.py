@@ -45,7 +45,7 @@ async def test_every_page_can_be_read_by_everybody(
 ) -> None:
     page = await signed_in(running, open_page, width=width, dark=dark)
     cycle = running.reviews.json("cycles", "list")["items"][0]["run_id"]
-    for path in (*PAGES, f"/cycles/{cycle}"):
+    for path in (*PAGES, f"/cycles/{cycle}", f"/cycles/{cycle}/report"):
         answer = await page.goto(running.url + path)
         assert answer is not None
         assert answer.status == 200, path
