@@ -50,18 +50,6 @@ def narrate(text: str) -> None:
     print_text(textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False))
 
 
-def show_document(markdown: str) -> None:
-    """A Markdown document: laid out on a terminal, as it is written elsewhere."""
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    console = Console(emoji=False)
-    if console.is_interactive:
-        console.print(Markdown(markdown))
-    else:
-        print_text(markdown)
-
-
 @contextmanager
 def meter(what: str, total: int) -> Iterator[Show]:
     """A progress bar on stderr; a line for each quarter where stderr is no terminal."""

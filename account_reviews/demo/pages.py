@@ -11,14 +11,15 @@ from temporalio.client import Client
 
 from account_reviews.bootstrap import Parts
 from account_reviews.demo.evidence import Run
-from account_reviews.demo.narration import narrate, show_document
+from account_reviews.demo.narration import narrate
 from account_reviews.demo.people import Answer, Plan
 from account_reviews.demo.proof import Proof
 from account_reviews.domain.analysis.model import HealthBand, RiskLevel
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.local.stack import LocalStack
 from account_reviews.presentation.brief import brief_of, render_brief
-from account_reviews.presentation.terminal import print_table, say
+from account_reviews.presentation.terminal import print_prose, print_table, say
+from account_reviews.presentation.terms import term_of
 from account_reviews.services.documents import beside_brief
 from account_reviews.services.reviews import show_review
 from account_reviews.store.review_queries import RequestRow
@@ -35,10 +36,10 @@ async def show_brief(parts: Parts, client: Client, plans: Sequence[Plan]) -> Non
     first = next((plan for plan in plans if plan.answer is Answer.PART), plans[0])
     state, analysis, _ = await show_review(parts, connected, first.row.review_id, first.row.run_id)
     brief = brief_of(state, analysis, parts.policy)
-    show_document(render_brief(brief, "md", *await beside_brief(parts, state)))
+    print_prose(render_brief(brief, "md", *await beside_brief(parts, state)))
     narrate(
-        f"This is what the owner of {state.account_id} reads before deciding: what changed, how"
-        " large the risk is and why, and each proposed change as the exact values that would be"
+        f"This is what the owner of {brief.account_name or brief.account_id} reads before"
+        " deciding: what changed, how large the risk is and why, and each proposed change as the exact values that would be"
         " written. Every reason names the CRM record it comes from. Where people have decided"
         " already, the brief says so."
     )
@@ -52,13 +53,7 @@ async def show_portfolio(parts: Parts, runs: Sequence[Run]) -> None:
         for review_id, run_id in runs
     ]
     bands = [band.value for band in HealthBand]
-    columns = (
-        "risk",
-        "accounts",
-        *(band.replace("_", " ") for band in bands),
-        "waiting",
-        "decided",
-    )
+    columns = ("risk", "accounts", *map(term_of, bands), "waiting", "decided")
     levels = [level for level in RiskLevel if any(_level(state) == level for state in states)]
     rows = [
         _line(level, [state for state in states if _level(state) == level], bands)
@@ -86,7 +81,7 @@ def _line(name: str, states: Sequence[ReviewState], bands: Sequence[str]) -> lis
         state.analysis.health_band.value if state.analysis else "unknown" for state in states
     )
     counted = (health[band] for band in bands)
-    return [name, len(states), *counted, _waiting(states), _decided(states)]
+    return [term_of(name), len(states), *counted, _waiting(states), _decided(states)]
 
 
 def _waiting(states: Sequence[ReviewState]) -> int:
@@ -99,7 +94,7 @@ def _decided(states: Sequence[ReviewState]) -> int:
 
 def show_proof(proof: Proof) -> None:
     """The writes counted by kind, then each claim and whether it holds."""
-    counts = [[one.action, one.approved, one.ledger, one.shown] for one in proof.counts]
+    counts = [[term_of(one.action), one.approved, one.ledger, one.shown] for one in proof.counts]
     print_table(("write", "approved", "in the CRM's ledger", "read back"), counts)
     say()
     for claim in proof.claims:

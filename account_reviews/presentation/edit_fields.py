@@ -12,10 +12,17 @@ from pydantic import AwareDatetime
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.errors import BadInputError
-from account_reviews.domain.fields import FIELDS, check_fields
+from account_reviews.domain.fields import FIELDS, check_fields, missing_field
+from account_reviews.domain.known_names import listed, matching
+from account_reviews.domain.person_names import person
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.presentation.words import Words
 
+_EXAMPLES: Final[Mapping[str, str]] = {
+    "date": "write a day, as 2026-10-09",
+    "time": "write a day, as 2026-10-09, or a time, as 2026-10-09T14:00",
+    "number": "it is no number that fits",
+}
 _LONG: Final = frozenset({"description", "content"})
 
 
@@ -78,6 +85,71 @@ def edited(
         ) from None
 
 
+def typed(
+    change: ProposedChange,
+    given: Mapping[str, Scalar],
+    words: Words,
+    owners: Mapping[str, str | None],
+) -> dict[str, Scalar]:
+    """What somebody typed in place of values, in its wire form: a field by its name or its label,
+    a person by id or name. BadInputError says in words what does not fit."""
+    labels = {name: words.field(name) for name in FIELDS[change.action].model_fields}
+    if not change.action.creates:
+        labels = {name: label for name, label in labels.items() if name in change.after}
+    found: dict[str, Scalar] = {}
+    for text, value in given.items():
+        name = next((one for one in labels if person(text) in _names(one, labels[one])), None)
+        if name is None:
+            why = f"{words.term(change.action)} has no field {text!r}"
+            raise BadInputError(f"{why}; its fields are {', '.join(labels.values())}")
+        if name == "owner_id" and isinstance(value, str):
+            value = _owner(labels[name], value, owners)
+        elif name == "due_at" and isinstance(value, str):
+            value = _in_his_zone(value, words)
+        if missing_field(change.action, {name: value}) == name:
+            raise BadInputError(f"{labels[name]} cannot be empty")
+        try:
+            found |= check_fields(change.action, {name: value})
+        except BadInputError as error:
+            why = _fitting(change, name, words) or _reason(error.message)
+            raise BadInputError(f"{labels[name]} cannot be {value!r}: {why}") from None
+    return found
+
+
+def _names(name: str, label: str) -> tuple[str, str]:
+    return person(name), person(label)
+
+
+def _owner(label: str, text: str, owners: Mapping[str, str | None]) -> str:
+    """The id of somebody; what nobody is called may still be an id of the CRM."""
+    hits = matching(text, owners)
+    if len(hits) > 1:
+        raise BadInputError(f"{label} cannot be {text!r}: it may mean {listed(hits)}")
+    return hits[0].id if hits else text
+
+
+def _in_his_zone(text: str, words: Words) -> str:
+    """A day, or a time without a zone, is that of the reader."""
+    try:
+        there = datetime.fromisoformat(text.strip())
+        return text if there.tzinfo else rfc3339(there.replace(tzinfo=words.zone))
+    except (ValueError, OverflowError):
+        return text
+
+
+def _fitting(change: ProposedChange, name: str, words: Words) -> str | None:
+    """What a field takes, where that can be said in a few words."""
+    kind, choices = _kind(name, FIELDS[change.action].model_fields[name].annotation, words, {})
+    if kind == "choice" and choices:
+        *others, last = (one.value for one in choices)
+        return f"it is {', '.join(others)} or {last}"
+    return _EXAMPLES.get(kind)
+
+
+def _reason(message: str) -> str:
+    return message.rpartition("': ")[2]
+
+
 def _said(message: str, words: Words) -> str:
     name, space, rest = message.partition(" ")
     return f"{words.field(name)}{space}{rest}"
@@ -88,11 +160,9 @@ def _read(field: EditField, text: str, words: Words) -> Scalar:
         return None
     if field.kind == "time":
         try:
-            there = datetime.fromisoformat(text)
-        except ValueError:
+            return rfc3339(datetime.fromisoformat(_in_his_zone(text, words)))
+        except (ValueError, OverflowError):
             raise BadInputError(f"{field.label} cannot be {text!r}: it is no date") from None
-        aware = there if there.tzinfo else there.replace(tzinfo=words.zone)
-        return rfc3339(aware)
     if field.kind == "choice" and {one.value for one in field.choices} == {"yes", "no"}:
         return text == "yes"
     return text

@@ -159,7 +159,8 @@ async def check_owner(accounts: AccountSource, decision: SubmitDecision) -> None
         return
     with suppress(UnreachableError, CrmUnavailableError):
         if not await accounts.has_owner(owner_id.strip()):
-            raise BadInputError(f"the CRM has no owner {owner_id!r}; give the id of one it has")
+            why = f"the CRM has no owner {owner_id!r}; give the name or the id of one it has"
+            raise BadInputError(why)
 
 
 async def until_seen(

@@ -131,7 +131,7 @@ def test_values_are_adjusted_field_by_field(reviews: Reviews, tour: Open) -> Non
             screen.type("")
             continue
         screen.type("enormous")
-        screen.until("priority cannot be 'enormous'")
+        screen.until("Priority cannot be 'enormous'")
         screen.until(r"Priority \(.*\):")
         screen.type("low")
     screen.until(r"reason \(Enter for none\):")

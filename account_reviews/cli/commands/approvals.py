@@ -256,14 +256,13 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
         raise BadInputError(f"{_OPTION.get(name, name)}{colon}{why}")
     async with open_session() as parts:
         row = await find_request(parts, request_id)
+        items = numbered_items(row.request, decision.item_ids)
         decision = decision.model_copy(
-            update={
-                "request_id": row.request.request_id,
-                "item_ids": numbered_items(row.request, decision.item_ids),
-            }
+            update={"request_id": row.request.request_id, "item_ids": items}
         )
         await require_decision(parts, row, decision)
         if decision.changes:
+            decision = _in_wire_form(row, decision, await words_of(parts))
             await check_owner(parts.accounts, decision)
         answer = await _sent(parts, row, decision, output)
         await until_seen(parts.reader, parts.settings.tenant, row, answer)
@@ -274,6 +273,20 @@ async def _decide(request_id: str, fields: dict[str, Any], output: Format) -> No
         return
     if isinstance(answer, QueuedAnswer):
         note(unpause_hint(answer.review_id))
+
+
+def _in_wire_form(
+    row: "RequestRow", decision: "SubmitDecision", words: "Words"
+) -> "SubmitDecision":
+    """With the fields, and the people among their values, as they were meant."""
+    from account_reviews.presentation.edit_fields import typed
+
+    items = decision.item_ids or ()
+    change = next((one.change for one in row.request.items if one.item_id in items), None)
+    if change is None:
+        return decision  # the review says which item it does not have
+    meant = typed(change, decision.changes, words, words.people)
+    return decision.model_copy(update={"changes": meant})
 
 
 async def _sent(

@@ -25,6 +25,7 @@ async def _delegate(request_id: str, who: str, to: str, reason: str | None, outp
     from account_reviews.domain.review.commands import Delegate
     from account_reviews.domain.review.messages import Malformed, checked
     from account_reviews.services.control import command
+    from account_reviews.services.lookup import people
     from account_reviews.temporal.executions import unpause_hint
 
     async with open_session() as parts:
@@ -35,6 +36,7 @@ async def _delegate(request_id: str, who: str, to: str, reason: str | None, outp
             raise BadInputError(said.why)
         client = await temporal(parts)
         done = await command(parts, client, row.review_id, "delegate", said, run_id=row.run_id)
+        known = await people(parts) if output is Format.TABLE else {}
     if output is Format.JSON:
         print_json(
             {
@@ -47,6 +49,8 @@ async def _delegate(request_id: str, who: str, to: str, reason: str | None, outp
             }
         )
         return
-    say(done.message)
-    if done.queued:
+    if not done.queued:
+        say(f"{known.get(said.to, said.to)} may decide for {known.get(said.by, said.by)} too")
+    else:
+        say(done.message)
         note(unpause_hint(row.review_id))

@@ -31,6 +31,8 @@ _CHOICES: Final = {
 }  # fmt: skip
 _QUESTION: Final = "(a)pprove ad(j)ust (r)eject (d)efer (s)kip a(l)l (q)uit:"
 _OF_ALL: Final = "all {count} items: (a)pprove (r)eject (d)efer (s)kip, Enter goes back:"
+_NOTHING: Final = "-"
+"""Is typed for no value at all."""
 _UNDER_WAY_SECONDS: Final = 3.0
 """How long Ctrl-C waits for the answer to what is on its way."""
 
@@ -228,17 +230,19 @@ class _Tour:
         """New values, field by field; what the field does not take is asked again."""
         from account_reviews.cli.parsing import parse_settings
         from account_reviews.domain.errors import BadInputError
-        from account_reviews.domain.fields import check_fields
+        from account_reviews.presentation.edit_fields import typed
 
-        self._say("new values, field by field; Enter keeps one, null empties it")
+        words = self._words
+        self._say(f"new values, field by field: Enter keeps what is there, {_NOTHING} empties it")
         found: dict[str, Scalar] = {}
         for name, now in item.change.shown.items():
             while True:
-                given = await self._ask(f"{self._words.field(name)} ({_now(now)}):")
+                given = await self._ask(f"{words.field(name)} ({_now(name, now, words)}):")
                 if not given:
                     break
+                one = {name: None} if given == _NOTHING else parse_settings([f"{name}={given}"])
                 try:
-                    found |= check_fields(item.change.action, parse_settings([f"{name}={given}"]))
+                    found |= typed(item.change, one, words, words.people)
                     break
                 except BadInputError as error:
                     self._say(error.message)
@@ -414,6 +418,8 @@ class _Tour:
             self._line(line)
 
 
-def _now(value: object) -> str:
-    """What a field holds now, as it can be typed again."""
+def _now(name: str, value: "Scalar", words: "Words") -> str:
+    """What a field holds now, as it can be typed again; of a person the name."""
+    if name == "owner_id":
+        return words.value(name, value)
     return "empty" if value is None else str(value)

@@ -108,6 +108,8 @@ async def _start(
         if not detach:
             seen = await _follow(parts, seen)
     _show(seen, output)
+    if start.type is SyncType.INCREMENTAL and seen.type is SyncType.FULL and output is Format.TABLE:
+        say("  no sync was ever completed, so everything is synced")
     refused = bool(ids) and seen.failed > 0  # each was named by somebody
     return 1 if refused or seen.status is SyncStatus.FAILED else 0
 
@@ -201,7 +203,7 @@ def _show(seen: SyncView, output: Format) -> None:
     counts = ", ".join(f"{getattr(seen, name)} {name}" for name in ("done", "skipped", "failed"))
     words = own_words()
     kind, status = words.term(seen.type), words.term(seen.status)
-    say(f"{kind} sync {seen.sync_id}: {status}, {seen.percent:g} %")
+    say(f"{kind} sync of the memory: {status}, {seen.percent:g} %")
     say(f"  {counts} of {counted(seen.total, 'account')}")
     for error in seen.errors[:10]:
         say(f"  {error.account_id or 'sync'}: {error.message}")

@@ -11,7 +11,7 @@ from account_reviews.domain.base import Scalar
 from account_reviews.domain.errors import BadInputError
 from account_reviews.domain.proposals import Action, ProposedChange
 from account_reviews.domain.records import RecordRef, RecordType
-from account_reviews.presentation.edit_fields import edit_fields, edited
+from account_reviews.presentation.edit_fields import edit_fields, edited, typed
 from account_reviews.presentation.words import Words
 
 WORDS = Words(now=datetime(2026, 10, 1, tzinfo=UTC), zone=ZoneInfo("Europe/Berlin"))
@@ -117,3 +117,46 @@ def test_what_does_not_fit_is_named_by_its_label(given: dict[str, str], said: st
     with pytest.raises(BadInputError) as caught:
         edited(TASK, given, WORDS, OWNERS)
     assert caught.value.message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"Due": "2026-12-24"}, {"due_at": "2026-12-23T23:00:00Z"}),
+        ({"due_at": "2026-12-24T10:30"}, {"due_at": "2026-12-24T09:30:00Z"}),
+        ({"due_at": "2026-12-24T10:30:00Z"}, {"due_at": "2026-12-24T10:30:00Z"}),
+        ({"owner": "ben ode", "PRIORITY": "low"}, {"owner_id": "ow-2", "priority": "low"}),
+        ({"owner_id": "ow-9"}, {"owner_id": "ow-9"}),
+        ({"description": None}, {"description": None}),
+    ],
+)
+def test_what_is_typed_means_a_field_by_its_label_and_somebody_by_name(
+    given: dict[str, Scalar], meant: dict[str, Scalar]
+) -> None:
+    assert typed(TASK, given, WORDS, OWNERS) == meant
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"Colour": "red"}, "has no field 'Colour'; its fields are Subject, Description, Due, "),
+        ({"due_at": "fri"}, "Due cannot be 'fri': write a day, as 2026-10-09, or a time, as "),
+        ({"due_at": "0001-01-01"}, "Due cannot be '"),
+        ({"Priority": "huge"}, "Priority cannot be 'huge': it is critical, high, medium or low"),
+        ({"Owner": "Ann Lee"}, "it may mean Ann Lee (ow-1) or Ann Lee (ow-3)"),
+        ({"subject": None}, "Subject cannot be empty"),
+    ],
+)
+def test_what_is_typed_and_does_not_fit_is_told_in_words(
+    given: dict[str, Scalar], said: str
+) -> None:
+    with pytest.raises(BadInputError) as caught:
+        typed(TASK, given, WORDS, {**OWNERS, "ow-3": "Ann Lee"})
+    assert said in caught.value.message
+
+
+def test_a_change_of_a_record_takes_the_fields_it_changes() -> None:
+    update = change(Action.UPDATE_ACCOUNT, {"status": "At Risk"})
+    with pytest.raises(BadInputError) as caught:
+        typed(update, {"segment": "x"}, WORDS, OWNERS)
+    assert caught.value.message.endswith("has no field 'segment'; its fields are Status")
