@@ -38,9 +38,9 @@ async def show_brief(parts: Parts, client: Client, plans: Sequence[Plan]) -> Non
     brief = brief_of(state, analysis, parts.policy)
     print_prose(render_brief(brief, "md", *await beside_brief(parts, state)))
     narrate(
-        f"This is what the owner of {brief.account_name or brief.account_id} reads before"
-        " deciding: what changed, how large the risk is and why, and each proposed change as the exact values that would be"
-        " written. Every reason names the CRM record it comes from. Where people have decided"
+        f"This is what the owner of {brief.account_name} reads before deciding: what changed,"
+        " how large the risk is and why, and each proposed change as the exact values that would"
+        " be written. Every reason names the CRM record it comes from. Where people have decided"
         " already, the brief says so."
     )
 

@@ -78,6 +78,8 @@ class BriefView:
     notices: tuple[str, ...]
     why: tuple[Claim, ...]
     changed: tuple[Claim, ...]
+    taken_back: tuple[str, ...]
+    """What people have put back as it was since this review began."""
     decide: tuple[Decide, ...]
     nothing_to_decide: str
     chart: ScoreChart | None
@@ -157,6 +159,10 @@ class _Maker:
             notices=tuple(self._notices()),
             why=self._why(),
             changed=self._changed(),
+            taken_back=tuple(
+                f"Taken back since, {words.day(one.at)}: {words.change(one.change)}"
+                for one in self._beside.taken_back
+            ),
             decide=decisions(self._beside.asked, words, self._beside.web_url),
             nothing_to_decide=self._nothing_to_decide(),
             chart=score_chart(history, words),

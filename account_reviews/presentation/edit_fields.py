@@ -102,14 +102,15 @@ def typed(
         if name is None:
             why = f"{words.term(change.action)} has no field {text!r}"
             raise BadInputError(f"{why}; its fields are {', '.join(labels.values())}")
+        meant = value
         if name == "owner_id" and isinstance(value, str):
-            value = _owner(labels[name], value, owners)
+            meant = _owner(labels[name], value, owners)
         elif name == "due_at" and isinstance(value, str):
-            value = _in_his_zone(value, words)
-        if missing_field(change.action, {name: value}) == name:
+            meant = _in_his_zone(value, words)
+        if missing_field(change.action, {name: meant}) == name:
             raise BadInputError(f"{labels[name]} cannot be empty")
         try:
-            found |= check_fields(change.action, {name: value})
+            found |= check_fields(change.action, {name: meant})
         except BadInputError as error:
             why = _fitting(change, name, words) or _reason(error.message)
             raise BadInputError(f"{labels[name]} cannot be {value!r}: {why}") from None

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from account_reviews.domain.counting import counted
 from account_reviews.domain.proposals import ItemState
@@ -12,6 +12,7 @@ from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.presentation.steps_after import NextStep
 
+_TAKES_BACK: Final = "undo/"
 _NAMED = 3
 """People who are named; of more it says how many."""
 
@@ -30,7 +31,7 @@ def next_step(
     """What comes next for a review. `short_ids`: request id -> `ac-038-1`."""
     account = shlex.quote(state.account_id)
     if state.outcome is not None:
-        return _after(state, account)
+        return _after(state, account) if state.undo is None else _after_undo(state, account)
     if state.paused is not None:
         who = words.person(state.paused.by)
         return NextStep(f"Paused by {who}", f"reviews resume {account}")
@@ -44,12 +45,13 @@ def next_step(
         return NextStep("A step fails and is tried again", "reviews stuck")
     if state.interactive:
         return NextStep("It waits for questions and proposals", f"reviews ask {account} QUESTION")
-    return NextStep("It is under way", f"reviews watch {account}")
+    return NextStep("It is under way", f"reviews watch {called(state.review_id, state.account_id)}")
 
 
 def request_step(request: ApprovalRequest, words: Speech, short_id: str | None = None) -> NextStep:
     """What comes next for a request."""
-    name, account = shlex.quote(short_id or request.request_id), shlex.quote(request.account_id)
+    name = shlex.quote(short_id or request.request_id)
+    review = called(request.review_id, request.account_id)
     if request.is_pending:
         return NextStep(waiting(request, words), f"reviews approvals show {name}")
     approved = sum(item.is_approved for item in request.items)
@@ -57,9 +59,15 @@ def request_step(request: ApprovalRequest, words: Speech, short_id: str | None =
         verb = "is" if approved == 1 else "are"
         return NextStep(
             f"{counted(approved, 'change')} {verb} being written",
-            f"reviews watch {account}",
+            f"reviews watch {review}",
         )
-    return NextStep("All is decided", f"reviews show {account}")
+    return NextStep("All is decided", f"reviews show {review}")
+
+
+def called(review_id: str, account_id: str) -> str:
+    """What a command calls a review: by its account, which the one that takes a write back shares
+    with the one that wrote it."""
+    return shlex.quote(review_id if review_id.startswith(_TAKES_BACK) else account_id)
 
 
 def waiting(request: ApprovalRequest, words: Speech) -> str:
@@ -96,6 +104,14 @@ def _listed(
         shown = [*shown[: _NAMED - 1], f"{rest}{len(shown) - _NAMED + 1} others"]
     *others, last = shown or [""]
     return f"{', '.join(others)} {joined} {last}" if others else last
+
+
+def _after_undo(state: ReviewState, account: str) -> NextStep:
+    """Of one that was to take a write back."""
+    if any(became is ItemState.EXECUTED for _, became in state.changes):
+        return NextStep("It was taken back; the brief of the account", f"reviews brief {account}")
+    review = called(state.review_id, state.account_id)
+    return NextStep("Nothing was taken back; why", f"reviews show {review}")
 
 
 def _after(state: ReviewState, account: str) -> NextStep:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
+from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import Account
 from account_reviews.presentation.next_steps import people
 from account_reviews.presentation.words import Words
@@ -43,16 +44,24 @@ class Past:
     health_band: str
 
 
+class TakenBack(NamedTuple):
+    """A write that put back what stood before, and when it was written."""
+
+    at: datetime
+    change: ProposedChange
+
+
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
     """All of it. `web_url` is where the inbox is, None where there is none.
 
-    `past`: oldest first, without the review that is shown. `values`: account id -> annual revenue,
-    None unknown.
+    `past`: oldest first, without the review that is shown. `taken_back`: since that review.
+    `values`: account id -> annual revenue, None unknown.
     """
 
     asked: tuple[Asked, ...] = ()
     past: tuple[Past, ...] = ()
+    taken_back: tuple[TakenBack, ...] = ()
     account: Account | None = None
     values: Mapping[str, Decimal | None] = field(default_factory=dict)
     web_url: str | None = None

@@ -34,7 +34,8 @@ class Written(NamedTuple):
 
 async def beside_brief(parts: Parts, state: "ReviewState") -> Written:
     """For the brief of a review. What cannot be read is left out of it."""
-    from account_reviews.presentation.surroundings import Surroundings
+    from account_reviews.domain.proposals import ItemState
+    from account_reviews.presentation.surroundings import Surroundings, TakenBack
 
     words = await words_of(parts)
     reader, tenant = _reader(parts), state.tenant
@@ -45,6 +46,12 @@ async def beside_brief(parts: Parts, state: "ReviewState") -> Written:
         Surroundings(
             asked=_asked_by(state, await reader.asked(tenant, accounts=(state.account_id,))),
             past=past_in_words(earlier),
+            taken_back=tuple(
+                TakenBack(at, change)
+                for at, undo in await reader.taken_back(tenant, state.account_id, state.started_at)
+                for change, became in undo.changes
+                if became is ItemState.EXECUTED
+            ),
             account=snapshot.account if snapshot else None,
             web_url=parts.settings.pages_url,
         ),

@@ -6,11 +6,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import Statements
 
 _SCORES: Final = read_sql("account_reviews.store", "scores_of_account.sql")
 _ASKED: Final = read_sql("account_reviews.store", "asked_of_accounts.sql")
+_TAKEN_BACK: Final = read_sql("account_reviews.store", "taken_back_of_account.sql")
 _REVENUE: Final = read_sql("account_reviews.store", "revenue_of_cycle_accounts.sql")
 
 
@@ -61,6 +63,15 @@ class DocumentReader:
             AskedRow(**{**row, "approvers": tuple(json.loads(row["approvers"] or "[]"))})
             for row in rows
         ]
+
+    async def taken_back(
+        self, tenant: str, account_id: str, since: datetime
+    ) -> list[tuple[datetime, ReviewState]]:
+        """When reviews of this account that take a write back had done it after that moment."""
+        rows = await self._statements.rows(
+            _TAKEN_BACK, tenant=tenant, account_id=account_id, since=since
+        )
+        return [(row["at"], ReviewState.model_validate_json(row["state"])) for row in rows]
 
     async def revenue(self, run_id: str, accounts: Sequence[str]) -> dict[str, Decimal | None]:
         """Account id -> annual revenue as a cycle has read it, None where the CRM does not say."""

@@ -315,6 +315,7 @@ async def _sent(
 def _print(row: "RequestRow", answer: "DecisionAnswer", words: "Words") -> None:
     """What each change became, and what comes next."""
     from account_reviews.presentation.approval_page import wrapped
+    from account_reviews.presentation.next_steps import called
 
     request = row.request
     changes = {item.item_id: words.change(item.change) for item in request.items}
@@ -329,4 +330,5 @@ def _print(row: "RequestRow", answer: "DecisionAnswer", words: "Words") -> None:
     if answer.state == "pending":
         note(f"what is left: reviews approvals show {name}")
     else:
-        note(f"what comes of it: reviews watch {shlex.quote(request.account_id)}")
+        review = called(request.review_id, request.account_id)
+        note(f"what comes of it: reviews watch {review}")

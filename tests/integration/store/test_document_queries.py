@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.domain.analysis.model import HealthBand, RiskLevel
 from account_reviews.domain.review.decisions import propose
-from account_reviews.domain.review.phases import Phase, Status
+from account_reviews.domain.review.phases import Outcome, Phase, Status
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.document_queries import DocumentReader
 from account_reviews.store.reviews import ReviewStore
@@ -88,3 +88,17 @@ async def test_revenue_is_read_from_what_the_cycle_has_read(
     engine: AsyncEngine, reader: DocumentReader
 ) -> None:
     assert await reader.revenue("no-such-cycle", [ACCOUNT]) == {}
+
+
+async def test_what_was_taken_back_since_is_of_undos_that_wrote(
+    engine: AsyncEngine, reader: DocumentReader
+) -> None:
+    for run_id, outcome in (("doc-undo-1", Outcome.COMPLETED), ("doc-undo-2", Outcome.REJECTED)):
+        state = await reviewed(engine, run_id, 0, None, kind="undo")
+        state.close(outcome, NOW)
+        await ReviewStore(engine).save(state)
+    since = NOW - timedelta(days=1)
+    ((at, undo),) = await reader.taken_back("default", ACCOUNT, since)
+    assert (at, undo.run_id) == (NOW, "doc-undo-1")
+    assert await reader.taken_back("default", ACCOUNT, NOW) == []
+    assert await reader.taken_back("default", "another", since) == []

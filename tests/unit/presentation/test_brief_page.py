@@ -9,10 +9,12 @@ import pytest
 from babel import Locale
 
 from account_reviews.domain.analysis.model import HealthBand, RiskLevel
+from account_reviews.domain.proposals import Action
+from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.domain.reports.brief import Brief
 from account_reviews.presentation.brief import render_brief
 from account_reviews.presentation.brief_view import brief_view
-from account_reviews.presentation.surroundings import Surroundings, request_url
+from account_reviews.presentation.surroundings import Surroundings, TakenBack, request_url
 from account_reviews.presentation.words import Words
 from tests.support.build import AS_OF
 from tests.support.documents import (
@@ -22,6 +24,7 @@ from tests.support.documents import (
     empty_brief,
     hostile_brief,
 )
+from tests.support.review_states import task_change
 
 WORDS = Words(now=AS_OF, currency="GBP")
 QUESTIONS = ("How is it?", "Why?", "What changed?", "What to decide?")
@@ -202,3 +205,20 @@ def test_the_address_of_a_request_is_one_segment() -> None:
 def test_values_stand_beside_without_a_currency_too() -> None:
     page = render_brief(busy_brief(), "md", Words(now=AS_OF), beside(values={"ACC-1": Decimal(1)}))
     assert "Annual revenue: 40,000" in page
+
+
+def test_what_was_taken_back_since_stands_where_changes_are_told() -> None:
+    change = task_change("ACC-1").model_copy(
+        update={
+            "action": Action.UPDATE_ACCOUNT,
+            "record": RecordRef(type=RecordType.ACCOUNT, id="ACC-1"),
+            "before": {"status": "At Risk"},
+            "after": {"status": "Active"},
+        }
+    )
+    back = TakenBack(WORDS.now, change)
+    for form in ("md", "html"):
+        page = render_brief(empty_brief(), form, WORDS, Surroundings(taken_back=(back,)))
+        told = page.index("Taken back since, ")
+        assert "Status: At Risk \N{RIGHTWARDS ARROW} Active." in page[told : told + 80]
+        assert page.index("What changed?") < told < page.index("What to decide?")

@@ -8,7 +8,7 @@ from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.items import RequestState
 from account_reviews.domain.review.phases import Outcome, Status
-from account_reviews.domain.review.state import Paused, ReviewState
+from account_reviews.domain.review.state import Paused, ReviewState, UndoOf
 from account_reviews.domain.review.terms import Terms
 from account_reviews.presentation.next_steps import next_step, people, request_step
 from account_reviews.presentation.words import Words
@@ -158,3 +158,18 @@ def test_whoever_has_approved_already_is_waited_for_no_more(
     )
     waits = f"1 change waits for {said}, until Sun 4 Oct, in 3 days"
     assert request_step(asked, WORDS).text == waits
+
+
+def test_what_takes_a_write_back_is_called_by_its_own_id() -> None:
+    """The account's id names the review that wrote it."""
+    name = "undo/r-1/c-1"
+    asked = decided(ItemState.APPROVED).model_copy(update={"review_id": name})
+    assert request_step(asked, WORDS).command == f"reviews watch {name}"
+    undo = UndoOf(run_id="r-1", review_id="review/ac-038", change_id="c-1", title="Status")
+    taking = {"undo": undo, "review_id": name}
+    done = ended(Outcome.COMPLETED, ItemState.EXECUTED).model_copy(update=taking)
+    assert next_step(done, WORDS).line == (
+        "It was taken back; the brief of the account: reviews brief ac-038"
+    )
+    refused = ended(Outcome.REJECTED, ItemState.REJECTED).model_copy(update=taking)
+    assert next_step(refused, WORDS).line == f"Nothing was taken back; why: reviews show {name}"
