@@ -1,5 +1,6 @@
 """Proposed changes: exact CRM writes that wait for a person."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 
@@ -90,6 +91,16 @@ class ProposedChange(Model):
         if self.due_in_seconds is None or "due_at" not in self.after:
             return self.after
         return {**self.after, "due_at": due_in_words(self.due_in_seconds)}
+
+    def as_written(self, fields: Mapping[str, Scalar]) -> "ProposedChange":
+        """The same once it is written: a due date that was counted from the write is a date then.
+
+        `fields` are those that were written.
+        """
+        if self.due_in_seconds is None or fields.get("due_at") is None:
+            return self
+        after = {**self.after, "due_at": fields["due_at"]}
+        return self.model_copy(update={"after": after, "due_in_seconds": None})
 
     def written_at(self, moment: Timestamp) -> dict[str, Scalar]:
         """What is written at that moment. A due date falls on a whole second."""

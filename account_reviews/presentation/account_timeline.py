@@ -151,7 +151,8 @@ def _alike(one: WrittenChange) -> tuple[datetime, ItemState, str | None]:
 
 
 def _record(one: WrittenChange, change: ProposedChange | None, words: Words) -> str:
-    told = words.change(change) if change else one.record.name or words.term(one.record.type)
+    known = change.as_written(one.written) if change else None
+    told = words.change(known) if known else one.record.name or words.term(one.record.type)
     return f"{told} (the CRM shows something else)" if one.verified is False else told
 
 

@@ -164,7 +164,7 @@ def _proposed(
 ) -> str:
     if original is None or original.after.get(name) == after.get(name):
         return ""
-    return f" (proposed was {words.value(name, original.after.get(name))})"
+    return f" (proposed was {words.proposed(original, name)})"
 
 
 def decision_line(decision: "RecordedDecision", words: "Words") -> str:

@@ -327,7 +327,10 @@ class _Maker:
 
     def _item(self, item: BriefItem) -> Item:
         words, deferred = self._words, item.deferred
-        told = _Told(item.action, item.before, item.shown or item.after, item.title)
+        shown, written = item.shown or item.after, self._beside.written.get(item.change_id, {})
+        if shown.get("due_at") and written.get("due_at"):
+            shown = {**shown, "due_at": written["due_at"]}  # it was counted from the write
+        told = _Told(item.action, item.before, shown, item.title)
         found = next(
             (one for one in self._brief.recommendations if one.id == item.recommendation_id), None
         )

@@ -108,5 +108,5 @@ def _changes(state: "ReviewState", words: "Words") -> Iterator[str]:
     if state.changes:
         yield "  changes:"
     for place, (change, became) in enumerate(state.changes, 1):
-        told = f"{place}. {words.term(became)}: {words.change(change)}"
+        told = f"{place}. {words.term(became)}: {words.change(state.told(change))}"
         yield from wrapped(told, "    ")

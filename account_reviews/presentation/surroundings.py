@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
+from account_reviews.domain.base import Scalar
 from account_reviews.domain.proposals import ProposedChange
 from account_reviews.domain.records import Account
 from account_reviews.presentation.next_steps import people
@@ -62,6 +63,8 @@ class Surroundings:
     asked: tuple[Asked, ...] = ()
     past: tuple[Past, ...] = ()
     taken_back: tuple[TakenBack, ...] = ()
+    written: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
+    """Change id -> the fields that were written."""
     account: Account | None = None
     values: Mapping[str, Decimal | None] = field(default_factory=dict)
     web_url: str | None = None

@@ -260,6 +260,10 @@ class Words:
         )
         return f"{self._whose(change)}{told}" if told else change.title
 
+    def proposed(self, change: Change, name: str) -> str:
+        """What a change sets a field to: "1 day after it is written"."""
+        return self._after(change, name, change.after.get(name))
+
     def told(self, change: DetectedChange) -> str:
         """What somebody changed since the last review: "Status: Active → At Risk"."""
         name = change.record.name or change.record.id or self.term(change.record.type)

@@ -46,6 +46,7 @@ async def beside_brief(parts: Parts, state: "ReviewState") -> Written:
         Surroundings(
             asked=_asked_by(state, await reader.asked(tenant, accounts=(state.account_id,))),
             past=past_in_words(earlier),
+            written={key: one.written for key, one in state.written.items()},
             taken_back=tuple(
                 TakenBack(at, change)
                 for at, undo in await reader.taken_back(tenant, state.account_id, state.started_at)

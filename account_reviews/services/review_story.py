@@ -96,8 +96,8 @@ def _shown(
     return ShownChange(
         change=change,
         state=became,
-        told=words.change(change),
-        differences=tuple(words.differences(change)),
+        told=words.change(state.told(change)),
+        differences=tuple(words.differences(state.told(change))),
         decided_by=item.decided_by if item else None,
         reason=item.reason if item else None,
         written=state.written.get(change.change_id),

@@ -150,12 +150,13 @@ def _page_item(
     one: ItemView, view: RequestView, words: Words, typed: Typed | None, *, only: bool
 ) -> PageItem:
     item, change = one.item, one.item.change
+    shown = view.state.told(change) if view.state else change
     said = {words.field(name) for name in _SAID.get(str(change.action), ())}
-    rows = [row for row in words.differences(change) if row.label not in said]
+    rows = [row for row in words.differences(shown) if row.label not in said]
     values = typed.values if typed else {}
     return PageItem(
         view=one,
-        heading=heading_of(change, words),
+        heading=heading_of(shown, words),
         differences=tuple(rows),
         fields=tuple(edit_fields(change, words, view.owners)) if item.is_open else (),
         typed={name: value for (item_id, name), value in values.items() if item_id == item.item_id},

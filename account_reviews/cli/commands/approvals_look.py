@@ -17,6 +17,7 @@ from account_reviews.presentation.terminal import note, say
 if TYPE_CHECKING:
     from account_reviews.bootstrap import Parts
     from account_reviews.domain.analysis.model import Analysis
+    from account_reviews.domain.review.state import ReviewState
     from account_reviews.store.review_queries import RequestPage, RequestRow
 
 
@@ -124,7 +125,7 @@ async def _print(parts: "Parts", row: "RequestRow", document: dict[str, Any]) ->
     from account_reviews.services.readers import words_of
 
     words, request = await words_of(parts), row.request
-    analysis = await analysis_of(parts, row)
+    state, analysis = await _behind(parts, row)
     earlier = await parts.reader.past_requests(
         parts.settings.tenant, request.account_id, request.requested_at
     )
@@ -133,7 +134,9 @@ async def _print(parts: "Parts", row: "RequestRow", document: dict[str, Any]) ->
     )
     if document["undoes"] is not None:
         lines += page.wrapped("takes back a write of an earlier review", "  ")
-    for place, item in enumerate(request.items, 1):
+    for place, one in enumerate(request.items, 1):
+        shown = state.told(one.change) if state else one.change
+        item = one.model_copy(update={"change": shown})
         lines += ["", *page.item_lines(item, place, len(request.items), words, analysis)]
     told = [page.decision_line(one, words) for one in request.decisions]
     told += [delivery_sentence(one, words) for one in document["notifications"]]
@@ -155,17 +158,25 @@ async def _print(parts: "Parts", row: "RequestRow", document: dict[str, Any]) ->
 
 async def analysis_of(parts: "Parts", row: "RequestRow") -> "Analysis | None":
     """The evidence; a request is shown without it when it cannot be read."""
+    return (await _behind(parts, row))[1]
+
+
+async def _behind(
+    parts: "Parts", row: "RequestRow"
+) -> "tuple[ReviewState | None, Analysis | None]":
+    """The review that asks and what it found, as far as both can be read."""
     from pydantic import ValidationError
 
     from account_reviews.domain.analysis.model import Analysis
     from account_reviews.domain.errors import ReviewsError
 
+    state = None
     try:
         found = await parts.reader.find_run(
             tenant=parts.settings.tenant, review_id=row.review_id, run_id=row.run_id
         )
         state = found.state
         body = await parts.reader.document(state.analysis.hash if state.analysis else None)
-        return None if body is None else Analysis.model_validate(body)
+        return state, None if body is None else Analysis.model_validate(body)
     except (ReviewsError, ValidationError):
-        return None
+        return state, None

@@ -337,6 +337,11 @@ class ReviewState(BaseModel):
                 newest[item.item_id] = (item.change, item.state)
         return tuple(newest.values())
 
+    def told(self, change: ProposedChange) -> ProposedChange:
+        """A change as people read it: with what was written, once it is."""
+        found = self.written.get(change.change_id)
+        return change.as_written(found.written) if found is not None else change
+
     def move(self, phase: Phase, now: Timestamp, *, status: Status | None = None) -> None:
         """Go to another phase. IllegalPhaseError for a step that is not allowed."""
         if phase is not self.phase:

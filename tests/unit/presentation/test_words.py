@@ -7,10 +7,12 @@ import pytest
 from babel import Locale
 
 from account_reviews.domain.analysis.model import DetectedChange, OpenTask
-from account_reviews.domain.proposals import Action
+from account_reviews.domain.proposals import Action, ItemState
 from account_reviews.domain.records import RecordRef, RecordType
+from account_reviews.domain.review.state import WrittenChange
 from account_reviews.presentation.words import Words
 from tests.support.crm import ACCOUNT, change
+from tests.support.review_states import fresh
 
 NOW = datetime(2026, 9, 29, 12, tzinfo=UTC)
 WORDS = Words(now=NOW, currency="GBP", people={"ow-5": "Tomas Brekke"})
@@ -155,3 +157,24 @@ def test_a_due_date_that_is_counted_from_the_write_says_so() -> None:
 )  # fmt: skip
 def test_a_sentence_has_its_dates_and_sums_in_words(written: str, read: str) -> None:
     assert WORDS.prose(written) == read
+
+
+def test_a_due_date_counted_from_the_write_is_a_date_once_it_is_written() -> None:
+    """In every change that a review tells, and what was proposed stays what it was."""
+    due = "2026-10-03T09:00:00Z"
+    task = change(Action.CREATE_TASK, {"subject": "Call", "due_at": due})
+    task = task.model_copy(update={"due_in_seconds": 86400})
+    state = fresh("ac-1", at=NOW)
+    assert WORDS.change(state.told(task)) == "New task, due 1 day after it is written: Call"
+    written = {"due_at": "2026-10-02T09:00:00Z", "subject": "Call"}
+    state.written[task.change_id] = WrittenChange(
+        change_id=task.change_id,
+        state=ItemState.EXECUTED,
+        record=task.record,
+        written=written,
+        at=NOW,
+    )
+    assert WORDS.change(state.told(task)) == "New task, due Fri 2 Oct, 09:00: Call"
+    assert WORDS.proposed(task, "due_at") == "1 day after it is written"
+    chosen = task.model_copy(update={"due_in_seconds": None})
+    assert WORDS.change(state.told(chosen)) == "New task, due Sat 3 Oct, 09:00: Call"
