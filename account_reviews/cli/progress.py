@@ -1,6 +1,6 @@
 """Progress of a cycle or a sync on stderr: a bar for people, lines where stderr is no terminal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -17,8 +17,11 @@ ShowSync = Callable[["SyncView"], None]
 _Seen = TypeVar("_Seen")
 
 
-def described(seen: "CycleView") -> str:
-    """`12 done, 3 running, 4 waiting, 0 failed, 1 joined, about 20 seconds left`."""
+def described(seen: "CycleView", people: Mapping[str, str] | None = None) -> str:
+    """`12 done, 3 running, 4 waiting, 0 failed, 1 joined, about 20 seconds left`.
+
+    `people`: id -> name.
+    """
     counts = ("done", "running", "waiting", "failed", "joined")
     text = ", ".join(f"{getattr(seen, name)} {name}" for name in counts)
     if not seen.loaded:
@@ -27,15 +30,16 @@ def described(seen: "CycleView") -> str:
         from account_reviews.presentation.quick_words import QuickWords
 
         text += f", about {QuickWords(now=datetime.now(UTC)).span(seen.eta_seconds)} left"
-    return text + (f", paused by {seen.paused_by}" if seen.paused_by else "")
+    by = seen.paused_by
+    return text + (f", paused by {(people or {}).get(by, by)}" if by else "")
 
 
-def cycle_meter() -> AbstractContextManager[Show]:
-    """A function that shows how far a cycle is."""
+def cycle_meter(people: Mapping[str, str] | None = None) -> AbstractContextManager[Show]:
+    """A function that shows how far a cycle is. `people`: id -> name."""
     return _meter(
         "cycle",
-        lambda seen: (shown_on_one_line(described(seen)), seen.finished, seen.accounts),
-        _lines,
+        lambda seen: (shown_on_one_line(described(seen, people)), seen.finished, seen.accounts),
+        lambda: _lines(people),
     )
 
 
@@ -97,7 +101,7 @@ def _sync_lines() -> ShowSync:
     return show
 
 
-def _lines() -> Show:
+def _lines(people: Mapping[str, str] | None) -> Show:
     """One line per quarter."""
     last = -1
 
@@ -106,6 +110,6 @@ def _lines() -> Show:
         quarter = 4 * seen.finished // max(1, seen.accounts)
         if seen.closed_at is not None or last < quarter < 4:
             last = quarter
-            note(f"{seen.finished} of {seen.accounts}: {described(seen)}")
+            note(f"{seen.finished} of {seen.accounts}: {described(seen, people)}")
 
     return show

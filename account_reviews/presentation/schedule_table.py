@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
+from account_reviews.presentation.cron_words import cron_words
 from account_reviews.presentation.tables import Cell, Column, word_cell
 
 if TYPE_CHECKING:
@@ -46,13 +47,7 @@ RUN_COLUMNS: Final = (
 _MINUTES: Final = re.compile(r"every (\d{1,9}) minutes")
 _ONCE: Final = re.compile(r"^once at (\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))$")
 _FROM: Final = re.compile(r"as on (\d{4}-\d\d-\d\d)$")
-_CRON: Final = re.compile(
-    r"cron (\d{1,2}) (\d{1,2}) \* \* ([A-Z]{3})(?:-([A-Z]{3}))?", re.IGNORECASE
-)
-_WEEKDAYS: Final = {
-    "MON": "Monday", "TUE": "Tuesday", "WED": "Wednesday", "THU": "Thursday", "FRI": "Friday",
-    "SAT": "Saturday", "SUN": "Sunday",
-}  # fmt: skip
+_CRON: Final = "cron "
 _HARDLY: Final = 1.0
 """Seconds that nobody calls late."""
 
@@ -76,13 +71,8 @@ def rhythm(spec: str | None, words: "Clock", zone: str | None = None) -> str | N
             return f"once on {words.moment(at)}"
         there = at.astimezone(ZoneInfo(zone))
         return f"once on {words.day(there.date())}, {there:%H:%M}"
-    cron = _CRON.fullmatch(spec)
-    if cron:
-        minute, hour, *days = cron.groups()
-        named = [_WEEKDAYS.get(day.upper()) for day in days if day]
-        if all(named):
-            said = " to ".join(filter(None, named)) if days[1] else f"every {named[0]}"
-            return f"{said} at {int(hour):02}:{int(minute):02}"
+    if spec.startswith(_CRON):
+        return cron_words(spec.removeprefix(_CRON)) or spec
     return _FROM.sub(lambda one: f"as on {words.day(date.fromisoformat(one[1]))}", spec)
 
 

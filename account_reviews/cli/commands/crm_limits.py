@@ -1,5 +1,6 @@
 """`reviews crm limits`: what is left of what the CRM allows."""
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import typer
@@ -46,10 +47,18 @@ async def _report() -> "LimitsReport":
 
 def _print(report: "LimitsReport") -> None:
     from account_reviews.domain.counting import counted
+    from account_reviews.presentation.lengths import length_words
+    from account_reviews.presentation.quick_words import own_words
 
+    words = own_words()
     credits, calls, token = report.credits, report.concurrency, report.token
-    window = "" if credits.window_seconds is None else f" in {credits.window_seconds:g} s"
-    expires = "none yet" if token.expires_at is None else f"until {token.expires_at:%H:%M:%S} UTC"
+    length = credits.window_seconds
+    window = "" if length is None else f" in {length_words(timedelta(seconds=length))}"
+
+    def until(at: datetime) -> str:
+        return f"until {words.clock(at)}, {words.distance(at)}"
+
+    expires = "none yet" if token.expires_at is None else until(token.expires_at)
     asked = counted(token.refreshes_10m, "time")
     rows = [
         ("Credits", _of(credits.used, credits.limit, credits.remaining) + window),
@@ -57,14 +66,11 @@ def _print(report: "LimitsReport") -> None:
         ("Waiting", f"people {report.waiting.people}, schedules {report.waiting.schedules}"),
         ("Token", f"{expires}; asked for {asked} in 10 minutes"),
     ]
-    rows += [
-        (f"Call of {lease.worker}", f"until {lease.expires_at:%H:%M:%S} UTC")
-        for lease in calls.leases
-    ]
+    rows += [(f"Call of {lease.worker}", until(lease.expires_at)) for lease in calls.leases]
     say(report.backend)
     print_table(facts("Limit", "Now"), rows)
     if report.paused_until is not None:
-        note(f"{report.backend} asked us to slow down until {report.paused_until:%H:%M:%S} UTC")
+        note(f"{report.backend} asked us to slow down {until(report.paused_until)}")
 
 
 def _of(used: int, limit: int | None, remaining: int | None) -> str:

@@ -110,8 +110,8 @@ async def _start(
             "status": "running",
         }
         if watch:
-            document = (await _follow(handle)).model_dump()
-        print_json(document) if output is Format.JSON else _print_one(document)
+            document = (await _follow(parts, handle)).model_dump()
+        await _print_one(parts, document, output)
         return 0 if document["status"] in ("running", "completed") else 1
 
 
@@ -142,12 +142,13 @@ async def _scope(
     return CycleScope(owner=owner_id, segment=segment)
 
 
-async def _follow(handle: "Handle") -> "CycleView":
+async def _follow(parts: "Parts", handle: "Handle") -> "CycleView":
     """Show how far it is until it ends."""
     from account_reviews.cli.progress import cycle_meter
     from account_reviews.services.cycles import ask, last_view
+    from account_reviews.services.lookup import people
 
-    with cycle_meter() as show:
+    with cycle_meter(await people(parts)) as show:
         while True:
             seen = await ask(handle)
             if seen is not None:
@@ -293,17 +294,22 @@ async def _command(
         else:
             message = {"by": who, "reason": reason}
             document = (await command(handle_of(client, row), name, message)).model_dump()
-    print_json(document) if output is Format.JSON else _print_one(document)
+        await _print_one(parts, document, output)
 
 
-def _print_one(document: dict[str, Any]) -> None:
+async def _print_one(parts: "Parts", document: dict[str, Any], output: Format) -> None:
     from account_reviews.presentation.cycle_table import counts_in_words, short_cycle
+    from account_reviews.services.lookup import people
 
+    if output is Format.JSON:
+        print_json(document)
+        return
     name = short_cycle(document["cycle_id"])
     reason = f" ({document['reason']})" if document.get("reason") else ""
     say(f"cycle {name}: {document['status']}{reason}")
     if "accounts" in document:
         say(f"  {counts_in_words(document)}")
     if document.get("paused_by"):
-        say(f"  paused by {document['paused_by']}")
+        by = document["paused_by"]
+        say(f"  paused by {(await people(parts)).get(by, by)}")
     note(f"Next: reviews cycles show {name}")

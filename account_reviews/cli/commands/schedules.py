@@ -365,11 +365,11 @@ def _value(value: Any) -> str:
 
 
 def _length(text: str | None) -> str:
-    """A length of the schedule as people write it: "2h" of "7200s", "none" of "0s"."""
-    from account_reviews.domain.durations import format_duration, parse_duration
+    """A length of the schedule as people say it: "2 hours" of "7200s", "none" of "0s"."""
+    from account_reviews.domain.durations import parse_duration
+    from account_reviews.presentation.lengths import length_words
 
-    length = parse_duration(text) if text else None
-    return format_duration(length) if length else "none"
+    return length_words(parse_duration(text)) if text else "none"
 
 
 def _local(at: datetime, zone: str | None) -> str:

@@ -185,6 +185,8 @@ def test_limits_of_a_service_before_and_after_a_call(url: str, zoho: dict[str, s
     assert after["token"]["expires_at"] is not None
     table = reviews(url, "crm", "limits", env=zoho)
     assert "of 5000" in table.stdout
+    assert "left in 1 day" in table.stdout
+    assert "UTC" not in table.stdout
     assert zoho["REVIEWS_ZOHO_REFRESH_TOKEN"] not in table.stdout + str(after)
 
 

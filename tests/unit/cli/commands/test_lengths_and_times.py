@@ -20,7 +20,8 @@ WORDS = QuickWords(now=NOW, people={"ow-1": "Ann Lee"})
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("7200s", "2h"), ("300s", "5m"), ("90s", "90s"), ("0s", "none")]
+    ("text", "told"),
+    [("7200s", "2 hours"), ("300s", "5 minutes"), ("90s", "1 minute 30 seconds"), ("0s", "none")],
 )
 def test_the_length_of_a_schedule_has_the_unit_that_fits(text: str, told: str) -> None:
     assert _length(text) == told
@@ -38,6 +39,8 @@ def test_what_is_left_of_a_cycle_is_told_in_the_unit_that_fits() -> None:
         **counts, loaded=True, eta_seconds=5400.0, closed_at=None, paused_by=None
     )
     assert described(cast("Any", seen)).endswith("about 2 hours left")
+    seen.paused_by = "ow-1"
+    assert described(cast("Any", seen), {"ow-1": "Ann Lee"}).endswith(", paused by Ann Lee")
 
 
 def test_a_review_has_one_clock() -> None:
