@@ -29,7 +29,7 @@ TERMS: Final[Mapping[str, str]] = {
     "superseded": "overtaken by newer facts",
     "skipped": "not written",
     "undone": "taken back",
-    "mixed": "decided one by one",
+    "mixed": "decided",
     "on_demand": "on demand",
     "nothing_to_do": "nothing to do",
     "adjust": "approve with changes",

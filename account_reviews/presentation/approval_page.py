@@ -27,6 +27,8 @@ _VERBS: Final = {
     "approve": "Approved", "adjust": "Approved with changes",
     "reject": "Rejected", "defer": "Put off",
 }  # fmt: skip
+_AFTER_APPROVAL: Final = ("executed", "failed", "skipped", "superseded", "undone")
+"""What becomes of a change once somebody has approved it."""
 _ADDRESSES: Final = ("id", "external_id")
 """Fields whose value tells a person nothing beyond the record's name."""
 
@@ -94,7 +96,7 @@ def item_lines(
     if change.deferred is not None:
         put_off = change.deferred
         lines += wrapped(f"put off by {words.person(put_off.by)} on {words.day(put_off.at)}", "  ")
-    if item.approvals:
+    if item.approvals and item.is_open:
         names = ", ".join(map(words.person, item.approvals))
         lines += wrapped(f"approved so far by {names}", "  ")
     return [*lines, *diff_lines(change, words, item.original), *_evidence(change, analysis, words)]
@@ -104,15 +106,23 @@ def _standing(item: "Item", words: "Words") -> str:
     """What became of it already, nothing while it is open."""
     if item.is_open:
         return ""
-    by = f" by {words.person(item.decided_by)}" if item.decided_by else ""
     reason = f": {item.reason}" if item.reason else ""
-    return f"{words.term(item.state)}{by}{reason}"
+    return f"{_became(item, words)}{reason}"
+
+
+def _became(item: "Item", words: "Words") -> str:
+    """ "rejected by Ann Lee"; "written, approved by Ann Lee", since programs write."""
+    state = words.term(item.state)
+    if not item.decided_by:
+        return state
+    approved = ", approved" if item.state in _AFTER_APPROVAL else ""
+    return f"{state}{approved} by {words.person(item.decided_by)}"
 
 
 def late_line(
     request: "ApprovalRequest", item_ids: Sequence[str] | None, words: "Words"
 ) -> str | None:
-    """What was decided before somebody else came: "decided already: ...: written by Ann Lee".
+    """What was decided before somebody else came: "decided already: ...: rejected by Ann Lee".
 
     None where nothing of it was.
     """
@@ -126,10 +136,9 @@ def late_line(
     if item is None:
         return None
     when = f", {words.moment(item.decided_at)}" if item.decided_at is not None else ""
-    by = f" by {words.person(item.decided_by)}" if item.decided_by else ""
     reason = f": {item.reason}" if item.reason else ""
     told = words.change(item.change)
-    return f"decided already: {told}: {words.term(item.state)}{by}{when}{reason}"
+    return f"decided already: {told}: {_became(item, words)}{when}{reason}"
 
 
 def diff_lines(

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from account_reviews.presentation.cycle_table import short_cycle
 from account_reviews.presentation.story import sentence
 from account_reviews.presentation.tables import Cell, Column, account_cell
 from account_reviews.presentation.terms import outcome_of, term_of
+from account_reviews.presentation.told import told
 from account_reviews.presentation.tones import tone_of
 
 if TYPE_CHECKING:
@@ -30,10 +32,12 @@ _REQUEST: Final = re.compile(r", request [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]
 _WORK: Final = {
     "AccountReview": "review", "ReviewCycle": "cycle", "MemorySync": "sync of the memory",
 }  # fmt: skip
+_PROCESS: Final = re.compile(r"\d+@\S+")
+"""How the SDK calls a process."""
 _REFUSED: Final = ("permission_denied", "approval_refused")
 _NAMES_ITS_ACTOR: Final = ("approval_decided", "approval_refused", "asked")
 _PEOPLE: Final = "people/"
-_PREFIXES: Final = (_PEOPLE, "review/", "schedule/", "account/", "cycle/cycle/")
+_PREFIXES: Final = (_PEOPLE, "review/", "schedule/", "account/")
 
 
 def cells(row: Row, words: "ListWords", accounts: Mapping[str, str | None]) -> tuple[object, ...]:
@@ -43,7 +47,7 @@ def cells(row: Row, words: "ListWords", accounts: Mapping[str, str | None]) -> t
         words.moment(datetime.fromisoformat(row["at"])),
         happened(row, words),
         about(row, accounts),
-        words.person(row["actor"]),
+        who(row["actor"], words),
         Cell(severity, None, tone_of(severity)),
         row["event_type"],
         row["action"],
@@ -60,7 +64,7 @@ def happened(row: Row, words: "ListWords") -> str:
     if isinstance(text, str) and "line" in details:
         text = _REQUEST.sub("", text)
         by = row["actor"] if action in _NAMES_ITS_ACTOR else None
-        return sentence({"kind": action, "text": text, "by": by}, words)
+        return told(sentence({"kind": action, "text": text, "by": by}, words), words)
     if str(row["resource"]).startswith(_PEOPLE):
         return _at_the_door(action, text)
     if kind in ("session_started", "session_ended"):
@@ -69,11 +73,16 @@ def happened(row: Row, words: "ListWords") -> str:
         return f"{work} {kind.partition('_')[2]}" + (f": {outcome}" if outcome else "")
     if kind == "request_made":
         return f"Asked for: {_asked(action)}"
-    told = term_of(kind)
-    told = told[:1].upper() + told[1:]
+    said = term_of(kind)
+    said = said[:1].upper() + said[1:]
     if kind in _REFUSED and isinstance(text, str):
-        return f"{told}: {text}"
-    return f"{told}: {term_of(action)}" if kind == "crm_write" else told
+        return told(f"{said}: {text}", words)
+    return f"{said}: {term_of(action)}" if kind == "crm_write" else said
+
+
+def who(actor: str | None, words: "ListWords") -> str:
+    """Who did it, by name; a process of ours, known by its number and machine, is a worker."""
+    return "a worker" if actor and _PROCESS.fullmatch(actor) else words.person(actor)
 
 
 def about(row: Row, accounts: Mapping[str, str | None]) -> Cell:
@@ -81,8 +90,11 @@ def about(row: Row, accounts: Mapping[str, str | None]) -> Cell:
     account, resource = row["account_id"], str(row["resource"])
     if account:
         return account_cell(accounts.get(account), account)
+    resource = resource.replace("cycle/cycle/", "cycle/", 1)
     for prefix in _PREFIXES:
         resource = resource.removeprefix(prefix)
+    if resource.startswith("cycle/"):
+        return Cell(f"cycle {short_cycle(resource)}")
     return Cell(resource)
 
 

@@ -144,7 +144,8 @@ def _late(text: str, person: Callable[[str], str]) -> str:
         return text
     what = "the request" if found["what"] == "the request" else "the change"
     state = TERMS.get(found["state"], found["state"])
-    return f"{what} is already {state}" + (f" by {person(found['by'])}" if found["by"] else "")
+    by = f" by {person(found['by'])}" if found["by"] else ""
+    return f"{what} is already {state}" + (f", approved{by}" if by and state == "written" else by)
 
 
 def _in_words(text: str) -> str:

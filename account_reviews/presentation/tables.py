@@ -77,9 +77,21 @@ AS_IT_FITS: Final = View()
 
 
 class Table(NamedTuple):
-    """Lines of a table: of cells, each with its tone. The first one holds the headings."""
+    """Lines of a table: of cells, each with its tone. The first one holds the headings.
+
+    `starts`: in which line each row begins.
+    """
 
     lines: list[list[tuple[str, Tone | None]]]
+    starts: list[int]
+
+    def in_lines(self, room: int) -> tuple["Table", int]:
+        """The rows that have room in so many lines, below the headings, and how many have not."""
+        if len(self.lines) <= room or not self.starts:
+            return self, 0
+        ends = [*self.starts[1:], len(self.lines)]
+        count = sum(end <= room for end in ends)
+        return Table(self.lines[: self.starts[count]], self.starts[:count]), len(ends) - count
 
 
 def facts(what: str, how: str) -> tuple[Column, Column]:
@@ -163,9 +175,11 @@ def laid_out(
             cells, widths = full, {place: natural[place] for place in widths}
     kept = [place for place in kept if place in widths]
     lines = [_line([(columns[p].heading, None) for p in kept], columns, kept, widths)]
+    starts = []
     for number in range(len(rows)):
+        starts.append(len(lines))
         lines += _row([cells[p][number] for p in kept], columns, kept, widths, more)
-    return Table(lines)
+    return Table(lines, starts)
 
 
 def _fitted(

@@ -32,11 +32,19 @@ def print_table(
     """A table on stdout that fits the terminal. A name in place of a column is its heading.
 
     `rows` hold a cell for each column, also for those that are not shown: a `Cell`, or any value.
-    `last`: lines below, seen in the pager too. With `view.pager` a table that is longer than the
+    `last`: lines below, seen in the pager too. With `view.watch` as many rows as the terminal has
+    lines for, and how many more there are. With `view.pager` a table that is longer than the
     terminal is shown by PAGER. BadInputError for a column that `view` names and that is not there.
     """
     known = [one if isinstance(one, Column) else Column(one, one) for one in columns]
     table = laid_out(known, list(rows), room(), view=view, more=_sign_for_more())
+    if view.watch and on_terminal():
+        below = 1 + (len(last.splitlines()) + 1 if last else 0)
+        screen = shutil.get_terminal_size().lines - below  # the cursor stands below all
+        table, left = table.in_lines(screen)
+        if left:
+            table, left = table.in_lines(screen - (1 if last else 2))
+            last = f"and {left:,} more" + (f"\n{last}" if last else "")
     styled = shows_styles()
     header, *others = ([_cell(text, tone, styled) for text, tone in line] for line in table.lines)
     if styled:

@@ -31,6 +31,9 @@ TOOLS: Final = ("crm.", "memory.")
 SCHEDULE_MEMO: Final = "schedule"
 """Memo key under which a started workflow finds its schedule's entry."""
 
+PREVIEW_PREFIX: Final = "preview-of-"
+"""How a schedule begins that is made to look ahead, and is gone again."""
+
 MOST_OF_AN_ID: Final = 1000
 """Characters that the server takes for a workflow id."""
 

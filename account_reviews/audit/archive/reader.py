@@ -17,6 +17,7 @@ from account_reviews.domain.errors import BadInputError
 from account_reviews.store.cursors import make_cursor, read_cursor
 from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import Statements
+from account_reviews.temporal.names import PREVIEW_PREFIX
 
 DEFAULT_LIMIT: Final = 50
 MOST_LIMIT: Final = 1000
@@ -49,6 +50,8 @@ class Filters:
     """Not included."""
     text: str | None = None
     """Somewhere in action, resource or details; ASCII letters in any case."""
+    previews: bool = True
+    """Also the schedules that are made to look ahead, and gone again."""
 
     def document(self) -> dict[str, Any]:
         """Those that are set, without tenant and times, as JSON."""
@@ -206,6 +209,9 @@ def conditions(wanted: Filters) -> tuple[list[str], dict[str, Any]]:
         if given is not None:
             clauses.append(clause)
             values[name] = given
+    if not wanted.previews:
+        clauses.append("not starts_with(resource, :preview)")
+        values["preview"] = f"schedule/{PREVIEW_PREFIX}"
     return clauses, values
 
 

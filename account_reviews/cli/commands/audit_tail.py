@@ -99,7 +99,7 @@ async def _tail(
     async with open_session() as parts:
         wanted = await _meant(parts, wanted, given)
         if business:
-            wanted = replace(wanted, types=_business())
+            wanted = replace(wanted, types=_business(), previews=False)
         reader = AuditReader(parts.audit.statements)
         if given["review"] is not None:
             await _need_review(parts, reader, wanted)
@@ -268,12 +268,12 @@ def _print_row(row: "Row", words: "ListWords | None") -> None:
     if words is None:
         print_line(_shown(row))
         return
-    from account_reviews.presentation.audit_words import about, happened
+    from account_reviews.presentation.audit_words import about, happened, who
 
     severity = "" if row["severity"] == "info" else f"  [{row['severity']}]"
     at = words.moment(datetime.fromisoformat(row["at"]))
-    who = words.person(row["actor"])
-    say(f"{at}  {about(row, {}).text}: {happened(row, words)} ({who}){severity}")
+    by = who(row["actor"], words)
+    say(f"{at}  {about(row, {}).text}: {happened(row, words)} ({by}){severity}")
 
 
 def _shown(row: "Row") -> dict[str, Any]:

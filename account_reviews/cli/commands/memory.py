@@ -13,7 +13,7 @@ from account_reviews.cli.commands import memory_sync
 from account_reviews.cli.following import say_next
 from account_reviews.cli.lists import Rows, show_list, show_rows, takes_view
 from account_reviews.cli.options import Cursor, Output
-from account_reviews.cli.output import Format, print_json, run
+from account_reviews.cli.output import Format, is_wide, print_json, run
 from account_reviews.presentation.tables import AS_IT_FITS, Column, View
 
 if TYPE_CHECKING:
@@ -97,9 +97,10 @@ def timeline(
 def _row(hit: MemoryHit, words: ListWords) -> tuple[object, ...]:
     from account_reviews.presentation.review_table import time_cell
     from account_reviews.presentation.tables import word_cell
+    from account_reviews.presentation.text_width import cut
 
     what = " ".join(f"{hit.title or ''} {hit.text}".split())
-    shown = what if len(what) <= _SHOWN_CHARS else what[: _SHOWN_CHARS - 3] + "..."
+    shown = what if is_wide() else cut(what, _SHOWN_CHARS)
     source = "/".join(part for part in (hit.source.system, hit.source.record_id) if part)
     return time_cell(hit.occurred_at, words), word_cell(hit.kind.value), shown, source
 

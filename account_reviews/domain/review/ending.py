@@ -2,6 +2,7 @@
 
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.memory import MemoryItem, MemoryKind, MemorySource
+from account_reviews.domain.person_names import name_of
 from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.bounds import cut
 from account_reviews.domain.review.control import outcome_wanted
@@ -111,11 +112,11 @@ def memory_items(state: ReviewState) -> tuple[MemoryItem, ...]:
 
 
 def _called(state: ReviewState, who: str) -> str:
-    """The owner by name, who may have decided under an id."""
+    """The owner by name, who may have decided under an id, or a name in other letters."""
     read = state.snapshot
-    if read is None or read.owner_name is None or who != read.owner_id:
+    if read is None or read.owner_name is None or read.owner_id is None:
         return who
-    return read.owner_name
+    return name_of(who, {read.owner_id: read.owner_name})
 
 
 def _account_name(state: ReviewState) -> str:

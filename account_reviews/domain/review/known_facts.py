@@ -12,6 +12,7 @@ from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.records import AccountSnapshot, Note, Record, RecordRef, RecordType
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.vocabulary import term_of
+from account_reviews.domain.words import beginning
 
 SHOWN_TEXT: Final = 160
 """Characters of what somebody wrote, in a sentence."""
@@ -113,8 +114,7 @@ def cite_note(note: Note) -> Evidence:
 
 def shortened(text: str, most: int = SHOWN_TEXT) -> str:
     """On one line, and its beginning when it is long."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= most else f"{flat[: most - 1].rstrip()}…"
+    return beginning(" ".join(text.split()), most)
 
 
 def day(at: Timestamp) -> str:

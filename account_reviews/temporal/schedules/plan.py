@@ -32,6 +32,7 @@ from account_reviews.domain.schedule.entry import (
     warnings_of,
 )
 from account_reviews.domain.schedule.turning import warnings_at, windows
+from account_reviews.temporal.names import PREVIEW_PREFIX
 from account_reviews.temporal.schedules.entries import (
     MANAGED_BY,
     Builder,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from account_reviews.store.schedule_runs import ScheduleRunStore
 
 NEXT_SHOWN: Final = 5
-PREVIEW_PREFIX: Final = "preview-of-"
 _AT_ONCE: Final = 16
 _TRIES: Final = 5
 _T = TypeVar("_T")

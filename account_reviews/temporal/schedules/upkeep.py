@@ -19,9 +19,8 @@ from account_reviews.domain.schedule.entry import ScheduleEntry, ScheduleKind
 from account_reviews.domain.schedule.lateness import Judgement, Verdict
 from account_reviews.domain.schedule.runs import CloseRun, OpenRun, RunStatus
 from account_reviews.store.schedule_runs import ScheduleRunStore
-from account_reviews.temporal.names import schedule_id
+from account_reviews.temporal.names import PREVIEW_PREFIX, schedule_id
 from account_reviews.temporal.schedules.entries import Standing, find, listed, spec_for
-from account_reviews.temporal.schedules.plan import PREVIEW_PREFIX
 
 SOON: Final = timedelta(days=365)
 PREVIEW_AGE: Final = timedelta(hours=1)

@@ -182,3 +182,24 @@ def test_a_terminal_has_colours_and_a_pager(environment: dict[str, str]) -> None
 def test_a_pager_that_is_not_there_is_done_without(environment: dict[str, str]) -> None:
     shown = on_terminal({**environment, "PAGER": "no-such-program"}, "list")
     assert accounts(shown.partition("Next:")[0]) == ["ac-1", "ac-2", "ac-10", "ac-9"]
+
+
+def test_a_watched_list_that_is_longer_than_the_terminal_keeps_its_headings(
+    environment: dict[str, str],
+) -> None:
+    main, side = pty.openpty()
+    watching = subprocess.Popen(
+        [*CLI, "list", "--watch"],
+        env={**environment, "LINES": "5", "COLUMNS": "80"}, cwd=ROOT,
+        stdin=side, stdout=side, stderr=side,
+    )  # fmt: skip
+    os.close(side)
+    shown = b""
+    while b"more" not in shown:
+        shown += os.read(main, 4096)
+    watching.send_signal(signal.SIGINT)
+    watching.wait(timeout=60)
+    os.close(main)
+    lines = shown.decode().splitlines()
+    assert "Account" in lines[0]
+    assert lines[-1].endswith("and 2 more") or "and 3 more" in shown.decode()

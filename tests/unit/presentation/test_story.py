@@ -115,7 +115,7 @@ def test_a_cycle_is_named_as_lists_name_it() -> None:
     ("text", "told"),
     [
         ("item df7b501f4f26797e is already executed by ow-1 at 2026-11-30T09:44:22.000576Z",
-         "the change is already written by Ann Lee"),
+         "the change is already written, approved by Ann Lee"),
         ("the request is already expired at 2026-11-30T09:44:22Z",
          "the request is already expired"),
         ("a rejection needs a reason", "a rejection needs a reason"),

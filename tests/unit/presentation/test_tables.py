@@ -168,3 +168,15 @@ def test_accounts_are_sorted_with_and_without_a_name() -> None:
     rows = [(account_cell("Fjord", "ac-2"),), (account_cell(None, "ac-10"),)]
     assert in_order([Column("account", "Account")], rows, "account") == [1, 0]
     assert in_order([Column("account", "Account")], rows, "-account") == [0, 1]
+
+
+def test_rows_that_have_no_room_are_counted_and_none_is_torn() -> None:
+    columns = (Column("id", "Id"), Column("why", "Why", folds=True))
+    rows = [("a", "three four five"), ("b", "three four five"), ("c", "five")]
+    table = laid_out(columns, rows, 14)
+    assert [len(table.lines), table.starts] == [6, [1, 3, 5]]
+    for room, kept, left in ((9, 6, 0), (6, 6, 0), (5, 5, 1), (4, 3, 2), (2, 1, 3), (0, 1, 3)):
+        shown, more = table.in_lines(room)
+        assert (len(shown.lines), more) == (kept, left)
+        assert text_of(shown)[0].split() == ["Id", "Why"]
+    assert laid_out(columns, [], 9).in_lines(0)[1] == 0

@@ -24,6 +24,7 @@ from account_reviews.domain.memory import MemoryHit, MemoryKind
 from account_reviews.domain.policy.model import Policy
 from account_reviews.domain.proposals import Action
 from account_reviews.domain.records import Account, Record, RecordRef, RecordType
+from account_reviews.domain.words import beginning
 
 LINE = 150
 TEXT = 5000
@@ -188,8 +189,7 @@ def steps(context: Context, *planned: tuple[str, str]) -> tuple[NextStep, ...]:
 
 def line(text: str) -> str:
     """One line of at most 150 characters."""
-    flat = clean(text)
-    return flat if len(flat) <= LINE else flat[: LINE - 3].rstrip() + "..."
+    return beginning(clean(text), LINE)
 
 
 def clean(text: str) -> str:
