@@ -83,11 +83,8 @@ def item_lines(
 ) -> list[str]:
     """One change: what it does, why, what differs, and from which sources that is known."""
     change = item.change
-    told = words.change(change)
-    if not change.action.creates and change.record.type != "account":
-        told = f"{change.record.name or change.record.id} ({change.record.type}): {told}"
     lines = [
-        *wrapped(f"Item {place} of {count}: {told}"),
+        *wrapped(f"Item {place} of {count}: {words.change(change)}"),
         *(wrapped(standing, "  ") if (standing := _standing(item, words)) else ()),
         *wrapped(f"why: {words.prose(change.rationale)}", "  "),
     ]

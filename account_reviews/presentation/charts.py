@@ -94,15 +94,20 @@ def risk_chart(
     return Chart(name, title, f"Accounts by risk level: {told}.", tuple(bars), note)
 
 
-def value_chart(words: Words, owners: Iterable[Mapping[str, Any]]) -> Chart:
-    """Annual revenue of accounts with a high or critical risk per owner, largest first."""
+def value_chart(
+    words: Words, owners: Iterable[Mapping[str, Any]], unknown: Mapping[str, int]
+) -> Chart:
+    """Annual revenue of accounts with a high or critical risk per owner, largest first.
+
+    `unknown`: owner id -> how many of these accounts have a revenue that nobody knows.
+    """
     found = [owner for owner in owners if owner["accounts_at_risk"]]
     found.sort(key=lambda one: (-_money(one["at_risk_value"]), one["owner_id"]))
     most = max((_money(one["at_risk_value"]) for one in found), default=Decimal())
     bars = tuple(
         Bar(
             label=owner_name(one),
-            text=_value_text(words, one),
+            text=_value_text(words, one, unknown.get(one["owner_id"], 0)),
             length=_scaled(_money(one["at_risk_value"]), most),
             tone="hot",
         )
@@ -171,8 +176,7 @@ def _level(
     return said if before is None else f"{said} (before {before.get(level, 0)})"
 
 
-def _value_text(words: Words, one: Mapping[str, Any]) -> str:
-    unknown = one["at_risk_value_unknown_accounts"]
+def _value_text(words: Words, one: Mapping[str, Any], unknown: int) -> str:
     if one["at_risk_value"] is None:
         return f"{UNKNOWN} ({one['accounts_at_risk']})"
     return words.money(one["at_risk_value"]) + (f" + {unknown} unknown" if unknown else "")

@@ -55,6 +55,8 @@ class AccountView:
     changes: tuple[Claim, ...]
     unchanged: str
     """What is said where there are no changes."""
+    why: str | None
+    """The reason of what is most urgent in it."""
     advice: tuple[Advised, ...]
 
     @property
@@ -149,7 +151,7 @@ class _Maker:
         what = words.count(self._brief.accounts_total, "account")
         grave, money = f"{figures.at_risk} with high or critical risk", figures.at_risk_value
         if figures.at_risk:
-            grave += worth(money.value, money.unknown, words)
+            grave += worth(money.value, figures.at_risk_of_unknown_value, words)
         return f"{what}, {grave}."
 
     def _changed(self) -> str:
@@ -203,6 +205,7 @@ class _Maker:
             until=due,
             note=self._note(line),
             changes=self._changes(update),
+            why=self._tell.prose(advice[0].rationale) if advice else None,
             advice=tuple(self._advised(one, line, update) for one in advice),
         )
 
@@ -279,6 +282,7 @@ def account_view(line: AccountLine, words: Words, beside: Surroundings) -> Accou
         unchanged="This account is reviewed for the first time."
         if line.first_review
         else "No updates.",
+        why=None,
         advice=(),
     )
 

@@ -170,6 +170,7 @@ class _Maker:
         self._portfolio = portfolio
         self._since = portfolio["since_last"]
         self._briefs = briefs
+        self._unvalued = {one.owner_id: one.figures.at_risk_of_unknown_value for one in briefs}
         self._words = words
         self._beside = beside
 
@@ -205,9 +206,10 @@ class _Maker:
         portfolio, words = self._portfolio, self._words
         what = words.count(portfolio["total_accounts"], "account")
         grave = portfolio["accounts_at_risk"]
-        unknown = portfolio["at_risk_value_unknown_accounts"]
-        money = worth(portfolio["at_risk_value"], unknown, words) if grave else ""
-        return f"{grave} of {what} with high or critical risk{money}."
+        money = worth(portfolio["at_risk_value"], sum(self._unvalued.values()), words)
+        doubtful = portfolio["risk_distribution"].get(UNKNOWN, 0)
+        more = f" Of {words.count(doubtful, 'account')} the risk is unknown." if doubtful else ""
+        return f"{grave} of {what} with high or critical risk{money if grave else ''}.{more}"
 
     def _trend(self) -> str:
         before = self._since["risk_before"]
@@ -230,6 +232,10 @@ class _Maker:
             for kind in ("newly_at_risk", "risk_up", "risk_down", "new_accounts")
             for one in self._since[kind]
         }
+        why: dict[str, str] = {}
+        for brief in self._briefs:
+            for one in brief.recommendations:  # the most urgent one first
+                why.setdefault(one.account_id, self._words.prose(one.rationale))
         found = []
         for line in by_danger(lines, self._beside.values):
             view = account_view(line, self._words, self._beside)
@@ -239,6 +245,7 @@ class _Maker:
                     view,
                     owner=owner_title(owners[line.account_id], self._words),
                     risk=replace(view.risk, trend=trend),
+                    why=why.get(line.account_id),
                     decide=decisions(
                         self._beside.of_account(line.account_id),
                         self._words,
@@ -292,6 +299,8 @@ class _Maker:
             ("pipeline", "open deals"),
         ):
             unknown = portfolio[f"{name}_unknown_accounts"]
+            if name == "at_risk_value":
+                unknown = sum(self._unvalued.values())
             more = f", of {unknown} {UNKNOWN}" if unknown else ""
             yield self._words.money(portfolio[name]), f"{what}{more}"
         yield (
@@ -303,7 +312,7 @@ class _Maker:
         portfolio, words = self._portfolio, self._words
         return (
             charts.health_chart(words, portfolio["health_distribution"]),
-            charts.value_chart(words, portfolio["owners"]),
+            charts.value_chart(words, portfolio["owners"], self._unvalued),
             charts.risk_chart(words, portfolio["risk_distribution"], self._since["risk_before"]),
             charts.uptake_chart(words, portfolio["uptake"]),
         )
@@ -336,8 +345,8 @@ class _Maker:
         uptake = {one["owner_id"]: one["acceptance_rate"] for one in portfolio["uptake"]}
         changed = {brief.owner_id: brief.accounts_with_news for brief in self._briefs}
         for one in portfolio["owners"]:
-            rate, unknown = uptake.get(one["owner_id"]), one["at_risk_value_unknown_accounts"]
-            value = words.money(one["at_risk_value"])
+            rate, unknown = uptake.get(one["owner_id"]), self._unvalued.get(one["owner_id"], 0)
+            value = words.money(one["at_risk_value"]) if one["accounts_at_risk"] else "–"
             yield OwnerRow(
                 name=owner_title(one, words),
                 accounts=one["accounts"],

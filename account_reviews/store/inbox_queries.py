@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.proposals import Action
+from account_reviews.domain.records import RecordRef
 from account_reviews.store.cursors import make_place, read_place
 from account_reviews.store.sql_files import read_sql
 from account_reviews.store.statements import Row, Statements
@@ -40,6 +41,7 @@ class InboxItem(NamedTuple):
     hash: str
     title: str
     action: Action
+    record: RecordRef
     before: Mapping[str, Scalar]
     after: Mapping[str, Scalar]
     due_in_seconds: int | None
@@ -164,6 +166,7 @@ def _item(item: Mapping[str, Any]) -> InboxItem:
         hash=change["hash"],
         title=change["title"],
         action=Action(change["action"]),
+        record=RecordRef.model_validate(change["record"]),
         before=change.get("before") or {},
         after=change["after"],
         due_in_seconds=change.get("due_in_seconds"),

@@ -59,6 +59,11 @@ class Figures(Model):
         """Accounts at risk."""
         return sum(self.risk_distribution[level] for level in AT_RISK)
 
+    @property
+    def at_risk_of_unknown_value(self) -> int:
+        """Accounts at risk of which the annual revenue is not known."""
+        return self.at_risk - self.at_risk_value.known
+
     def __add__(self, other: "Figures") -> "Figures":
         return Figures(
             accounts=self.accounts + other.accounts,

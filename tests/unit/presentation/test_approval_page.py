@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.review.approvals import Decided
 from account_reviews.domain.review.past_decisions import PastDecision, past_decisions
 from account_reviews.domain.review.terms import RACE, Terms
@@ -23,7 +24,7 @@ from account_reviews.presentation.approval_page import (
 from account_reviews.presentation.review_documents import request_document
 from account_reviews.presentation.text_width import width_of
 from account_reviews.presentation.words import Words
-from tests.support.requests import NOW, message, opened, task
+from tests.support.requests import NOW, contact_change, message, opened, task
 
 WORDS = Words(now=NOW, people={"ow-1": "Ann Lee"})
 NAMES = ("Fjord Optics", "\u0634\u0631\u06a9\u062a", "\U0001f33f " * 60, "x" * 300, "株式会社" * 40)
@@ -93,6 +94,33 @@ def test_what_was_decided_before_is_told_with_who_and_why() -> None:
     assert head == "Before, on this account:"
     assert "rejected by Ann Lee" in line
     assert past_lines([], WORDS) == []
+
+
+def test_what_a_cancelled_review_left_undone_was_decided_by_nobody() -> None:
+    ended = opened().close_open_items(ItemState.SKIPPED, NOW, "by root: again")
+    assert past_decisions([ended]) == ()
+
+
+def test_another_record_than_the_account_is_named_once() -> None:
+    (item,) = opened(contact_change()).items
+    first = item_lines(item, 1, 1, WORDS)[0]
+    assert first == "Item 1 of 1: Contact Conny, Email: old → new@example.com"
+
+
+def test_what_was_proposed_before_an_edit_is_told_as_it_was_shown() -> None:
+    proposed = task(due_in_seconds=86_400)
+    proposed = proposed.model_copy(
+        update={"after": {**proposed.after, "due_at": "2026-10-02T10:00:00Z"}}
+    )
+    edited = proposed.model_copy(
+        update={
+            "after": {**proposed.after, "due_at": "2026-10-05T10:00:00Z"},
+            "due_in_seconds": None,
+        }
+    )
+    (item,) = opened(edited).items
+    lines = item_lines(item.model_copy(update={"original": proposed}), 1, 1, WORDS)
+    assert "  Due: Mon 5 Oct, 10:00 (proposed was 1 day after it is written)" in lines
 
 
 def test_a_late_decision_is_told_who_was_first_in_words() -> None:

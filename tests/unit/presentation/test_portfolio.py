@@ -97,6 +97,7 @@ def test_every_bar_has_its_words_beside_it() -> None:
             assert not list(drawn.iter("text"))
         ids += [one.get("id") or "" for one in chart.iter() if one.get("id")]
     assert len(ids) == len(set(ids))
+    assert "style=" not in page
 
 
 def test_no_name_of_a_chart_is_cut() -> None:
@@ -128,10 +129,30 @@ def test_unknown_money_is_said_and_has_no_bar() -> None:
         "at_risk_value": None,
         "at_risk_value_unknown_accounts": 2,
     }
-    (bar,) = charts.value_chart(WORDS, [owner]).bars
+    (bar,) = charts.value_chart(WORDS, [owner], {"ben": 2}).bars
     assert (bar.label, bar.text, bar.length) == ("ben", "unknown (2)", 0)
     page = render_cycle(document(), "md")
     assert "- 120,000 annual revenue, of 1 unknown" in page
+
+
+def test_of_the_accounts_at_risk_the_report_says_why_and_what_is_not_known() -> None:
+    for form in ("md", "html"):
+        page = render_cycle(document(), form)
+        told = document()["briefs"]
+        grave = {
+            line["account_id"]
+            for brief in told
+            for line in brief["accounts"]
+            if line["risk_level"] in ("high", "critical")
+        }
+        reasons = [
+            one["rationale"]
+            for brief in told
+            for one in brief["recommendations"]
+            if one["account_id"] in grave
+        ]
+        assert grave
+        assert any(WORDS.prose(one).split(":")[0] in page for one in reasons)
 
 
 def test_many_owners_are_cut_and_it_is_said() -> None:
