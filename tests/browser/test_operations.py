@@ -67,7 +67,10 @@ async def test_everything_is_stopped_and_let_go_on_with_reasons(
     await expect(page.get_by_role("alert")).to_contain_text("Somebody is in the CRM")
     assert running.reviews.json("stop-all", "--status")["by"] == "Olga"
     await page.goto(running.url + "/operations")
-    await expect(page.get_by_role("alert")).to_contain_text("stopped by Olga")
+    await expect(page.get_by_role("alert")).to_contain_text("stopped by Olga since")
+    await expect(page.get_by_role("alert")).not_to_contain_text(re.compile(r"\d-\d\d"))
+    await page.goto(running.url + "/requests/ac-038-1")
+    await expect(page.locator("main")).to_contain_text("written once everything goes on")
     await page.goto(running.url + "/accounts/ac-001")
     await page.get_by_role("button", name="Start a review").click()
     await expect(page.get_by_role("alert")).to_contain_text("Nothing can be started")

@@ -87,6 +87,7 @@ async def _page(
         status,
         **{
             "just": None, "unknown": None, "is_sent": False, "late": None, "problem": None,
+            "halt": await site.parts.halt_history.current(site.parts.settings.tenant),
             "link": opened, "seats": (), "may": opened.problem is None,
             "is_own": is_all_own(view.request, opened.claims.by),
             "why_not": opened.problem,

@@ -54,6 +54,7 @@ async def overview(
         who,
         "operations.html.j2",
         report=report,
+        halt=await site.parts.halt_history.current(site.parts.settings.tenant),
         level=_LEVELS.get(report.level, report.level),
         names=_NAMES,
         budget=budget,

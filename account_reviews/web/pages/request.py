@@ -263,6 +263,7 @@ async def _page(
         **{
             "just": None, "unknown": None, "is_sent": False, "late": None, "problem": None,
             "link": None,
+            "halt": await site.parts.halt_history.current(site.parts.settings.tenant),
             "seats": seats, "may": may or bool(seats), "why_not": why,
             "is_own": not seats and is_all_own(view.request, who.name),
             "action": f"/requests/{_name(view)}/decide{along}",
