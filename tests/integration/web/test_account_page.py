@@ -147,7 +147,7 @@ async def test_a_long_past_is_shown_a_page_at_a_time(web: Web, engine: AsyncEngi
         assert "The open review: running" in page
         assert ("Show the newest" in page) == (pages > 0)
         begun += [at for at, said in ENTRY.findall(page) if "started a review" in said]
-        earlier = re.search(r'href="([^"]*)#timeline">Show earlier', page)
+        earlier = re.search(r'href="([^"]*)#timeline"[^>]*>Show earlier', page)
         path, pages = earlier[1] if earlier else None, pages + 1
     assert (pages, len(begun)) == (3, 25)
     assert begun == sorted(begun, reverse=True)
