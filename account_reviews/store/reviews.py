@@ -165,17 +165,17 @@ class ReviewStore:
         """Together with the rows of the review whose write it took back."""
         async with self._transaction() as connection:
             await self._save(connection, state, settled)
-            shown = await show_what_it_undid(connection, state)
+            shown = await show_what_it_undid(connection, state, self._rules)
         if not shown:  # that one may be under way to its rows at this moment
             async with self._transaction() as connection:
-                await show_what_it_undid(connection, state)
+                await show_what_it_undid(connection, state, self._rules)
 
     async def _show_what_was_undone(self, state: ReviewState) -> None:
         async with self._statements() as connection:
             if not await were_undone(connection, state):
                 return
         async with self._transaction() as connection:
-            await show_what_was_undone(connection, state)
+            await show_what_was_undone(connection, state, self._rules)
 
     async def state_of(self, tenant: str, run_id: str) -> ReviewState | None:
         """A review as its row has it, or as it was archived; None when it is not stored."""
@@ -212,9 +212,10 @@ class ReviewStore:
             values = {"run_id": state.run_id, "known": known}
             await connection.execute(_DELETE_REQUESTS, values)  # the save ends all others
             await self._save(connection, state, settled)
-        async with self._transaction() as connection:
-            await show_what_was_undone(connection, state)
-            await show_what_it_undid(connection, state)
+            await show_what_was_undone(connection, state, self._rules)
+        async with self._transaction() as connection:  # and what came between
+            await show_what_was_undone(connection, state, self._rules)
+            await show_what_it_undid(connection, state, self._rules)
         return True
 
     async def missing_documents(self, state: ReviewState) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """`reviews undo` as a person uses it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from account_reviews.domain.canonical import rfc3339
 from account_reviews.local.stack import LocalStack
 from tests.support.commands import Reviews, rows
-from tests.support.stack_trail import trail_is_whole
+from tests.support.stack_trail import rest, trail_is_whole
 from tests.support.waiting import until
 
 Worker = subprocess.Popen[str]
@@ -30,6 +33,16 @@ ROW = {
     ),
 }
 WHY = ("--reason", "wrong account")
+LAST_LINE = """
+    select run_id, state->'timeline' as lines, state->'timeline'->-1 as line,
+        (state->'timeline'->-1->>'at')::timestamptz + interval '1 second' as later
+    from reviews.review_runs where review_id = :review
+"""
+TELL = text(
+    "update reviews.review_runs"
+    " set state = jsonb_set(state, '{timeline}', cast(:lines as jsonb)),"
+    " updated_at = updated_at - interval '1 hour' where run_id = :run_id"
+)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +128,31 @@ async def test_a_write_is_taken_back_by_an_approval(
         review=row["review_id"],
     )
     assert known == [{"account_id": "ac-034", "tenant": "default"}]
-    assert reviews.json("audit", "verify")["ok"] is True
+    await rest(stack_engine)
+    found = reviews.json("audit", "verify")
+    assert (found["ok"], found["missing"], found["warnings"]) == (True, [], [])
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_line_of_a_release_before_is_proved_by_the_undo(
+    reviews: Reviews, stack_engine: AsyncEngine
+) -> None:
+    """It added lines of what was taken back, and left nothing for the trail."""
+    await rest(stack_engine)
+    (kept,) = await rows(stack_engine, LAST_LINE, review="review/ac-034")
+    assert kept["line"]["kind"] == "item_undone"
+    untold = "1 lines of what was taken back have no row"
+    for line, ok in ((kept["line"], True), ({**kept["line"], "at": rfc3339(kept["later"])}, False)):
+        await tell(stack_engine, kept["run_id"], [*kept["lines"], line])
+        found = reviews.quick("audit", "verify", "-o", "json").document(0 if ok else 1)
+        assert found["ok"] is ok
+        assert any(untold in one for one in found["warnings"]) is ok
+    await tell(stack_engine, kept["run_id"], kept["lines"])
+
+
+async def tell(engine: AsyncEngine, run_id: str, lines: list[Any]) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(TELL, {"run_id": run_id, "lines": json.dumps(lines)})
 
 
 @pytest.mark.usefixtures("workers")

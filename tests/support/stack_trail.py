@@ -12,6 +12,18 @@ OPEN_STARTS = (
 )
 IDS = "select event_id from audit.audit_events where run_id = :run and source = 'history'"
 
+RESTED = (
+    "update reviews.audit_facts set put_at = put_at - interval '1 hour'",
+    "update reviews.review_runs set updated_at = updated_at - interval '1 hour'",
+)
+
+
+async def rest(engine: AsyncEngine) -> None:
+    """Let an hour pass: what was saved a minute ago is held against the trail."""
+    async with engine.begin() as connection:
+        for statement in RESTED:
+            await connection.exec_driver_sql(statement)
+
 
 async def trail_is_whole(reviews: Reviews, address: str, engine: AsyncEngine) -> None:
     """Reconcile as a person does; then each event has one row, and each attempt an end."""

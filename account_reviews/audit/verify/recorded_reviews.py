@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,10 +17,13 @@ from account_reviews.domain.audit.entries import review_base, review_entries
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.store.sql_files import read_sql
+from account_reviews.temporal import names
 
 _STATES: Final = text(read_sql("account_reviews.audit.verify", "states.sql"))
 _RECORDED: Final = text(read_sql("account_reviews.audit.verify", "recorded_of_runs.sql"))
 _STAND_INS: Final = text("select event_id from audit.audit_events where event_id = any(:ids)")
+_LEFT: Final = text("select event_id from reviews.audit_facts where event_id = any(:ids)")
+_TOLD_BY_UNDOS: Final = text(read_sql("account_reviews.audit.verify", "told_by_undos.sql"))
 _COLUMNS: Final = ("event_type", "actor", "action", "resource")
 
 
@@ -28,7 +31,7 @@ async def add_recorded_reviews(
     report: Report, main: AsyncConnection, trail: AsyncConnection, rules: Rules, scope: Scope
 ) -> None:
     """Every line of a timeline and every phase that a saved review holds, and no other."""
-    after, otherwise = "", 0
+    after, otherwise, untold = "", 0, 0
     while True:
         values = {"since": scope.since, "review": scope.review_id, "after": after}
         rows = (await main.execute(_STATES, values)).all()
@@ -47,7 +50,8 @@ async def add_recorded_reviews(
                 report.warnings.append(f"{row.run_id}: {why}")
                 continue
             there = recorded[row.run_id]
-            otherwise += await _compare(report, trail, state, rules, there)
+            found = await _compare(report, state, rules, there, main, trail)
+            otherwise, untold = otherwise + found.otherwise, untold + found.untold
             if row.closed:
                 _find_strange(report, state, there)
     if otherwise:
@@ -55,16 +59,30 @@ async def add_recorded_reviews(
             f"{otherwise} rows tell of requests and decisions otherwise than this version and "
             "policy do by the states of the reviews"
         )
+    if untold:
+        report.warnings.append(
+            f"{untold} lines of what was taken back have no row of their own, as releases before "
+            "left none: the rows of the reviews that took it back are the proof of them"
+        )
+
+
+class _Compared(NamedTuple):
+    """What is no fault."""
+
+    otherwise: int
+    """Rows of requests and decisions that differ in their details alone."""
+    untold: int
+    """Lines of writes that were taken back, of which only the undo's own rows tell."""
 
 
 async def _compare(
     report: Report,
-    trail: AsyncConnection,
     state: ReviewState,
     rules: Rules,
     recorded: Sequence[Any],
-) -> int:
-    """Gives how many rows of requests and decisions differ in their details alone."""
+    main: AsyncConnection,
+    trail: AsyncConnection,
+) -> _Compared:
     base = review_base(state, None)
     expected = {
         entry["body"]["event_id"]: {**entry["body"], **base}
@@ -76,8 +94,10 @@ async def _compare(
     if absent:
         ids = {"ids": [stand_in_id(one) for one in absent]}
         stand_ins = set((await trail.execute(_STAND_INS, ids)).scalars())
-    for event_id in absent:
-        if stand_in_id(event_id) not in stand_ins:
+    missing = [one for one in absent if stand_in_id(one) not in stand_ins]
+    untold = await _untold(state, [expected[one] for one in missing], main, trail)
+    for event_id in missing:
+        if event_id not in untold:
             why = "the review has this in its state, the trail has no row of it"
             report.faults.append(Fault(kind=Kind.MISSING, why=why, event_id=event_id))
     for event_id, body in expected.items():
@@ -86,11 +106,30 @@ async def _compare(
         if wrong:
             why = f"the row names another {', '.join(wrong)} than the state of the review"
             report.faults.append(_fault(Kind.DIFFERING, why, row))
-    return sum(
+    otherwise = sum(
         expected[name]["event_type"].startswith("approval_")
         and expected[name]["details"] != there[name].details
         for name in expected.keys() & there.keys()
     )
+    return _Compared(otherwise, len(untold))
+
+
+async def _untold(
+    state: ReviewState,
+    missing: Sequence[Mapping[str, Any]],
+    main: AsyncConnection,
+    trail: AsyncConnection,
+) -> set[str]:
+    """Lines that releases before added to a closed review without a row: nothing was left for the
+    trail of them, and the trail tells that an undo of this review ended at that very time."""
+    ids = [one["event_id"] for one in missing if one["action"] == "item_undone"]
+    if not ids:
+        return set()
+    left = set((await main.execute(_LEFT, {"ids": ids})).scalars())
+    undos = {"undos": [names.undo_id(state.run_id, change) for change in state.written]}
+    ended = set((await trail.execute(_TOLD_BY_UNDOS, undos)).scalars())
+    at = {one["event_id"]: datetime.fromisoformat(one["at"]) for one in missing}
+    return {one for one in ids if one not in left and at[one] in ended}
 
 
 def _differences(body: Mapping[str, Any], row: Any) -> list[str]:

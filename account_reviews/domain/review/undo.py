@@ -151,12 +151,18 @@ def changed_since(written: dict[str, Scalar], now: dict[str, Scalar]) -> str | N
 
 
 def mark_undone(state: ReviewState, change: str, undone: Undone) -> ReviewState:
-    """The closed review as it is shown once one of its writes was taken back.
+    """The review as it is shown once one of its writes was taken back.
 
-    Twice the same changes nothing. Its version stays: the review itself said nothing new.
+    Twice the same changes nothing. Its version stays: the review itself said nothing new. One that
+    goes on tells its own lines first: the line of this comes when it is closed.
     """
     item = item_of(state, change)
-    if item is None or item.state is ItemState.UNDONE:
+    if item is None:
+        return state
+    is_told = state.closed_at is None or any(
+        line.kind == "item_undone" and line.at == undone.at for line in state.timeline
+    )
+    if item.state is ItemState.UNDONE and is_told:
         return state
     reason = cut(describe(undone))
     marked = state.model_copy(deep=True)
@@ -166,7 +172,8 @@ def mark_undone(state: ReviewState, change: str, undone: Undone) -> ReviewState:
     if write is not None:
         fields = {"state": ItemState.UNDONE, "reason": reason}
         marked.written = {**marked.written, change: write.model_copy(update=fields)}
-    marked.record(undone.at, "item_undone", f"{item.change.title}: {reason}", undone.by)
+    if not is_told:
+        marked.record(undone.at, "item_undone", f"{item.change.title}: {reason}", undone.by)
     marked.version, marked.updated_at = version, updated_at
     return marked
 

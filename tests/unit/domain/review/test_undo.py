@@ -218,6 +218,17 @@ def test_the_review_that_wrote_it_shows_who_took_it_back() -> None:
     assert mark_undone(marked, STATUS.change_id, UNDONE) is marked
 
 
+def test_a_review_that_goes_on_gains_no_line_of_another() -> None:
+    """Its next save would tell another under that number."""
+    review = written(STATUS)
+    review.closed_at = None
+    marked = mark_undone(review, STATUS.change_id, UNDONE)
+    assert marked.timeline == review.timeline
+    assert mark_undone(marked, STATUS.change_id, UNDONE) is marked
+    marked.closed_at = NOW  # as one that ends from outside
+    assert mark_undone(marked, STATUS.change_id, UNDONE).timeline[-1].kind == "item_undone"
+
+
 def test_an_undo_says_what_it_took_back_once_it_has() -> None:
     of = UndoOf(review_id="review/acme", run_id="r", change_id="c", reason="wrong account")
     review = written(STATUS)
