@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.local.stack import LocalStack
 from tests.support.commands import Reviews
+from tests.support.stack_trail import rest
 
 KEYS = "a:" + "k" * 32
 ROLES = """
@@ -212,6 +214,25 @@ def test_roles_hold_whatever_door_and_when_it_is_decided(bench: Bench) -> None:
     bench.says(ROLES)
     assert decide(bench, request, "approve", "--as", "olga").document()["state"] == "approved"
     assert bench.reviews.closed("ac-044")["outcome"] == "completed"
+
+
+async def test_a_decision_by_the_id_of_the_crm_is_no_fault_of_the_trail(
+    bench: Bench, stack_engine: AsyncEngine
+) -> None:
+    """The policy gives that id to a name, and the review records by that name."""
+    bench.says(ROLES)
+    bench.work()
+    request = bench.reviews.request("ac-038")
+    first = ("--item", request["items"][0]["item_id"])
+    decide(bench, request, "approve", *first, "--as", "ow-2").document()
+    assert decide(bench, request, "approve", *first, "--as", "Olga").code == 4
+    decide(bench, request, "defer", "--as", "OW-2 ").document()
+    made = bench.reviews.closed("ac-038")["approvals"][0]["decisions"]
+    assert {one["by"] for one in made} == {"Olga"}
+    bench.reviews.json("audit", "reconcile")
+    await rest(stack_engine)
+    found = bench.reviews.json("audit", "verify", "--review", "ac-038")
+    assert (found["ok"], found["missing"], found["extra"]) == (True, [], [])
 
 
 def test_roles_hold_for_what_is_opened_after_they_were_given(bench: Bench) -> None:

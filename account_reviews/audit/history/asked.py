@@ -1,10 +1,11 @@
 """The decisions that a history holds: what people sent, as they sent it. Pure.
 
-A review records of each that it was taken or refused. Beside what was sent, a record that nobody
-caused stands out, and so does a message that nothing came of.
+A review records of each that it was taken or refused, under the name that counts for whoever sent
+it. Beside what was sent, a record that nobody caused stands out, and so does a message that nothing
+came of.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -17,6 +18,7 @@ from account_reviews.audit.capture.payloads import moment, value_of
 from account_reviews.temporal.names import DECIDE_SIGNAL, DECIDE_UPDATE
 
 _LONGEST: Final = 64 * 1024
+_SPELLINGS: Final = b'"spellings":{"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,37 @@ def asked(events: Iterable[HistoryEvent]) -> tuple[Asked, ...]:
                 refused = answer.outcome.HasField("failure")
                 found[accepted] = replace(found[accepted], refused=refused)
     return tuple(replace(one, waits=not one.update and one.event > task) for one in found.values())
+
+
+def spelled_otherwise(events: Iterable[HistoryEvent]) -> frozenset[tuple[str, str]]:
+    """What else people were called while this ran, and the name that counts: by the terms that
+    steps of the review answered with (`Terms.spellings`), for these it records its decisions by."""
+    return frozenset(
+        pair for event in events for result in _results(event) for pair in _spellings(result)
+    )
+
+
+def _results(event: HistoryEvent) -> Iterator[Payload]:
+    """What an activity, or a local one, answered."""
+    if event.event_type == Kind.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+        yield from event.activity_task_completed_event_attributes.result.payloads
+    elif event.event_type == Kind.EVENT_TYPE_MARKER_RECORDED:
+        details = event.marker_recorded_event_attributes.details
+        if "result" in details:
+            yield from details["result"].payloads
+
+
+def _spellings(result: Payload) -> Iterator[tuple[str, str]]:
+    if _SPELLINGS not in result.data:  # most answers hold no terms, and most terms none
+        return
+    value = value_of([result])
+    if not isinstance(value, Mapping):
+        return
+    for holder in (value, value.get("analysis")):  # an undo's analysis is a part of its answer
+        terms = holder.get("terms") if isinstance(holder, Mapping) else None
+        found = terms.get("spellings") if isinstance(terms, Mapping) else None
+        if isinstance(found, Mapping):
+            yield from ((one, name) for one, name in found.items() if isinstance(name, str))
 
 
 def _asked(event: HistoryEvent, payloads: Iterable[Payload], *, update: bool) -> Asked:

@@ -45,6 +45,8 @@ class Chain:
     """Runs that go on."""
     asked: list[Asked] = field(default_factory=list)
     """The decisions that people sent."""
+    spelled: set[tuple[str, str]] = field(default_factory=set)
+    """What they are called otherwise, and the name that counts."""
 
     def is_whole(self, first_run_id: str) -> bool:
         """True when none of its runs is left out."""
@@ -86,6 +88,7 @@ class Comparison:
             chain.follow |= found.follow
             chain.open |= found.open
             chain.asked += found.asked
+            chain.spelled |= found.spelled
 
 
 async def compare(
@@ -157,6 +160,7 @@ def _add_chain(found: Comparison, export: Export) -> None:
     chain.runs.add(export.run.run_id)
     chain.open |= set() if export.closed else {export.run.run_id}
     chain.asked += export.asked
+    chain.spelled |= export.spelled
     following = last.get("new_run_id")
     chain.follow |= {following} if isinstance(following, str) and following else set()
 

@@ -16,7 +16,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from account_reviews.audit.capture.payloads import moment
-from account_reviews.audit.history.asked import Asked, asked
+from account_reviews.audit.history.asked import Asked, asked, spelled_otherwise
 from account_reviews.audit.history.event_context import RunContext, RunKey
 from account_reviews.audit.history.rows import CLOSING, is_durable, rows
 from account_reviews.domain.audit.events import AuditEvent
@@ -54,6 +54,8 @@ class Export:
     """None when the first event was not read this time."""
     asked: tuple[Asked, ...] = ()
     """Decisions among the events that were read."""
+    spelled: frozenset[tuple[str, str]] = frozenset()
+    """What people are called otherwise, and the name that counts, by the same events."""
     last_of_worker: int = 0
     """The newest of these events that a worker wrote; the server alone wrote those behind it."""
 
@@ -104,6 +106,7 @@ class HistoryReader:
             context=moved,
             started_at=moment(durable[0].event_time) if durable and not begin else None,
             asked=asked(durable),
+            spelled=spelled_otherwise(durable),
             last_of_worker=max(filter(_is_of_worker, durable), key=_number, default=_NONE).event_id,
         )
 

@@ -39,3 +39,22 @@ def test_a_decision_is_explained_by_its_message_however_the_name_is_spelled(name
 
 def test_nobody_elses_message_explains_a_decision() -> None:
     assert not _explains(sent("ann"), recorded("bob"))
+
+
+SPELLED = frozenset({("ow-4", "Oren Salvat")})
+
+
+def test_who_decides_by_what_the_crm_calls_him_is_recorded_by_the_name_that_counts() -> None:
+    row = recorded("Oren Salvat")
+    for name in ("ow-4", "OW-4 ", "Oren Salvat"):
+        assert _explains(sent(name), row, SPELLED)
+        assert _is_recorded(sent(name), [row], SPELLED)
+
+
+@pytest.mark.parametrize(
+    ("said", "stored"),
+    [("ow-4", "bob"), ("bob", "ow-4"), ("ow-5", "Oren Salvat"), ("Oren Salvat", "ow-4")],
+)
+def test_another_spelling_stands_for_nobody_else(said: str, stored: str) -> None:
+    assert not _explains(sent(said), recorded(stored), SPELLED)
+    assert not _is_recorded(sent(said), [recorded(stored)], SPELLED)
