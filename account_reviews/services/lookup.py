@@ -96,6 +96,16 @@ async def _called(parts: Parts, who: str) -> list[str]:
     return list(dict.fromkeys(name for name in (text, known.id, known.name) if name))
 
 
+async def all_names_of(parts: Parts, who: str) -> list[str]:
+    """The same, and by the name that the policy has for that owner, first as he was given."""
+    found = await _called(parts, who)
+    meant = set(map(person, found))
+    for name, user in (parts.policy.access.users or {}).items():
+        if user.id is not None and meant & {person(name), person(user.id)}:
+            found += [name, user.id]
+    return list(dict.fromkeys(found))
+
+
 async def owner_or_given(parts: Parts, text: str | None, *, strict: bool = True) -> str | None:
     """The id that narrows a list; what was given where nobody can be asked who it is.
 
@@ -116,6 +126,32 @@ async def account_if_known(parts: Parts, text: str | None) -> str | None:
     return await account_or_given(parts, text, strict=False)
 
 
+async def account_of(parts: Parts, text: str) -> tuple[str, ReviewsError | None]:
+    """The id of exactly the account of that id or name; where it is none or may be several, what
+    was given, and why nobody knows it. The beginning of an id is no account here."""
+    try:
+        known = await find_account(parts, text)
+    except (CrmError, PassingError, NotFoundError, BadInputError) as error:
+        return text, error
+    if _is_exactly(known, text):
+        return known.id, None
+    hint = f"give its whole id or name; did you mean {known.said}?"
+    return text, AccountNotFoundError(f"the CRM has no account {text!r}", hint=hint)
+
+
+async def owner_name_of(parts: Parts, text: str) -> str:
+    """What the owner of exactly that id is called; else what was given."""
+    try:
+        known = await find_owner(parts, text)
+    except (CrmError, PassingError, NotFoundError, BadInputError):
+        return text
+    return known.name if known.name and person(known.id) == person(text) else text
+
+
+def _is_exactly(known: Known, text: str) -> bool:
+    return person(text) in (person(known.id), person(known.name or ""))
+
+
 async def _or_given(asked: Awaitable[Known], text: str, *, strict: bool) -> str:
     try:
         known = await asked
@@ -123,7 +159,7 @@ async def _or_given(asked: Awaitable[Known], text: str, *, strict: bool) -> str:
         if strict and isinstance(error, NotFoundError | BadInputError):
             raise
         return text
-    if strict or person(text) in (person(known.id), person(known.name or "")):
+    if strict or _is_exactly(known, text):
         return known.id
     return text
 

@@ -22,10 +22,13 @@ from account_reviews.domain.errors import (
     ConflictError,
     CrmError,
     NegativeAnswerError,
+    NotFoundError,
+    ReviewsError,
 )
 from account_reviews.domain.retention import hold_sentence
 from account_reviews.memory.protocol import MemorySelector
 from account_reviews.services.cancellations import cancel
+from account_reviews.services.lookup import account_of, owner_name_of
 from account_reviews.store.account_erasure import AccountErasure, KnownRun
 from account_reviews.store.erasures import Erasure, ErasureStore
 from account_reviews.store.person_erasure import PersonErasure, contacts_named
@@ -58,7 +61,7 @@ class Wish(Model):
 
     kind: ErasureKind
     key: str
-    """An account id; or a name, an e-mail address, a phone number or a contact id."""
+    """An account by its id or name; or a person by name, e-mail address, phone number or id."""
     also: tuple[str, ...] = ()
     """Other names of the person."""
     by: str
@@ -89,8 +92,9 @@ class Forgotten(Model):
 async def forget(parts: Parts, client: Client, wish: Wish) -> Forgotten:
     """Erase, and leave a record of it that names nobody.
 
-    NegativeAnswerError under a legal hold, ConflictError while reviews are open or a write is under
-    way, BadInputError for a name that several people have, UnreachableError.
+    NotFoundError where nobody knows whom it is about, nothing of him is here and he was not
+    forgotten before. NegativeAnswerError under a legal hold, ConflictError while reviews are open
+    or a write is under way, BadInputError for a name that several have, UnreachableError.
     """
     return await _Forgetting(parts, client, wish).run()
 
@@ -106,11 +110,14 @@ class _Forgetting:
         self._cancelled: list[str] = []
 
     async def run(self) -> Forgotten:
-        if self._wish.kind is ErasureKind.ACCOUNT:
-            return await self._account()
-        return await self._person()
+        if self._wish.kind is ErasureKind.PERSON:
+            return await self._person()
+        known, unknown = await account_of(self._parts, self._wish.key)
+        self._wish = self._wish.model_copy(update={"key": known})
+        return await self._account(unknown)
 
-    async def _account(self) -> Forgotten:
+    async def _account(self, unknown: ReviewsError | None) -> Forgotten:
+        """`unknown`: why nobody knows an account of that id, where nobody does."""
         account_id = self._wish.key
         if account_id in self._held:
             raise _held([account_id])
@@ -118,6 +125,13 @@ class _Forgetting:
         selector = MemorySelector(account_id=account_id)
         runs = await tables.runs()
         review_id = names.review_id(account_id, self._tenant)
+        if unknown is not None:  # it may be gone from the CRM, and be here all the same
+            counts = await tables.count()
+            await self._need(
+                await self._dry(counts, selector, await self._of_account(review_id, runs)),
+                account_id,
+                unknown,
+            )
         newest = await describe(self._client, review_id)
         is_ours = {run.run_id for run in runs if run.is_open}
         if newest is not None and is_open(newest) and first_run_of(newest) not in is_ours:
@@ -143,8 +157,11 @@ class _Forgetting:
             raise _held(held)
         selector = MemorySelector(subject=subject.names or (self._wish.key,))
         runs = {one.run_id: one.review_id for one in affected if one.in_history}
-        if self._wish.dry_run:
-            return await self._dry(await tables.count(), selector, await self._of_runs(runs))
+        if self._wish.dry_run or not affected:
+            dry = await self._dry(await tables.count(), selector, await self._of_runs(runs))
+            await self._need(dry, check_name(self._wish.key).casefold(), _nobody(self._wish.key))
+            if self._wish.dry_run:
+                return dry
         await self._end_open([(one.review_id, one.run_id) for one in affected if one.is_open])
         erasure = await self._begin(check_name(self._wish.key).casefold(), subject)
         histories = await self._of_runs(runs)
@@ -157,9 +174,14 @@ class _Forgetting:
         await self._erasures.note(erasure, {MEMORY: await self._forget_memory(selector)})
         return await self._end(erasure, None, unstored, (), subject)
 
+    async def _need(self, found: Forgotten, key: str, missing: ReviewsError) -> None:
+        """Raises `missing` where nothing is found of what was not forgotten before."""
+        if not found.total and not await self._erasures.knows(self._tenant, self._wish.kind, key):
+            raise missing
+
     async def _subject(self) -> Subject:
         """Whoever is meant. BadInputError when several people are."""
-        wanted = check_name(self._wish.key)
+        wanted = check_name(await owner_name_of(self._parts, self._wish.key))
         found = await contacts_named(self._parts.engine, self._tenant, wanted)
         ids = {one["id"] for one in found}
         addresses = {(one["email"] or one["id"]).casefold() for one in found}
@@ -316,6 +338,13 @@ class _Forgetting:
 
 def _shown(counts: Counter[str]) -> dict[str, int]:
     return {name: counts[name] for name in sorted(counts)}
+
+
+def _nobody(key: str) -> NotFoundError:
+    return NotFoundError(
+        f"nothing that is kept here names {key!r}",
+        hint="a name counts as a whole: check how it is spelled, and give others with --also",
+    )
 
 
 def _held(accounts: Sequence[str]) -> NegativeAnswerError:

@@ -23,9 +23,14 @@ def register(app: typer.Typer) -> None:
 def forget_command(
     by: Annotated[str, typer.Option("--as", help="Who acts.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; without names.")],
-    account: Annotated[str | None, typer.Option(help="An account id.")] = None,
+    account: Annotated[
+        str | None, typer.Option(help="An account: its id or its whole name.")
+    ] = None,
     person: Annotated[
-        str | None, typer.Option(help="A name, e-mail address, phone number or contact id.")
+        str | None,
+        typer.Option(
+            help="A full name, e-mail address, phone number, or the id of a contact or owner."
+        ),
     ] = None,
     also: Annotated[
         list[str] | None, typer.Option(help="Another name of the person; can be repeated.")
