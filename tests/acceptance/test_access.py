@@ -234,6 +234,16 @@ async def test_a_decision_by_the_id_of_the_crm_is_no_fault_of_the_trail(
     found = bench.reviews.json("audit", "verify", "--review", "ac-038")
     assert (found["ok"], found["missing"], found["extra"]) == (True, [], [])
 
+    here = {"REVIEWS_POLICY_FILE": str(bench.policy)}
+    by_name, by_id = (
+        bench.reviews.json("audit", "tail", "--account", "ac-038", "--actor", who, **here)["items"]
+        for who in ("Olga", "ow-2")
+    )
+    assert by_name == by_id
+    assert {one["actor"] for one in by_name} >= {"Olga", "ow-2"}
+    name = bench.reviews.json("show", "ac-038")["account_name"]
+    assert bench.reviews.json("audit", "verify", "--review", name)["ok"] is True
+
 
 def test_roles_hold_for_what_is_opened_after_they_were_given(bench: Bench) -> None:
     bench.says('version = "free"\n')

@@ -41,6 +41,8 @@ class Filters:
     run_ids: tuple[str, ...] = ()
     account_id: str | None = None
     actor: str | None = None
+    called: tuple[str, ...] = ()
+    """What else whoever did it is called; rows have one or another."""
     types: tuple[EventType, ...] = ()
     severity: Severity | None = None
     """This one and worse."""
@@ -60,6 +62,7 @@ class Filters:
             "run_ids": list(self.run_ids),
             "account_id": self.account_id,
             "actor": self.actor,
+            "called": list(self.called),
             "types": [kind.value for kind in self.types],
             "severity": self.severity and self.severity.value,
             "source": self.source and self.source.value,
@@ -190,7 +193,7 @@ def conditions(wanted: Filters) -> tuple[list[str], dict[str, Any]]:
         "tenant": wanted.tenant,
         "review_id": wanted.review_id,
         "account_id": wanted.account_id,
-        "actor": wanted.actor,
+        "actor": None if wanted.called else wanted.actor,
         "source": wanted.source and wanted.source.value,
     }
     for column, word in plain.items():
@@ -200,6 +203,11 @@ def conditions(wanted: Filters) -> tuple[list[str], dict[str, Any]]:
     more: tuple[tuple[str, Any, str], ...] = (
         ("since", wanted.since, "at >= :since"),
         ("until", wanted.until, "at < :until"),
+        (
+            "actors",
+            [wanted.actor, *wanted.called] if wanted.called else None,
+            "actor = any(:actors)",
+        ),
         ("run_ids", list(wanted.run_ids) or None, "run_id = any(:run_ids)"),
         ("types", [kind.value for kind in wanted.types] or None, "event_type = any(:types)"),
         ("severities", _at_least(wanted.severity), "severity = any(:severities)"),

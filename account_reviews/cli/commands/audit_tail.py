@@ -25,8 +25,8 @@ FOLLOW_SECONDS = 0.5
 AWAY_SECONDS = 2.0
 """Between tries while the database is away."""
 
-Review = Annotated[str | None, typer.Option(help="A review id or an account id.")]
-Actor = Annotated[str | None, typer.Option(help="Who did it.")]
+Review = Annotated[str | None, typer.Option(help="A review id, or an account by its id or name.")]
+Actor = Annotated[str | None, typer.Option(help="Who did it: a name, or an id.")]
 Types = Annotated[list[str] | None, typer.Option("--type", help="A type of row; repeat for more.")]
 Since = Annotated[str | None, typer.Option(help="From then on: a date or a time with its zone.")]
 Until = Annotated[str | None, typer.Option(help="Before then: a date or a time with its zone.")]
@@ -155,14 +155,18 @@ def _business() -> "tuple[EventType, ...]":
 
 
 async def _meant(parts: "Parts", wanted: "Filters", given: dict[str, Any]) -> "Filters":
-    """With the ids of an account or a review that was called by its name."""
-    from account_reviews.services.lookup import account_if_known
+    """With the ids of an account or a review that was called by its name, and all that the person
+    is called by."""
+    from account_reviews.services.lookup import account_if_known, all_names_of
     from account_reviews.services.reviews import named_review_id
 
     if given["review"] is not None:
         wanted = replace(wanted, review_id=await named_review_id(parts, given["review"]))
     if given["account"] is not None:
         wanted = replace(wanted, account_id=await account_if_known(parts, given["account"]))
+    if wanted.actor is not None:
+        others = [name for name in await all_names_of(parts, wanted.actor) if name != wanted.actor]
+        wanted = replace(wanted, called=tuple(others))
     return wanted
 
 
@@ -349,6 +353,7 @@ async def _export(
     wanted = _filters({**filters, "review": review, "run_id": run_id, "until": until})
     async with open_session() as parts:
         await require(parts, "audit", by)
+        wanted = await _meant(parts, wanted, {**filters, "review": review})
         export = _exporter(parts)
         if wanted.review_id is not None:
             written = await export.session(wanted.review_id, run_id, to or Path(), now)

@@ -32,7 +32,7 @@ def verify_command(
         str | None, typer.Option(help="Only what was sealed since then: a date or a time.")
     ] = None,
     review: Annotated[
-        str | None, typer.Option(help="Only this review: a review id or an account id.")
+        str | None, typer.Option(help="Only this review: its id, or an account by its id or name.")
     ] = None,
     offline: Annotated[
         Path | None, typer.Option(help="An exported file: no database is needed.")
@@ -113,9 +113,9 @@ async def _online(
     parts: "Parts", since: datetime | None, review: str | None, keys: "PublicKeys"
 ) -> "Report":
     from account_reviews.services.audit_proofs import verify
-    from account_reviews.services.reviews import review_id_of
+    from account_reviews.services.reviews import named_review_id
 
-    review_id = review_id_of(parts.settings.tenant, review) if review is not None else None
+    review_id = await named_review_id(parts, review) if review is not None else None
     client = await temporal_if_there(parts)
     return await verify(parts, client, keys, since=since, review_id=review_id)
 
