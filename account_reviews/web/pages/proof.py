@@ -12,9 +12,12 @@ from account_reviews.audit.archive.reader import AuditReader, Filters
 from account_reviews.domain.access.roles import Verb
 from account_reviews.domain.audit.events import BUSINESS
 from account_reviews.domain.errors import NotFoundError, UnreachableError
+from account_reviews.domain.review.state import ReviewState
 from account_reviews.presentation.audit_words import happened
+from account_reviews.presentation.proof_words import fault_sentence
 from account_reviews.presentation.words import Words
 from account_reviews.services.audit_proofs import known_keys, verify
+from account_reviews.services.lookup import short_ids
 from account_reviews.services.reviews import find_review
 from account_reviews.web.csv_files import csv_answer
 from account_reviews.web.identity import Who
@@ -58,7 +61,7 @@ async def page(
         rows=[_shown(one, words) for one in found.items],
         next_cursor=found.next_cursor,
         every=every,
-        proof=await _proof(site, state.review_id) if check else None,
+        proof=await _proof(site, state, words) if check else None,
         name=words.account(
             state.snapshot.account_name if state.snapshot else None, state.account_id
         ),
@@ -105,13 +108,13 @@ def _who(actor: str, words: Words) -> str:
     return "the program" if actor == "system" else words.person(actor)
 
 
-async def _proof(site: Site, review_id: str) -> dict[str, Any]:
+async def _proof(site: Site, state: ReviewState, words: Words) -> dict[str, Any]:
     """What a check finds, as `reviews audit verify --review` says it."""
     keys = known_keys(site.parts.settings)
     client = await site.temporal_if_there()
     try:
         async with asyncio.timeout(_CHECK_SECONDS):
-            report = await verify(site.parts, client, keys, review_id=review_id)
+            report = await verify(site.parts, client, keys, review_id=state.review_id)
     except NotFoundError as error:
         return {"ok": False, "failed": error.message}
     except TimeoutError:
@@ -122,5 +125,6 @@ async def _proof(site: Site, review_id: str) -> dict[str, Any]:
     document = report.document()
     names = ("differing", "missing", "extra", "bad_seals", "guards")
     faults = [fault for name in names for fault in document[name]]
-    told = [str(one.get("why", one)) if isinstance(one, dict) else str(one) for one in faults]
+    said = await short_ids(site.parts, state)
+    told = [fault_sentence(one, state, words, said) for one in faults]
     return {**document, "failed": None, "faults": told[:_FINDINGS], "more": len(told) - _FINDINGS}
