@@ -103,7 +103,7 @@ def _standing(item: "Item", words: "Words") -> str:
     """What became of it already, nothing while it is open."""
     if item.is_open:
         return ""
-    reason = f": {item.reason}" if item.reason else ""
+    reason = f": {words.reason(item.reason)}" if item.reason else ""
     return f"{_became(item, words)}{reason}"
 
 
@@ -133,7 +133,7 @@ def late_line(
     if item is None:
         return None
     when = f", {words.moment(item.decided_at)}" if item.decided_at is not None else ""
-    reason = f": {item.reason}" if item.reason else ""
+    reason = f": {words.reason(item.reason)}" if item.reason else ""
     told = words.change(item.change)
     return f"decided already: {told}: {_became(item, words)}{when}{reason}"
 

@@ -75,6 +75,13 @@ _ALREADY: Final = re.compile(
     r"(?P<what>the request|item \S+) is already (?P<state>\w+)"
     r"(?: by (?P<by>.+?))?(?: at \d{4}-\S+)?"
 )
+_UNDONE: Final = re.compile(
+    r"(?s)(?:(?P<what>.+?): )?undone by (?P<by>.+?) at \d{4}-\d\d-\d\d \d\d:\d\dZ,"
+    r" approved by (?P<approver>[^:]+)(?P<why>: .*)?"
+)
+_REFRESHED: Final = re.compile(r"(\d+) kept, (\d+) superseded, (\d+) new")
+_NOTHING_MORE: Final = "read the account again"
+_SCHEDULED: Final = re.compile(r"\bcycle/([\w.-]+?)-\d{4}-\d\d-\d\dT[\d:.]+Z")
 _CYCLE: Final = re.compile(r"\bcycle/([0-9a-f]{8})[0-9a-f]{24}\b")
 _TIER: Final = re.compile(r" \(tier \w+\)")
 _TOLD_TO: Final = frozenset({"approval_escalated", "approval_reminder", "approval_delegated"})
@@ -105,7 +112,7 @@ def sentence(line: Line, words: Speech, short_ids: Mapping[str, str] | None = No
     """One line as a sentence. `short_ids`: request id -> `ac-038-1`."""
     kind, by = str(line["kind"]), line["by"]
     text = _UUID.sub(lambda found: (short_ids or {}).get(found[0], found[0]), str(line["text"]))
-    text = _CYCLE.sub(r"cycle \1", text)
+    text = _SCHEDULED.sub(r"cycle of \1", _CYCLE.sub(r"cycle \1", text))
     if kind == "phase":
         return PHASES.get(str(line["to_phase"]), str(line["to_phase"]))
     if kind == "snapshot":
@@ -121,11 +128,42 @@ def sentence(line: Line, words: Speech, short_ids: Mapping[str, str] | None = No
     if kind == "asked":
         return f"{words.person(by)} asks: {text}"
     if kind in _ITEMS:
-        whose = f", approved by {words.person(by)}" if by and kind == "item_executed" else ""
-        whose = f", {words.person(by)}" if by and not whose else whose
-        return f"{_ITEMS[kind]}: {text}{whose}"
-    said = f"{_ACTS[kind]}: {text}" if kind in _ACTS else text
+        return _of_item(kind, text, by, words)
+    if kind in ("refreshed", "refresh_requested"):
+        text = "" if text == _NOTHING_MORE else _REFRESHED.sub(_kept, text)
+    said = ": ".join(filter(None, (_ACTS.get(kind), text)))
     return f"{said} ({words.person(by)})" if by else said
+
+
+def reason_in_words(text: str, words: Speech) -> str:
+    """Why a change stands as it does. Of a write that was taken back who wanted that, and why:
+    "asked for by Ann Lee, approved by Bob: wrong account"."""
+    found = _UNDONE.fullmatch(text)
+    if found is None:
+        return text
+    who = f"asked for by {words.person(found['by'])}"
+    who += f", approved by {words.person(found['approver'])}{found['why'] or ''}"
+    return f"{found['what']}, {who}" if found["what"] else who
+
+
+def _of_item(kind: str, text: str, by: str | None, words: Speech) -> str:
+    """ "Written: New task, approved by Ann Lee"."""
+    told = f"{_ITEMS[kind]}: {reason_in_words(text, words)}"
+    if by is None or _UNDONE.fullmatch(text):
+        return told
+    approved = "approved by " if kind == "item_executed" else ""
+    return f"{told}, {approved}{words.person(by)}"
+
+
+def _kept(found: re.Match[str]) -> str:
+    """ "2 changes stand, 1 overtaken by newer facts, 1 new"; of nothing nothing."""
+    kept, gone, new = map(int, found.groups())
+    stand = f"{kept} change stands" if kept == 1 else f"{kept} changes stand"
+    told = (
+        stand if kept else "", f"{gone} overtaken by newer facts" if gone else "",
+        f"{new} new" if new else "",
+    )  # fmt: skip
+    return ", ".join(filter(None, told)) or "nothing to propose"
 
 
 def _decided(text: str, who: str, person: Callable[[str], str]) -> str:

@@ -24,6 +24,7 @@ from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.presentation.next_steps import next_step, waiting
 from account_reviews.presentation.steps_after import NextStep
+from account_reviews.presentation.story import reason_in_words
 from account_reviews.presentation.terms import EMPTY, UNKNOWN, account_named, outcome_of, term_of
 
 _HOURS_AFTER: Final = re.compile(r"(\d{1,6})h after it is written")
@@ -175,6 +176,10 @@ class Words:
     def person(self, who: str | None) -> str:
         """The name, where it is known, for an id and however it was typed."""
         return name_of(who, self.people) if who else "nobody"
+
+    def reason(self, text: str | None) -> str:
+        """Why a change stands as it does, as people say it."""
+        return reason_in_words(text, self) if text else ""
 
     def waiting(self, request: ApprovalRequest) -> str:
         """ "5 changes wait for Tomas Brekke, until Fri 2 Oct, in 3 days"."""

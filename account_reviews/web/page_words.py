@@ -96,7 +96,7 @@ def decided(item: Item, words: Words) -> str:
     by = f" by {words.person(item.decided_by)}" if item.decided_by else ""
     when = f", {words.moment(item.decided_at)}" if item.decided_at else ""
     after = f", {_AFTER[item.state]}" if stands and _AFTER[item.state] else ""
-    return f"{what}{by}{when}{after}" + (f": {item.reason}" if item.reason else "")
+    return f"{what}{by}{when}{after}" + (f": {words.reason(item.reason)}" if item.reason else "")
 
 
 def needed(request: ApprovalRequest, words: Words) -> str:

@@ -111,6 +111,32 @@ def test_a_cycle_is_named_as_lists_name_it() -> None:
     assert sentence(asked, WORDS) == "Asked to read the account again: cycle 54d09888 (root)"
 
 
+def test_an_account_that_is_read_again_is_told_without_ids_and_program_values() -> None:
+    name = "cycle/key-accounts-daily-2026-11-30T12:09:59Z"
+    asked = line("refresh_requested", name, "schedule")
+    assert sentence(asked, WORDS) == (
+        "Asked to read the account again: cycle of key-accounts-daily (schedule)"
+    )
+    plain = line("refresh_requested", "read the account again", "ow-1")
+    assert sentence(plain, WORDS) == "Asked to read the account again (Ann Lee)"
+    for text, told in (
+        ("2 kept, 1 superseded, 3 new", "2 changes stand, 1 overtaken by newer facts, 3 new"),
+        ("1 kept, 0 superseded, 0 new", "1 change stands"),
+        ("0 kept, 0 superseded, 0 new", "nothing to propose"),
+    ):
+        assert sentence(line("refreshed", text), WORDS) == f"Read again: {told}"
+
+
+def test_a_write_that_was_taken_back_names_people_once_and_no_clock_of_the_program() -> None:
+    said = "undone by bob at 2026-11-30 12:24Z, approved by ow-1: not at risk: really"
+    told = "asked for by bob, approved by Ann Lee: not at risk: really"
+    undone = line("item_undone", f"Set the status: {said}", "bob")
+    assert sentence(undone, WORDS) == f"Taken back: Set the status, {told}"
+    assert WORDS.reason(said) == told
+    assert WORDS.reason("the CRM said no") == "the CRM said no"
+    assert WORDS.reason(None) == ""
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
