@@ -139,6 +139,14 @@ async def account_of(parts: Parts, text: str) -> tuple[str, ReviewsError | None]
     return text, AccountNotFoundError(f"the CRM has no account {text!r}", hint=hint)
 
 
+async def need_account(parts: Parts, text: str) -> None:
+    """Of what is not found: AccountNotFoundError or BadInputError where there is no such account,
+    as far as the CRM can be asked."""
+    _, unknown = await account_of(parts, text)
+    if isinstance(unknown, NotFoundError | BadInputError):
+        raise unknown
+
+
 async def owner_name_of(parts: Parts, text: str) -> str:
     """What the owner of exactly that id is called; else what was given."""
     try:

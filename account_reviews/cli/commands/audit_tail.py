@@ -92,6 +92,7 @@ async def _tail(
 ) -> None:
     from account_reviews.audit.archive.reader import AuditReader
     from account_reviews.domain.errors import BadInputError
+    from account_reviews.services.lookup import need_account
 
     if follow and cursor is not None:
         raise BadInputError("-f begins with the newest rows", hint="leave --cursor out")
@@ -108,6 +109,8 @@ async def _tail(
             await _follow(reader, wanted, limit, words)
         page = await reader.page(wanted, limit=limit, cursor=cursor)
         if output is not Format.JSON:
+            if not page.items and given["account"] is not None:
+                await need_account(parts, given["account"])
             await _print_page(parts, page)
             return
     print_json({"items": [_shown(row) for row in page.items], "next_cursor": page.next_cursor})

@@ -17,9 +17,9 @@ from account_reviews.cli.output import Format, is_wide, print_json, run
 from account_reviews.presentation.tables import AS_IT_FITS, Column, View
 
 if TYPE_CHECKING:
+    from account_reviews.bootstrap import Parts
     from account_reviews.memory.protocol import (
         FoundItem,
-        MemoryBackend,
         MemoryHit,
         MemoryKind,
         TimelinePage,
@@ -67,7 +67,8 @@ def search(
     output: Output = Format.TABLE,
 ) -> None:
     """Find what is remembered, best first, over all accounts or one."""
-    found = run(_search(query, account, tuple(kind or ()), since, limit), output)
+    wanted = (query, account, tuple(kind or ()), since, limit)
+    found = run(_search(*wanted, strict=output is not Format.JSON), output)
     if output is Format.JSON:
         print_json({"items": found, "next_cursor": None})
     else:
@@ -106,16 +107,27 @@ def _row(hit: MemoryHit, words: ListWords) -> tuple[object, ...]:
 
 
 async def _search(
-    query: str, account: str | None, kinds: tuple[str, ...], since: str | None, limit: int
+    query: str,
+    account: str | None,
+    kinds: tuple[str, ...],
+    since: str | None,
+    limit: int,
+    *,
+    strict: bool,
 ) -> tuple[FoundItem, ...]:
+    """`strict`: a person hears that there is no such account."""
     from account_reviews.cli.parsing import parse_time
+    from account_reviews.services.lookup import need_account
 
     wanted = tuple(_kind(name) for name in kinds)
     start = None if since is None else parse_time(since, "--since")
-    async with _memory(account) as (memory, account_id):
-        return await memory.search(
+    async with _memory(account) as (parts, account_id):
+        found = await parts.memory.search(
             query, account_id=account_id, kinds=wanted, since=start, limit=limit
         )
+        if strict and not found and account is not None:
+            await need_account(parts, account)
+        return found
 
 
 async def _timeline(
@@ -123,11 +135,15 @@ async def _timeline(
 ) -> None:
     from account_reviews.presentation.quick_words import own_words
     from account_reviews.presentation.steps_after import timeline_step
+    from account_reviews.services.lookup import need_account
 
-    async with _memory(account) as (memory, account_id):
+    async with _memory(account) as (parts, account_id):
 
         async def read(after: str | None, most: int) -> TimelinePage:
-            return await memory.timeline(account_id or account, cursor=after, limit=most)
+            page = await parts.memory.timeline(account_id or account, cursor=after, limit=most)
+            if not page.items and after is None and output is not Format.JSON:
+                await need_account(parts, account)
+            return page
 
         async def rows(found: Sequence[MemoryHit]) -> Rows:
             words = own_words()
@@ -153,10 +169,10 @@ def _kind(name: str) -> MemoryKind:
 
 
 @asynccontextmanager
-async def _memory(account: str | None) -> AsyncIterator[tuple[MemoryBackend, str | None]]:
-    """The memory, and the id of the account that is meant."""
+async def _memory(account: str | None) -> AsyncIterator[tuple[Parts, str | None]]:
+    """What holds the memory, and the id of the account that is meant."""
     from account_reviews.cli.session import open_session
     from account_reviews.services.lookup import account_if_known
 
     async with open_session() as parts:
-        yield parts.memory, await account_if_known(parts, account)
+        yield parts, await account_if_known(parts, account)

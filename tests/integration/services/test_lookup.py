@@ -20,10 +20,14 @@ from account_reviews.domain.review.state import ReviewInput
 from account_reviews.services import digests
 from account_reviews.services.lookup import (
     account_if_known,
+    account_of,
     account_or_given,
+    all_names_of,
     find_account,
     find_accounts_named,
     find_owner,
+    need_account,
+    owner_name_of,
     owner_or_given,
 )
 from account_reviews.services.reviews import find_review, named_review_id
@@ -111,6 +115,33 @@ async def test_of_many_each_has_its_answer(parts: Parts) -> None:
     assert str(found["nix\x00"]).startswith("the CRM has no account")
     assert str(found["\ud800"]).startswith("the CRM has no account")
     assert await account_if_known(parts, "nix") == "nix"
+
+
+async def test_what_is_done_to_one_account_is_never_done_to_the_beginning_of_an_id(
+    parts: Parts, crm: InMemoryCrm
+) -> None:
+    for text in ("fj-1", "FJ-1", "Fjord Optics"):
+        assert await account_of(parts, text) == ("fj-1", None)
+        await need_account(parts, text)
+    for text, why in (("fj", BadInputError), ("fj-", BadInputError), ("nix", AccountNotFoundError)):
+        given, unknown = await account_of(parts, text)
+        assert given == text
+        assert isinstance(unknown, why)
+        with pytest.raises(why):
+            await need_account(parts, text)
+    crm.refusal = CrmUnavailableError("the CRM cannot be reached")
+    given, unknown = await account_of(parts, "nix")
+    assert (given, type(unknown)) == ("nix", CrmUnavailableError)
+    await need_account(parts, "nix")  # nobody can say that there is none
+
+
+@pytest.mark.usefixtures("crm")
+async def test_a_person_is_known_by_the_id_and_by_the_name(parts: Parts) -> None:
+    for text in ("ow-lee", "ann lee"):
+        assert set(await all_names_of(parts, text)) >= {text, "ow-lee", "Ann Lee"}
+    assert await owner_name_of(parts, "ow-lee") == "Ann Lee"
+    for text in ("ow", "Ann Lee", "Bob"):
+        assert await owner_name_of(parts, text) == text
 
 
 @pytest.mark.usefixtures("crm")
