@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from account_reviews.bootstrap import Parts
+from account_reviews.domain.analysis.evidence import same_moment
 from account_reviews.domain.analysis.model import Analysis, Evidence, Recommendation, Reference
 from account_reviews.domain.base import Scalar, Timestamp
 from account_reviews.domain.errors import ReviewsError
@@ -35,6 +36,9 @@ class Source(NamedTuple):
     after: Scalar
     value: Scalar
     at: Timestamp | None
+    """None where nobody knows it, or the value is that time."""
+    is_known: bool
+    """Whether the analysis has seen what stood there; a value of None is an empty field then."""
 
 
 class ItemView(NamedTuple):
@@ -209,6 +213,7 @@ def _sources(item: Item, recommendation: Recommendation, analysis: Analysis) -> 
         seen = reference.evidence or known.get(key)
         record = seen or records.get(key[:2])
         name = record.record.name if record else None
+        at = (seen.at if seen else None) or reference.timestamp
         yield Source(
             type=reference.entity_type,
             name=name or reference.entity_id or "",
@@ -217,7 +222,8 @@ def _sources(item: Item, recommendation: Recommendation, analysis: Analysis) -> 
             before=seen.before if seen else None,
             after=seen.after if seen else None,
             value=seen.value if seen else _standing(changes, reference),
-            at=(seen.at if seen else None) or reference.timestamp,
+            at=None if seen and same_moment(seen.value, at) else at,
+            is_known=seen is not None,
         )
 
 

@@ -168,6 +168,7 @@ async def test_a_page_follows_the_writes_of_its_reader_and_calls_them_no_change(
     await page.get_by_role("button", name="Approve the ticked ones").click()
     await expect(page.locator("#told-1")).to_contain_text("written to the CRM")
     await expect(page.locator("#state-1")).to_have_text("written")
+    await expect(page.locator("#so-far")).to_contain_text("So far: 1 change written to the CRM, ")
     await expect(page.locator(".lead")).to_contain_text("for your decision")
     assert await page.locator("[data-changed]").count() == 0
     await expect(other.locator("[data-changed]")).to_contain_text("You have decided on more")
@@ -200,7 +201,8 @@ async def test_a_link_from_a_mail_decides_once_on_a_phone(web: StackWeb, open_pa
     assert await states(web, name) == ["proposed", "proposed"]
     await page.locator(".change input").nth(1).check()
     await page.get_by_role("button", name="Approve").click()
-    await expect(page.locator(".notice").first).to_contain_text("used already")
+    await expect(page.locator("#so-far")).to_contain_text("So far: 1 change")
+    await expect(page.locator(".notice").nth(1)).to_contain_text("used already")
     await other.locator(".change input[type=checkbox]").last.check()
     await other.get_by_role("button", name="Approve").click()
     await expect(other.get_by_role("alert")).to_be_visible()

@@ -26,6 +26,8 @@ router = APIRouter(include_in_schema=False)
 WORST: Final = 10
 """Accounts at risk that the overview names."""
 PAGE: Final = 50
+LOOKED_AT: Final = 50
+"""Cycles among which the last one over all accounts is looked for."""
 _SORTS: Final = (
     ("", "at risk, largest value first"),
     ("value", "largest value first"),
@@ -188,13 +190,13 @@ def _choices() -> dict[str, Any]:
 
 
 async def _since_last(site: Site, words: Words, now: portfolio.Figures) -> Since | None:
-    """How many accounts are at risk now, and were when the last cycle ended."""
+    """How many accounts are at risk now, and were when the last cycle over all of them ended."""
     page = await site.parts.cycles.page(
-        tenant=site.parts.settings.tenant, status=CycleStatus.COMPLETED, limit=1
+        tenant=site.parts.settings.tenant, status=CycleStatus.COMPLETED, limit=LOOKED_AT
     )
-    if not page.items:
+    last = next((one for one in page.items if one.accounts >= now.accounts), None)
+    if last is None:
         return None
-    last = page.items[0]
     report = await site.parts.cycles.portfolio(last.run_id)
     if report is None:
         return None
