@@ -238,7 +238,8 @@ async def test_an_account_is_forgotten_by_its_name(
     policy.write_text('[retention]\nlegal_hold = ["ac-036"]\n', encoding="utf-8")
     held = {"REVIEWS_POLICY_FILE": str(policy)}
     said = reviews.quick("forget", "--account", name, *WHO, **held).sentence(1)
-    assert "account ac-036 is under a legal hold" in said
+    assert "ac-036" in said
+    assert "is under a legal hold" in said
     by_name = reviews.json("forget", "--account", name.upper(), "--dry-run", *WHO)
     assert by_name == reviews.json("forget", "--account", "ac-036", "--dry-run", *WHO)
     assert reviews.json("forget", "--account", name, *WHO)["counts"]["reviews"] == 1
