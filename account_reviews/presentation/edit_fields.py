@@ -23,6 +23,7 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "time": "write a day, as 2026-10-09, or a time, as 2026-10-09T14:00",
     "number": "it is no number that fits",
 }
+_AGAIN: Final = "change it, and decide again"
 _LONG: Final = frozenset({"description", "content"})
 
 
@@ -77,12 +78,12 @@ def edited(
         if text is None or text.replace("\r\n", "\n").strip() == one.value.strip():
             continue
         raw[one.name] = _read(one, text.replace("\r\n", "\n").strip(), words)
+        if missing_field(change.action, {**change.after, one.name: raw[one.name]}) == one.name:
+            raise BadInputError(f"{one.label} cannot be empty", hint=_AGAIN)
     try:
         return check_fields(change.action, raw)
     except BadInputError as error:
-        raise BadInputError(
-            _said(error.message, words), hint="change it, and decide again"
-        ) from None
+        raise BadInputError(_said(error.message, words), hint=_AGAIN) from None
 
 
 def typed(

@@ -111,6 +111,7 @@ def test_a_date_counted_from_the_writing_is_fixed_by_choosing_one() -> None:
         ({"due_at": "soon"}, "Due cannot be 'soon'"),
         ({"priority": "huge"}, "Priority cannot be 'huge'"),
         ({"subject": "x" * 200}, "Subject cannot be"),
+        ({"subject": " "}, "Subject cannot be empty"),
     ],
 )
 def test_what_does_not_fit_is_named_by_its_label(given: dict[str, str], said: str) -> None:
