@@ -239,7 +239,7 @@ def cited(evidence: "Evidence", words: "Words") -> str | None:
     """Record, field, value and time of a fact; None where its record says all of it."""
     record, name = evidence.record, evidence.field
     where = f"{record.name} ({record.type})" if record.name else f"{record.type} {record.id or ''}"
-    when = f", {words.moment(evidence.at)}" if evidence.at is not None else ""
+    when = f", {words.when(evidence.at)}" if evidence.at is not None else ""
     if evidence.before is None and evidence.after is None:
         if name in _ADDRESSES:
             return None

@@ -208,7 +208,7 @@ class _Maker:
     def _made(self) -> str:
         brief, words = self._brief, self._words
         reading = words.count(brief.estimated_review_time_minutes, "minute")
-        return f"As of {words.moment(brief.generated_at)}, {reading} to read"
+        return f"As of {words.when(brief.generated_at)}, {reading} to read"
 
     def _gauges(self) -> tuple[Gauge, ...]:
         brief, words = self._brief, self._words

@@ -171,7 +171,7 @@ class Teller:
     def _source(
         self, record: RecordRef, name: str, at: datetime | None, told: str, value: Scalar
     ) -> Source:
-        when = None if at is None else self.words.moment(at)
+        when = None if at is None else self.words.when(at)
         if when is not None and same_moment(value, at):
             when = None  # the value is that time
         plain = name in _NO_VALUES
@@ -190,7 +190,7 @@ class Teller:
             url=record.url if record else None,
             field=self.words.field(one.field) if one.field else None,
             value=None,
-            when=None if one.timestamp is None else self.words.moment(one.timestamp),
+            when=None if one.timestamp is None else self.words.when(one.timestamp),
         )
 
     def _value(self, name: str, value: Scalar) -> str:

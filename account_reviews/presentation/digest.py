@@ -113,7 +113,7 @@ def digest_view(digest: Digest, words: Words, beside: Surroundings) -> DigestVie
         title=f"{owner}, {words.day(digest.day)}",
         owner=owner,
         summary=nothing if digest.nothing_new else capital(digest.summary),
-        since=f"Since {words.moment(digest.since)}",
+        since=f"Since {words.when(digest.since)}",
         nothing_new=digest.nothing_new,
         first=tuple(_look(one, tell) for one in digest.first_accounts),
         changed=tuple(

@@ -139,11 +139,11 @@ class _Maker:
     def _made(self) -> str:
         brief, words = self._brief, self._words
         reading = words.count(brief.estimated_review_time_minutes, "minute")
-        kind, until = words.term(brief.kind), words.moment(brief.period_end)
+        kind, until = words.term(brief.kind), words.when(brief.period_end)
         begun = brief.period_start
         over = until
         if begun is not None and begun < brief.period_end:
-            over = f"from {words.moment(begun)} to {until}"
+            over = f"from {words.when(begun)} to {until}"
         return f"{kind[:1].upper()}{kind[1:]} cycle, {over}, {reading} to read"
 
     def _how(self) -> str:

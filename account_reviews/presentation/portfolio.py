@@ -151,7 +151,7 @@ def cycle_view(
     because = f" ({cycle['reason']})" if cycle["reason"] else ""
     return Page(
         title=title,
-        made=f"As of {words.moment(_time(cycle['as_of']))}. The cycle is {status}{because}.",
+        made=f"As of {words.when(_time(cycle['as_of']))}. The cycle is {status}{because}.",
         progress=f"{counts_in_words(cycle)}." if whole else None,
         unmade=whole and portfolio is None,
         report=_Maker(portfolio, briefs, words, beside).report() if whole and portfolio else None,
@@ -321,7 +321,7 @@ class _Maker:
         if not self._since["cycle_id"]:
             return "There is no earlier cycle to compare with."
         moved = any(self._since[name] for name in MOVES)
-        at = self._words.moment(_time(self._since["as_of"]))
+        at = self._words.when(_time(self._since["as_of"]))
         return f"Compared with the cycle of {at}.{'' if moved else ' Nothing moved.'}"
 
     def _moves(self) -> Iterator[tuple[str, int, tuple[Moved, ...]]]:

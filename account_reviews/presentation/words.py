@@ -6,7 +6,7 @@ Nothing else turns a value into words. JSON documents keep the values themselves
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
@@ -104,6 +104,11 @@ class Words:
     def moment(self, at: datetime) -> str:
         """ "Fri 2 Oct, 14:05", in the reader's zone."""
         return f"{self.day(at)}, {self.clock(at)}"
+
+    def when(self, at: datetime) -> str:
+        """The same; a moment that stands for a day, as 00:00 UTC does, is that day in any zone."""
+        there = at.astimezone(UTC)
+        return self.day(there.date()) if there.time() == time.min else self.moment(at)
 
     def clock(self, at: datetime) -> str:
         """ "14:05", in the reader's zone."""

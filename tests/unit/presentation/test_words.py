@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from babel import Locale
@@ -178,3 +179,12 @@ def test_a_due_date_counted_from_the_write_is_a_date_once_it_is_written() -> Non
     assert WORDS.proposed(task, "due_at") == "1 day after it is written"
     chosen = task.model_copy(update={"due_in_seconds": None})
     assert WORDS.change(state.told(chosen)) == "New task, due Sat 3 Oct, 09:00: Call"
+
+
+def test_a_day_that_somebody_named_is_that_day_in_every_zone() -> None:
+    """`--as-of 2026-10-02` is 00:00 UTC."""
+    for zone in ("Europe/Berlin", "America/New_York", "UTC"):
+        words = Words(now=NOW, zone=ZoneInfo(zone))
+        assert words.when(datetime(2026, 10, 2, tzinfo=UTC)) == "Fri 2 Oct"
+    berlin = Words(now=NOW, zone=ZoneInfo("Europe/Berlin"))
+    assert berlin.when(datetime(2026, 10, 2, 12, 5, tzinfo=UTC)) == "Fri 2 Oct, 14:05"
