@@ -165,10 +165,10 @@ def _of_risk_signals(
 ) -> Iterator[Finding]:
     drop = risk_signals.of("engagement_drop")
     if drop is not None:
-        now, before = (item.value for item in drop.evidence)
-        title = f"Contact dropped: {now} activities lately, {before} in the time before"
-        if not now and not before:
-            title = "Contact has ended: there is no recent activity"
+        now, *before = (item.value for item in drop.evidence)
+        title = "Contact has ended: there is no recent activity"
+        if before:
+            title = f"Contact dropped: {now} activities lately, {before[0]} in the time before"
         yield Finding(
             kind=drop.kind,
             severity=drop.severity,

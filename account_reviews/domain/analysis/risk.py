@@ -29,7 +29,7 @@ REASONS = {
     "owner_change": "a new owner",
     "inactivity": "no contact for {0.risk.inactivity_days} days or more",
     "deal_stalled": "stalled deals",
-    "engagement_drop": "much less contact than in the weeks before",
+    "engagement_drop": "much less contact than before",
     "many_interactions": "frequent contact",
     "some_interactions": "regular contact",
     "few_interactions": "little contact",

@@ -114,14 +114,14 @@ def _engagement_drop(facts: Facts) -> Iterator[RiskSignal]:
     if drop is None or not crosses("engagement_drop", drop, facts.policy):
         return
     account, at = facts.account, facts.as_of
+    counts = {"recent_activities": len(facts.recent), "previous_activities": len(facts.previous)}
+    if not any(counts.values()):  # both are empty: what counts is that the whole look-back is
+        counts = {"interactions": 0}
     yield RiskSignal(
         kind="engagement_drop",
         severity=Severity.MEDIUM,
         description="there was much less contact than before",
-        evidence=(
-            cite_count(account, "recent_activities", len(facts.recent), at),
-            cite_count(account, "previous_activities", len(facts.previous), at),
-        ),
+        evidence=tuple(cite_count(account, name, count, at) for name, count in counts.items()),
         requires_action=False,
     )
 

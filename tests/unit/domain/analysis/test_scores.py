@@ -170,7 +170,9 @@ def test_a_deal_marked_stalled_is_stalled() -> None:
 
 def test_no_activity_before_is_no_drop() -> None:
     assert "engagement_drop" not in kinds(again(snapshot(activity_marks=marks(80))))
-    assert "engagement_drop" in kinds(again(idle(95)))
+    ended = finding(again(idle(95)), "engagement_drop")
+    assert ended.title == "Contact has ended: there is no recent activity"
+    assert [(one.field, one.value) for one in ended.evidence] == [("interactions", 0)]
 
 
 @pytest.mark.parametrize(
