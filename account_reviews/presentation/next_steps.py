@@ -11,6 +11,7 @@ from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.phases import Outcome
 from account_reviews.domain.review.state import ReviewState
 from account_reviews.presentation.steps_after import NextStep
+from account_reviews.presentation.terms import ANYBODY
 
 _TAKES_BACK: Final = "undo/"
 _NAMED = 3
@@ -80,7 +81,7 @@ def waiting(request: ApprovalRequest, words: Speech) -> str:
 
 def people(names: tuple[str, ...], person: Callable[[str], str]) -> str:
     """ "Ann, Ben or Cleo"; of more than three the rest as a number."""
-    return _listed(names, person, "or", "one of ") or "anybody"
+    return _listed(names, person, "or", "one of ") or ANYBODY
 
 
 def _whom(request: ApprovalRequest, person: Callable[[str], str]) -> str:

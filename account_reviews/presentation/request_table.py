@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from account_reviews.presentation.review_table import due_cell, time_cell
+from account_reviews.presentation.review_table import due_cell, time_cell, whom_cell
 from account_reviews.presentation.tables import Cell, Column, word_cell
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def request_row(row: "RequestRow", words: "ListWords") -> tuple[object, ...]:
         Cell(row.account_name or request.account_id),
         _changes(request),
         due_cell(request.deadline, words),
-        ", ".join(words.person(who) for who in request.approvers) or None,
+        whom_cell(request.approvers, words, waits=request.is_pending),
         word_cell(request.state),
         row.owner_name or (words.person(owner) if owner else None),
         time_cell(request.requested_at, words),

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from account_reviews.presentation.tables import Cell, Column, account_cell, word_cell
-from account_reviews.presentation.terms import outcome_of, status_of
+from account_reviews.presentation.terms import ANYBODY, outcome_of, status_of
 from account_reviews.presentation.tones import tone_of
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run_row(row: "RunRow", words: "ListWords") -> tuple[object, ...]:
         account_cell(row.account_name, row.account_id),
         Cell(status_of(row.status, plan_only=row.plan_only), None, tone_of(row.status)),
         Cell(row.risk_level, _risk(row.risk_level), tone_of(row.risk_level)),
-        ", ".join(map(words.person, row.waiting_on)) or None,
+        whom_cell(row.waiting_on, words, waits=row.due_at is not None),
         due_cell(row.due_at, words),
         words.person(row.owner_id) if row.owner_id else None,
         Cell(outcome_of(row.outcome, plan_only=row.plan_only), None, tone_of(row.outcome)),
@@ -74,6 +74,11 @@ def unknown_people(rows: "Sequence[RunRow]") -> list[str]:
 def people_of(rows: "Sequence[RunRow]") -> dict[str, str]:
     """Id -> name of the owners."""
     return {row.owner_id: row.owner_name for row in rows if row.owner_id and row.owner_name}
+
+
+def whom_cell(names: "Sequence[str]", words: "ListWords", *, waits: bool) -> str | None:
+    """Whose decision is asked for; where it `waits` and nobody is named, anybody's will do."""
+    return ", ".join(map(words.person, names)) or (ANYBODY if waits else None)
 
 
 def due_cell(at: datetime | None, words: "ListWords") -> Cell:

@@ -6,9 +6,11 @@ from typing import Final
 from account_reviews.domain.vocabulary import EMPTY, TERMS, UNKNOWN, outcome_of, status_of, term_of
 
 __all__ = [
-    "EMPTY", "LEGEND", "TERMS", "UNKNOWN", "account_named", "outcome_of", "status_of", "term_of",
+    "ANYBODY", "EMPTY", "LEGEND", "TERMS", "UNKNOWN", "account_named", "outcome_of", "status_of", "term_of",
 ]  # fmt: skip
 
+ANYBODY: Final = "anybody"
+"""Who is asked where nobody is named."""
 LEGEND: Final[Mapping[str, str]] = {
     "Risk": "what speaks against the account, in points of 100: none, low, medium, high or "
     "critical; unknown where too little is known.",

@@ -10,14 +10,18 @@ from account_reviews.presentation.request_table import REQUEST_COLUMNS, request_
 from account_reviews.presentation.tables import Cell
 from tests.support.requests import NOW, message, opened, task
 
-AT = [column.key for column in REQUEST_COLUMNS].index("items")
+AT, WHOM = ([one.key for one in REQUEST_COLUMNS].index(key) for key in ("items", "approvers"))
 
 
-def changes(request: ApprovalRequest) -> Cell:
+def cells(request: ApprovalRequest) -> tuple[object, ...]:
     row = SimpleNamespace(
         request=request, short_id="acme-1", account_name="Acme", owner_id=None, owner_name=None
     )
-    found = request_row(cast("Any", row), QuickWords(now=NOW))[AT]
+    return request_row(cast("Any", row), QuickWords(now=NOW))
+
+
+def changes(request: ApprovalRequest) -> Cell:
+    found = cells(request)[AT]
     assert isinstance(found, Cell)
     return found
 
@@ -30,3 +34,9 @@ def test_changes_are_those_that_still_wait() -> None:
     assert isinstance(found, Decided)
     assert changes(found.request).text == "2 of 3"
     assert changes(found.request.expired(NOW + timedelta(days=9))).text == "3"
+
+
+def test_where_nobody_is_named_it_waits_for_anybody() -> None:
+    asked = opened(task("Call")).model_copy(update={"approvers": ()})
+    assert cells(asked)[WHOM] == "anybody"
+    assert cells(asked.expired(NOW + timedelta(days=9)))[WHOM] is None

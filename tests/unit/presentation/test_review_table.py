@@ -27,3 +27,11 @@ def test_the_gravest_risk_stands_first_and_what_is_unknown_last() -> None:
     turned = [LEVELS[place] for place in in_order(RUN_COLUMNS, rows, "-risk")]
     assert turned[:5] == ["none", "low", "medium", "high", "critical"]
     assert {*found[5:]} == {*turned[5:]} == {None, "unknown"}
+
+
+def test_a_review_that_waits_and_names_nobody_waits_for_anybody() -> None:
+    at = [column.key for column in RUN_COLUMNS].index("waiting_on")
+    given = row("high")
+    assert run_row(given, QuickWords(now=NOW))[at] is None
+    given.due_at = NOW
+    assert run_row(given, QuickWords(now=NOW))[at] == "anybody"
