@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
+from typing import Final
 
 from account_reviews.domain.canonical import plain
 from account_reviews.domain.reports.digest import (
@@ -21,6 +22,11 @@ from account_reviews.presentation.surroundings import ALONE, Asked, Decide, Surr
 from account_reviews.presentation.templating import form_of, render
 from account_reviews.presentation.words import Words
 
+ORDER: Final = (
+    "The highest priority first: risk makes most of it; changes, open deals and contact count too."
+)
+"""Of the accounts to look at first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -29,6 +35,8 @@ class Look:
     name: str
     account_id: str
     risk: Gauge
+    priority: str
+    """By which they are ordered."""
     why: tuple[Claim, ...]
 
 
@@ -71,6 +79,7 @@ class DigestView:
     since: str
     nothing_new: bool
     first: tuple[Look, ...]
+    order: str
     changed: tuple[tuple[str, str, tuple[Claim, ...]], ...]
     """Account, its id, what changed."""
     waiting: tuple[Waits, ...]
@@ -116,6 +125,7 @@ def digest_view(digest: Digest, words: Words, beside: Surroundings) -> DigestVie
         since=f"Since {words.when(digest.since)}",
         nothing_new=digest.nothing_new,
         first=tuple(_look(one, tell) for one in digest.first_accounts),
+        order=ORDER,
         changed=tuple(
             (
                 one.account_name,
@@ -147,6 +157,7 @@ def _look(one: LookFirst, tell: Teller) -> Look:
             score_of(one.risk),
             tell.risk_before(one.risk, one.previous_risk),
         ),
+        priority=f"priority {one.priority_score} of 100",
         why=tuple(
             Claim(capital(tell.prose(why.text)), tell.sources(why.evidence)) for why in one.why
         ),

@@ -6,7 +6,8 @@ from typing import Final
 from account_reviews.domain.vocabulary import EMPTY, TERMS, UNKNOWN, outcome_of, status_of, term_of
 
 __all__ = [
-    "ANYBODY", "EMPTY", "LEGEND", "TERMS", "UNKNOWN", "account_named", "outcome_of", "status_of", "term_of",
+    "ANYBODY", "EMPTY", "LEGEND", "TERMS", "UNKNOWN", "account_named", "outcome_of", "status_of",
+    "term_of",
 ]  # fmt: skip
 
 ANYBODY: Final = "anybody"

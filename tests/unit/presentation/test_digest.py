@@ -3,7 +3,7 @@
 import json
 from datetime import date
 
-from account_reviews.presentation.digest import render_digest
+from account_reviews.presentation.digest import ORDER, render_digest
 from tests.support.digests import digest_of
 from tests.support.documents import busy_digest
 
@@ -14,6 +14,9 @@ def test_a_digest_shows_its_four_parts() -> None:
     page = render_digest(busy_digest(), "markdown")
     for head in ("Look at these first", "What changed", "What waits for you", "decisions did"):
         assert head in page
+    assert ORDER in page
+    first = busy_digest().first_accounts[0]
+    assert f"priority {first.priority_score} of 100" in page
     assert "OVERDUE: 1 change waits for Anna Lee overdue since Mon 30 Jun, 1 hour ago" in page
     assert "written: Call them; the CRM shows it; decided by Anna Lee" in page
     assert "Active → At Risk" in page
