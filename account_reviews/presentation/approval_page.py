@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from account_reviews.domain.analysis.evidence import same_moment
 from account_reviews.domain.characters import shown_on_one_line
 from account_reviews.domain.review.terms import RACE
 from account_reviews.presentation import wrapping
@@ -243,8 +244,8 @@ def cited(evidence: "Evidence", words: "Words") -> str | None:
     if evidence.before is None and evidence.after is None:
         if name in _ADDRESSES:
             return None
-        if name.endswith("at") and evidence.at is not None:
-            return f"{where.rstrip()}{when}"
+        if same_moment(evidence.value, evidence.at):
+            when = ""  # the value is that time
         what = words.value(name, evidence.value)
     elif name in _ADDRESSES:
         return None

@@ -1,17 +1,21 @@
 """What stands on the page of a request, and how long its lines become."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from account_reviews.domain.analysis.model import Evidence
+from account_reviews.domain.canonical import rfc3339
 from account_reviews.domain.proposals import ItemState
+from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.domain.review.approvals import Decided
 from account_reviews.domain.review.past_decisions import PastDecision, past_decisions
 from account_reviews.domain.review.terms import RACE, Terms
 from account_reviews.presentation.approval_page import (
+    cited,
     heading,
     item_lines,
     late_line,
@@ -135,3 +139,14 @@ def test_a_late_decision_is_told_who_was_first_in_words() -> None:
     assert late_line(found.request, None, words) is None
     told = "the request is already expired, Sun 4 Oct, 00:00"
     assert late_line(asked.expired(asked.deadline), None, words) == told
+
+
+def test_every_fact_has_its_field_and_value_and_its_time_once() -> None:
+    at = datetime(2026, 9, 3, 9, tzinfo=UTC)
+    words = Words(now=at)
+    call = RecordRef(type=RecordType.ACTIVITY, id="a-1", name="Call")
+    of_a_time = Evidence(record=call, field="at", value=rfc3339(at), at=at)
+    assert cited(of_a_time, words) == "Call (activity), Date: Thu 3 Sept, 09:00"
+    acme = RecordRef(type=RecordType.ACCOUNT, id="acme", name="Acme")
+    of_nothing = Evidence(record=acme, field="last_activity_at", value=None, at=at)
+    assert cited(of_nothing, words) == "Acme (account), Last activity: empty, Thu 3 Sept, 09:00"
