@@ -1,6 +1,7 @@
 """Deciding in a browser: by mouse, by keys, on a phone, without scripts, twice, and too late."""
 
 import asyncio
+import re
 
 import pytest
 from playwright.async_api import Page, expect
@@ -198,6 +199,7 @@ async def test_a_link_from_a_mail_decides_once_on_a_phone(web: StackWeb, open_pa
     for one in (page, other):
         await one.goto(address)
         assert not await scrolls_sideways(one)
+    await expect(page.locator("#lead strong")).to_have_text(re.compile(r"\d\d:\d\d [A-Z]"))
     assert await states(web, name) == ["proposed", "proposed"]
     await page.locator(".change input").nth(1).check()
     await page.get_by_role("button", name="Approve").click()

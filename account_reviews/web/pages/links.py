@@ -93,6 +93,7 @@ async def _page(
             "why_not": opened.problem,
             "action": f"/l/{token}",
             "live": f"/l/{token}/live",
+            "zone": None if request.cookies.get("reviews_zone") else str(words.zone),
             **context_of(view, words, typed),
             **more,
         },

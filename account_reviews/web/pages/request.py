@@ -262,7 +262,7 @@ async def _page(
         status,
         **{
             "just": None, "unknown": None, "is_sent": False, "late": None, "problem": None,
-            "link": None,
+            "link": None, "zone": None,
             "halt": await site.parts.halt_history.current(site.parts.settings.tenant),
             "seats": seats, "may": may or bool(seats), "why_not": why,
             "is_own": not seats and is_all_own(view.request, who.name),
