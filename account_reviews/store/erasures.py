@@ -20,9 +20,6 @@ _UNFINISHED: Final = text(
     "select erasure_id, salt, key_hash, counts from reviews.erasures "
     "where tenant = :tenant and kind = :kind and ended_at is null"
 )
-_ALL: Final = text(
-    "select salt, key_hash from reviews.erasures where tenant = :tenant and kind = :kind"
-)
 _BEGIN: Final = text(
     "insert into reviews.erasures (erasure_id, tenant, kind, salt, key_hash, by, reason) "
     "values (:erasure_id, :tenant, :kind, :salt, :key_hash, :by, :reason)"
@@ -63,13 +60,6 @@ class ErasureStore:
             key_hash = _key_hash(salt, tenant, kind, key)
             await connection.execute(_BEGIN, {**values, **more, "key_hash": key_hash})
         return Erasure(erasure_id, tenant, kind, Counter())
-
-    async def knows(self, tenant: str, kind: ErasureKind, key: str) -> bool:
-        """Whether that one was forgotten before, or began to be."""
-        values = {"tenant": tenant, "kind": kind.value}
-        async with reachable(), self._engine.connect() as connection:
-            rows = (await connection.execute(_ALL, values)).all()
-        return any(row.key_hash == _key_hash(row.salt, tenant, kind, key) for row in rows)
 
     async def note(self, erasure: Erasure, more: Mapping[str, int]) -> None:
         """So much went just now."""

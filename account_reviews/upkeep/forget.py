@@ -22,8 +22,6 @@ from account_reviews.domain.errors import (
     ConflictError,
     CrmError,
     NegativeAnswerError,
-    NotFoundError,
-    ReviewsError,
 )
 from account_reviews.domain.retention import hold_sentence
 from account_reviews.memory.protocol import MemorySelector
@@ -46,6 +44,9 @@ MEMORY: Final = "memory"
 HISTORIES: Final = "histories"
 _NAMED: Final = 5
 _log = logging.getLogger(__name__)
+_NOBODY: Final = (
+    "a name counts as a whole: check how it is spelled, and give others of the person with --also"
+)
 _OF_ALL: Final = (
     "the CRM is not touched: erase it there too, or the next import or review brings it back",
     "the audit trail never changes: it keeps ids, hashes, who decided, and the words of timelines",
@@ -83,6 +84,8 @@ class Forgotten(Model):
     """Reviews that were open."""
     not_erased: tuple[str, ...] = ()
     """What could not be erased, or is not ours to erase, in sentences."""
+    unknown: str | None = Field(None, exclude=True)
+    """Why nobody knows whom it is about, for people; None where somebody does."""
 
     @property
     def total(self) -> int:
@@ -92,9 +95,8 @@ class Forgotten(Model):
 async def forget(parts: Parts, client: Client, wish: Wish) -> Forgotten:
     """Erase, and leave a record of it that names nobody.
 
-    NotFoundError where nobody knows whom it is about, nothing of him is here and he was not
-    forgotten before. NegativeAnswerError under a legal hold, ConflictError while reviews are open
-    or a write is under way, BadInputError for a name that several have, UnreachableError.
+    NegativeAnswerError under a legal hold, ConflictError while reviews are open or a write is under
+    way, BadInputError for a name that several have, UnreachableError.
     """
     return await _Forgetting(parts, client, wish).run()
 
@@ -111,13 +113,18 @@ class _Forgetting:
 
     async def run(self) -> Forgotten:
         if self._wish.kind is ErasureKind.PERSON:
-            return await self._person()
+            done = await self._person()
+            return done if done.total else done.model_copy(update={"unknown": _NOBODY})
         known, unknown = await account_of(self._parts, self._wish.key)
         self._wish = self._wish.model_copy(update={"key": known})
-        return await self._account(unknown)
+        done = await self._account(several=unknown if isinstance(unknown, BadInputError) else None)
+        if unknown is None or done.total:
+            return done
+        more = f" ({unknown.hint})" if unknown.hint else ""
+        return done.model_copy(update={"unknown": f"{unknown.message}{more}"})
 
-    async def _account(self, unknown: ReviewsError | None) -> Forgotten:
-        """`unknown`: why nobody knows an account of that id, where nobody does."""
+    async def _account(self, several: BadInputError | None) -> Forgotten:
+        """`several`: which accounts may be meant, where nothing is here under what was given."""
         account_id = self._wish.key
         if account_id in self._held:
             raise _held([account_id])
@@ -125,13 +132,10 @@ class _Forgetting:
         selector = MemorySelector(account_id=account_id)
         runs = await tables.runs()
         review_id = names.review_id(account_id, self._tenant)
-        if unknown is not None:  # it may be gone from the CRM, and be here all the same
-            counts = await tables.count()
-            await self._need(
-                await self._dry(counts, selector, await self._of_account(review_id, runs)),
-                account_id,
-                unknown,
-            )
+        if several is not None:  # it may be gone from the CRM, and be here all the same
+            histories = await self._of_account(review_id, runs)
+            if not (await self._dry(await tables.count(), selector, histories)).total:
+                raise several
         newest = await describe(self._client, review_id)
         is_ours = {run.run_id for run in runs if run.is_open}
         if newest is not None and is_open(newest) and first_run_of(newest) not in is_ours:
@@ -157,11 +161,8 @@ class _Forgetting:
             raise _held(held)
         selector = MemorySelector(subject=subject.names or (self._wish.key,))
         runs = {one.run_id: one.review_id for one in affected if one.in_history}
-        if self._wish.dry_run or not affected:
-            dry = await self._dry(await tables.count(), selector, await self._of_runs(runs))
-            await self._need(dry, check_name(self._wish.key).casefold(), _nobody(self._wish.key))
-            if self._wish.dry_run:
-                return dry
+        if self._wish.dry_run:
+            return await self._dry(await tables.count(), selector, await self._of_runs(runs))
         await self._end_open([(one.review_id, one.run_id) for one in affected if one.is_open])
         erasure = await self._begin(check_name(self._wish.key).casefold(), subject)
         histories = await self._of_runs(runs)
@@ -173,11 +174,6 @@ class _Forgetting:
         await self._erasures.note(erasure, changed)
         await self._erasures.note(erasure, {MEMORY: await self._forget_memory(selector)})
         return await self._end(erasure, None, unstored, (), subject)
-
-    async def _need(self, found: Forgotten, key: str, missing: ReviewsError) -> None:
-        """Raises `missing` where nothing is found of what was not forgotten before."""
-        if not found.total and not await self._erasures.knows(self._tenant, self._wish.kind, key):
-            raise missing
 
     async def _subject(self) -> Subject:
         """Whoever is meant. BadInputError when several people are."""
@@ -338,13 +334,6 @@ class _Forgetting:
 
 def _shown(counts: Counter[str]) -> dict[str, int]:
     return {name: counts[name] for name in sorted(counts)}
-
-
-def _nobody(key: str) -> NotFoundError:
-    return NotFoundError(
-        f"nothing that is kept here names {key!r}",
-        hint="a name counts as a whole: check how it is spelled, and give others with --also",
-    )
 
 
 def _held(accounts: Sequence[str]) -> NegativeAnswerError:

@@ -113,5 +113,7 @@ def _print(done: "Forgotten") -> None:
         say(f"the {done.kind.value} is forgotten (erasure {done.erasure_id}):")
     if gone:
         print_table(("Where", "How many"), gone)
+    if done.unknown is not None:
+        note(done.unknown)
     for sentence in done.not_erased:
         note(sentence)
