@@ -26,6 +26,9 @@ _LONGEST_NAME: Final = 4
 _THE_PHASE: Final = re.compile(r"\bthe phase is (\w+)")
 _OF_THE_PROGRAM: Final = re.compile(r"\b[a-z]+_[a-z_]+\b")
 _MARKS: Final = ",;:.)"
+_QUOTED: Final = re.compile(r"(?<!\w)'[^'\n]*'(?!\w)")
+_TYPED: Final = "\uffff"
+"""Stands for what somebody typed; is no sign, and in no text that is shown."""
 
 
 class Speech(Protocol):
@@ -57,7 +60,12 @@ def told(
     accounts: Mapping[str, str | None] | None = None,
     short_ids: Mapping[str, str] | None = None,
 ) -> str:
-    """The sentence for people. `accounts`: id -> name; `short_ids`: request id -> `ac-038-1`."""
+    """The sentence for people. `accounts`: id -> name; `short_ids`: request id -> `ac-038-1`.
+
+    What stands in quotation marks is as somebody typed it, and stays so.
+    """
+    typed = _QUOTED.findall(text)
+    text = _QUOTED.sub(_TYPED, text)
     known, short = accounts or {}, short_ids or {}
 
     def review(found: re.Match[str]) -> str:
@@ -77,7 +85,8 @@ def told(
     text = _THE_PHASE.sub(lambda found: _phase(found[1]), text)
     text = _STAMP.sub(lambda found: words.moment(datetime.fromisoformat(found[0])), text)
     text = _people(text, words)
-    return _OF_THE_PROGRAM.sub(lambda found: TERMS.get(found[0], found[0]), text)
+    text = _OF_THE_PROGRAM.sub(lambda found: TERMS.get(found[0], found[0]), text)
+    return re.sub(_TYPED, lambda _: typed.pop(0), text)
 
 
 def _phase(phase: str) -> str:

@@ -347,7 +347,7 @@ async def test_a_review_that_somebody_started_by_hand_is_told_as_such(
 
     await until(fails)
     sentence = answers[-1].sentence(4)
-    assert "the review of ac-060 is open but cannot run: " in sentence
+    assert "the review of Larch Mills (ac-060) is open but cannot run: " in sentence
     assert "temporal workflow terminate -w review/ac-060" in sentence
     await handle.terminate()
 

@@ -282,10 +282,9 @@ async def test_failures_are_anomalies_and_failing_again_is_another(
     assert once.anomalies == (Anomaly.FAILED,)
     assert again.anomalies == (Anomaly.FAILED, Anomaly.FAILED_AGAIN)
     assert counted("reviews_session_anomalies") == {("failed",): 2, ("failed_again",): 1}
-    failed = [e for e in of(heard.events, HookName.POST_TOOL) if e.error_type is not None]
-    assert {(event.tool, event.error_type) for event in failed} == {
-        ("crm.fetch_snapshot", "AccountNotFoundError")
-    }
+    failed = {(e.tool, e.error_type) for e in of(heard.events, HookName.POST_TOOL) if e.error_type}
+    failed.discard(("memory.recall", "CancelledError"))  # it may be under way beside it
+    assert failed == {("crm.fetch_snapshot", "AccountNotFoundError")}
 
 
 async def listed(client: Client, workflow_id: str, count: int) -> None:

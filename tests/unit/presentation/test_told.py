@@ -43,6 +43,7 @@ REQUEST = "01a22c67-cc88-72f2-9702-f6bafa116a30"
         ("it is closed: nothing_to_do", "it is closed: nothing to do"),
         ("it is closed: the phase is abandoned", "it is closed: it ended before its time"),
         ("the phase is approval", "it waits for a decision"),
+        ("no review 'review/ac-034' of ow-4", "no review 'review/ac-034' of Oren Salvat"),
         ("approved by oren  salvat", "approved by Oren Salvat"),
         ("approved by oren salvat, as ever", "approved by Oren Salvat, as ever"),
         ("ow-4 is not one of the approvers", "Oren Salvat is not one of the approvers"),
