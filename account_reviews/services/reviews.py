@@ -170,6 +170,7 @@ async def _live(connect: Connect, state: "ReviewState") -> _Live:
     client = await connect()
     if client is None:
         return _Live()
+    from account_reviews.domain.review.phases import Status
     from account_reviews.services.pending_steps import failing_steps
     from account_reviews.services.review_workflows import (
         ask,
@@ -183,7 +184,8 @@ async def _live(connect: Connect, state: "ReviewState") -> _Live:
     review_id, run_id = state.review_id, state.run_id
     live = await ask(handle_of(client, review_id, run_id))
     if live is not None and live.run_id == run_id:
-        failing = await failing_steps(client, review_id, run_id) if live.failing else []
+        is_at_work = live.failing or live.status is Status.RUNNING
+        failing = await failing_steps(client, review_id, run_id) if is_at_work else []
         return _Live(state=live, failing=tuple(failing))
     found = await standing(client, state)
     if found is Standing.CLOSED:

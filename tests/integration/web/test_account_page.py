@@ -87,7 +87,8 @@ def write(state: ReviewState, item: int) -> None:
 async def told(browser: httpx2.AsyncClient, path: str = PAGE) -> list[str]:
     """The sentences of the timeline, each with the name of its link."""
     page = (await browser.get(path)).text
-    return [" ".join(re.sub("<[^>]+>", "", said).split()) for _, said in ENTRY.findall(page)]
+    texts = (re.sub("<[^>]+>", "", said).replace("·", "") for _, said in ENTRY.findall(page))
+    return [" ".join(text.split()) for text in texts]
 
 
 async def test_a_review_is_told_from_its_end_to_its_begin(web: Web, engine: AsyncEngine) -> None:
