@@ -235,7 +235,7 @@ def end(process: "subprocess.Popen[str]") -> None:
 
 
 BAD = {
-    "tail --review nope": (3, "no review 'nope'"),
+    "tail --review nope": (3, "review/nope"),
     "tail --limit 0": (2, "--limit is '0'"),
     "tail --limit 1001": (2, "--limit is '1001'"),
     "tail --since yesterday": (2, "--since: 'yesterday' is not a time"),
@@ -250,7 +250,7 @@ BAD = {
     "export": (2, "give --review, or --since"),
     "export --since 2026-10-01": (2, "give --to FILE"),
     "export --since soon --to /tmp/x": (2, "--since: 'soon' is not a time"),
-    "export --review nope --to {folder}": (3, "no review 'nope'"),
+    "export --review nope --to {folder}": (3, "review/nope"),
     "export --review ac-034 --run nope --to {folder}": (3, "no run nope"),
     "export --review ac-034 --type crm_write": (2, "--type and --review do not go together"),
     "export --run x --since 2026-10-01": (2, "--run names a run of a review"),
