@@ -25,7 +25,7 @@ from account_reviews.domain.review.asked_groups import is_empty_group
 from account_reviews.domain.review.checks import Checked, CheckSaid
 from account_reviews.domain.review.messages import Refusal, RefusalCode, SubmitDecision
 from account_reviews.domain.review.nonces import is_full, nonce_of
-from account_reviews.domain.review.policy_terms import terms_of
+from account_reviews.domain.review.policy_terms import spellings_of, terms_of
 from account_reviews.domain.review.terms import Terms
 
 _log: Final = logging.getLogger("account_reviews.access")
@@ -66,6 +66,10 @@ class Guard:
     def delegates(self) -> Mapping[str, Sequence[str]]:
         """Who may decide for whom now. PolicyError likewise."""
         return self._policy.current().approvals.delegates
+
+    def spellings(self) -> dict[str, str]:
+        """`Terms.spellings` now. PolicyError when the policy cannot be read."""
+        return spellings_of(self._policy.current())
 
     def access(self) -> Access:
         """The policy's users and groups now. PolicyError when the policy cannot be read."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -61,8 +62,14 @@ class UnansweredError(UnreachableError):
     """Nobody answered what was sent; the decision may still be applied."""
 
 
-async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> DecisionAnswer:
-    """Send a decision as an update and give the answer.
+async def decide(
+    client: Client,
+    row: RequestRow,
+    decision: SubmitDecision,
+    spellings: Mapping[str, str] | None = None,
+) -> DecisionAnswer:
+    """Send a decision as an update and give the answer. `spellings`: as in `Terms`, those of the
+    policy, where an approver may be named by the id that the CRM has for him.
 
     ConflictError when something else was decided first, or under the same decision id;
     BadInputError for what does not fit; UnansweredError when nobody answered: then it may still be
@@ -73,7 +80,7 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
     decision_id = decision.decision_id or uuid.uuid4().hex
     decided_at = decision.decided_at or datetime.now(UTC)
     message = decision.model_copy(update={"decision_id": decision_id, "decided_at": decided_at})
-    _check_id(row.request, message)
+    _check_id(row.request, message, spellings or {})
     handle = handle_of(client, row.review_id, row.run_id)
     body = message.model_dump(mode="json", exclude_none=True)
     try:
@@ -98,16 +105,22 @@ async def decide(client: Client, row: RequestRow, decision: SubmitDecision) -> D
         return _answer_of_closed(row, decision_id)
 
 
-def _check_id(request: ApprovalRequest, message: SubmitDecision) -> None:
+def _check_id(
+    request: ApprovalRequest, message: SubmitDecision, spellings: Mapping[str, str]
+) -> None:
     """ConflictError where the id is that of another decision: its answer would be taken for the
     answer to this one."""
     known = next((one for one in request.decisions if one.decision_id == message.decision_id), None)
     if known is None:
         return
     meant = known.item_ids if message.item_ids is None else message.item_ids
-    seat, other = (person(one.on_behalf_of or "") for one in (known, message))
-    is_same = (person(known.by), known.decision, seat) == (
-        person(message.approver), message.decision, other
+
+    def who(name: str) -> str:  # it is recorded under the name that counts
+        return request.terms.who(spellings.get(person(name), name))
+
+    seat, other = (who(one.on_behalf_of or "") for one in (known, message))
+    is_same = (who(known.by), known.decision, seat) == (
+        who(message.approver), message.decision, other
     )  # fmt: skip
     if not (is_same and set(known.item_ids) <= set(meant)):
         raise ConflictError(

@@ -300,7 +300,7 @@ async def _sent(
     from account_reviews.services.readers import words_of
 
     try:
-        return await decide(await temporal(parts), row, decision)
+        return await decide(await temporal(parts), row, decision, parts.guard.spellings())
     except ReasonRequiredError as error:
         error.hint = "say why with --reason"
         raise

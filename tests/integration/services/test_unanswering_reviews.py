@@ -22,6 +22,7 @@ from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.messages import QueuedAnswer, SubmitDecision
 from account_reviews.domain.review.phases import Outcome, Status
 from account_reviews.domain.review.steps import ApplyResult
+from account_reviews.domain.review.terms import Terms
 from account_reviews.services.cancellations import cancel
 from account_reviews.services.cycles import ask, command, end_left_behind, handle_of, last_view
 from account_reviews.services.decisions import UnansweredError, decide, until_seen
@@ -83,7 +84,7 @@ async def send(parts: Parts, world: World, request: ApprovalRequest, **more: Any
     row = await parts.reader.find_request(tenant, request.request_id)
     decision = {"decision": "approve", "approver": "ann", **more}
     message = SubmitDecision(request_id=request.request_id, **decision)
-    answer = await decide(world.client, row, message)
+    answer = await decide(world.client, row, message, {"ow-4": "Ann Lee"})
     await until_seen(parts.reader, tenant, row, answer)
     return answer
 
@@ -122,6 +123,26 @@ async def test_a_decision_on_a_paused_review_waits_and_counts_when_it_goes_on(
     result = await handle.result()
     assert result.outcome is Outcome.COMPLETED
     assert sorted(result.changes.values()) == ["executed", "rejected"]
+
+
+@pytest.mark.parametrize(
+    "terms", [{"spellings": {"ow-4": "Ann Lee"}}, {"ids": {"ann lee": "ow-4"}}]
+)
+async def test_a_repeat_is_the_same_decision_by_either_name(
+    world: World, parts: Parts, terms: Terms
+) -> None:
+    world.analysis.terms = terms
+    async with world.review(tenant=parts.settings.tenant) as handle:
+        request = await world.request(handle)
+        first = request.items[0].item_id
+        said = {"item_ids": (first,), "decision_id": uuid4().hex}
+        answer = await send(parts, world, request, approver="ow-4", **said)
+        for name in ("ow-4", "Ann Lee"):
+            assert await send(parts, world, request, approver=name, **said) == answer
+        with pytest.raises(ConflictError, match="was used already"):
+            await send(parts, world, request, approver="ben", **said)
+        await send(parts, world, request, decision="reject", reason="no")
+        await handle.result()
 
 
 @workflow.defn(name="AtAStandstill", sandboxed=False)
