@@ -5,15 +5,15 @@ Reviews and services know ids alone where they say what they did, or why they do
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import unquote
 
+from account_reviews.presentation import dates_in_text
 from account_reviews.presentation.cycle_table import short_cycle
+from account_reviews.presentation.dates_in_text import dated
 from account_reviews.presentation.story import PHASES
 from account_reviews.presentation.terms import TERMS, account_named
 
-_STAMP: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)")
 _REVIEW: Final = re.compile(
     r"(?P<called>\breview )?\breview/(?:[\w.%-]+/)?(?P<account>[\w.%-]*[\w%-])"
 )
@@ -31,12 +31,10 @@ _TYPED: Final = "\uffff"
 """Stands for what somebody typed; is no sign, and in no text that is shown."""
 
 
-class Speech(Protocol):
+class Speech(dates_in_text.Speech, Protocol):
     """What is asked of the words of a reader."""
 
     def person(self, who: str | None, /) -> str: ...
-
-    def moment(self, at: datetime, /) -> str: ...
 
 
 class Mentioned(NamedTuple):
@@ -83,8 +81,7 @@ def told(
     text = _CYCLE.sub(lambda found: f"cycle {short_cycle(found['name'])}", text)
     text = _REQUEST.sub(lambda found: short.get(found[0], found[0]), text)
     text = _THE_PHASE.sub(lambda found: _phase(found[1]), text)
-    text = _STAMP.sub(lambda found: words.moment(datetime.fromisoformat(found[0])), text)
-    text = _people(text, words)
+    text = _people(dated(text, words), words)
     text = _OF_THE_PROGRAM.sub(lambda found: TERMS.get(found[0], found[0]), text)
     return re.sub(_TYPED, lambda _: typed.pop(0), text)
 

@@ -22,6 +22,7 @@ from account_reviews.domain.proposals import Action, same
 from account_reviews.domain.records import RecordRef, RecordType
 from account_reviews.domain.review.approvals import ApprovalRequest
 from account_reviews.domain.review.state import ReviewState
+from account_reviews.presentation.dates_in_text import dated
 from account_reviews.presentation.next_steps import next_step, waiting
 from account_reviews.presentation.steps_after import NextStep
 from account_reviews.presentation.story import reason_in_words
@@ -29,11 +30,6 @@ from account_reviews.presentation.terms import EMPTY, UNKNOWN, account_named, ou
 
 _HOURS_AFTER: Final = re.compile(r"(\d{1,6})h after it is written")
 """How documents write a due date that is counted from the write."""
-_DATED: Final = re.compile(
-    r"(?<![\w/'\"-])(\d{4}-\d\d-\d\d)"
-    r"([T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z| UTC|[+-]\d\d:\d\d))?(?![\w'\"-])"
-)
-"""A day, and perhaps a time of it with its zone."""
 _WORTH: Final = re.compile(r"(?<=\bworth )(\d[\d,]*(?:\.\d+)?)(?: ([A-Z]{3})\b)?")
 _MONEY: Final = frozenset({"amount", "annual_revenue", "arr", "value", "revenue"})
 _LABELS: Final = {"arr": "ARR", "at": "Date", "due_at": "Due", "owner_id": "Owner"}
@@ -116,12 +112,8 @@ class Words:
         return format_skeleton("Hm", there.replace(tzinfo=None), locale=self.locale)
 
     def prose(self, text: str) -> str:
-        """A sentence that was written before anybody read it, with its dates and sums in words.
-
-        What stands in quotation marks, or is a part of a longer name, is left as it is.
-        """
-        text = _DATED.sub(self._dated, text)
-        return _WORTH.sub(lambda it: self.money(it[1].replace(",", ""), it[2]), text)
+        """A sentence that was written before anybody read it, with its dates and sums in words."""
+        return _WORTH.sub(lambda it: self.money(it[1].replace(",", ""), it[2]), dated(text, self))
 
     def due(self, at: datetime | date) -> str:
         """ "Fri 2 Oct, in 3 days"; a day without a time is told from today."""
@@ -306,15 +298,6 @@ class Words:
         whose = f", for {self.person(task.owner_id)}" if task.owner_id else ""
         due = f", due {self.due(task.due_at)}" if task.due_at else ""
         return f"{task.subject}: open{whose}{due}"
-
-    def _dated(self, found: re.Match[str]) -> str:
-        day, clock = found.groups()
-        try:
-            if clock is None:
-                return self.day(date.fromisoformat(day))
-            return self.moment(datetime.fromisoformat(day + clock.replace(" UTC", "Z")))
-        except ValueError:
-            return found[0]
 
     def _whose(self, change: object) -> str:
         """ "Deal Big one, " before what is changed of another record than the account."""
