@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
@@ -18,14 +17,13 @@ from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import DYNAMIC_CONFIG, TUNED_SERVER, TemporalServer
 from account_reviews.runtime.garbage_collection import collect_seldom
 from account_reviews.temporal.failures import DATA_CONVERTER
-from tests.support import network
+from tests.support import databases, network
+from tests.support import session_dir as directories
 from tests.support.connections import close_all
 
 pytest_plugins = ["tests.support.fixtures"]
 
 TESTS = Path(__file__).parent
-ROOM = 8 * 2**30
-"""Bytes that have to be free in memory; a session uses less than half of it."""
 SERVERS = frozenset({"temporal_server", "stack", "reviews", "dev"})
 """Fixtures that start a Temporal server, each in whatever file defines it."""
 LONGEST_FIRST = (
@@ -34,6 +32,7 @@ LONGEST_FIRST = (
 )
 """Files and folders of tests that begin before all others."""
 _TEMPLATE = "reviews_template"
+_CLUSTER = pytest.StashKey[EmbeddedPostgres]()
 _numbers = count(1)
 
 
@@ -96,26 +95,37 @@ def no_network() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def short_dir() -> Iterator[Path]:
-    """A directory with a short path that every user can enter, for sockets and clusters.
+def session_dir() -> Iterator[Path]:
+    """What tests of all files share: a directory with a short path that every user can enter."""
+    with directories.session_dir(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) as path:
+        yield path
 
-    In memory where there is room: clusters write gigabytes that nobody needs afterwards.
-    """
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free >= ROOM
-    path = Path(tempfile.mkdtemp(prefix="reviews-", dir=memory if roomy else "/tmp"))
-    path.chmod(0o755)
+
+@pytest.fixture(scope="module")
+def short_dir(session_dir: Path) -> Iterator[Path]:
+    """The directory of one file's tests, for sockets and clusters. It goes with the file."""
+    path = session_dir / str(next(_numbers))
+    path.mkdir()
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def postgres(short_dir: Path) -> Iterator[EmbeddedPostgres]:
+def postgres(session_dir: Path, pytestconfig: pytest.Config) -> Iterator[EmbeddedPostgres]:
     """The cluster of this session. It does not sync to disk."""
-    cluster = EmbeddedPostgres(short_dir / "cluster", durable=False)
+    cluster = EmbeddedPostgres(session_dir / "cluster", durable=False)
     cluster.start()
+    pytestconfig.stash[_CLUSTER] = cluster
     yield cluster
     cluster.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_databases_left(pytestconfig: pytest.Config) -> Iterator[None]:
+    """The databases of one file's tests go with the file: they are in memory."""
+    yield
+    if _CLUSTER in pytestconfig.stash:
+        databases.drop_all(pytestconfig.stash[_CLUSTER], keep=_TEMPLATE)
 
 
 @pytest.fixture(scope="session")

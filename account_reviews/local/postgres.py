@@ -42,7 +42,10 @@ _SOCKET_LINE: Final = 4
 """Where `postmaster.pid` names the directory of the socket, counted from 0."""
 _STAMP: Final = re.compile(r"^[\d-]+ [\d:.]+ \w+ \[\d+\] ")
 _WHY: Final = re.compile(r"FATAL:|PANIC:|(?:\w+: )?error:")
-_FORGETFUL: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+_FORGETFUL: Final = (
+    *("fsync=off", "synchronous_commit=off", "full_page_writes=off"),
+    *("min_wal_size=32MB", "max_wal_size=64MB"),  # nobody comes back to it
+)
 
 
 class ServerState(IntEnum):

@@ -27,17 +27,17 @@ from tests.support.world import World, make_world
 
 
 @pytest.fixture(scope="session")
-def forks(short_dir: Path) -> Iterator[Forks]:
+def forks(session_dir: Path) -> Iterator[Forks]:
     """Runs commands without their imports."""
-    forks = Forks(short_dir)
+    forks = Forks(session_dir)
     yield forks
     forks.close()
 
 
 @pytest.fixture(scope="session")
-def portfolio_cluster(short_dir: Path, forks: Forks) -> PortfolioCluster:
+def portfolio_cluster(session_dir: Path, forks: Forks) -> PortfolioCluster:
     """The sample portfolio as of 2026-10-01, to begin with."""
-    return PortfolioCluster(short_dir / "portfolio", forks)
+    return PortfolioCluster(session_dir / "portfolio", forks)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from account_reviews.domain.errors import BadInputError
 from account_reviews.local import processes
 from account_reviews.local.postgres import MAJOR, EmbeddedPostgres
 from account_reviews.store.database import create_engine
+from tests.support.session_dir import clear_left_over
 from tests.support.waiting import eventually
 
 _numbers = count(1)
@@ -271,3 +272,15 @@ def test_programs_whose_path_a_shell_would_read_are_refused_before_anything_is_m
     with pytest.raises(BadInputError, match="a shell would read"):
         EmbeddedPostgres(tmp_path / "data", durable=False).start()
     assert not (tmp_path / "data").exists()
+
+
+def test_the_server_of_a_killed_session_of_tests_is_ended(copy: Path, short_dir: Path) -> None:
+    left = short_dir / "reviews-left"
+    left.mkdir()
+    copy.rename(left / "cluster")
+    server = EmbeddedPostgres(left / "cluster", durable=False)
+    server.start()
+    (left / "in-use.lock").touch()
+    clear_left_over(short_dir)
+    assert not left.exists()
+    assert not server.is_running()
