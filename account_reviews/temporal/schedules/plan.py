@@ -115,7 +115,21 @@ class Planner:
         at once end in the same state.
         """
         planned = await _at_once(await self._decide_all(file), self._warned)
-        return await _at_once(planned, lambda one: self._carry_out(one, file))
+        return await _at_once(planned, lambda one: self._applied(one, file))
+
+    async def _applied(self, planned: Planned, file: ScheduleFile) -> Planned:
+        """Carried out, with the next times that the server gives now."""
+        done = await self._carry_out(planned, file)
+        if done.step in (Step.DELETE, Step.DONE):
+            return done
+        try:
+            standing = await find(self.client, self.builder.server_id(done.id))
+        except RPCError:  # it is done: the times are said by the next `list`
+            return done
+        if standing is None:  # somebody has deleted it meanwhile
+            return done
+        times = standing.description.info.next_action_times
+        return replace(done, next_runs=list(times[:NEXT_SHOWN]))
 
     async def _decide_all(self, file: ScheduleFile) -> list[Planned]:
         decided = await _at_once(file.entries, lambda entry: self._decide(entry, file))
