@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any, Final
 from account_reviews.domain.review.pending import PendingStep, StuckReview
 from account_reviews.domain.review.usage import in_words
 from account_reviews.presentation.review_table import time_cell
-from account_reviews.presentation.tables import Column
+from account_reviews.presentation.tables import Column, account_cell
 
 if TYPE_CHECKING:
     from account_reviews.presentation.quick_words import ListWords
 
 STUCK_COLUMNS: Final = (
-    Column("account_id", "Account"),
+    Column("account_id", "Account", prose=True),
     Column("step", "Step"),
     Column("error", "Error", folds=True),
     Column("attempt", "Attempt", 2, right=True),
@@ -41,11 +41,14 @@ def stuck_documents(stuck: StuckReview) -> list[dict[str, Any]]:
     return [{**whose, **step_document(step)} for step in stuck.steps]
 
 
-def stuck_rows(stuck: StuckReview, words: "ListWords") -> list[list[Any]]:
-    """The lines of the table for one review, as STUCK_COLUMNS has them."""
+def stuck_rows(stuck: StuckReview, name: str | None, words: "ListWords") -> list[list[Any]]:
+    """The lines of the table for one review, as STUCK_COLUMNS has them.
+
+    `name`: of the account, where it is known.
+    """
     return [
         [
-            stuck.account_id,
+            account_cell(name, stuck.account_id),
             in_words(step.step),
             step.error,
             step.attempt or None,

@@ -35,7 +35,7 @@ _REMEMBERED = (
 )
 _FOUND = (
     *_REMEMBERED,
-    Column("account_id", "Account"),
+    Column("account_id", "Account", prose=True),
     Column("score", "Score", 3, right=True),
 )
 
@@ -68,15 +68,20 @@ def search(
 ) -> None:
     """Find what is remembered, best first, over all accounts or one."""
     wanted = (query, account, tuple(kind or ()), since, limit)
-    found = run(_search(*wanted, strict=output is not Format.JSON), output)
+    found, names = run(_search(*wanted, strict=output is not Format.JSON), output)
     if output is Format.JSON:
         print_json({"items": found, "next_cursor": None})
     else:
         from account_reviews.presentation.quick_words import own_words
         from account_reviews.presentation.steps_after import remembered_step
+        from account_reviews.presentation.tables import account_cell
 
         words = own_words()
-        rows = [(*_row(hit, words), hit.account_id, f"{hit.score:.3f}") for hit in found]
+        rows = [
+            (*_row(hit, words), account_cell(names.get(hit.account_id), hit.account_id),
+             f"{hit.score:.3f}")
+            for hit in found
+        ]  # fmt: skip
         show_rows(AS_IT_FITS, _FOUND, rows, nothing="nothing like that is remembered")
         say_next(remembered_step([hit.account_id for hit in found]), err=True)
 
@@ -114,10 +119,14 @@ async def _search(
     limit: int,
     *,
     strict: bool,
-) -> tuple[FoundItem, ...]:
-    """`strict`: a person hears that there is no such account."""
+) -> tuple[tuple[FoundItem, ...], dict[str, str | None]]:
+    """What is found, and the names of its accounts.
+
+    `strict`: a person hears that there is no such account.
+    """
     from account_reviews.cli.parsing import parse_time
     from account_reviews.services.lookup import need_account
+    from account_reviews.services.telling import account_names_of
 
     wanted = tuple(_kind(name) for name in kinds)
     start = None if since is None else parse_time(since, "--since")
@@ -127,7 +136,8 @@ async def _search(
         )
         if strict and not found and account is not None:
             await need_account(parts, account)
-        return found
+        names = await account_names_of(parts, (hit.account_id for hit in found)) if strict else {}
+        return found, names
 
 
 async def _timeline(

@@ -38,6 +38,7 @@ async def _stuck(limit: int, output: Format, view: View) -> None:
     from account_reviews.presentation.steps_after import stuck_step
     from account_reviews.presentation.stuck_documents import STUCK_COLUMNS, stuck_rows
     from account_reviews.services.stuck import find_stuck
+    from account_reviews.services.telling import account_names_of
 
     async with open_session() as parts:
         client = await temporal(parts)
@@ -47,7 +48,12 @@ async def _stuck(limit: int, output: Format, view: View) -> None:
                 _print_json(report, as_line=view.watch)
                 continue
             words = list_words(parts.settings, lambda: parts.policy)
-            rows = [row for one in report.found for row in stuck_rows(one, words)]
+            names = await account_names_of(parts, (one.account_id for one in report.found))
+            rows = [
+                row
+                for one in report.found
+                for row in stuck_rows(one, names.get(one.account_id), words)
+            ]
             were = "was" if report.looked_at == 1 else "were"
             looked_at = f"{counted(report.looked_at, 'open review')} {were} looked at"
             nothing = f"nothing is stuck: {looked_at}"
