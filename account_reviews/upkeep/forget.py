@@ -14,6 +14,7 @@ from pydantic import Field
 from temporalio.client import Client, WorkflowExecution
 
 from account_reviews.audit.history.reconciler import Reconciler
+from account_reviews.audit.seals.waiting import wait_until_sealed
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.base import Model
 from account_reviews.domain.erasure import ErasureKind, Subject, check_name, subject_of
@@ -251,23 +252,35 @@ class _Forgetting:
         return list(found.values())
 
     async def _of_runs(self, runs: dict[str, str]) -> list[WorkflowExecution]:
-        """Closed executions of these reviews; `runs`: first run id -> review id."""
-        found: list[WorkflowExecution] = []
+        """Closed executions of these reviews; `runs`: first run id -> review id.
+
+        Lists may lag behind, so the first runs and the newest ones are asked for.
+        """
+        asked = dict(runs)
         for review_id in sorted(set(runs.values())):
-            for one in await closed_runs(self._client, f"WorkflowId = {quoted(review_id)}"):
-                whole = await describe(self._client, one.id, one.run_id)
-                if whole is not None and first_run_of(whole) in runs:
-                    found.append(whole)
-        return found
+            listed = await closed_runs(self._client, f"WorkflowId = {quoted(review_id)}")
+            asked |= {one.run_id: one.id for one in listed}
+        wholes = [await describe(self._client, named, run_id) for run_id, named in asked.items()]
+        wholes += [await describe(self._client, named) for named in sorted(set(runs.values()))]
+        found = {
+            whole.run_id: whole
+            for whole in wholes
+            if whole is not None and not is_open(whole) and first_run_of(whole) in runs
+        }
+        return list(found.values())
 
     async def _store(self, histories: Sequence[WorkflowExecution]) -> dict[str, str]:
-        """The trail gets what it has not, before a history goes; gives those it cannot get."""
+        """The trail gets what it has not, before a history goes; gives those it cannot get.
+
+        Where nobody seals what it got, the histories go all the same.
+        """
         if not histories:
             return {}
-        reconciler = Reconciler(
-            self._client, self._parts.audit.engine, self._parts.engine, self._parts.audit.rules
-        )
-        return await reconciler.store_whole([(one.id, one.run_id) for one in histories])
+        audit = self._parts.audit
+        reconciler = Reconciler(self._client, audit.engine, self._parts.engine, audit.rules)
+        unstored = await reconciler.store_whole([(one.id, one.run_id) for one in histories])
+        await wait_until_sealed(audit.engine, [one.run_id for one in histories])
+        return unstored
 
     async def _forget(
         self,

@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 from account_reviews.audit.history.reconciler import WORKFLOW_TYPES, Comparison, compare
 from account_reviews.audit.seals.faults import Fault, Kind
 from account_reviews.audit.seals.leaves import BEGINNING, Position
+from account_reviews.audit.seals.store import last_seal
 from account_reviews.audit.verify.verifier import Report
 from account_reviews.domain.audit.redaction import Rules
 from account_reviews.domain.canonical import rfc3339
@@ -128,8 +129,11 @@ async def _judge(report: Report, engine: AsyncEngine, found: Comparison) -> None
             f"{len(sealed) - compared} rows tell their events otherwise than this version and "
             "policy do, and were not compared with their seals: check the whole trail"
         )
-    values = {**report.sealed_until._asdict(), "runs": found.gone}
     async with engine.connect() as connection:
+        # A history may have gone while we looked, after a seal that came meanwhile.
+        newest = await last_seal(connection)
+        until = report.sealed_until if newest is None else max(report.sealed_until, newest.until)
+        values = {**until._asdict(), "runs": found.gone}
         rows = (await connection.execute(_OF_GONE, values)).all() if found.gone else []
     orphans = {row.event_id: Position(row.xid, row.seq) for row in rows}
     _add(report, Kind.EXTRA, orphans, orphans, "the row is new, but Temporal has no such run")
