@@ -48,9 +48,14 @@ DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",
     "matching.enableFairness": "true",
+    "history.transferProcessorUpdateAckInterval": '"1s"',
+    "history.visibilityProcessorUpdateAckInterval": '"1s"',
+    "history.visibilityProcessorEnsureCloseBeforeDelete": "true",
     **dict.fromkeys(_RATE_LIMITS, _ENOUGH),
 }
-"""Key -> JSON value. Without the first two, short timers take 1 s and each dispatch 50 ms."""
+"""Key -> JSON value. Without the first two, short timers take 1 s and each dispatch 50 ms; without
+the last three, what is deleted soon after its end stays for half a minute or more, and may be
+listed for ever."""
 
 
 class ServerSettings(NamedTuple):

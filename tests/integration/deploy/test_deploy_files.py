@@ -47,6 +47,7 @@ def test_dynamic_config_is_the_one_of_the_local_server() -> None:
         "history.timerProcessorMaxTimeShift",
         "history.transferProcessorMaxPollRPS",
         "matching.enableFairness",
+        "history.visibilityProcessorEnsureCloseBeforeDelete",
     }
     for key, (setting,) in settings.items():
         assert setting["value"] == yaml.safe_load(DYNAMIC_CONFIG[key])
