@@ -148,6 +148,10 @@ class RequestNotFoundError(NotFoundError):
     code = "request_not_found"
 
 
+class NothingToRetryError(ConflictError):
+    """A review gets on, or has ended: no step of it waits for another try."""
+
+
 class ReviewAlreadyRunningError(ConflictError):
     """The account is under review already."""
 

@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from account_reviews.audit.capture.client_interceptor import Request
 from account_reviews.bootstrap import Parts
 from account_reviews.domain.access.roles import Verb
-from account_reviews.domain.errors import ConflictError, ReviewNotFoundError
+from account_reviews.domain.errors import ConflictError, NothingToRetryError, ReviewNotFoundError
 from account_reviews.domain.review.pending import PendingStep, StuckReview
 from account_reviews.domain.review.usage import in_words
 from account_reviews.services.access import require
@@ -105,9 +105,9 @@ async def retry(
 ) -> StuckReview:
     """Have each failing step of a review run now instead of at its next time; gives those steps.
 
-    The attempts of an activity are counted from 1 again. ReviewNotFoundError; ConflictError when
-    it is closed, when nothing of it fails, or when only a new worker would help; NotAllowedError
-    when `by` may not.
+    The attempts of an activity are counted from 1 again. ReviewNotFoundError; NothingToRetryError
+    when it is closed or nothing of it fails, ConflictError when only a new worker would help;
+    NotAllowedError when `by` may not.
     """
     review_id = await named_review_id(parts, review)
     if by is not None and parts.settings.policy_file is not None:
@@ -120,7 +120,7 @@ async def retry(
             f"Temporal knows no open review {which}", hint="see `reviews list --open`"
         )
     if not is_open(found):
-        raise ConflictError(
+        raise NothingToRetryError(
             f"the review {review_id} is closed: there is nothing to try again",
             hint=f"see `reviews show {review_id}`",
         )
@@ -135,7 +135,7 @@ async def retry(
 
 def _nothing_to_retry(review_id: str, steps: list[PendingStep]) -> ConflictError:
     if not steps:
-        return ConflictError(
+        return NothingToRetryError(
             f"no step of the review {review_id} fails", hint=f"see `reviews show {review_id}`"
         )
     own = steps[0]

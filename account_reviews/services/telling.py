@@ -16,10 +16,10 @@ from account_reviews.services.lookup import people, short_ids_of
 from account_reviews.store.name_queries import names_of_accounts
 
 if TYPE_CHECKING:
-    from account_reviews.presentation.quick_words import ListWords
+    from account_reviews.presentation.told import Speech
 
 
-async def in_words(parts: Parts, *texts: str, words: "ListWords | None" = None) -> list[str]:
+async def in_words(parts: Parts, *texts: str, words: "Speech | None" = None) -> list[str]:
     """Each text for people. As it is where nobody can be asked for names now."""
     try:
         known = words or list_words(
@@ -40,8 +40,8 @@ async def account_names_of(parts: Parts, ids: Iterable[str]) -> dict[str, str | 
     return await names_of_accounts(parts.statements, parts.settings.tenant, wanted)
 
 
-async def explain(parts: Parts, error: ReviewsError) -> None:
+async def explain(parts: Parts, error: ReviewsError, words: "Speech | None" = None) -> None:
     """Have an error speak of people and accounts by their names. What somebody has given is told
     as it was given, and nobody is asked for names while something is away."""
     if not isinstance(error, BadInputError | PassingError | UnreachableError):
-        error.message = (await in_words(parts, error.message))[0]
+        error.message = (await in_words(parts, error.message, words=words))[0]

@@ -23,6 +23,7 @@ from account_reviews.presentation.templating import TEMPLATES, html_templates
 from account_reviews.presentation.words import Words
 from account_reviews.services.access import require_of
 from account_reviews.services.readers import words_of
+from account_reviews.services.telling import explain
 from account_reviews.web import page_words
 from account_reviews.web.errors import title_of, told_of
 from account_reviews.web.identity import Principal, recognised
@@ -168,6 +169,8 @@ class Site:
             who = await recognised(request)
         except ReviewsError:
             who = None
+        if who is not None:
+            await explain(self.parts, error, await self.words(request, who))
         return await self.page(
             request,
             who,

@@ -9,7 +9,12 @@ from starlette.responses import RedirectResponse, Response
 from account_reviews.crm.http.limits import HasLimits
 from account_reviews.crm.http.limits_queries import LimitsReader, LimitsReport
 from account_reviews.domain.access.roles import Verb
-from account_reviews.domain.errors import NotFoundError, ReviewsError, UnreachableError
+from account_reviews.domain.errors import (
+    NotFoundError,
+    NothingToRetryError,
+    ReviewsError,
+    UnreachableError,
+)
 from account_reviews.domain.memory_sync import SyncInput, SyncType
 from account_reviews.domain.review.usage import in_words
 from account_reviews.services import memory_syncs
@@ -30,6 +35,10 @@ _SYNCS: Final = {
     "pause": "The sync pauses after the batch that is under way.",
     "resume": "The sync goes on.",
     "cancel": "The sync ends once what is under way is done.",
+}
+_RETRIED: Final = {
+    "retry": "What fails is tried again now.",
+    "none": "Nothing of that review fails any more.",
 }
 _NAMES: Final = {"crm": "CRM", "read model": "Lists", "temporal": "Temporal"}
 _LEVELS: Final = {
@@ -110,7 +119,7 @@ async def stuck(
         step_words=in_words,
         review_path=review_path,
         may_retry=may(site, who, Verb.RETRY),
-        done="What fails is tried again now." if done else None,
+        done=_RETRIED.get(done),
     )
 
 
@@ -127,7 +136,10 @@ async def try_again(
 
     await site.allow(who, Verb.RETRY, (await find_review(site.parts, review, run)).state)
     client = await site.temporal()
-    await retry(site.parts, client, review, run_id=run, reason=None, by=who.name)
+    try:
+        await retry(site.parts, client, review, run_id=run, reason=None, by=who.name)
+    except NothingToRetryError:  # it has got on since the page was made
+        return RedirectResponse("/stuck?done=none", 303)
     return RedirectResponse("/stuck?done=retry", 303)
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
 
 from account_reviews.domain.analysis.model import HealthBand, RiskLevel
+from account_reviews.domain.errors import ConflictError
 from account_reviews.domain.policy.access import Role
 from account_reviews.domain.records import SnapshotRef
 from account_reviews.domain.review.approvals import open_request
@@ -18,12 +20,20 @@ from account_reviews.store.digest_days import digest_days, without_digest
 from tests.support.review_states import NOW, analysis_result, fresh, task_change
 from tests.support.web_site import Web, open_web
 
+router = APIRouter()
+
 
 @pytest.fixture
 async def web(database_url: str, tmp_path: Path) -> AsyncIterator[Web]:
     """The app, and nothing in it."""
-    async with open_web(database_url, tmp_path) as found:
+    async with open_web(database_url, tmp_path, routers=[router]) as found:
         yield found
+
+
+@router.get("/closed")
+@router.get("/api/v1/closed")
+async def closed() -> None:
+    raise ConflictError("the review review/ac-1 was closed by ow-1 at 2026-11-21T22:30:00Z")
 
 
 async def reviewed(
@@ -152,6 +162,18 @@ async def test_a_name_from_the_crm_acts_neither_on_a_page_nor_in_a_spreadsheet(w
     assert [row["Account"] for row in rows] == ["<script>alert(1)</script>", f"'{evil}"]
     assert rows[1]["Annual revenue"] == "-5"
     assert rows[1]["Health"] == "fragile"
+
+
+async def test_a_page_tells_an_error_with_names_and_a_program_hears_it_as_it_is(web: Web) -> None:
+    await reviewed(web, "ac-1", "Small Danger")
+    browser = await web.signed_in(Role.AUDITOR)
+    browser.cookies["reviews_zone"] = "Asia/Tokyo"
+    page = (await browser.get("/closed")).text
+    assert "The review of Small Danger (ac-1) was closed by Owner ow-1 at Sun 22 Nov" in page
+    program = await web.program(Role.AUDITOR)
+    error = (await program.get("/api/v1/closed")).json()["error"]
+    assert error["message"].startswith("the review review/ac-1 was closed by ow-1 at 2026-11-21T")
+    assert "review/ac-1" in (await web.browser().get("/closed")).text, "names are for who signed in"
 
 
 async def test_an_account_that_nobody_knows_is_not_there(web: Web) -> None:
