@@ -233,11 +233,11 @@ class _Behind(OutboundInterceptor):
 async def test_what_has_ended_is_forgotten_before_it_is_listed(
     reviews: Reviews, stack: LocalStack, stack_engine: AsyncEngine
 ) -> None:
-    person = rows(stack_engine, "select name from crm.contacts where account_id = 'ac-038'")
+    person = rows(stack_engine, "select name from crm.contacts where account_id = 'ac-041'")
     name = (await person)[0]["name"]
-    request = reviews.request("ac-038")
+    request = reviews.request("ac-041")
     reviews.json("approvals", "defer", request["request_id"], "--as", "ann", "--reason", name)
-    closed = reviews.closed("ac-038")
+    closed = reviews.closed("ac-041")
     behind = await Client.connect(stack.address, interceptors=[BehindInterceptor()])
     assert [found async for found in behind.list_workflows()] == []
     here = Settings.load(data_dir=stack.data_dir, database_url=stack.database_url)
@@ -245,7 +245,7 @@ async def test_what_has_ended_is_forgotten_before_it_is_listed(
         wish = Wish(kind=ErasureKind.PERSON, key=name, by="dpo", reason="art. 17")
         done = await forget(parts, behind, wish)
     assert done.counts["histories"] == 1
-    handle = behind.get_workflow_handle("review/ac-038", run_id=closed["run_id"])
+    handle = behind.get_workflow_handle("review/ac-041", run_id=closed["run_id"])
     await until(lambda: is_gone(handle))
 
 
