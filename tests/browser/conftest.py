@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from account_reviews.config.ports import any_free
 from account_reviews.local.stack import LocalStack
@@ -17,6 +17,7 @@ from tests.support.portfolio_cluster import PortfolioCluster
 from tests.support.web import KEYS, StackWeb
 
 _numbers = count(1)
+expect.set_options(timeout=30_000)  # a busy machine shows late what it shows
 
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 

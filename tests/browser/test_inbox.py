@@ -172,7 +172,9 @@ async def test_a_page_follows_the_writes_of_its_reader_and_calls_them_no_change(
     await expect(page.locator("#so-far")).to_contain_text("So far: 1 change written to the CRM, ")
     await expect(page.locator(".lead")).to_contain_text("for your decision")
     assert await page.locator("[data-changed]").count() == 0
+    await other.bring_to_front()  # what nobody looks at may wait until somebody does
     await expect(other.locator("[data-changed]")).to_contain_text("You have decided on more")
+    await page.bring_to_front()
     web.reviews.json("approvals", "defer", name, "--as", "Ann Lee")
     await expect(page.locator("[data-changed]")).to_contain_text("Decided by Oren Salvat and Ann")
 
