@@ -197,15 +197,22 @@ select 1 from pg_locks where relation = 'reviews.memory_items'::regclass and not
 """
 
 
+async def closed_with_a_name(
+    reviews: Reviews, engine: AsyncEngine, account: str
+) -> tuple[str, dict[str, Any]]:
+    """A contact of the account, and its review that has ended, whose history names the contact."""
+    query = "select name from crm.contacts where account_id = :account"
+    name = str((await rows(engine, query, account=account))[0]["name"])
+    request = reviews.request(account)
+    reviews.json("approvals", "defer", request["request_id"], "--as", "ann", "--reason", name)
+    return name, reviews.closed(account)
+
+
 async def test_a_person_whose_erasure_is_killed_is_found_again(
     reviews: Reviews, stack: LocalStack, stack_engine: AsyncEngine
 ) -> None:
     """What leads to histories and to the memory is there until these are erased."""
-    person = rows(stack_engine, "select name from crm.contacts where account_id = 'ac-046'")
-    name = (await person)[0]["name"]
-    request = reviews.request("ac-046")
-    reviews.json("approvals", "defer", request["request_id"], "--as", "ann", "--reason", name)
-    reviews.closed("ac-046")
+    name, _ = await closed_with_a_name(reviews, stack_engine, "ac-046")
     async with stack_engine.connect() as connection:
         await connection.exec_driver_sql("lock table reviews.memory_items in exclusive mode")
         process = reviews.begin("forget", "--person", name, *WHO)
@@ -233,11 +240,7 @@ class _Behind(OutboundInterceptor):
 async def test_what_has_ended_is_forgotten_before_it_is_listed(
     reviews: Reviews, stack: LocalStack, stack_engine: AsyncEngine
 ) -> None:
-    person = rows(stack_engine, "select name from crm.contacts where account_id = 'ac-041'")
-    name = (await person)[0]["name"]
-    request = reviews.request("ac-041")
-    reviews.json("approvals", "defer", request["request_id"], "--as", "ann", "--reason", name)
-    closed = reviews.closed("ac-041")
+    name, closed = await closed_with_a_name(reviews, stack_engine, "ac-041")
     behind = await Client.connect(stack.address, interceptors=[BehindInterceptor()])
     assert [found async for found in behind.list_workflows()] == []
     here = Settings.load(data_dir=stack.data_dir, database_url=stack.database_url)

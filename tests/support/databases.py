@@ -1,5 +1,6 @@
 """The databases that tests make in the cluster of their session."""
 
+import os
 import subprocess
 
 from account_reviews.local.postgres import EmbeddedPostgres, binary
@@ -20,4 +21,5 @@ def drop_all(cluster: EmbeddedPostgres, *, keep: str) -> None:
         check=True,
         text=True,
         capture_output=True,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PG")},
     )

@@ -20,7 +20,7 @@ ROOM = 3 * 2**30
 PREFIX = "reviews-"
 MEMORY = Path("/dev/shm")
 MEMINFO = Path("/proc/meminfo")
-_IN_USE = "in-use.lock"
+_TAKING, _IN_USE = "taking.lock", "in-use.lock"
 
 
 @contextmanager
@@ -36,7 +36,9 @@ def session_dir(sessions: int) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     path.chmod(0o755)
     try:
-        with processes.locked(path / _IN_USE):
+        # Held before it has the name by which others look for it.
+        with processes.locked(path / _TAKING):
+            (path / _TAKING).rename(path / _IN_USE)
             yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)

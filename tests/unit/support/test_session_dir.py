@@ -64,3 +64,13 @@ def test_what_a_killed_session_left_is_removed_and_what_another_uses_stays(tmp_p
     assert not dead.exists()
     assert alive.exists()
     assert foreign.exists()
+
+
+def test_a_session_that_begins_leaves_those_that_run_alone(
+    memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directories, "MEMINFO", meminfo(tmp_path / "meminfo", 4 * GIB))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Free(100 * GIB))
+    with session_dir(1) as first, session_dir(1) as second:
+        assert first != second
+        assert first.exists()
