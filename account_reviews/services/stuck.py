@@ -115,7 +115,7 @@ async def retry(
         await require(parts, Verb.RETRY, by, about)
     found = await asyncio.wait_for(describe(client, review_id), CALL_SECONDS)
     if found is None or (run_id is not None and first_run_of(found) != run_id):
-        which = f"run {run_id} of {review_id}" if run_id else f"{review_id!r}"
+        which = f"run {run_id} of {review_id}" if run_id else review_id
         raise ReviewNotFoundError(
             f"Temporal knows no open review {which}", hint="see `reviews list --open`"
         )

@@ -53,6 +53,10 @@ _OF_ALL: Final = (
     "the audit trail never changes: it keeps ids, hashes, who decided, and the words of timelines",
     "logs, traces and backups are not reached; a worker may hold a document for 10 minutes more",
 )
+_UNSEALED: Final = (
+    "no worker has sealed what the trail got of these histories: until one does, "
+    "`reviews audit verify` finds rows that Temporal knows nothing of"
+)
 _OF_ACCOUNTS: Final = (
     f"histories of cycles that took the account go {names.RETENTION_DAYS} days after their end",
 )
@@ -111,6 +115,7 @@ class _Forgetting:
         self._held = frozenset(parts.policy.retention.legal_hold)
         self._erasures = ErasureStore(parts.engine)
         self._cancelled: list[str] = []
+        self._is_sealed = True
 
     async def run(self) -> Forgotten:
         if self._wish.kind is ErasureKind.PERSON:
@@ -279,7 +284,8 @@ class _Forgetting:
         audit = self._parts.audit
         reconciler = Reconciler(self._client, audit.engine, self._parts.engine, audit.rules)
         unstored = await reconciler.store_whole([(one.id, one.run_id) for one in histories])
-        await wait_until_sealed(audit.engine, [one.run_id for one in histories])
+        going = [one.run_id for one in histories if one.run_id not in unstored]
+        self._is_sealed = await wait_until_sealed(audit.engine, going)
         return unstored
 
     async def _forget(
@@ -327,7 +333,7 @@ class _Forgetting:
         await self._erasures.end(
             erasure, account_id=account_id, by=self._wish.by, reason=reason, at=now
         )
-        left = [*_OF_ALL, *more]
+        left = [*_OF_ALL, *more, *([] if self._is_sealed else [_UNSEALED])]
         if unstored:
             why = next(iter(unstored.values()))
             left.append(

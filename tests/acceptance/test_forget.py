@@ -3,10 +3,12 @@
 import asyncio
 import json
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import (
     Client,
@@ -26,6 +28,7 @@ from account_reviews.domain.proposals import Action
 from account_reviews.local.stack import LocalStack
 from account_reviews.store.operation_rows import Intent
 from account_reviews.store.operations import OperationLedger
+from account_reviews.upkeep import forget as forgetting
 from account_reviews.upkeep.forget import Wish, forget
 from tests.support.commands import Reviews, rows
 from tests.support.crm import change
@@ -250,6 +253,25 @@ async def test_what_has_ended_is_forgotten_before_it_is_listed(
     assert done.counts["histories"] == 1
     handle = behind.get_workflow_handle("review/ac-041", run_id=closed["run_id"])
     await until(lambda: is_gone(handle))
+
+
+async def test_who_forgets_while_nobody_seals_is_told_what_verify_will_find(
+    reviews: Reviews, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reviewed(reviews, "ac-042")
+
+    async def in_vain(engine: AsyncEngine, runs: Sequence[str]) -> bool:
+        assert len(runs) == 1
+        return False
+
+    monkeypatch.setattr(forgetting, "wait_until_sealed", in_vain)
+    client = await Client.connect(stack.address)
+    here = Settings.load(data_dir=stack.data_dir, database_url=stack.database_url)
+    async with open_parts(here, application="tests") as parts:
+        wish = Wish(kind=ErasureKind.ACCOUNT, key="ac-042", by="dpo", reason="art. 17")
+        done = await forget(parts, client, wish)
+    assert done.counts["histories"] == 1
+    assert any("no worker has sealed" in one for one in done.not_erased)
 
 
 async def is_gone(handle: WorkflowHandle[Any, Any]) -> bool:
