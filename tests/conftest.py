@@ -21,7 +21,7 @@ from tests.support import databases, network
 from tests.support import session_dir as directories
 from tests.support.connections import close_all
 
-pytest_plugins = ["tests.support.fixtures"]
+pytest_plugins = ["tests.support.failures", "tests.support.fixtures"]
 
 TESTS = Path(__file__).parent
 SERVERS = frozenset({"temporal_server", "stack", "reviews", "dev"})
