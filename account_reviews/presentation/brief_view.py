@@ -299,7 +299,7 @@ class _Maker:
             health=brief.health.score,
             health_band=brief.health.band,
         )
-        return (*(one for one in self._beside.past if one.at < now.at), now)
+        return (*(one for one in self._beside.past if one.at <= now.at), now)
 
     def _advice(self, one: Recommendation, items: Mapping[str, Item]) -> Advice:
         words = self._words

@@ -39,7 +39,7 @@ async def beside_brief(parts: Parts, state: "ReviewState") -> Written:
 
     words = await words_of(parts)
     reader, tenant = _reader(parts), state.tenant
-    earlier = await reader.scores(tenant, state.account_id, before=state.as_of, most=EARLIER)
+    earlier = await reader.scores(tenant, state.account_id, before=state.started_at, most=EARLIER)
     snapshot = await _snapshot(parts, state)
     return Written(
         _knowing(words, snapshot),

@@ -46,11 +46,12 @@ class DocumentReader:
     async def scores(
         self, tenant: str, account_id: str, *, before: datetime, most: int
     ) -> list[ScoreRow]:
-        """Of reviews with a clock before that moment, the oldest of the newest `most` first."""
+        """Of the newest `most` reviews that began before that moment, in the order of their clocks;
+        of the same clock the one first that began first."""
         rows = await self._statements.rows(
             _SCORES, tenant=tenant, account_id=account_id, before=before, most=most
         )
-        return sorted((ScoreRow(**row) for row in rows), key=lambda row: row.at)
+        return sorted((ScoreRow(**row) for row in reversed(rows)), key=lambda row: row.at)
 
     async def asked(
         self, tenant: str, *, accounts: Sequence[str] = (), requests: Sequence[str] = ()

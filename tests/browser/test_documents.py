@@ -1,6 +1,7 @@
 """Documents as a browser shows them: on a desk, on a phone, in the dark, and on paper."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Page
@@ -24,18 +25,29 @@ from tests.support.documents import (
 WORDS = Words(now=AS_OF, currency="GBP")
 PAPER = 680
 """Of a sheet of A4 between its margins, in pixels of a style sheet."""
+
+
+def rich_document() -> dict[str, Any]:
+    """A portfolio of sums that fill half a phone."""
+    rich = document()
+    sums = ("revenue", "pipeline", "at_risk_value", "at_risk_pipeline")
+    rich["portfolio"] |= dict.fromkeys(sums, "1234567890")
+    return rich
+
+
 PAGES = {
     "brief": lambda: render_brief(busy_brief(), "html", WORDS, beside()),
     "brief, hostile": lambda: render_brief(hostile_brief(), "html", WORDS, beside("x" * 90)),
     "brief, empty": lambda: render_brief(empty_brief(), "html", WORDS, beside(past=())),
     "brief, mail": lambda: brief_mail(busy_brief(), WORDS, beside()).html,
     "report": lambda: render_cycle(document(), "html", WORDS, beside()),
+    "report, rich": lambda: render_cycle(rich_document(), "html", WORDS, beside()),
     "report, hostile": lambda: render_cycle(document(HOSTILE), "html", WORDS, beside()),
     "owner": lambda: render_cycle(document(owners=1), "html", WORDS, beside()),
     "digest": lambda: render_digest(busy_digest(), "html", WORDS, beside()),
     "digest, hostile": lambda: render_digest(busy_digest(HOSTILE), "html", WORDS, beside()),
 }
-_BROKEN_WORDS = """() => [...document.querySelectorAll('th, td')].filter(
+_BROKEN_WORDS = """() => [...document.querySelectorAll('th, td, .tiles b, .bars .value')].filter(
   cell => getComputedStyle(cell.parentNode.parentNode).position !== 'absolute').flatMap(cell => {
   const range = document.createRange(), found = [];
   const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);

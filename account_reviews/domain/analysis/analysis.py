@@ -47,7 +47,7 @@ def analyse(inputs: AnalysisInputs, policy: Policy) -> Analysis:
     changes = _told(inputs, policy)
     context = _read(inputs, policy, changes)
     facts = context.facts
-    findings = collect_findings(facts, changes, context.risk_signals)
+    findings = collect_findings(facts, changes, context.risk_signals, inputs.own_writes)
     composed = compose(context, inputs.prior, _observed_at(inputs))
     attention = any(finding.requires_attention for finding in findings)
     priority = priority_score(facts, context.risk, len(changes))

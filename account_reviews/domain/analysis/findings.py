@@ -1,6 +1,6 @@
 """Findings: what a person should know, each with its evidence. Worst first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -8,6 +8,7 @@ from account_reviews.domain.analysis.changes import is_regression
 from account_reviews.domain.analysis.evidence import cite, ref
 from account_reviews.domain.analysis.facts import Facts, StalledDeal, stage_since, whole_days
 from account_reviews.domain.analysis.model import DetectedChange, Evidence, Finding, Severity
+from account_reviews.domain.analysis.own_writes import OwnWrite, last_written
 from account_reviews.domain.analysis.risk_signals import SEVERITIES, RiskSignals
 from account_reviews.domain.base import Scalar
 from account_reviews.domain.counting import counted
@@ -29,14 +30,17 @@ _STANDING = frozenset({"inactivity_threshold", "deal_stalled"})
 
 
 def collect_findings(
-    facts: Facts, changes: tuple[DetectedChange, ...], risk_signals: RiskSignals
+    facts: Facts,
+    changes: tuple[DetectedChange, ...],
+    risk_signals: RiskSignals,
+    own_writes: Sequence[OwnWrite] = (),
 ) -> tuple[Finding, ...]:
     """Changes, standing conditions and unknowns."""
     found = (
         *(_of_change(facts, change) for change in changes if change.type not in _STANDING),
         *_inactivity(facts),
         *(_stalled(facts, item) for item in facts.stalled),
-        *_of_risk_signals(changes, risk_signals),
+        *_of_risk_signals(changes, risk_signals, own_writes),
         *_owner(facts),
         *_overdue(facts),
         *_unknown(facts),
@@ -161,7 +165,7 @@ def _stalled(facts: Facts, item: StalledDeal) -> Finding:
 
 
 def _of_risk_signals(
-    changes: tuple[DetectedChange, ...], risk_signals: RiskSignals
+    changes: tuple[DetectedChange, ...], risk_signals: RiskSignals, own_writes: Sequence[OwnWrite]
 ) -> Iterator[Finding]:
     drop = risk_signals.of("engagement_drop")
     if drop is not None:
@@ -180,10 +184,16 @@ def _of_risk_signals(
         yield Finding(
             kind=status.kind,
             severity=status.severity,
-            title='The CRM has this account as "At Risk"',
+            title=f'The CRM has this account as "At Risk"{_whose(status.evidence, own_writes)}',
             requires_attention=True,
             evidence=status.evidence,
         )
+
+
+def _whose(status: tuple[Evidence, ...], own_writes: Sequence[OwnWrite]) -> str:
+    """Whether it stands there because somebody approved that here, since the last review."""
+    ours = (last_written(one.record, one.field, own_writes) for one in status)
+    return ", as was approved here" if AccountStatus.AT_RISK in ours else ""
 
 
 def _owner(facts: Facts) -> Iterator[Finding]:

@@ -46,6 +46,16 @@ def with_own_writes(baseline: AccountSnapshot, writes: Sequence[OwnWrite]) -> Ac
     )
 
 
+def last_written(record: RecordRef, field: str, writes: Iterable[OwnWrite]) -> Scalar:
+    """What we wrote last to that field; None where we wrote nothing."""
+    ours = [
+        write
+        for write in writes
+        if (write.record.type, write.record.id) == (record.type, record.id) and field in write.after
+    ]
+    return max(ours, key=lambda write: write.at).after[field] if ours else None
+
+
 def open_copy(
     change: ProposedChange, tasks: Iterable[Task], writes: Sequence[OwnWrite]
 ) -> Task | None:

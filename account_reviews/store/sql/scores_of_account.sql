@@ -1,4 +1,5 @@
--- What earlier reviews of an account found, the newest first. An undo analyses nothing.
+-- What reviews of an account that began before a moment found, the newest first. An undo analyses
+-- nothing. Several may go by the same clock.
 select
   cast(run.state->>'as_of' as timestamptz) as at,
   run.risk_score,
@@ -12,7 +13,7 @@ where run.tenant = :tenant
   and run.account_id = :account_id
   and run.analysis_hash is not null
   and run.kind <> 'undo'
-  and cast(run.state->>'as_of' as timestamptz) < :before
+  and run.started_at < :before
 
 order by run.started_at desc
 limit :most

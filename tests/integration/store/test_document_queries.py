@@ -64,6 +64,22 @@ async def test_scores_are_those_before_a_moment_oldest_first(
     assert await reader.scores("other", ACCOUNT, before=NOW, most=10) == []
 
 
+async def test_of_one_clock_the_review_that_began_first_comes_first(
+    engine: AsyncEngine, reader: DocumentReader
+) -> None:
+    """Of an import without a later one all reviews go by the same clock."""
+    account = "doc-one-clock"
+    for number, risk in enumerate((70, 100, 30)):
+        began = NOW - timedelta(hours=3 - number)
+        await reviewed(
+            engine, f"doc-one-clock-{number}", 0, risk, account_id=account, started_at=began
+        )
+    found = await reader.scores("default", account, before=NOW, most=10)
+    assert [one.risk_score for one in found] == [70, 100, 30]
+    before_the_last = await reader.scores("default", account, before=began, most=10)
+    assert [one.risk_score for one in before_the_last] == [70, 100]
+
+
 async def test_requests_are_found_by_account_and_by_id(
     engine: AsyncEngine, reader: DocumentReader
 ) -> None:

@@ -73,6 +73,18 @@ def test_our_status_is_a_condition_and_no_change() -> None:
     assert "status_at_risk" in kinds(ours)
     assert "status_change" not in kinds(ours)
     assert ours.risk.score == theirs.risk.score
+    (told,) = (one.title for one in ours.findings if one.kind == "status_at_risk")
+    assert told == 'The CRM has this account as "At Risk", as was approved here'
+
+
+def test_a_status_that_we_did_not_write_is_told_without_us() -> None:
+    now = with_status(AccountStatus.AT_RISK)
+    another = wrote(RecordRef(type=RecordType.ACCOUNT, id="ac-other"), {"status": "At Risk"})
+    other_field = wrote(ACCOUNT, {"industry": "At Risk"})
+    for writes in ([], [another], [other_field]):
+        analysis = after_a_week(now, now, writes)
+        (told,) = (one.title for one in analysis.findings if one.kind == "status_at_risk")
+        assert told == 'The CRM has this account as "At Risk"'
 
 
 def test_what_somebody_makes_of_our_write_is_a_change_from_it() -> None:
