@@ -1,5 +1,6 @@
 """Risk and health over time: what is drawn, and the words beside it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from xml.etree import ElementTree as ET
 
@@ -76,6 +77,13 @@ def test_one_review_is_not_drawn() -> None:
     page = render_brief(busy_brief(), "html", WORDS, beside(past=()))
     assert "<svg" not in page
     assert "there is nothing to draw yet" in page
+
+
+def test_an_earlier_review_of_the_same_clock_is_drawn_before_this_one() -> None:
+    brief = busy_brief()
+    same = replace(past(0, 20, 70), at=brief.generated_at)
+    page = render_brief(brief, "html", WORDS, beside(past=(same,)))
+    assert f"Risk rose from 20 to {brief.risk.score}." in page
 
 
 def test_the_drawing_of_a_brief_ends_with_its_own_scores() -> None:
