@@ -56,6 +56,7 @@ from starter import start_review
 from tests.support.channels import Channels
 from tests.support.crm_writing import writer_of
 from tests.support.terms import always
+from tests.support.waiting import until
 from worker import build_worker
 from workflows.account_review import AccountReviewWorkflow
 
@@ -267,12 +268,9 @@ async def eventually(
     ask: Callable[[], Awaitable[ReviewState]], holds: Callable[[ReviewState], bool]
 ) -> ReviewState:
     """Ask until it holds. A review that closes meanwhile will never get there."""
-    while True:
-        answer = await ask()
-        if holds(answer):
-            return answer
-        assert answer.closed_at is None, answer.summary
-        await asyncio.sleep(0.02)
+    answer = await until(ask, lambda state: holds(state) or state.closed_at is not None)
+    assert holds(answer), answer.summary
+    return answer
 
 
 def decision(request: ApprovalRequest, verdict: str = "approve", **fields: Any) -> dict[str, Any]:

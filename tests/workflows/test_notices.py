@@ -101,14 +101,14 @@ async def test_a_dead_channel_holds_up_nothing(world: World) -> None:
 async def test_a_notice_goes_over_a_continue_as_new(world: World) -> None:
     world.analysis.terms = WAITS
     world.analysis.changes = (create_task(world.account),)
-    world.channels.dead.add("mail")
+    world.channels.refusing.add("mail")
     async with world.worker():
         handle = await world.start(history_limit=30)
         request = await world.request(handle)
         newest = world.client.get_workflow_handle(handle.id)
         for number in range(12):
             await newest.execute_update("annotate", {"by": "x", "metadata": {"n": number}})
-        world.channels.dead.clear()
+        world.channels.refusing.clear()
         assert (await newest.describe()).run_id != handle.first_execution_run_id
         await eventually(
             lambda: newest.query(AccountReviewWorkflow.snapshot),
