@@ -113,11 +113,12 @@ class _Maker:
         advice: dict[str, list[OwnerRecommendation]] = {}
         for one in brief.recommendations:
             advice.setdefault(one.account_id, []).append(one)
+        lines = by_danger(brief.accounts, self._beside.values)
         found = [
             self._account(line, updates.get(line.account_id), advice.get(line.account_id, ()))
-            for line in by_danger(brief.accounts, self._beside.values)
+            for line in lines
         ]
-        mine = {line.account_id: line.account_name for line in brief.accounts}
+        mine = {line.account_id: line.account_name for line in lines}
         asked = [one for one in self._beside.asked if one.account_id in mine]
         return OwnerView(
             title=owner_title(brief, words),

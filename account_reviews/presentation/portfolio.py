@@ -177,8 +177,9 @@ class _Maker:
     def report(self) -> Report:
         portfolio, words = self._portfolio, self._words
         grave = self._grave()
+        lines = (line for brief in self._briefs for line in brief.accounts)
         names = {
-            line.account_id: line.account_name for brief in self._briefs for line in brief.accounts
+            line.account_id: line.account_name for line in by_danger(lines, self._beside.values)
         }
         decide = decisions(self._beside.asked, words, self._beside.web_url, names)
         return Report(

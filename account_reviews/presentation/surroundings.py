@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -121,10 +121,16 @@ def decisions(
     web_url: str | None,
     names: Mapping[str, str] = _NOBODY,
 ) -> tuple[Decide, ...]:
-    """The same of several, soonest deadline first. `names`: account id -> name."""
+    """The same of several, by the day of the deadline. `names`: account id -> name; of one day the
+    account that stands first there comes first."""
+    places = {account_id: place for place, account_id in enumerate(names)}
+
+    def turn(one: Asked) -> tuple[date, int, datetime, str]:
+        day = one.deadline.astimezone(words.zone).date()
+        return day, places.get(one.account_id, len(places)), one.deadline, one.name
+
     return tuple(
-        decide(one, words, web_url, names.get(one.account_id))
-        for one in sorted(asked, key=lambda it: (it.deadline, it.name))
+        decide(one, words, web_url, names.get(one.account_id)) for one in sorted(asked, key=turn)
     )
 
 
