@@ -1,7 +1,7 @@
 """What somebody wants taken back: looked at before a review is started for it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from account_reviews.bootstrap import Parts
 from account_reviews.crm.undo import prepare_undo
@@ -15,7 +15,11 @@ from account_reviews.domain.proposals import ItemState
 from account_reviews.domain.records import Account
 from account_reviews.domain.review.state import ReviewInput, ReviewKind, ReviewState, UndoOf
 from account_reviews.domain.review.undo import item_of, why_never
+from account_reviews.store.timeline_queries import TimelineReader
 from account_reviews.temporal import names
+
+_EARLIER: Final = 20
+"""Reviews of the account in which a write is looked for that the newest one has not made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Wanted:
     account: Account
 
 
-def written_items(state: ReviewState) -> tuple[str, ...]:
+async def written_items(parts: Parts, state: ReviewState) -> tuple[str, ...]:
     """The ids of all items that were written and stand. NegativeAnswerError without any."""
     found = tuple(
         change.change_id for change, item_state in state.changes
@@ -35,9 +39,21 @@ def written_items(state: ReviewState) -> tuple[str, ...]:
     if not found:
         raise NegativeAnswerError(
             f"the review {state.review_id} has written nothing that stands",
-            hint=f"see `reviews show {state.review_id} --run {state.run_id}`",
+            hint=await _who_wrote(parts, state),
         )
     return found
+
+
+async def _who_wrote(parts: Parts, state: ReviewState) -> str:
+    """Which earlier run of this review has written what stands; where to look without one."""
+    past = await TimelineReader(parts.statements, state.tenant).page(
+        state.account_id, cursor=None, limit=_EARLIER
+    )
+    for one in past.reviews:
+        stands = any(change.state is ItemState.EXECUTED for change in one.written)
+        if stands and one.review_id == state.review_id and one.run_id != state.run_id:
+            return f"an earlier one has: add `--run {one.run_id}`"
+    return f"see `reviews show {state.review_id} --run {state.run_id}`"
 
 
 async def look(parts: Parts, state: ReviewState, change_id: str, *, by: str, reason: str) -> Wanted:

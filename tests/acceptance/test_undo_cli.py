@@ -175,6 +175,11 @@ async def test_all_that_was_written_has_a_row_each(
     )
     assert await status_of(stack_engine, "ac-036") == change["after"]["status"]
 
+    reviews.json("start", "ac-036", "--plan-only", "--wait")
+    said = reviews.quick("undo", "ac-036", "--as", "ann", *WHY).sentence(1)
+    assert "has written nothing that stands" in said
+    assert f"an earlier one has: add `--run {review['run_id']}`" in said
+
 
 @pytest.mark.usefixtures("workers")
 async def test_what_has_changed_since_is_named(reviews: Reviews, stack_engine: AsyncEngine) -> None:

@@ -71,7 +71,7 @@ async def _undo(
         await require(parts, "undo", by, of)
         numbers = {str(place): one.change_id for place, (one, _) in enumerate(of.changes, 1)}
         named = [numbers.get(item, item) for item in items]
-        wanted = list(dict.fromkeys(named)) or list(written_items(of))
+        wanted = list(dict.fromkeys(named)) or list(await written_items(parts, of))
         client = await temporal(parts)
         rows = []
         for change_id in wanted:
