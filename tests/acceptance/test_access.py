@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.local.stack import LocalStack
 from tests.support.commands import Reviews
 from tests.support.stack_trail import rest
+from tests.support.waiting import PATIENCE
 
 KEYS = "a:" + "k" * 32
 ROLES = """
@@ -50,7 +51,7 @@ class Bench:
         for one in self.workers:
             one.terminate()
         for one in self.workers:
-            one.communicate(timeout=60)
+            one.communicate(timeout=PATIENCE)
         self.workers.clear()
 
     def lines(self, review: str) -> list[tuple[str, str | None]]:

@@ -12,6 +12,7 @@ import pytest
 from account_reviews.local.stack import LocalStack
 from tests.support.commands import Reviews
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 PAGE = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
 
@@ -70,7 +71,7 @@ async def test_the_agent_in_python_proposes_and_others_decide(
     await stack.kill_worker()
     await stack.start_worker()
     decide_all(reviews, "ac-011")
-    out, err = await asyncio.to_thread(agent.communicate, timeout=60)
+    out, err = await asyncio.to_thread(agent.communicate, timeout=PATIENCE)
     assert agent.returncode == 0, err
     assert request["request_id"] in out
     closed = reviews.closed("ac-011")
@@ -89,7 +90,7 @@ def test_the_agent_in_a_shell_ends_its_review_with_its_exit_code(
     agent = begin(reviews, "sh", str(program("sh", tmp_path)), "ac-012")
     request_of(reviews, "ac-012", "nightly")
     decide_all(reviews, "ac-012")
-    _, err = agent.communicate(timeout=60)
+    _, err = agent.communicate(timeout=PATIENCE)
     assert agent.returncode == 0, err
     closed = reviews.closed("ac-012")
     assert (closed["phase"], closed["metadata"]["host"]) == ("completed", "night-1")
@@ -103,7 +104,7 @@ def test_an_agent_that_fails_leaves_a_review_that_failed(
 ) -> None:
     broken = f'reviews() {{ [ $1 = propose ] && return {code}; command reviews "$@"; }}\n'
     agent = begin(reviews, "sh", str(program("sh", tmp_path, broken)), "ac-013")
-    _, err = agent.communicate(timeout=60)
+    _, err = agent.communicate(timeout=PATIENCE)
     assert agent.returncode == code, err
     closed = reviews.closed("ac-013")
     assert (closed["phase"], closed["outcome"]) == ("failed", "failed")

@@ -15,6 +15,7 @@ from account_reviews.local.stack import LocalStack
 from account_reviews.services import decisions
 from account_reviews.web.api.router import description
 from tests.support.commands import Reviews
+from tests.support.waiting import PATIENCE
 from tests.support.web_site import Web, open_web
 
 API = "/api/v1"
@@ -40,7 +41,7 @@ async def waiting(program: httpx2.AsyncClient, account: str) -> dict[str, Any]:
 
 async def until(program: httpx2.AsyncClient, account: str, status: str) -> dict[str, Any]:
     """The newest review of an account once it has come to that."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             found = (await program.get(f"{API}/reviews/{account}")).json()
             if found.get("status") == status:

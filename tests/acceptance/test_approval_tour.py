@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.commands import CLI, PATIENCE, Reviews
+from tests.support.commands import CLI, Reviews
 from tests.support.paths import ROOT
 from tests.support.terminals import Terminal
+from tests.support.waiting import PATIENCE
 
 ASKED = r"\(q\)uit:"
 Open = Callable[[str], Terminal]

@@ -15,8 +15,9 @@ from account_reviews.audit.store import insert
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.database import create_engine
 from account_reviews.store.migration import AUDIT, upgrade
-from tests.support.commands import PATIENCE, Reviews, rows
+from tests.support.commands import Reviews, rows
 from tests.support.trail_rows import event
+from tests.support.waiting import PATIENCE
 
 AGREED = [
     *("event_id", "tenant", "review_id", "workflow_id", "run_id", "event_type", "at", "actor"),

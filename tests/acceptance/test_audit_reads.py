@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.audit.capture.actors import local_actor
 from account_reviews.domain.audit.events import EventType
-from tests.support.commands import IMPORT, PATIENCE, Reviews, rows
+from tests.support.commands import IMPORT, Reviews, rows
+from tests.support.waiting import PATIENCE
 
 ACCOUNT = "ac-043"
 DEAD = "postgresql://nobody@127.0.0.1:1/nothing"

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.commands import CLI, PATIENCE, SAMPLE, Reviews
+from tests.support.commands import CLI, SAMPLE, Reviews
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 ROW = {
     *("request_id", "review_id", "account_id", "decision", "decision_id", "ok", "queued", "state"),

@@ -14,6 +14,7 @@ from account_reviews.config import ports
 from account_reviews.local.stack import LocalStack
 from tests.support.commands import Reviews, rows
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 HEX = "0123456789abcdef0123456789abcdef"
 MIXED = "Northern0123456789AbcdefGhijklmNopq"
@@ -199,7 +200,7 @@ async def test_a_request_that_expired(reviews: Reviews, stack: LocalStack, tmp_p
         assert reviews.quick(*words).document(code=1)["outcome"] == "expired"
     finally:
         worker.terminate()
-        worker.communicate(timeout=60)
+        worker.communicate(timeout=PATIENCE)
         await stack.start_worker()
     (request,) = reviews.json("approvals", "list", "--state", "expired")["items"]
     approve = ("approvals", "approve", request["request_id"], "--as", "ann")

@@ -16,7 +16,7 @@ from account_reviews.local.stack import LocalStack
 from account_reviews.temporal.names import TASK_QUEUE
 from tests.support.commands import Reviews, rows
 from tests.support.paths import ROOT
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 STARTED = {*("review_id", "workflow_id", "run_id", "account_id", "name", "phase", "status")}
 LISTED = {
@@ -154,7 +154,7 @@ def test_waiting_for_the_end_reports_a_bad_one(reviews: Reviews) -> None:
     request_id = requests["items"][0]["request_id"]
     words = ("--as", "ann", "--reason", "not now")
     assert reviews.json("approvals", "reject", request_id, *words)["state"] == "rejected"
-    out, err = waiting.communicate(timeout=60)
+    out, err = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 1, err
     assert json.loads(out)["outcome"] == "rejected"
 
@@ -233,7 +233,7 @@ def test_brief_history_and_watch(reviews: Reviews) -> None:
     assert reviews.quick("brief", "ac-040", "--format", "html").out.startswith("<!doctype html>")
     assert reviews.json("brief", "ac-040")["account_id"] == "ac-040"
     reviews.json("approvals", "approve", request["request_id"], "--as", "ann")
-    out, err = watching.communicate(timeout=60)
+    out, err = watching.communicate(timeout=PATIENCE)
     assert watching.returncode == 0, err
     lines = [json.loads(line) for line in out.splitlines()]
     history = reviews.json("history", "ac-040")["items"]
@@ -323,7 +323,7 @@ async def test_a_decision_while_no_worker_runs(
     finally:
         if worker is not None:
             worker.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(worker.communicate, timeout=60)
+            await asyncio.to_thread(worker.communicate, timeout=PATIENCE)
         await stack.start_worker()
     assert worker.returncode == 0
     assert [one["by"] for one in review["approvals"][0]["decisions"]] == ["ann"]

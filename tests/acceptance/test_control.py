@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from account_reviews.local.stack import LocalStack
 from tests.support.commands import Reviews, rows
+from tests.support.waiting import PATIENCE
 
 ANSWER = {
     *("review_id", "run_id", "account_id", "phase", "status", "version", "queued", "message"),
@@ -267,7 +268,7 @@ async def test_commands_that_race_for_the_last_places_cannot_win_more_than_there
     most = {"SESSION_MAX_CONCURRENT": str(len(taken) + 2)}
     accounts = [f"ac-0{number}" for number in range(22, 30)]
     begun = [reviews.begin("start", one, "--interactive", **most) for one in accounts]
-    said = [process.communicate(timeout=120)[1] for process in begun]
+    said = [process.communicate(timeout=PATIENCE)[1] for process in begun]
     ended = [process.returncode for process in begun]
     assert sorted(ended) == [0, 0, *[6] * 6], said
     for account, code in zip(accounts, ended, strict=True):

@@ -76,7 +76,6 @@ def wait_for(file: Path, words: str, seconds: float = 60) -> str:
     return text
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.temporal
 def test_the_whole_demo() -> None:
     # Settings of the shell must not lead it to another server, database or CRM.

@@ -25,7 +25,7 @@ from account_reviews.local import processes
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.local.temporal_server import TemporalServer
 from account_reviews.store.database import create_engine
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 _CLI = (sys.executable, "-m", "account_reviews.cli")
 _numbers = count(1)
@@ -67,7 +67,7 @@ class Dev:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Send the signal; gives exit code and output."""
         self.process.send_signal(number)
-        said, _ = self.process.communicate(timeout=60)
+        said, _ = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, said
 
 
@@ -113,7 +113,7 @@ def start(data_dir: Path) -> Iterator[Start]:
 def run(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        [*_CLI, *arguments], capture_output=True, text=True, timeout=60, check=False, **more
+        [*_CLI, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False, **more
     )
 
 
@@ -358,7 +358,7 @@ def test_a_data_directory_that_is_removed_ends_it(start: Start, data_dir: Path) 
     dev = start("--no-worker", "--no-ui")
     dev.wait_ready()
     shutil.rmtree(data_dir, ignore_errors=True)
-    said, _ = dev.process.communicate(timeout=90)
+    said, _ = dev.process.communicate(timeout=PATIENCE)
     assert dev.process.returncode == 5
     assert f"the data directory {data_dir} was removed under the running stack" in said
     assert not data_dir.exists()

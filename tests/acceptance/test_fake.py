@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 COMMAND = (sys.executable, "-m", "account_reviews.cli", "fake")
 
@@ -36,7 +37,7 @@ def test_a_fake_tells_where_it_is_and_stops_at_ctrl_c(tmp_path: Path) -> None:
         with urllib.request.urlopen(f"{first['url']}/oauth/v2/token", body) as answer:
             assert json.load(answer)["api_domain"] == first["url"]
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert (process.returncode, said) == (0, "stopped\n")
@@ -53,7 +54,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         done = subprocess.run(
             [*COMMAND, "zoho", "--port", str(port)], cwd=ROOT, capture_output=True, text=True,
-            timeout=60, check=False,
+            timeout=PATIENCE, check=False,
         )  # fmt: skip
     assert done.returncode == 4
     assert done.stderr.count("\n") == 1

@@ -10,12 +10,12 @@ import pytest
 
 from tests.support.console import commands, in_background, shell
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 PAGE = ROOT / "docs" / "hooks.md"
 START = "reviews dev --no-ui"
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.temporal
 def test_the_commands_of_the_page_work(short_dir: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
@@ -44,7 +44,7 @@ def test_a_worker_says_why_it_does_not_start(short_dir: Path) -> None:
     env = os.environ | {"REVIEWS_DATA_DIR": str(short_dir / "bad-hook"), "REVIEWS_HOOKS": "no:hook"}
     command = [sys.executable, "-m", "account_reviews.cli", "worker"]
     done = subprocess.run(
-        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 2, "though there is no database either, and no Temporal"
     (line,) = done.stderr.splitlines()

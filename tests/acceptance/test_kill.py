@@ -25,7 +25,7 @@ from tests.support.commands import CLI, Reviews, rows
 from tests.support.forks import Forks
 from tests.support.portfolio_cluster import PortfolioCluster
 from tests.support.stack_trail import trail_is_whole
-from tests.support.waiting import eventually, until
+from tests.support.waiting import PATIENCE, eventually, until
 
 SAMPLE_TASKS, SAMPLE_NOTES = 22, 50
 TIMES = 5
@@ -79,7 +79,7 @@ class Dev:
         """SIGTERM; gives the exit code."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(timeout=60)
+        return self._process.wait(timeout=PATIENCE)
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[AsyncEngine]:
@@ -120,7 +120,7 @@ async def test_the_worker_dies_in_the_middle_of_many_reviews(dev: Dev) -> None:
     starting = reviews.begin("start", "--all", "--wait", "-o", "json")
     reviews.until("list", "--status", "waiting", holds=lambda page: len(page["items"]) > 5)
     dev.kill_worker()
-    out, err = await asyncio.to_thread(starting.communicate, timeout=90)
+    out, err = await asyncio.to_thread(starting.communicate, timeout=PATIENCE)
     assert starting.returncode == 0, err
     items = json.loads(out)["items"]
     assert len(items) == 64
@@ -237,7 +237,7 @@ async def test_sigterm_lets_a_running_write_finish(
             worker.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.5)  # long enough for it to stop polling
             assert worker.poll() is None
-        _, said = await asyncio.to_thread(worker.communicate, timeout=60)
+        _, said = await asyncio.to_thread(worker.communicate, timeout=PATIENCE)
         assert worker.returncode == 0, said
         assert "Traceback" not in said
         assert await finished_writes(stack, request) == 1
@@ -276,7 +276,7 @@ async def test_sigterm_waits_for_no_hook(
         for how in HANGS:
             await asyncio.to_thread(eventually, (tmp_path / f"hangs_{how}.began").exists)
         worker.send_signal(signal.SIGTERM)
-        _, said = await asyncio.to_thread(worker.communicate, timeout=60)
+        _, said = await asyncio.to_thread(worker.communicate, timeout=PATIENCE)
         assert worker.returncode == 0, said
     finally:
         if worker.poll() is None:

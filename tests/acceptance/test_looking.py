@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.local.stack import LocalStack
 from tests.support.commands import CLI, Answer, Reviews, rows
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 _LONG_AGO = """
 update reviews.review_runs set
@@ -42,7 +43,7 @@ def agent(reviews: Reviews, sent: bytes, *words: str) -> Answer:
         env=reviews.env,
         cwd=ROOT,
         capture_output=True,
-        timeout=90,
+        timeout=PATIENCE,
         check=False,
     )
     return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())

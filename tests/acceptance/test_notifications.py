@@ -36,7 +36,6 @@ ow-1 = "unknown@example.com"
 """
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.temporal
 def test_the_commands_of_the_page_work(short_dir: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}

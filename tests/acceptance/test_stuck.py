@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.config import ports
 from account_reviews.local.stack import LocalStack
 from account_reviews.local.temporal_server import DYNAMIC_CONFIG, TUNED_SERVER, find_cli
-from tests.support.commands import IMPORT, PATIENCE, Reviews, _numbers, rows
+from tests.support.commands import IMPORT, Reviews, _numbers, rows
 from tests.support.forks import Forks
+from tests.support.waiting import PATIENCE
 
 NOWHERE = "postgresql://127.0.0.1:1/none"
 STEP = {"step", "activity", "activity_id", "attempt", "error", "since", "next_retry_at"}
@@ -122,7 +123,6 @@ def stuck_in(reviews: Reviews, account: str, *, attempt: int, **more: str) -> di
     return item
 
 
-@pytest.mark.timeout(300)  # two workers start, and a write is tried six times
 async def test_a_crm_that_is_away_is_named_and_retried_when_it_is_back(
     reviews: Reviews, crm: Crm, stack_engine: AsyncEngine
 ) -> None:

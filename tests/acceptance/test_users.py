@@ -10,6 +10,7 @@ import pytest
 from account_reviews.local.stack import LocalStack
 from tests.support.commands import CLI, Reviews
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 from tests.support.web_site import csrf_in
 
 PASSWORD = "correct horse battery"
@@ -33,7 +34,7 @@ def add(
         input=f"{password}\n",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -47,7 +48,7 @@ def web(reviews: Reviews) -> Iterator[str]:
     assert said.startswith("web ready"), said + process.stderr.read()
     yield said.partition("url=")[2].split()[0]
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 
@@ -60,7 +61,7 @@ async def checked(reviews: Reviews, stack: LocalStack, tmp_path: Path) -> AsyncI
     worker = reviews.worker(REVIEWS_POLICY_FILE=str(policy))
     yield policy
     worker.terminate()
-    worker.communicate(timeout=60)
+    worker.communicate(timeout=PATIENCE)
     await stack.start_worker()
 
 

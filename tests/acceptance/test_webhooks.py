@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 
 from account_reviews.local.stack import LocalStack
 from tests.support.commands import Reviews, rows
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 OPEN = "select count(*) as events from reviews.webhook_events where state in ('new', 'waiting')"
@@ -39,14 +39,14 @@ def web(reviews: Reviews) -> Iterator[str]:
     assert said.startswith("web ready pid="), said
     yield said.split("url=")[1].split()[0]
     process.terminate()
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert "Traceback" not in said
 
 
 @pytest.fixture
 async def http(web: str) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=web, timeout=30) as http:
+    async with httpx2.AsyncClient(base_url=web, timeout=PATIENCE) as http:
         yield http
 
 
@@ -73,6 +73,7 @@ async def test_a_burst_becomes_one_review(
     await asyncio.gather(*(tell(http, "ac-034") for _ in range(50)))
     await all_followed(stack_engine)
     assert await rows(stack_engine, OUTCOMES) == [{"outcome": "started", "events": 50}]
+    await until(lambda: rows(stack_engine, STARTED))
     assert await rows(stack_engine, STARTED) == [{"account_id": "ac-034", "reviews": 1}]
     listed = reviews.json("crm", "events", "--state", "done", "--limit", "20")
     assert len(listed["items"]) == 20
@@ -96,8 +97,12 @@ async def test_a_worker_that_is_killed_loses_no_event(
     try:
         await stack_is_patient(stack_engine)
         await all_followed(stack_engine)
-        found = {row["account_id"]: row["reviews"] for row in await rows(stack_engine, STARTED)}
-        assert found.keys() >= set(accounts)
+        # A review has its row once a worker has taken its first task.
+        begun_for = await until(
+            lambda: rows(stack_engine, STARTED),
+            lambda found: {row["account_id"] for row in found} >= set(accounts),
+        )
+        found = {row["account_id"]: row["reviews"] for row in begun_for}
         # Of a review that closed at once, with nothing to do, the second change begins another.
         assert all(1 <= found[account] <= 2 for account in accounts), found
         outcomes = {row["outcome"]: row["events"] for row in await rows(stack_engine, OUTCOMES)}
@@ -105,7 +110,7 @@ async def test_a_worker_that_is_killed_loses_no_event(
         assert sum(outcomes.values()) == 50 + 60
     finally:
         worker.terminate()
-        worker.communicate(timeout=30)
+        worker.communicate(timeout=PATIENCE)
 
 
 def _kill(stack: LocalStack) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.console import commands, shell
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 PAGE = ROOT / "docs" / "zoho.md"
 REVIEWS = (sys.executable, "-m", "account_reviews.cli")
@@ -31,7 +32,7 @@ def fake() -> Iterator[dict[str, Any]]:
         yield json.loads(process.stdout.readline())
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def reviews(
     env: Mapping[str, str], *words: str, typed: str = ""
 ) -> subprocess.CompletedProcess[str]:
     found = subprocess.run(
-        [*REVIEWS, *words], capture_output=True, text=True, timeout=60, check=False, env=env,
+        [*REVIEWS, *words], capture_output=True, text=True, timeout=PATIENCE, check=False, env=env,
         input=typed, cwd=ROOT,
     )  # fmt: skip
     assert "Traceback" not in found.stderr

@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 from tests.support.browser import PHONE, Checker, Opener, scrolls_sideways
 from tests.support.commands import CLI
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 from tests.support.web import StackWeb
 
 
@@ -41,7 +42,7 @@ class FarCrm:
     def end(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.communicate(timeout=20)
+            self._process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from playwright.async_api import ConsoleMessage, expect
 from tests.support.browser import DESKTOP, PHONE, Checker, Opener, scrolls_sideways
 from tests.support.commands import CLI
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 from tests.support.web import StackWeb
 
 PASSWORD = "correct horse battery"
@@ -23,7 +24,7 @@ def wanda(web: StackWeb) -> str:
         input=PASSWORD,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     return "Wanda Blau"
 

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 COLLECTOR = ROOT / "deploy" / "otel" / "collector.yaml"
 
@@ -14,7 +15,9 @@ def validate(file: Path) -> subprocess.CompletedProcess[str]:
     program = os.environ.get("OTELCOL")
     assert program, "OTELCOL names no program: run `make test-collector`"
     words = [program, "validate", "--config", str(file)]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def test_the_collector_takes_its_file(tmp_path: Path) -> None:

@@ -15,11 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.forks import Forks
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 CLI = (sys.executable, "-m", "account_reviews.cli")
-
-
-PATIENCE = 90
 
 
 _numbers = count(1)

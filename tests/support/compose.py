@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 OURS = ("migrate", "worker")
 PASSWORDS = {
@@ -37,7 +38,7 @@ def tool(
         env={**kept, **passwords},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

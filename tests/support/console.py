@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NAMED = rf"(?:{UUID}|[\w.-]+-\d+)\b"
@@ -169,4 +170,4 @@ def in_background(command: str, env: Mapping[str, str], ready: Path) -> Iterator
         yield
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)

@@ -11,9 +11,10 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from account_reviews.hooks.events import HookEvent, HookName
 from account_reviews.telemetry import instruments
+from tests.support import waiting
 
 PATIENCE = 10.0
-"""Seconds. Much longer than anything here takes."""
+"""Seconds for a call of a hook."""
 
 
 def event(number: int = 1, name: HookName = HookName.PRE_TOOL) -> HookEvent:
@@ -48,7 +49,7 @@ class Heard:
             self._there.clear()
             if len(self.events) >= count:
                 self._there.set()
-        assert self._there.wait(PATIENCE), f"{len(self.events)} of {count} events came"
+        assert self._there.wait(waiting.PATIENCE), f"{len(self.events)} of {count} events came"
         return self.events
 
 

@@ -24,10 +24,10 @@ from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.addresses import asyncpg_dsn
 from account_reviews.store.database import create_engine
 from account_reviews.temporal.sandbox import sandboxed_runner
+from tests.support.waiting import PATIENCE
 from tests.support.world import World, make_world
 
 RULES = Rules()
-PATIENCE = 30
 
 
 @dataclass

@@ -5,8 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-PATIENCE = 90.0
-"""Seconds. Much longer than anything here takes."""
+PATIENCE = 150.0
+"""Seconds. Much longer than anything here takes, though the machine stand still for a minute."""
 _PAUSE = 0.05
 
 T = TypeVar("T")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 
@@ -17,7 +18,7 @@ def promtool(*words: str | Path) -> subprocess.CompletedProcess[str]:
     program = os.environ.get("PROMTOOL")
     assert program, "PROMTOOL names no program: run `make test-tools`"
     return subprocess.run(
-        [program, *words], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [program, *words], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 

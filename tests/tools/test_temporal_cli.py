@@ -31,7 +31,6 @@ def terminal(short_dir: Path) -> Iterator[Shell]:
             yield opened
 
 
-@pytest.mark.timeout(300)
 def test_the_commands_of_the_page_work(terminal: Shell) -> None:
     terminal.do("tctl --version")
     assert "1.15" in terminal.printed

@@ -195,7 +195,6 @@ async def test_an_unknown_job_fails(place: Place, engine: AsyncEngine) -> None:
     assert "there is no upkeep job 'sweep'; jobs are retention, " in str(error.value.cause)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.temporal
 async def test_a_killed_server_loses_no_schedule_and_makes_up_once(
     short_dir: Path, engine: AsyncEngine, jobs: Jobs

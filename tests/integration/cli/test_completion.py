@@ -18,6 +18,7 @@ from account_reviews.store.statements import Statements
 from tests.support.crm_loading import load, sample
 from tests.support.paths import ROOT
 from tests.support.review_states import NOW, analysis_result, fresh, task_change
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def offered(words: str, tmp_path: Path, **more: str) -> tuple[list[str], str]:
             "_REVIEWS_COMPLETE": "complete_bash",
             **more,
         },
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.split(), done.stderr

@@ -22,7 +22,7 @@ from tests.support.connections import statements_on
 from tests.support.crm_loading import load, sample
 from tests.support.paths import ROOT
 from tests.support.review_states import NOW, analysis_result, fresh, task_change
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 PARSER = {"typer", "shellingham", "annotated_doc"}
 """Typer and what it needs to read a command line and to print a help text."""
@@ -146,7 +146,7 @@ def run(command: str, database_url: str, data_dir: Path) -> tuple[set[str], str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     no = 1 if command.startswith("resumable") else 0
     assert done.returncode in (0, no), done.stderr

@@ -20,6 +20,7 @@ from account_reviews.domain.review.phases import Outcome, Phase
 from account_reviews.store.reviews import ReviewStore
 from tests.support.paths import ROOT
 from tests.support.review_states import NOW, fresh
+from tests.support.waiting import PATIENCE
 
 ACCOUNTS = ("ac-9", "ac-10", "ac-2", "ac-1")
 CLI = (sys.executable, "-m", "account_reviews.cli")
@@ -55,7 +56,7 @@ def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
 def run(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [*CLI, *words], env=environment, cwd=ROOT, capture_output=True, text=True, check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )  # fmt: skip
 
 
@@ -140,7 +141,7 @@ def test_a_watched_list_is_read_again(environment: dict[str, str]) -> None:
     assert watching.stdout is not None
     lines = [json.loads(watching.stdout.readline()) for _ in range(2)]
     watching.send_signal(signal.SIGINT)
-    _, said = watching.communicate(timeout=60)
+    _, said = watching.communicate(timeout=PATIENCE)
     assert (watching.returncode, said) == (130, "")
     assert [len(one["items"]) for one in lines] == [4, 4]
 
@@ -164,7 +165,7 @@ def on_terminal(environment: dict[str, str], *words: str) -> str:
         elif program.poll() is not None:
             break
     os.close(main)
-    assert program.wait(timeout=60) == 0
+    assert program.wait(timeout=PATIENCE) == 0
     return shown.decode()
 
 
@@ -198,7 +199,7 @@ def test_a_watched_list_that_is_longer_than_the_terminal_keeps_its_headings(
     while b"more" not in shown:
         shown += os.read(main, 4096)
     watching.send_signal(signal.SIGINT)
-    watching.wait(timeout=60)
+    watching.wait(timeout=PATIENCE)
     os.close(main)
     lines = shown.decode().splitlines()
     assert "Account" in lines[0]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import PATIENCE
+
 POLICY = (sys.executable, "-m", "account_reviews.cli", "policy", "show")
 
 
@@ -29,10 +31,10 @@ def test_a_reader_that_goes_away_is_no_error(form: str) -> None:
     assert command.stderr is not None
     said = command.stderr.read()
     command.stderr.close()
-    assert (command.wait(timeout=60), said) == (0, "")
+    assert (command.wait(timeout=PATIENCE), said) == (0, "")
 
 
 def test_output_that_is_closed(tmp_path: Path) -> None:
     command = f"{shlex.join(POLICY)} >&-"
-    done = subprocess.run(command, shell=True, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(command, shell=True, capture_output=True, check=False, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (0, b"")

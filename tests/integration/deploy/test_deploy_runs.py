@@ -24,6 +24,7 @@ from account_reviews.store.migration import current_revision, head_revision
 from account_reviews.temporal.names import RETENTION_DAYS
 from tests.support.compose import environment, services
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 _READY_SECONDS = 30
 
@@ -65,7 +66,7 @@ async def test_migrate_prepares_an_empty_database(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -85,7 +86,9 @@ def alone(short_dir: Path) -> Iterator[EmbeddedPostgres]:
 
 def run_here(command: list[str], env: dict[str, str]) -> None:
     """To its end, which is to be a good one."""
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, check=False)
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -172,7 +175,7 @@ async def test_two_workers_start_and_stop_in_order(
     async with worker_process(env, tmp_path) as one, worker_process(env, tmp_path) as two:
         for process in (one, two):
             process.send_signal(signal.SIGTERM)
-        codes = [await asyncio.wait_for(process.wait(), 20) for process in (one, two)]
+        codes = [await asyncio.wait_for(process.wait(), PATIENCE) for process in (one, two)]
     assert codes == [0, 0]
 
 
@@ -192,7 +195,7 @@ async def test_namespace_script_on_a_real_server(temporal_server: TemporalServer
             env=env,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

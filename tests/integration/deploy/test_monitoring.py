@@ -37,6 +37,7 @@ from tests.support.compose import tool
 from tests.support.counted import count_everything
 from tests.support.paths import ROOT
 from tests.support.promql import Asked, asked
+from tests.support.waiting import PATIENCE
 
 DEPLOY = ROOT / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
@@ -291,7 +292,7 @@ async def use_temporal(client: Client) -> None:
         broken = await client.start_workflow(Broken.run, id=uuid4().hex, task_queue=queue)
         with pytest.raises(RPCError):
             await client.get_workflow_handle("nobody").describe()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             async for event in broken.fetch_history_events(wait_new_event=True):
                 if event.event_type == FAILED:
                     break
@@ -343,7 +344,7 @@ async def server_labels() -> Labels:
     assert found is not None
     waiting = re.compile(rf'{BACKLOG}{{.*taskqueue="{found[1]}".*}} 1(\.0)?')
     with server_with_page() as (address, url):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             client = await _connected(address)
             await client.start_workflow("Nobody", id="waits", task_queue=TASK_QUEUE)
             while True:

@@ -12,6 +12,7 @@ import pytest
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.migration import AUDIT, head_revision
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 SOURCES = (
     "pyproject.toml", "README.md", "LICENSE", "worker.py", "starter.py", "workflows", "activities",
@@ -41,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ".",
     ]
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=100, check=False
+        command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     (built,) = (folder / "dist").glob("*.whl")
@@ -81,7 +82,7 @@ def test_migrations_run_from_the_wheel(
         | {"PYTHONPATH": str(tmp_path / "site"), "REVIEWS_DATABASE_URL": postgres.url("wheel")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

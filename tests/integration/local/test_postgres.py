@@ -17,7 +17,7 @@ from account_reviews.local import processes
 from account_reviews.local.postgres import MAJOR, EmbeddedPostgres
 from account_reviews.store.database import create_engine
 from tests.support.session_dir import clear_left_over
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 _numbers = count(1)
 
@@ -249,7 +249,7 @@ def test_two_starters_at_once_give_one_server(copy: Path) -> None:
         )
         for _ in range(3)
     ]
-    pids = {starter.communicate(timeout=60)[0].strip() for starter in starters}
+    pids = {starter.communicate(timeout=PATIENCE)[0].strip() for starter in starters}
     assert [starter.returncode for starter in starters] == [0, 0, 0]
     assert pids == {str(EmbeddedPostgres(copy).pid)}
     EmbeddedPostgres(copy).stop()

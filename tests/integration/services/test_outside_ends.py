@@ -20,7 +20,7 @@ from account_reviews.store.review_queries import RunFilter, RunRow
 from account_reviews.upkeep.outside_watch import OutsideWatch
 from account_reviews.upkeep.server_closed_reviews import EndedOutside
 from tests.support.operations import pause, reset, unpause
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.world import Handle, World, create_task, decision, make_world
 
 
@@ -85,7 +85,7 @@ async def waited(parts: Parts, world: World, handle: Handle) -> ReviewsError:
         """Progress is for people."""
 
     work = wait_for(parts, connect, [row], closed=True, say=hush, look_seconds=0.1)
-    refused = await asyncio.wait_for(work, 60)
+    refused = await asyncio.wait_for(work, PATIENCE)
     assert row["error"] == f"{refused[run_id].message}; {refused[run_id].hint}"
     return refused[run_id]
 

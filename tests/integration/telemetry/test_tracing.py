@@ -41,6 +41,7 @@ from account_reviews.temporal.worker_interceptor import ReviewInterceptor
 from tests.replay.commands import ALL, load
 from tests.support.connecting import Connect
 from tests.support.cycles import at_risk, make_portfolio
+from tests.support.waiting import PATIENCE
 from tests.support.world import decision, make_world, set_status
 from worker import WORKFLOWS
 from workflows.account_review import AccountReviewWorkflow
@@ -282,7 +283,7 @@ async def test_a_review_goes_on_whatever_stands_in_the_headers(
     sender = await connected(_Heading(header))
     world = make_world(await connected(traces.tracing), engine)
     world.analysis.changes = (set_status(world.account),)
-    async with asyncio.timeout(60), world.worker():
+    async with asyncio.timeout(PATIENCE), world.worker():
         handle = await world.start(sender)
         request = await world.request(handle)
         await handle.signal("submit_decision", {"request_id": "unknown"})

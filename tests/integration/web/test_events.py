@@ -16,6 +16,7 @@ from account_reviews.domain.access.roles import Scope
 from account_reviews.domain.policy.access import Role
 from account_reviews.web import live as live_module
 from account_reviews.web.api import events as events_module
+from tests.support.waiting import PATIENCE
 from tests.support.web_server import Served, served
 from tests.support.web_site import Web, open_web
 
@@ -51,7 +52,7 @@ class Stream:
     async def block(self) -> dict[str, str]:
         """What comes up to an empty line; a comment under an empty name."""
         found: dict[str, str] = {}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             async for line in self._lines:
                 if not line:
                     self.last_id = found.get("id", self.last_id)
@@ -69,7 +70,7 @@ class Stream:
                 return data
 
     async def ended(self) -> bool:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             async for _ in self._lines:
                 pass
         return True

@@ -19,6 +19,7 @@ from account_reviews.domain.policy.model import Policy
 from account_reviews.upkeep.purge import purge
 from account_reviews.web import live as live_module
 from account_reviews.web.live import Live, Subscription
+from tests.support.waiting import PATIENCE
 
 _RUN = text(
     "insert into reviews.review_runs (run_id, review_id, tenant, account_id, kind, phase, status, "
@@ -64,7 +65,7 @@ async def add(engine: AsyncEngine, tenant: str, account: str = "ac-1") -> str:
 async def take(watching: Subscription, many: int) -> list[LiveEvent]:
     """So many events; no less ever comes, or the test does not end."""
     found: list[LiveEvent] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while len(found) < many:
             told = await watching.next(5)
             assert told is not None

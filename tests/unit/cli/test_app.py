@@ -12,6 +12,7 @@ import typer.main
 
 from account_reviews.cli.app import VERBS, build
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 CLI = (sys.executable, "-m", "account_reviews.cli")
 SHELLS = {
@@ -60,7 +61,7 @@ def run(*words: str, **more: str) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 
@@ -128,7 +129,7 @@ echo "offered: ${{COMPREPLY[*]}}"
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert "-F _reviews_completion reviews" in done.stdout
     assert "offered: defer" in done.stdout, done.stderr

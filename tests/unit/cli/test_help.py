@@ -14,6 +14,7 @@ import typer.main
 from account_reviews.cli.app import VERBS, build
 from account_reviews.cli.help_pages import SUBJECTS, first_sentence
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 
 def pages(command: Any, path: str, parent: Any = None) -> Iterator[tuple[str, Any, str]]:
@@ -62,7 +63,7 @@ def test_each_verb_has_a_subject() -> None:
 def test_the_version_is_said() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "account_reviews.cli", "--version"],
-        cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False, timeout=60,
+        cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"reviews {version('account-reviews')}\n"

@@ -218,7 +218,7 @@ async def test_a_database_that_never_answers_delays_the_end_by_its_bound(
             f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d", application_name="tests"
         )
         async with (
-            asyncio.timeout(8),
+            asyncio.timeout(40),  # less than a connection is waited for
             AuditLog(statements_on(hanging), statements_on(engine)) as log,
         ):
             log.put(*rows)

@@ -12,9 +12,9 @@ from account_reviews.domain.audit.events import AuditEvent, EventType, Source, a
 from account_reviews.domain.canonical import rfc3339
 from account_reviews.store.outbox import put_into_outbox
 from tests.support.live_trail import (
-    PATIENCE,
     Trail,
 )
+from tests.support.waiting import PATIENCE
 from tests.support.world import decision, set_status
 
 

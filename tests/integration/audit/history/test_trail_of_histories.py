@@ -26,14 +26,13 @@ from account_reviews.temporal.worker_interceptor import ReviewInterceptor
 from tests.replay.commands import HISTORIES
 from tests.support.hooks import counting
 from tests.support.live_trail import (
-    PATIENCE,
     RULES,
     Trail,
     Watcher,
     at_least,
     length,
 )
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.world import create_task, decision, make_world, set_status
 from worker import WORKFLOWS
 from workflows.account_review import AccountReviewWorkflow

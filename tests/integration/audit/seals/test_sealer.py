@@ -23,8 +23,7 @@ from account_reviews.domain.errors import BadInputError, UnreachableError
 from account_reviews.store.database import create_engine
 from bench.tampering import event
 from tests.support.sealed_trail import Sealed, fresh
-
-PATIENCE = 20
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture

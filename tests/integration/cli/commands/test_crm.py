@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 EXAMPLES = ROOT / "examples"
 PORTFOLIO = ["crm", "import", str(EXAMPLES / "portfolio"), "--mapping",
@@ -28,7 +29,7 @@ def reviews(
 ) -> subprocess.CompletedProcess[str]:
     found = subprocess.run(
         [sys.executable, "-m", "account_reviews.cli", *arguments],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
         env={**os.environ, "REVIEWS_DATABASE_URL": url, "COLUMNS": "200", **(env or {})},
     )  # fmt: skip
     assert "Traceback" not in found.stderr

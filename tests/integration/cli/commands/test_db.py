@@ -12,6 +12,7 @@ import pytest
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.migration import AUDIT, head_revision
 from account_reviews.store.statements import connect
+from tests.support.waiting import PATIENCE
 
 
 def reviews(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -20,7 +21,7 @@ def reviews(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.memory.postgres import PostgresMemory
 from account_reviews.memory.protocol import MemoryItem, MemoryKind
+from tests.support.waiting import PATIENCE
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -45,7 +46,7 @@ def reviews(url: str, *words: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"REVIEWS_DATABASE_URL": url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

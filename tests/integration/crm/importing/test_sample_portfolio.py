@@ -18,6 +18,7 @@ from account_reviews.domain.analysis.model import Analysis
 from account_reviews.domain.policy.model import load_policy
 from account_reviews.domain.records import AccountSnapshot, SnapshotLimits
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 EXAMPLES = ROOT / "examples"
 WEEKS = {
@@ -29,7 +30,7 @@ Found = dict[str, list[Analysis]]
 
 def test_the_generator_writes_what_is_committed(tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLES / "generate.py"), str(tmp_path)]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=PATIENCE)
     for week in WEEKS:
         made = {path.name: path.read_bytes() for path in (tmp_path / week).iterdir()}
         kept = {path.name: path.read_bytes() for path in (EXAMPLES / week).glob("*.csv")}

@@ -238,7 +238,6 @@ async def test_a_past_time_is_refused_only_when_it_is_new(place: Place) -> None:
         await place.plan(text.replace("2026-01-01", "2026-02-01"))
 
 
-@pytest.mark.timeout(180)
 async def test_a_thousand_schedules(place: Place) -> None:
     ids = [f"s{number:04}" for number in range(1000)]
     text = "".join(entry(f'kind = "weekly"\nowner = "{one}"', one) for one in ids)

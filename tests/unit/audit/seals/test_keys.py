@@ -26,6 +26,7 @@ from account_reviews.audit.seals.keys import (
 )
 from account_reviews.domain.errors import BadInputError
 from tests.support.owners import give_away
+from tests.support.waiting import PATIENCE
 
 
 def test_made_when_missing_and_the_same_afterwards(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_two_processes_at_once_get_the_same(tmp_path: Path) -> None:
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    ids = {process.communicate(timeout=60)[0].strip() for process in processes}
+    ids = {process.communicate(timeout=PATIENCE)[0].strip() for process in processes}
     assert ids == {signing_key(file).id}
     assert len(public_keys(file)) == 1
 
