@@ -241,7 +241,7 @@ class World:
                 "as_of": AS_OF,
                 "execution": self.execution,
                 "give_up_after_seconds": 5,
-                "memory_patience_seconds": 0.5,
+                "memory_patience_seconds": 5,
                 **fields,
             }
         )

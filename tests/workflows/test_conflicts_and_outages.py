@@ -110,7 +110,7 @@ async def test_a_cancel_reaches_a_write_that_is_waited_for(world: World) -> None
 
 async def test_no_memory_is_a_review_without_history(world: World) -> None:
     world.memory.available = False
-    async with world.review() as handle:
+    async with world.review(memory_patience_seconds=0.5) as handle:
         state = await eventually(
             lambda: handle.query(AccountReviewWorkflow.snapshot),
             lambda state: state.analysis is not None,

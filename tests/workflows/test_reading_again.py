@@ -184,7 +184,8 @@ async def test_a_message_says_by_itself_whether_it_gives_a_clock(world: World, g
 @pytest.mark.parametrize("source", ["crm", "memory"])
 async def test_an_outage_takes_no_proposal_back(world: World, source: str) -> None:
     world.analysis.changes = (create_task(world.account, "One"), create_task(world.account, "Two"))
-    async with world.review(give_up_after_seconds=1) as handle:
+    # Also for as long as a busy machine takes to read what is there again.
+    async with world.review(give_up_after_seconds=4, memory_patience_seconds=4) as handle:
         request = await world.request(handle)
         one, two = request.items
         await handle.execute_update("decide", decision(request, "defer", item_ids=[one.item_id]))

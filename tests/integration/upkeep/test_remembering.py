@@ -29,7 +29,7 @@ WEEK = timedelta(days=7)
 async def ended(world: World, tenant: str) -> str:
     """The account of a review that was approved and is closed."""
     world.analysis.changes = (create_task(world.account),)
-    async with world.review(tenant=tenant) as handle:
+    async with world.review(tenant=tenant, memory_patience_seconds=0.5) as handle:
         request = await world.request(handle)
         await handle.signal("submit_decision", decision(request))
         result = await handle.result()
