@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Final, TypeVar
@@ -85,6 +86,10 @@ def _meant(value: Any) -> Any:
     return value.replace(_STAND_IN, "/") if isinstance(value, str) else value
 
 
+REPEATABLE: Final = frozenset({"kind"})
+"""What may stand behind `?` several times."""
+
+
 class Query(BaseModel):
     """What may stand behind `?`; anything else is refused."""
 
@@ -147,9 +152,18 @@ def may(verb: Verb) -> Callable[..., Coroutine[Any, Any, Principal]]:
             await site.allow(who, verb)
         if verb is not Verb.READ and who.scopes is None:
             await site.allow(who, Verb.READ)
+        _refuse_repeated(request)
         return who
 
     return asked
+
+
+def _refuse_repeated(request: Request) -> None:
+    """BadInputError for what was given twice: one of the two would count, and nobody says which."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    for name, times in given.items():
+        if times > 1 and name not in REPEATABLE:
+            raise BadInputError(f"{name} is given {times} times; give it once")
 
 
 def _may_ever(who: Principal, verb: Verb) -> bool:
