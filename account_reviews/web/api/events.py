@@ -65,7 +65,7 @@ class Watched(Query):
 async def events(
     request: Request,
     site: Here,
-    _: Annotated[Principal, Depends(may(Verb.READ))],
+    _: Annotated[Principal, Depends(may(Verb.READ, several=["kind"]))],
     watched: Annotated[Watched, Where()],
     last_event_id: Annotated[EventId | None, Header()] = None,
 ) -> StreamingResponse:

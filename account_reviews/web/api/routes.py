@@ -86,10 +86,6 @@ def _meant(value: Any) -> Any:
     return value.replace(_STAND_IN, "/") if isinstance(value, str) else value
 
 
-REPEATABLE: Final = frozenset({"kind"})
-"""What may stand behind `?` several times."""
-
-
 class Query(BaseModel):
     """What may stand behind `?`; anything else is refused."""
 
@@ -134,8 +130,11 @@ Cursor = Annotated[
 ]
 
 
-def may(verb: Verb) -> Callable[..., Coroutine[Any, Any, Principal]]:
+def may(
+    verb: Verb, *, several: Sequence[str] = ()
+) -> Callable[..., Coroutine[Any, Any, Principal]]:
     """Who asks, if he may ever do that: 401 and 403 come before anything is said of the input.
+    `several`: what may stand behind `?` more than once.
 
     Whether he may do it to the one that is meant is asked when that is known.
     """
@@ -152,17 +151,17 @@ def may(verb: Verb) -> Callable[..., Coroutine[Any, Any, Principal]]:
             await site.allow(who, verb)
         if verb is not Verb.READ and who.scopes is None:
             await site.allow(who, Verb.READ)
-        _refuse_repeated(request)
+        _refuse_repeated(request, several)
         return who
 
     return asked
 
 
-def _refuse_repeated(request: Request) -> None:
+def _refuse_repeated(request: Request, several: Sequence[str]) -> None:
     """BadInputError for what was given twice: one of the two would count, and nobody says which."""
     given = Counter(name for name, _ in request.query_params.multi_items())
     for name, times in given.items():
-        if times > 1 and name not in REPEATABLE:
+        if times > 1 and name not in several:
             raise BadInputError(f"{name} is given {times} times; give it once")
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 HANGS = """
 import asyncio
@@ -38,7 +39,7 @@ def test_a_run_ends_whatever_becomes_of_its_tests(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert run.returncode == 1, run.stdout + run.stderr
