@@ -1,8 +1,12 @@
-"""A run of tests ends, and tells what kept it from ending."""
+"""A run of tests ends, and tells what kept it from ending; a worker of one is not ended by it."""
 
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
+
+from temporalio.bridge.proto.activity_task import Cancel
+from temporalio.worker._activity import _ActivityWorker
 
 from tests.support.paths import ROOT
 from tests.support.waiting import PATIENCE
@@ -48,3 +52,9 @@ def test_a_run_ends_whatever_becomes_of_its_tests(tmp_path: Path) -> None:
     assert "in never_answered" in at_once
     assert "crashed while running 'test_dies.py::test_dies'" in at_once
     assert "2 failed, 1 passed" in summary
+
+
+def test_an_activity_that_ends_as_it_is_cancelled_does_not_end_its_worker() -> None:
+    """The SDK warns of it where it polls, and an error there ends the polling for all others."""
+    worker = MagicMock(_running_activities={})
+    _ActivityWorker._handle_cancel_activity_task(worker, b"local_act_1", Cancel())
