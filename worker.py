@@ -3,9 +3,7 @@
 `python worker.py` and `reviews worker` are the same. SIGTERM lets running activities finish.
 """
 
-import asyncio
 import os
-import signal
 import sys
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +15,9 @@ from temporalio.worker import Interceptor, Worker
 from account_reviews.config.settings import Settings
 from account_reviews.domain.base import build_models
 from account_reviews.runtime.garbage_collection import pass_over_what_is_there
-from account_reviews.runtime.queues import Only, Workers, by_queue
+from account_reviews.runtime.queues import Only, by_queue
 from account_reviews.runtime.worker import open_worker_parts
+from account_reviews.runtime.workers import Workers, ending_in_any_case, told_to_stop
 from account_reviews.temporal import names
 from account_reviews.temporal.failing_steps_interceptor import FailingStepsInterceptor
 from account_reviews.temporal.sandbox import sandboxed_runner
@@ -53,11 +52,9 @@ def build_worker(
 
 
 async def run(settings: Settings, adopt: Sequence[str] = (), only: Only | None = None) -> None:
-    """Poll the tenant's queues until SIGTERM or SIGINT, then finish what runs."""
+    """Poll the tenant's queues until SIGTERM or SIGINT, then finish what runs. NoMoreWorkError."""
     queue, tenants = names.task_queue(settings.tenant), {settings.tenant, *adopt}
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = told_to_stop()
     async with open_worker_parts(settings, only=only) as opened:
         async with build_worker(
             opened.client,
@@ -67,6 +64,7 @@ async def run(settings: Settings, adopt: Sequence[str] = (), only: Only | None =
             interceptors=opened.interceptors,
             workflow_runner=opened.runner,
             only=only,
+            on_fatal_error=ending_in_any_case(),
         ) as workers:
             ready = f"worker ready pid={os.getpid()} {workers.on()}{opened.remarks}"
             pass_over_what_is_there()

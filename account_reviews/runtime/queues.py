@@ -1,15 +1,12 @@
-"""The two task queues of a tenant, and the workers of one process that poll them.
+"""The two task queues of a tenant, and what a worker of each is made of.
 
 One is of reviews and all that they read; the other of writes to the CRM, which alone need the
 credential that may write.
 """
 
-import asyncio
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Self
-
-from temporalio.worker import Worker
+from typing import Any
 
 from account_reviews.temporal import names
 from account_reviews.temporal.sandbox import activity_methods
@@ -22,25 +19,6 @@ class Only(StrEnum):
     READ = "read"
     """Reviews and all but their writes: it has no credential that may write to the CRM."""
     WRITE = "write"
-
-
-class Workers:
-    """Workers of one process, which begin and end together."""
-
-    def __init__(self, workers: Sequence[Worker]) -> None:
-        self._workers = workers
-
-    async def __aenter__(self) -> Self:
-        for worker in self._workers:
-            await worker.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> None:
-        await asyncio.gather(*(worker.__aexit__(*error) for worker in self._workers))
-
-    def on(self) -> str:
-        """What they poll, as the process says when it is ready."""
-        return " ".join(f"task_queue={worker.task_queue}" for worker in self._workers)
 
 
 def by_queue(

@@ -35,7 +35,7 @@ from account_reviews.domain.review.policy_terms import terms_of
 from account_reviews.domain.review.state import Execution
 from account_reviews.memory.in_memory import InMemoryMemory
 from account_reviews.memory.protocol import RecallQuery
-from account_reviews.runtime.queues import Workers
+from account_reviews.runtime.workers import Workers
 from account_reviews.store.cycle_results import CycleResultStore
 from account_reviews.store.cycles import CycleStore
 from account_reviews.store.halts import HaltStore

@@ -39,7 +39,7 @@ from account_reviews.domain.review.state import (
 )
 from account_reviews.domain.review.steps import AnalyseAccount, AnswerQuestion, TurnAnswer
 from account_reviews.memory.in_memory import InMemoryMemory
-from account_reviews.runtime.queues import Workers
+from account_reviews.runtime.workers import Workers
 from account_reviews.store.halt_gate import RETRY_SECONDS
 from account_reviews.store.halts import HaltStore
 from account_reviews.store.operations import OperationLedger
