@@ -69,7 +69,8 @@ async def test_a_step_that_was_given_up_fails_no_more(world: World) -> None:
     """Nobody signals that: no attempt succeeds, and the last one may not even have begun."""
     world.crm.available = False
     async with world.worker():
-        handle = await world.start(give_up_after_seconds=3)
+        # Long enough that it is seen to fail, whatever else the machine does.
+        handle = await world.start(give_up_after_seconds=15)
         await until(lambda: state_of(handle), lambda state: bool(state.failing))
         with pytest.raises(WorkflowFailureError):
             await handle.result()
