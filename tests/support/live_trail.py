@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from account_reviews.audit.capture.workflow_runner import Moved, Observer, TapRunner
 from account_reviews.audit.event_rows import event_of
@@ -24,7 +25,7 @@ from account_reviews.local.postgres import EmbeddedPostgres
 from account_reviews.store.addresses import asyncpg_dsn
 from account_reviews.store.database import create_engine
 from account_reviews.temporal.sandbox import sandboxed_runner
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until
 from tests.support.world import World, make_world
 
 RULES = Rules()
@@ -128,12 +129,22 @@ class Trail:
 async def open_trail(
     client: Client, engine: AsyncEngine, postgres: EmbeddedPostgres, template: str
 ) -> AsyncIterator[Trail]:
-    """A world whose trail is in a database of its own."""
+    """A world whose trail is in a database of its own, and a server on which nothing else runs."""
+    await until(lambda: _ended(client))
     name = f"trail_{uuid4().hex[:8]}"
     postgres.create_database(name, template=template)
     audit = create_engine(postgres.url(name), application_name="tests")
     yield Trail(make_world(client, engine), audit, name, asyncpg_dsn(postgres.url("postgres")))
     await audit.dispose()
+
+
+async def _ended(client: Client) -> bool:
+    """Terminate what other tests left: its timers would write events in the middle of a pass."""
+    left = [one async for one in client.list_workflows("ExecutionStatus = 'Running'")]
+    for one in left:
+        with suppress(RPCError):  # it has ended, and is listed a moment longer
+            await client.get_workflow_handle(one.id, run_id=one.run_id).terminate("left by a test")
+    return not left
 
 
 async def length(trail: Trail, workflow_id: str, run_id: str) -> int:
