@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from account_reviews.presentation.cron_words import cron_words
 from account_reviews.presentation.tables import Cell, Column, word_cell
+from account_reviews.presentation.told import told
 
 if TYPE_CHECKING:
     from account_reviews.domain.schedule.runs import ScheduleRun
@@ -104,7 +105,7 @@ def run_row(run: "ScheduleRun", words: "ListWords") -> tuple[object, ...]:
         Cell(words.span(late) if late >= _HARDLY else None, late),
         Cell(None if took is None else words.span(took), took),
         word_cell(run.trigger),
-        run.error,
+        told(run.error, words) if run.error else None,
         Cell(words.moment(run.started_at), run.started_at),
         run.workflow_id,
     )

@@ -6,6 +6,7 @@ from account_reviews.domain.review.pending import PendingStep, StuckReview
 from account_reviews.domain.review.usage import in_words
 from account_reviews.presentation.review_table import time_cell
 from account_reviews.presentation.tables import Column, account_cell
+from account_reviews.presentation.told import told
 
 if TYPE_CHECKING:
     from account_reviews.presentation.quick_words import ListWords
@@ -50,7 +51,7 @@ def stuck_rows(stuck: StuckReview, name: str | None, words: "ListWords") -> list
         [
             account_cell(name, stuck.account_id),
             in_words(step.step),
-            step.error,
+            told(step.error, words),
             step.attempt or None,
             time_cell(step.next_retry_at, words),
             time_cell(step.since, words),
@@ -75,5 +76,6 @@ def failing_lines(steps: list[dict[str, Any]], words: "ListWords") -> list[str]:
         since = f", since {words.moment(one['since'])}" if one["since"] else ""
         next_at = one["next_retry_at"]
         after = f"; next try {words.moment(next_at)}" if next_at else ""
-        lines.append(f"stuck in {in_words(one['step'])}{attempt}{since}: {one['error']}{after}")
+        why = told(one["error"], words)
+        lines.append(f"stuck in {in_words(one['step'])}{attempt}{since}: {why}{after}")
     return lines

@@ -126,9 +126,14 @@ def advice(hint: str | None, status: int = 200) -> str:
     return _ADVICE.get(status, "")
 
 
+def capitalized(text: str) -> str:
+    """Begins with a capital; what is written in capitals stays, as in "Writing to the CRM"."""
+    return text[:1].upper() + text[1:]
+
+
 def sentence(text: str) -> str:
     """Begins with a capital and ends in a mark."""
-    found = text[:1].upper() + text[1:]
+    found = capitalized(text)
     return found if found.endswith((".", "!", "?")) else f"{found}."
 
 

@@ -20,6 +20,7 @@ from account_reviews.domain.policy.model import Policy
 from account_reviews.presentation.readers import reader_words
 from account_reviews.presentation.schedule_table import rhythm
 from account_reviews.presentation.templating import TEMPLATES, html_templates
+from account_reviews.presentation.told import told
 from account_reviews.presentation.words import Words
 from account_reviews.services.access import require_of
 from account_reviews.services.readers import words_of
@@ -215,7 +216,9 @@ def page_templates() -> Environment:
     }
     environment.filters = {
         **environment.filters,
+        "capitalized": page_words.capitalized,
         "sentence": page_words.sentence,
+        "spoken": told,
         "advice": page_words.advice,
         "told": told_of,
         "lower_first": page_words.lower_first,

@@ -101,6 +101,7 @@ async def test_a_stuck_review_is_found_told_and_tried_again(
             assert await violations(page) == []
             assert not await scrolls_sideways(page)
     card = page.locator("article.card").first
+    await expect(card).to_contain_text("Writing to the CRM")
     await expect(card).to_contain_text("tries, since")
     await card.get_by_role("link", name="The review").click()
     await expect(page.locator("#live").get_by_role("alert").first).to_contain_text("A step fails")

@@ -170,7 +170,8 @@ async def _show(schedule: str, output: Format) -> None:
     job = term_of(found["job"]) if found["job"] else None
     work = f"{term_of(found['cycle'])} cycle" if found["cycle"] else job
     work = work or f"starts {found['starts'] or 'nothing we know'}"  # changed by hand
-    when = f"{rhythm(found['spec'], own_words(), found['time_zone'])} ({found['time_zone']})"
+    zone = "" if found["kind"] == "interval" else f" ({found['time_zone']})"
+    when = f"{rhythm(found['spec'], own_words(), found['time_zone'])}{zone}"
     say(f"{found['id']}: {when}, {work}, {state_of(found)}")
     if found["note"]:
         say(f"  note: {found['note']}")

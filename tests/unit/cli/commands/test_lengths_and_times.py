@@ -48,6 +48,9 @@ def test_a_review_has_one_clock() -> None:
     step = {"step": "crm_write", "attempt": 2, "error": "away", "since": at, "next_retry_at": at}
     (line,) = failing_lines([step], WORDS)
     assert line.endswith("attempt 2, since Thu 1 Oct, 14:05: away; next try Thu 1 Oct, 14:05")
+    halted = "writes are stopped by ow-1 since 2026-10-01T14:05:00Z: wrong ids"
+    (line,) = failing_lines([step | {"error": halted, "next_retry_at": None}], WORDS)
+    assert line.endswith(": writes are stopped by Ann Lee since Thu 1 Oct, 14:05: wrong ids")
     paused = {"by": "ow-1", "at": at, "reason": None}
     asked = {"by": "ow-1", "question": "Why?", "answer": "Silence.\nSince 2026-08-03."}
     document = {"paused": paused, "step": None, "plan": (), "context": {}, "conversation": [asked]}
