@@ -86,7 +86,7 @@ class EmbeddedPostgres:
         BadInputError: the directory cannot be used, or belongs to another PostgreSQL.
         UnreachableError: it does not start.
         """
-        if not (self.cluster / "PG_VERSION").exists():
+        if not self.has_files:
             _check_program(Path(binary("initdb")))
         datadir.prepare(self.data_dir)
         self._check_version()
@@ -99,18 +99,23 @@ class EmbeddedPostgres:
                 self._launch()
             self._wait_ready()
 
-    def stop(self) -> None:
-        """Stop the cluster; nothing happens when it does not run."""
-        if not self.data_dir.is_dir():
+    def stop(self, *, lost: bool = False) -> None:
+        """Stop the cluster; nothing happens when it does not run.
+
+        `lost`: somebody removes its files, and nothing new is to be made among them.
+        """
+        if lost or not self.has_files:
             self._end_without_files()
             return
-        with self._alone():
-            for mode in ("fast", "immediate") if self.durable else ("immediate",):
-                if self.state() is ServerState.ABSENT:
-                    break
-                self._pg_ctl_stop(mode)
-            if self.socket_dir.parent != self.data_dir:
-                shutil.rmtree(self.socket_dir, ignore_errors=True)
+        try:
+            with self._alone():
+                for mode in ("fast", "immediate") if self.durable else ("immediate",):
+                    if self.state() is ServerState.ABSENT:
+                        break
+                    self._pg_ctl_stop(mode)
+                self._remove_socket()
+        except FileNotFoundError:  # they were removed meanwhile
+            self._end_without_files()
 
     def _pg_ctl_stop(self, mode: str) -> None:
         with self._within_reach(self.cluster) as (path, fds):
@@ -131,6 +136,17 @@ class EmbeddedPostgres:
         if self._server is not None and self._server.poll() is None:
             self._server.send_signal(signal.SIGQUIT)
             self._server.wait()
+        if self._server is not None:
+            self._remove_socket()
+
+    def _remove_socket(self) -> None:
+        if self.socket_dir.parent != self.data_dir:
+            shutil.rmtree(self.socket_dir, ignore_errors=True)
+
+    @property
+    def has_files(self) -> bool:
+        """False before the first start, and once somebody has removed them."""
+        return (self.cluster / "PG_VERSION").exists()
 
     def is_running(self) -> bool:
         """True when the cluster takes connections."""
@@ -235,7 +251,7 @@ class EmbeddedPostgres:
             os.close(descriptor)
 
     def _create_cluster(self) -> None:
-        if (self.cluster / "PG_VERSION").exists():
+        if self.has_files:
             return
         fresh = self.data_dir / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)

@@ -26,6 +26,8 @@ from account_reviews.temporal.names import NAMESPACE
 from account_reviews.temporal.service_choice import named_by_environment, tls_wanted_by
 
 _LOOK_EVERY: Final = 1.0
+_REMOVING: Final = 0.3
+"""Seconds after which a directory that is being removed is no longer whole."""
 _LONGEST_PAUSE: Final = 30.0
 _WORKER: Final = "worker"
 """The login of workers. Ours, the owner's, is that of the commands."""
@@ -233,11 +235,14 @@ class LocalStack:
                 new = " with a new database" if self.is_new else ""
                 told.enter_context(self._during(f"PostgreSQL{new}"))
                 # First, so that a start that is interrupted is undone as well.
-                undo.push_async_callback(asyncio.to_thread, self._postgres.stop)
+                undo.push_async_callback(self._stop_postgres)
                 await processes.to_its_end(self._postgres.start)
                 await processes.to_its_end(partial(self._postgres.create_database, DATABASE))
                 self._watch(undo, self._keep_postgres())
             await self._bring_up_to_date()
+
+    async def _stop_postgres(self) -> None:
+        await asyncio.to_thread(self._postgres.stop, lost=self.lost.is_set())
 
     async def _bring_up_to_date(self) -> None:
         """The tables, and the login of workers."""
@@ -312,8 +317,9 @@ class LocalStack:
                 return
 
     def _is_there(self) -> bool:
-        """False once the data directory is gone, or another one has its name."""
+        """False once the data directory is gone or going, or another one has its name."""
         there = self._identity is not None and _identity_of(self._lock) == self._identity
+        there = there and (bool(self._external_database) or self._postgres.has_files)
         if not there:
             self.lost.set()
         return there
@@ -321,7 +327,10 @@ class LocalStack:
     async def _keep_postgres(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY)
-            if self._postgres.pid is None and self._is_there():
+            if self._postgres.pid is not None:
+                continue
+            await asyncio.sleep(_REMOVING)
+            if self._is_there():
                 self._notify("PostgreSQL is gone; starting it again")
                 await self._again(lambda: processes.to_its_end(self._postgres.start))
 

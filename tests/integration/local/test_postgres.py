@@ -284,3 +284,33 @@ def test_the_server_of_a_killed_session_of_tests_is_ended(copy: Path, short_dir:
     clear_left_over(short_dir)
     assert not left.exists()
     assert not server.is_running()
+
+
+@pytest.mark.parametrize("gone", ["cluster", "what is in it", "data_dir"])
+def test_a_server_whose_files_are_removed_is_ended_and_makes_none(copy: Path, gone: str) -> None:
+    """Also while they are removed: some are there, and some are not."""
+    cluster = EmbeddedPostgres(copy, durable=False)
+    cluster.start()
+    pid = cluster.pid
+    assert pid is not None
+    if gone == "what is in it":
+        for one in cluster.cluster.iterdir():
+            shutil.rmtree(one) if one.is_dir() else one.unlink()
+    else:
+        shutil.rmtree(copy if gone == "data_dir" else cluster.cluster)
+    left = sorted(copy.rglob("*"))
+    cluster.stop()
+    assert not processes.is_alive(pid)
+    assert sorted(copy.rglob("*")) == left
+    assert not cluster.socket_dir.exists() or cluster.socket_dir.is_relative_to(copy)
+
+
+def test_a_server_that_has_lost_its_files_makes_none_among_others(copy: Path) -> None:
+    cluster = EmbeddedPostgres(copy, durable=False)
+    cluster.start()
+    pid = cluster.pid
+    assert pid is not None
+    (copy / "postgres.lock").unlink()
+    cluster.stop(lost=True)
+    assert not processes.is_alive(pid)
+    assert not (copy / "postgres.lock").exists()

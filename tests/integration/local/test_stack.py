@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from account_reviews.config import ports
 from account_reviews.domain.errors import BadInputError, ConflictError
 from account_reviews.local import processes
 from account_reviews.local.stack import LocalStack
+from tests.support.waiting import PATIENCE
 
 
 async def _eventually(condition: Callable[[], bool]) -> None:
@@ -55,6 +57,19 @@ async def test_a_refused_start_can_be_repeated(short_dir: Path) -> None:
     async with stack:
         assert stack.ui is None
         assert stack.worker_pids == []
+
+
+@pytest.mark.temporal
+async def test_a_directory_that_is_half_removed_is_lost_and_not_filled_again(
+    short_dir: Path,
+) -> None:
+    """As in the middle of `rm -rf`: the database is gone, and the lock is still there."""
+    data_dir = short_dir / "half"
+    async with LocalStack(data_dir, workers=0, ui=False, temporal_port=ports.any_free()) as stack:
+        shutil.rmtree(data_dir / "postgres")
+        async with asyncio.timeout(PATIENCE):
+            await stack.lost.wait()
+    assert not (data_dir / "postgres").exists()
 
 
 def test_children_are_led_to_this_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
