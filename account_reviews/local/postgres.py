@@ -40,6 +40,11 @@ _SETTINGS: Final = (
 )
 _SOCKET_LINE: Final = 4
 """Where `postmaster.pid` names the directory of the socket, counted from 0."""
+_STILL_THERE: Final = "still in use"
+"""What a server says of the memory of a killed one, whose other processes are at their end."""
+_TRIES_AT_LEAST: Final = 3
+_TRIES: Final = 9
+"""With the pauses between them 18 seconds."""
 _STAMP: Final = re.compile(r"^[\d-]+ [\d:.]+ \w+ \[\d+\] ")
 _WHY: Final = re.compile(r"FATAL:|PANIC:|(?:\w+: )?error:")
 _FORGETFUL: Final = (
@@ -272,13 +277,15 @@ class EmbeddedPostgres:
         settings = _SETTINGS if self.durable else _SETTINGS + _FORGETFUL
         options = ["-h", "", "-k", str(self.socket_dir), "-p", _PORT]
         options += [word for setting in settings for word in ("-c", setting)]
-        for attempt in range(4):
+        for attempt in range(_TRIES):
             self._drop_stale_pid_file()
             with self._within_reach(self.cluster) as (path, fds):
                 server = _serve("-D", path, *options, log=self.log, pass_fds=fds)
                 if self._comes_up(server):
                     self._server = server
                     return
+            if attempt >= _TRIES_AT_LEAST and _STILL_THERE not in self._log_tail():
+                break
             time.sleep(0.5 * (attempt + 1))
         raise UnreachableError(
             f"PostgreSQL does not start: {self._log_tail()}", hint=f"see {self.log}"

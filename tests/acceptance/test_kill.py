@@ -43,12 +43,17 @@ class Dev:
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
-        with (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab") as log:
-            self._process = subprocess.Popen(
+        said = self.data_dir.parent / f"{self.data_dir.name}.log"
+        with said.open("ab") as log:
+            process = self._process = subprocess.Popen(
                 [*CLI, "dev", "--no-ui"], env=self.reviews.env, stdout=log, stderr=log
             )
-        pid = self._process.pid
-        eventually(lambda: self.stack().get("pid") == pid)
+
+        def is_ready() -> bool:
+            assert process.poll() is None, said.read_text()  # it waits for nothing then
+            return self.stack().get("pid") == process.pid
+
+        eventually(is_ready)
 
     def stack(self) -> dict[str, Any]:
         """What stack.json says; empty without one."""
